@@ -1,0 +1,25 @@
+//! One hash-linked journal and the set that it explains, over a store.
+//!
+//! A journal's owner applies transactions to its set, lists what each adds, and signs the list: a block.
+//! **The set at a height is the fold of the items up to that height.** Peers and aggregators both keep a
+//! journal this way; whoever reads one checks it with [`Follower`].
+//!
+//! Nothing here has a clock, a disk or a thread. What is written comes out as a value, [`Write`]s, which the
+//! owner commits in one synced batch before anybody hears of it.
+#![warn(missing_docs)]
+
+mod follower;
+mod memory;
+mod prove;
+mod read;
+mod state;
+mod store;
+mod writer;
+
+pub use follower::{FollowError, Follower, Step};
+pub use memory::MemoryStore;
+pub use prove::{ProveError, prove};
+pub use read::{Blocks, Entry, blocks, entries};
+pub use state::{StateError, StateKey};
+pub use store::{Locator, Store, StoreError, StoredBlock, Write};
+pub use writer::{Added, Cut, Journal, JournalError, Tip};

@@ -1,0 +1,80 @@
+//! Proving to others what the owner's journal has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kittengrad_proto::{
+    block::Item,
+    id::Id,
+    merkle::Tree,
+    namespace::Overlay,
+    receipt::ItemProof,
+    transaction::{Element, Transaction},
+};
+use thiserror::Error;
+
+use crate::store::{Locator, Store, StoreError};
+
+/// Why elements cannot be proved.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ProveError {
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An element is not in the set.
+    #[error("{0:?} is not in the set")]
+    Absent(Element),
+}
+
+/// Proves, by items of the owner's committed journal, that the set has all `elements` of `transaction`.
+///
+/// # Errors
+/// If one is absent, or the store does not answer.
+pub fn prove(
+    store: &dyn Store,
+    overlay: &Overlay,
+    transaction: &Id,
+    elements: impl IntoIterator<Item = Element>,
+) -> Result<Vec<ItemProof>, ProveError> {
+    let mut blocks: BTreeMap<(u64, u64), BTreeSet<u32>> = BTreeMap::new();
+    for element in elements {
+        let Locator { incarnation, height, index } =
+            store.locate(&element)?.ok_or(ProveError::Absent(element))?;
+        blocks.entry((incarnation, height)).or_default().insert(index);
+    }
+    let mut proofs = Vec::new();
+    for ((incarnation, height), indices) in blocks {
+        let gone = || StoreError::Damaged(format!("block {height} of incarnation {incarnation} is gone"));
+        let block = store.block(incarnation, height)?.ok_or_else(gone)?.block;
+        let tree = Tree::new(block.items.iter().map(|item| &item[..]));
+        for index in indices {
+            let item = block.items.get(index as usize).ok_or_else(gone)?;
+            proofs.push(ItemProof {
+                header: block.header.clone(),
+                item: item.clone(),
+                index,
+                path: tree.path(index as usize),
+                transaction: other_transaction(store, overlay, transaction, item)?,
+            });
+        }
+    }
+    Ok(proofs)
+}
+
+/// The transaction that an item names, unless it is the one in question.
+fn other_transaction(
+    store: &dyn Store,
+    overlay: &Overlay,
+    transaction: &Id,
+    item: &bytes::Bytes,
+) -> Result<Option<Transaction>, StoreError> {
+    let damaged = |why: String| StoreError::Damaged(why);
+    match Item::decode(item).map_err(|e| damaged(e.to_string()))? {
+        Item::Transaction { id, .. } if id == *transaction => Ok(None),
+        Item::Transaction { id, .. } => {
+            let bytes = store.transactions(&[id])?.pop().flatten();
+            let bytes = bytes.ok_or_else(|| damaged(format!("transaction {id:?} is gone")))?;
+            Transaction::decode(bytes, overlay).map(Some).map_err(|e| damaged(e.to_string()))
+        }
+        _ => Err(damaged("a set row names an item that is no transaction".to_owned())),
+    }
+}

@@ -1,0 +1,330 @@
+//! Writing a journal: transactions become items, items become blocks, blocks become writes.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use kittengrad_proto::{
+    block::{Bitmap, Block, Head, Header, HeaderFields, Item},
+    id::{Id, RecordId},
+    limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, ITEM_BYTES_MAX},
+    merkle::Tree,
+    namespace::Overlay,
+    signed::Signer,
+    submission::Submission,
+    transaction::Element,
+};
+use thiserror::Error;
+
+use crate::store::{Locator, Store, StoreError, StoredBlock, Write};
+
+/// Why a journal cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum JournalError {
+    /// The store did not answer. Nothing was added.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The records of an entry to be added did not come. Nothing was added.
+    #[error("record {0} is not there, so its entry cannot be added")]
+    MissingRecord(RecordId),
+}
+
+/// The last block of a journal, and what the next one must respect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tip {
+    /// Incarnation, height and hash.
+    pub head: Head,
+    /// Its time, in Unix milliseconds.
+    pub time_ms: u64,
+    /// Elements up to and with it.
+    pub offset: u64,
+}
+
+/// What a transaction added to the block under construction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Added {
+    /// One bit per element of the transaction; all unset if it was a repeat.
+    pub bitmap: Bitmap,
+    /// Canonicals that no element named before.
+    pub created: Vec<RecordId>,
+}
+
+/// A block that was cut: everything that must be on disk before anybody hears of it.
+#[derive(Debug, Clone)]
+pub struct Cut {
+    /// The block.
+    pub block: Block,
+    /// Its tree, to prove its items with.
+    pub tree: Tree,
+    /// The transactions that it lists: the item's number, the transaction, and what it adds.
+    pub listed: Vec<(u32, Arc<kittengrad_proto::transaction::Transaction>)>,
+}
+
+/// The writer of one incarnation of a journal.
+pub struct Journal {
+    overlay: Overlay,
+    signer: Arc<dyn Signer>,
+    incarnation: u64,
+    fork: Option<Head>,
+    tip: Option<Tip>,
+    items: Vec<Bytes>,
+    listed: Vec<(u32, Arc<kittengrad_proto::transaction::Transaction>)>,
+    /// Elements of the block under construction, so that a repeat within it is seen.
+    pending: BTreeMap<Element, u32>,
+    pending_records: BTreeMap<RecordId, ()>,
+    writes: Vec<Write>,
+    bytes: usize,
+}
+
+impl Journal {
+    /// Opens a new incarnation. Its first block is cut by the next [`Journal::cut`], with `items` in it.
+    #[must_use]
+    pub fn open(
+        overlay: Overlay,
+        signer: Arc<dyn Signer>,
+        incarnation: u64,
+        fork: Option<Head>,
+        items: &[Item],
+    ) -> Self {
+        let mut journal = Self::new(overlay, signer, incarnation, fork, None);
+        for item in items {
+            journal.note(item);
+        }
+        journal
+    }
+
+    /// Goes on after the last block of the newest incarnation in `store`; `None` if there is none.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub fn resume(
+        overlay: Overlay,
+        signer: Arc<dyn Signer>,
+        store: &dyn Store,
+    ) -> Result<Option<Self>, JournalError> {
+        let Some(head) = store.head()? else { return Ok(None) };
+        let missing = || StoreError::Damaged(format!("block {} of {} is gone", head.height, head.incarnation));
+        let last = store.block(head.incarnation, head.height)?.ok_or_else(missing)?;
+        let added = added_elements(&last.block)?;
+        let tip = Tip { head, time_ms: last.block.header.time_ms, offset: last.offset + added };
+        Ok(Some(Self::new(overlay, signer, head.incarnation, None, Some(tip))))
+    }
+
+    fn new(
+        overlay: Overlay,
+        signer: Arc<dyn Signer>,
+        incarnation: u64,
+        fork: Option<Head>,
+        tip: Option<Tip>,
+    ) -> Self {
+        Self {
+            overlay,
+            signer,
+            incarnation,
+            fork,
+            tip,
+            items: Vec::new(),
+            listed: Vec::new(),
+            pending: BTreeMap::new(),
+            pending_records: BTreeMap::new(),
+            writes: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// The last block cut; `None` before the first.
+    #[must_use]
+    pub const fn tip(&self) -> Option<Tip> {
+        self.tip
+    }
+
+    /// Which incarnation this is.
+    #[must_use]
+    pub const fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// Whether there is anything to cut a block of.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Whether a submission of so many bytes still fits the block under construction.
+    #[must_use]
+    pub const fn has_room(&self, submission_bytes: usize) -> bool {
+        self.items.is_empty()
+            || self.items.len() < BLOCK_ITEMS_MAX
+                && self.bytes + submission_bytes + ITEM_BYTES_MAX < BLOCK_BYTES_MAX
+    }
+
+    /// Lists something that is no transaction.
+    pub fn note(&mut self, item: &Item) {
+        let bytes = item.encode();
+        self.bytes += bytes.len();
+        self.items.push(bytes);
+    }
+
+    /// Keeps a small value with the next block's writes.
+    pub fn keep(&mut self, write: Write) {
+        self.writes.push(write);
+    }
+
+    /// Adds what is new in the entries that `holds` says yes to. A repeat adds nothing and is not listed.
+    ///
+    /// # Errors
+    /// If the store does not answer or a record is missing. Nothing is added then.
+    pub fn add(
+        &mut self,
+        submission: &Submission,
+        holds: impl Fn(&RecordId) -> bool,
+        store: &dyn Store,
+    ) -> Result<Added, JournalError> {
+        let transaction = &submission.transaction;
+        let elements: Vec<_> = transaction.elements().collect();
+        let held: Vec<_> = elements.iter().map(|element| holds(&element.canonical)).collect();
+        let known = store.contains(&elements)?;
+        let is_new: Vec<_> = (0..elements.len())
+            .map(|i| held[i] && !known[i] && !self.pending.contains_key(&elements[i]))
+            .collect();
+        let created = self.created(&elements, &is_new, store)?;
+        let records = self.records_to_keep(submission, &elements, &is_new, &holds, store)?;
+        let bitmap = Bitmap::new(is_new.iter().copied());
+        self.keep_records(submission, records);
+        if bitmap.count() > 0 {
+            self.list(submission, &elements, &bitmap);
+        }
+        Ok(Added { bitmap, created })
+    }
+
+    /// Canonicals of new elements that nothing named before.
+    fn created(
+        &self,
+        elements: &[Element],
+        is_new: &[bool],
+        store: &dyn Store,
+    ) -> Result<Vec<RecordId>, StoreError> {
+        let mut created: Vec<RecordId> = Vec::new();
+        for (element, _) in elements.iter().zip(is_new).filter(|(_, is_new)| **is_new) {
+            let canonical = element.canonical;
+            let any = Element { canonical, update: None }..;
+            let is_pending = self.pending.range(any).next().is_some_and(|(e, _)| e.canonical == canonical);
+            if created.last() != Some(&canonical) && !is_pending && !store.exists(&canonical)? {
+                created.push(canonical);
+            }
+        }
+        Ok(created)
+    }
+
+    /// Records of new elements, and canonicals that come with an insert and are not here yet.
+    fn records_to_keep(
+        &self,
+        submission: &Submission,
+        elements: &[Element],
+        is_new: &[bool],
+        holds: &impl Fn(&RecordId) -> bool,
+        store: &dyn Store,
+    ) -> Result<Vec<RecordId>, JournalError> {
+        let updates = elements.iter().zip(is_new).filter(|(_, is_new)| **is_new).filter_map(|(e, _)| e.update);
+        let mut ids: Vec<_> = updates.collect();
+        let inserts = submission.transaction.entries().iter().filter(|entry| entry.insert);
+        let inserts: Vec<_> = inserts.map(|entry| entry.canonical).filter(|id| holds(id)).collect();
+        let here = store.records(&inserts)?;
+        ids.extend(inserts.iter().zip(here).filter(|(_, here)| here.is_none()).map(|(id, _)| *id));
+        ids.retain(|id| !self.pending_records.contains_key(id));
+        match ids.iter().find(|id| !submission.records.contains_key(id)) {
+            Some(id) => Err(JournalError::MissingRecord(*id)),
+            None => Ok(ids),
+        }
+    }
+
+    fn keep_records(&mut self, submission: &Submission, ids: Vec<RecordId>) {
+        for id in ids {
+            if let Some(bytes) = submission.records.get(&id) {
+                self.bytes += bytes.len();
+                self.pending_records.insert(id, ());
+                self.writes.push(Write::Record(id, bytes.clone()));
+            }
+        }
+    }
+
+    fn list(&mut self, submission: &Submission, elements: &[Element], bitmap: &Bitmap) {
+        let transaction = &submission.transaction;
+        let index = u32::try_from(self.items.len()).expect("a block has at most 10,000 items");
+        for (i, element) in elements.iter().enumerate() {
+            if bitmap.is_set(i) {
+                self.pending.insert(*element, index);
+            }
+        }
+        let bytes: Bytes = transaction.signed().encode().into();
+        self.bytes += bytes.len();
+        self.writes.push(Write::Transaction(transaction.id(), bytes));
+        self.listed.push((index, Arc::clone(transaction)));
+        self.note(&Item::Transaction { id: transaction.id(), bitmap: bitmap.clone() });
+    }
+
+    /// Signs everything added since the last cut as one block; `None` if nothing was.
+    ///
+    /// The block's time is `wall_ms`, or the last block's if that is later. The writes are appended to
+    /// `writes`: they must be synced before the block is shown to anybody.
+    pub fn cut(&mut self, wall_ms: u64, writes: &mut Vec<Write>) -> Option<Cut> {
+        writes.append(&mut self.writes);
+        if self.items.is_empty() {
+            return None;
+        }
+        let items = std::mem::take(&mut self.items);
+        let tree = Tree::new(items.iter().map(|item| &item[..]));
+        let fields = self.fields(wall_ms, tree.root(), items.len());
+        let header = Header::sign(&self.overlay, &fields, &*self.signer);
+        let block = Block { header, items };
+
+        let (incarnation, height) = (fields.incarnation, fields.height);
+        let pending = std::mem::take(&mut self.pending);
+        let added = pending.len() as u64;
+        let rows = pending.into_iter().map(|(element, index)| {
+            Write::Element(element, Locator { incarnation, height, index })
+        });
+        writes.extend(rows);
+        let offset = self.tip.map_or(0, |tip| tip.offset);
+        writes.push(Write::Block(StoredBlock { block: block.clone(), offset }));
+
+        self.pending_records.clear();
+        self.bytes = 0;
+        self.tip = Some(Tip { head: block.head(), time_ms: fields.time_ms, offset: offset + added });
+        Some(Cut { block, tree, listed: std::mem::take(&mut self.listed) })
+    }
+
+    fn fields(&self, wall_ms: u64, items_root: Id, items: usize) -> HeaderFields {
+        let item_count = u32::try_from(items).expect("a block has at most 10,000 items");
+        let incarnation = self.incarnation;
+        match self.tip {
+            Some(tip) => HeaderFields {
+                incarnation,
+                height: tip.head.height + 1,
+                previous: tip.head.hash,
+                time_ms: wall_ms.max(tip.time_ms),
+                items_root,
+                item_count,
+                fork: None,
+            },
+            None => HeaderFields {
+                incarnation,
+                height: 0,
+                previous: Id::ZERO,
+                time_ms: wall_ms,
+                items_root,
+                item_count,
+                fork: self.fork,
+            },
+        }
+    }
+}
+
+/// How many elements a block of our own adds.
+fn added_elements(block: &Block) -> Result<u64, StoreError> {
+    let items = block.decode_items().map_err(|e| StoreError::Damaged(e.to_string()))?;
+    let counts = items.iter().map(|item| match item {
+        Item::Transaction { bitmap, .. } => bitmap.count() as u64,
+        _ => 0,
+    });
+    Ok(counts.sum())
+}
