@@ -20,6 +20,6 @@ pub use follower::{FollowError, Follower, Step};
 pub use memory::MemoryStore;
 pub use prove::{ProveError, prove};
 pub use read::{Blocks, Entry, blocks, entries};
-pub use state::{StateError, StateKey};
+pub use state::{StateError, StateKey, applied, chain, keep_applied, keep_chain, publisher_chain};
 pub use store::{Locator, Store, StoreError, StoredBlock, Write};
 pub use writer::{Added, Cut, Journal, JournalError, Tip};

@@ -1,15 +1,19 @@
-//! Small values kept beside set and journal: where the owner is in others' journals.
+//! Small values kept beside set and journal: where the owner is in others' journals, and who vouches for whom.
 //!
 //! ```text
-//! key   = kind (1 byte) ‖ key of the journal's owner (32 bytes)
-//! value = version (1 byte) ‖ incarnation (8) ‖ height (8) ‖ hash (32) ‖ time_ms (8), integers big-endian
+//! key       = kind (1 byte) ‖ key of a journal's owner or a publisher (32 bytes)
+//! applied   = version (1 byte) ‖ incarnation (8) ‖ height (8) ‖ hash (32) ‖ time_ms (8), integers big-endian
+//! publisher = version (1 byte) ‖ id of the publisher's certificate chain (32)
 //! ```
 
 use bytes::Bytes;
 use kittengrad_proto::{
     block::Head,
+    certificate::Chain,
     id::{Id, PublicKey},
+    wire,
 };
+use prost::Message;
 use thiserror::Error;
 
 use crate::{
@@ -18,7 +22,8 @@ use crate::{
 };
 
 const VERSION: u8 = 1;
-const VALUE_BYTES: usize = 1 + 8 + 8 + 32 + 8;
+const APPLIED_BYTES: usize = 1 + 8 + 8 + 32 + 8;
+const PUBLISHER_BYTES: usize = 1 + 32;
 
 /// Why a small value cannot be read: the store is damaged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -27,10 +32,10 @@ pub enum StateError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The value has another form.
-    #[error("store is damaged: the position in the journal of {journal} has version {version} and {bytes} bytes")]
+    #[error("store is damaged: the value about {key} has version {version} and {bytes} bytes")]
     Form {
-        /// Whose journal.
-        journal: PublicKey,
+        /// What it is about: a journal's owner or a publisher.
+        key: PublicKey,
         /// The version found.
         version: u8,
         /// The length found.
@@ -43,52 +48,93 @@ pub enum StateError {
 pub enum StateKey {
     /// The last block of that journal that was wholly applied here.
     Applied(PublicKey),
+    /// The certificate chain that vouches for that publisher.
+    Publisher(PublicKey),
 }
 
 impl StateKey {
-    const APPLIED: u8 = 1;
-
     fn encode(self) -> Bytes {
-        let Self::Applied(journal) = self;
-        let mut key = vec![Self::APPLIED];
-        key.extend_from_slice(journal.as_bytes());
+        let (kind, subject) = match self {
+            Self::Applied(journal) => (1, journal),
+            Self::Publisher(publisher) => (2, publisher),
+        };
+        let mut key = vec![kind];
+        key.extend_from_slice(subject.as_bytes());
         key.into()
     }
+}
 
-    /// Keeps a follower's position; `None` before its first block, when there is nothing to keep.
-    #[must_use]
-    pub fn keep(self, follower: &Follower) -> Option<Write> {
-        let head = follower.head()?;
-        let mut value = Vec::with_capacity(VALUE_BYTES);
-        value.push(VERSION);
-        value.extend_from_slice(&head.incarnation.to_be_bytes());
-        value.extend_from_slice(&head.height.to_be_bytes());
-        value.extend_from_slice(head.hash.as_bytes());
-        value.extend_from_slice(&follower.time_ms().to_be_bytes());
-        Some(Write::State(self.encode(), value.into()))
-    }
+/// Keeps where a follower is; `None` before its first block, when there is nothing to keep.
+#[must_use]
+pub fn keep_applied(follower: &Follower) -> Option<Write> {
+    let head = follower.head()?;
+    let mut value = Vec::with_capacity(APPLIED_BYTES);
+    value.push(VERSION);
+    value.extend_from_slice(&head.incarnation.to_be_bytes());
+    value.extend_from_slice(&head.height.to_be_bytes());
+    value.extend_from_slice(head.hash.as_bytes());
+    value.extend_from_slice(&follower.time_ms().to_be_bytes());
+    Some(Write::State(StateKey::Applied(follower.cursor().journal).encode(), value.into()))
+}
 
-    /// The position that was kept last.
-    ///
-    /// # Errors
-    /// If the store does not answer or holds something else there.
-    pub fn read(self, store: &dyn Store) -> Result<Option<Follower>, StateError> {
-        let Self::Applied(journal) = self;
-        let Some(value) = store.state(&self.encode())? else { return Ok(None) };
-        let version = value.first().copied().unwrap_or_default();
-        let form = || StateError::Form { journal, version, bytes: value.len() };
-        let value: &[u8; VALUE_BYTES] = value[..].try_into().map_err(|_| form())?;
-        if version != VERSION {
-            return Err(form());
-        }
-        let number = |at: usize| {
-            let mut bytes = [0; 8];
-            bytes.copy_from_slice(&value[at..at + 8]);
-            u64::from_be_bytes(bytes)
-        };
-        let mut hash = [0; 32];
-        hash.copy_from_slice(&value[17..49]);
-        let head = Head { incarnation: number(1), height: number(9), hash: Id::new(hash) };
-        Ok(Some(Follower::after(journal, head, number(49))))
-    }
+/// The position in a journal that was kept last.
+///
+/// # Errors
+/// If the store does not answer or holds something else there.
+pub fn applied(store: &dyn Store, journal: PublicKey) -> Result<Option<Follower>, StateError> {
+    let Some(value) = store.state(&StateKey::Applied(journal).encode())? else { return Ok(None) };
+    let value: &[u8; APPLIED_BYTES] = checked(journal, &value)?;
+    let number = |at: usize| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&value[at..at + 8]);
+        u64::from_be_bytes(bytes)
+    };
+    let mut hash = [0; 32];
+    hash.copy_from_slice(&value[17..49]);
+    let head = Head { incarnation: number(1), height: number(9), hash: Id::new(hash) };
+    Ok(Some(Follower::after(journal, head, number(49))))
+}
+
+/// Keeps the certificate chain that vouches for a publisher.
+#[must_use]
+pub fn keep_chain(chain: &Chain, publisher: PublicKey) -> [Write; 2] {
+    let mut value = Vec::with_capacity(PUBLISHER_BYTES);
+    value.push(VERSION);
+    value.extend_from_slice(chain.id().as_bytes());
+    let bytes = chain.to_wire().encode_to_vec();
+    [
+        Write::Chain(chain.id(), bytes.into()),
+        Write::State(StateKey::Publisher(publisher).encode(), value.into()),
+    ]
+}
+
+/// A certificate chain by its id; `None` if it is not here.
+///
+/// # Errors
+/// If the store does not answer or holds something else there.
+pub fn chain(store: &dyn Store, id: &Id) -> Result<Option<Chain>, StateError> {
+    let Some(bytes) = store.chain(id)? else { return Ok(None) };
+    let damaged = |why: String| StoreError::Damaged(format!("certificate chain {id}: {why}"));
+    let wire = wire::Chain::decode(bytes).map_err(|e| damaged(e.to_string()))?;
+    Ok(Some(Chain::from_wire(wire).map_err(|e| damaged(e.to_string()))?))
+}
+
+/// The certificate chain that vouches for a publisher; `None` if it is not here.
+///
+/// # Errors
+/// If the store does not answer or holds something else there.
+pub fn publisher_chain(store: &dyn Store, publisher: PublicKey) -> Result<Option<Chain>, StateError> {
+    let Some(value) = store.state(&StateKey::Publisher(publisher).encode())? else { return Ok(None) };
+    let value: &[u8; PUBLISHER_BYTES] = checked(publisher, &value)?;
+    let mut id = [0; 32];
+    id.copy_from_slice(&value[1..]);
+    chain(store, &Id::new(id))
+}
+
+/// The value, if it has the length and version that are known.
+fn checked<const BYTES: usize>(key: PublicKey, value: &Bytes) -> Result<&[u8; BYTES], StateError> {
+    let version = value.first().copied().unwrap_or_default();
+    let form = || StateError::Form { key, version, bytes: value.len() };
+    let value = value[..].try_into().map_err(|_| form())?;
+    if version == VERSION { Ok(value) } else { Err(form()) }
 }

@@ -88,6 +88,14 @@ pub trait Store: Send + Sync {
     /// If the store cannot tell.
     fn transactions(&self, ids: &[Id]) -> Result<Vec<Option<Bytes>>, StoreError>;
 
+    /// For each id, whether the transaction is here.
+    ///
+    /// # Errors
+    /// If the store cannot tell.
+    fn has_transactions(&self, ids: &[Id]) -> Result<Vec<bool>, StoreError> {
+        Ok(self.transactions(ids)?.iter().map(Option::is_some).collect())
+    }
+
     /// For each id, the record's bytes if they are here.
     ///
     /// # Errors

@@ -1,6 +1,9 @@
 //! Writing a journal: transactions become items, items become blocks, blocks become writes.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use kittengrad_proto::{
@@ -11,7 +14,7 @@ use kittengrad_proto::{
     namespace::Overlay,
     signed::Signer,
     submission::Submission,
-    transaction::Element,
+    transaction::{Element, Transaction},
 };
 use thiserror::Error;
 
@@ -55,8 +58,10 @@ pub struct Cut {
     pub block: Block,
     /// Its tree, to prove its items with.
     pub tree: Tree,
-    /// The transactions that it lists: the item's number, the transaction, and what it adds.
-    pub listed: Vec<(u32, Arc<kittengrad_proto::transaction::Transaction>)>,
+    /// The transactions that it lists, each with its item's number, ascending.
+    pub listed: Vec<(u32, Arc<Transaction>)>,
+    /// The elements that it adds, each with its item's number.
+    pub added: BTreeMap<Element, u32>,
 }
 
 /// The writer of one incarnation of a journal.
@@ -67,10 +72,10 @@ pub struct Journal {
     fork: Option<Head>,
     tip: Option<Tip>,
     items: Vec<Bytes>,
-    listed: Vec<(u32, Arc<kittengrad_proto::transaction::Transaction>)>,
+    listed: Vec<(u32, Arc<Transaction>)>,
     /// Elements of the block under construction, so that a repeat within it is seen.
     pending: BTreeMap<Element, u32>,
-    pending_records: BTreeMap<RecordId, ()>,
+    pending_records: BTreeSet<RecordId>,
     writes: Vec<Write>,
     bytes: usize,
 }
@@ -125,7 +130,7 @@ impl Journal {
             items: Vec::new(),
             listed: Vec::new(),
             pending: BTreeMap::new(),
-            pending_records: BTreeMap::new(),
+            pending_records: BTreeSet::new(),
             writes: Vec::new(),
             bytes: 0,
         }
@@ -155,6 +160,19 @@ impl Journal {
         self.items.is_empty()
             || self.items.len() < BLOCK_ITEMS_MAX
                 && self.bytes + submission_bytes + ITEM_BYTES_MAX < BLOCK_BYTES_MAX
+    }
+
+    /// Whether any element names this canonical, in the store or in the block under construction.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub fn knows(&self, canonical: RecordId, store: &dyn Store) -> Result<bool, StoreError> {
+        Ok(self.is_pending(canonical) || store.exists(&canonical)?)
+    }
+
+    fn is_pending(&self, canonical: RecordId) -> bool {
+        let from = Element { canonical, update: None };
+        self.pending.range(from..).next().is_some_and(|(element, _)| element.canonical == canonical)
     }
 
     /// Lists something that is no transaction.
@@ -206,9 +224,7 @@ impl Journal {
         let mut created: Vec<RecordId> = Vec::new();
         for (element, _) in elements.iter().zip(is_new).filter(|(_, is_new)| **is_new) {
             let canonical = element.canonical;
-            let any = Element { canonical, update: None }..;
-            let is_pending = self.pending.range(any).next().is_some_and(|(e, _)| e.canonical == canonical);
-            if created.last() != Some(&canonical) && !is_pending && !store.exists(&canonical)? {
+            if created.last() != Some(&canonical) && !self.knows(canonical, store)? {
                 created.push(canonical);
             }
         }
@@ -230,7 +246,7 @@ impl Journal {
         let inserts: Vec<_> = inserts.map(|entry| entry.canonical).filter(|id| holds(id)).collect();
         let here = store.records(&inserts)?;
         ids.extend(inserts.iter().zip(here).filter(|(_, here)| here.is_none()).map(|(id, _)| *id));
-        ids.retain(|id| !self.pending_records.contains_key(id));
+        ids.retain(|id| !self.pending_records.contains(id));
         match ids.iter().find(|id| !submission.records.contains_key(id)) {
             Some(id) => Err(JournalError::MissingRecord(*id)),
             None => Ok(ids),
@@ -241,7 +257,7 @@ impl Journal {
         for id in ids {
             if let Some(bytes) = submission.records.get(&id) {
                 self.bytes += bytes.len();
-                self.pending_records.insert(id, ());
+                self.pending_records.insert(id);
                 self.writes.push(Write::Record(id, bytes.clone()));
             }
         }
@@ -278,10 +294,9 @@ impl Journal {
         let block = Block { header, items };
 
         let (incarnation, height) = (fields.incarnation, fields.height);
-        let pending = std::mem::take(&mut self.pending);
-        let added = pending.len() as u64;
-        let rows = pending.into_iter().map(|(element, index)| {
-            Write::Element(element, Locator { incarnation, height, index })
+        let added = std::mem::take(&mut self.pending);
+        let rows = added.iter().map(|(element, index)| {
+            Write::Element(*element, Locator { incarnation, height, index: *index })
         });
         writes.extend(rows);
         let offset = self.tip.map_or(0, |tip| tip.offset);
@@ -289,8 +304,8 @@ impl Journal {
 
         self.pending_records.clear();
         self.bytes = 0;
-        self.tip = Some(Tip { head: block.head(), time_ms: fields.time_ms, offset: offset + added });
-        Some(Cut { block, tree, listed: std::mem::take(&mut self.listed) })
+        self.tip = Some(Tip { head: block.head(), time_ms: fields.time_ms, offset: offset + added.len() as u64 });
+        Some(Cut { block, tree, listed: std::mem::take(&mut self.listed), added })
     }
 
     fn fields(&self, wall_ms: u64, items_root: Id, items: usize) -> HeaderFields {

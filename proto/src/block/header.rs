@@ -1,0 +1,197 @@
+//! Headers: the signed links of a journal.
+
+use bytes::Bytes;
+use prost::Message;
+use thiserror::Error;
+
+use crate::{
+    id::{Id, IdError, PublicKey},
+    limits::HEADER_BYTES_MAX,
+    namespace::{ForeignError, Overlay},
+    signed::{Kind, Signed, SignedError, Signer, Verifier},
+    wire,
+};
+
+/// The only version of a header there is.
+const VERSION: u32 = 1;
+
+/// Why bytes are no header. Nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum HeaderError {
+    /// Missing, too large or forged.
+    #[error("block header: {0}")]
+    Signed(#[from] SignedError),
+    /// Not a protobuf message.
+    #[error("block header is malformed: {0}")]
+    Malformed(String),
+    /// Of another network or namespace.
+    #[error("block header is foreign: {0}")]
+    Foreign(#[from] ForeignError),
+    /// A version of the format that this program does not know.
+    #[error("block header has version {0}, known is {VERSION}")]
+    Version(u32),
+    /// A name with a wrong length.
+    #[error("block header: {0}")]
+    Id(#[from] IdError),
+}
+
+/// A link of a journal, named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Head {
+    /// Which journal of the peer.
+    pub incarnation: u64,
+    /// Number of the block, from 0.
+    pub height: u64,
+    /// Hash of the block.
+    pub hash: Id,
+}
+
+impl Head {
+    /// As it travels.
+    #[must_use]
+    pub fn to_wire(&self) -> wire::Head {
+        wire::Head {
+            incarnation: self.incarnation,
+            height: self.height,
+            hash: Bytes::copy_from_slice(self.hash.as_bytes()),
+        }
+    }
+
+    /// Takes what was received; `None` stays `None`.
+    ///
+    /// # Errors
+    /// If the hash has another length.
+    pub fn from_wire(wire: Option<&wire::Head>) -> Result<Option<Self>, IdError> {
+        wire.map(|wire| {
+            let hash = Id::from_slice(&wire.hash)?;
+            Ok(Self { incarnation: wire.incarnation, height: wire.height, hash })
+        })
+        .transpose()
+    }
+}
+
+/// What a journal's owner decides of a header; overlay and key are the journal's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderFields {
+    /// Which journal of the peer.
+    pub incarnation: u64,
+    /// Number of the block, from 0.
+    pub height: u64,
+    /// Hash of the block before; [`Id::ZERO`] at height 0.
+    pub previous: Id,
+    /// Unix time in milliseconds; never goes back within a journal.
+    pub time_ms: u64,
+    /// Tree head over the items.
+    pub items_root: Id,
+    /// Number of items.
+    pub item_count: u32,
+    /// At height 0: the last known head of the incarnation before.
+    pub fork: Option<Head>,
+}
+
+/// A header whose structure was checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    signed: Signed,
+    /// Key of the journal's owner.
+    pub peer: PublicKey,
+    /// Which journal of the peer.
+    pub incarnation: u64,
+    /// Number of the block, from 0.
+    pub height: u64,
+    /// Hash of the block before; [`Id::ZERO`] at height 0.
+    pub previous: Id,
+    /// Unix time in milliseconds.
+    pub time_ms: u64,
+    /// Tree head over the items.
+    pub items_root: Id,
+    /// Number of items.
+    pub item_count: u32,
+    /// At height 0: the last known head of the incarnation before.
+    pub fork: Option<Head>,
+}
+
+impl Header {
+    /// Signs a header.
+    #[must_use]
+    pub fn sign(overlay: &Overlay, fields: &HeaderFields, signer: &dyn Signer) -> Self {
+        let peer = signer.public();
+        let body = wire::BlockHeader {
+            version: VERSION,
+            network: Bytes::copy_from_slice(overlay.network.as_bytes()),
+            namespace: overlay.namespace.to_string(),
+            peer: Bytes::copy_from_slice(peer.as_bytes()),
+            incarnation: fields.incarnation,
+            height: fields.height,
+            previous: Bytes::copy_from_slice(fields.previous.as_bytes()),
+            time_ms: fields.time_ms,
+            items_root: Bytes::copy_from_slice(fields.items_root.as_bytes()),
+            item_count: fields.item_count,
+            fork: fields.fork.as_ref().map(Head::to_wire),
+            checkpoint: None,
+        };
+        let signed = Signed::new(Kind::Block, body.encode_to_vec().into(), signer);
+        Self {
+            signed,
+            peer,
+            incarnation: fields.incarnation,
+            height: fields.height,
+            previous: fields.previous,
+            time_ms: fields.time_ms,
+            items_root: fields.items_root,
+            item_count: fields.item_count,
+            fork: fields.fork,
+        }
+    }
+
+    /// Checks the structure of a received header; its signature is [`Header::verify`]'s.
+    ///
+    /// # Errors
+    /// For everything that is not exactly a header of `overlay` within the limits.
+    pub fn from_wire(wire: Option<wire::Signed>, overlay: &Overlay) -> Result<Self, HeaderError> {
+        let signed = Signed::from_wire(Kind::Block, wire, HEADER_BYTES_MAX)?;
+        let body = wire::BlockHeader::decode(signed.body().clone())
+            .map_err(|e| HeaderError::Malformed(e.to_string()))?;
+        if body.version != VERSION {
+            return Err(HeaderError::Version(body.version));
+        }
+        overlay.check(&body.network, &body.namespace)?;
+        Ok(Self {
+            signed,
+            peer: PublicKey::from_slice(&body.peer)?,
+            incarnation: body.incarnation,
+            height: body.height,
+            previous: Id::from_slice(&body.previous)?,
+            time_ms: body.time_ms,
+            items_root: Id::from_slice(&body.items_root)?,
+            item_count: body.item_count,
+            fork: Head::from_wire(body.fork.as_ref())?,
+        })
+    }
+
+    /// Verifies the signature of the peer that the header names.
+    ///
+    /// # Errors
+    /// [`HeaderError::Signed`] if it is forged.
+    pub fn verify(&self, verifier: &dyn Verifier) -> Result<(), HeaderError> {
+        Ok(self.signed.verify(&self.peer, verifier)?)
+    }
+
+    /// The block's hash.
+    #[must_use]
+    pub const fn hash(&self) -> Id {
+        self.signed.id()
+    }
+
+    /// This block as a head.
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        Head { incarnation: self.incarnation, height: self.height, hash: self.signed.id() }
+    }
+
+    /// As received.
+    #[must_use]
+    pub const fn signed(&self) -> &Signed {
+        &self.signed
+    }
+}

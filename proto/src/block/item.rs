@@ -1,0 +1,114 @@
+//! Items: what a block lists.
+
+use bytes::Bytes;
+use kittengrad_ring::{Arc, Point};
+use prost::Message;
+use thiserror::Error;
+
+use super::Bitmap;
+use crate::{
+    id::Id,
+    limits::ITEM_BYTES_MAX,
+    wire::{self, item::Kind},
+};
+
+/// Why bytes are no item. Nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ItemError {
+    /// More bytes than an item may have.
+    #[error("item has {0} bytes, at most {ITEM_BYTES_MAX} are allowed")]
+    TooLarge(usize),
+    /// Not a protobuf message, or one of an unknown kind.
+    #[error("item is malformed: {0}")]
+    Malformed(String),
+}
+
+/// One entry of a block's list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// Adds elements of a transaction.
+    Transaction {
+        /// Id of the transaction.
+        id: Id,
+        /// Which of its elements.
+        bitmap: Bitmap,
+    },
+    /// From here on the owner keeps this arc.
+    Hold(Arc),
+    /// Everything that this arc ever had is in the set at this height.
+    Settled(Arc),
+    /// The owner no longer keeps this arc.
+    Drop(Arc),
+    /// Blocks of an earlier incarnation, from this height on, cannot be shown any more.
+    Gap {
+        /// The incarnation.
+        incarnation: u64,
+        /// The first height missing.
+        from_height: u64,
+    },
+}
+
+impl Item {
+    /// The bytes to sign.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        let kind = match self {
+            Self::Transaction { id, bitmap } => Kind::Transaction(wire::TransactionItem {
+                id: Bytes::copy_from_slice(id.as_bytes()),
+                bitmap: bitmap.as_bytes().clone(),
+            }),
+            Self::Hold(arc) => Kind::Hold(arc_to_wire(arc)),
+            Self::Settled(arc) => Kind::Settled(arc_to_wire(arc)),
+            Self::Drop(arc) => Kind::Drop(wire::Drop { arc: Some(arc_to_wire(arc)), evidence: Vec::new() }),
+            Self::Gap { incarnation, from_height } => {
+                Kind::Gap(wire::Gap { incarnation: *incarnation, from_height: *from_height })
+            }
+        };
+        wire::Item { kind: Some(kind) }.encode_to_vec().into()
+    }
+
+    /// Reads an item.
+    ///
+    /// # Errors
+    /// If it is too large, malformed or of an unknown kind.
+    pub fn decode(bytes: &Bytes) -> Result<Self, ItemError> {
+        if bytes.len() > ITEM_BYTES_MAX {
+            return Err(ItemError::TooLarge(bytes.len()));
+        }
+        let malformed = |why: String| ItemError::Malformed(why);
+        let item = wire::Item::decode(bytes.clone()).map_err(|e| malformed(e.to_string()))?;
+        match item.kind.ok_or_else(|| malformed("it has no kind".to_owned()))? {
+            Kind::Transaction(item) => Ok(Self::Transaction {
+                id: Id::from_slice(&item.id).map_err(|e| malformed(e.to_string()))?,
+                bitmap: Bitmap::from_bytes(item.bitmap),
+            }),
+            Kind::Hold(arc) => Ok(Self::Hold(arc_from_wire(Some(&arc))?)),
+            Kind::Settled(arc) => Ok(Self::Settled(arc_from_wire(Some(&arc))?)),
+            Kind::Drop(drop) => Ok(Self::Drop(arc_from_wire(drop.arc.as_ref())?)),
+            Kind::Gap(gap) => Ok(Self::Gap { incarnation: gap.incarnation, from_height: gap.from_height }),
+        }
+    }
+}
+
+/// An arc as it travels.
+#[must_use]
+pub fn arc_to_wire(arc: &Arc) -> wire::Arc {
+    wire::Arc {
+        from: Bytes::copy_from_slice(arc.from.as_bytes()),
+        to: Bytes::copy_from_slice(arc.to.as_bytes()),
+    }
+}
+
+/// Takes a received arc.
+///
+/// # Errors
+/// [`ItemError::Malformed`] if it is missing or its ends are no points.
+pub fn arc_from_wire(wire: Option<&wire::Arc>) -> Result<Arc, ItemError> {
+    let wire = wire.ok_or_else(|| ItemError::Malformed("it has no arc".to_owned()))?;
+    let point = |bytes: &Bytes| {
+        <[u8; 32]>::try_from(&bytes[..])
+            .map(Point::new)
+            .map_err(|_| ItemError::Malformed(format!("a point has {} bytes, not 32", bytes.len())))
+    };
+    Ok(Arc { from: point(&wire.from)?, to: point(&wire.to)? })
+}

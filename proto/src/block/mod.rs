@@ -1,0 +1,121 @@
+//! Blocks: the links of a journal, one group commit each.
+//!
+//! ```text
+//! header = Signed("block"){ peer, incarnation, height, previous, time_ms, items_root, item_count, … }
+//! hash   = the header's id
+//! items  = byte strings; items_root is their RFC 9162 tree head
+//! ```
+
+mod bitmap;
+mod header;
+mod item;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+pub use bitmap::{Bitmap, BitmapError};
+pub use header::{Head, Header, HeaderError, HeaderFields};
+pub use item::{Item, ItemError, arc_from_wire, arc_to_wire};
+
+use crate::{
+    limits::{BLOCK_ITEMS_MAX, ITEM_BYTES_MAX},
+    merkle::Tree,
+    namespace::Overlay,
+    signed::Verifier,
+    wire,
+};
+
+/// Why a header and items are no block. Nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BlockError {
+    /// The header is wrong.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// An item is wrong.
+    #[error("block {height}, item {item}: {error}")]
+    Item {
+        /// Height of the block.
+        height: u64,
+        /// Number of the item, from 0.
+        item: usize,
+        /// What is wrong with it.
+        error: ItemError,
+    },
+    /// Not as many items as the header says.
+    #[error("block {height} has {found} items, its header says {said}")]
+    Count {
+        /// Height of the block.
+        height: u64,
+        /// Items that came.
+        found: usize,
+        /// Items that the header names.
+        said: u32,
+    },
+    /// The items are not those that were signed.
+    #[error("the items of block {height} are not those that its header signs")]
+    Root {
+        /// Height of the block.
+        height: u64,
+    },
+}
+
+/// A header with its items, which are exactly those it signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// The signed header.
+    pub header: Header,
+    /// The items' bytes, as signed.
+    pub items: Vec<Bytes>,
+}
+
+impl Block {
+    /// Takes what was received or stored: checks structure, item count and root. The signature is
+    /// [`Block::verify`]'s, the link to the block before is the follower's.
+    ///
+    /// # Errors
+    /// For everything that is not exactly a block of `overlay` within the limits.
+    pub fn from_wire(
+        header: Option<wire::Signed>,
+        items: Vec<Bytes>,
+        overlay: &Overlay,
+    ) -> Result<Self, BlockError> {
+        let header = Header::from_wire(header, overlay)?;
+        let height = header.height;
+        if items.len() > BLOCK_ITEMS_MAX || items.len() != header.item_count as usize {
+            return Err(BlockError::Count { height, found: items.len(), said: header.item_count });
+        }
+        if let Some(item) = items.iter().position(|item| item.len() > ITEM_BYTES_MAX) {
+            return Err(BlockError::Item { height, item, error: ItemError::TooLarge(items[item].len()) });
+        }
+        if Tree::new(items.iter().map(|item| &item[..])).root() != header.items_root {
+            return Err(BlockError::Root { height });
+        }
+        Ok(Self { header, items })
+    }
+
+    /// Verifies that the header is signed by the peer that it names.
+    ///
+    /// # Errors
+    /// [`BlockError::Header`] if it is not.
+    pub fn verify(&self, verifier: &dyn Verifier) -> Result<(), BlockError> {
+        Ok(self.header.verify(verifier)?)
+    }
+
+    /// The items, decoded.
+    ///
+    /// # Errors
+    /// [`BlockError::Item`] for the first that is malformed.
+    pub fn decode_items(&self) -> Result<Vec<Item>, BlockError> {
+        let height = self.header.height;
+        let decode = |(item, bytes): (usize, &Bytes)| {
+            Item::decode(bytes).map_err(|error| BlockError::Item { height, item, error })
+        };
+        self.items.iter().enumerate().map(decode).collect()
+    }
+
+    /// This block as a head.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        self.header.head()
+    }
+}

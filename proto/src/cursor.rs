@@ -1,0 +1,175 @@
+//! Cursors: where a reader of a journal is.
+//!
+//! Text form: `JOURNAL/INCARNATION/HEIGHT`, with `genesis` for a height before the first block and, where a
+//! reader stopped within a block, `+N` for the elements of the next block that it already has:
+//! `3b6a…/1795171200000/41+7`.
+
+use std::{fmt, str::FromStr};
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::{
+    id::{IdError, PublicKey},
+    wire,
+};
+
+/// Why bytes or text are no cursor. Nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CursorError {
+    /// The text has another form.
+    #[error("cursor {0:?} is not JOURNAL/INCARNATION/HEIGHT (the form that `tail --json` prints)")]
+    Text(String),
+    /// The journal's key has another length.
+    #[error("cursor: {0}")]
+    Journal(#[from] IdError),
+    /// There is no cursor.
+    #[error("the cursor is missing")]
+    Missing,
+}
+
+/// The last block of a journal that was wholly processed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cursor {
+    /// Key of the journal's owner.
+    pub journal: PublicKey,
+    /// Which of its journals.
+    pub incarnation: u64,
+    /// `None` before the first block.
+    pub height: Option<u64>,
+}
+
+impl Cursor {
+    /// The height of the block that comes next.
+    #[must_use]
+    pub const fn next_height(&self) -> u64 {
+        match self.height {
+            Some(height) => height.saturating_add(1),
+            None => 0,
+        }
+    }
+
+    /// As it travels.
+    #[must_use]
+    pub fn to_wire(&self) -> wire::Cursor {
+        wire::Cursor {
+            journal: Bytes::copy_from_slice(self.journal.as_bytes()),
+            incarnation: self.incarnation,
+            height: self.height,
+        }
+    }
+
+    /// Takes what was received.
+    ///
+    /// # Errors
+    /// If it is missing or its journal is no key.
+    pub fn from_wire(wire: Option<&wire::Cursor>) -> Result<Self, CursorError> {
+        let wire = wire.ok_or(CursorError::Missing)?;
+        Ok(Self {
+            journal: PublicKey::from_slice(&wire.journal)?,
+            incarnation: wire.incarnation,
+            height: wire.height,
+        })
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.height {
+            Some(height) => write!(f, "{}/{}/{height}", self.journal, self.incarnation),
+            None => write!(f, "{}/{}/genesis", self.journal, self.incarnation),
+        }
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        let position: Position = text.parse()?;
+        if position.elements == 0 {
+            Ok(position.cursor)
+        } else {
+            Err(refuse(text))
+        }
+    }
+}
+
+/// A cursor with the number of elements of the next block that are already processed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The last block wholly processed.
+    pub cursor: Cursor,
+    /// Elements of the block after it that are processed too.
+    pub elements: u64,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cursor.fmt(f)?;
+        if self.elements > 0 {
+            write!(f, "+{}", self.elements)?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Position {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        let mut parts = text.split('/');
+        let (Some(journal), Some(incarnation), Some(rest), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(refuse(text));
+        };
+        let (height, elements) = rest.split_once('+').map_or((rest, "0"), |(height, n)| (height, n));
+        let height = if height == "genesis" { None } else { Some(number(height, text)?) };
+        Ok(Self {
+            cursor: Cursor {
+                journal: journal.parse().map_err(|_| refuse(text))?,
+                incarnation: number(incarnation, text)?,
+                height,
+            },
+            elements: number(elements, text)?,
+        })
+    }
+}
+
+fn number(part: &str, text: &str) -> Result<u64, CursorError> {
+    let is_plain = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    part.parse().ok().filter(|_| is_plain).ok_or_else(|| refuse(text))
+}
+
+fn refuse(text: &str) -> CursorError {
+    CursorError::Text(text.chars().take(120).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> String {
+        "ab".repeat(32)
+    }
+
+    #[test]
+    fn a_position_is_written_and_read_back() {
+        for tail in ["5/genesis", "5/0", "1795171200000/41", "5/41+7"] {
+            let text = format!("{}/{tail}", key());
+            let position: Position = text.parse().unwrap();
+            assert_eq!(position.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        let long = "9".repeat(30);
+        for tail in ["", "5", "5/", "5/x", "5/-1", "5/+1", "5/1/2", "/1", &format!("5/{long}"), "5/1+"] {
+            assert!(format!("{}/{tail}", key()).parse::<Position>().is_err(), "{tail}");
+        }
+        assert!("xyz/1/1".parse::<Cursor>().is_err());
+        assert!(format!("{}/1/1+2", key()).parse::<Cursor>().is_err());
+    }
+}

@@ -1,0 +1,260 @@
+//! The names of things: 32-byte digests and keys, one type for each meaning.
+
+use std::{fmt, str::FromStr};
+
+use cid::Cid;
+use data_encoding::HEXLOWER;
+use kittengrad_ring::Point;
+use multihash::Multihash;
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+
+/// Multicodec of DAG-CBOR.
+const CODEC_DAG_CBOR: u64 = 0x71;
+/// Multihash code of SHA-256.
+const HASH_SHA2_256: u64 = 0x12;
+
+/// Why bytes or text name nothing. Nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum IdError {
+    /// A name has exactly 32 bytes.
+    #[error("{what} has {bytes} bytes, not 32")]
+    Length {
+        /// What was expected.
+        what: &'static str,
+        /// How many bytes there were.
+        bytes: usize,
+    },
+    /// The text is not lower-case hexadecimal of 64 characters.
+    #[error("{what} {text:?} is not 64 lower-case hexadecimal characters")]
+    Hex {
+        /// What was expected.
+        what: &'static str,
+        /// The text, shortened.
+        text: String,
+    },
+    /// The text is not a CIDv1 of DAG-CBOR with SHA-256.
+    #[error("{text:?} is not a record's CID (CIDv1, dag-cbor, sha2-256): {why}")]
+    Cid {
+        /// The text, shortened.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+macro_rules! bytes32 {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 32]);
+
+        impl $name {
+            /// Wraps 32 bytes.
+            #[must_use]
+            pub const fn new(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+
+            /// The bytes.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+
+            /// Takes exactly 32 bytes.
+            ///
+            /// # Errors
+            /// [`IdError::Length`] for any other number.
+            pub fn from_slice(bytes: &[u8]) -> Result<Self, IdError> {
+                let bytes = bytes
+                    .try_into()
+                    .map_err(|_| IdError::Length { what: $what, bytes: bytes.len() })?;
+                Ok(Self(bytes))
+            }
+
+            /// Splits concatenated 32-byte names.
+            ///
+            /// # Errors
+            /// [`IdError::Length`] if the length is no multiple of 32.
+            pub fn list_from_slice(bytes: &[u8]) -> Result<Vec<Self>, IdError> {
+                let (chunks, rest) = bytes.as_chunks::<32>();
+                if !rest.is_empty() {
+                    return Err(IdError::Length { what: $what, bytes: bytes.len() });
+                }
+                Ok(chunks.iter().copied().map(Self).collect())
+            }
+
+            /// Puts names one after another.
+            #[must_use]
+            pub fn concat<'a>(names: impl IntoIterator<Item = &'a Self>) -> bytes::Bytes {
+                let mut out = Vec::new();
+                for name in names {
+                    out.extend_from_slice(&name.0);
+                }
+                out.into()
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&HEXLOWER.encode(&self.0[..4]))
+            }
+        }
+    };
+}
+
+macro_rules! hex_text {
+    ($name:ident, $what:literal) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&HEXLOWER.encode(&self.0))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                let bytes = HEXLOWER
+                    .decode(text.as_bytes())
+                    .map_err(|_| IdError::Hex { what: $what, text: shorten(text) })?;
+                Self::from_slice(&bytes)
+            }
+        }
+    };
+}
+
+bytes32!(
+    /// SHA-256 of a record's DAG-CBOR bytes: the digest of its CID. Names canonicals, updates and retractions.
+    RecordId,
+    "a record's digest"
+);
+bytes32!(
+    /// SHA-256 of a signed object: names transactions, blocks, chains; also the network and rings.
+    Id,
+    "an id"
+);
+bytes32!(
+    /// A raw Ed25519 public key: names publishers, peers and their journals.
+    PublicKey,
+    "a public key"
+);
+hex_text!(Id, "an id");
+hex_text!(PublicKey, "a public key");
+
+impl Id {
+    /// What stands before the first block.
+    pub const ZERO: Self = Self([0; 32]);
+
+    /// SHA-256 of `parts`, one after another.
+    #[must_use]
+    pub fn of(parts: &[&[u8]]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(part);
+        }
+        Self(hash.finalize().into())
+    }
+}
+
+impl PublicKey {
+    /// Where the owner of this key stands on the circle: SHA-256 of the raw key (design section 3).
+    #[must_use]
+    pub fn point(&self) -> Point {
+        Point::new(Sha256::digest(self.0).into())
+    }
+}
+
+impl RecordId {
+    /// Names the record with these bytes.
+    #[must_use]
+    pub fn of(record: &[u8]) -> Self {
+        Self(Sha256::digest(record).into())
+    }
+
+    /// Where a canonical with this id lies on the circle: at its digest.
+    #[must_use]
+    pub const fn point(&self) -> Point {
+        Point::new(self.0)
+    }
+
+    /// The whole CID.
+    #[must_use]
+    pub fn cid(&self) -> Cid {
+        let hash = Multihash::wrap(HASH_SHA2_256, &self.0).expect("32 bytes fit a 64-byte multihash");
+        Cid::new_v1(CODEC_DAG_CBOR, hash)
+    }
+
+    /// Takes a CIDv1 of DAG-CBOR with SHA-256.
+    ///
+    /// # Errors
+    /// [`IdError::Cid`] for every other kind of CID.
+    pub fn from_cid(cid: &Cid) -> Result<Self, IdError> {
+        let refuse = |why: String| IdError::Cid { text: shorten(&cid.to_string()), why };
+        if cid.version() != cid::Version::V1 {
+            return Err(refuse("it is a CIDv0".to_owned()));
+        }
+        if cid.codec() != CODEC_DAG_CBOR {
+            return Err(refuse(format!("its codec is {:#x}", cid.codec())));
+        }
+        if cid.hash().code() != HASH_SHA2_256 {
+            return Err(refuse(format!("its hash is {:#x}", cid.hash().code())));
+        }
+        Self::from_slice(cid.hash().digest()).map_err(|e| refuse(e.to_string()))
+    }
+}
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cid().fmt(f)
+    }
+}
+
+impl FromStr for RecordId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let cid = Cid::from_str(text)
+            .map_err(|e| IdError::Cid { text: shorten(text), why: e.to_string() })?;
+        Self::from_cid(&cid)
+    }
+}
+
+/// At most 80 characters of something hostile, for an error message.
+fn shorten(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_id_is_written_as_its_cid_and_read_back() {
+        let id = RecordId::of(b"\xa0");
+        let text = id.to_string();
+        assert!(text.starts_with("bafyrei"), "{text}");
+        assert_eq!(text.parse(), Ok(id));
+    }
+
+    #[test]
+    fn other_codecs_hashes_and_noise_are_no_record() {
+        for text in [
+            "",
+            "bafy",
+            "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG",
+            "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e",
+        ] {
+            assert!(matches!(text.parse::<RecordId>(), Err(IdError::Cid { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_are_written_in_hex_and_read_back() {
+        let key = PublicKey::new([0xab; 32]);
+        assert_eq!(key.to_string().parse(), Ok(key));
+        assert!("zz".parse::<PublicKey>().is_err());
+        assert!("ab".parse::<PublicKey>().is_err());
+    }
+}

@@ -1,0 +1,289 @@
+//! Identities: how a member of the network is reached, signed by itself; and heartbeats, its head said again.
+
+use bytes::Bytes;
+use prost::Message;
+use thiserror::Error;
+
+use crate::{
+    block::Head,
+    certificate::{CertificateError, Chain, Holder, Role, Root},
+    id::{Id, IdError, PublicKey},
+    limits::{ADDRESS_BYTES_MAX, HEADER_BYTES_MAX, IDENTITY_BYTES_MAX},
+    namespace::{ForeignError, Overlay},
+    signed::{Kind, Signed, SignedError, Signer, Verifier},
+    wire,
+};
+
+/// The only version of these formats there is.
+const VERSION: u32 = 1;
+
+/// Why bytes are no identity or heartbeat. Nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum IdentityError {
+    /// Missing, too large or forged.
+    #[error("identity: {0}")]
+    Signed(#[from] SignedError),
+    /// Not a protobuf message, or with a field out of range.
+    #[error("identity is malformed: {0}")]
+    Malformed(String),
+    /// Of another network or namespace.
+    #[error("identity is foreign: {0}")]
+    Foreign(#[from] ForeignError),
+    /// A version of the format that this program does not know.
+    #[error("identity has version {0}, known is {VERSION}")]
+    Version(u32),
+    /// A name with a wrong length.
+    #[error("identity: {0}")]
+    Id(#[from] IdError),
+    /// Its certificates do not vouch for it.
+    #[error("identity: {0}")]
+    Certificate(#[from] CertificateError),
+    /// Its certificates vouch for somebody else.
+    #[error("identity says {key:?} is {role}, its certificates say {holder:?} is {holder_role}")]
+    Holder {
+        /// The key in the identity.
+        key: PublicKey,
+        /// The role in the identity.
+        role: Role,
+        /// The key in the certificates.
+        holder: PublicKey,
+        /// The role in the certificates.
+        holder_role: Role,
+    },
+}
+
+/// A member's place in the ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Filling its arcs; writes reach it, reads do not.
+    Joining,
+    /// In the ring.
+    Active,
+    /// Handing its arcs over.
+    Leaving,
+}
+
+/// Where a member listens, each as "host:port"; empty if it does not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// gRPC for clients.
+    pub grpc: String,
+    /// QUIC for partners.
+    pub quic: String,
+    /// HTTP: status, metrics, health.
+    pub http: String,
+}
+
+/// A member of the network, by its own word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    signed: Signed,
+    /// The member's key; its hash is its point on the ring.
+    pub key: PublicKey,
+    /// The highest of a key wins.
+    pub seq: u64,
+    /// Its place in the ring.
+    pub state: State,
+    /// What it is admitted as.
+    pub role: Role,
+    /// Where it listens.
+    pub addresses: Addresses,
+    /// Level-1 and Level-0 certificates.
+    pub chain: Chain,
+}
+
+/// What a member says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityFields {
+    /// The highest of a key wins.
+    pub seq: u64,
+    /// Its place in the ring.
+    pub state: State,
+    /// What it is admitted as.
+    pub role: Role,
+    /// Where it listens.
+    pub addresses: Addresses,
+    /// Level-1 and Level-0 certificates.
+    pub chain: Chain,
+}
+
+impl Identity {
+    /// Signs an identity.
+    ///
+    /// # Errors
+    /// If it breaks a limit.
+    pub fn sign(
+        overlay: &Overlay,
+        fields: &IdentityFields,
+        signer: &dyn Signer,
+    ) -> Result<Self, IdentityError> {
+        let state = match fields.state {
+            State::Joining => wire::State::Joining,
+            State::Active => wire::State::Active,
+            State::Leaving => wire::State::Leaving,
+        };
+        let body = wire::Identity {
+            version: VERSION,
+            network: Bytes::copy_from_slice(overlay.network.as_bytes()),
+            namespace: overlay.namespace.to_string(),
+            key: Bytes::copy_from_slice(signer.public().as_bytes()),
+            seq: fields.seq,
+            state: state.into(),
+            role: fields.role.to_wire().into(),
+            grpc: fields.addresses.grpc.clone(),
+            quic: fields.addresses.quic.clone(),
+            http: fields.addresses.http.clone(),
+            chain: Some(fields.chain.to_wire()),
+        };
+        let signed = Signed::new(Kind::Identity, body.encode_to_vec().into(), signer);
+        Self::from_wire(Some(signed.to_wire()), overlay)
+    }
+
+    /// Checks the structure of a received identity; [`Identity::verify`] checks who vouches for it.
+    ///
+    /// # Errors
+    /// For everything that is not exactly an identity of `overlay` within the limits.
+    pub fn from_wire(wire: Option<wire::Signed>, overlay: &Overlay) -> Result<Self, IdentityError> {
+        let signed = Signed::from_wire(Kind::Identity, wire, IDENTITY_BYTES_MAX)?;
+        let malformed = |why: String| IdentityError::Malformed(why);
+        let body =
+            wire::Identity::decode(signed.body().clone()).map_err(|e| malformed(e.to_string()))?;
+        if body.version != VERSION {
+            return Err(IdentityError::Version(body.version));
+        }
+        overlay.check(&body.network, &body.namespace)?;
+        let state = match body.state() {
+            wire::State::Joining => State::Joining,
+            wire::State::Active => State::Active,
+            wire::State::Leaving => State::Leaving,
+            wire::State::Unspecified => return Err(malformed("it has no state".to_owned())),
+        };
+        let role =
+            Role::from_wire(body.role).ok_or_else(|| malformed(format!("it has role {}", body.role)))?;
+        for address in [&body.grpc, &body.quic, &body.http] {
+            if address.len() > ADDRESS_BYTES_MAX {
+                return Err(malformed(format!("an address has {} bytes", address.len())));
+            }
+        }
+        let chain = Chain::from_wire(body.chain.ok_or_else(|| malformed("it has no chain".to_owned()))?)?;
+        Ok(Self {
+            signed,
+            key: PublicKey::from_slice(&body.key)?,
+            seq: body.seq,
+            state,
+            role,
+            addresses: Addresses { grpc: body.grpc, quic: body.quic, http: body.http },
+            chain,
+        })
+    }
+
+    /// Reads a stored identity: bytes of [`Signed::encode`].
+    ///
+    /// # Errors
+    /// As [`Identity::from_wire`].
+    pub fn decode(bytes: Bytes, overlay: &Overlay) -> Result<Self, IdentityError> {
+        let wire = wire::Signed::decode(bytes).map_err(|e| IdentityError::Malformed(e.to_string()))?;
+        Self::from_wire(Some(wire), overlay)
+    }
+
+    /// Verifies signature and certificates, all but their time.
+    ///
+    /// # Errors
+    /// If the signature is forged or the certificates vouch for another key or role.
+    pub fn verify(&self, root: &Root, verifier: &dyn Verifier) -> Result<Holder, IdentityError> {
+        self.signed.verify(&self.key, verifier)?;
+        let holder = self.chain.verify(root, verifier)?;
+        if holder.key != self.key || holder.role != self.role {
+            return Err(IdentityError::Holder {
+                key: self.key,
+                role: self.role,
+                holder: holder.key,
+                holder_role: holder.role,
+            });
+        }
+        Ok(holder)
+    }
+
+    /// As received.
+    #[must_use]
+    pub const fn signed(&self) -> &Signed {
+        &self.signed
+    }
+}
+
+/// Names a ring: SHA-256 of its members' keys and states, ascending by key (design section 3).
+#[must_use]
+pub fn ring_id<'a>(members: impl IntoIterator<Item = (&'a PublicKey, State)>) -> Id {
+    let mut members: Vec<_> = members.into_iter().collect();
+    members.sort_unstable_by_key(|(key, _)| **key);
+    let mut bytes = Vec::with_capacity(members.len() * 33);
+    for (key, state) in members {
+        bytes.extend_from_slice(key.as_bytes());
+        bytes.push(match state {
+            State::Joining => 1,
+            State::Active => 2,
+            State::Leaving => 3,
+        });
+    }
+    Id::of(&[&bytes])
+}
+
+/// A journal's head, said again while nothing is written, so that quiet never looks dead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    signed: Signed,
+    /// Key of the journal's owner.
+    pub peer: PublicKey,
+    /// The head.
+    pub head: Head,
+    /// Unix time in milliseconds.
+    pub time_ms: u64,
+}
+
+impl Heartbeat {
+    /// Signs a heartbeat.
+    #[must_use]
+    pub fn sign(overlay: &Overlay, head: Head, time_ms: u64, signer: &dyn Signer) -> Self {
+        let body = wire::Heartbeat {
+            version: VERSION,
+            network: Bytes::copy_from_slice(overlay.network.as_bytes()),
+            namespace: overlay.namespace.to_string(),
+            peer: Bytes::copy_from_slice(signer.public().as_bytes()),
+            head: Some(head.to_wire()),
+            time_ms,
+        };
+        let signed = Signed::new(Kind::Heartbeat, body.encode_to_vec().into(), signer);
+        Self { signed, peer: signer.public(), head, time_ms }
+    }
+
+    /// Checks the structure of a received heartbeat; its signature is [`Heartbeat::verify`]'s.
+    ///
+    /// # Errors
+    /// For everything that is not exactly a heartbeat of `overlay`.
+    pub fn from_wire(wire: Option<wire::Signed>, overlay: &Overlay) -> Result<Self, IdentityError> {
+        let signed = Signed::from_wire(Kind::Heartbeat, wire, HEADER_BYTES_MAX)?;
+        let body = wire::Heartbeat::decode(signed.body().clone())
+            .map_err(|e| IdentityError::Malformed(e.to_string()))?;
+        if body.version != VERSION {
+            return Err(IdentityError::Version(body.version));
+        }
+        overlay.check(&body.network, &body.namespace)?;
+        let head = Head::from_wire(body.head.as_ref())?
+            .ok_or_else(|| IdentityError::Malformed("a heartbeat has no head".to_owned()))?;
+        Ok(Self { signed, peer: PublicKey::from_slice(&body.peer)?, head, time_ms: body.time_ms })
+    }
+
+    /// Verifies the signature of the peer that the heartbeat names.
+    ///
+    /// # Errors
+    /// [`IdentityError::Signed`] if it is forged.
+    pub fn verify(&self, verifier: &dyn Verifier) -> Result<(), IdentityError> {
+        Ok(self.signed.verify(&self.peer, verifier)?)
+    }
+
+    /// As received.
+    #[must_use]
+    pub const fn signed(&self) -> &Signed {
+        &self.signed
+    }
+}

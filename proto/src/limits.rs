@@ -1,0 +1,75 @@
+//! Every size that a peer accepts, in one place; the relations between them are checked at compile time.
+
+/// Bytes of one record as DAG-CBOR (design section 2).
+pub const RECORD_BYTES_MAX: usize = 64 * 1024;
+/// Levels of maps and lists in a record.
+pub const RECORD_DEPTH_MAX: usize = 64;
+/// Bytes of a record's `name`.
+pub const RECORD_NAME_BYTES_MAX: usize = 4 * 1024;
+/// Links of one update.
+pub const RECORD_LINKS_MAX: usize = 1_000;
+/// Updates that one update may replace.
+pub const RECORD_PREVIOUS_MAX: usize = 1_000;
+/// Bytes of an update's `salt`.
+pub const RECORD_SALT_BYTES_MAX: usize = 64;
+/// Bytes of the `rel` of a link.
+pub const REL_BYTES_MAX: usize = 64;
+
+/// Updates in one transaction.
+pub const TRANSACTION_UPDATES_MAX: usize = 1_000;
+/// Entries in one transaction: a bare insert is an entry without updates.
+pub const TRANSACTION_ENTRIES_MAX: usize = 1_000;
+/// Bytes of one transaction together with its records.
+pub const SUBMISSION_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of a transaction's body alone.
+pub const TRANSACTION_BYTES_MAX: usize = 128 * 1024;
+/// Bytes of a transaction's nonce, exactly.
+pub const NONCE_BYTES: usize = 16;
+/// Bytes of a transaction's stamp.
+pub const STAMP_BYTES_MAX: usize = 256;
+
+/// Bytes of one block: header and items, and the transactions and records that it adds.
+pub const BLOCK_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Items of one block.
+pub const BLOCK_ITEMS_MAX: usize = 10_000;
+/// Bytes of one item.
+pub const ITEM_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of a block's header.
+pub const HEADER_BYTES_MAX: usize = 64 * 1024;
+
+/// Certificates in one chain: leaf, Level-1 and Level-0.
+pub const CHAIN_CERTIFICATES_MAX: usize = 3;
+/// Bytes of one certificate.
+pub const CERTIFICATE_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of a namespace's name.
+pub const NAMESPACE_BYTES_MAX: usize = 63;
+/// Bytes of "host:port".
+pub const ADDRESS_BYTES_MAX: usize = 300;
+/// Bytes of a signed identity.
+pub const IDENTITY_BYTES_MAX: usize = 16 * 1024;
+/// Members of one ring.
+pub const RING_MEMBERS_MAX: usize = 10_000;
+
+/// Bytes of one gRPC message or one message between partners.
+pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Canonicals in one lookup.
+pub const LOOKUP_CANONICALS_MAX: usize = 1_000;
+/// Bytes of records that one lookup answers with; beyond it the reader fetches by id.
+pub const LOOKUP_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Digests in one request for records.
+pub const GET_RECORD_MAX: usize = 1_000;
+/// Blocks in one answer.
+pub const GET_BLOCKS_MAX: u32 = 1_000;
+/// Bytes of blocks that one message carries before the next is begun.
+pub const FRAMES_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Transactions in one fetch between partners.
+pub const FETCH_MAX: usize = 256;
+
+const _: () = assert!(TRANSACTION_UPDATES_MAX * 32 + TRANSACTION_ENTRIES_MAX * 48 < TRANSACTION_BYTES_MAX);
+const _: () = assert!(RECORD_BYTES_MAX + TRANSACTION_BYTES_MAX < SUBMISSION_BYTES_MAX);
+const _: () = assert!(SUBMISSION_BYTES_MAX < BLOCK_BYTES_MAX);
+const _: () = assert!(TRANSACTION_UPDATES_MAX.div_ceil(8) + 64 < ITEM_BYTES_MAX);
+const _: () = assert!(BLOCK_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(LOOKUP_BYTES_MAX + LOOKUP_CANONICALS_MAX * 64 < MESSAGE_BYTES_MAX);
+const _: () = assert!(FRAMES_BYTES_MAX + BLOCK_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(IDENTITY_BYTES_MAX > CHAIN_CERTIFICATES_MAX * CERTIFICATE_BYTES_MAX);

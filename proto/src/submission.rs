@@ -1,0 +1,162 @@
+//! Submissions: a transaction with the records that it names, and everything that a replica checks of them.
+//!
+//! What is checked here is a pure function of signed data, the same on every peer and for ever
+//! (design section 4). Freshness, quota and load are the coordinator's to check.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::{
+    certificate::{CertificateError, Holder, Role},
+    id::{Id, PublicKey, RecordId},
+    limits::SUBMISSION_BYTES_MAX,
+    record::{self, RecordError, Summary},
+    signed::Verifier,
+    transaction::{Entry, Transaction, TransactionError},
+};
+
+/// Why a submission is refused, by every replica alike. Nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SubmissionError {
+    /// The transaction itself is wrong.
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
+    /// Transaction and records together are too large.
+    #[error("transaction and records have {0} bytes, at most {SUBMISSION_BYTES_MAX} are allowed")]
+    TooLarge(usize),
+    /// A record that an entry names did not come.
+    #[error("record {0} is named but did not come with the transaction")]
+    MissingRecord(RecordId),
+    /// A record is malformed.
+    #[error("record {id}: {error}")]
+    Record {
+        /// Which record.
+        id: RecordId,
+        /// What is wrong with it.
+        error: RecordError,
+    },
+    /// A record does not say what its entry needs it to say.
+    #[error("record {id} {why}")]
+    Mismatch {
+        /// Which record.
+        id: RecordId,
+        /// What does not fit.
+        why: &'static str,
+    },
+    /// The certificates named are not those that came.
+    #[error("transaction names certificate chain {named:?}, {found:?} came")]
+    Chain {
+        /// The chain that the transaction names.
+        named: Id,
+        /// The chain that came.
+        found: Id,
+    },
+    /// The certificates vouch for another key.
+    #[error("publisher is {publisher:?}, the certificates vouch for {holder:?}")]
+    Publisher {
+        /// Who signed.
+        publisher: PublicKey,
+        /// Whom the certificates name.
+        holder: PublicKey,
+    },
+    /// The certificates are not those of a client, or were not in force.
+    #[error("publisher's certificates: {0}")]
+    Certificate(#[from] CertificateError),
+    /// The certificates admit their holder as something that does not publish.
+    #[error("the certificates admit their holder as {0}, only clients publish")]
+    Role(Role),
+}
+
+/// A transaction that was wholly verified, with the records of the entries it was verified for.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// The transaction.
+    pub transaction: Arc<Transaction>,
+    /// Bytes of the records that the entries name.
+    pub records: BTreeMap<RecordId, Bytes>,
+}
+
+impl Submission {
+    /// Verifies a transaction for the entries whose canonical `holds` says yes to.
+    ///
+    /// Records that no such entry names are left out. `holder` is whom the transaction's chain vouches for.
+    ///
+    /// # Errors
+    /// For everything that a replica may not admit.
+    pub fn check(
+        transaction: Arc<Transaction>,
+        records: Vec<Bytes>,
+        holder: &Holder,
+        holds: impl Fn(&RecordId) -> bool,
+        verifier: &dyn Verifier,
+    ) -> Result<Self, SubmissionError> {
+        let bytes = transaction.signed().size_bytes() + records.iter().map(Bytes::len).sum::<usize>();
+        if bytes > SUBMISSION_BYTES_MAX {
+            return Err(SubmissionError::TooLarge(bytes));
+        }
+        check_holder(&transaction, holder)?;
+        transaction.verify(verifier)?;
+        let mut came: BTreeMap<_, _> = records.into_iter().map(|bytes| (RecordId::of(&bytes), bytes)).collect();
+        let mut records = BTreeMap::new();
+        for entry in transaction.entries().iter().filter(|entry| holds(&entry.canonical)) {
+            check_entry(entry, transaction.publisher(), &mut came, &mut records)?;
+        }
+        Ok(Self { transaction, records })
+    }
+
+    /// Bytes of transaction and records.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        self.transaction.signed().size_bytes() + self.records.values().map(Bytes::len).sum::<usize>()
+    }
+}
+
+fn check_holder(transaction: &Transaction, holder: &Holder) -> Result<(), SubmissionError> {
+    let envelope = transaction.envelope();
+    if envelope.chain != holder.chain {
+        return Err(SubmissionError::Chain { named: envelope.chain, found: holder.chain });
+    }
+    if transaction.publisher() != holder.key {
+        return Err(SubmissionError::Publisher { publisher: transaction.publisher(), holder: holder.key });
+    }
+    if holder.role != Role::Client {
+        return Err(SubmissionError::Role(holder.role));
+    }
+    Ok(holder.check_at(envelope.created_ms)?)
+}
+
+fn check_entry(
+    entry: &Entry,
+    publisher: PublicKey,
+    came: &mut BTreeMap<RecordId, Bytes>,
+    checked: &mut BTreeMap<RecordId, Bytes>,
+) -> Result<(), SubmissionError> {
+    let mut take = |id: RecordId| {
+        let bytes = came.remove(&id).ok_or(SubmissionError::MissingRecord(id))?;
+        let summary = record::check(&bytes).map_err(|error| SubmissionError::Record { id, error })?;
+        checked.insert(id, bytes);
+        Ok::<_, SubmissionError>(summary)
+    };
+    if entry.insert {
+        let id = entry.canonical;
+        if !matches!(take(id)?, Summary::Canonical { .. }) {
+            return Err(SubmissionError::Mismatch { id, why: "is inserted, but is no entity or artefact" });
+        }
+    }
+    for &id in &entry.updates {
+        let mismatch = |why| Err(SubmissionError::Mismatch { id, why });
+        match take(id)? {
+            Summary::Canonical { .. } => return mismatch("is neither update nor retraction"),
+            Summary::Statement { reference, .. } if reference != entry.canonical => {
+                return mismatch("refers to another canonical than its entry");
+            }
+            Summary::Statement { publisher: other, .. } if other != publisher => {
+                return mismatch("is by another publisher than its transaction");
+            }
+            Summary::Statement { .. } => {}
+        }
+    }
+    Ok(())
+}
