@@ -1,0 +1,146 @@
+//! Arcs: the parts of the circle that are walked clockwise from one point to another.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::ops::RangeInclusive;
+
+use crate::length::Length;
+use crate::point::Point;
+
+/// The points met on a clockwise walk that leaves `from` and ends on `to`: `(from, to]`, half open.
+///
+/// An arc is never empty. **Where `from` equals `to` it is the whole circle**, because the walk
+/// leaves the point and ends when it meets it again. So neighbouring arcs share a border and no
+/// point, and *n* arcs between *n* borders tile the circle, for n = 1 too.
+///
+/// Arcs are equal when they have the same points: all whole circles are, wherever they begin.
+#[derive(Clone, Copy)]
+pub struct Arc {
+    /// Where the walk begins: the border before the first point, itself outside unless the arc is
+    /// the whole circle.
+    pub from: Point,
+    /// Where the walk ends: the last point, inside.
+    pub to: Point,
+}
+
+impl Arc {
+    /// The arc `(from, to]`; the whole circle if the two are equal.
+    pub const fn new(from: Point, to: Point) -> Self {
+        Self { from, to }
+    }
+
+    /// Whether it has every point.
+    pub fn is_whole(&self) -> bool {
+        self.from == self.to
+    }
+
+    /// Whether `point` lies in it.
+    pub fn contains(&self, point: Point) -> bool {
+        self.walk_to(point) <= self.length()
+    }
+
+    /// How many points it has, at least one.
+    pub fn length(&self) -> Length {
+        self.walk_to(self.to)
+    }
+
+    /// The part of the circle that it is, from 0.0 to 1.0.
+    pub fn share(&self) -> f64 {
+        self.length().share()
+    }
+
+    /// The points that both have: none, one or two arcs, clockwise from `self.from`.
+    ///
+    /// Two, when they overlap at both ends:
+    ///
+    /// ```
+    /// # use kittengrad_ring::{Arc, Point};
+    /// # let at = |byte| Point::new([byte; 32]);
+    /// let most = Arc::new(at(0x10), at(0xf0));
+    /// let seam = Arc::new(at(0xe0), at(0x20));
+    /// let (early, late) = (Arc::new(at(0x10), at(0x20)), Arc::new(at(0xe0), at(0xf0)));
+    /// assert_eq!(most.intersect(seam), [early, late]);
+    /// ```
+    pub fn intersect(&self, other: Self) -> Vec<Self> {
+        if other.is_whole() {
+            return vec![*self];
+        }
+        if self.is_whole() {
+            return vec![other];
+        }
+        // Measured along the walk from `self.from`, this arc is (0, length], and the other is one
+        // stretch, or two if `self.from` lies inside it.
+        let start = self.from.clockwise_to(other.from);
+        let end = self.walk_to(other.to);
+        let stretches: &[_] = if start < end {
+            &[(start, end)]
+        } else {
+            &[(Length::ZERO, end), (start, Length::WHOLE)]
+        };
+        let length = self.length();
+        stretches
+            .iter()
+            .map(|&(start, end)| (start, end.min(length)))
+            .filter(|(start, end)| start < end)
+            .map(|(start, end)| {
+                Self::new(self.from.wrapping_add(start), self.from.wrapping_add(end))
+            })
+            .collect()
+    }
+
+    /// The same points as one or two ranges of sorted keys, smaller keys first; two if the arc runs
+    /// on past zero.
+    pub fn intervals(&self) -> Vec<RangeInclusive<Point>> {
+        let first = self.from.wrapping_add(Length::from(1));
+        if self.is_whole() {
+            vec![Point::ZERO..=Point::MAX]
+        } else if first <= self.to {
+            vec![first..=self.to]
+        } else {
+            vec![Point::ZERO..=self.to, first..=Point::MAX]
+        }
+    }
+
+    /// The length of the walk that leaves `from` and ends when it meets `point`: all round for
+    /// `from` itself.
+    fn walk_to(&self, point: Point) -> Length {
+        if point == self.from {
+            Length::WHOLE
+        } else {
+            self.from.clockwise_to(point)
+        }
+    }
+
+    /// What makes it equal to others: its ends, or that it has none.
+    fn ends(&self) -> Option<(Point, Point)> {
+        (!self.is_whole()).then_some((self.from, self.to))
+    }
+}
+
+impl PartialEq for Arc {
+    fn eq(&self, other: &Self) -> bool {
+        self.ends() == other.ends()
+    }
+}
+
+impl Eq for Arc {}
+
+impl Hash for Arc {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.ends().hash(state);
+    }
+}
+
+impl fmt::Display for Arc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({}, {}]", self.from, self.to)
+    }
+}
+
+impl fmt::Debug for Arc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({:?}, {:?}]", self.from, self.to)
+    }
+}

@@ -1,0 +1,120 @@
+//! Covers: the fewest members whose journals together hold everything that anybody up holds.
+
+use alloc::vec::Vec;
+
+use crate::arc::Arc;
+use crate::ring::Ring;
+
+/// A smallest set of members to read from, and what nobody can be asked for.
+///
+/// The arcs of the sources and the uncovered ones are disjoint, and together they are the whole
+/// circle.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cover {
+    /// Whom to read from, each member once, clockwise.
+    pub sources: Vec<Source>,
+    /// What no member that is up holds, each arc as long as it can be, clockwise.
+    pub uncovered: Vec<Arc>,
+}
+
+/// One member of a cover.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The index of the member in its ring.
+    pub member: usize,
+    /// The arc that this source answers for, inside what it holds; it may hold more.
+    pub arc: Arc,
+}
+
+impl Ring {
+    /// Plans a cover from the members that are `up`.
+    ///
+    /// No smaller set of them holds as much. With all N members up it is every R-th, ceil(N/R) in
+    /// all. What all of its holders are down for is listed as uncovered. `up` is asked once for
+    /// each member; the same answers give the same cover.
+    /// # Source
+    /// Seed 001, "Streaming, Aggregation and Online Indexing"; the sweep is the one known from
+    /// covering a circle by arcs.
+    pub fn cover(&self, up: impl Fn(usize) -> bool) -> Cover {
+        let plan = Plan {
+            ring: self,
+            up: (0..self.members().len()).map(up).collect(),
+        };
+        plan.starts()
+            .into_iter()
+            .map(|start| plan.sweep(start))
+            .min_by_key(|cover| cover.sources.len())
+            .expect("a ring has a cell to start from")
+    }
+}
+
+/// A ring, and which of its members can be read from.
+///
+/// Counted in cells, all members hold the same: a window of R cells with their own in the middle.
+/// So of two windows, the one that begins later ends later.
+struct Plan<'a> {
+    ring: &'a Ring,
+    up: Vec<bool>,
+}
+
+impl Plan<'_> {
+    /// Cells of which one is right to start the sweep from.
+    ///
+    /// A gap cuts the circle into a line, with its one beginning just after the gap. Without gaps,
+    /// whichever source of a smallest cover holds the cell number R - 1 has its window begin at one
+    /// of the cells 0 to R - 1, and that is where the sweep should have started.
+    fn starts(&self) -> Vec<usize> {
+        let ends_a_gap = |cell: usize| {
+            let before = self.ring.counter_clockwise(cell, 1);
+            self.furthest(before).is_none() && self.furthest(cell).is_some()
+        };
+        match (0..self.up.len()).find(|&cell| ends_a_gap(cell)) {
+            Some(cell) => [cell].into(),
+            None => (0..self.ring.window()).collect(),
+        }
+    }
+
+    /// Goes once round the circle, and at each cell not yet covered takes the member whose window
+    /// reaches furthest.
+    ///
+    /// From the right start this is a smallest cover: by induction, after its k-th source the sweep
+    /// has come at least as far as any k members can that cover everything behind them.
+    fn sweep(&self, start: usize) -> Cover {
+        let count = self.up.len();
+        let mut cover = Cover::default();
+        let mut done = 0;
+        while done < count {
+            let cell = self.ring.clockwise(start, done);
+            let left = count - done;
+            if let Some((member, reach)) = self.furthest(cell) {
+                let cells = reach.min(left);
+                let arc = self.ring.cells_from(cell, cells);
+                cover.sources.push(Source { member, arc });
+                done += cells;
+            } else {
+                let cells = self.gap(cell).min(left);
+                cover.uncovered.push(self.ring.cells_from(cell, cells));
+                done += cells;
+            }
+        }
+        cover
+    }
+
+    /// Of the members up that hold `cell`, the one whose window reaches furthest clockwise, and how
+    /// many cells that is, with `cell` itself.
+    fn furthest(&self, cell: usize) -> Option<(usize, usize)> {
+        let replicas = self.ring.replication();
+        let last = self.ring.clockwise(cell, replicas.h());
+        let holder = |back| self.ring.counter_clockwise(last, back);
+        (0..replicas.get())
+            .find(|&back| self.up[holder(back)])
+            .map(|back| (holder(back), replicas.get() - back))
+    }
+
+    /// How many cells from `cell` on have no holder up.
+    fn gap(&self, cell: usize) -> usize {
+        (0..self.up.len())
+            .take_while(|&places| self.furthest(self.ring.clockwise(cell, places)).is_none())
+            .count()
+    }
+}

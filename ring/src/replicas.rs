@@ -1,0 +1,80 @@
+//! The number of copies that a namespace keeps, and the quorum that follows from it.
+
+use core::error::Error;
+use core::fmt;
+
+/// *R* = 2h + 1, the number of members that keep each cell: the owner and h neighbours on each
+/// side.
+///
+/// It is what the namespace is configured to have, whatever the ring's size is today.
+///
+/// ```
+/// # use kittengrad_ring::Replicas;
+/// let replicas = Replicas::new(5)?;
+/// assert_eq!((replicas.get(), replicas.h(), replicas.quorum()), (5, 2, 3));
+/// assert!(Replicas::new(4).is_err());
+/// # Ok::<(), kittengrad_ring::ReplicasError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Replicas(u8);
+
+impl Replicas {
+    /// So many copies: an odd number from 1 to 255.
+    /// # Errors
+    /// [`ReplicasError`] if the number is even, zero included.
+    pub const fn new(replicas: u8) -> Result<Self, ReplicasError> {
+        if replicas % 2 == 1 {
+            Ok(Self(replicas))
+        } else {
+            Err(ReplicasError { replicas })
+        }
+    }
+
+    /// *R*, the number of copies of each cell.
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+
+    /// *h*, the number of neighbours on each side of the owner that keep its cell too.
+    pub const fn h(self) -> usize {
+        self.get() / 2
+    }
+
+    /// *W*, how many copies must be on disk before a write is acknowledged: a majority of the
+    /// configured R, never of the members that the ring happens to have.
+    pub const fn quorum(self) -> usize {
+        self.h() + 1
+    }
+}
+
+/// Three copies: the owner and one neighbour on each side.
+impl Default for Replicas {
+    fn default() -> Self {
+        Self(3)
+    }
+}
+
+impl fmt::Display for Replicas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The number of replicas is even, so that an owner cannot have as many on either side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplicasError {
+    /// The number that was asked for.
+    pub replicas: u8,
+}
+
+impl fmt::Display for ReplicasError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the number of replicas must be odd, not {}",
+            self.replicas
+        )
+    }
+}
+
+impl Error for ReplicasError {}

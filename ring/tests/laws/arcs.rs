@@ -1,0 +1,105 @@
+//! Arcs: which points they have, how many, and what two have in common.
+
+use kittengrad_ring::{Arc, Length, Point};
+use proptest::prelude::*;
+
+use crate::brute;
+use crate::strategies::{arc, point};
+
+proptest! {
+    #[test]
+    fn an_arc_has_the_points_met_after_its_start_and_not_after_its_end(
+        arc in arc(),
+        point in point(),
+    ) {
+        for point in critical_points(&[arc]).into_iter().chain([point]) {
+            let way = brute::walk(arc.from, point);
+            let met = way != [0; 32] && way <= brute::walk(arc.from, arc.to);
+            prop_assert_eq!(arc.contains(point), met || arc.from == arc.to);
+        }
+    }
+
+    #[test]
+    fn an_intersection_has_the_points_that_both_have(a in arc(), b in arc(), point in point()) {
+        let both = a.intersect(b);
+        for point in critical_points(&[a, b]).into_iter().chain([point]) {
+            let times = both.iter().filter(|arc| arc.contains(point)).count();
+            prop_assert_eq!(times, usize::from(a.contains(point) && b.contains(point)));
+        }
+        prop_assert!(both.len() <= 2);
+        for (first, second) in both.iter().zip(both.iter().skip(1)) {
+            let apart = first.to != second.from && second.to != first.from;
+            prop_assert!(apart, "neighbours are one arc");
+        }
+    }
+
+    #[test]
+    fn an_intersection_is_the_same_from_both_sides(a in arc(), b in arc()) {
+        let (from_a, from_b) = (a.intersect(b), b.intersect(a));
+        prop_assert_eq!(from_a.len(), from_b.len());
+        prop_assert!(from_a.iter().all(|arc| from_b.contains(arc)));
+    }
+
+    #[test]
+    fn intervals_have_the_points_of_the_arc_in_the_order_of_keys(arc in arc(), point in point()) {
+        let intervals = arc.intervals();
+        for point in critical_points(&[arc]).into_iter().chain([point]) {
+            let times = intervals.iter().filter(|interval| interval.contains(&point)).count();
+            prop_assert_eq!(times, usize::from(arc.contains(point)));
+        }
+        prop_assert!(intervals.len() <= 2);
+        prop_assert!(intervals.iter().all(|interval| interval.start() <= interval.end()));
+        prop_assert!(intervals.is_sorted_by(|first, second| first.end() < second.start()));
+    }
+
+    #[test]
+    fn an_arc_and_the_rest_are_as_long_as_the_circle(a in point(), b in point()) {
+        prop_assume!(a != b);
+        let rest = Arc::new(b, a);
+        prop_assert_eq!(Arc::new(a, b).length(), a.clockwise_to(b));
+        prop_assert_eq!(a.wrapping_add(Arc::new(a, b).length()).wrapping_add(rest.length()), a);
+        prop_assert!((Arc::new(a, b).share() + rest.share() - 1.0).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn an_arc_that_ends_where_it_begins_is_the_whole_circle() {
+    let point = Point::new([0x5a; 32]);
+    let whole = Arc::new(point, point);
+    assert!(whole.is_whole());
+    assert!(whole.contains(point));
+    assert_eq!(whole.length(), Length::WHOLE);
+    assert_eq!(whole.share(), 1.0);
+}
+
+#[test]
+fn whole_circles_are_equal_wherever_they_begin_and_other_arcs_are_not() {
+    let (a, b) = (Point::new([0x11; 32]), Point::new([0x22; 32]));
+    assert_eq!(Arc::new(a, a), Arc::new(b, b));
+    assert_ne!(Arc::new(a, b), Arc::new(b, a));
+    assert_ne!(Arc::new(a, b), Arc::new(a, a));
+}
+
+#[test]
+fn an_arc_through_zero_is_two_intervals() {
+    let (high, low) = (Point::new([0xf0; 32]), Point::new([0x0f; 32]));
+    let seam = Arc::new(high, low);
+    assert_eq!(
+        seam.intervals(),
+        [Point::ZERO..=low, brute::after(high)..=Point::MAX]
+    );
+    assert_eq!(Arc::new(Point::MAX, low).intervals(), [Point::ZERO..=low]);
+    assert_eq!(
+        Arc::new(high, Point::MAX).intervals(),
+        [brute::after(high)..=Point::MAX]
+    );
+}
+
+/// The ends of the arcs, zero, and the points on either side of them.
+fn critical_points(arcs: &[Arc]) -> Vec<Point> {
+    arcs.iter()
+        .flat_map(|arc| [arc.from, arc.to])
+        .chain([Point::ZERO])
+        .flat_map(|point| [brute::before(point), point, brute::after(point)])
+        .collect()
+}

@@ -1,0 +1,16 @@
+//! The laws of the ring, each checked against a definition that is too slow to use and too plain to
+//! be wrong.
+
+mod arcs;
+mod brute;
+mod cells;
+mod covers;
+mod drawings;
+mod holders;
+mod joins_and_leaves;
+mod owners;
+mod partners;
+mod points;
+mod rings;
+mod strategies;
+mod transfers;

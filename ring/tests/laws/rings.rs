@@ -1,0 +1,79 @@
+//! Rings: which members make one, and which number of replicas.
+
+use std::collections::BTreeSet;
+
+use kittengrad_ring::{Point, Replicas, ReplicasError, Ring, RingError};
+use proptest::prelude::*;
+
+use crate::strategies::{members, ring_of};
+
+proptest! {
+    #[test]
+    fn the_order_in_which_members_are_given_does_not_matter(shuffled in shuffled(200)) {
+        let ring = ring_of(shuffled.clone(), Replicas::default());
+        prop_assert_eq!(ring, ring_of(BTreeSet::from_iter(shuffled), Replicas::default()));
+    }
+
+    #[test]
+    fn a_member_is_found_at_its_point_and_nobody_elsewhere(
+        members in members(200),
+        stranger in any::<[u8; 32]>(),
+    ) {
+        let ring = ring_of(members.clone(), Replicas::default());
+        for (index, &member) in ring.members().iter().enumerate() {
+            prop_assert_eq!(ring.index_of(member), Some(index));
+        }
+        let stranger = Point::new(stranger);
+        prop_assert_eq!(ring.index_of(stranger).is_some(), members.contains(&stranger));
+    }
+}
+
+#[test]
+fn a_ring_without_members_is_refused() {
+    let refused = Ring::new([], Replicas::default());
+    assert_eq!(refused, Err(RingError::Empty));
+    assert_eq!(
+        RingError::Empty.to_string(),
+        "a ring needs at least one member"
+    );
+}
+
+#[test]
+fn a_member_given_twice_is_refused() {
+    let twice = Point::new([0x11; 32]);
+    let refused = Ring::new([twice, Point::ZERO, twice], Replicas::default());
+    assert_eq!(refused, Err(RingError::Duplicate(twice)));
+    assert_eq!(
+        RingError::Duplicate(twice).to_string(),
+        format!("two members stand at point {}", "11".repeat(32)),
+    );
+}
+
+#[test]
+fn replicas_are_odd_and_a_majority_of_them_is_the_quorum() {
+    for replicas in 0..=u8::MAX {
+        match Replicas::new(replicas) {
+            Ok(accepted) => {
+                assert_eq!(accepted.get(), usize::from(replicas));
+                assert_eq!(accepted.get(), 2 * accepted.h() + 1);
+                assert!(
+                    2 * accepted.quorum() > accepted.get()
+                        && 2 * (accepted.quorum() - 1) < accepted.get()
+                );
+            }
+            Err(refused) => {
+                assert!(replicas.is_multiple_of(2));
+                assert_eq!(refused, ReplicasError { replicas });
+            }
+        }
+    }
+    let refused = Replicas::new(4).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the number of replicas must be odd, not 4"
+    );
+}
+
+fn shuffled(count_max: usize) -> impl Strategy<Value = Vec<Point>> {
+    members(count_max).prop_flat_map(|members| Just(Vec::from_iter(members)).prop_shuffle())
+}
