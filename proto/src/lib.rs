@@ -7,6 +7,7 @@
 pub mod block;
 pub mod certificate;
 pub mod cursor;
+pub mod error;
 pub mod heads;
 pub mod id;
 pub mod identity;

@@ -1,0 +1,421 @@
+//! Grouping a bulk load: what may travel in one transaction, so that it is signed once.
+//!
+//! The peer that a transaction is sent to must hold all its canonicals, and if that peer does not answer,
+//! the same signed bytes go to another one. So a group has the canonicals of one cell, which the same
+//! replicas hold; where there are no more members than replicas everything is one group.
+//!
+//! ```
+//! use kittengrad_client_core::grouping::{Limits, Want, group};
+//! use kittengrad_proto::id::{PublicKey, RecordId};
+//! use kittengrad_ring::{Replicas, Ring};
+//!
+//! let ring = Ring::new([1, 2].map(|byte| PublicKey::new([byte; 32]).point()), Replicas::default())?;
+//! let bare = |byte| Want { canonical: RecordId::new([byte; 32]), insert: Some(40), updates: Vec::new() };
+//! let groups = group(&ring, [bare(7), bare(200)], Limits::default())?;
+//! assert_eq!(groups.len(), 1);
+//! assert_eq!(groups[0].entries.len(), 2);
+//! assert_eq!(groups[0].holders.len(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//! # Source
+//! Design section 2, "Transaction".
+
+use std::collections::BTreeMap;
+
+use kittengrad_proto::{
+    id::RecordId,
+    limits::{
+        NAMESPACE_BYTES_MAX, RECORD_BYTES_MAX, SUBMISSION_BYTES_MAX, TRANSACTION_ENTRIES_MAX,
+        TRANSACTION_UPDATES_MAX,
+    },
+    transaction::Entry,
+};
+use kittengrad_ring::Ring;
+use thiserror::Error;
+
+/// At most so many bytes of a transaction without entries: signature, keys, ids, nonce, namespace.
+const ENVELOPE_BYTES_MAX: usize = 320 + NAMESPACE_BYTES_MAX;
+/// At most so many bytes of an entry without updates, with tags and lengths.
+const ENTRY_BYTES_MAX: usize = 48;
+/// Bytes of the name of an update in an entry.
+const UPDATE_BYTES: usize = 32;
+
+/// What a publisher wants said about one canonical; records are given by their sizes alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Want {
+    /// The canonical.
+    pub canonical: RecordId,
+    /// Bytes of the canonical's record, if it is to be inserted.
+    pub insert: Option<usize>,
+    /// Updates and retractions, each with the bytes of its record. Repeats are taken once.
+    pub updates: Vec<(RecordId, usize)>,
+}
+
+/// How large a group may become; never more than a transaction may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Updates of one group, and entries.
+    pub updates_max: usize,
+    /// Bytes of one group with its records.
+    pub bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            updates_max: TRANSACTION_UPDATES_MAX,
+            bytes_max: SUBMISSION_BYTES_MAX,
+        }
+    }
+}
+
+/// Why nothing was grouped.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum GroupError {
+    /// A record is larger than any may be.
+    #[error("record {id} has {bytes} bytes, at most {RECORD_BYTES_MAX} are allowed")]
+    TooLarge {
+        /// Which record.
+        id: RecordId,
+        /// Its bytes.
+        bytes: usize,
+    },
+    /// Neither an insert nor an update is wanted.
+    #[error("nothing is said about {0}: neither is it inserted nor does it have an update")]
+    Nothing(RecordId),
+}
+
+/// What goes into one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// The members that hold all its canonicals, as places in the ring; the owner of the first canonical first.
+    pub holders: Vec<usize>,
+    /// Ascending by canonical, updates ascending. A canonical whose updates need several groups is inserted in each.
+    pub entries: Vec<Entry>,
+    /// Bytes at most, records included.
+    pub bytes: usize,
+}
+
+impl Group {
+    /// How many updates it has.
+    #[must_use]
+    pub fn updates(&self) -> usize {
+        self.entries.iter().map(|entry| entry.updates.len()).sum()
+    }
+}
+
+/// Distributes `wants` over as few groups as their cells and the limits allow.
+///
+/// The result depends on the wants alone, not on their order.
+///
+/// # Errors
+/// [`GroupError`] if one of them can be in no group.
+pub fn group(
+    ring: &Ring,
+    wants: impl IntoIterator<Item = Want>,
+    limits: Limits,
+) -> Result<Vec<Group>, GroupError> {
+    let limits = Limits {
+        updates_max: limits
+            .updates_max
+            .clamp(1, TRANSACTION_UPDATES_MAX.min(TRANSACTION_ENTRIES_MAX)),
+        bytes_max: limits
+            .bytes_max
+            .clamp(SMALLEST_BYTES_MAX, SUBMISSION_BYTES_MAX),
+    };
+    let mut cells: BTreeMap<Option<usize>, Cell> = BTreeMap::new();
+    let is_one_cell = ring.members().len() <= ring.replication().get();
+    for (canonical, want) in united(wants)? {
+        let owner = ring.owner(canonical.point());
+        let key = (!is_one_cell).then_some(owner);
+        cells
+            .entry(key)
+            .or_insert_with(|| Cell::new(ring.replicas(owner)))
+            .add(canonical, &want, limits);
+    }
+    Ok(cells.into_values().flat_map(Cell::finish).collect())
+}
+
+/// Room for an entry with one update whose records are as large as records may be.
+const SMALLEST_BYTES_MAX: usize =
+    ENVELOPE_BYTES_MAX + ENTRY_BYTES_MAX + UPDATE_BYTES + 2 * RECORD_BYTES_MAX;
+const _: () = assert!(SMALLEST_BYTES_MAX <= SUBMISSION_BYTES_MAX);
+
+/// All that is wanted of one canonical.
+#[derive(Default)]
+struct United {
+    insert: Option<usize>,
+    updates: BTreeMap<RecordId, usize>,
+}
+
+/// Puts wants of the same canonical together.
+fn united(wants: impl IntoIterator<Item = Want>) -> Result<BTreeMap<RecordId, United>, GroupError> {
+    let mut all: BTreeMap<RecordId, United> = BTreeMap::new();
+    for want in wants {
+        let Want {
+            canonical,
+            insert,
+            updates,
+        } = want;
+        if insert.is_none() && updates.is_empty() {
+            return Err(GroupError::Nothing(canonical));
+        }
+        let records = insert
+            .map(|bytes| (canonical, bytes))
+            .into_iter()
+            .chain(updates.iter().copied());
+        for (id, bytes) in records {
+            if bytes > RECORD_BYTES_MAX {
+                return Err(GroupError::TooLarge { id, bytes });
+            }
+        }
+        let united = all.entry(canonical).or_default();
+        united.insert = united.insert.or(insert);
+        united.updates.extend(updates);
+    }
+    Ok(all)
+}
+
+/// The groups of one set of holders; only the last has room.
+struct Cell {
+    holders: Vec<usize>,
+    groups: Vec<Group>,
+    /// Updates and bare inserts of the last group.
+    count: usize,
+}
+
+impl Cell {
+    const fn new(holders: Vec<usize>) -> Self {
+        Self {
+            holders,
+            groups: Vec::new(),
+            count: 0,
+        }
+    }
+
+    fn add(&mut self, canonical: RecordId, want: &United, limits: Limits) {
+        let head_bytes = ENTRY_BYTES_MAX + want.insert.unwrap_or(0);
+        if want.updates.is_empty() {
+            self.open(canonical, want, head_bytes, 0, limits);
+            self.count += 1;
+        }
+        let mut entry_is_open = false;
+        for (&update, &record_bytes) in &want.updates {
+            let bytes = UPDATE_BYTES + record_bytes;
+            if !entry_is_open || !self.fits(bytes, limits) {
+                self.open(canonical, want, head_bytes, bytes, limits);
+                entry_is_open = true;
+            }
+            if let Some(group) = self.groups.last_mut() {
+                group.bytes += bytes;
+                if let Some(entry) = group.entries.last_mut() {
+                    entry.updates.push(update);
+                }
+            }
+            self.count += 1;
+        }
+    }
+
+    /// Begins an entry, in a new group if the last has no room for it and what follows at once.
+    fn open(
+        &mut self,
+        canonical: RecordId,
+        want: &United,
+        head_bytes: usize,
+        next_bytes: usize,
+        limits: Limits,
+    ) {
+        if !self.fits(head_bytes + next_bytes, limits) {
+            self.groups.push(Group {
+                holders: self.holders.clone(),
+                entries: Vec::new(),
+                bytes: ENVELOPE_BYTES_MAX,
+            });
+            self.count = 0;
+        }
+        if let Some(group) = self.groups.last_mut() {
+            group.bytes += head_bytes;
+            let insert = want.insert.is_some();
+            group.entries.push(Entry {
+                canonical,
+                insert,
+                updates: Vec::new(),
+            });
+        }
+    }
+
+    fn fits(&self, bytes: usize, limits: Limits) -> bool {
+        self.groups.last().is_some_and(|group| {
+            self.count < limits.updates_max && group.bytes + bytes <= limits.bytes_max
+        })
+    }
+
+    fn finish(self) -> Vec<Group> {
+        self.groups
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use kittengrad_proto::{
+        id::{Id, PublicKey},
+        namespace::Overlay,
+        signed::SigningKey,
+        transaction::{Envelope, POLICY, Transaction},
+    };
+    use kittengrad_ring::Replicas;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ring(members: u8) -> Ring {
+        let points = (0..members).map(|byte| PublicKey::new([byte; 32]).point());
+        Ring::new(points, Replicas::default()).unwrap()
+    }
+
+    fn id(number: u16) -> RecordId {
+        RecordId::of(&number.to_be_bytes())
+    }
+
+    fn want(canonical: u16, insert: bool, updates: &[(u16, usize)]) -> Want {
+        Want {
+            canonical: id(canonical),
+            insert: insert.then_some(50),
+            updates: updates
+                .iter()
+                .map(|(number, bytes)| (id(*number), *bytes))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn a_canonical_with_more_updates_than_fit_is_inserted_with_each_part() {
+        let updates: Vec<_> = (0..2_500).map(|number| (number, 300)).collect();
+        let groups = group(&ring(5), [want(1, true, &updates)], Limits::default()).unwrap();
+        let sizes: Vec<_> = groups.iter().map(Group::updates).collect();
+        assert_eq!(sizes, [1_000, 1_000, 500]);
+        assert!(
+            groups
+                .iter()
+                .all(|group| group.entries.len() == 1 && group.entries[0].insert)
+        );
+    }
+
+    #[test]
+    fn large_records_are_spread_by_their_bytes() {
+        let updates: Vec<_> = (0..130).map(|number| (number, RECORD_BYTES_MAX)).collect();
+        let groups = group(&ring(5), [want(1, false, &updates)], Limits::default()).unwrap();
+        assert_eq!(groups.len(), 3);
+        assert!(
+            groups
+                .iter()
+                .all(|group| group.bytes <= SUBMISSION_BYTES_MAX)
+        );
+    }
+
+    #[test]
+    fn what_can_be_in_no_group_is_refused() {
+        let nothing = group(&ring(3), [want(1, false, &[])], Limits::default());
+        assert_eq!(nothing, Err(GroupError::Nothing(id(1))));
+        let bytes = RECORD_BYTES_MAX + 1;
+        let large = group(&ring(3), [want(1, false, &[(2, bytes)])], Limits::default());
+        assert_eq!(large, Err(GroupError::TooLarge { id: id(2), bytes }));
+    }
+
+    #[test]
+    fn the_bytes_counted_are_never_fewer_than_those_signed() {
+        let namespace = "n".repeat(NAMESPACE_BYTES_MAX).parse().unwrap();
+        let overlay = Overlay {
+            network: Id::ZERO,
+            namespace,
+        };
+        let envelope = Envelope {
+            chain: Id::ZERO,
+            policy: POLICY,
+            created_ms: u64::MAX,
+            nonce: [255; 16],
+        };
+        for (entries, updates) in [(1, 0), (1, 1_000), (1_000, 1), (30, 33)] {
+            let wants = (0..entries).map(|entry| {
+                let updates: Vec<_> = (0..updates).map(|n| (entry * 33 + n, 0)).collect();
+                Want {
+                    insert: Some(0),
+                    ..want(entry, true, &updates)
+                }
+            });
+            let groups = group(&ring(1), wants, Limits::default()).unwrap();
+            assert_eq!(groups.len(), 1);
+            let signer = SigningKey::from_seed(&[1; 32]);
+            let bytes = groups[0].bytes;
+            let signed =
+                Transaction::sign(&overlay, &envelope, groups[0].entries.clone(), &signer).unwrap();
+            assert!(
+                signed.signed().size_bytes() <= bytes,
+                "{entries} entries, {updates} updates"
+            );
+        }
+    }
+
+    fn wants() -> impl Strategy<Value = Vec<Want>> {
+        let update = (
+            0_u16..400,
+            prop_oneof![Just(300_usize), Just(RECORD_BYTES_MAX)],
+        );
+        let one = (
+            0_u16..60,
+            any::<bool>(),
+            prop::collection::vec(update, 0..40),
+        );
+        let one = one.prop_map(|(canonical, insert, updates)| {
+            want(canonical, insert || updates.is_empty(), &updates)
+        });
+        prop::collection::vec(one, 0..60)
+    }
+
+    proptest! {
+        #[test]
+        fn everything_wanted_is_in_a_group_that_its_holders_can_take(
+            wants in wants(),
+            members in 1_u8..12,
+            updates_max in 1_usize..50,
+        ) {
+            let ring = ring(members);
+            let limits = Limits { updates_max, ..Limits::default() };
+            let groups = group(&ring, wants.clone(), limits).unwrap();
+            let mut found = BTreeSet::new();
+            for group in &groups {
+                prop_assert!(group.updates() <= updates_max && group.entries.len() <= updates_max);
+                prop_assert!(group.bytes <= SUBMISSION_BYTES_MAX);
+                prop_assert!(group.entries.is_sorted_by(|a, b| a.canonical < b.canonical));
+                for entry in &group.entries {
+                    prop_assert!(entry.updates.is_sorted_by(|a, b| a < b));
+                    for &holder in &group.holders {
+                        prop_assert!(ring.holds(holder, entry.canonical.point()));
+                    }
+                    found.extend(entry.elements());
+                }
+            }
+            let expected: BTreeSet<_> = wants.iter().flat_map(|want| {
+                let updates = want.updates.iter().map(|(update, _)| *update).collect();
+                Entry { canonical: want.canonical, insert: true, updates }.elements().collect::<Vec<_>>()
+            }).collect();
+            let said: BTreeSet<_> = expected.iter().filter(|e| e.update.is_some()).map(|e| e.canonical).collect();
+            let expected: BTreeSet<_> =
+                expected.into_iter().filter(|e| e.update.is_some() || !said.contains(&e.canonical)).collect();
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn the_order_of_wants_does_not_matter(mut wants in wants()) {
+            // Sizes belong to records, so equal updates have equal sizes.
+            for (_, bytes) in wants.iter_mut().flat_map(|want| &mut want.updates) {
+                *bytes = 300;
+            }
+            let forward = group(&ring(7), wants.clone(), Limits::default());
+            wants.reverse();
+            prop_assert_eq!(forward, group(&ring(7), wants, Limits::default()));
+        }
+    }
+}
