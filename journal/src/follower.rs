@@ -89,13 +89,21 @@ impl Follower {
     /// Follows `journal` from the first block of `incarnation` on.
     #[must_use]
     pub const fn new(journal: PublicKey, incarnation: u64) -> Self {
-        Self { journal, incarnation, last: None }
+        Self {
+            journal,
+            incarnation,
+            last: None,
+        }
     }
 
     /// Goes on after `head`, whose block had the time `time_ms`.
     #[must_use]
     pub const fn after(journal: PublicKey, head: Head, time_ms: u64) -> Self {
-        Self { journal, incarnation: head.incarnation, last: Some((head.height, head.hash, time_ms)) }
+        Self {
+            journal,
+            incarnation: head.incarnation,
+            last: Some((head.height, head.hash, time_ms)),
+        }
     }
 
     /// The last block accepted, as a cursor.
@@ -112,7 +120,11 @@ impl Follower {
     #[must_use]
     pub fn head(&self) -> Option<Head> {
         let (height, hash, _) = self.last?;
-        Some(Head { incarnation: self.incarnation, height, hash })
+        Some(Head {
+            incarnation: self.incarnation,
+            height,
+            hash,
+        })
     }
 
     /// Time of the last block accepted, in Unix milliseconds; 0 before the first.
@@ -136,7 +148,11 @@ impl Follower {
         let height = header.height;
         if header.peer != self.journal {
             let (expected, found) = (self.journal, header.peer);
-            return Err(FollowError::OtherJournal { height, expected, found });
+            return Err(FollowError::OtherJournal {
+                height,
+                expected,
+                found,
+            });
         }
         let begins = header.incarnation > self.incarnation && height == 0;
         if header.incarnation < self.incarnation
@@ -147,15 +163,29 @@ impl Follower {
         }
         if !begins && (header.incarnation != self.incarnation || height != self.next_height()) {
             let (incarnation, expected) = (self.incarnation, self.next_height());
-            return Err(FollowError::Skipped { incarnation, expected, found: height });
+            return Err(FollowError::Skipped {
+                incarnation,
+                expected,
+                found: height,
+            });
         }
-        let expected = self.last.filter(|_| !begins).map_or(Id::ZERO, |(_, hash, _)| hash);
+        let expected = self
+            .last
+            .filter(|_| !begins)
+            .map_or(Id::ZERO, |(_, hash, _)| hash);
         if header.previous != expected {
-            return Err(FollowError::Link { height, previous: header.previous, expected });
+            return Err(FollowError::Link {
+                height,
+                previous: header.previous,
+                expected,
+            });
         }
         let before_ms = if begins { 0 } else { self.time_ms() };
         if header.time_ms < before_ms {
-            return Err(FollowError::TimeWentBack { height, back_ms: before_ms - header.time_ms });
+            return Err(FollowError::TimeWentBack {
+                height,
+                back_ms: before_ms - header.time_ms,
+            });
         }
         block.verify(verifier)?;
         self.incarnation = header.incarnation;
@@ -172,7 +202,12 @@ impl Follower {
                     && known != block.header.hash() =>
             {
                 let (incarnation, found) = (self.incarnation, block.header.hash());
-                Err(FollowError::Equivocation { incarnation, height, known, found })
+                Err(FollowError::Equivocation {
+                    incarnation,
+                    height,
+                    known,
+                    found,
+                })
             }
             _ => Ok(Step::Known),
         }

@@ -31,7 +31,8 @@ impl MemoryStore {
             match write {
                 Write::Block(stored) => {
                     let header = &stored.block.header;
-                    self.blocks.insert((header.incarnation, header.height), stored);
+                    self.blocks
+                        .insert((header.incarnation, header.height), stored);
                 }
                 Write::Element(element, locator) => {
                     self.set.apply(element);
@@ -53,14 +54,23 @@ impl MemoryStore {
 
     fn of_canonical(&self, canonical: &RecordId) -> impl Iterator<Item = &Element> + '_ {
         let canonical = *canonical;
-        let from = Element { canonical, update: None };
-        self.locators.range(from..).map(|(element, _)| element).take_while(move |e| e.canonical == canonical)
+        let from = Element {
+            canonical,
+            update: None,
+        };
+        self.locators
+            .range(from..)
+            .map(|(element, _)| element)
+            .take_while(move |e| e.canonical == canonical)
     }
 }
 
 impl Store for MemoryStore {
     fn contains(&self, elements: &[Element]) -> Result<Vec<bool>, StoreError> {
-        Ok(elements.iter().map(|element| self.set.contains(element)).collect())
+        Ok(elements
+            .iter()
+            .map(|element| self.set.contains(element))
+            .collect())
     }
 
     fn locate(&self, element: &Element) -> Result<Option<Locator>, StoreError> {
@@ -71,7 +81,11 @@ impl Store for MemoryStore {
         if !self.exists(canonical)? {
             return Ok(None);
         }
-        Ok(Some(self.of_canonical(canonical).filter_map(|element| element.update).collect()))
+        Ok(Some(
+            self.of_canonical(canonical)
+                .filter_map(|element| element.update)
+                .collect(),
+        ))
     }
 
     fn exists(&self, canonical: &RecordId) -> Result<bool, StoreError> {
@@ -79,7 +93,10 @@ impl Store for MemoryStore {
     }
 
     fn transactions(&self, ids: &[Id]) -> Result<Vec<Option<Bytes>>, StoreError> {
-        Ok(ids.iter().map(|id| self.transactions.get(id).cloned()).collect())
+        Ok(ids
+            .iter()
+            .map(|id| self.transactions.get(id).cloned())
+            .collect())
     }
 
     fn records(&self, ids: &[RecordId]) -> Result<Vec<Option<Bytes>>, StoreError> {
@@ -107,7 +124,12 @@ impl Store for MemoryStore {
     }
 
     fn states(&self, prefix: &[u8]) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        let all = self.states.iter().filter(|(key, _)| key.starts_with(prefix));
-        Ok(all.map(|(key, value)| (key.clone(), value.clone())).collect())
+        let all = self
+            .states
+            .iter()
+            .filter(|(key, _)| key.starts_with(prefix));
+        Ok(all
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect())
     }
 }

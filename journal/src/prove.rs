@@ -37,13 +37,23 @@ pub fn prove(
 ) -> Result<Vec<ItemProof>, ProveError> {
     let mut blocks: BTreeMap<(u64, u64), BTreeSet<u32>> = BTreeMap::new();
     for element in elements {
-        let Locator { incarnation, height, index } =
-            store.locate(&element)?.ok_or(ProveError::Absent(element))?;
-        blocks.entry((incarnation, height)).or_default().insert(index);
+        let Locator {
+            incarnation,
+            height,
+            index,
+        } = store.locate(&element)?.ok_or(ProveError::Absent(element))?;
+        blocks
+            .entry((incarnation, height))
+            .or_default()
+            .insert(index);
     }
     let mut proofs = Vec::new();
     for ((incarnation, height), indices) in blocks {
-        let gone = || StoreError::Damaged(format!("block {height} of incarnation {incarnation} is gone"));
+        let gone = || {
+            StoreError::Damaged(format!(
+                "block {height} of incarnation {incarnation} is gone"
+            ))
+        };
         let block = store.block(incarnation, height)?.ok_or_else(gone)?.block;
         let tree = Tree::new(block.items.iter().map(|item| &item[..]));
         for index in indices {
@@ -73,8 +83,12 @@ fn other_transaction(
         Item::Transaction { id, .. } => {
             let bytes = store.transactions(&[id])?.pop().flatten();
             let bytes = bytes.ok_or_else(|| damaged(format!("transaction {id:?} is gone")))?;
-            Transaction::decode(bytes, overlay).map(Some).map_err(|e| damaged(e.to_string()))
+            Transaction::decode(bytes, overlay)
+                .map(Some)
+                .map_err(|e| damaged(e.to_string()))
         }
-        _ => Err(damaged("a set row names an item that is no transaction".to_owned())),
+        _ => Err(damaged(
+            "a set row names an item that is no transaction".to_owned(),
+        )),
     }
 }

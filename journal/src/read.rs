@@ -39,7 +39,13 @@ pub fn blocks(
             found.is_end = true;
             break;
         };
-        bytes += stored.block.items.iter().map(|item| item.len() + 8).sum::<usize>() + 512;
+        bytes += stored
+            .block
+            .items
+            .iter()
+            .map(|item| item.len() + 8)
+            .sum::<usize>()
+            + 512;
         found.blocks.push(stored);
     }
     Ok(found)
@@ -60,7 +66,11 @@ pub struct Entry {
 ///
 /// # Errors
 /// If the store does not answer, or what it holds does not fit the block.
-pub fn entries(store: &dyn Store, overlay: &Overlay, block: &Block) -> Result<Vec<Entry>, StoreError> {
+pub fn entries(
+    store: &dyn Store,
+    overlay: &Overlay,
+    block: &Block,
+) -> Result<Vec<Entry>, StoreError> {
     let damaged = |why: String| StoreError::Damaged(why);
     let items = block.decode_items().map_err(|e| damaged(e.to_string()))?;
     let listed: Vec<_> = items
@@ -76,10 +86,19 @@ pub fn entries(store: &dyn Store, overlay: &Overlay, block: &Block) -> Result<Ve
     let mut entries = Vec::with_capacity(listed.len());
     for ((index, id, bitmap), bytes) in listed.into_iter().zip(bodies) {
         let bytes = bytes.ok_or_else(|| damaged(format!("transaction {id} is gone")))?;
-        let transaction = Transaction::decode(bytes, overlay).map_err(|e| damaged(e.to_string()))?;
-        let added: Vec<_> = transaction.elements().enumerate().filter(|(i, _)| bitmap.is_set(*i)).collect();
+        let transaction =
+            Transaction::decode(bytes, overlay).map_err(|e| damaged(e.to_string()))?;
+        let added: Vec<_> = transaction
+            .elements()
+            .enumerate()
+            .filter(|(i, _)| bitmap.is_set(*i))
+            .collect();
         let added = added.into_iter().map(|(_, element)| element).collect();
-        entries.push(Entry { index, transaction, added });
+        entries.push(Entry {
+            index,
+            transaction,
+            added,
+        });
     }
     Ok(entries)
 }

@@ -74,7 +74,10 @@ pub fn keep_applied(follower: &Follower) -> Option<Write> {
     value.extend_from_slice(&head.height.to_be_bytes());
     value.extend_from_slice(head.hash.as_bytes());
     value.extend_from_slice(&follower.time_ms().to_be_bytes());
-    Some(Write::State(StateKey::Applied(follower.cursor().journal).encode(), value.into()))
+    Some(Write::State(
+        StateKey::Applied(follower.cursor().journal).encode(),
+        value.into(),
+    ))
 }
 
 /// The position in a journal that was kept last.
@@ -82,7 +85,9 @@ pub fn keep_applied(follower: &Follower) -> Option<Write> {
 /// # Errors
 /// If the store does not answer or holds something else there.
 pub fn applied(store: &dyn Store, journal: PublicKey) -> Result<Option<Follower>, StateError> {
-    let Some(value) = store.state(&StateKey::Applied(journal).encode())? else { return Ok(None) };
+    let Some(value) = store.state(&StateKey::Applied(journal).encode())? else {
+        return Ok(None);
+    };
     let value: &[u8; APPLIED_BYTES] = checked(journal, &value)?;
     let number = |at: usize| {
         let mut bytes = [0; 8];
@@ -91,7 +96,11 @@ pub fn applied(store: &dyn Store, journal: PublicKey) -> Result<Option<Follower>
     };
     let mut hash = [0; 32];
     hash.copy_from_slice(&value[17..49]);
-    let head = Head { incarnation: number(1), height: number(9), hash: Id::new(hash) };
+    let head = Head {
+        incarnation: number(1),
+        height: number(9),
+        hash: Id::new(hash),
+    };
     Ok(Some(Follower::after(journal, head, number(49))))
 }
 
@@ -113,18 +122,27 @@ pub fn keep_chain(chain: &Chain, publisher: PublicKey) -> [Write; 2] {
 /// # Errors
 /// If the store does not answer or holds something else there.
 pub fn chain(store: &dyn Store, id: &Id) -> Result<Option<Chain>, StateError> {
-    let Some(bytes) = store.chain(id)? else { return Ok(None) };
+    let Some(bytes) = store.chain(id)? else {
+        return Ok(None);
+    };
     let damaged = |why: String| StoreError::Damaged(format!("certificate chain {id}: {why}"));
     let wire = wire::Chain::decode(bytes).map_err(|e| damaged(e.to_string()))?;
-    Ok(Some(Chain::from_wire(wire).map_err(|e| damaged(e.to_string()))?))
+    Ok(Some(
+        Chain::from_wire(wire).map_err(|e| damaged(e.to_string()))?,
+    ))
 }
 
 /// The certificate chain that vouches for a publisher; `None` if it is not here.
 ///
 /// # Errors
 /// If the store does not answer or holds something else there.
-pub fn publisher_chain(store: &dyn Store, publisher: PublicKey) -> Result<Option<Chain>, StateError> {
-    let Some(value) = store.state(&StateKey::Publisher(publisher).encode())? else { return Ok(None) };
+pub fn publisher_chain(
+    store: &dyn Store,
+    publisher: PublicKey,
+) -> Result<Option<Chain>, StateError> {
+    let Some(value) = store.state(&StateKey::Publisher(publisher).encode())? else {
+        return Ok(None);
+    };
     let value: &[u8; PUBLISHER_BYTES] = checked(publisher, &value)?;
     let mut id = [0; 32];
     id.copy_from_slice(&value[1..]);
@@ -134,7 +152,15 @@ pub fn publisher_chain(store: &dyn Store, publisher: PublicKey) -> Result<Option
 /// The value, if it has the length and version that are known.
 fn checked<const BYTES: usize>(key: PublicKey, value: &Bytes) -> Result<&[u8; BYTES], StateError> {
     let version = value.first().copied().unwrap_or_default();
-    let form = || StateError::Form { key, version, bytes: value.len() };
+    let form = || StateError::Form {
+        key,
+        version,
+        bytes: value.len(),
+    };
     let value = value[..].try_into().map_err(|_| form())?;
-    if version == VERSION { Ok(value) } else { Err(form()) }
+    if version == VERSION {
+        Ok(value)
+    } else {
+        Err(form())
+    }
 }

@@ -93,7 +93,11 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// If the store cannot tell.
     fn has_transactions(&self, ids: &[Id]) -> Result<Vec<bool>, StoreError> {
-        Ok(self.transactions(ids)?.iter().map(Option::is_some).collect())
+        Ok(self
+            .transactions(ids)?
+            .iter()
+            .map(Option::is_some)
+            .collect())
     }
 
     /// For each id, the record's bytes if they are here.

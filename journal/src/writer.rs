@@ -75,6 +75,9 @@ pub struct Journal {
     listed: Vec<(u32, Arc<Transaction>)>,
     /// Elements of the block under construction, so that a repeat within it is seen.
     pending: BTreeMap<Element, u32>,
+    /// Elements of blocks that were cut and are not committed yet.
+    uncommitted: BTreeSet<Element>,
+    /// Records written since the last commit.
     pending_records: BTreeSet<RecordId>,
     writes: Vec<Write>,
     bytes: usize,
@@ -105,13 +108,32 @@ impl Journal {
         overlay: Overlay,
         signer: Arc<dyn Signer>,
         store: &dyn Store,
-    ) -> Result<Option<Self>, JournalError> {
-        let Some(head) = store.head()? else { return Ok(None) };
-        let missing = || StoreError::Damaged(format!("block {} of {} is gone", head.height, head.incarnation));
-        let last = store.block(head.incarnation, head.height)?.ok_or_else(missing)?;
+    ) -> Result<Option<Self>, StoreError> {
+        let Some(head) = store.head()? else {
+            return Ok(None);
+        };
+        let missing = || {
+            StoreError::Damaged(format!(
+                "block {} of {} is gone",
+                head.height, head.incarnation
+            ))
+        };
+        let last = store
+            .block(head.incarnation, head.height)?
+            .ok_or_else(missing)?;
         let added = added_elements(&last.block)?;
-        let tip = Tip { head, time_ms: last.block.header.time_ms, offset: last.offset + added };
-        Ok(Some(Self::new(overlay, signer, head.incarnation, None, Some(tip))))
+        let tip = Tip {
+            head,
+            time_ms: last.block.header.time_ms,
+            offset: last.offset + added,
+        };
+        Ok(Some(Self::new(
+            overlay,
+            signer,
+            head.incarnation,
+            None,
+            Some(tip),
+        )))
     }
 
     fn new(
@@ -130,6 +152,7 @@ impl Journal {
             items: Vec::new(),
             listed: Vec::new(),
             pending: BTreeMap::new(),
+            uncommitted: BTreeSet::new(),
             pending_records: BTreeSet::new(),
             writes: Vec::new(),
             bytes: 0,
@@ -171,8 +194,30 @@ impl Journal {
     }
 
     fn is_pending(&self, canonical: RecordId) -> bool {
-        let from = Element { canonical, update: None };
-        self.pending.range(from..).next().is_some_and(|(element, _)| element.canonical == canonical)
+        let from = Element {
+            canonical,
+            update: None,
+        };
+        let pending = self
+            .pending
+            .range(from..)
+            .next()
+            .map(|(element, _)| element);
+        let uncommitted = self.uncommitted.range(from..).next();
+        pending
+            .into_iter()
+            .chain(uncommitted)
+            .any(|element| element.canonical == canonical)
+    }
+
+    fn is_added(&self, element: &Element) -> bool {
+        self.pending.contains_key(element) || self.uncommitted.contains(element)
+    }
+
+    /// Everything cut so far is in the store now.
+    pub fn committed(&mut self) {
+        self.uncommitted.clear();
+        self.pending_records.clear();
     }
 
     /// Lists something that is no transaction.
@@ -199,10 +244,13 @@ impl Journal {
     ) -> Result<Added, JournalError> {
         let transaction = &submission.transaction;
         let elements: Vec<_> = transaction.elements().collect();
-        let held: Vec<_> = elements.iter().map(|element| holds(&element.canonical)).collect();
+        let held: Vec<_> = elements
+            .iter()
+            .map(|element| holds(&element.canonical))
+            .collect();
         let known = store.contains(&elements)?;
         let is_new: Vec<_> = (0..elements.len())
-            .map(|i| held[i] && !known[i] && !self.pending.contains_key(&elements[i]))
+            .map(|i| held[i] && !known[i] && !self.is_added(&elements[i]))
             .collect();
         let created = self.created(&elements, &is_new, store)?;
         let records = self.records_to_keep(submission, &elements, &is_new, &holds, store)?;
@@ -240,12 +288,29 @@ impl Journal {
         holds: &impl Fn(&RecordId) -> bool,
         store: &dyn Store,
     ) -> Result<Vec<RecordId>, JournalError> {
-        let updates = elements.iter().zip(is_new).filter(|(_, is_new)| **is_new).filter_map(|(e, _)| e.update);
+        let updates = elements
+            .iter()
+            .zip(is_new)
+            .filter(|(_, is_new)| **is_new)
+            .filter_map(|(e, _)| e.update);
         let mut ids: Vec<_> = updates.collect();
-        let inserts = submission.transaction.entries().iter().filter(|entry| entry.insert);
-        let inserts: Vec<_> = inserts.map(|entry| entry.canonical).filter(|id| holds(id)).collect();
+        let inserts = submission
+            .transaction
+            .entries()
+            .iter()
+            .filter(|entry| entry.insert);
+        let inserts: Vec<_> = inserts
+            .map(|entry| entry.canonical)
+            .filter(|id| holds(id))
+            .collect();
         let here = store.records(&inserts)?;
-        ids.extend(inserts.iter().zip(here).filter(|(_, here)| here.is_none()).map(|(id, _)| *id));
+        ids.extend(
+            inserts
+                .iter()
+                .zip(here)
+                .filter(|(_, here)| here.is_none())
+                .map(|(id, _)| *id),
+        );
         ids.retain(|id| !self.pending_records.contains(id));
         match ids.iter().find(|id| !submission.records.contains_key(id)) {
             Some(id) => Err(JournalError::MissingRecord(*id)),
@@ -273,9 +338,13 @@ impl Journal {
         }
         let bytes: Bytes = transaction.signed().encode().into();
         self.bytes += bytes.len();
-        self.writes.push(Write::Transaction(transaction.id(), bytes));
+        self.writes
+            .push(Write::Transaction(transaction.id(), bytes));
         self.listed.push((index, Arc::clone(transaction)));
-        self.note(&Item::Transaction { id: transaction.id(), bitmap: bitmap.clone() });
+        self.note(&Item::Transaction {
+            id: transaction.id(),
+            bitmap: bitmap.clone(),
+        });
     }
 
     /// Signs everything added since the last cut as one block; `None` if nothing was.
@@ -296,16 +365,35 @@ impl Journal {
         let (incarnation, height) = (fields.incarnation, fields.height);
         let added = std::mem::take(&mut self.pending);
         let rows = added.iter().map(|(element, index)| {
-            Write::Element(*element, Locator { incarnation, height, index: *index })
+            Write::Element(
+                *element,
+                Locator {
+                    incarnation,
+                    height,
+                    index: *index,
+                },
+            )
         });
         writes.extend(rows);
         let offset = self.tip.map_or(0, |tip| tip.offset);
-        writes.push(Write::Block(StoredBlock { block: block.clone(), offset }));
+        writes.push(Write::Block(StoredBlock {
+            block: block.clone(),
+            offset,
+        }));
 
-        self.pending_records.clear();
+        self.uncommitted.extend(added.keys());
         self.bytes = 0;
-        self.tip = Some(Tip { head: block.head(), time_ms: fields.time_ms, offset: offset + added.len() as u64 });
-        Some(Cut { block, tree, listed: std::mem::take(&mut self.listed), added })
+        self.tip = Some(Tip {
+            head: block.head(),
+            time_ms: fields.time_ms,
+            offset: offset + added.len() as u64,
+        });
+        Some(Cut {
+            block,
+            tree,
+            listed: std::mem::take(&mut self.listed),
+            added,
+        })
     }
 
     fn fields(&self, wall_ms: u64, items_root: Id, items: usize) -> HeaderFields {
@@ -336,7 +424,9 @@ impl Journal {
 
 /// How many elements a block of our own adds.
 fn added_elements(block: &Block) -> Result<u64, StoreError> {
-    let items = block.decode_items().map_err(|e| StoreError::Damaged(e.to_string()))?;
+    let items = block
+        .decode_items()
+        .map_err(|e| StoreError::Damaged(e.to_string()))?;
     let counts = items.iter().map(|item| match item {
         Item::Transaction { bitmap, .. } => bitmap.count() as u64,
         _ => 0,

@@ -127,11 +127,24 @@ impl ItemProof {
         transaction: &Transaction,
         verifier: &dyn Verifier,
     ) -> Result<Vec<Element>, ReceiptError> {
+        self.header.verify(verifier)?;
+        self.check(peer, transaction, verifier)
+    }
+
+    /// As [`ItemProof::verify`], for a header whose signature was verified before.
+    ///
+    /// # Errors
+    /// If anything else does not fit.
+    pub fn check(
+        &self,
+        peer: &PublicKey,
+        transaction: &Transaction,
+        verifier: &dyn Verifier,
+    ) -> Result<Vec<Element>, ReceiptError> {
         let refuse = |why| ReceiptError::Proof { peer: *peer, height: self.header.height, why };
         if self.header.peer != *peer {
             return Err(refuse("the block is another peer's"));
         }
-        self.header.verify(verifier)?;
         let leaf = merkle::leaf(&self.item);
         let count = self.header.item_count as usize;
         if !merkle::is_included(&self.header.items_root, leaf, self.index as usize, count, &self.path) {

@@ -1,1 +1,31 @@
-//! Kittengrad.
+//! The protocol of a peer, without a clock, a socket, a disk or a thread.
+//!
+//! A [`Peer`] has one verb, [`Peer::handle`]: one input in, one [`Output`] filled. Its driver takes everything
+//! that is queued, hands it in, ends the round with [`Input::Flush`], and then keeps this contract:
+//!
+//! 1. start sending [`Output::forwards`], which carry nothing that this peer signed;
+//! 2. commit all of [`Output::writes`] in one synced batch; if that fails, stop the process;
+//! 3. send [`Output::sends`];
+//! 4. answer [`Output::replies`].
+//!
+//! **Invariant:** nothing that this peer signed leaves it before the batch that holds it was synced.
+#![warn(missing_docs)]
+
+mod acks;
+mod fetch;
+mod follow;
+mod io;
+mod link;
+mod membership;
+mod peer;
+mod serve;
+mod settle;
+mod start;
+
+pub use acks::CHAIN_UNKNOWN;
+pub use io::{
+    Ack, Delivery, Event, Fatal, Input, Now, Output, Refusal, Reply, RequestId, Send, Submitted,
+    Timing,
+};
+pub use membership::{Membership, MembershipError};
+pub use peer::{Peer, PeerConfig, Status, StatusOf};

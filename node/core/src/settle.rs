@@ -1,0 +1,55 @@
+//! When a filling peer has everything that its arc ever had.
+//!
+//! What was acknowledged is on W of the n replicas of its cell. If this peer lost its copy, each acknowledged
+//! element is still with at least W−1 of the other n−1, so whoever has read n−W+1 of them has read it: that many
+//! *settled* others, or simply all others, must have been read up to the head that they said hello with.
+//!
+//! # Source
+//! Design section 1 (settled, filling) and section 4 (a filling replica counts for new writes, not for reads).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kittengrad_proto::{block::Head, id::PublicKey};
+
+use crate::membership::Membership;
+
+/// How far the journals of partners have to be read.
+#[derive(Debug, Default)]
+pub(crate) struct Filling {
+    /// For each partner that said hello: where its journal ended then. `None`: it had none.
+    targets: BTreeMap<PublicKey, Option<Head>>,
+}
+
+impl Filling {
+    /// A partner said hello; only the first one counts, because later writes reach this peer too.
+    pub(crate) fn heard(&mut self, partner: PublicKey, head: Option<Head>) {
+        self.targets.entry(partner).or_insert(head);
+    }
+
+    /// Whether every cell that this peer holds was read from enough of its other replicas.
+    pub(crate) fn is_done(
+        &self,
+        membership: &Membership,
+        settled: &BTreeSet<PublicKey>,
+        has_reached: impl Fn(&PublicKey, Head) -> bool,
+    ) -> bool {
+        let is_level = |key: &PublicKey| match self.targets.get(key) {
+            Some(Some(target)) => has_reached(key, *target),
+            Some(None) => true,
+            None => false,
+        };
+        let ring = membership.ring();
+        let quorum = ring.replication().quorum();
+        membership.cells().into_iter().all(|cell| {
+            let replicas = ring.replicas(cell);
+            let needed = (replicas.len() + 1).saturating_sub(quorum);
+            let others = replicas.iter().filter(|member| **member != membership.me());
+            let level: Vec<_> = others
+                .map(|member| membership.key(*member))
+                .filter(is_level)
+                .collect();
+            let settled = level.iter().filter(|key| settled.contains(key)).count();
+            level.len() + 1 == replicas.len() || settled >= needed
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! The start rule: before it signs anything, a peer asks what others saw of it.
+//!
+//! A disk can forget: it lied about a sync, it was restored from a backup, it was wiped. A peer that trusted it
+//! could sign a second block for a height that others have already seen. So it waits until at least W−1 of its
+//! partners, and every partner that answers within the suspicion time, have told it the highest head of its own
+//! that they saw; and if that is beyond or unlike its disk, it begins a new incarnation.
+//!
+//! # Source
+//! Design section 4, "Start"; reliability, faults 13 to 15.
+
+use std::collections::BTreeMap;
+
+use kittengrad_journal::{Store, StoreError};
+use kittengrad_proto::{
+    block::{Head, Item},
+    id::PublicKey,
+};
+use kittengrad_ring::Arc;
+
+/// What partners answered so far.
+#[derive(Debug)]
+pub(crate) struct Starting {
+    since_ms: u64,
+    answers: BTreeMap<PublicKey, Option<Head>>,
+}
+
+/// How the journal goes on.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// The disk has everything that anybody saw.
+    Resume,
+    /// A new incarnation, which goes on from `fork` if the disk has something, and begins with `items`.
+    Begin {
+        incarnation: u64,
+        fork: Option<Head>,
+        seen: Option<Head>,
+        items: Vec<Item>,
+    },
+}
+
+impl Starting {
+    pub(crate) const fn new(since_ms: u64) -> Self {
+        Self {
+            since_ms,
+            answers: BTreeMap::new(),
+        }
+    }
+
+    /// A partner said what it saw of us.
+    pub(crate) fn answer(&mut self, partner: PublicKey, seen: Option<Head>) {
+        self.answers.insert(partner, seen);
+    }
+
+    /// Whether enough partners answered, out of `partners`, of which `needed` must.
+    pub(crate) fn is_satisfied(
+        &self,
+        partners: usize,
+        needed: usize,
+        now_ms: u64,
+        suspicion_ms: u64,
+    ) -> bool {
+        let everybody = self.answers.len() >= partners;
+        let is_late = now_ms.saturating_sub(self.since_ms) >= suspicion_ms;
+        everybody || is_late && self.answers.len() >= needed
+    }
+
+    /// How many partners answered.
+    pub(crate) fn answered(&self) -> usize {
+        self.answers.len()
+    }
+
+    /// Decides how to go on.
+    pub(crate) fn decide(
+        &self,
+        store: &dyn Store,
+        held: Arc,
+        wall_ms: u64,
+    ) -> Result<Opening, StoreError> {
+        let disk = store.head()?;
+        let seen = self
+            .answers
+            .values()
+            .flatten()
+            .max_by_key(|head| (head.incarnation, head.height));
+        let contradicts = match disk {
+            None => true,
+            Some(disk) => self.is_contradicted(disk, store)?,
+        };
+        if !contradicts {
+            return Ok(Opening::Resume);
+        }
+        let highest = disk.iter().chain(seen).map(|head| head.incarnation).max();
+        let incarnation = highest.map_or(wall_ms, |highest| wall_ms.max(highest + 1));
+        let mut items = vec![Item::Hold(held)];
+        if let Some(seen) = seen {
+            let known = disk.filter(|disk| disk.incarnation == seen.incarnation);
+            let from_height = known.map_or(0, |disk| disk.height + 1);
+            items.push(Item::Gap {
+                incarnation: seen.incarnation,
+                from_height,
+            });
+        }
+        Ok(Opening::Begin {
+            incarnation,
+            fork: disk,
+            seen: seen.copied(),
+            items,
+        })
+    }
+
+    /// Whether anybody saw a head that is beyond the disk, or a block that differs from the disk's.
+    fn is_contradicted(&self, disk: Head, store: &dyn Store) -> Result<bool, StoreError> {
+        for seen in self.answers.values().flatten() {
+            if (seen.incarnation, seen.height) > (disk.incarnation, disk.height) {
+                return Ok(true);
+            }
+            // Of an incarnation that ended, nothing is signed any more, whatever became of its blocks.
+            if seen.incarnation < disk.incarnation {
+                continue;
+            }
+            let ours = store.block(seen.incarnation, seen.height)?;
+            if ours.is_none_or(|stored| stored.block.header.hash() != seen.hash) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
