@@ -1,0 +1,379 @@
+//! Certificate chains: who is admitted as what, decided from bytes alone and for ever.
+//!
+//! ```text
+//! root ── Level-0 ── Level-1 ┬─ Level-2            role client or indexer; a client's key is the publisher's
+//!         principal  peer    └─ transport leaf     what a peer or aggregator shows in TLS, with a key of its own
+//!                    aggregator
+//!                    registrar
+//! ```
+//!
+//! A Level-1 certificate is a CA and at the same time vouches for a journal, which TLS libraries refuse;
+//! and a replica asked in ten years must decide like one asked today. So paths are checked here, against
+//! the exact shapes of rfd 1. TLS checks the same certificates once more, with a clock and, later, with
+//! revocation lists.
+
+mod der;
+mod error;
+mod profile;
+mod role;
+mod shape;
+
+use bytes::Bytes;
+use prost::Message;
+
+pub use error::{CertificateError, Level};
+pub use role::{Role, RoleError, transport_label, transport_name};
+
+use profile::{Certificate, Subject};
+use role::{PRINCIPAL, ROOT};
+
+use crate::{
+    id::{Id, PublicKey},
+    limits::{CERTIFICATE_BYTES_MAX, CHAIN_CERTIFICATES_MAX},
+    signed::{Ed25519, Kind, Verifier},
+    wire,
+};
+
+/// The only version of a chain there is.
+const VERSION: u32 = 1;
+/// Level-1 and Level-0.
+const CHAIN_CERTIFICATES_MIN: usize = 2;
+
+/// Whether a certificate can be issued in this name: 1 to 64 bytes of UTF-8 without control characters.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    profile::is_name(text)
+}
+
+/// The certificate everything hangs on; its hash is the network's name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Root {
+    der: Bytes,
+    network: Id,
+    key: PublicKey,
+    name: String,
+}
+
+impl Root {
+    /// Takes the DER of a root certificate and checks its shape and its signature by itself.
+    ///
+    /// # Errors
+    /// If it is too large, has another shape, or is damaged.
+    pub fn from_der(der: Bytes) -> Result<Self, CertificateError> {
+        check_size(&der)?;
+        let certificate = Certificate::read(Level::Root, &der)?;
+        if certificate.role != ROOT {
+            let what = "its role is not root";
+            return Err(CertificateError::Profile {
+                level: Level::Root,
+                what,
+            });
+        }
+        certificate.check_issuer(&certificate.subject, &Ed25519)?;
+        let (key, name) = (certificate.subject.key, certificate.name.to_owned());
+        Ok(Self {
+            network: Id::of(&[&der]),
+            key,
+            name,
+            der,
+        })
+    }
+
+    /// The network's name: SHA-256 of the DER.
+    #[must_use]
+    pub const fn network(&self) -> Id {
+        self.network
+    }
+
+    /// The key that signs Level-0 certificates.
+    #[must_use]
+    pub const fn key(&self) -> PublicKey {
+        self.key
+    }
+
+    /// Common name of the subject.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The certificate as it came.
+    #[must_use]
+    pub const fn der(&self) -> &Bytes {
+        &self.der
+    }
+}
+
+impl std::fmt::Debug for Root {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Root({:?} {:?})", self.name, self.network)
+    }
+}
+
+/// Certificates from the leaf, or from a Level-1, to Level-0, without the root. Unverified until
+/// [`Chain::verify`] said yes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Chain {
+    certificates: Vec<Bytes>,
+    id: Id,
+}
+
+impl Chain {
+    /// Takes DER certificates, the leaf first. Nothing but their number and sizes is checked.
+    ///
+    /// # Errors
+    /// If there are not 2 or 3, or one is too large.
+    pub fn from_der(certificates: Vec<Bytes>) -> Result<Self, CertificateError> {
+        if !(CHAIN_CERTIFICATES_MIN..=CHAIN_CERTIFICATES_MAX).contains(&certificates.len()) {
+            return Err(CertificateError::Count(certificates.len()));
+        }
+        certificates.iter().try_for_each(|der| check_size(der))?;
+        let mut chain = Self {
+            certificates,
+            id: Id::ZERO,
+        };
+        chain.id = Kind::Chain.id(&chain.to_wire().encode_to_vec());
+        Ok(chain)
+    }
+
+    /// Takes what was received, without verifying.
+    ///
+    /// # Errors
+    /// If the version is unknown, there are not 2 or 3 certificates, or one is too large.
+    pub fn from_wire(wire: wire::Chain) -> Result<Self, CertificateError> {
+        if wire.version != VERSION {
+            return Err(CertificateError::Version(wire.version));
+        }
+        Self::from_der(wire.certificates)
+    }
+
+    /// As it travels. The bytes of this message are what the id is over.
+    #[must_use]
+    pub fn to_wire(&self) -> wire::Chain {
+        wire::Chain {
+            version: VERSION,
+            certificates: self.certificates.clone(),
+        }
+    }
+
+    /// Names the chain in transactions.
+    #[must_use]
+    pub const fn id(&self) -> Id {
+        self.id
+    }
+
+    /// The DER certificates, the leaf first.
+    #[must_use]
+    pub fn certificates(&self) -> &[Bytes] {
+        &self.certificates
+    }
+
+    /// Checks everything but the time: shapes, names, key identifiers, signatures and roles up to `root`.
+    ///
+    /// The answer depends on nothing but the bytes; it may be kept by [`Chain::id`] and root.
+    ///
+    /// # Errors
+    /// At the first thing found, from Level-0 down.
+    pub fn verify(&self, root: &Root, verifier: &dyn Verifier) -> Result<Holder, CertificateError> {
+        let (leaf, level1, level0) = match &self.certificates[..] {
+            [level1, level0] => (None, level1, level0),
+            [leaf, level1, level0] => (Some(leaf), level1, level0),
+            other => return Err(CertificateError::Count(other.len())),
+        };
+        let root = Certificate::read(Level::Root, &root.der)?;
+        let level0 = below(Level::Zero, level0, &root.subject, verifier)?;
+        if level0.role != PRINCIPAL {
+            let what = "its role is not principal";
+            return Err(CertificateError::Profile {
+                level: Level::Zero,
+                what,
+            });
+        }
+        let level1 = below(Level::One, level1, &level0.subject, verifier)?;
+        let leaf = leaf
+            .map(|der| below(Level::Leaf, der, &level1.subject, verifier))
+            .transpose()?;
+        let path: Vec<_> = [Some(&root), Some(&level0), Some(&level1), leaf.as_ref()]
+            .into_iter()
+            .flatten()
+            .collect();
+        check_keys_differ(&path)?;
+
+        let admission = admit(&level0, &level1, leaf.as_ref())?;
+        Ok(Holder {
+            key: admission.certificate.subject.key,
+            role: admission.role,
+            name: admission.certificate.name.to_owned(),
+            issuer: admission.issuer,
+            not_before_ms: path
+                .iter()
+                .map(|c| c.not_before_ms)
+                .max()
+                .unwrap_or(u64::MAX),
+            not_after_ms: path.iter().map(|c| c.not_after_ms).min().unwrap_or(0),
+            chain: self.id,
+        })
+    }
+}
+
+impl std::fmt::Debug for Chain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Chain({:?}, {} certificates)",
+            self.id,
+            self.certificates.len()
+        )
+    }
+}
+
+/// Whom a verified chain vouches for, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The key that acts: a publisher's or indexer's own, or the Level-1 key of a peer, aggregator or
+    /// registrar. A transport leaf speaks for its Level-1, so that here too it is the Level-1 key: the
+    /// leaf's own key names nobody, and whoever could choose it could not pass for another member.
+    pub key: PublicKey,
+    /// What it is admitted as.
+    pub role: Role,
+    /// Common name of the certificate of `key`.
+    pub name: String,
+    /// The key that admitted `key`: the principal's for a Level-1, the Level-1's for a Level-2.
+    pub issuer: PublicKey,
+    /// Unix time from which all of the chain and its root are in force.
+    pub not_before_ms: u64,
+    /// Unix time until which all of the chain and its root are in force.
+    pub not_after_ms: u64,
+    /// Id of the chain.
+    pub chain: Id,
+}
+
+impl Holder {
+    /// Checks that the chain is in force at `now_ms`, both ends included.
+    ///
+    /// # Errors
+    /// [`CertificateError::NotYetValid`] or [`CertificateError::Expired`].
+    pub fn check_at(&self, now_ms: u64) -> Result<(), CertificateError> {
+        let name = || self.name.clone();
+        if now_ms < self.not_before_ms {
+            Err(CertificateError::NotYetValid {
+                name: name(),
+                from_ms: self.not_before_ms,
+                now_ms,
+            })
+        } else if now_ms > self.not_after_ms {
+            Err(CertificateError::Expired {
+                name: name(),
+                until_ms: self.not_after_ms,
+                now_ms,
+            })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Checks that the holder is admitted as one of `wanted`.
+    ///
+    /// # Errors
+    /// [`CertificateError::WrongRole`] if not.
+    pub fn check_role(&self, wanted: &[Role]) -> Result<(), CertificateError> {
+        if wanted.contains(&self.role) {
+            return Ok(());
+        }
+        let wanted = wanted
+            .iter()
+            .map(|role| role.as_str())
+            .collect::<Vec<_>>()
+            .join(" or ");
+        Err(CertificateError::WrongRole {
+            name: self.name.clone(),
+            role: self.role,
+            wanted,
+        })
+    }
+}
+
+/// Reads the certificate of `level` and checks it against the one above.
+fn below<'a>(
+    level: Level,
+    der: &'a [u8],
+    issuer: &Subject<'_>,
+    verifier: &dyn Verifier,
+) -> Result<Certificate<'a>, CertificateError> {
+    let certificate = Certificate::read(level, der)?;
+    certificate.check_issuer(issuer, verifier)?;
+    Ok(certificate)
+}
+
+/// Which certificate of a chain names the key that acts, as what, and admitted by whom.
+struct Admission<'a> {
+    certificate: &'a Certificate<'a>,
+    role: Role,
+    issuer: PublicKey,
+}
+
+/// Decides what a chain admits its holder as, by the roles on it.
+fn admit<'a>(
+    level0: &Certificate<'_>,
+    level1: &'a Certificate<'a>,
+    leaf: Option<&'a Certificate<'a>>,
+) -> Result<Admission<'a>, CertificateError> {
+    let Ok(role @ (Role::Peer | Role::Aggregator | Role::Registrar)) = level1.role.parse() else {
+        let what = "its role is not peer, aggregator or registrar";
+        return Err(CertificateError::Profile {
+            level: Level::One,
+            what,
+        });
+    };
+    let member = Admission {
+        certificate: level1,
+        role,
+        issuer: level0.subject.key,
+    };
+    let Some(leaf) = leaf else {
+        return Ok(member);
+    };
+    match (role, leaf.role.parse(), leaf.dns_name) {
+        (Role::Peer | Role::Aggregator, Ok(same), Some(dns_name)) if same == role => {
+            if dns_name == transport_name(&level1.subject.key, role) {
+                return Ok(member);
+            }
+            let what = "its DNS name is not that of its issuer";
+            Err(CertificateError::Profile {
+                level: Level::Leaf,
+                what,
+            })
+        }
+        (Role::Peer | Role::Registrar, Ok(role @ Role::Client), None)
+        | (Role::Registrar, Ok(role @ Role::Indexer), None) => Ok(Admission {
+            certificate: leaf,
+            role,
+            issuer: level1.subject.key,
+        }),
+        _ => {
+            let leaf = leaf.role.chars().take(80).collect();
+            Err(CertificateError::NotIssuable { issuer: role, leaf })
+        }
+    }
+}
+
+/// No key stands twice: what one level signs can then never pass for the word of another.
+fn check_keys_differ(path: &[&Certificate<'_>]) -> Result<(), CertificateError> {
+    for (i, certificate) in path.iter().enumerate() {
+        let key = certificate.subject.key;
+        if path[..i].iter().any(|above| above.subject.key == key) {
+            return Err(CertificateError::SameKey(key));
+        }
+    }
+    Ok(())
+}
+
+fn check_size(der: &[u8]) -> Result<(), CertificateError> {
+    if der.len() > CERTIFICATE_BYTES_MAX {
+        return Err(CertificateError::TooLarge {
+            bytes: der.len(),
+            max: CERTIFICATE_BYTES_MAX,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,307 @@
+//! Whom right chains vouch for, and which combinations of right certificates are no chain.
+
+use bytes::Bytes;
+use kittengrad_proto::{
+    certificate::{CertificateError, Chain, Level, Role, Root},
+    id::Id,
+    limits::CERTIFICATE_BYTES_MAX,
+    signed::Ed25519,
+    wire,
+};
+use rcgen::SanType;
+
+use crate::tower::{
+    Made, Tower, level0_params, level1_params, level2_params, root_params, transport_params,
+};
+
+/// Midnight at the beginning of a year, in ms.
+const Y2026: u64 = 1_767_225_600_000;
+const Y2027: u64 = 1_798_761_600_000;
+const Y2028: u64 = 1_830_297_600_000;
+
+#[test]
+fn a_level_1_chain_vouches_for_its_key_as_peer_aggregator_or_registrar() {
+    let tower = Tower::new();
+    for (level1, role) in [
+        (&tower.peer, Role::Peer),
+        (&tower.aggregator, Role::Aggregator),
+        (&tower.registrar, Role::Registrar),
+    ] {
+        let chain = tower.member(level1);
+        let holder = chain.verify(&tower.trusted(), &Ed25519).unwrap();
+        assert_eq!(holder.key, level1.public());
+        assert_eq!(holder.role, role);
+        assert_eq!(holder.name, format!("Sample {role}"));
+        assert_eq!(holder.issuer, tower.level0.public());
+        assert_eq!((holder.not_before_ms, holder.not_after_ms), (Y2026, Y2028));
+        assert_eq!(holder.chain, chain.id());
+    }
+}
+
+#[test]
+fn a_level_2_chain_vouches_for_the_leafs_own_key() {
+    let tower = Tower::new();
+    for (issuer, role) in [
+        (&tower.peer, Role::Client),
+        (&tower.registrar, Role::Client),
+        (&tower.registrar, Role::Indexer),
+    ] {
+        let leaf = issuer.issue(level2_params("Tate", role), 9);
+        let holder = tower
+            .leaf(&leaf, issuer)
+            .verify(&tower.trusted(), &Ed25519)
+            .unwrap();
+        assert_eq!((holder.key, holder.role), (leaf.public(), role));
+        assert_eq!(holder.issuer, issuer.public());
+        assert_eq!(holder.name, "Tate");
+        assert_eq!((holder.not_before_ms, holder.not_after_ms), (Y2026, Y2027));
+    }
+}
+
+#[test]
+fn a_transport_leaf_speaks_for_its_level_1_and_its_own_key_for_nobody() {
+    let tower = Tower::new();
+    for (member, role) in [
+        (&tower.peer, Role::Peer),
+        (&tower.aggregator, Role::Aggregator),
+    ] {
+        let leaf = tower.transport(member, role, 9);
+        let holder = tower
+            .leaf(&leaf, member)
+            .verify(&tower.trusted(), &Ed25519)
+            .unwrap();
+        assert_eq!((holder.key, holder.role), (member.public(), role));
+        assert_eq!(holder.issuer, tower.level0.public());
+        assert_eq!(holder.name, format!("Sample {role}"));
+        assert_eq!(
+            holder.not_before_ms, 1_780_272_000_000,
+            "the leaf begins last"
+        );
+        assert_eq!(
+            holder.not_after_ms, 1_782_864_000_000,
+            "the leaf ends first"
+        );
+    }
+}
+
+#[test]
+fn a_level_1_vouches_for_no_other_leaves_than_those_of_its_role() {
+    let tower = Tower::new();
+    let level1s = [
+        (&tower.peer, Role::Peer),
+        (&tower.aggregator, Role::Aggregator),
+        (&tower.registrar, Role::Registrar),
+    ];
+    for (issuer, issuer_role) in level1s {
+        for role in Role::ALL {
+            for is_transport in [false, true] {
+                let params = if is_transport {
+                    transport_params(&issuer.public(), role)
+                } else {
+                    level2_params("leaf", role)
+                };
+                let chain = tower.leaf(&issuer.issue(params, 9), issuer);
+                let is_allowed = match (issuer_role, role) {
+                    (Role::Peer, Role::Peer) | (Role::Aggregator, Role::Aggregator) => is_transport,
+                    (Role::Peer, Role::Client)
+                    | (Role::Registrar, Role::Client | Role::Indexer) => !is_transport,
+                    _ => false,
+                };
+                let verdict = chain.verify(&tower.trusted(), &Ed25519);
+                let case = format!("{role} by {issuer_role}, transport: {is_transport}");
+                if is_allowed {
+                    assert!(verdict.is_ok(), "{case}: {verdict:?}");
+                } else {
+                    let refused = CertificateError::NotIssuable {
+                        issuer: issuer_role,
+                        leaf: role.to_string(),
+                    };
+                    assert_eq!(verdict, Err(refused), "{case}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_transport_leaf_for_the_name_of_another_member_is_refused() {
+    let tower = Tower::new();
+    let other = tower
+        .level0
+        .issue(level1_params("Other peer", Role::Peer), 8);
+    for params in [transport_params(&other.public(), Role::Peer), {
+        let mut params = transport_params(&tower.peer.public(), Role::Peer);
+        params.subject_alt_names[0] = SanType::DnsName("localhost".try_into().unwrap());
+        params
+    }] {
+        let leaf = tower.peer.issue(params, 9);
+        assert!(matches!(
+            tower
+                .leaf(&leaf, &tower.peer)
+                .verify(&tower.trusted(), &Ed25519),
+            Err(CertificateError::Profile {
+                level: Level::Leaf,
+                what: "its DNS name is not that of its issuer"
+            })
+        ));
+    }
+}
+
+#[test]
+fn a_chain_of_another_network_is_refused() {
+    let tower = Tower::new();
+    // The same names, another key.
+    let foreign = Made::self_signed(root_params(), 101);
+    let root = Root::from_der(foreign.der.clone()).unwrap();
+    assert_eq!(
+        tower.member(&tower.peer).verify(&root, &Ed25519),
+        Err(CertificateError::Unlinked {
+            level: Level::Zero,
+            issuer: foreign.public()
+        }),
+    );
+}
+
+#[test]
+fn a_chain_signed_by_a_key_with_the_right_name_and_key_identifier_is_refused() {
+    let tower = Tower::new();
+    let mut params = root_params();
+    params.key_identifier_method =
+        rcgen::KeyIdMethod::PreSpecified(params.key_identifier(&tower.root.key));
+    let foreign = Made::self_signed(params, 101);
+    let level0 = foreign.issue(level0_params(), 2);
+    let chain = Chain::from_der(vec![tower.peer.der.clone(), level0.der]).unwrap();
+    assert_eq!(
+        chain.verify(&tower.trusted(), &Ed25519),
+        Err(CertificateError::Forged {
+            level: Level::Zero,
+            issuer: tower.root.public()
+        }),
+    );
+}
+
+#[test]
+fn certificates_in_another_order_or_number_are_no_chain() {
+    let tower = Tower::new();
+    let client = tower
+        .registrar
+        .issue(level2_params("Tate", Role::Client), 9);
+    let (leaf, one, zero, root) = (
+        &client.der,
+        &tower.registrar.der,
+        &tower.level0.der,
+        &tower.root.der,
+    );
+    for certificates in [
+        vec![zero, one],
+        vec![leaf, zero],
+        vec![one, zero, root],
+        vec![one, leaf, zero],
+        vec![leaf, leaf, zero],
+        vec![one, one, zero],
+        vec![leaf, one, root],
+    ] {
+        let chain = Chain::from_der(certificates.into_iter().cloned().collect()).unwrap();
+        assert!(chain.verify(&tower.trusted(), &Ed25519).is_err());
+    }
+    for count in [0, 1, 4, 1000] {
+        assert_eq!(
+            Chain::from_der(vec![zero.clone(); count]),
+            Err(CertificateError::Count(count))
+        );
+    }
+}
+
+#[test]
+fn a_key_stands_in_a_chain_once() {
+    let tower = Tower::new();
+    let registrar = &tower.registrar;
+    for seed in [1, 2, 5] {
+        let client = registrar.issue(level2_params("Tate", Role::Client), seed);
+        assert_eq!(
+            tower
+                .leaf(&client, registrar)
+                .verify(&tower.trusted(), &Ed25519),
+            Err(CertificateError::SameKey(client.public())),
+        );
+    }
+}
+
+#[test]
+fn a_holder_is_admitted_from_the_first_to_the_last_moment() {
+    let tower = Tower::new();
+    let holder = tower
+        .member(&tower.peer)
+        .verify(&tower.trusted(), &Ed25519)
+        .unwrap();
+    for now_ms in [Y2026, Y2027, Y2028] {
+        assert_eq!(holder.check_at(now_ms), Ok(()));
+    }
+    for now_ms in [0, Y2026 - 1] {
+        assert!(matches!(
+            holder.check_at(now_ms),
+            Err(CertificateError::NotYetValid { .. })
+        ));
+    }
+    for now_ms in [Y2028 + 1, u64::MAX] {
+        assert!(matches!(
+            holder.check_at(now_ms),
+            Err(CertificateError::Expired { .. })
+        ));
+    }
+}
+
+#[test]
+fn a_holder_has_its_role_and_no_other() {
+    let tower = Tower::new();
+    let holder = tower
+        .member(&tower.peer)
+        .verify(&tower.trusted(), &Ed25519)
+        .unwrap();
+    assert_eq!(holder.check_role(&[Role::Client, Role::Peer]), Ok(()));
+    let error = holder
+        .check_role(&[Role::Client, Role::Indexer])
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "\"Sample peer\" is admitted as peer, wanted is client or indexer"
+    );
+}
+
+#[test]
+fn a_chain_travels_and_keeps_its_id() {
+    let tower = Tower::new();
+    let chain = tower.member(&tower.peer);
+    assert_eq!(Chain::from_wire(chain.to_wire()), Ok(chain.clone()));
+    assert_ne!(chain.id(), tower.member(&tower.registrar).id());
+    assert_ne!(chain.id(), Id::ZERO);
+    let version = wire::Chain {
+        version: 2,
+        ..chain.to_wire()
+    };
+    assert_eq!(Chain::from_wire(version), Err(CertificateError::Version(2)));
+    let large = Bytes::from(vec![0; CERTIFICATE_BYTES_MAX + 1]);
+    let too_large = Err(CertificateError::TooLarge {
+        bytes: 4097,
+        max: 4096,
+    });
+    assert_eq!(
+        Chain::from_der(vec![large.clone(), large.clone()]),
+        too_large
+    );
+    assert!(matches!(
+        Root::from_der(large),
+        Err(CertificateError::TooLarge { .. })
+    ));
+}
+
+#[test]
+fn a_root_names_its_network() {
+    let tower = Tower::new();
+    let root = tower.trusted();
+    assert_eq!(root.network(), Id::of(&[&tower.root.der]));
+    assert_eq!(root.key(), tower.root.public());
+    assert_eq!(root.name(), "Sample root");
+    assert!(Root::from_der(tower.level0.der.clone()).is_err());
+    assert!(Root::from_der(Bytes::new()).is_err());
+}

@@ -1,0 +1,218 @@
+//! Makes towers of certificates from one-byte seeds, right ones and ones that deviate.
+
+use bytes::Bytes;
+use kittengrad_proto::{
+    certificate::{Chain, Role, Root, transport_label, transport_name},
+    id::PublicKey,
+    signed::{Signer, SigningKey},
+};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyUsagePurpose, PKCS_ED25519, PublicKeyData, SanType, SerialNumber,
+    SignatureAlgorithm, date_time_ymd,
+};
+
+/// A key of ours that rcgen can sign with.
+pub(crate) struct Key {
+    signing: SigningKey,
+    public: PublicKey,
+}
+
+impl Key {
+    pub(crate) fn of(seed: u8) -> Self {
+        let signing = SigningKey::from_seed(&[seed; 32]);
+        Self {
+            public: signing.public(),
+            signing,
+        }
+    }
+
+    pub(crate) const fn public(&self) -> PublicKey {
+        self.public
+    }
+}
+
+impl PublicKeyData for Key {
+    fn der_bytes(&self) -> &[u8] {
+        self.public.as_bytes()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ED25519
+    }
+}
+
+impl rcgen::SigningKey for Key {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        Ok(self.signing.sign(message).to_vec())
+    }
+}
+
+/// A certificate with the key in it and what it was made from.
+pub(crate) struct Made {
+    pub(crate) params: CertificateParams,
+    pub(crate) key: Key,
+    pub(crate) der: Bytes,
+}
+
+impl Made {
+    pub(crate) fn self_signed(params: CertificateParams, seed: u8) -> Self {
+        let key = Key::of(seed);
+        let der = params.self_signed(&key).unwrap().der().to_vec().into();
+        Self { params, key, der }
+    }
+
+    pub(crate) fn issue(&self, mut params: CertificateParams, seed: u8) -> Self {
+        params
+            .serial_number
+            .get_or_insert_with(|| SerialNumber::from_slice(&[1, seed]));
+        let key = Key::of(seed);
+        let issuer = Issuer::from_params(&self.params, &self.key);
+        let der = params
+            .signed_by(&key, &issuer)
+            .unwrap()
+            .der()
+            .to_vec()
+            .into();
+        Self { params, key, der }
+    }
+
+    pub(crate) fn public(&self) -> PublicKey {
+        self.key.public()
+    }
+
+    /// The same certificate with its signed part changed, and signed again by `issuer`.
+    pub(crate) fn resigned(&self, issuer: &Self, change: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+        // Certificates made here have two bytes of length at either level.
+        let bytes = usize::from(u16::from_be_bytes([self.der[6], self.der[7]]));
+        let mut signed = self.der[4..8 + bytes].to_vec();
+        change(&mut signed);
+        assemble(&signed, &issuer.key)
+    }
+}
+
+/// Puts a signed part, its signature and the algorithm into a certificate.
+pub(crate) fn assemble(signed: &[u8], key: &Key) -> Bytes {
+    let signature = rcgen::SigningKey::sign(key, signed).unwrap();
+    let tail = [
+        &[0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x41, 0][..],
+        &signature,
+    ]
+    .concat();
+    let length = u16::try_from(signed.len() + tail.len())
+        .unwrap()
+        .to_be_bytes();
+    [&[0x30, 0x82][..], &length, signed, &tail].concat().into()
+}
+
+pub(crate) fn role_uri(role: &str) -> SanType {
+    SanType::URI(format!("urn:kittengrad:role:{role}").try_into().unwrap())
+}
+
+fn params(name: &str, role: &str, years: (i32, i32)) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_before = date_time_ymd(years.0, 1, 1);
+    params.not_after = date_time_ymd(years.1, 1, 1);
+    params.use_authority_key_identifier_extension = true;
+    params.subject_alt_names = vec![role_uri(role)];
+    params
+}
+
+fn authority(name: &str, role: &str, years: (i32, i32), path: u8) -> CertificateParams {
+    let mut params = params(name, role, years);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(path));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+pub(crate) fn root_params() -> CertificateParams {
+    let mut params = authority("Sample root", "root", (2025, 2055), 2);
+    params.serial_number = Some(SerialNumber::from_slice(&[1]));
+    params
+}
+
+pub(crate) fn level0_params() -> CertificateParams {
+    authority("Sample principal", "principal", (2025, 2035), 1)
+}
+
+pub(crate) fn level1_params(name: &str, role: Role) -> CertificateParams {
+    let mut params = authority(name, role.as_str(), (2026, 2028), 0);
+    params.key_usages.push(KeyUsagePurpose::DigitalSignature);
+    params
+}
+
+pub(crate) fn level2_params(name: &str, role: Role) -> CertificateParams {
+    let mut params = params(name, role.as_str(), (2026, 2027));
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params
+}
+
+/// The leaf that the member `key` shows in TLS.
+pub(crate) fn transport_params(key: &PublicKey, role: Role) -> CertificateParams {
+    let mut params = level2_params(&transport_label(key), role);
+    let dns_name = SanType::DnsName(transport_name(key, role).try_into().unwrap());
+    params.subject_alt_names.insert(0, dns_name);
+    params.not_before = date_time_ymd(2026, 6, 1);
+    params.not_after = date_time_ymd(2026, 7, 1);
+    params
+        .extended_key_usages
+        .insert(0, ExtendedKeyUsagePurpose::ServerAuth);
+    params
+}
+
+/// A root, a principal and one Level-1 of each role.
+pub(crate) struct Tower {
+    pub(crate) root: Made,
+    pub(crate) level0: Made,
+    pub(crate) peer: Made,
+    pub(crate) aggregator: Made,
+    pub(crate) registrar: Made,
+}
+
+impl Tower {
+    pub(crate) fn new() -> Self {
+        let root = Made::self_signed(root_params(), 1);
+        let level0 = root.issue(level0_params(), 2);
+        let level1 = |name, role, seed| level0.issue(level1_params(name, role), seed);
+        Self {
+            peer: level1("Sample peer", Role::Peer, 3),
+            aggregator: level1("Sample aggregator", Role::Aggregator, 4),
+            registrar: level1("Sample registrar", Role::Registrar, 5),
+            root,
+            level0,
+        }
+    }
+
+    pub(crate) fn trusted(&self) -> Root {
+        Root::from_der(self.root.der.clone()).unwrap()
+    }
+
+    /// The chain of a Level-1.
+    pub(crate) fn member(&self, level1: &Made) -> Chain {
+        self.chain(&[&level1.der])
+    }
+
+    /// The chain of a leaf.
+    pub(crate) fn leaf(&self, leaf: &Made, level1: &Made) -> Chain {
+        self.chain(&[&leaf.der, &level1.der])
+    }
+
+    /// `certificates`, and Level-0 after them.
+    pub(crate) fn chain(&self, certificates: &[&Bytes]) -> Chain {
+        let all = certificates
+            .iter()
+            .copied()
+            .chain([&self.level0.der])
+            .cloned()
+            .collect();
+        Chain::from_der(all).unwrap()
+    }
+
+    pub(crate) fn transport(&self, member: &Made, role: Role, seed: u8) -> Made {
+        member.issue(transport_params(&member.public(), role), seed)
+    }
+}
