@@ -1,0 +1,130 @@
+//! The fields of each type: which must be there, which may, and of what kind.
+
+use ipld_core::ipld::Ipld;
+use kittengrad_proto::limits::{
+    RECORD_NAME_BYTES_MAX, RECORD_PREVIOUS_MAX, RECORD_SALT_BYTES_MAX, REL_BYTES_MAX,
+};
+
+use crate::{check_fields, id, map, text, vector};
+
+#[test]
+fn a_record_has_exactly_the_fields_of_its_type() {
+    for name in [
+        "entity",
+        "artefact",
+        "update-least",
+        "update-full",
+        "retraction",
+    ] {
+        let (_, bytes) = vector(name);
+        let Ok(Ipld::Map(fields)) = serde_ipld_dagcbor::from_slice(&bytes) else {
+            panic!("{name}")
+        };
+        for field in fields.keys() {
+            let optional = name == "update-full"
+                && ["name", "previous", "links", "salt"].contains(&field.as_str());
+            let mut fields = fields.clone();
+            fields.remove(field);
+            check_fields(fields, optional, &format!("{name} without {field}"));
+        }
+        for field in [
+            "ref", "meta", "name", "salt", "links", "target", "previous", "other",
+        ] {
+            if !fields.contains_key(field) {
+                let mut fields = fields.clone();
+                fields.insert(field.to_owned(), text("x"));
+                let expected = field == "name" && name == "update-least";
+                check_fields(fields, expected, &format!("{name} with {field}"));
+            }
+        }
+        for field in fields.keys() {
+            let mut fields = fields.clone();
+            fields.insert(field.clone(), Ipld::Null);
+            check_fields(fields, false, &format!("{name} with {field} null"));
+        }
+    }
+}
+
+#[test]
+fn empty_lists_are_left_out_and_beyond_their_limits_refused() {
+    let (_, bytes) = vector("update-least");
+    let Ok(Ipld::Map(least)) = serde_ipld_dagcbor::from_slice(&bytes) else {
+        panic!()
+    };
+    let link = Ipld::Link(id("entity").cid());
+    let relation = |rel: &str| Ipld::Map(map([("rel", text(rel)), ("to", link.clone())]));
+    for (field, value, expected) in [
+        ("previous", Ipld::List(vec![]), false),
+        ("previous", Ipld::List(vec![link.clone()]), true),
+        (
+            "previous",
+            Ipld::List(vec![link.clone(), link.clone()]),
+            false,
+        ),
+        (
+            "previous",
+            Ipld::List(vec![link.clone(); RECORD_PREVIOUS_MAX + 1]),
+            false,
+        ),
+        ("links", Ipld::List(vec![]), false),
+        (
+            "links",
+            Ipld::List(vec![relation("a"), relation("b")]),
+            true,
+        ),
+        (
+            "links",
+            Ipld::List(vec![relation("b"), relation("a")]),
+            false,
+        ),
+        (
+            "links",
+            Ipld::List(vec![relation("a"), relation("a")]),
+            false,
+        ),
+        ("links", Ipld::List(vec![relation("")]), false),
+        (
+            "links",
+            Ipld::List(vec![relation(&"x".repeat(REL_BYTES_MAX + 1))]),
+            false,
+        ),
+        (
+            "links",
+            Ipld::List(vec![Ipld::Map(map([("rel", text("a"))]))]),
+            false,
+        ),
+        (
+            "links",
+            Ipld::List(vec![Ipld::Map(map([("to", link.clone())]))]),
+            false,
+        ),
+        ("name", text(&"x".repeat(RECORD_NAME_BYTES_MAX + 1)), false),
+        (
+            "salt",
+            Ipld::Bytes(vec![0; RECORD_SALT_BYTES_MAX + 1]),
+            false,
+        ),
+        ("publisher", Ipld::Bytes(vec![0; 31]), false),
+        ("timestamp", Ipld::Integer(-1), false),
+        ("timestamp", Ipld::Float(1.0), false),
+        ("timestamp", Ipld::Integer(i128::from(u64::MAX)), true),
+        ("type", text("Update"), false),
+        (
+            "ref",
+            Ipld::Link(
+                "bafkreieswl5fqaujlayx4qel3bhm7jypl3rvweqzshn4emwetulggu3qrm"
+                    .parse()
+                    .unwrap(),
+            ),
+            false,
+        ),
+    ] {
+        let what = format!("{field} {value:?}")
+            .chars()
+            .take(100)
+            .collect::<String>();
+        let mut fields = least.clone();
+        fields.insert(field.to_owned(), value);
+        check_fields(fields, expected, &what);
+    }
+}
