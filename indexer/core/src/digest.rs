@@ -1,0 +1,166 @@
+//! Digests of sets of documents: the same documents give the same digest, in any order and over any shards.
+//!
+//! Each document is hashed to 1,024 lanes of 16 bits, and lanes are added. Addition commutes and can be
+//! taken back, so that one changed document costs the same whether there are ten others or ten million, and
+//! the digests of shards add up to the digest of the whole. With lanes this many, finding two sets with the
+//! same sum is a lattice problem out of reach; sums of plain 32-byte hashes would not be.
+//!
+//! # Source
+//! Bellare and Micciancio, "A New Paradigm for Collision-Free Hashing: Incrementality at Reduced Cost"
+//! (1997); Lewi, Kim, Maykov and Weis, "Securing Update Propagation with Homomorphic Hashing" (2019).
+
+use std::fmt;
+
+use data_encoding::HEXLOWER;
+use kittengrad_proto::id::Id;
+use thiserror::Error;
+
+/// Why a text is no digest. Nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("a digest's lanes are {expected} hexadecimal characters, here are {found}", expected = LANES * 4)]
+pub struct DigestError {
+    found: usize,
+}
+
+/// The sum over a set of documents.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Digest {
+    lanes: Box<[u16; LANES]>,
+}
+
+impl Default for Digest {
+    /// Of no document.
+    fn default() -> Self {
+        Self {
+            lanes: Box::new([0; LANES]),
+        }
+    }
+}
+
+impl Digest {
+    /// Counts a document in, by its hash.
+    pub fn add(&mut self, document: &Id) {
+        self.combine(document, u16::wrapping_add);
+    }
+
+    /// Counts a document out again.
+    pub fn remove(&mut self, document: &Id) {
+        self.combine(document, u16::wrapping_sub);
+    }
+
+    /// Adds the documents of another shard, which must not share any with this one.
+    pub fn merge(&mut self, other: &Self) {
+        for (lane, other) in self.lanes.iter_mut().zip(other.lanes.iter()) {
+            *lane = lane.wrapping_add(*other);
+        }
+    }
+
+    /// The whole digest in 32 bytes: what is shown and compared.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        Id::of(&[DOMAIN, &self.bytes()])
+    }
+
+    /// All lanes, in hexadecimal: what is stored.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        HEXLOWER.encode(&self.bytes())
+    }
+
+    /// Reads what [`Digest::encode`] wrote.
+    ///
+    /// # Errors
+    /// If it is not that.
+    pub fn decode(text: &str) -> Result<Self, DigestError> {
+        let refuse = || DigestError { found: text.len() };
+        let bytes = HEXLOWER.decode(text.as_bytes()).map_err(|_| refuse())?;
+        if bytes.len() != LANES * 2 {
+            return Err(refuse());
+        }
+        let mut digest = Self::default();
+        for (lane, bytes) in digest.lanes.iter_mut().zip(bytes.chunks_exact(2)) {
+            *lane = u16::from_be_bytes([bytes[0], bytes[1]]);
+        }
+        Ok(digest)
+    }
+
+    fn combine(&mut self, document: &Id, with: fn(u16, u16) -> u16) {
+        for (number, lanes) in (0_u8..).zip(self.lanes.chunks_exact_mut(16)) {
+            let block = Id::of(&[DOMAIN, document.as_bytes(), &[number]]);
+            for (lane, bytes) in lanes.iter_mut().zip(block.as_bytes().chunks_exact(2)) {
+                *lane = with(*lane, u16::from_be_bytes([bytes[0], bytes[1]]));
+            }
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.lanes
+            .iter()
+            .flat_map(|lane| lane.to_be_bytes())
+            .collect()
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({:?})", self.id())
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.id().fmt(f)
+    }
+}
+
+/// Lanes of a digest; 64 blocks of SHA-256 for each document.
+const LANES: usize = 1_024;
+const DOMAIN: &[u8] = b"kittengrad/index/digest/1\0";
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(documents: &[u8]) -> Digest {
+        let mut digest = Digest::default();
+        for document in documents {
+            digest.add(&Id::of(&[&[*document]]));
+        }
+        digest
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn order_and_shards_do_not_matter(documents in prop::collection::vec(any::<u8>(), 0..20), cut in any::<prop::sample::Index>()) {
+            let whole = of(&documents);
+            let mut reversed = documents.clone();
+            reversed.reverse();
+            prop_assert_eq!(&of(&reversed), &whole);
+            let (a, b) = documents.split_at(cut.index(documents.len() + 1));
+            let mut merged = of(b);
+            merged.merge(&of(a));
+            prop_assert_eq!(&merged, &whole);
+        }
+    }
+
+    #[test]
+    fn what_was_added_can_be_taken_out_again() {
+        let mut digest = of(&[1, 2, 3]);
+        digest.remove(&Id::of(&[&[2]]));
+        assert_eq!(digest, of(&[3, 1]));
+        assert_ne!(digest.id(), of(&[1, 2, 3]).id());
+        assert_ne!(of(&[1]), of(&[1, 1]), "a document counted twice shows");
+    }
+
+    #[test]
+    fn a_digest_is_stored_and_read_back() {
+        let digest = of(&[7, 8]);
+        assert_eq!(Digest::decode(&digest.encode()), Ok(digest));
+        for bad in ["", "00", &"zz".repeat(2048)] {
+            assert!(Digest::decode(bad).is_err());
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Publishers' names: what their certificates call them.
+
+use std::collections::BTreeMap;
+
+use kittengrad_proto::id::PublicKey;
+
+/// A name, as of the transaction that brought it. The greatest wins, so that arrival order does not matter.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PublisherName {
+    /// When the publisher made the transaction, in Unix milliseconds.
+    pub created_ms: u64,
+    /// The name in the certificate chain that vouched for it.
+    pub name: String,
+}
+
+/// The name of every publisher that was heard.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Publishers(BTreeMap<PublicKey, PublisherName>);
+
+impl Publishers {
+    /// What to call a publisher, if a certificate said.
+    #[must_use]
+    pub fn name(&self, publisher: &PublicKey) -> Option<&str> {
+        self.0.get(publisher).map(|known| known.name.as_str())
+    }
+
+    /// The publishers with this name, in any case of letters. Several may share one; none is vouched to be
+    /// the only one.
+    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = PublicKey> + 'a {
+        let wanted = name.to_lowercase();
+        self.0
+            .iter()
+            .filter(move |(_, known)| known.name.to_lowercase() == wanted)
+            .map(|(key, _)| *key)
+    }
+
+    /// All of them, ascending by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&PublicKey, &PublisherName)> {
+        self.0.iter()
+    }
+
+    /// Takes a name over if it is greater than the one that is known. True if it was: the store must know
+    /// even a mere newer time, or else an older name could win after a restart.
+    pub fn learn(&mut self, publisher: PublicKey, heard: PublisherName) -> bool {
+        let known = self.0.get(&publisher);
+        let is_greater = known.is_none_or(|known| *known < heard);
+        if is_greater {
+            self.0.insert(publisher, heard);
+        }
+        is_greater
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_name_wins_in_any_order() {
+        let key = PublicKey::new([1; 32]);
+        let name = |created_ms, name: &str| PublisherName {
+            created_ms,
+            name: name.to_owned(),
+        };
+        let heard = [
+            name(1, "Tate Gallery"),
+            name(5, "Tate"),
+            name(5, "Tade"),
+            name(3, "Tate"),
+        ];
+        for turn in 0..heard.len() {
+            let mut publishers = Publishers::default();
+            for i in 0..heard.len() {
+                publishers.learn(key, heard[(turn + i) % heard.len()].clone());
+            }
+            assert_eq!(publishers.name(&key), Some("Tate"));
+            assert_eq!(publishers.named("TATE").collect::<Vec<_>>(), [key]);
+        }
+        assert_eq!(Publishers::default().name(&key), None);
+    }
+}

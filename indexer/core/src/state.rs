@@ -1,0 +1,183 @@
+//! State: what is committed together with the documents, and says which stream they are the fold of.
+
+use kittengrad_proto::{
+    cursor::{Cursor, CursorError},
+    id::{Id, IdError},
+    namespace::{Namespace, NamespaceError, Overlay},
+};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{
+    cursors::Cursors,
+    digest::{Digest, DigestError},
+};
+
+/// The version of [`State::encode`].
+const VERSION: u32 = 1;
+
+/// Why stored text is no state. Nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StateError {
+    /// Not what this program writes.
+    #[error("stored state is malformed: {0}")]
+    Malformed(String),
+    /// Written by another version of this program.
+    #[error("stored state has version {0}, known is {VERSION}")]
+    Version(u32),
+    /// The network's name is none.
+    #[error("stored state: {0}")]
+    Network(#[from] IdError),
+    /// The namespace's name is none.
+    #[error("stored state: {0}")]
+    Namespace(#[from] NamespaceError),
+    /// A cursor is none.
+    #[error("stored state: {0}")]
+    Cursor(#[from] CursorError),
+    /// The digest is none.
+    #[error("stored state: {0}")]
+    Digest(#[from] DigestError),
+}
+
+/// How much there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Canonicals that any element names.
+    pub documents: u64,
+    /// Updates and retractions, over all documents.
+    pub updates: u64,
+    /// Records that are absent, over all documents.
+    pub absent: u64,
+}
+
+/// Of which stream the committed documents are the fold, and up to where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Network and namespace of all documents.
+    pub overlay: Overlay,
+    /// How far each journal was processed.
+    pub cursors: Cursors,
+    /// How much there is.
+    pub counts: Counts,
+    /// Over all documents.
+    pub digest: Digest,
+}
+
+impl State {
+    /// Of nothing yet.
+    #[must_use]
+    pub fn new(overlay: Overlay) -> Self {
+        Self {
+            overlay,
+            cursors: Cursors::default(),
+            counts: Counts::default(),
+            digest: Digest::default(),
+        }
+    }
+
+    /// As JSON, about 4 KiB.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let stored = Stored {
+            version: VERSION,
+            network: self.overlay.network.to_string(),
+            namespace: self.overlay.namespace.to_string(),
+            cursors: self
+                .cursors
+                .all()
+                .map(|cursor| cursor.to_string())
+                .collect(),
+            counts: self.counts,
+            digest: self.digest.encode(),
+        };
+        serde_json::to_string(&stored).expect("strings and numbers are always JSON")
+    }
+
+    /// Reads what [`State::encode`] wrote.
+    ///
+    /// # Errors
+    /// If it is not that.
+    pub fn decode(text: &str) -> Result<Self, StateError> {
+        let malformed = |error: serde_json::Error| StateError::Malformed(error.to_string());
+        let version: Version = serde_json::from_str(text).map_err(malformed)?;
+        if version.version != VERSION {
+            return Err(StateError::Version(version.version));
+        }
+        let stored: Stored = serde_json::from_str(text).map_err(malformed)?;
+        let mut cursors = Cursors::default();
+        for text in &stored.cursors {
+            cursors.advance(&text.parse::<Cursor>()?);
+        }
+        Ok(Self {
+            overlay: Overlay {
+                network: stored.network.parse::<Id>()?,
+                namespace: stored.namespace.parse::<Namespace>()?,
+            },
+            cursors,
+            counts: stored.counts,
+            digest: Digest::decode(&stored.digest)?,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    version: u32,
+    network: String,
+    namespace: String,
+    /// The current one last.
+    cursors: Vec<String>,
+    counts: Counts,
+    digest: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use kittengrad_proto::id::PublicKey;
+
+    use super::*;
+
+    #[test]
+    fn a_state_is_stored_and_read_back() {
+        let overlay = Overlay {
+            network: Id::of(&[b"root"]),
+            namespace: "demo".parse().unwrap(),
+        };
+        let mut state = State::new(overlay);
+        assert_eq!(State::decode(&state.encode()), Ok(state.clone()));
+        for (journal, incarnation, height) in [(2, 7, Some(9)), (1, 3, None)] {
+            let journal = PublicKey::new([journal; 32]);
+            state.cursors.advance(&Cursor {
+                journal,
+                incarnation,
+                height,
+            });
+        }
+        state.counts = Counts {
+            documents: 1,
+            updates: 2,
+            absent: 3,
+        };
+        state.digest.add(&Id::of(&[b"document"]));
+        assert_eq!(State::decode(&state.encode()), Ok(state));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for bad in ["", "{}", "[1]", r#"{"version":1}"#] {
+            assert!(
+                matches!(State::decode(bad), Err(StateError::Malformed(_))),
+                "{bad}"
+            );
+        }
+        assert_eq!(
+            State::decode(r#"{"version":2,"future":true}"#),
+            Err(StateError::Version(2))
+        );
+    }
+}

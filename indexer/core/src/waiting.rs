@@ -1,0 +1,172 @@
+//! Waiting: canonicals with records that are absent, and when to ask for them again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kittengrad_proto::id::RecordId;
+
+use crate::limits::{BACK_OFF_MS_MAX, BACK_OFF_MS_MIN, FETCH_CANONICALS_MAX, WAITING_MAX};
+
+/// Which canonicals to look up again, and when. Times are monotonic milliseconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Waiting {
+    by_canonical: BTreeMap<RecordId, Turn>,
+    by_time: BTreeSet<(u64, RecordId)>,
+    has_forgotten: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Turn {
+    due_ms: u64,
+    back_off_ms: u64,
+}
+
+impl Waiting {
+    /// How many canonicals are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_canonical.len()
+    }
+
+    /// Whether nothing is absent, as far as is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_canonical.is_empty()
+    }
+
+    /// Whether there may be more than are remembered: none is left, and some did not fit.
+    #[must_use]
+    pub fn should_refill(&self) -> bool {
+        self.has_forgotten && self.is_empty()
+    }
+
+    /// Says that the store may know of canonicals that wait and are not remembered here.
+    pub const fn forget(&mut self) {
+        self.has_forgotten = true;
+    }
+
+    /// Takes what the store knows: `canonicals` are all there are if fewer came than fit.
+    pub fn refill(&mut self, now_ms: u64, canonicals: &[RecordId]) {
+        self.has_forgotten = canonicals.len() >= WAITING_MAX;
+        for canonical in canonicals {
+            self.add(now_ms, *canonical);
+        }
+    }
+
+    /// Remembers a canonical; its turn comes after the shortest time. One that waits already keeps its turn.
+    pub fn add(&mut self, now_ms: u64, canonical: RecordId) {
+        if self.by_canonical.contains_key(&canonical) {
+            return;
+        }
+        if self.len() >= WAITING_MAX {
+            self.has_forgotten = true;
+            return;
+        }
+        self.put(
+            canonical,
+            Turn {
+                due_ms: now_ms.saturating_add(BACK_OFF_MS_MIN),
+                back_off_ms: BACK_OFF_MS_MIN,
+            },
+        );
+    }
+
+    /// Nothing is absent any more.
+    pub fn remove(&mut self, canonical: &RecordId) {
+        if let Some(turn) = self.by_canonical.remove(canonical) {
+            self.by_time.remove(&(turn.due_ms, *canonical));
+        }
+    }
+
+    /// Those whose turn it is, the longest waiting first, at most [`FETCH_CANONICALS_MAX`]. The next turn of
+    /// each comes after twice the time, whether or not an answer does.
+    pub fn due(&mut self, now_ms: u64) -> Vec<RecordId> {
+        let until = (now_ms, RecordId::new([0xff; 32]));
+        let due: Vec<_> = self
+            .by_time
+            .range(..=until)
+            .take(FETCH_CANONICALS_MAX)
+            .map(|(_, id)| *id)
+            .collect();
+        for canonical in &due {
+            let back_off_ms = self
+                .by_canonical
+                .get(canonical)
+                .map_or(BACK_OFF_MS_MIN, |turn| turn.back_off_ms);
+            let back_off_ms = back_off_ms.saturating_mul(2).min(BACK_OFF_MS_MAX);
+            self.remove(canonical);
+            self.put(
+                *canonical,
+                Turn {
+                    due_ms: now_ms.saturating_add(back_off_ms),
+                    back_off_ms,
+                },
+            );
+        }
+        due
+    }
+
+    fn put(&mut self, canonical: RecordId, turn: Turn) {
+        self.by_time.insert((turn.due_ms, canonical));
+        self.by_canonical.insert(canonical, turn);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u32) -> RecordId {
+        RecordId::of(&n.to_be_bytes())
+    }
+
+    #[test]
+    fn the_time_between_two_lookups_doubles_up_to_its_limit() {
+        let mut waiting = Waiting::default();
+        waiting.add(0, id(1));
+        let (mut now, mut asked) = (0, Vec::new());
+        while now < 2_000_000 {
+            if !waiting.due(now).is_empty() {
+                asked.push(now / 1_000);
+            }
+            now += 1_000;
+        }
+        assert_eq!(
+            asked,
+            [1, 3, 7, 15, 31, 63, 127, 255, 511, 811, 1111, 1411, 1711]
+        );
+    }
+
+    #[test]
+    fn one_that_keeps_failing_does_not_hold_up_the_others() {
+        let mut waiting = Waiting::default();
+        for n in 0..250 {
+            waiting.add(0, id(n));
+        }
+        let mut asked = BTreeSet::new();
+        for _ in 0..3 {
+            asked.extend(waiting.due(1_000));
+        }
+        assert_eq!(
+            asked.len(),
+            250,
+            "each was asked once before any was asked twice"
+        );
+        assert!(waiting.due(1_000).is_empty());
+        asked.iter().for_each(|id| waiting.remove(id));
+        assert!(waiting.is_empty() && waiting.by_time.is_empty());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_asked_of_the_store_later() {
+        let mut waiting = Waiting::default();
+        let all: Vec<_> = (0..WAITING_MAX as u32 + 1).map(id).collect();
+        all.iter().for_each(|id| waiting.add(0, *id));
+        assert_eq!(waiting.len(), WAITING_MAX);
+        assert!(!waiting.should_refill());
+        all.iter().for_each(|id| waiting.remove(id));
+        assert!(waiting.should_refill());
+        waiting.refill(0, &all[..1]);
+        waiting.remove(&all[0]);
+        assert!(!waiting.should_refill());
+    }
+}

@@ -1,0 +1,101 @@
+//! Text for search: the strings that people wrote, gathered from nested values.
+
+use std::collections::BTreeMap;
+
+use ipld_core::ipld::Ipld;
+
+use crate::limits::TEXT_BYTES_MAX;
+
+/// Every name and every string in `metas`, in that order, one a line, until [`TEXT_BYTES_MAX`].
+///
+/// Keys are the publisher's vocabulary and left out. So are addresses: half of a museum's record is links to
+/// itself, and each would answer a search for "art" or "work".
+pub(crate) fn text<'a>(
+    names: impl Iterator<Item = &'a str>,
+    metas: impl Iterator<Item = &'a BTreeMap<String, Ipld>>,
+) -> String {
+    let mut text = Text(String::new());
+    for name in names {
+        text.push(name);
+    }
+    for meta in metas {
+        meta.values().for_each(|value| text.gather(value));
+    }
+    text.0
+}
+
+struct Text(String);
+
+impl Text {
+    /// Goes as deep as a record may nest, and no deeper: it was decoded within that limit.
+    fn gather(&mut self, value: &Ipld) {
+        match value {
+            Ipld::String(text) if !is_address(text) => self.push(text),
+            Ipld::List(items) => items.iter().for_each(|item| self.gather(item)),
+            Ipld::Map(fields) => fields.values().for_each(|field| self.gather(field)),
+            _ => {}
+        }
+    }
+
+    fn push(&mut self, text: &str) {
+        let text = text.trim();
+        if !text.is_empty() && self.0.len() + text.len() < TEXT_BYTES_MAX {
+            self.0.push_str(text);
+            self.0.push('\n');
+        }
+    }
+}
+
+fn is_address(text: &str) -> bool {
+    let text = text.trim_start();
+    let begins = |scheme: &str| {
+        text.get(..scheme.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(scheme))
+    };
+    !text.contains(char::is_whitespace)
+        && ["http://", "https://", "data:", "urn:"]
+            .into_iter()
+            .any(begins)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_gathered_from_any_depth_and_keys_and_addresses_are_not() {
+        let deep = Ipld::List(vec![Ipld::Map(BTreeMap::from([(
+            "key".to_owned(),
+            Ipld::List(vec![
+                Ipld::String("deep".to_owned()),
+                Ipld::Integer(7),
+                Ipld::Null,
+            ]),
+        )]))]);
+        let meta = BTreeMap::from([
+            ("a".to_owned(), Ipld::String(" Turner, J.M.W. ".to_owned())),
+            ("b".to_owned(), deep),
+            (
+                "c".to_owned(),
+                Ipld::String("HTTP://www.tate.org.uk/art".to_owned()),
+            ),
+            (
+                "d".to_owned(),
+                Ipld::String("see http://www.tate.org.uk".to_owned()),
+            ),
+            ("e".to_owned(), Ipld::String("  ".to_owned())),
+        ]);
+        let found = text(["Name"].into_iter(), [&meta].into_iter());
+        assert_eq!(
+            found,
+            "Name\nTurner, J.M.W.\ndeep\nsee http://www.tate.org.uk\n"
+        );
+    }
+
+    #[test]
+    fn text_has_an_end() {
+        let meta = BTreeMap::from([("a".to_owned(), Ipld::String("x".repeat(TEXT_BYTES_MAX / 3)))]);
+        let found = text(std::iter::empty(), std::iter::repeat_n(&meta, 9));
+        assert!(found.len() < TEXT_BYTES_MAX && found.len() > TEXT_BYTES_MAX / 2);
+    }
+}

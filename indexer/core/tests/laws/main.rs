@@ -1,0 +1,9 @@
+//! The promises of the fold and of the indexer: the set decides, and nothing else.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may fail where it stands; clippy's own exception covers test functions alone"
+)]
+
+mod convergence;
+mod folding;
+mod world;
