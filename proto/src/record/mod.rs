@@ -136,7 +136,7 @@ pub enum RecordError {
         /// What was noticed.
         why: &'static str,
     },
-    /// The codec refuses the bytes or the values.
+    /// The codec library refuses the bytes, or they are not their record's one encoding.
     #[error("the record is not strict DAG-CBOR: {0}")]
     Codec(String),
     /// A field is missing, unknown, of another kind, or beyond its limit.

@@ -6,22 +6,22 @@
 use super::RecordError;
 use crate::id::RecordId;
 
-const UNSIGNED: u8 = 0;
-const NEGATIVE: u8 = 1;
-const BYTES: u8 = 2;
-const TEXT: u8 = 3;
-const LIST: u8 = 4;
-const MAP: u8 = 5;
+pub(super) const UNSIGNED: u8 = 0;
+pub(super) const NEGATIVE: u8 = 1;
+pub(super) const BYTES: u8 = 2;
+pub(super) const TEXT: u8 = 3;
+pub(super) const LIST: u8 = 4;
+pub(super) const MAP: u8 = 5;
 const TAG: u8 = 6;
 
-const FALSE: u8 = 0xf4;
-const TRUE: u8 = 0xf5;
-const NULL: u8 = 0xf6;
-const FLOAT_64: u8 = 0xfb;
+pub(super) const FALSE: u8 = 0xf4;
+pub(super) const TRUE: u8 = 0xf5;
+pub(super) const NULL: u8 = 0xf6;
+pub(super) const FLOAT_64: u8 = 0xfb;
 /// Tag 42, the only one there is, in its shortest form.
-const TAG_CID: [u8; 2] = [0xd8, 0x2a];
+pub(super) const TAG_CID: [u8; 2] = [0xd8, 0x2a];
 /// Everything of a link to a record but the digest: tag 42, 37 bytes, the prefix 0, CIDv1, dag-cbor, sha2-256, 32 bytes.
-const RECORD_LINK: [u8; 9] = [0xd8, 0x2a, 0x58, 0x25, 0x00, 0x01, 0x71, 0x12, 0x20];
+pub(super) const RECORD_LINK: [u8; 9] = [0xd8, 0x2a, 0x58, 0x25, 0x00, 0x01, 0x71, 0x12, 0x20];
 /// Bytes of the longest digest that a CID holds.
 const DIGEST_BYTES_MAX: u64 = 64;
 

@@ -284,6 +284,13 @@ proptest! {
     }
 
     #[test]
+    fn the_codec_library_writes_the_same(record in records()) {
+        let bytes = record.encode().unwrap();
+        let value: Ipld = serde_ipld_dagcbor::from_slice(&bytes).unwrap();
+        prop_assert_eq!(serde_ipld_dagcbor::to_vec(&value).unwrap(), bytes);
+    }
+
+    #[test]
     fn the_readers_agree_on_damaged_records(record in records(), changes in vec(changes(), 1..4)) {
         let mut bytes = record.encode().unwrap().to_vec();
         for change in &changes {
