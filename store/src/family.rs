@@ -1,0 +1,121 @@
+//! Column families: what is kept apart, and how each is laid out on disk.
+
+use rocksdb::{BlockBasedIndexType, BlockBasedOptions, Cache, DBCompressionType, Options, SliceTransform};
+
+/// One kind of rows. Names and rows are part of the format; see `rows` for the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// The journal.
+    Blocks,
+    /// The set.
+    Elements,
+    /// Transactions, as they were signed.
+    Transactions,
+    /// Records.
+    Records,
+    /// Certificate chains.
+    Chains,
+    /// Small values of the owner's own.
+    State,
+    /// Format version and owner.
+    Meta,
+}
+
+impl Family {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Blocks,
+        Self::Elements,
+        Self::Transactions,
+        Self::Records,
+        Self::Chains,
+        Self::State,
+        Self::Meta,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Blocks => "blocks",
+            Self::Elements => "elements",
+            Self::Transactions => "transactions",
+            Self::Records => "records",
+            Self::Chains => "chains",
+            Self::State => "state",
+            Self::Meta => "meta",
+        }
+    }
+
+    /// How RocksDB keeps this family.
+    pub(crate) fn options(self, cache: &Cache, write_buffer_bytes_max: usize) -> Options {
+        let mut table = BlockBasedOptions::default();
+        table.set_block_cache(cache);
+        // Filters and indexes live in the block cache, in parts: memory stays bounded whatever the size.
+        table.set_cache_index_and_filter_blocks(true);
+        table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        let mut options = Options::default();
+        options.set_compression_type(DBCompressionType::Lz4);
+        options.set_write_buffer_size(write_buffer_bytes_max / self.write_buffer_share());
+        options.set_max_write_buffer_number(WRITE_BUFFERS_MAX);
+        match self {
+            Self::Elements => {
+                find_by_digest(&mut table, &mut options);
+                // Prefixes are in the filters beside whole keys: an absent canonical costs no read either.
+                options.set_prefix_extractor(SliceTransform::create_fixed_prefix(DIGEST_BYTES));
+            }
+            Self::Records => {
+                find_by_digest(&mut table, &mut options);
+                keep_large_values_apart(&mut options);
+                options.set_blob_compression_type(DBCompressionType::Zstd);
+            }
+            Self::Transactions => {
+                find_by_digest(&mut table, &mut options);
+                keep_large_values_apart(&mut options);
+                // They are digests and a signature: not worth the time of a better compression.
+                options.set_blob_compression_type(DBCompressionType::Lz4);
+            }
+            // Keys of blocks ascend, so that compaction moves tables instead of writing them again.
+            Self::Blocks => table.set_block_size(BLOCKS_TABLE_BLOCK_BYTES),
+            Self::Chains | Self::State | Self::Meta => {}
+        }
+        options.set_block_based_table_factory(&table);
+        options
+    }
+
+    /// The part of all write buffers that one buffer of this family may take: 1 / share.
+    const fn write_buffer_share(self) -> usize {
+        match self {
+            Self::Elements | Self::Records => 4,
+            Self::Transactions | Self::Blocks => 8,
+            Self::Chains | Self::State | Self::Meta => 64,
+        }
+    }
+}
+
+/// For families whose keys are digests: most questions are about what is not there.
+fn find_by_digest(table: &mut BlockBasedOptions, options: &mut Options) {
+    table.set_bloom_filter(FILTER_BITS_PER_KEY, false);
+    table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    table.set_partition_filters(true);
+    options.set_memtable_whole_key_filtering(true);
+    options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER_RATIO);
+}
+
+/// Values from 1 KiB on lie in blob files, which compaction does not write again.
+///
+/// # Source
+/// Mediachain RFC 2, "Storage"; design section 7.
+fn keep_large_values_apart(options: &mut Options) {
+    options.set_enable_blob_files(true);
+    options.set_min_blob_size(BLOB_BYTES_MIN);
+    options.set_blob_file_size(BLOB_FILE_BYTES);
+    options.set_enable_blob_gc(true);
+}
+
+/// Buffers of one family: one that is written to, two that are on their way to disk.
+const WRITE_BUFFERS_MAX: i32 = 3;
+const DIGEST_BYTES: usize = 32;
+/// About 1 % of the questions about absent keys read a table in vain.
+const FILTER_BITS_PER_KEY: f64 = 10.0;
+const MEMTABLE_FILTER_RATIO: f64 = 0.05;
+const BLOB_BYTES_MIN: u64 = 1024;
+const BLOB_FILE_BYTES: u64 = 128 * 1024 * 1024;
+const BLOCKS_TABLE_BLOCK_BYTES: usize = 16 * 1024;

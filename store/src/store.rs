@@ -1,0 +1,346 @@
+//! The store: RocksDB behind the journal's seam.
+
+use std::{fs, path::Path, sync::OnceLock};
+
+use bytes::Bytes;
+use kittengrad_journal::{Locator, Store, StoreError, StoredBlock, Write};
+use kittengrad_proto::{
+    block::{Head, Header},
+    id::{Id, RecordId},
+    namespace::Overlay,
+    transaction::Element,
+};
+use rocksdb::{Cache, ColumnFamily, DB, DBPinnableSlice, DBRawIterator, ReadOptions, WriteBatch, WriteOptions};
+
+use crate::{
+    directory::Lock,
+    family::Family,
+    open::{self, OpenError, Opened},
+    options::Options,
+    owner::Owner,
+    rows::{self, ElementKey, RowError},
+    stats::Stats,
+};
+
+/// Everything that one owner keeps, on disk. Reads may come from any thread; one at a time commits.
+pub struct RocksStore {
+    db: DB,
+    cache: Cache,
+    overlay: Overlay,
+    /// Why a commit failed. Written once, by the commit that failed.
+    failure: OnceLock<StoreError>,
+    /// Declared after the database, so that the directory is free only when that is closed.
+    _lock: Lock,
+}
+
+impl RocksStore {
+    /// Opens the store of `owner` in the directory `path`, which is made if it is missing.
+    ///
+    /// # Errors
+    /// See [`OpenError`]: what the store holds is as it was.
+    pub fn open(path: &Path, owner: &Owner, options: &Options) -> Result<Self, OpenError> {
+        let Opened { db, cache, lock } = open::open(path, owner, options)?;
+        Ok(Self { db, cache, overlay: owner.overlay.clone(), failure: OnceLock::new(), _lock: lock })
+    }
+
+    /// Commits all writes at once; when it returns, they are on the disk.
+    ///
+    /// # Errors
+    /// If the device refuses. Whether the writes are on the disk is unknown then, and nothing can be committed or
+    /// read any more: what a failed sync left behind shows only when the store is opened again.
+    pub fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        self.check_health()?;
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let batch = self.batch(writes)?;
+        let mut synced = WriteOptions::new();
+        synced.set_sync(true);
+        self.db.write_opt(batch, &synced).map_err(|e| {
+            let error = store_error(e);
+            self.failure.get_or_init(|| error.clone());
+            error
+        })
+    }
+
+    /// Figures for metrics.
+    ///
+    /// # Errors
+    /// If they cannot be had.
+    pub fn stats(&self) -> Result<Stats, StoreError> {
+        let mut stats = Stats {
+            cache_bytes: self.cache.get_usage() as u64,
+            wal_bytes: wal_bytes(self.db.path()).map_err(|e| StoreError::Io(e.to_string()))?,
+            ..Stats::default()
+        };
+        for family in Family::ALL {
+            let handle = self.family(family)?;
+            let figure = |name: &str| {
+                let figure = self.db.property_int_value_cf(handle, name).map_err(store_error)?;
+                Ok::<_, StoreError>(figure.unwrap_or_default())
+            };
+            stats.table_bytes += figure("rocksdb.total-sst-files-size")?;
+            stats.blob_bytes += figure("rocksdb.total-blob-file-size")?;
+            stats.write_buffer_bytes += figure("rocksdb.size-all-mem-tables")?;
+            stats.merge_backlog_bytes += figure("rocksdb.estimate-pending-compaction-bytes")?;
+            let keys = figure("rocksdb.estimate-num-keys")?;
+            match family {
+                Family::Elements => stats.elements = keys,
+                Family::Transactions => stats.transactions = keys,
+                Family::Records => stats.records = keys,
+                Family::Blocks => stats.blocks = keys,
+                Family::Chains | Family::State | Family::Meta => {}
+            }
+        }
+        Ok(stats)
+    }
+
+    fn batch(&self, writes: Vec<Write>) -> Result<WriteBatch, StoreError> {
+        let blocks = self.family(Family::Blocks)?;
+        let elements = self.family(Family::Elements)?;
+        let transactions = self.family(Family::Transactions)?;
+        let records = self.family(Family::Records)?;
+        let chains = self.family(Family::Chains)?;
+        let state = self.family(Family::State)?;
+        let mut batch = WriteBatch::with_capacity_bytes(writes.iter().map(row_bytes).sum());
+        for write in writes {
+            match write {
+                Write::Block(stored) => {
+                    let header = &stored.block.header;
+                    let key = rows::block_key(header.incarnation, header.height);
+                    batch.put_cf(blocks, key, rows::block_value(&stored));
+                }
+                Write::Element(element, locator) => {
+                    batch.put_cf(elements, ElementKey::new(&element), rows::locator_value(&locator));
+                }
+                Write::Transaction(id, bytes) => {
+                    batch.put_cf(transactions, id.as_bytes(), rows::versioned(&bytes));
+                }
+                Write::Record(id, bytes) => batch.put_cf(records, id.as_bytes(), rows::versioned(&bytes)),
+                Write::Chain(id, bytes) => batch.put_cf(chains, id.as_bytes(), rows::versioned(&bytes)),
+                Write::State(key, bytes) => batch.put_cf(state, key, rows::versioned(&bytes)),
+            }
+        }
+        Ok(batch)
+    }
+
+    fn check_health(&self) -> Result<(), StoreError> {
+        match self.failure.get() {
+            Some(StoreError::Damaged(why)) => Err(StoreError::Damaged(format!("a commit failed: {why}"))),
+            Some(StoreError::Io(why)) => Err(StoreError::Io(format!("it refuses since a commit failed: {why}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn family(&self, family: Family) -> Result<&ColumnFamily, StoreError> {
+        let missing = || StoreError::Damaged(format!("column family {:?} is missing", family.name()));
+        self.db.cf_handle(family.name()).ok_or_else(missing)
+    }
+
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, StoreError> {
+        self.check_health()?;
+        self.db.get_pinned_cf(self.family(family)?, key).map_err(store_error)
+    }
+
+    /// The values of many keys; `ascending` if the keys are, with or without repeats.
+    fn get_many<'k>(
+        &self,
+        family: Family,
+        keys: impl IntoIterator<Item = &'k [u8]>,
+        ascending: bool,
+    ) -> Result<Vec<Option<DBPinnableSlice<'_>>>, StoreError> {
+        self.check_health()?;
+        let found = self.db.batched_multi_get_cf(self.family(family)?, keys, ascending);
+        found.into_iter().map(|value| value.map_err(store_error)).collect()
+    }
+
+    /// Values that are bytes behind a version.
+    fn bytes_of_many<'k>(
+        &self,
+        family: Family,
+        keys: impl IntoIterator<Item = &'k [u8]>,
+        ascending: bool,
+    ) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let found = self.get_many(family, keys, ascending)?;
+        found.into_iter().map(|value| value.map(|value| bytes_of(family, &value)).transpose()).collect()
+    }
+
+    /// Walks the keys of `family` that begin with `prefix`.
+    fn scan(&self, family: Family, prefix: &[u8]) -> Result<DBRawIterator<'_>, StoreError> {
+        self.check_health()?;
+        let mut options = ReadOptions::default();
+        match family {
+            // The prefix is the one that the family's filters know, so that they are asked.
+            Family::Elements => options.set_prefix_same_as_start(true),
+            _ => options.set_total_order_seek(true),
+        }
+        if let Some(end) = after_prefix(prefix) {
+            options.set_iterate_upper_bound(end);
+        }
+        let mut rows = self.db.raw_iterator_cf_opt(self.family(family)?, options);
+        rows.seek(prefix);
+        Ok(rows)
+    }
+}
+
+impl Store for RocksStore {
+    fn contains(&self, elements: &[Element]) -> Result<Vec<bool>, StoreError> {
+        let keys: Vec<_> = elements.iter().map(ElementKey::new).collect();
+        let found =
+            self.get_many(Family::Elements, keys.iter().map(AsRef::as_ref), elements.is_sorted())?;
+        Ok(found.iter().map(Option::is_some).collect())
+    }
+
+    fn locate(&self, element: &Element) -> Result<Option<Locator>, StoreError> {
+        let found = self.get(Family::Elements, ElementKey::new(element).as_ref())?;
+        let locator = found.map(|value| rows::locator(&value)).transpose();
+        locator.map_err(|e| damaged(Family::Elements, &e))
+    }
+
+    fn set(&self, canonical: &RecordId) -> Result<Option<Vec<RecordId>>, StoreError> {
+        let mut rows = self.scan(Family::Elements, canonical.as_bytes())?;
+        let mut is_there = false;
+        let mut updates = Vec::new();
+        while let Some(key) = rows.key() {
+            is_there = true;
+            updates.extend(rows::update_of_key(key).map_err(|e| damaged(Family::Elements, &e))?);
+            rows.next();
+        }
+        rows.status().map_err(store_error)?;
+        Ok(is_there.then_some(updates))
+    }
+
+    fn exists(&self, canonical: &RecordId) -> Result<bool, StoreError> {
+        let rows = self.scan(Family::Elements, canonical.as_bytes())?;
+        rows.status().map_err(store_error)?;
+        Ok(rows.valid())
+    }
+
+    fn transactions(&self, ids: &[Id]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        self.bytes_of_many(Family::Transactions, ids.iter().map(|id| &id.as_bytes()[..]), ids.is_sorted())
+    }
+
+    fn records(&self, ids: &[RecordId]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        self.bytes_of_many(Family::Records, ids.iter().map(|id| &id.as_bytes()[..]), ids.is_sorted())
+    }
+
+    fn chain(&self, id: &Id) -> Result<Option<Bytes>, StoreError> {
+        let found = self.get(Family::Chains, id.as_bytes())?;
+        found.map(|value| bytes_of(Family::Chains, &value)).transpose()
+    }
+
+    fn block(&self, incarnation: u64, height: u64) -> Result<Option<StoredBlock>, StoreError> {
+        let Some(value) = self.get(Family::Blocks, &rows::block_key(incarnation, height))? else {
+            return Ok(None);
+        };
+        let value = Bytes::copy_from_slice(&value);
+        let stored = rows::block((incarnation, height), value, &self.overlay);
+        stored.map(Some).map_err(|e| damaged_block(incarnation, height, &e))
+    }
+
+    fn incarnations(&self) -> Result<Vec<Header>, StoreError> {
+        let mut rows = self.scan(Family::Blocks, &[])?;
+        rows.seek_to_last();
+        let mut headers = Vec::new();
+        while let Some(header) = self.header_at(&rows)? {
+            // Each step goes over all blocks of one incarnation at once.
+            match header.incarnation.checked_sub(1) {
+                Some(before) => rows.seek_for_prev(rows::block_key(before, u64::MAX)),
+                None => rows.seek_for_prev([]),
+            }
+            headers.push(header);
+        }
+        headers.reverse();
+        Ok(headers)
+    }
+
+    fn state(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let found = self.get(Family::State, key)?;
+        found.map(|value| bytes_of(Family::State, &value)).transpose()
+    }
+
+    fn states(&self, prefix: &[u8]) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        let mut rows = self.scan(Family::State, prefix)?;
+        let mut states = Vec::new();
+        while let Some((key, value)) = rows.item() {
+            states.push((Bytes::copy_from_slice(key), bytes_of(Family::State, value)?));
+            rows.next();
+        }
+        rows.status().map_err(store_error)?;
+        Ok(states)
+    }
+
+    fn head(&self) -> Result<Option<Head>, StoreError> {
+        let mut rows = self.scan(Family::Blocks, &[])?;
+        rows.seek_to_last();
+        Ok(self.header_at(&rows)?.map(|header| header.head()))
+    }
+}
+
+impl RocksStore {
+    /// The header of the block that an iterator stands on; `None` at the end.
+    fn header_at(&self, rows: &DBRawIterator<'_>) -> Result<Option<Header>, StoreError> {
+        let Some((key, value)) = rows.item() else {
+            rows.status().map_err(store_error)?;
+            return Ok(None);
+        };
+        let name = rows::of_block_key(key).map_err(|e| damaged(Family::Blocks, &e))?;
+        let header = rows::header(name, Bytes::copy_from_slice(value), &self.overlay);
+        header.map(Some).map_err(|e| damaged_block(name.0, name.1, &e))
+    }
+}
+
+fn bytes_of(family: Family, value: &[u8]) -> Result<Bytes, StoreError> {
+    rows::body(value).map(Bytes::copy_from_slice).map_err(|e| damaged(family, &e))
+}
+
+fn damaged(family: Family, error: &RowError) -> StoreError {
+    StoreError::Damaged(format!("a row of {}: {error}", family.name()))
+}
+
+fn damaged_block(incarnation: u64, height: u64, error: &RowError) -> StoreError {
+    StoreError::Damaged(format!("block {height} of incarnation {incarnation}: {error}"))
+}
+
+fn store_error(error: rocksdb::Error) -> StoreError {
+    if open::is_damage(&error) {
+        StoreError::Damaged(error.into_string())
+    } else {
+        StoreError::Io(error.into_string())
+    }
+}
+
+/// The first key behind all that begin with `prefix`; `None` if there is no such key.
+fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
+}
+
+/// About how many bytes a write takes in a batch.
+fn row_bytes(write: &Write) -> usize {
+    let bytes = match write {
+        Write::Block(stored) => stored.block.items.iter().map(|item| item.len() + 2).sum::<usize>() + 512,
+        Write::Element(..) => 64 + rows::LOCATOR_BYTES,
+        Write::Transaction(_, bytes) | Write::Record(_, bytes) | Write::Chain(_, bytes) => 32 + bytes.len(),
+        Write::State(key, bytes) => key.len() + bytes.len(),
+    };
+    bytes + ROW_OVERHEAD_BYTES
+}
+
+/// Bytes of the write-ahead logs of a database.
+fn wal_bytes(directory: &Path) -> std::io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.path().extension().is_some_and(|extension| extension == "log") {
+            // A log that was deleted meanwhile counts nothing.
+            bytes += entry.metadata().map_or(0, |metadata| metadata.len());
+        }
+    }
+    Ok(bytes)
+}
+
+/// Type, family and lengths of a write in a batch, and the version of its value.
+const ROW_OVERHEAD_BYTES: usize = 16;
