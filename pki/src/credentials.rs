@@ -1,0 +1,394 @@
+//! What one process is: its key, the chain that vouches for it, and the root it trusts.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use kittengrad_proto::{
+    certificate::{CertificateError, Chain, Holder, Role, Root},
+    id::PublicKey,
+    signed::{Ed25519, Signer, SigningKey},
+};
+use thiserror::Error;
+use time::OffsetDateTime;
+
+use crate::{
+    files::{self, FileError},
+    issue::millis,
+    key_file::{KeyFile, KeyFileError},
+    pem::{self, PemError},
+};
+
+/// A certificate that ends sooner is warned about: 30 days.
+const EXPIRY_WARNING: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Where the parts of credentials are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// The private key.
+    pub key: PathBuf,
+    /// The chain, leaf first, Level-0 last.
+    pub chain: PathBuf,
+    /// The root certificate.
+    pub root: PathBuf,
+}
+
+impl Paths {
+    /// The names that `ca admit` gives them.
+    #[must_use]
+    pub fn in_dir(dir: &Path) -> Self {
+        Self {
+            key: dir.join("key.pem"),
+            chain: dir.join("chain.pem"),
+            root: dir.join("root.pem"),
+        }
+    }
+}
+
+/// Why credentials cannot be used. Nothing changed.
+#[derive(Debug, Error)]
+pub enum CredentialsError {
+    /// A file is not there.
+    #[error("{path} does not exist; `kittengrad ca admit --role {role}` makes it")]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+        /// Who wants it.
+        role: Role,
+    },
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The key file holds no key that can be used.
+    #[error("{path}: {error}")]
+    Key {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: KeyFileError,
+    },
+    /// A certificate file holds no certificates.
+    #[error("{path}: {error}")]
+    Pem {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: PemError,
+    },
+    /// The certificates are wrong, or admit to something else.
+    #[error("{path}: {error}")]
+    Certificate {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: CertificateError,
+    },
+    /// A file for one certificate holds several.
+    #[error("{path} has {count} certificates, it must have one")]
+    Several {
+        /// Which file.
+        path: PathBuf,
+        /// How many certificates it has.
+        count: usize,
+    },
+    /// A chain that begins with a transport leaf, which processes make for themselves.
+    #[error(
+        "{path} begins with a transport leaf, it must begin with the {role}'s Level-1 certificate"
+    )]
+    TransportLeaf {
+        /// Which file.
+        path: PathBuf,
+        /// Whose it is.
+        role: Role,
+    },
+    /// The key is not the one that the chain vouches for.
+    #[error("{key_path} holds the key {key}, the certificates in {chain_path} are for {certified}")]
+    OtherKey {
+        /// The key file.
+        key_path: PathBuf,
+        /// Its public key.
+        key: PublicKey,
+        /// The chain file.
+        chain_path: PathBuf,
+        /// The key certified there.
+        certified: PublicKey,
+    },
+    /// The certificates are no longer in force.
+    #[error(
+        "certificates of {name:?} in {path} were in force until {until}; \
+         `kittengrad ca admit --role {role}` with the same key renews them"
+    )]
+    Expired {
+        /// Subject.
+        name: String,
+        /// Which file.
+        path: PathBuf,
+        /// When they ended, for people.
+        until: String,
+        /// What they admit as.
+        role: Role,
+    },
+    /// The certificates are not in force yet.
+    #[error(
+        "certificates of {name:?} in {path} are in force from {from}, it is {now}; is the clock right?"
+    )]
+    NotYetValid {
+        /// Subject.
+        name: String,
+        /// Which file.
+        path: PathBuf,
+        /// When they begin, for people.
+        from: String,
+        /// The time it was, for people.
+        now: String,
+    },
+}
+
+/// Something to tell the operator, which keeps nothing from working.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Warning {
+    /// Others than the owner may read the key.
+    #[error("{path} is open to others (mode {mode:03o}); `chmod 600 {path}` closes it")]
+    OpenKey {
+        /// The key file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// The certificates end soon.
+    #[error(
+        "certificates in {path} are in force until {until}; renew them with `kittengrad ca admit`"
+    )]
+    EndsSoon {
+        /// The chain file.
+        path: PathBuf,
+        /// When they end, for people.
+        until: String,
+    },
+}
+
+/// A key, the chain that vouches for it, and the root. All of it fits together.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    key: SigningKey,
+    chain: Chain,
+    holder: Holder,
+    root: Root,
+}
+
+/// Credentials, and what the operator should know about them.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The credentials.
+    pub credentials: Credentials,
+    /// Told, not refused.
+    pub warnings: Vec<Warning>,
+}
+
+impl Credentials {
+    /// Reads and checks the files of a process that runs as `role`.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged, key and chain do not belong together, the chain admits to another role
+    /// or network, or is not in force at `now_ms`.
+    pub fn load(paths: &Paths, role: Role, now_ms: u64) -> Result<Loaded, CredentialsError> {
+        let missing = |error| match error {
+            CredentialsError::File(FileError::Missing { path }) => {
+                CredentialsError::Missing { path, role }
+            }
+            other => other,
+        };
+        let root = read_root(&paths.root).map_err(missing)?;
+        let chain = read_chain(&paths.chain).map_err(missing)?;
+        let key = read_key(&paths.key).map_err(missing)?;
+        let credentials = Self::assemble(key, chain, root, paths)?;
+        let certificate = |error| CredentialsError::Certificate {
+            path: paths.chain.clone(),
+            error,
+        };
+        credentials
+            .holder
+            .check_role(&[role])
+            .map_err(certificate)?;
+        credentials.check_at(&paths.chain, now_ms)?;
+        let warnings = credentials.warnings(paths, now_ms);
+        Ok(Loaded {
+            credentials,
+            warnings,
+        })
+    }
+
+    /// Puts together what never was in files, as tests and the one-process demonstration do.
+    ///
+    /// # Errors
+    /// If key, chain and root do not belong together.
+    pub fn new(key: SigningKey, chain: Chain, root: Root) -> Result<Self, CredentialsError> {
+        Self::assemble(key, chain, root, &Paths::in_dir(Path::new("")))
+    }
+
+    fn assemble(
+        key: SigningKey,
+        chain: Chain,
+        root: Root,
+        paths: &Paths,
+    ) -> Result<Self, CredentialsError> {
+        let certificate = |error| CredentialsError::Certificate {
+            path: paths.chain.clone(),
+            error,
+        };
+        let holder = chain.verify(&root, &Ed25519).map_err(certificate)?;
+        if holder.role.is_member() && chain.certificates().len() != 2 {
+            let (path, role) = (paths.chain.clone(), holder.role);
+            return Err(CredentialsError::TransportLeaf { path, role });
+        }
+        if key.public() != holder.key {
+            return Err(CredentialsError::OtherKey {
+                key_path: paths.key.clone(),
+                key: key.public(),
+                chain_path: paths.chain.clone(),
+                certified: holder.key,
+            });
+        }
+        Ok(Self {
+            key,
+            chain,
+            holder,
+            root,
+        })
+    }
+
+    /// The key that acts: a journal's for peers and aggregators, the publisher's for clients.
+    #[must_use]
+    pub const fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
+    /// The chain that vouches for it; for peers and aggregators the Level-1 chain.
+    #[must_use]
+    pub const fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// Whom the chain vouches for.
+    #[must_use]
+    pub const fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
+    /// The root of the network.
+    #[must_use]
+    pub const fn root(&self) -> &Root {
+        &self.root
+    }
+
+    fn check_at(&self, path: &Path, now_ms: u64) -> Result<(), CredentialsError> {
+        let path = path.to_owned();
+        self.holder.check_at(now_ms).map_err(|error| match error {
+            CertificateError::Expired { name, until_ms, .. } => CredentialsError::Expired {
+                name,
+                path,
+                until: date(until_ms),
+                role: self.holder.role,
+            },
+            CertificateError::NotYetValid { name, from_ms, .. } => CredentialsError::NotYetValid {
+                name,
+                path,
+                from: date(from_ms),
+                now: date(now_ms),
+            },
+            error => CredentialsError::Certificate { path, error },
+        })
+    }
+
+    fn warnings(&self, paths: &Paths, now_ms: u64) -> Vec<Warning> {
+        let open = files::open_permissions(&paths.key).map(|mode| Warning::OpenKey {
+            path: paths.key.clone(),
+            mode,
+        });
+        let left_ms = self.holder.not_after_ms.saturating_sub(now_ms);
+        let soon = (left_ms < millis(EXPIRY_WARNING)).then(|| Warning::EndsSoon {
+            path: paths.chain.clone(),
+            until: date(self.holder.not_after_ms),
+        });
+        open.into_iter().chain(soon).collect()
+    }
+}
+
+/// Reads a private key.
+///
+/// # Errors
+/// If the file is missing, or holds no Ed25519 key or an encrypted one.
+pub fn read_key(path: &Path) -> Result<SigningKey, CredentialsError> {
+    let text = zeroize::Zeroizing::new(files::read(path)?);
+    let key = KeyFile::read(&text).and_then(KeyFile::unlock);
+    key.map_err(|error| CredentialsError::Key {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// Reads a root certificate.
+///
+/// # Errors
+/// If the file is missing, or holds anything but one root certificate.
+pub fn read_root(path: &Path) -> Result<Root, CredentialsError> {
+    Root::from_der(read_certificate(path)?).map_err(|error| CredentialsError::Certificate {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// Reads a chain, without verifying it.
+///
+/// # Errors
+/// If the file is missing, or holds no certificates or too many.
+pub fn read_chain(path: &Path) -> Result<Chain, CredentialsError> {
+    Chain::from_der(read_certificates(path)?).map_err(|error| CredentialsError::Certificate {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// Reads the only certificate of a file.
+pub(crate) fn read_certificate(path: &Path) -> Result<Bytes, CredentialsError> {
+    let mut ders = read_certificates(path)?;
+    match (ders.pop(), ders.len()) {
+        (Some(der), 0) => Ok(der),
+        (_, others) => Err(CredentialsError::Several {
+            path: path.to_owned(),
+            count: others + 1,
+        }),
+    }
+}
+
+fn read_certificates(path: &Path) -> Result<Vec<Bytes>, CredentialsError> {
+    pem::read_certificates(&files::read(path)?).map_err(|error| CredentialsError::Pem {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// A time for people: `2026-11-20 10:52 UTC`.
+fn date(ms: u64) -> String {
+    let seconds = i64::try_from(ms / 1_000).ok();
+    let Some(time) = seconds.and_then(|s| OffsetDateTime::from_unix_timestamp(s).ok()) else {
+        return format!("{ms} ms");
+    };
+    let (year, month, day) = time.to_calendar_date();
+    let month = u8::from(month);
+    format!(
+        "{year}-{month:02}-{day:02} {:02}:{:02} UTC",
+        time.hour(),
+        time.minute()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_for_people() {
+        assert_eq!(date(1_767_225_659_999), "2026-01-01 00:00 UTC");
+        assert_eq!(date(u64::MAX), "18446744073709551615 ms");
+    }
+}

@@ -1,0 +1,317 @@
+//! A certificate authority as a folder, and the folders of those it admits.
+//!
+//! ```text
+//! ca/root.pem       ca/level0.pem   ca/registrar.pem      certificates, 0644
+//! ca/root.key       ca/level0.key   ca/registrar.key      keys, 0600; root.key can be put away
+//!
+//! out/key.pem       private key, 0600
+//! out/root.pem      the network's root certificate
+//! out/chain.pem     leaf first, Level-0 last; written last, so that where it is the others are
+//! ```
+
+use std::{
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use kittengrad_proto::{
+    certificate::Role,
+    id::Id,
+    signed::{Signer, SigningKey},
+};
+use thiserror::Error;
+
+use crate::{
+    authority::{Authority, AuthorityError, Parts, Request},
+    credentials::{Credentials, CredentialsError, Paths, read_certificate, read_key, read_root},
+    files::{self, FileError, PUBLIC, SECRET},
+    key_file::{generate_key, write_key},
+    pem::write_certificates,
+};
+
+/// Why an authority's folder, or that of somebody admitted, is not there now.
+#[derive(Debug, Error)]
+pub enum DirectoryError {
+    /// The system refused. What was begun is left as the file says.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A file is not what it should be. Nothing changed.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// A certificate could not be made, or the authority's own are wrong. Nothing changed.
+    #[error("certificate authority: {0}")]
+    Authority(#[from] AuthorityError),
+    /// There is no authority. Nothing changed.
+    #[error("{dir} holds no certificate authority; `kittengrad ca init` makes one")]
+    NoAuthority {
+        /// Where it should be.
+        dir: PathBuf,
+    },
+    /// Something else is there. Nothing changed.
+    #[error("{dir} is not empty and holds no certificate authority; choose another folder")]
+    NotEmpty {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// An authority of another name is there. Nothing changed.
+    #[error("{dir} holds the certificate authority {found:?} already, not {wanted:?}")]
+    OtherAuthority {
+        /// The folder.
+        dir: PathBuf,
+        /// Name of the root there.
+        found: String,
+        /// Name of the root that was to be made.
+        wanted: String,
+    },
+    /// Somebody was admitted into that folder before. Nothing changed.
+    #[error("{dir} holds credentials already; choose another folder, or renew them with their key")]
+    AlreadyAdmitted {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The folder belongs to another network. Nothing changed.
+    #[error("{path} is the root of network {found}, this authority's is {wanted}")]
+    OtherNetwork {
+        /// The root file.
+        path: PathBuf,
+        /// The network there.
+        found: Id,
+        /// The network of this authority.
+        wanted: Id,
+    },
+    /// The key given is not the one in the folder. Nothing changed.
+    #[error("{path} holds another key than the one to be certified")]
+    OtherKey {
+        /// The key file.
+        path: PathBuf,
+    },
+}
+
+/// What a new authority is to be.
+#[derive(Debug, Clone)]
+pub struct InitOptions {
+    /// Name of the network: the root is "`name` root". At most 54 bytes.
+    pub name: String,
+    /// Unix time in milliseconds.
+    pub now_ms: u64,
+}
+
+/// An authority, and whether it was made just now.
+#[derive(Debug, Clone)]
+pub struct Initialised {
+    /// The authority.
+    pub authority: Authority,
+    /// False if it was there before under the same name.
+    pub is_new: bool,
+}
+
+/// Whom to admit.
+#[derive(Debug, Clone)]
+pub struct Admission<'a> {
+    /// As what.
+    pub role: Role,
+    /// Common name of the subject.
+    pub name: &'a str,
+    /// How long from now; see [`default_validity`](crate::authority::default_validity).
+    pub validity: Duration,
+    /// A key to certify, to renew credentials or because somebody brings one. Without it a new one is made.
+    pub existing_key: Option<SigningKey>,
+    /// Unix time in milliseconds.
+    pub now_ms: u64,
+}
+
+/// Credentials that are in files now.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// The credentials.
+    pub credentials: Credentials,
+    /// Where they are.
+    pub paths: Paths,
+}
+
+impl Authority {
+    /// Makes an authority in `dir`, wholly or not at all. One of the same name that is there already is opened.
+    ///
+    /// # Errors
+    /// If something else is in `dir`, the name is unfit, or the system refuses.
+    pub fn init(dir: &Path, options: &InitOptions) -> Result<Initialised, DirectoryError> {
+        if holds_authority(dir) {
+            let authority = Self::open(dir)?;
+            let (found, wanted) = (authority.root().name(), format!("{} root", options.name));
+            if found != wanted {
+                let found = found.to_owned();
+                return Err(DirectoryError::OtherAuthority {
+                    dir: dir.to_owned(),
+                    found,
+                    wanted,
+                });
+            }
+            return Ok(Initialised {
+                authority,
+                is_new: false,
+            });
+        }
+        if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(DirectoryError::NotEmpty {
+                dir: dir.to_owned(),
+            });
+        }
+        let (authority, root_key) = Self::generate(&options.name, options.now_ms)?;
+        fs::create_dir_all(files::parent(dir))
+            .map_err(FileError::on("create", files::parent(dir)))?;
+        let draft = files::beside(dir)?;
+        let done = write_authority(&draft, &authority.to_parts(), &root_key).and_then(|()| {
+            // Replaces an empty folder, and fails where there is something in it by now.
+            fs::rename(&draft, dir).map_err(FileError::on("create", dir))
+        });
+        if done.is_err() {
+            // What went wrong is worth more than that the draft may remain.
+            let _ = fs::remove_dir_all(&draft);
+        }
+        done?;
+        files::sync_folder(files::parent(dir))?;
+        Ok(Initialised {
+            authority,
+            is_new: true,
+        })
+    }
+
+    /// Opens the authority in `dir`. The root key is not needed and not read.
+    ///
+    /// # Errors
+    /// If there is none, or a file is missing or wrong.
+    pub fn open(dir: &Path) -> Result<Self, DirectoryError> {
+        if !holds_authority(dir) {
+            return Err(DirectoryError::NoAuthority {
+                dir: dir.to_owned(),
+            });
+        }
+        Ok(Self::from_parts(Parts {
+            root: read_root(&dir.join(ROOT))?.der().clone(),
+            level0: read_certificate(&dir.join(LEVEL0))?,
+            level0_key: read_key(&dir.join(LEVEL0_KEY))?,
+            registrar: read_certificate(&dir.join(REGISTRAR))?,
+            registrar_key: read_key(&dir.join(REGISTRAR_KEY))?,
+        })?)
+    }
+
+    /// Certifies a key and writes key, chain and root into `out_dir`, which is made if need be.
+    ///
+    /// Interrupted, it can be repeated: a key without a chain beside it is taken up again.
+    ///
+    /// # Errors
+    /// If there are credentials already and their key was not given, or of another network, or the
+    /// certificate cannot be made or written.
+    pub fn admit(
+        &self,
+        admission: &Admission<'_>,
+        out_dir: &Path,
+    ) -> Result<Admitted, DirectoryError> {
+        let paths = Paths::in_dir(out_dir);
+        if paths.root.exists() {
+            let (found, wanted) = (read_root(&paths.root)?.network(), self.root().network());
+            if found != wanted {
+                return Err(DirectoryError::OtherNetwork {
+                    path: paths.root,
+                    found,
+                    wanted,
+                });
+            }
+        }
+        let key = key_to_certify(&paths, admission.existing_key.as_ref(), out_dir)?;
+        let (chain, _) = self.certify(&Request {
+            role: admission.role,
+            name: admission.name,
+            key: &key.public(),
+            validity: admission.validity,
+            now_ms: admission.now_ms,
+        })?;
+
+        create_private(out_dir)?;
+        if !paths.key.exists() {
+            files::replace(&paths.key, write_key(&key).as_bytes(), SECRET)?;
+        }
+        let root = write_certificates([self.root().der()]);
+        files::replace(&paths.root, root.as_bytes(), PUBLIC)?;
+        files::replace(
+            &paths.chain,
+            write_certificates(chain.certificates()).as_bytes(),
+            PUBLIC,
+        )?;
+        files::sync_folder(files::parent(out_dir))?;
+        let credentials = Credentials::new(key, chain, self.root().clone())?;
+        Ok(Admitted { credentials, paths })
+    }
+}
+
+/// The key given, the one of an interrupted admission, or a new one.
+fn key_to_certify(
+    paths: &Paths,
+    given: Option<&SigningKey>,
+    out_dir: &Path,
+) -> Result<SigningKey, DirectoryError> {
+    let Some(given) = given else {
+        if paths.chain.exists() {
+            return Err(DirectoryError::AlreadyAdmitted {
+                dir: out_dir.to_owned(),
+            });
+        }
+        if paths.key.exists() {
+            return Ok(read_key(&paths.key)?);
+        }
+        return Ok(generate_key().map_err(AuthorityError::from)?);
+    };
+    if paths.key.exists() && read_key(&paths.key)?.public() != given.public() {
+        return Err(DirectoryError::OtherKey {
+            path: paths.key.clone(),
+        });
+    }
+    Ok(given.clone())
+}
+
+fn holds_authority(dir: &Path) -> bool {
+    dir.join(ROOT).exists()
+}
+
+fn write_authority(dir: &Path, parts: &Parts, root_key: &SigningKey) -> Result<(), FileError> {
+    create_private(dir)?;
+    for (name, der) in [
+        (ROOT, &parts.root),
+        (LEVEL0, &parts.level0),
+        (REGISTRAR, &parts.registrar),
+    ] {
+        files::create(
+            &dir.join(name),
+            write_certificates([der]).as_bytes(),
+            PUBLIC,
+        )?;
+    }
+    let keys = [
+        (ROOT_KEY, root_key),
+        (LEVEL0_KEY, &parts.level0_key),
+        (REGISTRAR_KEY, &parts.registrar_key),
+    ];
+    for (name, key) in keys {
+        files::create(&dir.join(name), write_key(key).as_bytes(), SECRET)?;
+    }
+    files::sync_folder(dir)
+}
+
+/// Makes a folder that only its owner may enter; one that is there stays as it is.
+fn create_private(dir: &Path) -> Result<(), FileError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        other => other.map_err(FileError::on("create", dir)),
+    }
+}
+
+const ROOT: &str = "root.pem";
+const ROOT_KEY: &str = "root.key";
+const LEVEL0: &str = "level0.pem";
+const LEVEL0_KEY: &str = "level0.key";
+const REGISTRAR: &str = "registrar.pem";
+const REGISTRAR_KEY: &str = "registrar.key";

@@ -1,0 +1,25 @@
+//! Certificates in use: issuing them, keeping them in files, and showing them in TLS.
+//!
+//! What a certificate *means* is decided by [`kittengrad_proto::certificate`]; here are the edges of that:
+//! random keys and serial numbers, files, and the configurations of rustls. The time is an argument
+//! everywhere, in Unix milliseconds.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`authority`] | the CA of an operator, in memory: makes a tower, certifies keys |
+//! | [`directory`] | the same as files: `ca init` and `ca admit` |
+//! | [`credentials`] | key and chain of one process, loaded and checked |
+//! | [`transport`] | what a process shows in TLS; the short-lived leaf of a peer or aggregator |
+//! | [`tls`] | rustls configurations, and whom a connection is from |
+//! | [`key_file`], [`pem`] | PKCS#8 and PEM as OpenSSL reads them |
+#![warn(missing_docs)]
+
+pub mod authority;
+pub mod credentials;
+pub mod directory;
+mod files;
+mod issue;
+pub mod key_file;
+pub mod pem;
+pub mod tls;
+pub mod transport;
