@@ -1,1 +1,26 @@
-//! Kittengrad.
+//! The edge that all servers share: verified connections, the Journal service, lookups, plain pages.
+//!
+//! Peers and aggregators serve their journals through the same code, so that a reader cannot tell them
+//! apart. Nothing here is global: what a process counts, signs and shows belongs to one object, and ten of
+//! them can live in one process.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`tls`], [`serve`] | connections: mutual TLS 1.3, roles, limits, keep-alive, shutdown |
+//! | [`caller`], [`status`] | who calls, and how a call is refused |
+//! | [`journal`] | the Journal service over a store and the last block on disk |
+//! | [`lookup`] | sets and records within limits |
+//! | [`http`], [`metrics`], [`reflection`] | what operators and tools look at |
+#![warn(missing_docs)]
+
+pub mod caller;
+pub mod clock;
+pub mod http;
+pub mod journal;
+pub mod listen;
+pub mod lookup;
+pub mod metrics;
+pub mod reflection;
+pub mod serve;
+pub mod status;
+pub mod tls;

@@ -1,0 +1,249 @@
+//! The Journal service: one signed journal, read by anybody from any block on. Peers and aggregators
+//! serve it alike, so that a reader cannot tell them apart.
+
+mod admission;
+mod load;
+mod place;
+mod pulse;
+mod recent;
+mod shared;
+mod subscription;
+
+use std::{pin::Pin, sync::Arc};
+
+use futures::Stream;
+use kittengrad_journal::{Store, StoreError, Tip};
+use kittengrad_proto::{
+    certificate::Chain,
+    limits::{FRAMES_BYTES_MAX, GET_BLOCKS_MAX},
+    namespace::Overlay,
+    signed::Signer,
+    wire::{self, WithBodies, frame::Kind, journal_server::Journal},
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+pub use self::pulse::HEARTBEAT_EVERY;
+use self::{
+    admission::Admission,
+    load::{Loaded, Source, added_elements},
+    place::{From, Start},
+    pulse::Pulse,
+    shared::Shared,
+    subscription::{Subscription, Wish},
+};
+use crate::{
+    caller::Caller,
+    metrics::ServiceMetrics,
+    status::{ErrorCode, Refusal, check_namespace},
+};
+
+/// What the service is made of.
+pub struct JournalParts {
+    /// The network and namespace of the journal.
+    pub overlay: Overlay,
+    /// Where the journal is.
+    pub store: Arc<dyn Store>,
+    /// The last block on disk. Its owner publishes a block here after the commit that has it was synced,
+    /// and nothing beyond it is ever shown.
+    pub tip: watch::Receiver<Option<Tip>>,
+    /// Signs heartbeats with the journal's key.
+    pub signer: Arc<dyn Signer>,
+    /// Vouches for the journal's key.
+    pub chain: Chain,
+    /// Ends subscriptions, which would else never end.
+    pub shutdown: CancellationToken,
+    /// Counts readers.
+    pub metrics: ServiceMetrics,
+}
+
+/// Serves one journal.
+pub struct JournalService {
+    overlay: Overlay,
+    chain: Chain,
+    tip: watch::Receiver<Option<Tip>>,
+    shared: Arc<Shared>,
+    admission: Arc<Admission>,
+}
+
+impl JournalService {
+    /// Prepares the service; nothing is read yet.
+    #[must_use]
+    pub fn new(parts: JournalParts) -> Self {
+        let pulse = Pulse::new(parts.overlay.clone(), Arc::clone(&parts.signer));
+        let source = Source::new(parts.overlay.clone(), parts.store);
+        Self {
+            shared: Arc::new(Shared::new(
+                parts.signer.public(),
+                pulse,
+                parts.shutdown,
+                source,
+            )),
+            overlay: parts.overlay,
+            chain: parts.chain,
+            tip: parts.tip,
+            admission: Admission::new(parts.metrics),
+        }
+    }
+
+    async fn subscription(
+        &self,
+        caller: &Caller,
+        request: wire::SubscribeRequest,
+    ) -> Result<FrameStream, Refusal> {
+        check_namespace(&self.overlay, &request.namespace)?;
+        let bodies = with_bodies(request.bodies)?;
+        let from = From::from_wire(request.from.as_ref()).map_err(|error| {
+            Refusal::new(ErrorCode::Invalid, error.to_string())
+                .hint("give a cursor, `genesis` or `now`")
+        })?;
+        let seat = self.admission.take(caller.holder.key)?;
+        let tip = self.tip.clone();
+        let now = *tip.borrow();
+        match self.shared.start(from, now).await? {
+            Start::Problem(problem) => {
+                let frame = wire::Frame {
+                    kind: Some(Kind::Problem(problem)),
+                };
+                Ok(Box::pin(futures::stream::iter([Ok(frame)])))
+            }
+            Start::At(place) => {
+                let wish = Wish {
+                    bodies,
+                    place,
+                    follow: !request.no_follow,
+                };
+                let shared = Arc::clone(&self.shared);
+                Ok(Box::pin(
+                    Subscription::new(shared, tip, now, &wish, seat).frames(),
+                ))
+            }
+        }
+    }
+
+    async fn blocks(
+        &self,
+        request: wire::GetBlocksRequest,
+    ) -> Result<wire::GetBlocksResponse, Refusal> {
+        check_namespace(&self.overlay, &request.namespace)?;
+        let bodies = with_bodies(request.bodies)?;
+        let limit = request.limit.min(GET_BLOCKS_MAX);
+        let (incarnation, from) = (request.incarnation, request.from_height);
+        let Some(tip) = *self.tip.borrow() else {
+            return Err(unknown_incarnation(incarnation));
+        };
+        let found = self
+            .shared
+            .on_store(move |source| {
+                let place::Extent::Known { last, .. } =
+                    place::extent(incarnation, tip, &*source.store)?
+                else {
+                    return Ok(None);
+                };
+                let mut blocks = Vec::new();
+                let mut bytes = 0;
+                for height in (from..=last).take(limit as usize) {
+                    if bytes >= FRAMES_BYTES_MAX {
+                        break;
+                    }
+                    let Some(stored) = source.store.block(incarnation, height)? else {
+                        break;
+                    };
+                    let loaded = Loaded::load(source, stored, bodies)?;
+                    bytes += loaded.bytes;
+                    blocks.push(loaded.frame(bodies));
+                }
+                Ok(Some(blocks))
+            })
+            .await?;
+        let blocks = found.ok_or_else(|| unknown_incarnation(incarnation))?;
+        Ok(wire::GetBlocksResponse { blocks })
+    }
+
+    async fn head(&self, request: wire::GetHeadRequest) -> Result<wire::GetHeadResponse, Refusal> {
+        check_namespace(&self.overlay, &request.namespace)?;
+        let chain = Some(self.chain.to_wire());
+        let Some(tip) = *self.tip.borrow() else {
+            return Ok(wire::GetHeadResponse {
+                chain,
+                ..wire::GetHeadResponse::default()
+            });
+        };
+        let current = tip.head.incarnation;
+        let (ended, elements) = self
+            .shared
+            .on_store(move |source| ended_before(current, &*source.store))
+            .await?;
+        Ok(wire::GetHeadResponse {
+            heartbeat: Some(self.shared.pulse.beat(tip.head)),
+            incarnations: ended.into_iter().chain([current]).collect(),
+            elements: elements + tip.offset,
+            chain,
+        })
+    }
+}
+
+/// Frames for one reader.
+pub type FrameStream = Pin<Box<dyn Stream<Item = Result<wire::Frame, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Journal for JournalService {
+    type SubscribeStream = FrameStream;
+
+    async fn subscribe(
+        &self,
+        request: Request<wire::SubscribeRequest>,
+    ) -> Result<Response<FrameStream>, Status> {
+        let caller = Caller::of(&request)?.clone();
+        Ok(Response::new(
+            self.subscription(&caller, request.into_inner()).await?,
+        ))
+    }
+
+    async fn get_blocks(
+        &self,
+        request: Request<wire::GetBlocksRequest>,
+    ) -> Result<Response<wire::GetBlocksResponse>, Status> {
+        Ok(Response::new(self.blocks(request.into_inner()).await?))
+    }
+
+    async fn get_head(
+        &self,
+        request: Request<wire::GetHeadRequest>,
+    ) -> Result<Response<wire::GetHeadResponse>, Status> {
+        Ok(Response::new(self.head(request.into_inner()).await?))
+    }
+}
+
+/// The incarnations before `current`, and how many elements they added.
+fn ended_before(current: u64, store: &dyn Store) -> Result<(Vec<u64>, u64), StoreError> {
+    let mut elements = 0;
+    let mut ended = Vec::new();
+    for last in store
+        .incarnations()?
+        .iter()
+        .filter(|last| last.incarnation < current)
+    {
+        if let Some(stored) = store.block(last.incarnation, last.height)? {
+            elements += stored.offset + added_elements(&stored.block)?;
+        }
+        ended.push(last.incarnation);
+    }
+    Ok((ended, elements))
+}
+
+fn with_bodies(number: i32) -> Result<WithBodies, Refusal> {
+    WithBodies::try_from(number).map_err(|_| {
+        Refusal::new(ErrorCode::Invalid, format!("bodies is {number}"))
+            .hint("use 0 (none), 1 (transactions) or 2 (records)")
+    })
+}
+
+fn unknown_incarnation(incarnation: u64) -> Refusal {
+    Refusal::new(
+        ErrorCode::Invalid,
+        format!("this journal has no incarnation {incarnation}"),
+    )
+    .hint("`GetHead` lists the incarnations that there are")
+}

@@ -1,0 +1,48 @@
+//! Listening sockets, and errors that say which address and which line of the configuration.
+
+use std::net::SocketAddr;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+
+/// Why there is no listener. Nothing is bound.
+#[derive(Debug, Error)]
+pub enum ListenError {
+    /// The system refuses the address.
+    #[error("cannot listen on {address} (`{key}`): {error}; {}", next_step(error))]
+    Bind {
+        /// The address wanted.
+        address: SocketAddr,
+        /// The configuration key that names it.
+        key: &'static str,
+        /// What the system says.
+        error: std::io::Error,
+    },
+}
+
+/// Listens on `address`, which the configuration names under `key`.
+///
+/// # Errors
+/// If the port is taken, not allowed, or the address is not of this machine.
+pub async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| ListenError::Bind {
+            address,
+            key,
+            error,
+        })
+}
+
+fn next_step(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "stop the process that has the port (`ss -ltnp` names it) or configure another"
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need privileges: configure another"
+        }
+        std::io::ErrorKind::AddrNotAvailable => "configure an address of this machine (`ip addr`)",
+        _ => "configure another address",
+    }
+}

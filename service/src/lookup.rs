@@ -1,0 +1,185 @@
+//! Lookups: sets and records out of a store, within limits.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use kittengrad_journal::{Store, Tip, publisher_chain};
+use kittengrad_proto::{
+    id::{IdError, PublicKey, RecordId},
+    limits::{GET_RECORD_MAX, LOOKUP_BYTES_MAX, LOOKUP_CANONICALS_MAX},
+    namespace::Overlay,
+    record::{Summary, check},
+    wire,
+};
+
+use crate::status::{ErrorCode, Refusal, check_namespace};
+
+/// Records asked of the store at a time, so that a reader of large ones costs no more than it gets.
+const RECORDS_AT_ONCE: usize = 64;
+/// Bytes of sets without their records that one lookup answers with.
+const SETS_BYTES_MAX: usize = LOOKUP_BYTES_MAX / 2;
+
+/// The sets of some canonicals as the owner of `store`, whose key is `own`, has them.
+///
+/// `tip` must be read before the call: the answer is at least as new as it. Records beyond
+/// [`LOOKUP_BYTES_MAX`] are left empty, to be fetched by id.
+///
+/// # Errors
+/// If the request is malformed or asks too much, or the store does not answer.
+pub fn lookup(
+    store: &dyn Store,
+    request: &wire::LookupRequest,
+    overlay: &Overlay,
+    own: PublicKey,
+    tip: Option<Tip>,
+) -> Result<wire::LookupResponse, Refusal> {
+    let canonicals = canonicals(request, overlay)?;
+    let mut sets = Vec::with_capacity(canonicals.len());
+    let mut bytes = 0;
+    for canonical in canonicals {
+        let updates = store.set(&canonical)?;
+        bytes += updates.as_ref().map_or(0, |updates| updates.len() * 32);
+        if bytes > SETS_BYTES_MAX {
+            let message = format!("the sets have more than {SETS_BYTES_MAX} bytes");
+            return Err(Refusal::new(ErrorCode::TooLarge, message)
+                .hint("ask for fewer canonicals at a time, or follow the journal"));
+        }
+        sets.push((canonical, updates));
+    }
+    let mut response = wire::LookupResponse {
+        peer: Bytes::copy_from_slice(own.as_bytes()),
+        head: tip.map(|tip| tip.head.to_wire()),
+        sets: Vec::with_capacity(sets.len()),
+        chains: Vec::new(),
+    };
+    let mut reader = Records {
+        store,
+        left_bytes: LOOKUP_BYTES_MAX,
+        publishers: BTreeSet::new(),
+    };
+    for (canonical, updates) in sets {
+        response
+            .sets
+            .push(reader.set(canonical, updates, request.records)?);
+    }
+    for publisher in reader.publishers {
+        if let Some(chain) = publisher_chain(store, publisher)? {
+            response.chains.push(chain.to_wire());
+        }
+    }
+    Ok(response)
+}
+
+/// The canonicals that a lookup asks for.
+///
+/// # Errors
+/// If the request is malformed, asks too much, or is for another namespace.
+pub fn canonicals(
+    request: &wire::LookupRequest,
+    overlay: &Overlay,
+) -> Result<Vec<RecordId>, Refusal> {
+    check_namespace(overlay, &request.namespace)?;
+    names(&request.canonicals, "canonicals", LOOKUP_CANONICALS_MAX)
+}
+
+/// The bytes of some records. Beyond [`LOOKUP_BYTES_MAX`] they are left empty, as those that are not here:
+/// whoever got at least one asks again for the others.
+///
+/// # Errors
+/// If the request is malformed or asks too much, or the store does not answer.
+pub fn get_record(
+    store: &dyn Store,
+    request: &wire::GetRecordRequest,
+    overlay: &Overlay,
+) -> Result<wire::GetRecordResponse, Refusal> {
+    check_namespace(overlay, &request.namespace)?;
+    let ids = names(&request.digests, "digests", GET_RECORD_MAX)?;
+    let mut reader = Records {
+        store,
+        left_bytes: LOOKUP_BYTES_MAX,
+        publishers: BTreeSet::new(),
+    };
+    Ok(wire::GetRecordResponse {
+        records: reader.read(&ids)?,
+    })
+}
+
+fn names(bytes: &[u8], what: &str, max: usize) -> Result<Vec<RecordId>, Refusal> {
+    if bytes.len() > max * 32 {
+        let message = format!(
+            "{} {what} asked for, at most {max} are answered",
+            bytes.len() / 32
+        );
+        return Err(Refusal::new(ErrorCode::TooLarge, message));
+    }
+    RecordId::list_from_slice(bytes)
+        .map_err(|error: IdError| Refusal::new(ErrorCode::Invalid, format!("{what}: {error}")))
+}
+
+/// Reads records until so many bytes are read.
+struct Records<'a> {
+    store: &'a dyn Store,
+    left_bytes: usize,
+    /// Who made the statements that were read.
+    publishers: BTreeSet<PublicKey>,
+}
+
+impl Records<'_> {
+    fn set(
+        &mut self,
+        canonical: RecordId,
+        updates: Option<Vec<RecordId>>,
+        with_records: bool,
+    ) -> Result<wire::Set, Refusal> {
+        let exists = updates.is_some();
+        let updates = updates.unwrap_or_default();
+        let (mut record, mut records) = (Bytes::new(), Vec::new());
+        if with_records && exists {
+            let ids: Vec<_> = std::iter::once(canonical)
+                .chain(updates.iter().copied())
+                .collect();
+            records = self.read(&ids)?;
+            record = records.remove(0);
+            let publishers = records.iter().filter_map(|record| publisher(record));
+            self.publishers.extend(publishers);
+        }
+        let canonical = Bytes::copy_from_slice(canonical.as_bytes());
+        Ok(wire::Set {
+            canonical,
+            exists,
+            updates: RecordId::concat(&updates),
+            record,
+            records,
+        })
+    }
+
+    /// The records with these ids, in their order; empty if one is not here or there is no room.
+    fn read(&mut self, ids: &[RecordId]) -> Result<Vec<Bytes>, Refusal> {
+        let mut found = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(RECORDS_AT_ONCE) {
+            if self.left_bytes == 0 {
+                break;
+            }
+            for record in self.store.records(ids)? {
+                let record = record.unwrap_or_default();
+                let fits = record.len() <= self.left_bytes;
+                // The first that does not fit ends it, so that what is left out is always the end.
+                self.left_bytes = if fits {
+                    self.left_bytes - record.len()
+                } else {
+                    0
+                };
+                found.push(if fits { record } else { Bytes::new() });
+            }
+        }
+        found.resize(ids.len(), Bytes::new());
+        Ok(found)
+    }
+}
+
+fn publisher(record: &[u8]) -> Option<PublicKey> {
+    match check(record) {
+        Ok(Summary::Statement { publisher, .. }) => Some(publisher),
+        _ => None,
+    }
+}

@@ -1,0 +1,146 @@
+//! Serving gRPC: accepting, bounding and, at the end, letting go.
+
+use std::{io, sync::Arc, time::Duration};
+
+use thiserror::Error;
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{service::Routes, transport::Server};
+
+use crate::{
+    metrics::{RefusedBecause, ServiceMetrics},
+    tls::{Connection, Door},
+};
+
+/// Handshakes at one time; further callers wait in the system's queue.
+const HANDSHAKES_MAX: usize = 64;
+/// Connections at one time; further ones are closed.
+const CONNECTIONS_MAX: usize = 1_024;
+/// Calls at one time on one connection.
+const STREAMS_MAX: u32 = 256;
+/// Bytes of a call's headers.
+const HEADERS_BYTES_MAX: u32 = 16 * 1024;
+/// Bytes on their way to us on one call and on one connection, before the sender must wait.
+const WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
+/// A connection that is silent for so long is asked whether it still lives, and has as long to answer.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// How long callers may take to finish when the process stops.
+const GRACE: Duration = Duration::from_secs(5);
+/// Pause after the system could not give us a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why serving ended other than by a shutdown.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The transport failed.
+    #[error("gRPC: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// Serves `routes` to whom `door` lets in, until `shutdown`. Calls then have five seconds to end.
+///
+/// # Errors
+/// If the transport fails as a whole; single connections may fail without consequence.
+pub async fn serve(
+    listener: TcpListener,
+    door: Arc<Door>,
+    routes: Routes,
+    metrics: ServiceMetrics,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let cut = CancellationToken::new();
+    let (admitted, connections) = mpsc::channel(HANDSHAKES_MAX);
+    let accepting = Accepting {
+        listener,
+        door,
+        metrics,
+        admitted,
+        cut: cut.clone(),
+    };
+    let accepting = accepting.run(shutdown.clone());
+    let serving = Server::builder()
+        .max_concurrent_streams(STREAMS_MAX)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_max_header_list_size(HEADERS_BYTES_MAX)
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(
+            ReceiverStream::new(connections),
+            shutdown.clone().cancelled_owned(),
+        );
+    let deadline = async {
+        shutdown.cancelled().await;
+        sleep(GRACE).await;
+        cut.cancel();
+    };
+    let served = async {
+        let served = serving.await;
+        cut.cancel();
+        served
+    };
+    let ((), served) = tokio::join!(accepting, async {
+        tokio::pin!(deadline, served);
+        tokio::select! {
+            served = &mut served => served,
+            () = &mut deadline => served.await,
+        }
+    });
+    Ok(served?)
+}
+
+/// The accept loop.
+struct Accepting {
+    listener: TcpListener,
+    door: Arc<Door>,
+    metrics: ServiceMetrics,
+    admitted: mpsc::Sender<io::Result<Connection>>,
+    cut: CancellationToken,
+}
+
+impl Accepting {
+    async fn run(self, shutdown: CancellationToken) {
+        let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let mut handshakes = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = self.admitted.closed() => break,
+                Some(_) = handshakes.join_next() => {}
+                accepted = self.listener.accept(), if handshakes.len() < HANDSHAKES_MAX => match accepted {
+                    Ok((stream, address)) => {
+                        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+                            self.metrics.refuse(RefusedBecause::Full);
+                            continue;
+                        };
+                        let door = Arc::clone(&self.door);
+                        let (metrics, cut) = (self.metrics.clone(), self.cut.clone());
+                        let admitted = self.admitted.clone();
+                        handshakes.spawn(async move {
+                            match door.accept(stream, permit, cut, metrics.connections.clone()).await {
+                                Ok(connection) => drop(admitted.send(Ok(connection)).await),
+                                Err(error) => {
+                                    metrics.refuse(error.because());
+                                    tracing::debug!(%address, %error, "connection refused");
+                                }
+                            }
+                        });
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        let _ = timeout(ACCEPT_PAUSE, shutdown.cancelled()).await;
+                    }
+                },
+            }
+        }
+        handshakes.shutdown().await;
+    }
+}

@@ -1,0 +1,255 @@
+//! The door: TCP connections become verified ones, or nothing.
+//!
+//! A connection carries its [`Caller`] into every request. It ends by itself when the caller's certificates
+//! do, because TLS looks at them only once.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use kittengrad_pki::{
+    credentials::Credentials,
+    tls::{Revocations, TlsError, holder_of, server_config},
+    transport::{Transport, TransportError},
+};
+use kittengrad_proto::certificate::{CertificateError, Role};
+use prometheus_client::metrics::gauge::Gauge;
+use thiserror::Error;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::OwnedSemaphorePermit,
+    time::{Sleep, sleep, timeout},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::transport::server::Connected;
+
+use crate::{caller::Caller, clock, metrics::RefusedBecause};
+
+/// How long a handshake may take.
+pub const HANDSHAKE_MAX: Duration = Duration::from_secs(3);
+
+/// Why there is nothing to accept connections with.
+#[derive(Debug, Error)]
+pub enum DoorError {
+    /// No transport leaf could be made.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// TLS refuses the configuration.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// Why a connection was not let in. The connection is closed.
+#[derive(Debug, Error)]
+pub(crate) enum RefusedError {
+    #[error("handshake failed: {0}")]
+    Handshake(#[from] io::Error),
+    #[error("handshake took longer than {HANDSHAKE_MAX:?}")]
+    Slow,
+    #[error("certificates: {0}")]
+    Certificate(#[from] CertificateError),
+    #[error("role {0} is not served here")]
+    Role(Role),
+    #[error(transparent)]
+    Door(#[from] DoorError),
+}
+
+impl RefusedError {
+    pub(crate) const fn because(&self) -> RefusedBecause {
+        match self {
+            Self::Handshake(_) | Self::Door(_) => RefusedBecause::Handshake,
+            Self::Slow => RefusedBecause::Slow,
+            Self::Certificate(_) | Self::Role(_) => RefusedBecause::Role,
+        }
+    }
+}
+
+/// Lets connections in: mutual TLS 1.3 with the leaf of the process's own credentials.
+pub struct Door {
+    credentials: Credentials,
+    admits: fn(Role) -> bool,
+    /// The acceptor in use, and the time from which a fresh leaf is to be made for the next. Whoever
+    /// accepts a connection reads it, and writes it when it is due.
+    current: Mutex<Current>,
+}
+
+#[derive(Clone)]
+struct Current {
+    acceptor: TlsAcceptor,
+    renew_at_ms: u64,
+}
+
+impl Door {
+    /// Opens the door to callers whose role `admits` says yes to.
+    ///
+    /// # Errors
+    /// If the credentials are not in force or TLS refuses them.
+    pub fn new(credentials: Credentials, admits: fn(Role) -> bool) -> Result<Self, DoorError> {
+        let current = Mutex::new(Current::of(&credentials, clock::unix_ms())?);
+        Ok(Self {
+            credentials,
+            admits,
+            current,
+        })
+    }
+
+    /// The acceptor, with a fresh leaf once half of the last one's time is over.
+    fn acceptor(&self) -> Result<TlsAcceptor, DoorError> {
+        let now_ms = clock::unix_ms();
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if now_ms >= current.renew_at_ms {
+            *current = Current::of(&self.credentials, now_ms)?;
+        }
+        Ok(current.acceptor.clone())
+    }
+
+    /// Shakes hands, and checks who it is.
+    pub(crate) async fn accept(
+        &self,
+        stream: TcpStream,
+        permit: OwnedSemaphorePermit,
+        cut: CancellationToken,
+        open: Gauge,
+    ) -> Result<Connection, RefusedError> {
+        let address = stream.peer_addr()?;
+        stream.set_nodelay(true)?;
+        let handshake = self.acceptor()?.accept(stream);
+        let stream = timeout(HANDSHAKE_MAX, handshake)
+            .await
+            .map_err(|_| RefusedError::Slow)??;
+        let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let now_ms = clock::unix_ms();
+        let holder = holder_of(certificates, self.credentials.root(), now_ms)?;
+        if !(self.admits)(holder.role) {
+            return Err(RefusedError::Role(holder.role));
+        }
+        let left = Duration::from_millis(holder.not_after_ms.saturating_sub(now_ms));
+        Ok(Connection {
+            caller: Caller {
+                holder: Arc::new(holder),
+                address,
+            },
+            stream,
+            expiry: Box::pin(sleep(left)),
+            cut: Box::pin(cut.cancelled_owned()),
+            _counted: Counted::new(open),
+            _permit: permit,
+        })
+    }
+}
+
+/// Counts a connection for as long as it lives.
+struct Counted(Gauge);
+
+impl Counted {
+    fn new(open: Gauge) -> Self {
+        open.inc();
+        Self(open)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Current {
+    fn of(credentials: &Credentials, now_ms: u64) -> Result<Self, DoorError> {
+        let transport = Transport::of(credentials, now_ms)?;
+        let left_ms = transport.holder().not_after_ms.saturating_sub(now_ms);
+        let config = server_config(&transport, &Revocations::default(), &[b"h2"])?;
+        Ok(Self {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+            renew_at_ms: now_ms.saturating_add(left_ms / 2),
+        })
+    }
+}
+
+/// A connection from a known caller.
+pub struct Connection {
+    caller: Caller,
+    stream: TlsStream<TcpStream>,
+    /// When the caller's certificates end.
+    expiry: Pin<Box<Sleep>>,
+    /// When this process has waited long enough for the caller to go.
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    _counted: Counted,
+    /// Held so that there are never too many connections.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    fn ended(&mut self, cx: &mut Context<'_>) -> Option<io::Error> {
+        if self.expiry.as_mut().poll(cx).is_ready() {
+            return Some(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "certificates ended",
+            ));
+        }
+        if self.cut.as_mut().poll(cx).is_ready() {
+            return Some(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "process is stopping",
+            ));
+        }
+        None
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Caller;
+
+    fn connect_info(&self) -> Caller {
+        self.caller.clone()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(error) = self.ended(cx) {
+            return Poll::Ready(Err(error));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,157 @@
+//! A small network of certificates, and a served journal to connect to.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use hyper_util::rt::TokioIo;
+use kittengrad_pki::{
+    authority::{Authority, Request, default_validity},
+    credentials::Credentials,
+    key_file::generate_key,
+    tls::{Revocations, client_config, server_name},
+    transport::Transport,
+};
+use kittengrad_proto::{
+    certificate::Role,
+    id::PublicKey,
+    signed::Signer,
+    wire::{journal_client::JournalClient, journal_server::JournalServer},
+};
+use kittengrad_service::{
+    clock::unix_ms,
+    journal::{JournalParts, JournalService},
+    listen::listen,
+    metrics::ServiceMetrics,
+    reflection::describe,
+    serve::serve,
+    tls::Door,
+};
+use rustls::pki_types::ServerName;
+use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
+use tokio_rustls::TlsConnector;
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    service::Routes,
+    transport::{Channel, Endpoint, Uri},
+};
+
+use crate::world::World;
+
+/// How long anything may take before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Awaits something that happens, or fails.
+pub async fn soon<T>(event: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, event).await.expect("it happens soon")
+}
+
+/// Certificates under one root.
+pub struct Network(Authority);
+
+impl Network {
+    pub fn new() -> Self {
+        kittengrad_pki::tls::install_provider();
+        Self(Authority::generate("works", unix_ms()).unwrap().0)
+    }
+
+    pub fn admit(&self, role: Role) -> Credentials {
+        let key = generate_key().unwrap();
+        let request = Request {
+            role,
+            name: "somebody",
+            key: &key.public(),
+            validity: default_validity(role),
+            now_ms: unix_ms(),
+        };
+        let (chain, _) = self.0.certify(&request).unwrap();
+        Credentials::new(key, chain, self.0.root().clone()).unwrap()
+    }
+}
+
+/// A served journal.
+pub struct Served {
+    pub address: SocketAddr,
+    pub owner: PublicKey,
+    pub metrics: ServiceMetrics,
+    shutdown: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+impl Served {
+    /// Serves the journal of `world` to clients and aggregators.
+    pub async fn start(world: &World) -> Self {
+        let credentials = &world.owner;
+        let shutdown = CancellationToken::new();
+        let metrics = ServiceMetrics::default();
+        let journal = JournalServer::new(JournalService::new(JournalParts {
+            overlay: world.overlay.clone(),
+            store: world.store(),
+            tip: world.tips(),
+            signer: Arc::new(credentials.key().clone()),
+            chain: credentials.chain().clone(),
+            shutdown: shutdown.clone(),
+            metrics: metrics.clone(),
+        }));
+        let routes = describe(Routes::new(journal), &["kittengrad.v1.Journal"])
+            .await
+            .unwrap();
+        let admits = |role| matches!(role, Role::Client | Role::Aggregator);
+        let door = Arc::new(Door::new(credentials.clone(), admits).unwrap());
+        let listener = listen("127.0.0.1:0".parse().unwrap(), "grpc")
+            .await
+            .unwrap();
+        let address = listener.local_addr().unwrap();
+        let serving = serve(listener, door, routes, metrics.clone(), shutdown.clone());
+        let serving = tokio::spawn(async move { serving.await.unwrap() });
+        Self {
+            address,
+            owner: credentials.key().public(),
+            metrics,
+            shutdown,
+            serving,
+        }
+    }
+
+    pub async fn journal(&self, caller: &Credentials) -> JournalClient<Channel> {
+        self.connect(caller).await.unwrap()
+    }
+
+    pub async fn connect(
+        &self,
+        caller: &Credentials,
+    ) -> Result<JournalClient<Channel>, tonic::transport::Error> {
+        let transport = Transport::of(caller, unix_ms()).unwrap();
+        let config = client_config(&transport, &Revocations::default(), &[b"h2"]).unwrap();
+        let channel = channel(self.address, config, server_name(&self.owner, Role::Peer)).await?;
+        Ok(JournalClient::new(channel).max_decoding_message_size(16 << 20))
+    }
+
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        soon(self.serving).await.unwrap();
+    }
+}
+
+/// A gRPC channel over TLS with this configuration.
+pub async fn channel(
+    address: SocketAddr,
+    config: rustls::ClientConfig,
+    name: ServerName<'static>,
+) -> Result<Channel, tonic::transport::Error> {
+    let connector = TlsConnector::from(Arc::new(config));
+    let connect = tower::service_fn(move |_: Uri| {
+        let (connector, name) = (connector.clone(), name.clone());
+        async move {
+            let stream = TcpStream::connect(address).await?;
+            std::io::Result::Ok(TokioIo::new(connector.connect(name, stream).await?))
+        }
+    });
+    Endpoint::from_static("http://journal.invalid")
+        .connect_with_connector(connect)
+        .await
+}
+
+/// The bytes of a key.
+pub fn bytes(key: PublicKey) -> Bytes {
+    Bytes::copy_from_slice(key.as_bytes())
+}

@@ -1,0 +1,218 @@
+//! A journal and its set in memory, written like a peer's: cut, commit, publish.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use bytes::Bytes;
+use ipld_core::ipld::Ipld;
+use kittengrad_journal::{
+    Journal, Locator, MemoryStore, Store, StoreError, StoredBlock, Tip, Write, keep_chain,
+};
+use kittengrad_pki::credentials::Credentials;
+use kittengrad_proto::{
+    block::{Header, Item},
+    certificate::Role,
+    id::{Id, PublicKey, RecordId},
+    namespace::Overlay,
+    record::{Canonical, CanonicalType, Record, Update},
+    signed::{Ed25519, Signer},
+    submission::Submission,
+    transaction::{Element, Entry, Envelope, POLICY, Transaction},
+};
+use kittengrad_ring::{Arc as RingArc, Point};
+use tokio::sync::watch;
+
+use crate::network::Network;
+
+/// A store that is read while it is written.
+#[derive(Default)]
+pub struct Shared(RwLock<MemoryStore>);
+
+impl Shared {
+    fn read(&self) -> RwLockReadGuard<'_, MemoryStore> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type Found<T> = Result<T, StoreError>;
+
+impl Store for Shared {
+    fn contains(&self, elements: &[Element]) -> Found<Vec<bool>> {
+        self.read().contains(elements)
+    }
+    fn locate(&self, element: &Element) -> Found<Option<Locator>> {
+        self.read().locate(element)
+    }
+    fn set(&self, canonical: &RecordId) -> Found<Option<Vec<RecordId>>> {
+        self.read().set(canonical)
+    }
+    fn exists(&self, canonical: &RecordId) -> Found<bool> {
+        self.read().exists(canonical)
+    }
+    fn transactions(&self, ids: &[Id]) -> Found<Vec<Option<Bytes>>> {
+        self.read().transactions(ids)
+    }
+    fn records(&self, ids: &[RecordId]) -> Found<Vec<Option<Bytes>>> {
+        self.read().records(ids)
+    }
+    fn chain(&self, id: &Id) -> Found<Option<Bytes>> {
+        self.read().chain(id)
+    }
+    fn block(&self, incarnation: u64, height: u64) -> Found<Option<StoredBlock>> {
+        self.read().block(incarnation, height)
+    }
+    fn incarnations(&self) -> Found<Vec<Header>> {
+        self.read().incarnations()
+    }
+    fn state(&self, key: &[u8]) -> Found<Option<Bytes>> {
+        self.read().state(key)
+    }
+    fn states(&self, prefix: &[u8]) -> Found<Vec<(Bytes, Bytes)>> {
+        self.read().states(prefix)
+    }
+}
+
+/// A peer's journal and whoever publishes into it.
+pub struct World {
+    pub network: Network,
+    pub overlay: Overlay,
+    pub owner: Credentials,
+    pub publisher: Credentials,
+    store: Arc<Shared>,
+    journal: Journal,
+    tip: watch::Sender<Option<Tip>>,
+    wall_ms: u64,
+    said: u32,
+    /// Updates have about 60 KB each.
+    pub large: bool,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let network = Network::new();
+        let (owner, publisher) = (network.admit(Role::Peer), network.admit(Role::Client));
+        let overlay = Overlay {
+            network: owner.root().network(),
+            namespace: "works".parse().unwrap(),
+        };
+        Self {
+            journal: open(&overlay, &owner, 7),
+            store: Arc::default(),
+            tip: watch::channel(None).0,
+            wall_ms: 1_000,
+            said: 0,
+            large: false,
+            network,
+            overlay,
+            owner,
+            publisher,
+        }
+    }
+
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store) as Arc<dyn Store>
+    }
+
+    pub fn tips(&self) -> watch::Receiver<Option<Tip>> {
+        self.tip.subscribe()
+    }
+
+    pub fn tip(&self) -> Tip {
+        self.tip.borrow().expect("there is a block")
+    }
+
+    /// Opens the next incarnation, as after a restored disk.
+    pub fn open(&mut self, incarnation: u64) {
+        self.journal = open(&self.overlay, &self.owner, incarnation);
+    }
+
+    /// Forgets everything on disk, as a wiped peer does.
+    pub fn wipe(&mut self) {
+        *self.store.0.write().unwrap() = MemoryStore::default();
+    }
+
+    /// Cuts a block of one transaction for each number: so many updates of a new canonical.
+    pub fn block(&mut self, updates: &[usize]) {
+        for &updates in updates {
+            let submission = self.say(updates);
+            let added = self.journal.add(&submission, |_| true, &*self.store);
+            assert!(added.unwrap().bitmap.count() > 0);
+        }
+        for write in keep_chain(self.publisher.chain(), self.publisher.key().public()) {
+            self.journal.keep(write);
+        }
+        self.wall_ms += 1;
+        let mut writes = Vec::new();
+        self.journal.cut(self.wall_ms, &mut writes);
+        self.commit(writes);
+        self.tip.send_replace(self.journal.tip());
+    }
+
+    /// The canonical of the transaction with this number, from 1.
+    pub fn canonical(&self, number: u32) -> RecordId {
+        RecordId::of(&canonical(number))
+    }
+
+    fn commit(&self, writes: Vec<Write>) {
+        self.store.0.write().unwrap().commit(writes);
+    }
+
+    /// Signs an insert with so many updates.
+    fn say(&mut self, updates: usize) -> Submission {
+        self.said += 1;
+        let canonical = canonical(self.said);
+        let reference = RecordId::of(&canonical);
+        let publisher = self.publisher.key().public();
+        let note = if self.large {
+            "x".repeat(60_000)
+        } else {
+            String::new()
+        };
+        let update = |i| update(reference, publisher, i, &note);
+        let mut records = vec![canonical];
+        records.extend((0..updates).map(update));
+        let entry = Entry {
+            canonical: reference,
+            insert: true,
+            updates: records[1..]
+                .iter()
+                .map(|record| RecordId::of(record))
+                .collect(),
+        };
+        let envelope = Envelope {
+            chain: self.publisher.chain().id(),
+            policy: POLICY,
+            created_ms: self.publisher.holder().not_before_ms,
+            nonce: [0; 16],
+        };
+        let signed = Transaction::sign(&self.overlay, &envelope, vec![entry], self.publisher.key());
+        let holder = self.publisher.holder();
+        let transaction = Arc::new(signed.unwrap());
+        Submission::check(transaction, records, holder, |_| true, &Ed25519).unwrap()
+    }
+}
+
+fn open(overlay: &Overlay, owner: &Credentials, incarnation: u64) -> Journal {
+    let whole = Item::Hold(RingArc::new(Point::ZERO, Point::ZERO));
+    let signer = Arc::new(owner.key().clone());
+    Journal::open(overlay.clone(), signer, incarnation, None, &[whole])
+}
+
+fn canonical(number: u32) -> Bytes {
+    let id = format!("work:{number}");
+    let canonical = Record::Canonical(Canonical::identified(CanonicalType::Artefact, id));
+    canonical.encode().unwrap()
+}
+
+fn update(reference: RecordId, publisher: PublicKey, number: usize, note: &str) -> Bytes {
+    let update = Update {
+        reference,
+        publisher,
+        timestamp_ms: number as u64,
+        name: Some(format!("update {number}")),
+        meta: [("note".to_owned(), Ipld::String(note.to_owned()))].into(),
+        previous: Vec::new(),
+        links: Vec::new(),
+        salt: None,
+    };
+    Record::Update(update).encode().unwrap()
+}
