@@ -1,1 +1,24 @@
-//! Kittengrad.
+//! A peer as a process: QUIC, gRPC, HTTP and RocksDB around the pure core.
+//!
+//! ```text
+//!   gRPC ──┐   verified   ┌────────────┐ writes  ┌─────────┐
+//!   QUIC ──┼─────────────▶│   driver   │────────▶│ RocksDB │
+//!   ticks ─┘   commands   │ (one core) │         └─────────┘
+//!                         └─────┬──────┘
+//!                     sends, replies, head, status
+//! ```
+//!
+//! Everything that decides is in [`kittengrad_node_core`]. The driver owns it and the store's writes, on a thread of its
+//! own; connections and the worker pool hand it commands over one bounded queue.
+
+pub mod config;
+mod driver;
+mod grpc;
+mod link;
+mod metrics;
+pub mod run;
+mod show;
+mod verify;
+
+pub use driver::DriverError;
+pub use link::BindError;

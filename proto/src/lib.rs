@@ -25,6 +25,7 @@ pub mod transaction;
 #[allow(
     missing_docs,
     unreachable_pub,
+    unused_qualifications,
     clippy::use_self,
     clippy::or_fun_call,
     clippy::doc_lazy_continuation,

@@ -1,0 +1,313 @@
+//! The driver: one thread that owns the core and the store's writes, and keeps the core's contract.
+//!
+//! It takes everything that is queued, hands it to the core, ends the round, and then: forwards, one synced commit,
+//! sends, replies. While a commit is under way the next round collects, so blocks grow under load and are small
+//! when idle.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use kittengrad_journal::{StoreError, Tip};
+use kittengrad_node_core::{
+    Ack, Event, Fatal, Input, Now, Output, Peer, Refusal, Reply, RequestId, Send, Status, Submitted,
+};
+use kittengrad_proto::{certificate::Chain, id::PublicKey, link::Message, submission::Submission};
+use kittengrad_store::RocksStore;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::metrics::PeerMetrics;
+
+/// Commands that may wait for the driver.
+pub(crate) const COMMANDS_MAX: usize = 8_192;
+/// Commands taken into one round.
+const ROUND_MAX: usize = 4_096;
+
+/// Why the driver stopped. The process ends: recovery is a restart.
+#[derive(Debug, Error)]
+pub enum DriverError {
+    /// The core could not go on.
+    #[error(transparent)]
+    Core(#[from] Fatal),
+    /// A commit failed; nothing of it was acknowledged.
+    #[error("commit: {0}")]
+    Commit(StoreError),
+}
+
+/// What others ask of the driver.
+pub(crate) enum Command {
+    /// For the core.
+    Input(Input),
+    /// A link is up; messages for it go to `to`.
+    LinkUp {
+        partner: PublicKey,
+        connection: u64,
+        to: mpsc::Sender<Message>,
+    },
+    /// That connection is gone.
+    LinkDown { partner: PublicKey, connection: u64 },
+    /// A client's transaction.
+    Submit {
+        submission: Submission,
+        chain: Arc<Chain>,
+        ack: Ack,
+        receipt: bool,
+        answer: oneshot::Sender<Result<Submitted, Refusal>>,
+    },
+    /// Finish: everything queued before this is still done.
+    Stop,
+}
+
+/// What the driver shows: only what is committed.
+pub(crate) struct Shown {
+    pub(crate) tip: watch::Sender<Option<Tip>>,
+    pub(crate) status: watch::Sender<Status>,
+}
+
+struct Outbound {
+    connection: u64,
+    to: mpsc::Sender<Message>,
+}
+
+/// What a command comes down to.
+enum Next {
+    Input(Input),
+    Nothing,
+    Stop,
+}
+
+/// The core with everything around it.
+pub(crate) struct Driver {
+    peer: Peer,
+    store: Arc<RocksStore>,
+    commands: mpsc::Receiver<Command>,
+    links: HashMap<PublicKey, Outbound>,
+    /// Partners whose queue overflowed in the last round: the core hears of it in the next one.
+    fallen: Vec<PublicKey>,
+    answers: HashMap<RequestId, oneshot::Sender<Result<Submitted, Refusal>>>,
+    next_request: RequestId,
+    shown: Shown,
+    metrics: PeerMetrics,
+    started: Instant,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        config: kittengrad_node_core::PeerConfig,
+        store: Arc<RocksStore>,
+        commands: mpsc::Receiver<Command>,
+        shown: impl FnOnce(Status) -> Shown,
+        metrics: PeerMetrics,
+    ) -> Result<Self, DriverError> {
+        let started = Instant::now();
+        let peer = Peer::new(config, &*store, now(started))?;
+        let shown = shown(peer.status());
+        Ok(Self {
+            peer,
+            store,
+            commands,
+            links: HashMap::new(),
+            fallen: Vec::new(),
+            answers: HashMap::new(),
+            next_request: 0,
+            shown,
+            metrics,
+            started,
+        })
+    }
+
+    /// Runs until it is told to stop, or everybody who could is gone.
+    pub(crate) fn run(mut self) -> Result<(), DriverError> {
+        let mut batch = Vec::with_capacity(ROUND_MAX);
+        loop {
+            if self.commands.blocking_recv_many(&mut batch, ROUND_MAX) == 0 {
+                return Ok(());
+            }
+            let is_last = self.round(&mut batch)?;
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One round; says whether it was the last one.
+    fn round(&mut self, batch: &mut Vec<Command>) -> Result<bool, DriverError> {
+        let now = now(self.started);
+        let mut out = Output::default();
+        let mut is_last = false;
+        for partner in std::mem::take(&mut self.fallen) {
+            self.peer
+                .handle(now, Input::LinkDown(partner), &*self.store, &mut out)?;
+        }
+        for command in batch.drain(..) {
+            match self.input_of(command) {
+                Next::Input(input) => self.peer.handle(now, input, &*self.store, &mut out)?,
+                Next::Nothing => {}
+                Next::Stop => is_last = true,
+            }
+        }
+        self.peer
+            .handle(now, Input::Flush, &*self.store, &mut out)?;
+        self.perform(out)?;
+        Ok(is_last)
+    }
+
+    /// What a command means to the core.
+    fn input_of(&mut self, command: Command) -> Next {
+        match command {
+            Command::Input(input) => Next::Input(input),
+            Command::LinkUp {
+                partner,
+                connection,
+                to,
+            } => {
+                self.links.insert(partner, Outbound { connection, to });
+                Next::Input(Input::LinkUp(partner))
+            }
+            Command::LinkDown {
+                partner,
+                connection,
+            } => {
+                let is_current = self
+                    .links
+                    .get(&partner)
+                    .is_some_and(|o| o.connection == connection);
+                if is_current {
+                    self.links.remove(&partner);
+                    Next::Input(Input::LinkDown(partner))
+                } else {
+                    Next::Nothing
+                }
+            }
+            Command::Submit {
+                submission,
+                chain,
+                ack,
+                receipt,
+                answer,
+            } => {
+                let request = self.next_request;
+                self.next_request += 1;
+                self.answers.insert(request, answer);
+                Next::Input(Input::Submit {
+                    request,
+                    submission,
+                    chain,
+                    ack,
+                    receipt,
+                })
+            }
+            Command::Stop => Next::Stop,
+        }
+    }
+
+    /// The core's contract, in its order.
+    fn perform(&mut self, out: Output) -> Result<(), DriverError> {
+        let Output {
+            forwards,
+            writes,
+            sends,
+            replies,
+            events,
+        } = out;
+        self.send(forwards);
+        if !writes.is_empty() {
+            self.metrics.commit(&writes);
+            let begun = Instant::now();
+            self.store.commit(writes).map_err(DriverError::Commit)?;
+            self.metrics.committed(begun.elapsed());
+        }
+        self.send(sends);
+        for Reply { request, outcome } in replies {
+            if let Some(answer) = self.answers.remove(&request) {
+                // Whoever asked may have gone away.
+                let _ = answer.send(outcome);
+            }
+        }
+        self.show();
+        for event in events {
+            self.log(&event);
+        }
+        Ok(())
+    }
+
+    /// Hands messages to their links. A link whose queue is full is too slow and is closed; it catches up later.
+    fn send(&mut self, sends: Vec<Send>) {
+        for Send { to, message } in sends {
+            let Some(link) = self.links.get(&to) else {
+                continue;
+            };
+            if link.to.try_send(message).is_err() {
+                self.metrics.link_overflowed();
+                self.links.remove(&to);
+                self.fallen.push(to);
+            }
+        }
+    }
+
+    fn show(&self) {
+        let status = self.peer.status();
+        self.metrics.status(&status);
+        self.shown.tip.send_if_modified(|tip| {
+            let is_new = *tip != status.tip;
+            *tip = status.tip;
+            is_new
+        });
+        self.shown.status.send_if_modified(|shown| {
+            let is_new = *shown != status;
+            *shown = status;
+            is_new
+        });
+    }
+
+    fn log(&self, event: &Event) {
+        self.metrics.event(event);
+        match event {
+            Event::Opened {
+                incarnation,
+                began_after: None,
+            } => {
+                tracing::info!(incarnation, "journal goes on");
+            }
+            Event::Opened {
+                incarnation,
+                began_after: Some(None),
+            } => {
+                tracing::info!(incarnation, "first journal begins");
+            }
+            Event::Opened {
+                incarnation,
+                began_after: Some(Some(seen)),
+            } => {
+                tracing::warn!(
+                    incarnation,
+                    ?seen,
+                    "others saw more than the disk has: a new incarnation begins"
+                );
+            }
+            Event::Settled => tracing::info!("settled: everything that the arc ever had is here"),
+            Event::Misbehaved { peer, why } => {
+                tracing::warn!(?peer, why, "partner broke the rules")
+            }
+            Event::Unavailable(id) => tracing::warn!(transaction = %id, "no partner can show it"),
+            Event::Invalid { peer, id, why } => {
+                tracing::warn!(?peer, transaction = %id, why, "partner journalled an invalid transaction");
+            }
+        }
+    }
+}
+
+fn now(started: Instant) -> Now {
+    let wall = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let millis =
+        |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Now {
+        monotonic_ms: millis(started.elapsed()),
+        wall_ms: millis(wall),
+    }
+}

@@ -1,0 +1,54 @@
+//! Framing: four bytes of length, big-endian, then the message.
+
+use bytes::{Bytes, BytesMut};
+use kittengrad_proto::limits::MESSAGE_BYTES_MAX;
+use quinn::{ReadExactError, RecvStream, SendStream, WriteError};
+use thiserror::Error;
+
+/// Bytes that are written together.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Why a message could not be read. The link ends.
+#[derive(Debug, Error)]
+pub(crate) enum FrameError {
+    /// The stream ended or the connection did.
+    #[error("stream: {0}")]
+    Read(#[from] ReadExactError),
+    /// The partner announced more than is allowed.
+    #[error("a message of {0} bytes was announced, at most {MESSAGE_BYTES_MAX} are allowed")]
+    TooLarge(usize),
+}
+
+/// Reads one message.
+pub(crate) async fn read(stream: &mut RecvStream) -> Result<Bytes, FrameError> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).await?;
+    let length = u32::from_be_bytes(length) as usize;
+    if length > MESSAGE_BYTES_MAX {
+        return Err(FrameError::TooLarge(length));
+    }
+    let mut message = BytesMut::zeroed(length);
+    stream.read_exact(&mut message).await?;
+    Ok(message.freeze())
+}
+
+/// Collects messages, so that small ones are written together.
+#[derive(Default)]
+pub(crate) struct Writer {
+    buffer: BytesMut,
+}
+
+impl Writer {
+    /// Adds one message; `true` if it is time to write.
+    pub(crate) fn add(&mut self, message: &[u8]) -> bool {
+        let length = u32::try_from(message.len()).expect("a message has at most 16 MiB");
+        self.buffer.extend_from_slice(&length.to_be_bytes());
+        self.buffer.extend_from_slice(message);
+        self.buffer.len() >= BUFFER_BYTES
+    }
+
+    /// Writes what was added.
+    pub(crate) async fn write(&mut self, stream: &mut SendStream) -> Result<(), WriteError> {
+        stream.write_chunk(self.buffer.split().freeze()).await
+    }
+}
