@@ -21,7 +21,8 @@
 //! | `NotResponsible` | learns the ring and goes on | as before |
 //! | `Filling`, `Starting`, `Unavailable`, `TimedOut`, `Overloaded` | others first, then again after a back-off | last |
 //! | `Unacknowledged` | others first, then again after a back-off | as before |
-//! | `Misbehaved` | never again | last |
+//! | `Unknown` | others, never again | as before |
+//! | `Misbehaved` | others, never again | last |
 //! | `Refused` | ends: others would refuse it alike | as before |
 
 mod backoff;
@@ -49,6 +50,8 @@ pub enum Trouble {
     TimedOut,
     /// It has more to do than it can.
     Overloaded,
+    /// It does not know the canonical that an update is about, perhaps not yet.
+    Unknown,
     /// It has the write, but not enough other disks confirmed it in time.
     Unacknowledged,
     /// It answered something that does not verify.
@@ -68,7 +71,7 @@ impl Trouble {
             | Self::TimedOut
             | Self::Overloaded
             | Self::Misbehaved => true,
-            Self::NotResponsible | Self::Unacknowledged | Self::Refused => false,
+            Self::NotResponsible | Self::Unknown | Self::Unacknowledged | Self::Refused => false,
         }
     }
 }
@@ -249,7 +252,9 @@ impl Call {
         };
         let wait_ms = patience.backoff.wait_ms(candidate.attempts, random);
         candidate.state = match trouble {
-            Trouble::NotResponsible | Trouble::Misbehaved | Trouble::Refused => State::Out,
+            Trouble::NotResponsible | Trouble::Unknown | Trouble::Misbehaved | Trouble::Refused => {
+                State::Out
+            }
             _ if candidate.attempts >= patience.attempts_max => State::Out,
             _ => State::Ready {
                 from_ms: now_ms.saturating_add(wait_ms),

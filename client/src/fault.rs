@@ -1,0 +1,195 @@
+//! What can go wrong with one call to one member, in words that say what to do next.
+
+use std::error::Error as _;
+
+use kittengrad_client_core::routing::Trouble;
+use kittengrad_proto::{
+    error::{ErrorCode, ErrorDetail, Responsible},
+    id::PublicKey,
+    namespace::Overlay,
+};
+use thiserror::Error;
+use tonic::{Code, Status};
+
+/// Why one member did not answer well. Another one may.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CallError {
+    /// It is not in the network file and nobody told of it.
+    #[error("{peer} is no member of this network; `kittengrad ring show` lists them")]
+    Stranger {
+        /// Its key.
+        peer: PublicKey,
+    },
+    /// No connection, or it was lost.
+    #[error("{peer:?} cannot be reached: {why}")]
+    Unreachable {
+        /// The member.
+        peer: PublicKey,
+        /// What the network or TLS says.
+        why: String,
+    },
+    /// No answer in time.
+    #[error("{peer:?} did not answer within {after_ms} ms")]
+    TimedOut {
+        /// The member.
+        peer: PublicKey,
+        /// How long it was waited for.
+        after_ms: u64,
+    },
+    /// It refused, and said why.
+    #[error("{peer:?} refuses: {message} ({code}); {hint}")]
+    Refused {
+        /// The member.
+        peer: PublicKey,
+        /// Why, for programs.
+        code: ErrorCode,
+        /// Why, for people.
+        message: String,
+        /// What to do next.
+        hint: String,
+        /// With [`ErrorCode::NotResponsible`]: who holds what the member does not.
+        responsible: Vec<Responsible>,
+    },
+    /// It has the transaction, but too few other disks confirmed it in time. It replicates later.
+    #[error("{peer:?} has it, but it is on {synced} disks only so far")]
+    Unacknowledged {
+        /// The member.
+        peer: PublicKey,
+        /// How many disks have all that they hold of it.
+        synced: usize,
+    },
+    /// It answered something that does not verify.
+    #[error("{peer:?} misbehaves: {why}")]
+    Misbehaved {
+        /// The member.
+        peer: PublicKey,
+        /// What is wrong with the answer.
+        why: String,
+    },
+}
+
+impl CallError {
+    /// What a failed call to `peer` means.
+    pub(crate) fn of(peer: PublicKey, status: &Status, overlay: &Overlay) -> Self {
+        let message = describe(status);
+        let details = bytes::Bytes::copy_from_slice(status.details());
+        if !details.is_empty()
+            && let Ok(ErrorDetail { code, hint, responsible }) = ErrorDetail::decode(details, overlay)
+        {
+            return Self::Refused { peer, code, message, hint, responsible };
+        }
+        let refused = |code: ErrorCode| {
+            let hint = code.hint().to_owned();
+            Self::Refused { peer, code, message: message.clone(), hint, responsible: Vec::new() }
+        };
+        match status.code() {
+            Code::InvalidArgument
+            | Code::OutOfRange
+            | Code::FailedPrecondition
+            | Code::PermissionDenied
+            | Code::Unauthenticated
+            | Code::Unimplemented => refused(ErrorCode::Invalid),
+            Code::ResourceExhausted => refused(ErrorCode::Overloaded),
+            Code::Internal | Code::DataLoss if status.source().is_none() => refused(ErrorCode::Internal),
+            _ => Self::Unreachable { peer, why: message },
+        }
+    }
+
+    /// What it means for a call that may still ask others.
+    #[must_use]
+    pub const fn trouble(&self) -> Trouble {
+        match self {
+            Self::Stranger { .. } | Self::Unreachable { .. } => Trouble::Unavailable,
+            Self::TimedOut { .. } => Trouble::TimedOut,
+            Self::Unacknowledged { .. } => Trouble::Unacknowledged,
+            Self::Misbehaved { .. } => Trouble::Misbehaved,
+            Self::Refused { code, .. } => match code {
+                ErrorCode::NotResponsible => Trouble::NotResponsible,
+                ErrorCode::Filling => Trouble::Filling,
+                ErrorCode::Starting => Trouble::Starting,
+                ErrorCode::Invalid | ErrorCode::TooLarge | ErrorCode::WrongNamespace => Trouble::Refused,
+                ErrorCode::UnknownCanonical => Trouble::Unknown,
+                ErrorCode::Overloaded | ErrorCode::DiskFull => Trouble::Overloaded,
+                ErrorCode::ChainUnknown | ErrorCode::Internal => Trouble::Unavailable,
+            },
+        }
+    }
+
+    /// The stable code, if the member refused with one.
+    #[must_use]
+    pub const fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Refused { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// The member.
+    #[must_use]
+    pub const fn peer(&self) -> PublicKey {
+        match self {
+            Self::Stranger { peer }
+            | Self::Unreachable { peer, .. }
+            | Self::TimedOut { peer, .. }
+            | Self::Refused { peer, .. }
+            | Self::Unacknowledged { peer, .. }
+            | Self::Misbehaved { peer, .. } => *peer,
+        }
+    }
+
+    /// An answer of `peer` that does not verify.
+    pub(crate) fn misbehaved(peer: PublicKey, why: impl ToString) -> Self {
+        Self::Misbehaved { peer, why: why.to_string() }
+    }
+}
+
+/// The status and all that is behind it: the reason of a refused handshake is at the end of its sources.
+fn describe(status: &Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut source = status.source();
+    while let Some(error) = source {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = if text.is_empty() { more } else { format!("{text}: {more}") };
+        }
+        source = error.source();
+    }
+    if text.is_empty() { status.code().to_string() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use kittengrad_proto::id::Id;
+
+    use super::*;
+
+    fn check(status: &Status, expected: Trouble) {
+        let overlay = Overlay { network: Id::ZERO, namespace: "demo".parse().unwrap() };
+        let error = CallError::of(PublicKey::new([1; 32]), status, &overlay);
+        assert_eq!(error.trouble(), expected, "{error}");
+    }
+
+    #[test]
+    fn a_code_of_ours_counts_more_than_the_status_around_it() {
+        for (code, expected) in [
+            (ErrorCode::NotResponsible, Trouble::NotResponsible),
+            (ErrorCode::Filling, Trouble::Filling),
+            (ErrorCode::Invalid, Trouble::Refused),
+            (ErrorCode::UnknownCanonical, Trouble::Unknown),
+            (ErrorCode::DiskFull, Trouble::Overloaded),
+        ] {
+            let details = ErrorDetail::new(code).encode();
+            check(&Status::with_details(Code::Unknown, "no", details), expected);
+        }
+    }
+
+    #[test]
+    fn without_a_code_of_ours_the_status_decides() {
+        check(&Status::invalid_argument("bad"), Trouble::Refused);
+        check(&Status::permission_denied("no"), Trouble::Refused);
+        check(&Status::unavailable("gone"), Trouble::Unavailable);
+        check(&Status::unknown("?"), Trouble::Unavailable);
+        check(&Status::resource_exhausted("later"), Trouble::Overloaded);
+        check(&Status::with_details(Code::NotFound, "x", bytes::Bytes::from_static(b"\xff")), Trouble::Unavailable);
+    }
+}

@@ -1,0 +1,283 @@
+//! Checking one frame by itself: everything that needs no other frame, so that frames are checked side by side.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use kittengrad_journal::FollowError;
+use kittengrad_proto::{
+    block::{Bitmap, BitmapError, Block, BlockError, Item},
+    certificate::CertificateError,
+    id::{Id, PublicKey, RecordId},
+    identity::IdentityError,
+    namespace::Overlay,
+    record::{self, Summary},
+    signed::Ed25519,
+    transaction::{Element, Transaction, TransactionError},
+    wire,
+};
+use thiserror::Error;
+
+use super::Bodies;
+use crate::vouched::{VouchError, Vouched, Vouchers};
+
+/// Why a frame is refused: what it claims does not verify. Nothing of it was passed on.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum FrameFault {
+    /// It has nothing in it.
+    #[error("a frame is empty")]
+    Empty,
+    /// The block itself is wrong: structure, root or signature.
+    #[error(transparent)]
+    Block(#[from] BlockError),
+    /// The block does not continue the journal.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+    /// Another number of bodies than the block has transactions.
+    #[error("block {height} lists {expected} transactions, {found} came")]
+    Bodies {
+        /// Height of the block.
+        height: u64,
+        /// Transactions that the block lists.
+        expected: usize,
+        /// Bodies that came.
+        found: usize,
+    },
+    /// A body does not fit its item.
+    #[error("block {height}, item {item}: {fault}")]
+    Body {
+        /// Height of the block.
+        height: u64,
+        /// Number of the item, from 0.
+        item: usize,
+        /// What is wrong.
+        fault: BodyFault,
+    },
+    /// A heartbeat is wrong.
+    #[error(transparent)]
+    Heartbeat(#[from] IdentityError),
+    /// A heartbeat speaks of another journal.
+    #[error("a heartbeat of {found:?} came, {expected:?} is followed")]
+    OtherHeartbeat {
+        /// Whose journal is followed.
+        expected: PublicKey,
+        /// Whose heartbeat came.
+        found: PublicKey,
+    },
+    /// The answer to a cursor makes no sense.
+    #[error("the answer to the cursor makes no sense: {0}")]
+    Problem(String),
+}
+
+/// Why the body of a transaction does not fit the item that names it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BodyFault {
+    /// The transaction is malformed or forged.
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
+    /// It is another one than the item names.
+    #[error("transaction {found:?} came for {named:?}")]
+    Other {
+        /// The transaction that the item names.
+        named: Id,
+        /// The one that came.
+        found: Id,
+    },
+    /// The bitmap does not fit it.
+    #[error(transparent)]
+    Bitmap(#[from] BitmapError),
+    /// A record is not one that the item adds, or does not say what it must.
+    #[error("record {id} {why}")]
+    Record {
+        /// Digest of the bytes that came.
+        id: RecordId,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The publisher's certificates are wrong.
+    #[error("publisher's certificates: {0}")]
+    Chain(#[from] CertificateError),
+    /// The publisher's certificates were never sent.
+    #[error("certificate chain {0:?} was not sent before or with it")]
+    ChainMissing(Id),
+    /// The publisher's certificates do not vouch for it.
+    #[error(transparent)]
+    Vouch(#[from] VouchError),
+}
+
+/// A transaction of a frame, checked by itself; who vouches for it is still open.
+pub(super) struct CheckedBody {
+    pub(super) item: usize,
+    pub(super) transaction: Arc<Transaction>,
+    pub(super) added: Vec<Element>,
+    pub(super) records: BTreeMap<RecordId, Bytes>,
+}
+
+/// A block of a frame, checked by itself; its link is still open.
+pub(super) struct CheckedFrame {
+    pub(super) block: Block,
+    pub(super) items: Vec<Item>,
+    /// Elements that the items add, by their bitmaps.
+    pub(super) added: u64,
+    pub(super) bodies: Vec<CheckedBody>,
+    /// Chains that came with the frame.
+    pub(super) chains: Vec<Arc<Vouched>>,
+    /// Elements before this block, by the unsigned word of the source.
+    pub(super) offset_said: u64,
+}
+
+/// Checks root, signature, transactions, their signatures, bitmaps, records and chains.
+pub(super) fn check_frame(
+    frame: wire::FrameBlock,
+    bodies: Bodies,
+    overlay: &Overlay,
+    vouchers: &Vouchers,
+) -> Result<CheckedFrame, FrameFault> {
+    let wire::FrameBlock { header, items, bodies: came, offset } = frame;
+    let block = Block::from_wire(header, items, overlay)?;
+    block.verify(&Ed25519)?;
+    let items = block.decode_items()?;
+    let height = block.header.height;
+    let mut checked = CheckedFrame {
+        added: items.iter().map(added_by).sum(),
+        block,
+        items: Vec::new(),
+        bodies: Vec::new(),
+        chains: Vec::new(),
+        offset_said: offset,
+    };
+    if bodies != Bodies::None {
+        let listed = listed(&items);
+        if listed.len() != came.len() {
+            return Err(FrameFault::Bodies { height, expected: listed.len(), found: came.len() });
+        }
+        for ((item, id, bitmap), body) in listed.into_iter().zip(came) {
+            let fault = |fault| FrameFault::Body { height, item, fault };
+            let wire::Body { transaction, records, chain } = body;
+            if let Some(chain) = chain {
+                checked.chains.push(vouchers.verify(chain).map_err(|e| fault(e.into()))?);
+            }
+            let body = check_body(item, transaction, id, bitmap, records, overlay).map_err(fault)?;
+            checked.bodies.push(body);
+        }
+    }
+    checked.items = items;
+    Ok(checked)
+}
+
+/// The transaction items of a block, with their numbers.
+fn listed(items: &[Item]) -> Vec<(usize, &Id, &Bitmap)> {
+    let listed = items.iter().enumerate().filter_map(|(number, item)| match item {
+        Item::Transaction { id, bitmap } => Some((number, id, bitmap)),
+        _ => None,
+    });
+    listed.collect()
+}
+
+/// Elements that an item adds, by its bitmap.
+fn added_by(item: &Item) -> u64 {
+    match item {
+        Item::Transaction { bitmap, .. } => bitmap.count() as u64,
+        _ => 0,
+    }
+}
+
+fn check_body(
+    item: usize,
+    signed: Option<wire::Signed>,
+    id: &Id,
+    bitmap: &Bitmap,
+    records: Vec<Bytes>,
+    overlay: &Overlay,
+) -> Result<CheckedBody, BodyFault> {
+    let (transaction, added) = check_item(signed, id, bitmap, overlay)?;
+    transaction.verify(&Ed25519)?;
+    let records = check_records(records, &transaction, &added)?;
+    Ok(CheckedBody { item, transaction: Arc::new(transaction), added, records })
+}
+
+/// The transaction that an item names and the elements that it adds, all but the signature checked.
+fn check_item(
+    signed: Option<wire::Signed>,
+    id: &Id,
+    bitmap: &Bitmap,
+    overlay: &Overlay,
+) -> Result<(Transaction, Vec<Element>), BodyFault> {
+    let transaction = Transaction::from_wire(signed, overlay)?;
+    if transaction.id() != *id {
+        return Err(BodyFault::Other { named: *id, found: transaction.id() });
+    }
+    bitmap.check(transaction.elements().count())?;
+    let added = transaction.elements().enumerate().filter(|(i, _)| bitmap.is_set(*i));
+    let added = added.map(|(_, element)| element).collect();
+    Ok((transaction, added))
+}
+
+/// Names records by their bytes and checks each against the element that it belongs to.
+fn check_records(
+    records: Vec<Bytes>,
+    transaction: &Transaction,
+    added: &[Element],
+) -> Result<BTreeMap<RecordId, Bytes>, BodyFault> {
+    if records.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    // What a record of each name must be about: an update about its canonical, a canonical about itself.
+    let mut wanted: BTreeMap<RecordId, RecordId> = BTreeMap::new();
+    wanted.extend(added.iter().filter_map(|e| e.update.map(|update| (update, e.canonical))));
+    let inserts = transaction.entries().iter().filter(|entry| entry.insert);
+    wanted.extend(inserts.map(|entry| (entry.canonical, entry.canonical)));
+    let mut checked = BTreeMap::new();
+    for bytes in records {
+        let id = RecordId::of(&bytes);
+        let refuse = |why: &str| BodyFault::Record { id, why: why.to_owned() };
+        let about = wanted.get(&id).ok_or_else(|| refuse("is not one that the item adds"))?;
+        match record::check(&bytes).map_err(|e| refuse(&format!("is malformed: {e}")))? {
+            Summary::Canonical { .. } if *about == id => {}
+            Summary::Statement { reference, publisher, .. } if *about != id => {
+                if reference != *about {
+                    return Err(refuse("refers to another canonical than its entry"));
+                }
+                if publisher != transaction.publisher() {
+                    return Err(refuse("is by another publisher than its transaction"));
+                }
+            }
+            _ => return Err(refuse("is of another type than its entry needs")),
+        }
+        checked.insert(id, bytes);
+    }
+    Ok(checked)
+}
+
+/// A block as a source shows it, checked by itself and not against the blocks around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedBlock {
+    /// Header and items; the items are those that the header signs.
+    pub block: Block,
+    /// Whether the header's signature holds.
+    pub is_signed: bool,
+    /// The items, decoded.
+    pub items: Vec<Item>,
+    /// The elements that the items add, in order, if bodies were asked for.
+    pub elements: Vec<Element>,
+}
+
+/// Checks a block for its own sake.
+pub(crate) fn check_block(frame: wire::FrameBlock, overlay: &Overlay) -> Result<CheckedBlock, FrameFault> {
+    let block = Block::from_wire(frame.header, frame.items, overlay)?;
+    let items = block.decode_items()?;
+    let height = block.header.height;
+    let mut elements = Vec::new();
+    let listed = listed(&items);
+    if !frame.bodies.is_empty() {
+        if frame.bodies.len() != listed.len() {
+            let (expected, found) = (listed.len(), frame.bodies.len());
+            return Err(FrameFault::Bodies { height, expected, found });
+        }
+        for ((item, id, bitmap), body) in listed.into_iter().zip(frame.bodies) {
+            let checked = check_item(body.transaction, id, bitmap, overlay);
+            let (_, added) = checked.map_err(|fault| FrameFault::Body { height, item, fault })?;
+            elements.extend(added);
+        }
+    }
+    Ok(CheckedBlock { is_signed: block.verify(&Ed25519).is_ok(), block, items, elements })
+}

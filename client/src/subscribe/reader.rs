@@ -1,0 +1,196 @@
+//! Putting checked frames in order: links, incarnations, offsets, and who vouches for what.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use kittengrad_journal::{FollowError, Follower, Step};
+use kittengrad_proto::{
+    block::{Head, Header, Item},
+    cursor::Cursor,
+    id::{Id, PublicKey},
+    identity::Heartbeat,
+    signed::{SIGNATURE_BYTES, Verifier},
+    wire,
+};
+
+use super::{
+    Event, Start, VerifiedBlock, VerifiedEntry,
+    frame::{BodyFault, CheckedBody, CheckedFrame, FrameFault},
+};
+use crate::vouched::Vouched;
+
+/// Chains remembered for one connection. With more the stream is begun anew, and sends them again.
+const CHAINS_MAX: usize = 10_000;
+
+/// What is known of the block before the next one.
+#[derive(Debug, Clone, Copy)]
+enum Anchor {
+    /// Nothing: the journal's first block is awaited, whichever that is.
+    Genesis,
+    /// Its place, but not its hash: the next block's own link is taken for it, which its owner signed too.
+    Place(Cursor),
+    /// All of it.
+    Known(Follower),
+}
+
+/// A reader of one journal, across all connections to its owner.
+pub(super) struct Reader {
+    source: PublicKey,
+    anchor: Anchor,
+    /// Elements of the next block that were processed before.
+    skip: u64,
+    /// Elements of the incarnation before the next block; `None` until a block said so.
+    offset: Option<u64>,
+    /// Chains named on this connection.
+    chains: BTreeMap<Id, Arc<Vouched>>,
+}
+
+impl Reader {
+    /// A reader that begins where `start` says; [`Start::Now`] was turned into a place before.
+    pub(super) fn new(source: PublicKey, start: Start) -> Self {
+        let (anchor, skip, offset) = match start {
+            Start::Genesis | Start::Now => (Anchor::Genesis, 0, None),
+            Start::Cursor(position) if position.cursor.height.is_none() => {
+                let follower = Follower::new(source, position.cursor.incarnation);
+                (Anchor::Known(follower), position.elements, Some(0))
+            }
+            Start::Cursor(position) => (Anchor::Place(position.cursor), position.elements, None),
+            Start::Resume(resume) => {
+                let follower = Follower::after(source, resume.head, resume.time_ms);
+                (Anchor::Known(follower), 0, resume.offset)
+            }
+        };
+        Self { source, anchor, skip, offset, chains: BTreeMap::new() }
+    }
+
+    /// Where to ask the source to begin.
+    pub(super) fn from(&self) -> wire::subscribe_request::From {
+        match self.anchor {
+            Anchor::Genesis => wire::subscribe_request::From::Genesis(true),
+            Anchor::Place(cursor) => wire::subscribe_request::From::Cursor(cursor.to_wire()),
+            Anchor::Known(follower) => wire::subscribe_request::From::Cursor(follower.cursor().to_wire()),
+        }
+    }
+
+    /// A new connection begins, on which chains are sent anew.
+    pub(super) fn begin_connection(&mut self) {
+        self.chains.clear();
+    }
+
+    /// Whether the connection has named so many chains that it should be begun anew.
+    pub(super) fn is_full(&self) -> bool {
+        self.chains.len() > CHAINS_MAX
+    }
+
+    /// Takes the next frame; what it gives is appended to `events`.
+    pub(super) fn accept(&mut self, frame: CheckedFrame, events: &mut Vec<Event>) -> Result<(), FrameFault> {
+        for vouched in &frame.chains {
+            self.chains.insert(vouched.chain.id(), Arc::clone(vouched));
+        }
+        let header = &frame.block.header;
+        let (is_first, mut follower) = match self.anchor {
+            Anchor::Known(follower) => (false, follower),
+            Anchor::Place(cursor) => (false, follower_after(self.source, cursor, header)),
+            Anchor::Genesis => (true, follower_before(self.source, header)),
+        };
+        let step = follower.accept(&frame.block, &Checked)?;
+        if step == Step::Known {
+            return Ok(());
+        }
+        if header.height == 0 {
+            (self.offset, self.skip) = (Some(0), if step == Step::Began { 0 } else { self.skip });
+            let (incarnation, fork) = (header.incarnation, header.fork);
+            events.push(Event::Began { incarnation, fork });
+        } else if is_first {
+            let (incarnation, to_height) = (header.incarnation, header.height);
+            events.push(Event::Missing { incarnation, to_height });
+        }
+        let gaps = frame.items.iter().filter_map(|item| match item {
+            Item::Gap { incarnation, from_height } => Some((*incarnation, *from_height)),
+            _ => None,
+        });
+        events.extend(gaps.map(|(incarnation, from_height)| Event::Gap { incarnation, from_height }));
+        let block = self.verified(frame)?;
+        self.anchor = Anchor::Known(follower);
+        events.push(Event::Block(block));
+        Ok(())
+    }
+
+    /// Takes a heartbeat whose signature was checked.
+    pub(super) fn heartbeat(&self, heartbeat: Heartbeat) -> Result<Event, FrameFault> {
+        if heartbeat.peer != self.source {
+            let (expected, found) = (self.source, heartbeat.peer);
+            return Err(FrameFault::OtherHeartbeat { expected, found });
+        }
+        let last = match self.anchor {
+            Anchor::Known(follower) => follower.head(),
+            _ => None,
+        };
+        let Head { incarnation, height, hash: found } = heartbeat.head;
+        match last {
+            Some(last) if (last.incarnation, last.height) == (incarnation, height) && last.hash != found => {
+                Err(FollowError::Equivocation { incarnation, height, known: last.hash, found }.into())
+            }
+            _ => Ok(Event::Alive(heartbeat)),
+        }
+    }
+
+    /// The block with everything that follows from its place in the journal.
+    fn verified(&mut self, frame: CheckedFrame) -> Result<VerifiedBlock, FrameFault> {
+        let height = frame.block.header.height;
+        let before = self.offset.unwrap_or(frame.offset_said);
+        let skipped = std::mem::take(&mut self.skip).min(frame.added);
+        let mut left = usize::try_from(skipped).unwrap_or(usize::MAX);
+        let mut entries = Vec::with_capacity(frame.bodies.len());
+        for body in frame.bodies {
+            let CheckedBody { item, transaction, mut added, records } = body;
+            let fault = |fault| FrameFault::Body { height, item, fault };
+            let chain = transaction.envelope().chain;
+            let publisher = self.chains.get(&chain).ok_or_else(|| fault(BodyFault::ChainMissing(chain)))?;
+            publisher.check(&transaction).map_err(|e| fault(e.into()))?;
+            let gone = left.min(added.len());
+            added.drain(..gone);
+            left -= gone;
+            if !added.is_empty() {
+                let publisher = Arc::clone(publisher);
+                entries.push(VerifiedEntry { item, transaction, added, records, publisher });
+            }
+        }
+        self.offset = Some(before.saturating_add(frame.added));
+        Ok(VerifiedBlock {
+            header: frame.block.header,
+            items: frame.items,
+            item_bytes: frame.block.items,
+            offset: before.saturating_add(skipped),
+            added: frame.added,
+            skipped,
+            entries,
+        })
+    }
+}
+
+/// A follower for which `header` is the block after `cursor`, if it is at that place.
+fn follower_after(source: PublicKey, cursor: Cursor, header: &Header) -> Follower {
+    let Some(height) = cursor.height else { return Follower::new(source, cursor.incarnation) };
+    let hash = header.previous;
+    Follower::after(source, Head { incarnation: cursor.incarnation, height, hash }, 0)
+}
+
+/// A follower for which `header` is the first block that the source still has.
+fn follower_before(source: PublicKey, header: &Header) -> Follower {
+    match header.height.checked_sub(1) {
+        None => Follower::new(source, header.incarnation),
+        Some(height) => {
+            let (incarnation, hash) = (header.incarnation, header.previous);
+            Follower::after(source, Head { incarnation, height, hash }, 0)
+        }
+    }
+}
+
+/// The follower's signatures were verified when the frame was checked by itself.
+struct Checked;
+
+impl Verifier for Checked {
+    fn verify(&self, _: &PublicKey, _: &[u8], _: &[u8; SIGNATURE_BYTES]) -> bool {
+        true
+    }
+}

@@ -1,0 +1,265 @@
+//! Reading a journal's stream from its owner: connecting, checking ahead, waiting, and connecting again.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{
+    FutureExt, StreamExt,
+    future::BoxFuture,
+    stream::FuturesOrdered,
+};
+use kittengrad_client_core::routing::{Backoff, Trouble};
+use kittengrad_proto::{
+    cursor::{Cursor, Position},
+    id::PublicKey,
+    identity::Heartbeat,
+    namespace::Overlay,
+    signed::Ed25519,
+    wire::{self, cursor_problem::Kind, frame},
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, timeout},
+};
+use tonic::Streaming;
+
+use super::{
+    Event, Start, SubscribeError, SubscribeOptions,
+    frame::{CheckedFrame, FrameFault, check_frame},
+    reader::Reader,
+};
+use crate::{client::Client, clock::random, fault::CallError};
+
+/// Frames that are checked side by side; with those handed on, at most so many are in memory.
+const CHECKED_AHEAD: usize = 4;
+/// Waits between connections.
+const RECONNECT: Backoff = Backoff { base_ms: 200, max_ms: 10_000 };
+
+pub(super) type Sender = mpsc::Sender<Result<Event, SubscribeError>>;
+
+/// A frame after everything that could be checked without the others.
+enum Checked {
+    Block(Box<CheckedFrame>),
+    Heartbeat(Box<Heartbeat>),
+    Problem(SubscribeError),
+}
+
+/// How one connection ended.
+enum Ended {
+    /// All that was asked for was sent.
+    Done,
+    /// It is worth connecting again.
+    Lost(CallError),
+    /// It is not.
+    Failed(SubscribeError),
+    /// Nobody listens any more.
+    Dropped,
+}
+
+/// One subscription at work.
+pub(super) struct Task {
+    pub(super) client: Client,
+    pub(super) source: PublicKey,
+    pub(super) options: SubscribeOptions,
+    pub(super) events: Sender,
+}
+
+impl Task {
+    /// Runs until the end of the subscription.
+    pub(super) async fn run(self) {
+        let mut failures = 0;
+        let mut progress = Instant::now();
+        let mut reader: Option<Reader> = None;
+        loop {
+            let ended = match self.reader(&mut reader).await {
+                Ok(reader) => {
+                    reader.begin_connection();
+                    self.read(reader, &mut failures, &mut progress).await
+                }
+                Err(error) => Self::lost(error),
+            };
+            let error = match ended {
+                Ended::Done | Ended::Dropped => return,
+                Ended::Failed(error) => return self.fail(error).await,
+                Ended::Lost(error) => error,
+            };
+            if self.options.give_up_after.is_some_and(|limit| progress.elapsed() >= limit) {
+                return self.fail(SubscribeError::Unreachable(error)).await;
+            }
+            failures += 1;
+            let retry_in = Duration::from_millis(RECONNECT.wait_ms(failures, random()));
+            tracing::debug!(source = ?self.source, %error, ?retry_in, "subscription lost");
+            if self.events.send(Ok(Event::Waiting { error, retry_in })).await.is_err() {
+                return;
+            }
+            sleep(retry_in).await;
+        }
+    }
+
+    async fn fail(&self, error: SubscribeError) {
+        // If nobody listens, nobody has to hear of it.
+        let _ = self.events.send(Err(error)).await;
+    }
+
+    fn lost(error: CallError) -> Ended {
+        match error.trouble() {
+            Trouble::Refused | Trouble::Misbehaved => Ended::Failed(SubscribeError::Refused(error)),
+            _ => Ended::Lost(error),
+        }
+    }
+
+    /// The reader, made on the first connection: where *now* is can only be said by the source.
+    async fn reader<'a>(&self, reader: &'a mut Option<Reader>) -> Result<&'a mut Reader, CallError> {
+        let start = match (self.options.start, &reader) {
+            (Start::Now, None) => {
+                let head = self.client.head_of(&self.source).await?.heartbeat.map(|heartbeat| heartbeat.head);
+                head.map_or(Start::Genesis, |head| {
+                    let (journal, incarnation) = (self.source, head.incarnation);
+                    let cursor = Cursor { journal, incarnation, height: Some(head.height) };
+                    Start::Cursor(Position { cursor, elements: 0 })
+                })
+            }
+            (start, _) => start,
+        };
+        Ok(reader.get_or_insert_with(|| Reader::new(self.source, start)))
+    }
+
+    /// Reads one connection to its end.
+    async fn read(&self, reader: &mut Reader, failures: &mut u32, progress: &mut Instant) -> Ended {
+        let overlay = Arc::new(self.client.network().overlay().clone());
+        let mut stream = match self.client.attempt(self.source, self.open(reader, &overlay)).await {
+            Ok(stream) => stream,
+            Err(error) => return Self::lost(error),
+        };
+        let silence = Duration::from_millis(self.client.shared.timeouts.silence_ms);
+        let mut checks: FuturesOrdered<BoxFuture<'static, Result<Checked, FrameFault>>> = FuturesOrdered::new();
+        let mut ended: Option<Ended> = None;
+        let mut events = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                Some(checked) = checks.next() => {
+                    if let Err(end) = Self::take(reader, checked, &mut events) {
+                        ended = Some(Ended::Failed(end));
+                        checks.clear();
+                    }
+                    if !events.is_empty() {
+                        (*failures, *progress) = (0, Instant::now());
+                    }
+                    for event in events.drain(..) {
+                        if self.events.send(Ok(event)).await.is_err() {
+                            return Ended::Dropped;
+                        }
+                    }
+                    if reader.is_full() && ended.is_none() {
+                        ended = Some(Ended::Lost(self.restarted()));
+                        checks.clear();
+                    }
+                }
+                frame = timeout(silence, stream.message()), if ended.is_none() && checks.len() < CHECKED_AHEAD => {
+                    match self.received(frame) {
+                        Ok(Some(frame)) => checks.push_back(self.check(frame, &overlay)),
+                        Ok(None) if self.options.follow => ended = Some(Ended::Lost(self.closed())),
+                        Ok(None) => ended = Some(Ended::Done),
+                        Err(error) => ended = Some(Self::lost(error)),
+                    }
+                }
+                else => return ended.unwrap_or(Ended::Dropped),
+            }
+        }
+    }
+
+    /// Asks the source to begin where the reader is.
+    async fn open(&self, reader: &Reader, overlay: &Overlay) -> Result<Streaming<wire::Frame>, CallError> {
+        let request = wire::SubscribeRequest {
+            namespace: overlay.namespace.to_string(),
+            bodies: self.options.bodies.to_wire().into(),
+            no_follow: !self.options.follow,
+            from: Some(reader.from()),
+        };
+        let stream = self.client.member(&self.source)?.journal().subscribe(request).await;
+        stream.map(tonic::Response::into_inner).map_err(|status| self.client.error(self.source, &status))
+    }
+
+    /// What came within the time that a journal may be silent.
+    fn received(
+        &self,
+        frame: Result<Result<Option<wire::Frame>, tonic::Status>, tokio::time::error::Elapsed>,
+    ) -> Result<Option<wire::Frame>, CallError> {
+        let after_ms = self.client.shared.timeouts.silence_ms;
+        match frame {
+            Ok(Ok(frame)) => Ok(frame),
+            Ok(Err(status)) => Err(self.client.error(self.source, &status)),
+            Err(_) => Err(CallError::TimedOut { peer: self.source, after_ms }),
+        }
+    }
+
+    /// Checks a frame by itself, a block on a thread of its own.
+    fn check(
+        &self,
+        frame: wire::Frame,
+        overlay: &Arc<Overlay>,
+    ) -> BoxFuture<'static, Result<Checked, FrameFault>> {
+        let (shared, overlay, bodies) = (Arc::clone(&self.client.shared), Arc::clone(overlay), self.options.bodies);
+        match frame.kind {
+            Some(frame::Kind::Block(block)) => {
+                let check = move || check_frame(block, bodies, &overlay, &shared.vouchers);
+                let checked = tokio::task::spawn_blocking(check);
+                checked
+                    .map(|done| match done {
+                        Ok(checked) => Ok(Checked::Block(Box::new(checked?))),
+                        // The check does not panic; it is only cancelled when the whole runtime ends.
+                        Err(e) => Err(FrameFault::Problem(e.to_string())),
+                    })
+                    .boxed()
+            }
+            Some(frame::Kind::Heartbeat(signed)) => {
+                let checked = Heartbeat::from_wire(Some(signed), &overlay)
+                    .and_then(|heartbeat| heartbeat.verify(&Ed25519).map(|()| heartbeat));
+                let checked = checked.map(|heartbeat| Checked::Heartbeat(Box::new(heartbeat)));
+                std::future::ready(checked.map_err(FrameFault::Heartbeat)).boxed()
+            }
+            Some(frame::Kind::Problem(problem)) => {
+                std::future::ready(read_problem(&problem).map(Checked::Problem)).boxed()
+            }
+            None => std::future::ready(Err(FrameFault::Empty)).boxed(),
+        }
+    }
+
+    /// Takes the next checked frame in order.
+    fn take(
+        reader: &mut Reader,
+        checked: Result<Checked, FrameFault>,
+        events: &mut Vec<Event>,
+    ) -> Result<(), SubscribeError> {
+        match checked? {
+            Checked::Block(frame) => reader.accept(*frame, events)?,
+            Checked::Heartbeat(heartbeat) => events.push(reader.heartbeat(*heartbeat)?),
+            Checked::Problem(problem) => return Err(problem),
+        }
+        Ok(())
+    }
+
+    fn closed(&self) -> CallError {
+        CallError::Unreachable { peer: self.source, why: "it closed the stream".to_owned() }
+    }
+
+    fn restarted(&self) -> CallError {
+        let why = "the stream names more publishers than are remembered for one; it begins anew".to_owned();
+        CallError::Unreachable { peer: self.source, why }
+    }
+}
+
+/// What the source says about a cursor.
+fn read_problem(problem: &wire::CursorProblem) -> Result<SubscribeError, FrameFault> {
+    let nonsense = |why: String| FrameFault::Problem(why);
+    let start = problem.start.as_ref().map(|start| Cursor::from_wire(Some(start))).transpose();
+    let start = start.map_err(|e| nonsense(e.to_string()))?;
+    let needed = || start.ok_or_else(|| nonsense("it does not say where to start instead".to_owned()));
+    match problem.kind() {
+        Kind::TooOld => Ok(SubscribeError::TooOld { start: needed()? }),
+        Kind::UnknownIncarnation => Ok(SubscribeError::UnknownIncarnation { start: needed()? }),
+        Kind::Future => Ok(SubscribeError::Future),
+        Kind::OtherJournal => Ok(SubscribeError::OtherJournal),
+        Kind::Unspecified => Err(nonsense("it has no kind".to_owned())),
+    }
+}

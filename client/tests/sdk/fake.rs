@@ -1,0 +1,356 @@
+//! A member with a real key, a real journal in memory, and orders to misbehave.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    pin::Pin,
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
+use kittengrad_journal::{Journal, MemoryStore, Store as _, StoredBlock, Write, blocks, entries};
+use kittengrad_pki::credentials::Credentials;
+use kittengrad_proto::{
+    block::{Head, Item},
+    certificate::Chain,
+    cursor::Cursor,
+    error::{ErrorCode, ErrorDetail},
+    id::{Id, PublicKey, RecordId},
+    identity::{Heartbeat, Identity},
+    namespace::Overlay,
+    signed::{Ed25519, Signer},
+    submission::Submission,
+    transaction::Transaction,
+    wire::{self, frame::Kind, journal_server, routing_server, store_server},
+};
+use tonic::{Code, Request, Response, Status};
+
+use crate::world::now_ms;
+
+/// Changes the frames of one stream before they are sent.
+pub(crate) type Tamper = Box<dyn Fn(&mut Vec<wire::Frame>) + Send + Sync>;
+
+/// How one stream goes on when its frames have been sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It ends as it should.
+    Proper,
+    /// It breaks after so many frames.
+    Broken(usize),
+    /// It falls silent after so many frames.
+    Silent(usize),
+}
+
+pub(crate) struct Fake {
+    pub(crate) overlay: Overlay,
+    pub(crate) credentials: Credentials,
+    pub(crate) log: Mutex<Log>,
+    /// What it says the members are.
+    pub(crate) ring: Mutex<Vec<Identity>>,
+    /// Answers to the next calls of any unary method of `Store`.
+    pub(crate) refusals: Mutex<VecDeque<Status>>,
+    /// What was submitted, refused or not.
+    pub(crate) seen: Mutex<Vec<wire::SubmitRequest>>,
+    /// Whether a submission is said to be on enough disks.
+    pub(crate) acknowledges: Mutex<bool>,
+    /// Applied to the answers of lookups.
+    pub(crate) lie: Mutex<Option<fn(&mut wire::LookupResponse)>>,
+    pub(crate) lookups: Mutex<Vec<wire::LookupRequest>>,
+    pub(crate) tamper: Mutex<Option<Tamper>>,
+    /// How the next streams end; when none is left they end as they should.
+    pub(crate) endings: Mutex<VecDeque<Ending>>,
+    pub(crate) subscriptions: Mutex<Vec<wire::SubscribeRequest>>,
+}
+
+pub(crate) struct Log {
+    pub(crate) journal: Journal,
+    pub(crate) store: MemoryStore,
+    pub(crate) chains: BTreeMap<Id, Chain>,
+}
+
+/// A status with one of our codes.
+pub(crate) fn refusal(code: ErrorCode) -> Status {
+    let grpc = Code::from_i32(code.grpc_status());
+    Status::with_details(grpc, "as told", ErrorDetail::new(code).encode())
+}
+
+impl Fake {
+    pub(crate) fn new(overlay: Overlay, credentials: Credentials) -> Self {
+        let signer = Arc::new(credentials.key().clone());
+        let journal = Journal::open(overlay.clone(), signer, now_ms(), None, &[]);
+        let log = Log { journal, store: MemoryStore::default(), chains: BTreeMap::new() };
+        Self {
+            overlay,
+            credentials,
+            log: Mutex::new(log),
+            ring: Mutex::default(),
+            refusals: Mutex::default(),
+            seen: Mutex::default(),
+            acknowledges: Mutex::new(true),
+            lie: Mutex::default(),
+            lookups: Mutex::default(),
+            tamper: Mutex::default(),
+            endings: Mutex::default(),
+            subscriptions: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn key(&self) -> PublicKey {
+        self.credentials.key().public()
+    }
+
+    pub(crate) fn refuse_next(&self, status: Status) {
+        self.refusals.lock().unwrap().push_back(status);
+    }
+
+    /// Begins another incarnation, whose genesis lists `items`.
+    pub(crate) fn reincarnate(&self, items: &[Item]) {
+        let mut log = self.log.lock().unwrap();
+        let (incarnation, fork) = (log.journal.incarnation() + 1, log.journal.tip().map(|tip| tip.head));
+        let signer = Arc::new(self.credentials.key().clone());
+        log.journal = Journal::open(self.overlay.clone(), signer, incarnation, fork, items);
+        log.cut();
+    }
+
+    pub(crate) fn head(&self) -> Option<Head> {
+        self.log.lock().unwrap().journal.tip().map(|tip| tip.head)
+    }
+
+    /// Applies a submission and cuts a block.
+    pub(crate) fn apply(&self, request: &wire::SubmitRequest) -> Result<wire::SubmitResponse, Status> {
+        let mut log = self.log.lock().unwrap();
+        if let Some(chain) = request.chain.clone() {
+            let chain = Chain::from_wire(chain).unwrap();
+            log.chains.insert(chain.id(), chain);
+        }
+        let transaction = Transaction::from_wire(request.transaction.clone(), &self.overlay).unwrap();
+        let Some(chain) = log.chains.get(&transaction.envelope().chain).cloned() else {
+            return Err(refusal(ErrorCode::ChainUnknown));
+        };
+        let holder = chain.verify(self.credentials.root(), &Ed25519).unwrap();
+        let submission = Submission::check(Arc::new(transaction), request.records.clone(), &holder, |_| true, &Ed25519);
+        let submission = submission.map_err(|_| refusal(ErrorCode::Invalid))?;
+        let Log { journal, store, .. } = &mut *log;
+        let added = journal.add(&submission, |_| true, store).unwrap();
+        log.cut();
+        let tip = log.journal.tip().unwrap();
+        Ok(wire::SubmitResponse {
+            id: Bytes::copy_from_slice(submission.transaction.id().as_bytes()),
+            added: added.bitmap.as_bytes().clone(),
+            block: Some(tip.head.to_wire()),
+            synced: vec![Bytes::copy_from_slice(self.key().as_bytes())],
+            acknowledged: *self.acknowledges.lock().unwrap(),
+            receipt: None,
+            created: RecordId::concat(&added.created),
+        })
+    }
+
+    fn refused(&self) -> Result<(), Status> {
+        self.refusals.lock().unwrap().pop_front().map_or(Ok(()), Err)
+    }
+
+    /// Frames from a cursor on, across incarnations.
+    fn frames(&self, from: Option<Cursor>, bodies: wire::WithBodies) -> Vec<wire::Frame> {
+        let log = self.log.lock().unwrap();
+        let mut found = Vec::new();
+        for header in log.store.incarnations().unwrap() {
+            let incarnation = header.incarnation;
+            let from_height = match from {
+                Some(cursor) if cursor.incarnation > incarnation => continue,
+                Some(cursor) if cursor.incarnation == incarnation => cursor.next_height(),
+                _ => 0,
+            };
+            let read = blocks(&log.store, incarnation, from_height, 10_000, usize::MAX).unwrap();
+            found.extend(read.blocks.iter().map(|stored| log.frame(stored, bodies, &self.overlay)));
+        }
+        // Chains are sent the first time that a stream names them.
+        let mut sent = std::collections::BTreeSet::new();
+        for body in found.iter_mut().flat_map(|frame| &mut frame.bodies) {
+            let id = body.chain.as_ref().map(|chain| Chain::from_wire(chain.clone()).unwrap().id());
+            body.chain = body.chain.take().filter(|_| sent.insert(id));
+        }
+        found.into_iter().map(|block| wire::Frame { kind: Some(Kind::Block(block)) }).collect()
+    }
+
+    fn heartbeat(&self) -> Option<wire::Signed> {
+        let head = self.head()?;
+        let heartbeat = Heartbeat::sign(&self.overlay, head, now_ms(), self.credentials.key());
+        Some(heartbeat.signed().to_wire())
+    }
+}
+
+impl Log {
+    fn cut(&mut self) {
+        let mut writes: Vec<Write> = Vec::new();
+        self.journal.cut(now_ms(), &mut writes);
+        self.store.commit(writes);
+    }
+
+    fn frame(&self, stored: &StoredBlock, bodies: wire::WithBodies, overlay: &Overlay) -> wire::FrameBlock {
+        let entries = entries(&self.store, overlay, &stored.block).unwrap();
+        let body = |entry: kittengrad_journal::Entry| {
+            let mut ids: Vec<_> = entry.added.iter().filter_map(|element| element.update).collect();
+            let inserts = entry.transaction.entries().iter().filter(|e| e.insert).map(|e| e.canonical);
+            ids.extend(inserts);
+            let records = self.store.records(&ids).unwrap().into_iter().flatten();
+            let chain = self.chains.get(&entry.transaction.envelope().chain);
+            wire::Body {
+                transaction: Some(entry.transaction.signed().to_wire()),
+                records: records.filter(|_| bodies == wire::WithBodies::Records).collect(),
+                chain: chain.map(Chain::to_wire),
+            }
+        };
+        let with_bodies = bodies != wire::WithBodies::Unspecified;
+        wire::FrameBlock {
+            header: Some(stored.block.header.signed().to_wire()),
+            items: stored.block.items.clone(),
+            bodies: entries.into_iter().filter(|_| with_bodies).map(body).collect(),
+            offset: stored.offset,
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl store_server::Store for Fake {
+    async fn submit(
+        &self,
+        request: Request<wire::SubmitRequest>,
+    ) -> Result<Response<wire::SubmitResponse>, Status> {
+        let request = request.into_inner();
+        self.seen.lock().unwrap().push(request.clone());
+        self.refused()?;
+        self.apply(&request).map(Response::new)
+    }
+
+    async fn lookup(
+        &self,
+        request: Request<wire::LookupRequest>,
+    ) -> Result<Response<wire::LookupResponse>, Status> {
+        let request = request.into_inner();
+        self.lookups.lock().unwrap().push(request.clone());
+        self.refused()?;
+        let log = self.log.lock().unwrap();
+        let set = |canonical: &RecordId| {
+            let updates = log.store.set(canonical).unwrap();
+            let records = |ids: &[RecordId]| {
+                let found = log.store.records(ids).unwrap().into_iter().map(Option::unwrap_or_default);
+                found.filter(|_| request.records).collect::<Vec<_>>()
+            };
+            wire::Set {
+                canonical: Bytes::copy_from_slice(canonical.as_bytes()),
+                exists: updates.is_some(),
+                record: records(&[*canonical]).pop().unwrap_or_default(),
+                records: records(&updates.clone().unwrap_or_default()),
+                updates: RecordId::concat(&updates.unwrap_or_default()),
+            }
+        };
+        let canonicals = RecordId::list_from_slice(&request.canonicals).unwrap();
+        let mut answer = wire::LookupResponse {
+            peer: Bytes::copy_from_slice(self.key().as_bytes()),
+            head: Some(log.journal.tip().map_or_else(|| Head { incarnation: 1, height: 0, hash: Id::ZERO }, |t| t.head).to_wire()),
+            sets: canonicals.iter().map(set).collect(),
+            chains: log.chains.values().map(Chain::to_wire).collect(),
+        };
+        if let Some(lie) = *self.lie.lock().unwrap() {
+            lie(&mut answer);
+        }
+        Ok(Response::new(answer))
+    }
+
+    async fn get_record(
+        &self,
+        request: Request<wire::GetRecordRequest>,
+    ) -> Result<Response<wire::GetRecordResponse>, Status> {
+        self.refused()?;
+        let ids = RecordId::list_from_slice(&request.into_inner().digests).unwrap();
+        let records = self.log.lock().unwrap().store.records(&ids).unwrap();
+        let records = records.into_iter().map(Option::unwrap_or_default).collect();
+        Ok(Response::new(wire::GetRecordResponse { records }))
+    }
+}
+
+#[tonic::async_trait]
+impl routing_server::Routing for Fake {
+    async fn get_ring(
+        &self,
+        _: Request<wire::GetRingRequest>,
+    ) -> Result<Response<wire::GetRingResponse>, Status> {
+        let members = self.ring.lock().unwrap().iter().map(|member| member.signed().to_wire()).collect();
+        Ok(Response::new(wire::GetRingResponse {
+            namespace: self.overlay.namespace.to_string(),
+            network: Bytes::copy_from_slice(self.overlay.network.as_bytes()),
+            replicas: 3,
+            members,
+            statuses: Vec::new(),
+            aggregators: Vec::new(),
+            policy: 1,
+        }))
+    }
+
+    async fn route(&self, _: Request<wire::RouteRequest>) -> Result<Response<wire::RouteResponse>, Status> {
+        Err(Status::unimplemented("the client routes by itself"))
+    }
+}
+
+#[tonic::async_trait]
+impl journal_server::Journal for Fake {
+    type SubscribeStream = Pin<Box<dyn Stream<Item = Result<wire::Frame, Status>> + Send>>;
+
+    async fn subscribe(
+        &self,
+        request: Request<wire::SubscribeRequest>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
+        use wire::subscribe_request::From;
+        let request = request.into_inner();
+        self.subscriptions.lock().unwrap().push(request.clone());
+        let from = match &request.from {
+            Some(From::Cursor(cursor)) => Some(Cursor::from_wire(Some(cursor)).unwrap()),
+            Some(From::Genesis(true)) => None,
+            other => return Err(Status::invalid_argument(format!("{other:?}"))),
+        };
+        let mut frames = self.frames(from, request.bodies());
+        let heartbeat = self.heartbeat().map(Kind::Heartbeat);
+        frames.extend(heartbeat.map(|kind| wire::Frame { kind: Some(kind) }));
+        if let Some(tamper) = &*self.tamper.lock().unwrap() {
+            tamper(&mut frames);
+        }
+        let ending = self.endings.lock().unwrap().pop_front().unwrap_or(Ending::Proper);
+        let count = match ending {
+            Ending::Proper => frames.len(),
+            Ending::Broken(count) | Ending::Silent(count) => count,
+        };
+        let sent = stream::iter(frames.into_iter().take(count).map(Ok));
+        Ok(Response::new(match ending {
+            Ending::Proper if request.no_follow => sent.boxed(),
+            Ending::Proper | Ending::Silent(_) => sent.chain(stream::pending()).boxed(),
+            Ending::Broken(_) => {
+                let lost = stream::once(async { Err(Status::unavailable("as told")) });
+                sent.chain(lost).boxed()
+            }
+        }))
+    }
+
+    async fn get_blocks(
+        &self,
+        request: Request<wire::GetBlocksRequest>,
+    ) -> Result<Response<wire::GetBlocksResponse>, Status> {
+        let request = request.into_inner();
+        let log = self.log.lock().unwrap();
+        let limit = request.limit as usize;
+        let read = blocks(&log.store, request.incarnation, request.from_height, limit, usize::MAX).unwrap();
+        let frame = |stored: &StoredBlock| log.frame(stored, request.bodies(), &self.overlay);
+        Ok(Response::new(wire::GetBlocksResponse { blocks: read.blocks.iter().map(frame).collect() }))
+    }
+
+    async fn get_head(
+        &self,
+        _: Request<wire::GetHeadRequest>,
+    ) -> Result<Response<wire::GetHeadResponse>, Status> {
+        let heartbeat = self.heartbeat();
+        let log = self.log.lock().unwrap();
+        let incarnations = log.store.incarnations().unwrap().iter().map(|h| h.incarnation).collect();
+        let elements = log.store.elements().len() as u64;
+        let chain = Some(self.credentials.chain().to_wire());
+        Ok(Response::new(wire::GetHeadResponse { heartbeat, incarnations, elements, chain }))
+    }
+}

@@ -1,0 +1,10 @@
+//! What the SDK promises, against members that serve real journals over mutual TLS and may be told to misbehave.
+
+mod fake;
+mod lookups;
+mod network_file;
+mod serve;
+mod submissions;
+mod subscriptions;
+mod tampering;
+mod world;
