@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use hyper_util::rt::TokioIo;
 use kittengrad_pki::{
     authority::{Authority, Request, default_validity},
@@ -38,23 +37,23 @@ use tonic::{
 use crate::world::World;
 
 /// How long anything may take before a test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Awaits something that happens, or fails.
-pub async fn soon<T>(event: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(event: impl Future<Output = T>) -> T {
     timeout(PATIENCE, event).await.expect("it happens soon")
 }
 
 /// Certificates under one root.
-pub struct Network(Authority);
+pub(crate) struct Network(Authority);
 
 impl Network {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         kittengrad_pki::tls::install_provider();
         Self(Authority::generate("works", unix_ms()).unwrap().0)
     }
 
-    pub fn admit(&self, role: Role) -> Credentials {
+    pub(crate) fn admit(&self, role: Role) -> Credentials {
         let key = generate_key().unwrap();
         let request = Request {
             role,
@@ -69,17 +68,17 @@ impl Network {
 }
 
 /// A served journal.
-pub struct Served {
-    pub address: SocketAddr,
-    pub owner: PublicKey,
-    pub metrics: ServiceMetrics,
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
+    pub(crate) owner: PublicKey,
+    pub(crate) metrics: ServiceMetrics,
     shutdown: CancellationToken,
     serving: JoinHandle<()>,
 }
 
 impl Served {
     /// Serves the journal of `world` to clients and aggregators.
-    pub async fn start(world: &World) -> Self {
+    pub(crate) async fn start(world: &World) -> Self {
         let credentials = &world.owner;
         let shutdown = CancellationToken::new();
         let metrics = ServiceMetrics::default();
@@ -112,11 +111,11 @@ impl Served {
         }
     }
 
-    pub async fn journal(&self, caller: &Credentials) -> JournalClient<Channel> {
+    pub(crate) async fn journal(&self, caller: &Credentials) -> JournalClient<Channel> {
         self.connect(caller).await.unwrap()
     }
 
-    pub async fn connect(
+    pub(crate) async fn connect(
         &self,
         caller: &Credentials,
     ) -> Result<JournalClient<Channel>, tonic::transport::Error> {
@@ -126,14 +125,14 @@ impl Served {
         Ok(JournalClient::new(channel).max_decoding_message_size(16 << 20))
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         soon(self.serving).await.unwrap();
     }
 }
 
 /// A gRPC channel over TLS with this configuration.
-pub async fn channel(
+pub(crate) async fn channel(
     address: SocketAddr,
     config: rustls::ClientConfig,
     name: ServerName<'static>,
@@ -149,9 +148,4 @@ pub async fn channel(
     Endpoint::from_static("http://journal.invalid")
         .connect_with_connector(connect)
         .await
-}
-
-/// The bytes of a key.
-pub fn bytes(key: PublicKey) -> Bytes {
-    Bytes::copy_from_slice(key.as_bytes())
 }

@@ -18,7 +18,7 @@ use crate::{
     world::World,
 };
 
-pub fn request(world: &World, from: From) -> wire::SubscribeRequest {
+pub(crate) fn request(world: &World, from: From) -> wire::SubscribeRequest {
     wire::SubscribeRequest {
         namespace: world.overlay.namespace.to_string(),
         bodies: WithBodies::Records.into(),
@@ -27,7 +27,7 @@ pub fn request(world: &World, from: From) -> wire::SubscribeRequest {
     }
 }
 
-pub async fn subscribe(
+pub(crate) async fn subscribe(
     served: &Served,
     caller: &Credentials,
     request: wire::SubscribeRequest,
@@ -37,7 +37,7 @@ pub async fn subscribe(
 }
 
 /// The next frame.
-pub async fn next(frames: &mut Streaming<wire::Frame>) -> Option<Kind> {
+pub(crate) async fn next(frames: &mut Streaming<wire::Frame>) -> Option<Kind> {
     Some(soon(frames.message()).await.unwrap()?.kind.unwrap())
 }
 

@@ -25,7 +25,7 @@ use crate::network::Network;
 
 /// A store that is read while it is written.
 #[derive(Default)]
-pub struct Shared(RwLock<MemoryStore>);
+pub(crate) struct Shared(RwLock<MemoryStore>);
 
 impl Shared {
     fn read(&self) -> RwLockReadGuard<'_, MemoryStore> {
@@ -72,22 +72,22 @@ impl Store for Shared {
 }
 
 /// A peer's journal and whoever publishes into it.
-pub struct World {
-    pub network: Network,
-    pub overlay: Overlay,
-    pub owner: Credentials,
-    pub publisher: Credentials,
+pub(crate) struct World {
+    pub(crate) network: Network,
+    pub(crate) overlay: Overlay,
+    pub(crate) owner: Credentials,
+    pub(crate) publisher: Credentials,
     store: Arc<Shared>,
     journal: Journal,
     tip: watch::Sender<Option<Tip>>,
     wall_ms: u64,
     said: u32,
     /// Updates have about 60 KB each.
-    pub large: bool,
+    pub(crate) large: bool,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let network = Network::new();
         let (owner, publisher) = (network.admit(Role::Peer), network.admit(Role::Client));
         let overlay = Overlay {
@@ -108,30 +108,30 @@ impl World {
         }
     }
 
-    pub fn store(&self) -> Arc<dyn Store> {
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store) as Arc<dyn Store>
     }
 
-    pub fn tips(&self) -> watch::Receiver<Option<Tip>> {
+    pub(crate) fn tips(&self) -> watch::Receiver<Option<Tip>> {
         self.tip.subscribe()
     }
 
-    pub fn tip(&self) -> Tip {
+    pub(crate) fn tip(&self) -> Tip {
         self.tip.borrow().expect("there is a block")
     }
 
     /// Opens the next incarnation, as after a restored disk.
-    pub fn open(&mut self, incarnation: u64) {
+    pub(crate) fn open(&mut self, incarnation: u64) {
         self.journal = open(&self.overlay, &self.owner, incarnation);
     }
 
     /// Forgets everything on disk, as a wiped peer does.
-    pub fn wipe(&mut self) {
+    pub(crate) fn wipe(&mut self) {
         *self.store.0.write().unwrap() = MemoryStore::default();
     }
 
     /// Cuts a block of one transaction for each number: so many updates of a new canonical.
-    pub fn block(&mut self, updates: &[usize]) {
+    pub(crate) fn block(&mut self, updates: &[usize]) {
         for &updates in updates {
             let submission = self.say(updates);
             let added = self.journal.add(&submission, |_| true, &*self.store);
@@ -148,7 +148,7 @@ impl World {
     }
 
     /// The canonical of the transaction with this number, from 1.
-    pub fn canonical(&self, number: u32) -> RecordId {
+    pub(crate) fn canonical(&self, number: u32) -> RecordId {
         RecordId::of(&canonical(number))
     }
 
