@@ -32,7 +32,7 @@ impl MemoryStore {
                 Write::Block(stored) => {
                     let header = &stored.block.header;
                     self.blocks
-                        .insert((header.incarnation, header.height), stored);
+                        .insert((header.incarnation, header.height), *stored);
                 }
                 Write::Element(element, locator) => {
                     self.set.apply(element);
@@ -112,11 +112,14 @@ impl Store for MemoryStore {
     }
 
     fn incarnations(&self) -> Result<Vec<Header>, StoreError> {
-        let mut last: BTreeMap<u64, Header> = BTreeMap::new();
-        for ((incarnation, _), stored) in &self.blocks {
-            last.insert(*incarnation, stored.block.header.clone());
+        let mut headers = Vec::new();
+        let mut last = self.blocks.last_key_value();
+        while let Some(((incarnation, _), stored)) = last {
+            headers.push(stored.block.header.clone());
+            last = self.blocks.range(..(*incarnation, 0)).next_back();
         }
-        Ok(last.into_values().collect())
+        headers.reverse();
+        Ok(headers)
     }
 
     fn state(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
@@ -124,10 +127,8 @@ impl Store for MemoryStore {
     }
 
     fn states(&self, prefix: &[u8]) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        let all = self
-            .states
-            .iter()
-            .filter(|(key, _)| key.starts_with(prefix));
+        let from = self.states.range(Bytes::copy_from_slice(prefix)..);
+        let all = from.take_while(|(key, _)| key.starts_with(prefix));
         Ok(all
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect())

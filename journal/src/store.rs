@@ -42,8 +42,8 @@ pub enum StoreError {
 /// Something to write. All writes of one commit reach the disk together or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
-    /// A block of the owner's journal.
-    Block(StoredBlock),
+    /// A block of the owner's journal. Boxed, because there is one for thousands of the others.
+    Block(Box<StoredBlock>),
     /// An element of the set.
     Element(Element, Locator),
     /// A transaction, as it was signed.

@@ -353,6 +353,7 @@ impl Journal {
     /// `writes`: they must be synced before the block is shown to anybody.
     pub fn cut(&mut self, wall_ms: u64, writes: &mut Vec<Write>) -> Option<Cut> {
         writes.append(&mut self.writes);
+        self.bytes = 0;
         if self.items.is_empty() {
             return None;
         }
@@ -376,13 +377,12 @@ impl Journal {
         });
         writes.extend(rows);
         let offset = self.tip.map_or(0, |tip| tip.offset);
-        writes.push(Write::Block(StoredBlock {
+        writes.push(Write::Block(Box::new(StoredBlock {
             block: block.clone(),
             offset,
-        }));
+        })));
 
         self.uncommitted.extend(added.keys());
-        self.bytes = 0;
         self.tip = Some(Tip {
             head: block.head(),
             time_ms: fields.time_ms,

@@ -1,0 +1,133 @@
+//! What tests of journals and stores are made of. The tests of `kittengrad-store` include this file too.
+#![allow(dead_code, reason = "each of the crates that include it uses a part")]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kittengrad_journal::StoredBlock;
+use kittengrad_proto::{
+    block::{Block, Header, HeaderFields},
+    id::{Id, PublicKey, RecordId},
+    merkle::Tree,
+    namespace::Overlay,
+    signed::{SIGNATURE_BYTES, Signer, Verifier},
+    submission::Submission,
+    transaction::{Entry, Envelope, POLICY, Transaction},
+};
+
+/// A network and namespace for tests.
+pub(crate) fn overlay() -> Overlay {
+    Overlay {
+        network: Id::of(&[b"a network for tests"]),
+        namespace: "tests".parse().unwrap(),
+    }
+}
+
+/// A signature scheme that is fast and forgeable: a hash of key and message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fake;
+
+/// A key of the fake scheme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FakeKey(pub(crate) u8);
+
+impl FakeKey {
+    fn signature(key: &PublicKey, message: &[u8]) -> [u8; SIGNATURE_BYTES] {
+        let mut signature = [0; SIGNATURE_BYTES];
+        signature[..32].copy_from_slice(Id::of(&[key.as_bytes(), message]).as_bytes());
+        signature
+    }
+}
+
+impl Signer for FakeKey {
+    fn public(&self) -> PublicKey {
+        PublicKey::new([self.0; 32])
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_BYTES] {
+        Self::signature(&self.public(), message)
+    }
+}
+
+impl Verifier for Fake {
+    fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8; SIGNATURE_BYTES]) -> bool {
+        FakeKey::signature(key, message) == *signature
+    }
+}
+
+/// Who speaks in tests.
+pub(crate) const PUBLISHER: FakeKey = FakeKey(0xee);
+
+/// The record with this number. A journal does not look into records.
+pub(crate) fn record(number: u64, bytes: usize) -> Bytes {
+    let mut record = number.to_be_bytes().to_vec();
+    record.resize(bytes.max(8), 0xab);
+    record.into()
+}
+
+/// What a transaction says about one canonical: its number, whether it is inserted, the updates' numbers.
+pub(crate) type Said = (u64, bool, Vec<u64>);
+
+/// A signed transaction with its records of `record_bytes` each. Equal arguments make equal transactions.
+pub(crate) fn submission_of(nonce: u8, said: &[Said], record_bytes: usize) -> Submission {
+    let mut records = std::collections::BTreeMap::new();
+    let mut keep = |number| {
+        let bytes = record(number, record_bytes);
+        let id = RecordId::of(&bytes);
+        records.insert(id, bytes);
+        id
+    };
+    let mut entry = |(canonical, insert, updates): &Said| {
+        let canonical = if *insert {
+            keep(*canonical)
+        } else {
+            RecordId::of(&record(*canonical, record_bytes))
+        };
+        let updates = updates.iter().map(|update| keep(*update)).collect();
+        Entry {
+            canonical,
+            insert: *insert,
+            updates,
+        }
+    };
+    let entries = said.iter().map(&mut entry).collect();
+    let envelope = Envelope {
+        chain: Id::ZERO,
+        policy: POLICY,
+        created_ms: 1_000,
+        nonce: [nonce; 16],
+    };
+    let transaction = Transaction::sign(&overlay(), &envelope, entries, &PUBLISHER).unwrap();
+    Submission {
+        transaction: Arc::new(transaction),
+        records,
+    }
+}
+
+/// A transaction with small records.
+pub(crate) fn submission(nonce: u8, said: &[Said]) -> Submission {
+    submission_of(nonce, said, 100)
+}
+
+/// A signed block of any items; not linked to anything.
+pub(crate) fn stored_block(
+    incarnation: u64,
+    height: u64,
+    items: Vec<Bytes>,
+    offset: u64,
+) -> StoredBlock {
+    let fields = HeaderFields {
+        incarnation,
+        height,
+        previous: Id::ZERO,
+        time_ms: 1,
+        items_root: Tree::new(items.iter().map(|item| &item[..])).root(),
+        item_count: u32::try_from(items.len()).unwrap(),
+        fork: None,
+    };
+    let header = Header::sign(&overlay(), &fields, &FakeKey(1));
+    StoredBlock {
+        block: Block { header, items },
+        offset,
+    }
+}

@@ -1,0 +1,296 @@
+//! A follower accepts exactly the journal: nothing skipped, altered, forged, dated back or told twice.
+
+use std::sync::Arc;
+
+use kittengrad_journal::{
+    FollowError, Follower, Journal, MemoryStore, Step, applied, keep_applied,
+};
+use kittengrad_proto::{
+    block::{Block, BlockError, Head, Header, HeaderError, HeaderFields, Item},
+    id::{Id, PublicKey},
+    merkle::Tree,
+    signed::{Ed25519, SIGNATURE_BYTES, SignedError, Signer, SigningKey, Verifier},
+};
+use kittengrad_ring::{Arc as RingArc, Point};
+
+use crate::fixture::{Fake, FakeKey, overlay, submission};
+
+const OWNER: FakeKey = FakeKey(1);
+
+/// A journal of some blocks.
+fn journal(signer: Arc<dyn Signer>, incarnation: u64, count: u64) -> Vec<Block> {
+    let mut journal = Journal::open(overlay(), signer, incarnation, None, &[]);
+    let mut store = MemoryStore::default();
+    let mut blocks = Vec::new();
+    for n in 0..count {
+        let submission = submission(1, &[(n, true, vec![100 + n])]);
+        journal.add(&submission, |_| true, &store).unwrap();
+        let mut writes = Vec::new();
+        blocks.push(journal.cut(1_000 + n, &mut writes).unwrap().block);
+        store.commit(writes);
+        journal.committed();
+    }
+    blocks
+}
+
+fn owners_journal() -> Vec<Block> {
+    journal(Arc::new(OWNER), 7, 4)
+}
+
+/// A follower that has accepted the first blocks.
+fn following(accepted: &[Block]) -> Follower {
+    let mut follower = Follower::new(OWNER.public(), 7);
+    for block in accepted {
+        assert_eq!(follower.accept(block, &Fake), Ok(Step::Next));
+    }
+    follower
+}
+
+/// Signs a block with some fields changed.
+fn resigned(block: &Block, signer: &dyn Signer, change: impl Fn(&mut HeaderFields)) -> Block {
+    let header = &block.header;
+    let mut fields = HeaderFields {
+        incarnation: header.incarnation,
+        height: header.height,
+        previous: header.previous,
+        time_ms: header.time_ms,
+        items_root: header.items_root,
+        item_count: header.item_count,
+        fork: header.fork,
+    };
+    change(&mut fields);
+    Block {
+        header: Header::sign(&overlay(), &fields, signer),
+        items: block.items.clone(),
+    }
+}
+
+/// A follower of three blocks refuses `block` with what `is_expected` knows, and stays where it was.
+fn check_refused(
+    block: &Block,
+    verifier: &dyn Verifier,
+    is_expected: impl Fn(&FollowError) -> bool,
+) {
+    let blocks = owners_journal();
+    let mut follower = following(&blocks[..3]);
+    let before = follower;
+    let refused = follower.accept(block, verifier).unwrap_err();
+    assert!(is_expected(&refused), "{refused:?}");
+    assert_eq!(follower, before);
+    assert_eq!(
+        follower.accept(&blocks[3], verifier),
+        Ok(Step::Next),
+        "it goes on"
+    );
+}
+
+#[test]
+fn a_follower_accepts_the_whole_journal_with_real_signatures() {
+    let key = SigningKey::from_seed(&[9; 32]);
+    let mut follower = Follower::new(key.public(), 7);
+    for block in journal(Arc::new(key), 7, 4) {
+        assert_eq!(follower.accept(&block, &Ed25519), Ok(Step::Next));
+        assert_eq!(follower.head(), Some(block.head()));
+        assert_eq!(follower.next_height(), block.header.height + 1);
+        assert_eq!(follower.time_ms(), block.header.time_ms);
+    }
+    assert_eq!(follower.cursor().height, Some(3));
+}
+
+#[test]
+fn a_block_that_was_processed_before_is_known() {
+    let blocks = owners_journal();
+    let mut follower = following(&blocks);
+    let before = follower;
+    for block in &blocks {
+        assert_eq!(follower.accept(block, &Fake), Ok(Step::Known));
+    }
+    assert_eq!(follower, before);
+}
+
+#[test]
+fn a_skipped_block_is_missed() {
+    let mut follower = following(&owners_journal()[..2]);
+    let refused = follower.accept(&owners_journal()[3], &Fake);
+    assert_eq!(
+        refused,
+        Err(FollowError::Skipped {
+            incarnation: 7,
+            expected: 2,
+            found: 3
+        })
+    );
+}
+
+#[test]
+fn a_block_of_another_journal_is_refused() {
+    let foreign = &journal(Arc::new(FakeKey(2)), 7, 4)[3];
+    check_refused(foreign, &Fake, |e| {
+        matches!(e, FollowError::OtherJournal { height: 3, .. })
+    });
+}
+
+#[test]
+fn a_block_with_other_items_than_its_header_signs_does_not_exist() {
+    let block = &owners_journal()[3];
+    let header = || Some(block.header.signed().to_wire());
+    let hold = Item::Hold(RingArc {
+        from: Point::new([0; 32]),
+        to: Point::new([0; 32]),
+    })
+    .encode();
+    let altered = Block::from_wire(header(), vec![hold.clone()], &overlay());
+    assert_eq!(altered, Err(BlockError::Root { height: 3 }));
+    let longer = Block::from_wire(header(), vec![block.items[0].clone(), hold], &overlay());
+    assert_eq!(
+        longer,
+        Err(BlockError::Count {
+            height: 3,
+            found: 2,
+            said: 1
+        })
+    );
+}
+
+#[test]
+fn a_forged_block_is_refused() {
+    /// Says that it is the owner, but cannot sign as the owner does.
+    struct Forger;
+    impl Signer for Forger {
+        fn public(&self) -> PublicKey {
+            OWNER.public()
+        }
+        fn sign(&self, _: &[u8]) -> [u8; SIGNATURE_BYTES] {
+            [7; SIGNATURE_BYTES]
+        }
+    }
+    let forged = resigned(&owners_journal()[3], &Forger, |_| {});
+    let is_forged = |e: &FollowError| {
+        let FollowError::Block(BlockError::Header(HeaderError::Signed(e))) = e else {
+            return false;
+        };
+        matches!(e, SignedError::Forged { .. })
+    };
+    check_refused(&forged, &Fake, is_forged);
+    let known = resigned(&owners_journal()[2], &Forger, |_| {});
+    check_refused(&known, &Fake, is_forged);
+}
+
+#[test]
+fn a_block_that_links_elsewhere_is_refused() {
+    let relinked = resigned(&owners_journal()[3], &OWNER, |fields| {
+        fields.previous = Id::ZERO
+    });
+    check_refused(&relinked, &Fake, |e| {
+        matches!(e, FollowError::Link { height: 3, .. })
+    });
+}
+
+#[test]
+fn a_block_that_is_dated_back_is_refused() {
+    let back = resigned(&owners_journal()[3], &OWNER, |fields| {
+        fields.time_ms = 1_001
+    });
+    check_refused(&back, &Fake, |e| {
+        *e == FollowError::TimeWentBack {
+            height: 3,
+            back_ms: 1,
+        }
+    });
+    let same = resigned(&owners_journal()[3], &OWNER, |fields| {
+        fields.time_ms = 1_002
+    });
+    assert_eq!(
+        following(&owners_journal()[..3]).accept(&same, &Fake),
+        Ok(Step::Next)
+    );
+}
+
+#[test]
+fn two_blocks_for_one_height_are_evidence() {
+    let other = resigned(&owners_journal()[2], &OWNER, |fields| fields.time_ms += 1);
+    let known = owners_journal()[2].header.hash();
+    let found = other.header.hash();
+    let expected = FollowError::Equivocation {
+        incarnation: 7,
+        height: 2,
+        known,
+        found,
+    };
+    check_refused(&other, &Fake, |e| *e == expected);
+}
+
+#[test]
+fn a_newer_incarnation_begins_at_its_first_block_and_an_older_one_is_past() {
+    let (old, new) = (owners_journal(), journal(Arc::new(OWNER), 9, 2));
+    let mut follower = following(&old);
+    let skipped = FollowError::Skipped {
+        incarnation: 7,
+        expected: 4,
+        found: 1,
+    };
+    assert_eq!(follower.accept(&new[1], &Fake), Err(skipped));
+    assert_eq!(follower.accept(&new[0], &Fake), Ok(Step::Began));
+    assert_eq!(follower.accept(&new[1], &Fake), Ok(Step::Next));
+    assert_eq!(follower.accept(&old[3], &Fake), Ok(Step::Known));
+    assert_eq!(follower.head(), Some(new[1].head()));
+}
+
+#[test]
+fn a_first_block_that_links_to_something_is_refused() {
+    let linked = resigned(&owners_journal()[0], &OWNER, |fields| {
+        fields.previous = Id::of(&[b"x"])
+    });
+    let refused = Follower::new(OWNER.public(), 7).accept(&linked, &Fake);
+    assert!(matches!(
+        refused,
+        Err(FollowError::Link {
+            height: 0,
+            expected: Id::ZERO,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn no_height_is_too_high_for_a_follower() {
+    let hash = Id::of(&[b"the last block"]);
+    let head = Head {
+        incarnation: 7,
+        height: u64::MAX,
+        hash,
+    };
+    let mut follower = Follower::after(OWNER.public(), head, 5);
+    assert_eq!(follower.next_height(), u64::MAX);
+    assert!(
+        follower
+            .accept(&owners_journal()[3], &Fake)
+            .is_ok_and(|step| step == Step::Known)
+    );
+}
+
+#[test]
+fn a_followers_position_is_kept_and_found_again() {
+    let blocks = owners_journal();
+    let mut store = MemoryStore::default();
+    assert_eq!(
+        keep_applied(&Follower::new(OWNER.public(), 7)),
+        None,
+        "nothing to keep yet"
+    );
+    assert_eq!(applied(&store, OWNER.public()), Ok(None));
+    for accepted in 1..=blocks.len() {
+        let follower = following(&blocks[..accepted]);
+        store.commit(keep_applied(&follower).into_iter().collect());
+        assert_eq!(applied(&store, OWNER.public()), Ok(Some(follower)));
+    }
+    assert_eq!(applied(&store, FakeKey(2).public()), Ok(None));
+}
+
+#[test]
+fn a_tree_over_a_blocks_items_has_the_root_that_its_header_signs() {
+    for block in owners_journal() {
+        let tree = Tree::new(block.items.iter().map(|item| &item[..]));
+        assert_eq!(tree.root(), block.header.items_root);
+    }
+}

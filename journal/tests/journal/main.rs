@@ -1,0 +1,11 @@
+//! Tests of the journal: its writer, its followers, its proofs, and what every store must do.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod conformance;
+mod fixture;
+mod follower;
+mod memory;
+mod owner;
+mod prove;
+mod set;
+mod writer;

@@ -1,0 +1,137 @@
+//! What a journal's owner has can be proved to anybody who knows its key.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use kittengrad_journal::{Journal, MemoryStore, ProveError, Store, Write, prove};
+use kittengrad_proto::{
+    receipt::ItemProof,
+    signed::{Signer, SigningKey, Verifier},
+    submission::Submission,
+};
+use proptest::{collection::vec, prelude::*};
+
+use crate::fixture::{Fake, FakeKey, Said, overlay, submission};
+
+/// Commits a block of these transactions.
+fn commit(journal: &mut Journal, store: &mut MemoryStore, submissions: &[Submission]) {
+    for submission in submissions {
+        journal.add(submission, |_| true, store).unwrap();
+    }
+    let mut writes = Vec::new();
+    journal.cut(1, &mut writes);
+    store.commit(writes);
+    journal.committed();
+}
+
+fn open(signer: Arc<dyn Signer>) -> Journal {
+    Journal::open(overlay(), signer, 7, None, &[])
+}
+
+/// Proves all elements of a transaction, over the wire, and checks that the proofs say so.
+fn check_proved(
+    store: &dyn Store,
+    peer: &dyn Signer,
+    submission: &Submission,
+    verifier: &dyn Verifier,
+) {
+    let transaction = &submission.transaction;
+    let proofs = prove(store, &overlay(), &transaction.id(), transaction.elements()).unwrap();
+    let mut proved = BTreeSet::new();
+    for proof in proofs {
+        let received = ItemProof::from_wire(proof.to_wire(), &overlay()).unwrap();
+        proved.extend(
+            received
+                .verify(&peer.public(), transaction, verifier)
+                .unwrap(),
+        );
+    }
+    let unproved: Vec<_> = transaction
+        .elements()
+        .filter(|element| !proved.contains(element))
+        .collect();
+    assert_eq!(unproved, []);
+}
+
+proptest! {
+    #[test]
+    fn every_element_of_every_transaction_is_proved_whichever_item_added_it(
+        blocks in vec(vec((any::<u8>(), 0_u64..4, vec(0_u64..6, 1..4)), 1..6), 1..5),
+    ) {
+        let mut journal = open(Arc::new(FakeKey(1)));
+        let mut store = MemoryStore::default();
+        let mut submissions = Vec::new();
+        for block in blocks {
+            let block: Vec<_> = block.into_iter().map(|(nonce, canonical, updates)| {
+                let updates: BTreeSet<u64> =
+                    updates.iter().map(|update| 100 + 10 * canonical + update).collect();
+                submission(nonce, &[(canonical, true, updates.into_iter().collect())])
+            }).collect();
+            commit(&mut journal, &mut store, &block);
+            submissions.extend(block);
+        }
+        for submission in &submissions {
+            check_proved(&store, &FakeKey(1), submission, &Fake);
+        }
+    }
+}
+
+#[test]
+fn a_proof_stands_with_real_signatures_and_does_not_pass_for_another_peers() {
+    let key = SigningKey::from_seed(&[3; 32]);
+    let mut store = MemoryStore::default();
+    // The publisher of these tests signs with the fake scheme, which only its own verifier knows.
+    let said: Vec<Said> = (0..9).map(|n| (n, true, vec![100 + n])).collect();
+    let submissions: Vec<_> = said.chunks(1).map(|said| submission(1, said)).collect();
+    commit(&mut open(Arc::new(key.clone())), &mut store, &submissions);
+    for submission in &submissions {
+        check_proved(&store, &key, submission, &kittengrad_proto::signed::Ed25519);
+        let transaction = &submission.transaction;
+        let proof = prove(
+            &store,
+            &overlay(),
+            &transaction.id(),
+            transaction.elements(),
+        )
+        .unwrap();
+        let other = FakeKey(2).public();
+        assert!(
+            proof[0]
+                .verify(&other, transaction, &kittengrad_proto::signed::Ed25519)
+                .is_err()
+        );
+    }
+}
+
+#[test]
+fn what_is_not_in_the_set_is_not_proved() {
+    let mut store = MemoryStore::default();
+    let known = submission(1, &[(1, true, vec![10])]);
+    commit(
+        &mut open(Arc::new(FakeKey(1))),
+        &mut store,
+        std::slice::from_ref(&known),
+    );
+    let unknown = submission(2, &[(1, true, vec![10, 11])]);
+    let refused = prove(
+        &store,
+        &overlay(),
+        &unknown.transaction.id(),
+        unknown.transaction.elements(),
+    );
+    assert!(matches!(refused, Err(ProveError::Absent(_))));
+}
+
+#[test]
+fn a_set_row_that_names_nothing_is_damage() {
+    let mut store = MemoryStore::default();
+    let transaction = submission(1, &[(1, true, vec![10])]).transaction;
+    let element = transaction.elements().next().unwrap();
+    let at = kittengrad_journal::Locator {
+        incarnation: 7,
+        height: 0,
+        index: 0,
+    };
+    store.commit(vec![Write::Element(element, at)]);
+    let refused = prove(&store, &overlay(), &transaction.id(), [element]);
+    assert!(matches!(refused, Err(ProveError::Store(_))));
+}

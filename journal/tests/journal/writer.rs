@@ -1,0 +1,215 @@
+//! What a journal's writer does, case by case.
+
+use std::sync::Arc;
+
+use kittengrad_journal::{Journal, JournalError, Store};
+use kittengrad_proto::{
+    block::{Header, Item},
+    id::{Id, RecordId},
+    limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, HEADER_BYTES_MAX},
+};
+
+use crate::{
+    fixture::{FakeKey, Said, overlay, record, submission, submission_of},
+    owner::{Owner, check_journal, check_set, everything, first_half},
+};
+
+#[test]
+fn records_are_kept_only_where_their_entry_is_held() {
+    let said: Vec<Said> = (0..20).map(|n| (n, true, vec![100 + n])).collect();
+    let submission = submission(1, &said);
+    let mut owner = Owner::new(first_half);
+    owner.add(&submission);
+    owner.cut(1);
+    for entry in submission.transaction.entries() {
+        let names = [entry.canonical, entry.updates[0]];
+        let here = owner.store.records(&names).unwrap();
+        assert!(
+            here.iter()
+                .all(|record| record.is_some() == first_half(&entry.canonical))
+        );
+    }
+}
+
+#[test]
+fn a_canonical_is_created_once() {
+    let mut owner = Owner::new(everything);
+    let canonical = RecordId::of(&record(1, 100));
+    let mut created = |nonce, said: &[Said], commit: bool| {
+        let submission = submission(nonce, said);
+        let added = owner
+            .journal
+            .add(&submission, everything, &owner.store)
+            .unwrap();
+        if commit {
+            owner.cut(1);
+        }
+        added.created
+    };
+    assert_eq!(created(1, &[(1, true, vec![])], false), [canonical]);
+    assert_eq!(
+        created(2, &[(1, false, vec![10])], true),
+        [],
+        "it is in the block under construction"
+    );
+    assert_eq!(
+        created(3, &[(1, false, vec![11, 12])], false),
+        [],
+        "it is in the store"
+    );
+}
+
+#[test]
+fn an_entry_whose_record_did_not_come_is_refused_and_leaves_nothing() {
+    let mut owner = Owner::new(everything);
+    let mut broken = submission(1, &[(1, true, vec![10, 11])]);
+    let missing = RecordId::of(&record(11, 100));
+    broken.records.remove(&missing);
+    let refused = owner.journal.add(&broken, everything, &owner.store);
+    assert_eq!(refused, Err(JournalError::MissingRecord(missing)));
+    assert!(owner.journal.is_idle());
+    let mut writes = Vec::new();
+    assert!(owner.journal.cut(1, &mut writes).is_none());
+    assert_eq!(writes, []);
+}
+
+#[test]
+fn the_record_of_an_inserted_canonical_is_kept_even_if_its_updates_are_not_new() {
+    let mut owner = Owner::new(everything);
+    owner.add(&submission(1, &[(1, false, vec![10])]));
+    owner.cut(1);
+    let canonical = RecordId::of(&record(1, 100));
+    assert_eq!(owner.store.records(&[canonical]), Ok(vec![None]));
+    assert_eq!(owner.add(&submission(2, &[(1, true, vec![10])])), []);
+    owner.cut(1);
+    assert_eq!(
+        owner.store.records(&[canonical]),
+        Ok(vec![Some(record(1, 100))])
+    );
+}
+
+#[test]
+fn several_blocks_may_be_cut_before_they_are_committed() {
+    let mut owner = Owner::new(everything);
+    let submission = submission(1, &[(1, true, vec![10, 11])]);
+    let mut writes = Vec::new();
+    owner.add(&submission);
+    assert!(owner.journal.cut(1, &mut writes).is_some());
+    assert_eq!(
+        owner.add(&submission),
+        [],
+        "what was cut is known before it is committed"
+    );
+    owner.add(&crate::fixture::submission(2, &[(1, false, vec![12])]));
+    assert!(owner.journal.cut(2, &mut writes).is_some());
+    owner.store.commit(writes);
+    owner.journal.committed();
+    check_journal(&owner);
+    check_set(&owner);
+}
+
+#[test]
+fn a_block_keeps_its_limits_in_bytes() {
+    let mut owner = Owner::new(everything);
+    let mut cuts = Vec::new();
+    for nonce in 0..8_u8 {
+        let updates: Vec<u64> = (0..50).map(|n| 1_000 * u64::from(nonce) + n).collect();
+        let submission = submission_of(nonce, &[(1, false, updates)], 60_000);
+        if !owner.journal.has_room(submission.size_bytes()) {
+            cuts.extend(owner.cut(1));
+        }
+        owner.add(&submission);
+    }
+    cuts.extend(owner.cut(1));
+    for cut in &cuts {
+        let transactions = cut
+            .listed
+            .iter()
+            .map(|(_, transaction)| transaction.signed().size_bytes());
+        let items = cut.block.items.iter().map(bytes::Bytes::len).sum::<usize>();
+        let records = cut.added.len() * 60_000;
+        let bytes = transactions.sum::<usize>() + items + records;
+        assert!(
+            bytes + header_bytes(&cut.block.header) <= BLOCK_BYTES_MAX,
+            "{bytes}"
+        );
+    }
+    assert_eq!(cuts.len(), 4, "two transactions of 3 MB fit, three do not");
+    check_journal(&owner);
+}
+
+fn header_bytes(header: &Header) -> usize {
+    let bytes = header.signed().size_bytes();
+    assert!(bytes < HEADER_BYTES_MAX);
+    bytes
+}
+
+#[test]
+fn a_block_keeps_its_limit_in_items() {
+    let mut owner = Owner::new(everything);
+    let mut cuts = Vec::new();
+    for n in 0..BLOCK_ITEMS_MAX as u64 + 5 {
+        let submission = submission_of(1, &[(n, true, vec![])], 8);
+        if !owner.journal.has_room(submission.size_bytes()) {
+            cuts.extend(owner.cut(1));
+        }
+        owner.add(&submission);
+    }
+    cuts.extend(owner.cut(1));
+    assert_eq!(
+        cuts.iter()
+            .map(|cut| cut.block.items.len())
+            .collect::<Vec<_>>(),
+        [BLOCK_ITEMS_MAX, 5]
+    );
+    check_journal(&owner);
+}
+
+#[test]
+fn a_new_incarnation_begins_at_height_0_and_says_what_it_follows() {
+    let mut owner = Owner::new(everything);
+    owner.add(&submission(1, &[(1, true, vec![10])]));
+    let before = owner.cut(9_000).unwrap().block.head();
+    let gap = Item::Gap {
+        incarnation: 7,
+        from_height: 1,
+    };
+    owner.journal = Journal::open(
+        overlay(),
+        Arc::new(FakeKey(1)),
+        8,
+        Some(before),
+        std::slice::from_ref(&gap),
+    );
+    let genesis = owner.cut(100).unwrap().block;
+    assert_eq!((genesis.header.incarnation, genesis.header.height), (8, 0));
+    assert_eq!(
+        (genesis.header.previous, genesis.header.fork),
+        (Id::ZERO, Some(before))
+    );
+    assert_eq!(genesis.decode_items(), Ok(vec![gap]));
+    let newest = owner.store.incarnations().unwrap();
+    assert_eq!(
+        newest.iter().map(Header::head).collect::<Vec<_>>(),
+        [before, genesis.head()]
+    );
+
+    owner.restart();
+    assert_eq!(owner.journal.tip().unwrap().head, genesis.head());
+    assert_eq!(
+        owner.journal.tip().unwrap().offset,
+        0,
+        "offsets count the elements of one incarnation"
+    );
+    owner.add(&submission(2, &[(1, false, vec![10, 11])]));
+    let next = owner.cut(100).unwrap();
+    assert_eq!(
+        (next.block.header.height, next.block.header.fork),
+        (1, None)
+    );
+    assert_eq!(
+        next.added.len(),
+        1,
+        "the set is the peer's, whatever the incarnation"
+    );
+}
