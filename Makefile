@@ -1,0 +1,41 @@
+# The five commands, and what they need. Everything shares one profile, feature set and target folder,
+# so that RocksDB's C++ and the other third-party code are compiled once.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/kittengrad-target
+
+DEMO_DIR ?= kittengrad-demo
+DENY_VERSION := 0.20.2
+
+.PHONY: help demo test verify fix sim deps deny
+
+help: ## Say what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+demo: deps ## Run a whole network on this machine, with records in it and a web page
+	cargo build --workspace --bins --locked
+	"$(CARGO_TARGET_DIR)/debug/kittengrad" demo --dir "$(DEMO_DIR)" $(ARGS)
+
+test: deps ## Run all tests
+	cargo test --workspace --all-targets --locked
+	cargo test --workspace --doc --locked
+
+verify: deps deny ## Check formatting, lints, documentation and licences; never writes
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	cargo deny --locked check licenses bans sources
+
+fix: deps ## Format, and mend what lints can mend
+	cargo fmt --all
+	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+
+sim: deps ## Run the protocol's simulated cluster; SEED=n repeats one seed
+	KITTENGRAD_SEED="$(SEED)" cargo test --locked -p kittengrad-node-core --test cluster -- --nocapture
+
+deps: ## Install the system packages that building needs
+	@deploy/install-build-deps.sh
+
+deny:
+	@cargo deny --version 2>/dev/null | grep -qF "$(DENY_VERSION)" || \
+	    cargo install cargo-deny --version "$(DENY_VERSION)" --locked --debug
