@@ -1,7 +1,7 @@
 //! Following somebody else's journal: every link, signature and time is checked.
 
 use kittengrad_proto::{
-    block::{Block, BlockError, Head},
+    block::{Block, BlockError, Head, Header},
     cursor::Cursor,
     id::{Id, PublicKey},
     signed::Verifier,
@@ -136,10 +136,31 @@ impl Follower {
     /// The height of the block that comes next.
     #[must_use]
     pub fn next_height(&self) -> u64 {
-        self.last.map_or(0, |(height, ..)| height + 1)
+        self.last.map_or(0, |(height, ..)| height.saturating_add(1))
     }
 
-    /// Checks a block's link and signature, and moves on if it is the next one.
+    /// Whether a block with this header is next, by its place alone: the next height, or the first block of a newer
+    /// incarnation once everything up to the head that it forked from was accepted. What the journal's owner still has
+    /// is never passed over.
+    #[must_use]
+    pub fn is_next(&self, header: &Header) -> bool {
+        if header.incarnation == self.incarnation {
+            return header.height == self.next_height();
+        }
+        self.is_begun_by(header)
+    }
+
+    fn is_begun_by(&self, header: &Header) -> bool {
+        let has_read = |fork: Head| match self.last {
+            Some((height, ..)) => (fork.incarnation, fork.height) <= (self.incarnation, height),
+            None => fork.incarnation < self.incarnation,
+        };
+        header.incarnation > self.incarnation
+            && header.height == 0
+            && header.fork.is_none_or(has_read)
+    }
+
+    /// Checks a block's link and signature, and moves on if it is next.
     ///
     /// # Errors
     /// If it does not continue the journal; the follower stays where it was.
@@ -154,14 +175,14 @@ impl Follower {
                 found,
             });
         }
-        let begins = header.incarnation > self.incarnation && height == 0;
+        let begins = self.is_begun_by(header);
         if header.incarnation < self.incarnation
             || header.incarnation == self.incarnation && height < self.next_height()
         {
             block.verify(verifier)?;
             return self.known(block);
         }
-        if !begins && (header.incarnation != self.incarnation || height != self.next_height()) {
+        if !self.is_next(header) {
             let (incarnation, expected) = (self.incarnation, self.next_height());
             return Err(FollowError::Skipped {
                 incarnation,
