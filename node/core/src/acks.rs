@@ -12,27 +12,30 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
-use kittengrad_journal::{Cut, ProveError, Store, prove};
+use kittengrad_journal::Store;
 use kittengrad_proto::{
-    block::{Bitmap, Head},
+    block::{Bitmap, Header},
     certificate::Chain,
     id::{Id, PublicKey, RecordId},
-    link::{Message, Push, PushResult},
-    receipt::{Confirmation, ItemProof, Receipt, ReceiptError},
+    receipt::{ItemProof, ReceiptError},
     signed::Verifier,
     submission::Submission,
     transaction::{Element, Transaction},
 };
 
 use crate::{
-    io::{Ack, Event, Fatal, Now, Output, Refusal, Reply, RequestId, Send, Submitted},
+    io::{Ack, Fatal, Now, Output, Refusal, Reply, RequestId, Timing},
     membership::Membership,
-    peer::{AddError, Peer},
+    peer::Peer,
+    round::AddError,
 };
 
 /// Submissions that may wait for their quorum at once.
 const WAITING_MAX: usize = 20_000;
+/// Bytes of transactions and records that may wait for their quorum at once.
+const WAITING_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Requests that may wait for one and the same transaction.
+const ASKS_MAX: usize = 64;
 /// The refusal that asks for the publisher's certificates again.
 pub const CHAIN_UNKNOWN: &str = "CHAIN_UNKNOWN";
 
@@ -42,6 +45,24 @@ pub(crate) struct Ask {
     pub(crate) request: RequestId,
     pub(crate) ack: Ack,
     pub(crate) receipt: bool,
+    deadline_ms: u64,
+}
+
+impl Ask {
+    pub(crate) const fn new(
+        request: RequestId,
+        ack: Ack,
+        receipt: bool,
+        now: Now,
+        timing: Timing,
+    ) -> Self {
+        Self {
+            request,
+            ack,
+            receipt,
+            deadline_ms: now.monotonic_ms.saturating_add(timing.ack_ms),
+        }
+    }
 }
 
 /// What a transaction added here.
@@ -52,64 +73,20 @@ pub(crate) struct Added {
 }
 
 /// A submission that waits for its quorum.
-struct Waiting {
+pub(crate) struct Waiting {
     asks: Vec<Ask>,
-    submission: Submission,
-    chain: Arc<Chain>,
-    added: Added,
+    pub(crate) submission: Submission,
+    pub(crate) chain: Arc<Chain>,
+    pub(crate) added: Added,
     /// Owners of the cells that it has canonicals in.
-    cells: BTreeSet<usize>,
+    pub(crate) cells: BTreeSet<usize>,
     /// Members whose disks have every element that they hold, with the proofs.
-    confirmed: BTreeMap<usize, Vec<ItemProof>>,
-    deadline_ms: u64,
-}
-
-/// Everything that waits to be confirmed, here or elsewhere.
-#[derive(Default)]
-pub(crate) struct Acks {
-    waiting: BTreeMap<Id, Waiting>,
-    /// Submissions added in this round: confirmed here at its end.
-    fresh: BTreeSet<Id>,
-    /// Pushes added in this round, to be confirmed to their coordinators.
-    owed: Vec<(PublicKey, Arc<Transaction>)>,
-    /// The header of each partner whose signature was verified last: one block confirms many transactions.
-    verified: BTreeMap<PublicKey, Id>,
-}
-
-impl Acks {
-    pub(crate) fn len(&self) -> usize {
-        self.waiting.len()
-    }
-
-    /// A coordinator waits for the confirmation of this transaction.
-    pub(crate) fn owe(&mut self, coordinator: PublicKey, transaction: Arc<Transaction>) {
-        self.owed.push((coordinator, transaction));
-    }
-
-    /// Verifies what a replica proves, and returns the elements.
-    fn check(
-        &mut self,
-        from: PublicKey,
-        proofs: &[ItemProof],
-        transaction: &Transaction,
-        verifier: &dyn Verifier,
-    ) -> Result<BTreeSet<Element>, ReceiptError> {
-        let mut proved = BTreeSet::new();
-        for proof in proofs {
-            let hash = proof.header.hash();
-            if self.verified.get(&from) != Some(&hash) {
-                proof.header.verify(verifier)?;
-                self.verified.insert(from, hash);
-            }
-            proved.extend(proof.check(&from, transaction, verifier)?);
-        }
-        Ok(proved)
-    }
+    pub(crate) confirmed: BTreeMap<usize, Vec<ItemProof>>,
 }
 
 impl Waiting {
     /// Whether enough disks have it in every cell.
-    fn is_reached(&self, ack: Ack, membership: &Membership) -> bool {
+    pub(crate) fn is_reached(&self, ack: Ack, membership: &Membership) -> bool {
         let ring = membership.ring();
         self.cells.iter().all(|cell| {
             let replicas = ring.replicas(*cell);
@@ -125,6 +102,92 @@ impl Waiting {
                 }
         })
     }
+
+    /// The other members that hold anything of it.
+    pub(crate) fn replicas(&self, membership: &Membership) -> BTreeSet<usize> {
+        let cells = self.cells.iter();
+        let replicas = cells.flat_map(|cell| membership.ring().replicas(*cell));
+        replicas
+            .filter(|member| *member != membership.me())
+            .collect()
+    }
+}
+
+/// Everything that waits to be confirmed, here or elsewhere.
+#[derive(Default)]
+pub(crate) struct Acks {
+    waiting: BTreeMap<Id, Waiting>,
+    waiting_bytes: usize,
+    /// Submissions to be confirmed here at the end of this round.
+    fresh: BTreeSet<Id>,
+    /// Pushes added in this round, to be confirmed to their coordinators.
+    owed: Vec<(PublicKey, Arc<Transaction>)>,
+    /// The header of each partner whose signature was verified last: one block confirms many transactions.
+    verified: BTreeMap<PublicKey, Header>,
+}
+
+impl Acks {
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(crate) fn waiting(&mut self) -> impl Iterator<Item = &mut Waiting> {
+        self.waiting.values_mut()
+    }
+
+    pub(crate) fn get_mut(&mut self, id: &Id) -> Option<&mut Waiting> {
+        self.waiting.get_mut(id)
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting.len() >= WAITING_MAX || self.waiting_bytes >= WAITING_BYTES_MAX
+    }
+
+    fn begin(&mut self, waiting: Waiting) {
+        let id = waiting.submission.transaction.id();
+        self.waiting_bytes += waiting.submission.size_bytes();
+        self.fresh.insert(id);
+        self.waiting.insert(id, waiting);
+    }
+
+    fn end(&mut self, id: &Id) {
+        if let Some(waiting) = self.waiting.remove(id) {
+            self.waiting_bytes -= waiting.submission.size_bytes();
+        }
+    }
+
+    /// A coordinator waits for the confirmation of this transaction.
+    pub(crate) fn owe(&mut self, coordinator: PublicKey, transaction: Arc<Transaction>) {
+        self.owed.push((coordinator, transaction));
+    }
+
+    pub(crate) fn take_owed(&mut self) -> Vec<(PublicKey, Arc<Transaction>)> {
+        std::mem::take(&mut self.owed)
+    }
+
+    pub(crate) fn take_fresh(&mut self) -> BTreeSet<Id> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// Verifies what a replica proves, and returns the elements.
+    pub(crate) fn check(
+        &mut self,
+        from: PublicKey,
+        proofs: &[ItemProof],
+        transaction: &Transaction,
+        verifier: &dyn Verifier,
+    ) -> Result<BTreeSet<Element>, ReceiptError> {
+        let mut proved = BTreeSet::new();
+        for proof in proofs {
+            // The whole header is compared: its hash leaves the signature out.
+            if self.verified.get(&from) != Some(&proof.header) {
+                proof.header.verify(verifier)?;
+                self.verified.insert(from, proof.header.clone());
+            }
+            proved.extend(proof.check(&from, transaction, verifier)?);
+        }
+        Ok(proved)
+    }
 }
 
 impl Peer {
@@ -138,28 +201,38 @@ impl Peer {
         store: &dyn Store,
         out: &mut Output,
     ) -> Result<(), Fatal> {
-        let id = submission.transaction.id();
-        if let Some(waiting) = self.acks.waiting.get_mut(&id) {
-            waiting.asks.push(ask);
-            return Ok(());
-        }
-        let refusal = match self.may_submit(&submission, store)? {
-            Some(refusal) => refusal,
-            None => match self.add(now, &submission, &chain, store, out) {
-                Ok(added) => {
-                    self.wait(now, ask, submission, chain, added, out);
-                    return Ok(());
-                }
-                Err(AddError::Fatal(fatal)) => return Err(fatal),
-                Err(AddError::Starting) => Refusal::Starting(self.why_starting()),
-                Err(AddError::Refused(why)) => Refusal::Internal(why),
+        let outcome = match self.join(ask, submission.transaction.id()) {
+            Some(outcome) => outcome,
+            None => match self.may_submit(&submission, store)? {
+                Some(refusal) => Err(refusal),
+                None => match self.add(now, &submission, &chain, |_| true, store, out) {
+                    Ok(added) => {
+                        self.is_whole(submission.transaction.id(), &added.bitmap, out);
+                        self.wait(ask, submission, chain, added, out);
+                        Ok(())
+                    }
+                    Err(AddError::Fatal(fatal)) => return Err(fatal),
+                    Err(AddError::Starting) => Err(Refusal::Starting(self.why_starting())),
+                    Err(AddError::Refused(why)) => Err(Refusal::Internal(why)),
+                },
             },
         };
-        out.replies.push(Reply {
-            request: ask.request,
-            outcome: Err(refusal),
-        });
+        if let Err(refusal) = outcome {
+            refuse(ask, refusal, out);
+        }
         Ok(())
+    }
+
+    /// Lets a request wait with others for the same transaction; `None` if nobody waits for it.
+    fn join(&mut self, ask: Ask, id: Id) -> Option<Result<(), Refusal>> {
+        let waiting = self.acks.waiting.get_mut(&id)?;
+        if waiting.asks.len() >= ASKS_MAX {
+            return Some(Err(Refusal::Overloaded));
+        }
+        waiting.asks.push(ask);
+        // Its quorum may be reached already.
+        self.acks.fresh.insert(id);
+        Some(Ok(()))
     }
 
     /// What only the coordinator checks: its place, its room, and that updates have a canonical.
@@ -174,7 +247,7 @@ impl Peer {
         if !self.has_space() {
             return Ok(Some(Refusal::DiskFull));
         }
-        if self.acks.len() >= WAITING_MAX {
+        if self.acks.is_full() {
             return Ok(Some(Refusal::Overloaded));
         }
         for entry in submission.transaction.entries() {
@@ -190,7 +263,6 @@ impl Peer {
 
     fn wait(
         &mut self,
-        now: Now,
         ask: Ask,
         submission: Submission,
         chain: Arc<Chain>,
@@ -202,8 +274,6 @@ impl Peer {
         let cells = entries
             .map(|entry| ring.owner(entry.canonical.point()))
             .collect();
-        let id = submission.transaction.id();
-        let deadline_ms = now.monotonic_ms + self.config.timing.ack_ms;
         let waiting = Waiting {
             asks: vec![ask],
             submission,
@@ -211,331 +281,70 @@ impl Peer {
             added,
             cells,
             confirmed: BTreeMap::new(),
-            deadline_ms,
         };
-        for member in self.replicas_of(&waiting) {
+        for member in waiting.replicas(&self.config.membership) {
             self.push(member, &waiting, out);
         }
-        self.acks.waiting.insert(id, waiting);
-        self.acks.fresh.insert(id);
+        self.acks.begin(waiting);
     }
 
-    /// The other members that hold anything of it.
-    fn replicas_of(&self, waiting: &Waiting) -> BTreeSet<usize> {
-        let membership = &self.config.membership;
-        let cells = waiting
-            .cells
-            .iter()
-            .flat_map(|cell| membership.ring().replicas(*cell));
-        cells.filter(|member| *member != membership.me()).collect()
-    }
-
-    /// Sends a transaction to a replica that is connected, with the records that it holds.
-    fn push(&mut self, member: usize, waiting: &Waiting, out: &mut Output) {
-        let membership = &self.config.membership;
-        let to = membership.key(member);
-        let Some(link) = self.links.get_mut(&to).filter(|link| link.hello.is_some()) else {
-            return;
-        };
-        let is_new = link.sent_chains.insert(waiting.chain.id());
-        let push = Push {
-            transaction: Arc::clone(&waiting.submission.transaction),
-            records: records_for(membership, member, &waiting.submission),
-            chain: is_new.then(|| Chain::clone(&waiting.chain)),
-        };
-        out.forwards.push(Send {
-            to,
-            message: Message::Push(push),
-        });
-    }
-
-    /// A replica is connected again: what it may have missed and others wait for goes to it anew.
-    pub(crate) fn push_again(&mut self, partner: PublicKey, out: &mut Output) {
-        let Some(member) = self.config.membership.index_of(&partner) else {
-            return;
-        };
-        let waiting = std::mem::take(&mut self.acks.waiting);
-        for waiting in waiting
-            .values()
-            .filter(|waiting| !waiting.confirmed.contains_key(&member))
-        {
-            if self.replicas_of(waiting).contains(&member) {
-                self.push(member, waiting, out);
-            }
-        }
-        self.acks.waiting = waiting;
-    }
-
-    /// A replica answered a push.
-    pub(crate) fn push_result(&mut self, from: PublicKey, result: PushResult, out: &mut Output) {
-        let Some(member) = self.config.membership.index_of(&from) else {
-            return;
-        };
-        let Some(mut waiting) = self.acks.waiting.remove(&result.id) else {
-            return;
-        };
-        match result.outcome {
-            Ok(proofs) => self.count(member, &mut waiting, proofs, out),
-            Err(why) if why == CHAIN_UNKNOWN => {
-                if let Some(link) = self.links.get_mut(&from) {
-                    link.sent_chains.remove(&waiting.chain.id());
-                }
-                self.push(member, &waiting, out);
-            }
-            // A replica that starts or fills up says so; the transaction reaches it through its partners' journals.
-            Err(_) => {}
-        }
-        self.answer(result.id, waiting, out);
-    }
-
-    /// Counts a replica's confirmation, if it proves every element that the replica holds.
-    fn count(
-        &mut self,
-        member: usize,
-        waiting: &mut Waiting,
-        proofs: Vec<ItemProof>,
-        out: &mut Output,
-    ) {
-        let membership = &self.config.membership;
-        let peer = membership.key(member);
-        let transaction = &waiting.submission.transaction;
-        let proved = match self
-            .acks
-            .check(peer, &proofs, transaction, &*self.config.verifier)
-        {
-            Ok(proved) => proved,
-            Err(error) => {
-                out.events.push(Event::Misbehaved {
-                    peer,
-                    why: error.to_string(),
-                });
-                return;
-            }
-        };
-        if let (Some(link), Some(head)) = (
-            self.links.get_mut(&peer),
-            proofs.iter().map(|p| p.header.head()).max(),
-        ) {
-            link.saw(head);
-        }
-        let mut held = transaction
-            .elements()
-            .filter(|e| membership.holds(member, &e.canonical));
-        if held.all(|element| proved.contains(&element)) {
-            waiting.confirmed.insert(member, proofs);
-        }
-    }
-
-    /// Answers those whose quorum is reached; keeps the rest waiting.
-    fn answer(&mut self, id: Id, mut waiting: Waiting, out: &mut Output) {
-        let membership = &self.config.membership;
-        if waiting.confirmed.contains_key(&membership.me()) {
-            let asks = std::mem::take(&mut waiting.asks);
-            for ask in asks {
-                if waiting.is_reached(ask.ack, membership) {
-                    out.replies.push(self.reply(ask, &waiting, true));
-                } else {
-                    waiting.asks.push(ask);
-                }
-            }
-        }
-        if !waiting.asks.is_empty() {
-            self.acks.waiting.insert(id, waiting);
-        }
-    }
-
-    fn reply(&self, ask: Ask, waiting: &Waiting, is_acknowledged: bool) -> Reply {
-        let membership = &self.config.membership;
-        let me = membership.me();
-        let own = waiting
-            .confirmed
-            .get(&me)
-            .and_then(|proofs| proofs.iter().map(|p| p.header.head()).max());
-        let others = waiting.confirmed.keys().filter(|member| **member != me);
-        let synced = std::iter::once(me).chain(others.copied());
-        let submitted = Submitted {
-            added: waiting.added.bitmap.clone(),
-            created: waiting.added.created.clone(),
-            block: own.unwrap_or(Head {
-                incarnation: 0,
-                height: 0,
-                hash: Id::ZERO,
-            }),
-            synced: synced.map(|member| membership.key(member)).collect(),
-            is_acknowledged,
-            receipt: (ask.receipt && is_acknowledged)
-                .then(|| Box::new(self.receipt(ask.ack, waiting))),
-        };
-        Reply {
-            request: ask.request,
-            outcome: Ok(submitted),
-        }
-    }
-
-    fn receipt(&self, ack: Ack, waiting: &Waiting) -> Receipt {
-        let membership = &self.config.membership;
-        let ring = membership.ring();
-        let cells = waiting.cells.iter().map(|cell| {
-            let replicas = ring.replicas(*cell).into_iter();
-            let confirmed = replicas.filter(|member| waiting.confirmed.contains_key(member));
-            (
-                ring.cell(*cell),
-                confirmed.map(|member| membership.key(member)).collect(),
-            )
-        });
-        let cells: Vec<(_, Vec<_>)> = cells.collect();
-        let quorum = match ack {
-            Ack::One => 1,
-            Ack::Quorum => ring.replication().quorum(),
-            Ack::All => cells
-                .iter()
-                .map(|(_, peers)| peers.len())
-                .min()
-                .unwrap_or_default(),
-        };
-        let confirmations = waiting.confirmed.iter().filter_map(|(member, proofs)| {
-            let peer = membership.key(*member);
-            let chain = if *member == membership.me() {
-                self.config.identity.chain.clone()
-            } else {
-                self.links.get(&peer)?.chain.clone()?
-            };
-            Some(Confirmation {
-                peer,
-                chain,
-                proofs: proofs.clone(),
-            })
-        });
-        Receipt {
-            transaction: Transaction::clone(&waiting.submission.transaction),
-            quorum: u32::try_from(quorum).unwrap_or(u32::MAX),
-            cells,
-            confirmations: confirmations.collect(),
-        }
+    /// Answers those whose quorum is reached; the others go on waiting.
+    pub(crate) fn answer(&mut self, id: &Id, out: &mut Output) {
+        self.answer_if(id, out, |_| false);
     }
 
     /// Time went by: what did not reach its quorum is answered as it stands.
     pub(crate) fn expire_acks(&mut self, now: Now, out: &mut Output) {
-        let is_late = |waiting: &Waiting| waiting.deadline_ms <= now.monotonic_ms;
-        let late: Vec<_> = self
-            .acks
-            .waiting
-            .iter()
-            .filter(|(_, w)| is_late(w))
-            .map(|(id, _)| *id)
-            .collect();
+        let is_late = |ask: &Ask| ask.deadline_ms <= now.monotonic_ms;
+        let waiting = self.acks.waiting.iter();
+        let late = waiting.filter(|(_, waiting)| waiting.asks.iter().any(is_late));
+        let late: Vec<_> = late.map(|(id, _)| *id).collect();
         for id in late {
-            if let Some(waiting) = self.acks.waiting.remove(&id) {
-                let replies = waiting
-                    .asks
-                    .iter()
-                    .map(|ask| self.reply(*ask, &waiting, false));
-                out.replies.extend(replies);
-            }
+            self.answer_if(&id, out, is_late);
         }
     }
 
-    /// The round ends: proves what this peer's disk will have once it is committed.
-    pub(crate) fn confirm(
-        &mut self,
-        round: &[Cut],
-        store: &dyn Store,
-        out: &mut Output,
-    ) -> Result<(), Fatal> {
-        for (coordinator, transaction) in std::mem::take(&mut self.acks.owed) {
-            let outcome = self
-                .prove(round, &transaction, store)?
-                .map_err(|e| e.to_string());
-            let result = PushResult {
-                id: transaction.id(),
-                outcome,
-            };
-            out.sends.push(Send {
-                to: coordinator,
-                message: Message::PushResult(result),
-            });
-        }
-        let me = self.config.membership.me();
-        for id in std::mem::take(&mut self.acks.fresh) {
-            let Some(mut waiting) = self.acks.waiting.remove(&id) else {
-                continue;
-            };
-            if let Ok(proofs) = self.prove(round, &waiting.submission.transaction, store)? {
-                waiting.confirmed.insert(me, proofs);
-            }
-            self.answer(id, waiting, out);
-        }
-        Ok(())
-    }
-
-    /// Proofs of every element that this peer holds: from this round's blocks, and from older ones.
-    fn prove(
-        &self,
-        round: &[Cut],
-        transaction: &Transaction,
-        store: &dyn Store,
-    ) -> Result<Result<Vec<ItemProof>, ProveError>, Fatal> {
+    /// Answers those whose quorum is reached or of whom `is_late` says so, once it is on this peer's own disk.
+    fn answer_if(&mut self, id: &Id, out: &mut Output, is_late: impl Fn(&Ask) -> bool) {
         let membership = &self.config.membership;
-        let mut fresh: BTreeSet<(usize, u32)> = BTreeSet::new();
-        let mut older = Vec::new();
-        for element in transaction
-            .elements()
-            .filter(|e| membership.holds_here(&e.canonical))
-        {
-            let places = round.iter().enumerate();
-            let place = places
-                .filter_map(|(cut, c)| Some((cut, *c.added.get(&element)?)))
-                .next();
-            match place {
-                Some(place) => drop(fresh.insert(place)),
-                None => older.push(element),
+        let Some(waiting) = self.acks.waiting.get_mut(id) else {
+            return;
+        };
+        if !waiting.confirmed.contains_key(&membership.me()) {
+            return;
+        }
+        let asks = std::mem::take(&mut waiting.asks);
+        let waiting = &self.acks.waiting[id];
+        let mut left = Vec::new();
+        for ask in asks {
+            let is_acknowledged = waiting.is_reached(ask.ack, membership);
+            if is_acknowledged || is_late(&ask) {
+                out.replies.push(self.reply(ask, waiting, is_acknowledged));
+            } else {
+                left.push(ask);
             }
         }
-        let id = transaction.id();
-        let mut proofs: Vec<_> = fresh
-            .into_iter()
-            .map(|(cut, index)| prove_in(&round[cut], index, &id))
-            .collect();
-        match prove(store, membership.overlay(), &id, older) {
-            Ok(older) => proofs.extend(older),
-            Err(ProveError::Store(error)) => return Err(error.into()),
-            Err(error @ ProveError::Absent(_)) => return Ok(Err(error)),
+        if left.is_empty() {
+            self.acks.end(id);
+        } else if let Some(waiting) = self.acks.waiting.get_mut(id) {
+            waiting.asks = left;
         }
-        Ok(Ok(proofs))
+    }
+
+    /// This peer cannot confirm a submission itself: nobody waits for it any more.
+    pub(crate) fn give_up(&mut self, id: &Id, why: &str, out: &mut Output) {
+        if let Some(waiting) = self.acks.waiting.get(id) {
+            for ask in &waiting.asks {
+                refuse(*ask, Refusal::Internal(why.to_owned()), out);
+            }
+        }
+        self.acks.end(id);
     }
 }
 
-/// The proof of one item of a block that was just cut.
-fn prove_in(cut: &Cut, index: u32, transaction: &Id) -> ItemProof {
-    let listed = cut
-        .listed
-        .binary_search_by_key(&index, |(number, _)| *number);
-    let named = listed.ok().map(|at| &cut.listed[at].1);
-    let other = named.filter(|named| named.id() != *transaction);
-    ItemProof {
-        header: cut.block.header.clone(),
-        item: cut.block.items[index as usize].clone(),
-        index,
-        path: cut.tree.path(index as usize),
-        transaction: other.map(|other| Transaction::clone(other)),
-    }
-}
-
-/// Records of the entries that a member holds.
-pub(crate) fn records_for(
-    membership: &Membership,
-    member: usize,
-    submission: &Submission,
-) -> Vec<Bytes> {
-    let entries = submission.transaction.entries().iter();
-    let held = entries.filter(|entry| membership.holds(member, &entry.canonical));
-    let ids = held.flat_map(|entry| {
-        entry
-            .insert
-            .then_some(entry.canonical)
-            .into_iter()
-            .chain(entry.updates.iter().copied())
+fn refuse(ask: Ask, refusal: Refusal, out: &mut Output) {
+    out.replies.push(Reply {
+        request: ask.request,
+        outcome: Err(refusal),
     });
-    ids.filter_map(|id| submission.records.get(&id).cloned())
-        .collect()
 }

@@ -5,17 +5,21 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
 use kittengrad_journal::{FollowError, Follower, Step};
 use kittengrad_proto::{
-    block::{Block, Head, Item},
+    block::{Bitmap, Block, Head, Item},
     id::{Id, PublicKey},
     limits::FETCH_MAX,
+    link::Frames,
     signed::Verifier,
 };
 
+use crate::{known::Listed, link::place};
+
 /// Transactions that may be missing before no more blocks are asked for.
 const MISSING_MAX: usize = 8 * FETCH_MAX;
-/// Blocks that may wait for their transactions before live ones are dropped and asked for again later.
+/// Blocks that may wait for their transactions before no more are asked for.
 const WAITING_BLOCKS_MAX: usize = 4_096;
 
 /// A block that was accepted and waits for its transactions.
@@ -24,6 +28,21 @@ struct Waiting {
     /// The position that is reached once it and all before it are applied.
     after: Follower,
     missing: usize,
+}
+
+/// Where the conversation about a partner's journal stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// There is more to ask for.
+    Behind,
+    /// It was asked for then (monotonic milliseconds) and not answered yet.
+    Asked(u64),
+    /// The partner sends its blocks as it cuts them.
+    Live,
+    /// The partner has nothing more, and is asked again when it tells of more.
+    Exhausted,
+    /// The partner broke the rules of its journal: nothing of it is read any more on this connection.
+    Quarantined,
 }
 
 /// How far this peer is in one partner's journal.
@@ -39,14 +58,9 @@ pub(crate) struct Following {
     waiting: VecDeque<Waiting>,
     /// Number of the first block in `waiting`.
     first: u64,
-    /// Missing transactions, each with the numbers of the blocks that list it.
-    missing: BTreeMap<Id, Vec<u64>>,
-    /// A `Follow` was sent and not answered yet.
-    is_asked: bool,
-    /// The partner sends its blocks as it cuts them.
-    is_live: bool,
-    /// The partner broke the rules of its journal: nothing of it is read any more on this connection.
-    is_quarantined: bool,
+    /// Missing transactions, each with the numbers of the blocks that list it and what they add.
+    missing: BTreeMap<Id, Vec<(u64, Bitmap)>>,
+    pace: Pace,
 }
 
 /// What to send to go on reading.
@@ -67,9 +81,7 @@ impl Following {
             waiting: VecDeque::new(),
             first: 0,
             missing: BTreeMap::new(),
-            is_asked: false,
-            is_live: false,
-            is_quarantined: false,
+            pace: Pace::Behind,
         }
     }
 
@@ -80,9 +92,8 @@ impl Following {
 
     /// Whether everything up to `target` is applied here.
     pub(crate) fn has_reached(&self, target: Head) -> bool {
-        self.applied_head().is_some_and(|head| {
-            (head.incarnation, head.height) >= (target.incarnation, target.height)
-        })
+        self.applied_head()
+            .is_some_and(|head| place(&head) >= place(&target))
     }
 
     /// A connection ended: blocks that were accepted but not applied are asked for again.
@@ -93,110 +104,148 @@ impl Following {
         self.is_dirty = is_dirty;
     }
 
-    /// What to ask the partner for next, if it is time to.
-    pub(crate) fn ask(&mut self) -> Option<Ask> {
-        let is_busy = self.is_asked || self.is_live || self.is_quarantined;
-        if is_busy || self.missing.len() >= MISSING_MAX {
+    /// What to ask the partner for next, if it is time to. What was not answered for so long is asked for again.
+    pub(crate) fn ask(&mut self, now_ms: u64, patience_ms: u64) -> Option<Ask> {
+        let is_due = match self.pace {
+            Pace::Behind => true,
+            Pace::Asked(at_ms) => now_ms.saturating_sub(at_ms) >= patience_ms,
+            Pace::Live | Pace::Exhausted | Pace::Quarantined => false,
+        };
+        if !is_due || !self.has_room() {
             return None;
         }
-        self.is_asked = true;
-        let ask = match &self.accepted {
-            Some(follower) => Ask {
-                incarnation: follower.cursor().incarnation,
-                from_height: follower.next_height(),
-            },
-            None => Ask {
-                incarnation: 0,
-                from_height: 0,
-            },
-        };
-        Some(ask)
+        self.pace = Pace::Asked(now_ms);
+        let follower = self.position();
+        Some(Ask {
+            incarnation: follower.cursor().incarnation,
+            from_height: follower.next_height(),
+        })
     }
 
     /// Whether the partner sends its blocks as it cuts them.
-    pub(crate) const fn is_live(&self) -> bool {
-        self.is_live
+    pub(crate) fn is_live(&self) -> bool {
+        self.pace == Pace::Live
     }
 
-    /// An answer to the last ask came; `head` is where the partner's journal ends.
-    pub(crate) fn answered(&mut self, head: Option<Head>) {
-        self.is_asked = false;
-        let end = self.accepted.as_ref().and_then(Follower::head);
-        self.is_live = !self.is_quarantined && end == head;
+    /// Nothing more is read on this connection.
+    pub(crate) fn quarantine(&mut self) {
+        self.pace = Pace::Quarantined;
     }
 
-    /// Checks a block, and returns the transactions that it lists and `is_relevant` says yes to (by item number).
+    /// The partner said where its journal ends: what it told before was lost, or it began anew.
+    pub(crate) fn told(&mut self, head: Head) {
+        let is_more = self.end().is_none_or(|end| place(&end) < place(&head));
+        if is_more && matches!(self.pace, Pace::Live | Pace::Exhausted) {
+            self.pace = Pace::Behind;
+        }
+    }
+
+    /// Whether these frames go on where the last ask wanted to. Others were on their way before it was answered.
+    pub(crate) fn is_answered_by(&self, frames: &Frames) -> bool {
+        let first = frames.blocks.first();
+        matches!(self.pace, Pace::Asked(_))
+            && first.is_none_or(|(block, _)| self.position().is_next(&block.header))
+    }
+
+    /// Some frames were taken, and brought `accepted` new blocks; `head` is where the partner's journal ended when it
+    /// sent them.
+    pub(crate) fn took(&mut self, head: Option<Head>, is_answer: bool, accepted: usize) {
+        if self.pace == Pace::Quarantined {
+            return;
+        }
+        if self.end() == head {
+            self.pace = Pace::Live;
+        } else if is_answer {
+            self.pace = if accepted == 0 {
+                Pace::Exhausted
+            } else {
+                Pace::Behind
+            };
+        } else if let Some(head) = head {
+            self.told(head);
+        }
+    }
+
+    /// Checks a block, and returns the transactions that it lists and `hint` says yes to (bit i: item i).
     ///
-    /// Known blocks and live blocks beyond a gap give nothing.
+    /// Known blocks, blocks beyond a gap and, if they were not asked for, blocks beyond the room here give nothing.
     pub(crate) fn accept(
         &mut self,
         block: &Block,
-        is_relevant: impl Fn(usize) -> bool,
+        hint: &Bitmap,
+        is_answer: bool,
         verifier: &dyn Verifier,
-    ) -> Result<Option<Vec<Id>>, FollowError> {
-        if self.is_quarantined {
+    ) -> Result<Option<Vec<Listed>>, FollowError> {
+        if self.pace == Pace::Quarantined || !is_answer && !self.has_room() {
             return Ok(None);
         }
-        let mut follower = self
-            .accepted
-            .unwrap_or_else(|| Follower::new(self.journal, block.header.incarnation));
+        let mut follower = self.position();
         let items = match follower.accept(block, verifier) {
             Ok(Step::Known) => return Ok(None),
-            Ok(Step::Next | Step::Began) => block.decode_items(),
+            Ok(Step::Next | Step::Began) => block.decode_items().map_err(FollowError::from),
             // Blocks went by while we were busy, so they are asked for.
-            Err(FollowError::Skipped { .. }) => {
-                self.is_live = false;
-                return Ok(None);
-            }
-            Err(error) => {
-                self.is_quarantined = true;
-                return Err(error);
-            }
+            Err(FollowError::Skipped { .. }) => return Ok(None),
+            Err(error) => Err(error),
         };
-        if self.waiting.len() >= WAITING_BLOCKS_MAX {
-            self.is_live = false;
-            return Ok(None);
-        }
+        let items = items.inspect_err(|_| self.pace = Pace::Quarantined)?;
         self.accepted = Some(follower);
         self.waiting.push_back(Waiting {
             after: follower,
             missing: 0,
         });
-        let listed = items?
-            .into_iter()
-            .enumerate()
-            .filter_map(|(number, item)| match item {
-                Item::Transaction { id, .. } if is_relevant(number) => Some(id),
-                _ => None,
-            });
+        let items = items.into_iter().enumerate();
+        let listed = items.filter_map(|(number, item)| match item {
+            Item::Transaction { id, bitmap } if hint.is_set(number) => {
+                // A copy, so that the whole message does not stay in memory for it.
+                let added = Bitmap::from_bytes(Bytes::copy_from_slice(bitmap.as_bytes()));
+                Some(Listed { id, added })
+            }
+            _ => None,
+        });
         Ok(Some(listed.collect()))
     }
 
     /// The block accepted last waits for these transactions.
-    pub(crate) fn wait_for(&mut self, missing: &[Id]) {
+    pub(crate) fn wait_for(&mut self, missing: Vec<Listed>) {
         let Some(last) = self.waiting.back_mut() else {
             return;
         };
         last.missing += missing.len();
         let number = self.first + self.waiting.len() as u64 - 1;
-        for id in missing {
-            self.missing.entry(*id).or_default().push(number);
+        for Listed { id, added } in missing {
+            self.missing.entry(id).or_default().push((number, added));
         }
         self.advance();
     }
 
-    /// A transaction was applied here, or is one that never will be.
-    pub(crate) fn resolve(&mut self, id: &Id) {
-        let Some(blocks) = self.missing.remove(id) else {
-            return;
-        };
-        for number in blocks {
+    /// A transaction was applied here: wholly, or what `is_here` says yes to, given what an item adds.
+    ///
+    /// Returns whether it was waited for, and whether that is over.
+    pub(crate) fn resolve(
+        &mut self,
+        id: &Id,
+        mut is_here: impl FnMut(&Bitmap) -> bool,
+    ) -> Option<bool> {
+        let mut listings = self.missing.remove(id)?;
+        for (number, _) in listings.extract_if(.., |(_, added)| is_here(added)) {
             let index = usize::try_from(number - self.first).ok();
             if let Some(waiting) = index.and_then(|index| self.waiting.get_mut(index)) {
                 waiting.missing -= 1;
             }
         }
+        let is_over = listings.is_empty();
+        if !is_over {
+            self.missing.insert(*id, listings);
+        }
         self.advance();
+        Some(is_over)
+    }
+
+    /// The applied position, if it is not on disk yet.
+    pub(crate) fn take_dirty(&mut self) -> Option<Follower> {
+        let applied = self.applied.filter(|_| self.is_dirty)?;
+        self.is_dirty = false;
+        Some(applied)
     }
 
     /// Moves the applied position over blocks that wait for nothing.
@@ -210,10 +259,17 @@ impl Following {
         }
     }
 
-    /// The applied position, if it is not on disk yet.
-    pub(crate) fn take_dirty(&mut self) -> Option<Follower> {
-        let applied = self.applied.filter(|_| self.is_dirty)?;
-        self.is_dirty = false;
-        Some(applied)
+    /// Where reading goes on: at the very beginning, if nothing was accepted.
+    fn position(&self) -> Follower {
+        self.accepted
+            .unwrap_or_else(|| Follower::new(self.journal, 0))
+    }
+
+    fn end(&self) -> Option<Head> {
+        self.accepted.as_ref().and_then(Follower::head)
+    }
+
+    fn has_room(&self) -> bool {
+        self.missing.len() < MISSING_MAX && self.waiting.len() < WAITING_BLOCKS_MAX
     }
 }

@@ -72,7 +72,8 @@ pub enum Delivery {
 /// One thing that happened.
 #[derive(Debug, Clone)]
 pub enum Input {
-    /// A link to a partner is up: both sides proved who they are.
+    /// A link to a partner is up: both sides proved who they are. It comes before everything that the partner says on
+    /// this connection; what it said on an older one does not come after it.
     LinkUp(PublicKey),
     /// The link is gone.
     LinkDown(PublicKey),
@@ -87,7 +88,8 @@ pub enum Input {
         /// What the partner does not have.
         missing: Vec<Id>,
     },
-    /// A partner's transaction was verified on the worker pool, or refused there.
+    /// A partner's transaction was verified on the worker pool, or refused there: a push for all entries that this
+    /// peer holds, a body for those that came whole ([`whole_entries`](crate::whole_entries)).
     Verified {
         /// Who sent it.
         from: PublicKey,
@@ -95,7 +97,8 @@ pub enum Input {
         delivery: Delivery,
         /// Id of the transaction.
         id: Id,
-        /// The transaction with its publisher's certificates, or why every replica refuses it.
+        /// The transaction with its publisher's certificates, or why every replica refuses it, or
+        /// [`CHAIN_UNKNOWN`](crate::CHAIN_UNKNOWN).
         outcome: Result<(Submission, Arc<Chain>), String>,
     },
     /// A client's transaction, verified on the worker pool.
@@ -144,7 +147,7 @@ pub struct Submitted {
     pub added: Bitmap,
     /// Canonicals that did not exist here before.
     pub created: Vec<RecordId>,
-    /// The block that added them, or the head if nothing was new.
+    /// The newest block of this peer that added any of its elements, now or earlier.
     pub block: Head,
     /// Peers whose disks have every entry that they hold, this one first.
     pub synced: Vec<PublicKey>,

@@ -12,20 +12,31 @@
 #![warn(missing_docs)]
 
 mod acks;
+mod confirm;
 mod fetch;
 mod follow;
+mod greet;
 mod io;
+mod kept;
+mod known;
+mod life;
 mod link;
 mod membership;
 mod peer;
+mod push;
+mod read;
+mod round;
 mod serve;
 mod settle;
 mod start;
+mod status;
 
 pub use acks::CHAIN_UNKNOWN;
 pub use io::{
     Ack, Delivery, Event, Fatal, Input, Now, Output, Refusal, Reply, RequestId, Send, Submitted,
     Timing,
 };
+pub use known::whole_entries;
 pub use membership::{Membership, MembershipError};
-pub use peer::{Peer, PeerConfig, Status, StatusOf};
+pub use peer::{Peer, PeerConfig};
+pub use status::{Status, StatusOf};

@@ -16,8 +16,10 @@ pub(crate) struct Link {
     /// The partner's Level-1 and Level-0 certificates, once it said hello.
     pub(crate) chain: Option<Chain>,
     /// The highest head of the partner's journal that was ever seen here.
-    pub(crate) seen: Option<Head>,
-    /// Certificate chains that the partner was sent on this connection.
+    seen: Option<Head>,
+    /// `seen` differs from what is on disk.
+    is_seen_dirty: bool,
+    /// Certificate chains that the partner was sent with pushes on this connection.
     pub(crate) sent_chains: BTreeSet<Id>,
     /// How far the partner has asked for our journal; `None` until it asked.
     pub(crate) reader: Option<Reader>,
@@ -25,7 +27,7 @@ pub(crate) struct Link {
     pub(crate) following: Following,
 }
 
-/// What a partner says of itself.
+/// What a partner says of itself. Neither goes back while a connection lasts, so that hellos may come out of order.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Heard {
     pub(crate) is_settled: bool,
@@ -43,17 +45,22 @@ pub(crate) struct Reader {
 }
 
 impl Link {
-    pub(crate) fn new(following: Following) -> Self {
-        let seen = following.applied_head();
-        Self {
+    /// A partner that is not connected, `seen` being what was kept of it.
+    pub(crate) fn new(following: Following, seen: Option<Head>) -> Self {
+        let mut link = Self {
             is_up: false,
             hello: None,
             chain: None,
             seen,
+            is_seen_dirty: false,
             sent_chains: BTreeSet::new(),
             reader: None,
             following,
+        };
+        if let Some(applied) = link.following.applied_head() {
+            link.saw(applied);
         }
+        link
     }
 
     /// A connection ended: what held for it only is forgotten.
@@ -65,13 +72,38 @@ impl Link {
         self.following.disconnect();
     }
 
+    /// The partner signs, so that it can be sent transactions.
+    pub(crate) fn is_open(&self) -> bool {
+        self.hello.is_some_and(|hello| hello.is_open)
+    }
+
+    /// The partner has everything that its arc ever had.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.hello.is_some_and(|hello| hello.is_settled)
+    }
+
+    /// The highest head of the partner's journal that was ever seen here.
+    pub(crate) const fn seen(&self) -> Option<Head> {
+        self.seen
+    }
+
     /// Remembers the highest head of the partner's journal.
     pub(crate) fn saw(&mut self, head: Head) {
-        let is_higher = self
-            .seen
-            .is_none_or(|seen| (head.incarnation, head.height) > (seen.incarnation, seen.height));
-        if is_higher {
+        if self.seen.is_none_or(|seen| place(&head) > place(&seen)) {
             self.seen = Some(head);
+            self.is_seen_dirty = true;
         }
     }
+
+    /// The highest head seen, if it is not on disk yet.
+    pub(crate) fn take_dirty_seen(&mut self) -> Option<Head> {
+        let seen = self.seen.filter(|_| self.is_seen_dirty)?;
+        self.is_seen_dirty = false;
+        Some(seen)
+    }
+}
+
+/// Where in its owner's journals a block stands: incarnation, then height.
+pub(crate) const fn place(head: &Head) -> (u64, u64) {
+    (head.incarnation, head.height)
 }

@@ -113,6 +113,12 @@ impl Membership {
         self.holds(self.me, canonical)
     }
 
+    /// Whether every member holds everything.
+    #[must_use]
+    pub fn is_everywhere(&self) -> bool {
+        self.ring.members().len() <= self.ring.replication().get()
+    }
+
     /// The arc that this peer holds.
     #[must_use]
     pub fn held(&self) -> Arc {

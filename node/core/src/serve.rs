@@ -1,22 +1,29 @@
-//! Being read: blocks and transactions for partners who follow this peer's journal, and reading theirs.
+//! Being read: blocks and transactions for partners who follow this peer's journal.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use kittengrad_journal::{self as journal, Blocks, Cut, Store, StoreError};
 use kittengrad_proto::{
     block::{Bitmap, Block, Head},
-    id::{Id, PublicKey, RecordId},
+    id::{Id, PublicKey},
     limits::{FRAMES_BYTES_MAX, GET_BLOCKS_MAX},
     link::{Frames, Message, Push},
-    transaction::{Entry, Transaction},
+    transaction::Transaction,
 };
 
 use crate::{
-    io::{Event, Fatal, Now, Output, Send},
+    io::{Fatal, Output, Send},
+    known::records_of,
     link::Reader,
     peer::Peer,
 };
+
+/// Bytes of blocks in one message. Small, because each of their transactions has to be fetched before the reader
+/// has room for more.
+const BLOCKS_BYTES_MAX: usize = FRAMES_BYTES_MAX / 8;
+/// Transactions read from the store at once.
+const READ_MAX: usize = 32;
 
 impl Peer {
     /// A partner asks for blocks from a height on: answers with what is committed, and notes where it is.
@@ -31,57 +38,23 @@ impl Peer {
         let Some(member) = self.config.membership.index_of(&to) else {
             return Ok(());
         };
-        let heads: Vec<Head> = store
-            .incarnations()?
-            .iter()
-            .map(|last| last.head())
-            .collect();
-        let start = start_of(&heads, incarnation, from_height);
-        let Some((incarnation, from_height)) = start else {
-            return self.serve_nothing(to, &heads, incarnation, from_height, out);
-        };
-        let limit = GET_BLOCKS_MAX as usize;
-        let Blocks { blocks, is_end } =
-            journal::blocks(store, incarnation, from_height, limit, FRAMES_BYTES_MAX)?;
-        let next_height = from_height + blocks.len() as u64;
-        let is_last = heads
-            .last()
-            .is_some_and(|head| head.incarnation == incarnation);
-        let mut framed = Vec::with_capacity(blocks.len());
-        for stored in blocks {
-            let relevant = self.relevance_of_stored(member, &stored.block, store)?;
-            framed.push((stored.block, relevant));
-        }
-        if let Some(link) = self.links.get_mut(&to) {
-            link.reader = Some(Reader {
-                incarnation,
-                next_height,
-                is_live: is_end && is_last,
-            });
-        }
-        let frames = Frames {
-            blocks: framed,
-            head: heads.last().copied(),
-        };
-        out.sends.push(Send {
-            to,
-            message: Message::Frames(frames),
-        });
-        Ok(())
-    }
-
-    /// The partner has everything that is committed: it gets new blocks as they are cut.
-    fn serve_nothing(
-        &mut self,
-        to: PublicKey,
-        heads: &[Head],
-        incarnation: u64,
-        from_height: u64,
-        out: &mut Output,
-    ) -> Result<(), Fatal> {
+        let ends = store.incarnations()?;
+        let heads: Vec<Head> = ends.iter().map(|last| last.head()).collect();
         let head = heads.last().copied();
-        let next = head.map_or((incarnation, 0), |head| (head.incarnation, head.height + 1));
-        let is_live = head.is_none() || next == (incarnation, from_height);
+        let mut blocks = Vec::new();
+        // Where the reader is then, if it is at the end; nowhere, if it read what this disk does not have.
+        let mut next = (incarnation, from_height);
+        if let Some((incarnation, from_height)) = start_of(&heads, incarnation, from_height) {
+            let limit = GET_BLOCKS_MAX as usize;
+            let Blocks { blocks: found, .. } =
+                journal::blocks(store, incarnation, from_height, limit, BLOCKS_BYTES_MAX)?;
+            next = (incarnation, from_height + found.len() as u64);
+            for stored in found {
+                let relevant = self.relevance_of_stored(member, &stored.block, store)?;
+                blocks.push((stored.block, relevant));
+            }
+        }
+        let is_live = head.is_none_or(|head| next == (head.incarnation, head.height + 1));
         if let Some(link) = self.links.get_mut(&to) {
             link.reader = Some(Reader {
                 incarnation: next.0,
@@ -89,93 +62,83 @@ impl Peer {
                 is_live,
             });
         }
-        let frames = Frames {
-            blocks: Vec::new(),
-            head,
-        };
-        out.sends.push(Send {
-            to,
-            message: Message::Frames(frames),
-        });
+        let message = Message::Frames(Frames { blocks, head });
+        out.sends.push(Send { to, message });
         Ok(())
     }
 
     /// Sends the round's blocks to the partners that have everything before them.
     pub(crate) fn publish(&mut self, round: &[Cut], out: &mut Output) {
-        let Some(last) = round.last() else { return };
-        let head = last.block.head();
-        let first = &round[0].block.header;
-        let live: Vec<_> = self
-            .links
-            .iter()
-            .filter(|(_, link)| {
-                link.reader.is_some_and(|reader| {
-                    let continues = (reader.incarnation, reader.next_height)
-                        == (first.incarnation, first.height);
-                    reader.is_live && (continues || first.height == 0)
-                })
-            })
-            .map(|(key, _)| *key)
-            .collect();
-        for to in live {
+        let (Some(first), Some(last)) = (round.first(), round.last()) else {
+            return;
+        };
+        let (first, last) = (first.block.head(), last.block.head());
+        let is_reading = |reader: Reader| {
+            let is_next =
+                (reader.incarnation, reader.next_height) == (first.incarnation, first.height);
+            reader.is_live && (is_next || first.height == 0)
+        };
+        let readers = self.links.iter();
+        let readers = readers.filter(|(_, link)| link.reader.is_some_and(is_reading));
+        let readers: Vec<_> = readers.map(|(key, _)| *key).collect();
+        for to in readers {
             let Some(member) = self.config.membership.index_of(&to) else {
                 continue;
             };
-            let blocks = round
-                .iter()
-                .map(|cut| (cut.block.clone(), self.relevance_of_cut(member, cut)));
-            let frames = Frames {
-                blocks: blocks.collect(),
-                head: Some(head),
-            };
+            for part in parts(round) {
+                let blocks = part.iter();
+                let blocks =
+                    blocks.map(|cut| (cut.block.clone(), self.relevance_of_cut(member, cut)));
+                let frames = Frames {
+                    blocks: blocks.collect(),
+                    // Not the last of the round: the reader has to see that it misses nothing.
+                    head: part.last().map(|cut| cut.block.head()),
+                };
+                let message = Message::Frames(frames);
+                out.sends.push(Send { to, message });
+            }
             if let Some(link) = self.links.get_mut(&to) {
-                let (incarnation, next_height) = (head.incarnation, head.height + 1);
                 link.reader = Some(Reader {
-                    incarnation,
-                    next_height,
+                    incarnation: last.incarnation,
+                    next_height: last.height + 1,
                     is_live: true,
                 });
             }
-            out.sends.push(Send {
-                to,
-                message: Message::Frames(frames),
-            });
         }
     }
 
-    fn holds_any(&self, member: usize, mut canonicals: impl Iterator<Item = RecordId>) -> bool {
-        canonicals.any(|canonical| self.config.membership.holds(member, &canonical))
-    }
-
+    /// A hint for a member: which items of a block add something that it holds.
     fn relevance_of_cut(&self, member: usize, cut: &Cut) -> Bytes {
-        let mut listed = cut.listed.iter().peekable();
-        let bits = (0..cut.block.items.len()).map(|number| {
-            match listed.next_if(|(index, _)| *index as usize == number) {
-                Some((_, transaction)) => {
-                    self.holds_any(member, transaction.entries().iter().map(|e| e.canonical))
-                }
-                None => false,
+        let membership = &self.config.membership;
+        let mut relevant = vec![membership.is_everywhere(); cut.block.items.len()];
+        for (element, index) in &cut.added {
+            if let Some(bit) = relevant.get_mut(*index as usize) {
+                *bit = *bit || membership.holds(member, &element.canonical);
             }
-        });
-        Bitmap::new(bits).as_bytes().clone()
+        }
+        Bitmap::new(relevant).as_bytes().clone()
     }
 
+    /// The same for a block that is on disk.
     fn relevance_of_stored(
         &self,
         member: usize,
         block: &Block,
         store: &dyn Store,
     ) -> Result<Bytes, StoreError> {
-        let overlay = self.config.membership.overlay();
-        let mut relevant = vec![false; block.items.len()];
-        for entry in journal::entries(store, overlay, block)? {
-            relevant[entry.index] =
-                self.holds_any(member, entry.added.iter().map(|element| element.canonical));
+        let membership = &self.config.membership;
+        let mut relevant = vec![membership.is_everywhere(); block.items.len()];
+        if !membership.is_everywhere() {
+            for entry in journal::entries(store, membership.overlay(), block)? {
+                let mut added = entry.added.iter();
+                relevant[entry.index] =
+                    added.any(|element| membership.holds(member, &element.canonical));
+            }
         }
         Ok(Bitmap::new(relevant).as_bytes().clone())
     }
 
-    /// A partner asks for transactions: answers with those whose records for it are here.
+    /// A partner asks for transactions: answers with what is here of them for it.
     pub(crate) fn serve_bodies(
         &mut self,
         to: PublicKey,
@@ -186,25 +149,23 @@ impl Peer {
         let Some(member) = self.config.membership.index_of(&to) else {
             return Ok(());
         };
-        let (mut bodies, mut missing, mut bytes) = (Vec::new(), Vec::new(), 0);
-        for (id, found) in ids.iter().zip(store.transactions(ids)?) {
-            if bytes >= FRAMES_BYTES_MAX {
-                // Neither here nor missing: the partner asks again.
-                break;
-            }
-            let body = match found {
-                Some(transaction) => self.body(member, to, transaction, store)?,
-                None => None,
-            };
-            match body {
-                Some(body) => {
-                    bytes += body.transaction.signed().size_bytes();
-                    bytes += body.records.iter().map(Bytes::len).sum::<usize>();
-                    bodies.push(body);
+        let mut bodies = Bodies::default();
+        'full: for ids in ids.chunks(READ_MAX) {
+            for (id, found) in ids.iter().zip(store.transactions(ids)?) {
+                if bodies.bytes >= FRAMES_BYTES_MAX {
+                    // Neither here nor missing: the partner asks again.
+                    break 'full;
                 }
-                None => missing.push(*id),
+                let body = match found {
+                    Some(bytes) => self.body(member, bytes, &mut bodies.chains, store)?,
+                    None => None,
+                };
+                bodies.add(*id, body);
             }
         }
+        let Bodies {
+            bodies, missing, ..
+        } = bodies;
         out.sends.push(Send {
             to,
             message: Message::Bodies { bodies, missing },
@@ -212,12 +173,14 @@ impl Peer {
         Ok(())
     }
 
-    /// A transaction with every record that a member needs of it; `None` if one is not here.
+    /// A transaction with the entries that a member holds and whose records are here; `None` if there are none.
+    ///
+    /// Its certificates come with the first body of a message that needs them.
     fn body(
-        &mut self,
+        &self,
         member: usize,
-        to: PublicKey,
         bytes: Bytes,
+        chains: &mut BTreeSet<Id>,
         store: &dyn Store,
     ) -> Result<Option<Push>, Fatal> {
         let membership = &self.config.membership;
@@ -226,25 +189,21 @@ impl Peer {
             .map_err(|error| damaged(error.to_string()))?;
         let entries = transaction.entries().iter();
         let held = entries.filter(|entry| membership.holds(member, &entry.canonical));
-        let named = |entry: &Entry| {
-            let canonical = entry.insert.then_some(entry.canonical);
-            canonical
-                .into_iter()
-                .chain(entry.updates.iter().copied())
-                .collect::<Vec<_>>()
-        };
-        let ids: Vec<_> = held.flat_map(named).collect();
-        let records: Option<Vec<_>> = store.records(&ids)?.into_iter().collect();
-        let Some(records) = records else {
+        let needed: Vec<Vec<_>> = held.map(|entry| records_of(entry).collect()).collect();
+        let found = store.records(&needed.concat())?;
+        let mut found = found.into_iter();
+        let mut records = Vec::new();
+        for needed in needed {
+            let of_entry: Vec<_> = found.by_ref().take(needed.len()).collect();
+            let of_entry: Option<Vec<_>> = of_entry.into_iter().collect();
+            records.extend(of_entry.into_iter().flatten());
+        }
+        if records.is_empty() {
             return Ok(None);
-        };
-        let chain_id = transaction.envelope().chain;
-        let is_new = self
-            .links
-            .get_mut(&to)
-            .is_some_and(|link| link.sent_chains.insert(chain_id));
-        let chain = if is_new {
-            journal::chain(store, &chain_id)?
+        }
+        let chain = transaction.envelope().chain;
+        let chain = if chains.insert(chain) {
+            journal::chain(store, &chain)?
         } else {
             None
         };
@@ -254,82 +213,45 @@ impl Peer {
             chain,
         }))
     }
+}
 
-    /// Asks a partner for the next blocks of its journal, if it is time to.
-    pub(crate) fn ask_for_blocks(&mut self, partner: PublicKey, out: &mut Output) {
-        let Some(link) = self
-            .links
-            .get_mut(&partner)
-            .filter(|link| link.hello.is_some())
-        else {
+/// The answer to a fetch, as it grows.
+#[derive(Default)]
+struct Bodies {
+    bodies: Vec<Push>,
+    missing: Vec<Id>,
+    chains: BTreeSet<Id>,
+    bytes: usize,
+}
+
+impl Bodies {
+    fn add(&mut self, id: Id, body: Option<Push>) {
+        let Some(body) = body else {
+            self.missing.push(id);
             return;
         };
-        if let Some(ask) = link.following.ask() {
-            let message = Message::Follow {
-                incarnation: ask.incarnation,
-                from_height: ask.from_height,
-            };
-            out.forwards.push(Send {
-                to: partner,
-                message,
-            });
-        }
+        self.bytes += body.transaction.signed().size_bytes();
+        self.bytes += body.records.iter().map(Bytes::len).sum::<usize>();
+        self.bodies.push(body);
     }
+}
 
-    /// Blocks of a partner's journal came.
-    pub(crate) fn frames(
-        &mut self,
-        now: Now,
-        from: PublicKey,
-        frames: Frames,
-        store: &dyn Store,
-        out: &mut Output,
-    ) -> Result<(), Fatal> {
-        let Some(link) = self.links.get_mut(&from) else {
-            return Ok(());
-        };
-        let was_live = link.following.is_live();
-        let grace_ms = if was_live {
-            self.config.timing.push_grace_ms
-        } else {
-            0
-        };
-        for (block, relevant) in frames.blocks {
-            let hint = Bitmap::from_bytes(relevant);
-            let Some(link) = self.links.get_mut(&from) else {
-                return Ok(());
-            };
-            let verifier = Arc::clone(&self.config.verifier);
-            match link
-                .following
-                .accept(&block, |number| hint.is_set(number), &*verifier)
-            {
-                Ok(Some(listed)) => {
-                    link.saw(block.head());
-                    let missing = self.lacking(&listed, store)?;
-                    if let Some(link) = self.links.get_mut(&from) {
-                        link.following.wait_for(&missing);
-                    }
-                    for id in missing {
-                        self.wants.add(id, from, now.monotonic_ms + grace_ms);
-                    }
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    out.events.push(Event::Misbehaved {
-                        peer: from,
-                        why: error.to_string(),
-                    });
-                    break;
-                }
-            }
+/// Cuts a round into parts that fit one message each.
+fn parts(round: &[Cut]) -> Vec<&[Cut]> {
+    let bytes = |cut: &Cut| cut.block.items.iter().map(Bytes::len).sum::<usize>();
+    let mut parts = Vec::new();
+    let (mut from, mut sum) = (0, 0);
+    for (number, cut) in round.iter().enumerate() {
+        sum += bytes(cut);
+        if sum >= BLOCKS_BYTES_MAX || number + 1 - from >= GET_BLOCKS_MAX as usize {
+            parts.push(&round[from..=number]);
+            (from, sum) = (number + 1, 0);
         }
-        if let Some(link) = self.links.get_mut(&from) {
-            link.following.answered(frames.head);
-        }
-        self.ask_for_blocks(from, out);
-        Ok(())
     }
+    if from < round.len() {
+        parts.push(&round[from..]);
+    }
+    parts
 }
 
 /// Where to go on for a reader that wants `from_height` of `incarnation`: there, or at the beginning of the next

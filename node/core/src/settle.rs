@@ -2,7 +2,8 @@
 //!
 //! What was acknowledged is on W of the n replicas of its cell. If this peer lost its copy, each acknowledged
 //! element is still with at least W−1 of the other n−1, so whoever has read n−W+1 of them has read it: that many
-//! *settled* others, or simply all others, must have been read up to the head that they said hello with.
+//! *settled* others, or simply all others, must have been read up to the head that they said hello with. A partner
+//! that is not settled may have lost its own copy, so it does not count as one of them.
 //!
 //! # Source
 //! Design section 1 (settled, filling) and section 4 (a filling replica counts for new writes, not for reads).
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kittengrad_proto::{block::Head, id::PublicKey};
 
-use crate::membership::Membership;
+use crate::{link::place, membership::Membership};
 
 /// How far the journals of partners have to be read.
 #[derive(Debug, Default)]
@@ -21,9 +22,14 @@ pub(crate) struct Filling {
 }
 
 impl Filling {
-    /// A partner said hello; only the first one counts, because later writes reach this peer too.
+    /// A partner said hello. The last hello counts: while the link was down, writes passed this peer by.
     pub(crate) fn heard(&mut self, partner: PublicKey, head: Option<Head>) {
-        self.targets.entry(partner).or_insert(head);
+        let target = self.targets.entry(partner).or_insert(head);
+        if let Some(head) = head
+            && target.is_none_or(|target| place(&target) < place(&head))
+        {
+            *target = Some(head);
+        }
     }
 
     /// Whether every cell that this peer holds was read from enough of its other replicas.

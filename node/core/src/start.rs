@@ -17,6 +17,12 @@ use kittengrad_proto::{
 };
 use kittengrad_ring::Arc;
 
+use crate::link::place;
+
+/// Incarnations are Unix times in milliseconds, or one more than others saw. Nobody saw one beyond this, and whoever
+/// claims so must not use them up.
+const INCARNATION_MAX: u64 = 1 << 62;
+
 /// What partners answered so far.
 #[derive(Debug)]
 pub(crate) struct Starting {
@@ -46,9 +52,18 @@ impl Starting {
         }
     }
 
-    /// A partner said what it saw of us.
-    pub(crate) fn answer(&mut self, partner: PublicKey, seen: Option<Head>) {
-        self.answers.insert(partner, seen);
+    /// A partner said what it saw of us. Returns whether that can be.
+    pub(crate) fn answer(&mut self, partner: PublicKey, seen: Option<Head>) -> bool {
+        let is_credible = seen.is_none_or(|head| head.incarnation <= INCARNATION_MAX);
+        let seen = seen.filter(|_| is_credible);
+        let answer = self.answers.entry(partner).or_insert(seen);
+        // It may have lost its memory since it answered first.
+        if let Some(seen) = seen
+            && answer.is_none_or(|answer| place(&answer) < place(&seen))
+        {
+            *answer = Some(seen);
+        }
+        is_credible
     }
 
     /// Whether enough partners answered, out of `partners`, of which `needed` must.
@@ -81,7 +96,7 @@ impl Starting {
             .answers
             .values()
             .flatten()
-            .max_by_key(|head| (head.incarnation, head.height));
+            .max_by_key(|head| place(head));
         let contradicts = match disk {
             None => true,
             Some(disk) => self.is_contradicted(disk, store)?,
@@ -90,7 +105,7 @@ impl Starting {
             return Ok(Opening::Resume);
         }
         let highest = disk.iter().chain(seen).map(|head| head.incarnation).max();
-        let incarnation = highest.map_or(wall_ms, |highest| wall_ms.max(highest + 1));
+        let incarnation = highest.map_or(wall_ms, |highest| wall_ms.max(highest.saturating_add(1)));
         let mut items = vec![Item::Hold(held)];
         if let Some(seen) = seen {
             let known = disk.filter(|disk| disk.incarnation == seen.incarnation);
@@ -111,7 +126,7 @@ impl Starting {
     /// Whether anybody saw a head that is beyond the disk, or a block that differs from the disk's.
     fn is_contradicted(&self, disk: Head, store: &dyn Store) -> Result<bool, StoreError> {
         for seen in self.answers.values().flatten() {
-            if (seen.incarnation, seen.height) > (disk.incarnation, disk.height) {
+            if place(seen) > place(&disk) {
                 return Ok(true);
             }
             // Of an incarnation that ended, nothing is signed any more, whatever became of its blocks.

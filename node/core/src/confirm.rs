@@ -1,0 +1,188 @@
+//! Confirming: what this peer's journal proves to coordinators, and what all replicas' journals prove to clients.
+
+use std::collections::BTreeSet;
+
+use kittengrad_journal::{Cut, ProveError, Store, prove};
+use kittengrad_proto::{
+    block::Head,
+    id::Id,
+    limits::{MESSAGE_BYTES_MAX, TRANSACTION_UPDATES_MAX},
+    link::{Message, PushResult},
+    receipt::{Confirmation, ItemProof, Receipt},
+    transaction::Transaction,
+};
+
+use crate::{
+    acks::{Ask, Waiting},
+    io::{Ack, Fatal, Output, Reply, Send, Submitted},
+    peer::Peer,
+    push::newest,
+};
+
+/// Bytes of one peer's proofs of one transaction, so that those of a quorum fit one message. Only a repeat of many
+/// elements, each from a large transaction of its own, comes near it.
+const PROOFS_BYTES_MAX: usize = MESSAGE_BYTES_MAX / 8;
+
+impl Peer {
+    /// The round ends: proves what this peer's disk will have once it is committed.
+    pub(crate) fn confirm(
+        &mut self,
+        round: &[Cut],
+        store: &dyn Store,
+        out: &mut Output,
+    ) -> Result<(), Fatal> {
+        for (coordinator, transaction) in self.acks.take_owed() {
+            let result = PushResult {
+                id: transaction.id(),
+                outcome: self.prove(round, &transaction, store)?,
+            };
+            out.sends.push(Send {
+                to: coordinator,
+                message: Message::PushResult(result),
+            });
+        }
+        let me = self.config.membership.me();
+        for id in self.acks.take_fresh() {
+            let Some(waiting) = self.acks.get_mut(&id) else {
+                continue;
+            };
+            let transaction = std::sync::Arc::clone(&waiting.submission.transaction);
+            match self.prove(round, &transaction, store)? {
+                Ok(proofs) => {
+                    if let Some(waiting) = self.acks.get_mut(&id) {
+                        waiting.confirmed.insert(me, proofs);
+                    }
+                    self.answer(&id, out);
+                }
+                Err(why) => self.give_up(&id, &why, out),
+            }
+        }
+        Ok(())
+    }
+
+    /// Proofs of every element that this peer holds, from this round's blocks and from older ones; or why not.
+    fn prove(
+        &self,
+        round: &[Cut],
+        transaction: &Transaction,
+        store: &dyn Store,
+    ) -> Result<Result<Vec<ItemProof>, String>, Fatal> {
+        let membership = &self.config.membership;
+        let mut fresh: BTreeSet<(usize, u32)> = BTreeSet::new();
+        let mut older = Vec::new();
+        let elements = transaction.elements();
+        for element in elements.filter(|e| membership.holds_here(&e.canonical)) {
+            let places = round.iter().enumerate();
+            let mut places = places.filter_map(|(cut, c)| Some((cut, *c.added.get(&element)?)));
+            match places.next() {
+                Some(place) => drop(fresh.insert(place)),
+                None => older.push(element),
+            }
+        }
+        let id = transaction.id();
+        let fresh = fresh.into_iter();
+        let mut proofs: Vec<_> = fresh
+            .map(|(cut, index)| prove_in(&round[cut], index, &id))
+            .collect();
+        match prove(store, membership.overlay(), &id, older) {
+            Ok(older) => proofs.extend(older),
+            Err(ProveError::Store(error)) => return Err(error.into()),
+            Err(error @ ProveError::Absent(_)) => return Ok(Err(error.to_string())),
+        }
+        let bytes: usize = proofs.iter().map(size_bytes).sum();
+        if bytes > PROOFS_BYTES_MAX || proofs.len() > TRANSACTION_UPDATES_MAX {
+            let count = proofs.len();
+            return Ok(Err(format!(
+                "it repeats what {count} items of {bytes} bytes prove: send it in smaller transactions"
+            )));
+        }
+        Ok(Ok(proofs))
+    }
+
+    /// The answer to a request, from what was confirmed so far.
+    pub(crate) fn reply(&self, ask: Ask, waiting: &Waiting, is_acknowledged: bool) -> Reply {
+        let membership = &self.config.membership;
+        let me = membership.me();
+        let own = waiting.confirmed.get(&me);
+        let others = waiting.confirmed.keys().filter(|member| **member != me);
+        let synced = std::iter::once(me).chain(others.copied());
+        let submitted = Submitted {
+            added: waiting.added.bitmap.clone(),
+            created: waiting.added.created.clone(),
+            block: own.and_then(|proofs| newest(proofs)).unwrap_or(Head {
+                incarnation: 0,
+                height: 0,
+                hash: Id::ZERO,
+            }),
+            synced: synced.map(|member| membership.key(member)).collect(),
+            is_acknowledged,
+            receipt: (ask.receipt && is_acknowledged)
+                .then(|| Box::new(self.receipt(ask.ack, waiting))),
+        };
+        Reply {
+            request: ask.request,
+            outcome: Ok(submitted),
+        }
+    }
+
+    fn receipt(&self, ack: Ack, waiting: &Waiting) -> Receipt {
+        let membership = &self.config.membership;
+        let ring = membership.ring();
+        let cells = waiting.cells.iter().map(|cell| {
+            let replicas = ring.replicas(*cell).into_iter();
+            let confirmed = replicas.filter(|member| waiting.confirmed.contains_key(member));
+            let peers = confirmed.map(|member| membership.key(member));
+            (ring.cell(*cell), peers.collect())
+        });
+        let cells: Vec<(_, Vec<_>)> = cells.collect();
+        let smallest = cells.iter().map(|(_, peers)| peers.len()).min();
+        let quorum = match ack {
+            Ack::One => 1,
+            Ack::Quorum => ring.replication().quorum(),
+            Ack::All => smallest.unwrap_or_default(),
+        };
+        let confirmations = waiting.confirmed.iter().filter_map(|(member, proofs)| {
+            let peer = membership.key(*member);
+            let chain = if *member == membership.me() {
+                self.config.identity.chain.clone()
+            } else {
+                self.links.get(&peer)?.chain.clone()?
+            };
+            let proofs = proofs.clone();
+            Some(Confirmation {
+                peer,
+                chain,
+                proofs,
+            })
+        });
+        Receipt {
+            transaction: Transaction::clone(&waiting.submission.transaction),
+            quorum: u32::try_from(quorum).unwrap_or(u32::MAX),
+            cells,
+            confirmations: confirmations.collect(),
+        }
+    }
+}
+
+/// The proof of one item of a block that was just cut.
+fn prove_in(cut: &Cut, index: u32, transaction: &Id) -> ItemProof {
+    let listed = cut
+        .listed
+        .binary_search_by_key(&index, |(number, _)| *number);
+    let named = listed.ok().map(|at| &cut.listed[at].1);
+    let other = named.filter(|named| named.id() != *transaction);
+    ItemProof {
+        header: cut.block.header.clone(),
+        item: cut.block.items[index as usize].clone(),
+        index,
+        path: cut.tree.path(index as usize),
+        transaction: other.map(|other| Transaction::clone(other)),
+    }
+}
+
+/// About what a proof has on the wire.
+fn size_bytes(proof: &ItemProof) -> usize {
+    let other = proof.transaction.as_ref();
+    let other = other.map_or(0, |transaction| transaction.signed().size_bytes());
+    proof.header.signed().size_bytes() + proof.item.len() + 32 * proof.path.len() + other
+}

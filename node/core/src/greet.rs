@@ -1,0 +1,148 @@
+//! Meeting partners: links, hellos and heartbeats.
+
+use kittengrad_journal::{Journal, Store};
+use kittengrad_proto::{
+    id::PublicKey,
+    identity::Heartbeat,
+    link::{Hello, Message},
+};
+
+use crate::{
+    io::{Fatal, Now, Output, Send},
+    link::Heard,
+    peer::{Peer, Phase, misbehaved},
+};
+
+impl Peer {
+    /// A connection begins: both sides say hello.
+    pub(crate) fn link_up(
+        &mut self,
+        partner: PublicKey,
+        store: &dyn Store,
+        out: &mut Output,
+    ) -> Result<(), Fatal> {
+        self.link_down(partner);
+        if let Some(link) = self.links.get_mut(&partner) {
+            link.is_up = true;
+            self.say_hello(partner, store, out)?;
+        }
+        Ok(())
+    }
+
+    /// A connection ended.
+    pub(crate) fn link_down(&mut self, partner: PublicKey) {
+        if let Some(link) = self.links.get_mut(&partner) {
+            link.went_down();
+            self.wants.lost(partner);
+        }
+    }
+
+    fn say_hello(
+        &self,
+        partner: PublicKey,
+        store: &dyn Store,
+        out: &mut Output,
+    ) -> Result<(), Fatal> {
+        let head = match self.journal() {
+            Some(journal) => journal.tip().map(|tip| tip.head),
+            None => store.head()?,
+        };
+        let hello = Hello {
+            ring: self.config.membership.id(),
+            head,
+            seen: self.links.get(&partner).and_then(|link| link.seen()),
+            is_settled: self.is_settled(),
+            is_open: self.journal().is_some(),
+            identity: self.config.identity.clone(),
+        };
+        out.sends.push(Send {
+            to: partner,
+            message: Message::Hello(Box::new(hello)),
+        });
+        Ok(())
+    }
+
+    /// Says hello again to everybody who is connected.
+    pub(crate) fn say_hello_to_all(
+        &self,
+        store: &dyn Store,
+        out: &mut Output,
+    ) -> Result<(), Fatal> {
+        for (partner, _) in self.links.iter().filter(|(_, link)| link.is_up) {
+            self.say_hello(*partner, store, out)?;
+        }
+        Ok(())
+    }
+
+    /// A partner said hello, for the first time on this connection or because something changed.
+    pub(crate) fn hello(&mut self, now: Now, from: PublicKey, hello: &Hello, out: &mut Output) {
+        let Some(link) = self.links.get_mut(&from) else {
+            return;
+        };
+        if hello.identity.key != from || hello.ring != self.config.membership.id() {
+            let why = "its hello names another key or ring";
+            out.events.push(misbehaved(from, why));
+            return;
+        }
+        let was_open = link.is_open();
+        link.hello = Some(Heard {
+            is_settled: hello.is_settled || link.is_settled(),
+            is_open: hello.is_open || was_open,
+        });
+        link.chain = Some(hello.identity.chain.clone());
+        if let Some(head) = hello.head {
+            link.saw(head);
+            link.following.told(head);
+        }
+        let opens = link.is_open() && !was_open;
+        if let Some(filling) = &mut self.filling {
+            filling.heard(from, hello.head);
+        }
+        if let Phase::Starting(starting) = &mut self.phase
+            && !starting.answer(from, hello.seen)
+        {
+            out.events
+                .push(misbehaved(from, "it saw an impossible incarnation"));
+        }
+        if opens {
+            self.push_again(from, hello.head, out);
+        }
+        self.ask_for_blocks(now, from, out);
+    }
+
+    /// A partner said where its journal ends.
+    pub(crate) fn alive(
+        &mut self,
+        now: Now,
+        from: PublicKey,
+        heartbeat: &Heartbeat,
+        out: &mut Output,
+    ) {
+        if heartbeat.peer != from || heartbeat.verify(&*self.config.verifier).is_err() {
+            out.events
+                .push(misbehaved(from, "its heartbeat is not its own"));
+        } else if let Some(link) = self.links.get_mut(&from) {
+            link.saw(heartbeat.head);
+            link.following.told(heartbeat.head);
+            self.ask_for_blocks(now, from, out);
+        }
+    }
+
+    /// Tells everybody who is connected where this peer's journal ends.
+    pub(crate) fn say_alive(&self, now: Now, out: &mut Output) {
+        let Some(tip) = self.journal().and_then(Journal::tip) else {
+            return;
+        };
+        let heartbeat = Heartbeat::sign(
+            self.config.membership.overlay(),
+            tip.head,
+            now.wall_ms.max(tip.time_ms),
+            &*self.config.signer,
+        );
+        let connected = self.links.iter().filter(|(_, link)| link.hello.is_some());
+        out.sends.extend(connected.map(|(partner, _)| Send {
+            to: *partner,
+            message: Message::Alive(heartbeat.clone()),
+        }));
+    }
+}

@@ -1,0 +1,93 @@
+//! Small values that a peer keeps beside its journal: what it saw of others, and what of its own is unfinished.
+//!
+//! ```text
+//! key      = kind (1 byte) ‖ subject
+//! settled  = 0x10 ‖ "settled"            version (1 byte) ‖ incarnation (8)
+//! seen     = 0x11 ‖ partner's key (32)   version (1 byte) ‖ incarnation (8) ‖ height (8) ‖ hash (32)
+//! partial  = 0x12 ‖ transaction's id (32)   version (1 byte) ‖ 1 while parts are missing, 0 afterwards
+//! ```
+//! Integers are big-endian. The kinds below 0x10 are the journal's.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use kittengrad_journal::{Store, StoreError, Write};
+use kittengrad_proto::{
+    block::Head,
+    id::{Id, PublicKey},
+};
+
+const VERSION: u8 = 1;
+const SETTLED: &[u8] = b"\x10settled";
+const SEEN: u8 = 0x11;
+const PARTIAL: u8 = 0x12;
+
+/// Keeps that everything was settled in an incarnation.
+pub(crate) fn keep_settled(incarnation: u64) -> Write {
+    Write::State(SETTLED.into(), settled_value(incarnation))
+}
+
+/// Whether everything was settled in this incarnation.
+pub(crate) fn was_settled(incarnation: u64, store: &dyn Store) -> Result<bool, StoreError> {
+    Ok(store.state(SETTLED)? == Some(settled_value(incarnation)))
+}
+
+fn settled_value(incarnation: u64) -> Bytes {
+    let mut value = vec![VERSION];
+    value.extend_from_slice(&incarnation.to_be_bytes());
+    value.into()
+}
+
+/// Keeps the highest head of a partner that was seen.
+pub(crate) fn keep_seen(partner: PublicKey, head: Head) -> Write {
+    let mut value = vec![VERSION];
+    value.extend_from_slice(&head.incarnation.to_be_bytes());
+    value.extend_from_slice(&head.height.to_be_bytes());
+    value.extend_from_slice(head.hash.as_bytes());
+    Write::State(key(SEEN, partner.as_bytes()), value.into())
+}
+
+/// The highest head of a partner that was kept.
+pub(crate) fn seen(partner: PublicKey, store: &dyn Store) -> Result<Option<Head>, StoreError> {
+    let Some(value) = store.state(&key(SEEN, partner.as_bytes()))? else {
+        return Ok(None);
+    };
+    let damaged = || {
+        let bytes = value.len();
+        StoreError::Damaged(format!("what was seen of {partner} has {bytes} bytes"))
+    };
+    let (&[VERSION], rest) = value.split_first_chunk().ok_or_else(damaged)? else {
+        return Err(damaged());
+    };
+    let (incarnation, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
+    let (height, hash) = rest.split_first_chunk().ok_or_else(damaged)?;
+    Ok(Some(Head {
+        incarnation: u64::from_be_bytes(*incarnation),
+        height: u64::from_be_bytes(*height),
+        hash: Id::from_slice(hash).map_err(|_| damaged())?,
+    }))
+}
+
+/// Keeps whether parts of a transaction are missing.
+pub(crate) fn keep_partial(id: &Id, is_partial: bool) -> Write {
+    let value = vec![VERSION, u8::from(is_partial)];
+    Write::State(key(PARTIAL, id.as_bytes()), value.into())
+}
+
+/// The transactions of which parts are missing.
+pub(crate) fn partial(store: &dyn Store) -> Result<BTreeSet<Id>, StoreError> {
+    let damaged = || StoreError::Damaged("a key of an unfinished transaction".to_owned());
+    let mut ids = BTreeSet::new();
+    for (key, value) in store.states(&[PARTIAL])? {
+        if value[..] == [VERSION, 1] {
+            ids.insert(Id::from_slice(&key[1..]).map_err(|_| damaged())?);
+        }
+    }
+    Ok(ids)
+}
+
+fn key(kind: u8, subject: &[u8]) -> Bytes {
+    let mut key = vec![kind];
+    key.extend_from_slice(subject);
+    key.into()
+}

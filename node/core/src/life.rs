@@ -1,0 +1,96 @@
+//! The two steps of a peer's life: it opens its journal, and it settles.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use kittengrad_journal::{Journal, Store};
+use kittengrad_proto::{
+    block::{Head, Item},
+    id::PublicKey,
+};
+
+use crate::{
+    io::{Event, Fatal, Now, Output},
+    kept,
+    peer::{Peer, Phase},
+    start::Opening,
+};
+
+impl Peer {
+    /// Opens the journal once the start rule allows it.
+    pub(crate) fn try_open(
+        &mut self,
+        now: Now,
+        store: &dyn Store,
+        out: &mut Output,
+    ) -> Result<(), Fatal> {
+        let Phase::Starting(starting) = &self.phase else {
+            return Ok(());
+        };
+        let membership = &self.config.membership;
+        let needed = (membership.ring().replication().quorum() - 1).min(self.links.len());
+        let suspicion_ms = self.config.timing.suspicion_ms;
+        if !starting.is_satisfied(self.links.len(), needed, now.monotonic_ms, suspicion_ms) {
+            return Ok(());
+        }
+        let opening = starting.decide(store, membership.held(), now.wall_ms)?;
+        let overlay = membership.overlay().clone();
+        let signer = Arc::clone(&self.config.signer);
+        let (journal, began_after) = match opening {
+            Opening::Begin {
+                incarnation,
+                fork,
+                seen,
+                items,
+            } => (
+                Journal::open(overlay, signer, incarnation, fork, &items),
+                Some(seen.or(fork)),
+            ),
+            Opening::Resume => match Journal::resume(overlay, signer, store)? {
+                Some(journal) => (journal, None),
+                None => return Ok(()),
+            },
+        };
+        let incarnation = journal.incarnation();
+        if kept::was_settled(incarnation, store)? {
+            self.filling = None;
+        }
+        self.phase = Phase::Open(Box::new(journal));
+        self.has_news = true;
+        out.events.push(Event::Opened {
+            incarnation,
+            began_after,
+        });
+        Ok(())
+    }
+
+    /// Notes that everything is here, once it is.
+    pub(crate) fn try_settle(&mut self, now: Now, out: &mut Output) {
+        if self.journal().is_none() || !self.is_filled() {
+            return;
+        }
+        if self.journal().is_some_and(|journal| !journal.has_room(0)) {
+            self.cut(now, out);
+        }
+        if let Phase::Open(journal) = &mut self.phase {
+            journal.note(&Item::Settled(self.config.membership.held()));
+            journal.keep(kept::keep_settled(journal.incarnation()));
+            self.filling = None;
+            self.has_news = true;
+            out.events.push(Event::Settled);
+        }
+    }
+
+    /// Whether this peer was filling, and has now read enough.
+    fn is_filled(&self) -> bool {
+        let Some(filling) = &self.filling else {
+            return false;
+        };
+        let settled = self.links.iter().filter(|(_, link)| link.is_settled());
+        let settled: BTreeSet<_> = settled.map(|(key, _)| *key).collect();
+        let has_reached = |key: &PublicKey, target: Head| {
+            let link = self.links.get(key);
+            link.is_some_and(|link| link.following.has_reached(target))
+        };
+        filling.is_done(&self.config.membership, &settled, has_reached)
+    }
+}

@@ -1,0 +1,142 @@
+//! Pushing transactions to the other replicas, and counting what they confirm.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kittengrad_proto::{
+    block::Head,
+    certificate::Chain,
+    id::PublicKey,
+    link::{Message, Push, PushResult},
+    receipt::ItemProof,
+    submission::Submission,
+};
+
+use crate::{
+    acks::{CHAIN_UNKNOWN, Waiting},
+    io::{Output, Send},
+    known::records_of,
+    membership::Membership,
+    peer::{Peer, misbehaved},
+};
+
+impl Peer {
+    /// Sends a transaction to a replica that takes it, with the records that it holds.
+    pub(crate) fn push(&mut self, member: usize, waiting: &Waiting, out: &mut Output) {
+        let membership = &self.config.membership;
+        let to = membership.key(member);
+        let Some(link) = self.links.get_mut(&to).filter(|link| link.is_open()) else {
+            return;
+        };
+        let is_new = link.sent_chains.insert(waiting.chain.id());
+        let push = Push {
+            transaction: Arc::clone(&waiting.submission.transaction),
+            records: records_for(membership, member, &waiting.submission),
+            chain: is_new.then(|| Chain::clone(&waiting.chain)),
+        };
+        out.forwards.push(Send {
+            to,
+            message: Message::Push(push),
+        });
+    }
+
+    /// A replica takes transactions again: those that it did not confirm and others wait for go to it.
+    ///
+    /// What it confirmed in another incarnation than that of `head` it may have lost since.
+    pub(crate) fn push_again(&mut self, partner: PublicKey, head: Option<Head>, out: &mut Output) {
+        let Some(member) = self.config.membership.index_of(&partner) else {
+            return;
+        };
+        let mut acks = std::mem::take(&mut self.acks);
+        for waiting in acks.waiting() {
+            let confirmed = waiting.confirmed.get(&member);
+            let newest = confirmed.and_then(|proofs| newest(proofs));
+            let still = head.map(|head| head.incarnation);
+            if newest.is_none_or(|newest| Some(newest.incarnation) != still) {
+                waiting.confirmed.remove(&member);
+            }
+            if !waiting.confirmed.contains_key(&member)
+                && waiting.replicas(&self.config.membership).contains(&member)
+            {
+                self.push(member, waiting, out);
+            }
+        }
+        self.acks = acks;
+    }
+
+    /// A replica answered a push.
+    pub(crate) fn push_result(&mut self, from: PublicKey, result: PushResult, out: &mut Output) {
+        let Some(member) = self.config.membership.index_of(&from) else {
+            return;
+        };
+        match result.outcome {
+            Ok(proofs) => {
+                if let Err(why) = self.count(from, member, &result.id, proofs) {
+                    out.events.push(misbehaved(from, why));
+                }
+                self.answer(&result.id, out);
+            }
+            Err(why) if why == CHAIN_UNKNOWN => {
+                let mut acks = std::mem::take(&mut self.acks);
+                if let Some(waiting) = acks.get_mut(&result.id) {
+                    if let Some(link) = self.links.get_mut(&from) {
+                        link.sent_chains.remove(&waiting.chain.id());
+                    }
+                    self.push(member, waiting, out);
+                }
+                self.acks = acks;
+            }
+            // A replica that starts or fills up says so; the transaction reaches it through its partners' journals.
+            Err(_) => {}
+        }
+    }
+
+    /// Counts a replica's confirmation, if it proves every element that the replica holds.
+    fn count(
+        &mut self,
+        from: PublicKey,
+        member: usize,
+        id: &kittengrad_proto::id::Id,
+        proofs: Vec<ItemProof>,
+    ) -> Result<(), String> {
+        let membership = &self.config.membership;
+        let Some(waiting) = self.acks.get_mut(id) else {
+            return Ok(());
+        };
+        if !waiting.replicas(membership).contains(&member) {
+            return Err("it confirms what it does not hold".to_owned());
+        }
+        let transaction = Arc::clone(&waiting.submission.transaction);
+        let proved = self
+            .acks
+            .check(from, &proofs, &transaction, &*self.config.verifier)
+            .map_err(|error| error.to_string())?;
+        if let (Some(link), Some(head)) = (self.links.get_mut(&from), newest(&proofs)) {
+            link.saw(head);
+        }
+        let mut held = transaction
+            .elements()
+            .filter(|element| membership.holds(member, &element.canonical));
+        if !held.all(|element| proved.contains(&element)) {
+            return Err("it does not prove all that it confirms".to_owned());
+        }
+        if let Some(waiting) = self.acks.get_mut(id) {
+            waiting.confirmed.insert(member, proofs);
+        }
+        Ok(())
+    }
+}
+
+/// The newest block that some proofs are about.
+pub(crate) fn newest(proofs: &[ItemProof]) -> Option<Head> {
+    proofs.iter().map(|proof| proof.header.head()).max()
+}
+
+/// Records of the entries that a member holds.
+fn records_for(membership: &Membership, member: usize, submission: &Submission) -> Vec<Bytes> {
+    let entries = submission.transaction.entries().iter();
+    let held = entries.filter(|entry| membership.holds(member, &entry.canonical));
+    held.flat_map(records_of)
+        .filter_map(|id| submission.records.get(&id).cloned())
+        .collect()
+}

@@ -1,0 +1,63 @@
+//! What a peer shows of itself.
+
+use kittengrad_journal::{Journal, Tip};
+use kittengrad_proto::{block::Head, id::PublicKey};
+
+use crate::{link::Link, peer::Peer};
+
+/// What a peer shows of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The last block; `None` before the first.
+    pub tip: Option<Tip>,
+    /// It signs.
+    pub is_open: bool,
+    /// It has everything that its arc ever had.
+    pub is_settled: bool,
+    /// Transactions that others list and this peer lacks.
+    pub missing: usize,
+    /// Submissions that wait for their quorum.
+    pub waiting: usize,
+    /// Its partners.
+    pub partners: Vec<(PublicKey, StatusOf)>,
+}
+
+/// What a peer knows of a partner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatusOf {
+    /// The link is up and the partner said hello.
+    pub is_up: bool,
+    /// It signs.
+    pub is_open: bool,
+    /// It has everything that its arc ever had.
+    pub is_settled: bool,
+    /// The highest head of it that was seen here.
+    pub head: Option<Head>,
+    /// How far its journal is applied here.
+    pub applied: Option<Head>,
+}
+
+impl Peer {
+    /// What this peer shows of itself.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let partner = |(key, link): (&PublicKey, &Link)| {
+            let status = StatusOf {
+                is_up: link.hello.is_some(),
+                is_open: link.is_open(),
+                is_settled: link.is_settled(),
+                head: link.seen(),
+                applied: link.following.applied_head(),
+            };
+            (*key, status)
+        };
+        Status {
+            tip: self.journal().and_then(Journal::tip),
+            is_open: self.journal().is_some(),
+            is_settled: self.is_settled(),
+            missing: self.wants.len(),
+            waiting: self.acks.len(),
+            partners: self.links.iter().map(partner).collect(),
+        }
+    }
+}
