@@ -24,7 +24,9 @@ use kittengrad_proto::{
     id::{Id, PublicKey},
     identity::Identity,
     limits::MESSAGE_BYTES_MAX,
-    wire::{journal_client::JournalClient, routing_client::RoutingClient, store_client::StoreClient},
+    wire::{
+        journal_client::JournalClient, routing_client::RoutingClient, store_client::StoreClient,
+    },
 };
 use rustls::ClientConfig;
 use thiserror::Error;
@@ -81,16 +83,27 @@ struct Caller {
 impl Caller {
     fn new(credentials: Credentials, now_ms: u64) -> Result<Self, ChannelError> {
         let config = Mutex::new(Self::configure(&credentials, now_ms)?);
-        Ok(Self { root: credentials.root().clone(), credentials, config })
+        Ok(Self {
+            root: credentials.root().clone(),
+            credentials,
+            config,
+        })
     }
 
-    fn configure(credentials: &Credentials, now_ms: u64) -> Result<(Arc<ClientConfig>, u64), ChannelError> {
+    fn configure(
+        credentials: &Credentials,
+        now_ms: u64,
+    ) -> Result<(Arc<ClientConfig>, u64), ChannelError> {
         let transport = Transport::of(credentials, now_ms)?;
         let config = tls::client_config(&transport, &Revocations::default(), ALPN)?;
         let end_ms = transport.holder().not_after_ms;
         // What ends with the credentials themselves cannot be made anew; it is used until its end.
         let is_renewable = end_ms < credentials.holder().not_after_ms;
-        let renew_at_ms = if is_renewable { end_ms.saturating_sub(RENEW_BEFORE_MS) } else { u64::MAX };
+        let renew_at_ms = if is_renewable {
+            end_ms.saturating_sub(RENEW_BEFORE_MS)
+        } else {
+            u64::MAX
+        };
         Ok((Arc::new(config), renew_at_ms))
     }
 
@@ -117,7 +130,10 @@ impl Channels {
     /// If they are not in force, or TLS refuses them.
     pub fn new(credentials: Credentials) -> Result<Self, ChannelError> {
         let caller = Arc::new(Caller::new(credentials, wall_ms())?);
-        Ok(Self { caller, members: Mutex::default() })
+        Ok(Self {
+            caller,
+            members: Mutex::default(),
+        })
     }
 
     /// The channel to a member. Nothing is connected yet if it is a new one.
@@ -126,7 +142,10 @@ impl Channels {
     /// If the member does not listen for clients.
     pub fn member(&self, identity: &Identity) -> Result<Member, ChannelError> {
         let address = &identity.addresses.grpc;
-        let no_address = ChannelError::NoAddress { key: identity.key, role: identity.role };
+        let no_address = ChannelError::NoAddress {
+            key: identity.key,
+            role: identity.role,
+        };
         if address.is_empty() {
             return Err(no_address);
         }
@@ -178,9 +197,11 @@ impl Member {
         let told = Arc::new(Told::default());
         let (address, counted) = (identity.addresses.grpc.clone(), Arc::clone(&told));
         let channel = endpoint.connect_with_connector_lazy(service_fn(move |_| {
-            let (address, caller, counted) = (address.clone(), Arc::clone(&caller), Arc::clone(&counted));
+            let (address, caller, counted) =
+                (address.clone(), Arc::clone(&caller), Arc::clone(&counted));
             async move {
-                let connected = timeout(HANDSHAKE_TIMEOUT, connect(&address, key, role, &caller)).await;
+                let connected =
+                    timeout(HANDSHAKE_TIMEOUT, connect(&address, key, role, &caller)).await;
                 let stream = connected.map_err(|_| timed_out(&address))??;
                 counted.connections.fetch_add(1, Ordering::AcqRel);
                 Ok::<_, io::Error>(TokioIo::new(stream))
@@ -199,21 +220,27 @@ impl Member {
     #[must_use]
     pub fn store(&self) -> StoreClient<Channel> {
         let client = StoreClient::new(self.channel.clone());
-        client.max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX)
+        client
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     /// Calls its `Routing` service.
     #[must_use]
     pub fn routing(&self) -> RoutingClient<Channel> {
         let client = RoutingClient::new(self.channel.clone());
-        client.max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX)
+        client
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     /// Calls its `Journal` service.
     #[must_use]
     pub fn journal(&self) -> JournalClient<Channel> {
         let client = JournalClient::new(self.channel.clone());
-        client.max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX)
+        client
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     /// Now. To be taken before a call that sends a chain.
@@ -223,7 +250,11 @@ impl Member {
 
     /// Whether the chain was sent over the connection that is open now.
     pub(crate) fn was_told(&self, chain: &Id) -> bool {
-        let told = self.told.chains.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = self
+            .told
+            .chains
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         told.0 == self.moment().0 && told.1.contains(chain)
     }
 
@@ -235,7 +266,11 @@ impl Member {
         if before != now && now != Moment(1) {
             return;
         }
-        let mut told = self.told.chains.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self
+            .told
+            .chains
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if told.0 != now.0 {
             *told = (now.0, BTreeSet::new());
         }
@@ -264,12 +299,17 @@ async fn connect(
     holder.check_role(&[role]).map_err(io::Error::other)?;
     if holder.key != key {
         let found = holder.key;
-        return Err(io::Error::other(format!("{address} is {found:?}, {key:?} was asked for")));
+        return Err(io::Error::other(format!(
+            "{address} is {found:?}, {key:?} was asked for"
+        )));
     }
     Ok(stream)
 }
 
 fn timed_out(address: &str) -> io::Error {
-    let why = format!("no connection to {address} within {} s", HANDSHAKE_TIMEOUT.as_secs());
+    let why = format!(
+        "no connection to {address} within {} s",
+        HANDSHAKE_TIMEOUT.as_secs()
+    );
     io::Error::new(io::ErrorKind::TimedOut, why)
 }

@@ -1,27 +1,23 @@
-//! The client: what all calls share, and how one call finds its way.
+//! The client: what all calls share.
 
 use std::{
-    future::Future,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use futures::{StreamExt, stream::FuturesUnordered};
-use kittengrad_client_core::routing::{Call, GiveUp, Health, Patience, Step};
+use kittengrad_client_core::routing::{Health, Patience};
 use kittengrad_pki::credentials::{Credentials, CredentialsError, Paths, Warning};
 use kittengrad_proto::{
     certificate::{CertificateError, Role},
     id::{Id, PublicKey},
 };
 use thiserror::Error;
-use tokio::time::{sleep_until, timeout};
 use tonic::Status;
 
 use crate::{
     channel::{ChannelError, Channels, Member},
-    clock::{Monotonic, random, wall_ms},
+    clock::{Monotonic, wall_ms},
     config::{ClientConfig, Timeouts},
     fault::CallError,
     network::{Network, NetworkError},
@@ -96,12 +92,12 @@ pub struct Client {
 /// What all clones of a client share.
 pub(crate) struct Shared {
     /// Replaced whole when newer identities are heard of.
-    network: ArcSwap<Network>,
+    pub(crate) network: ArcSwap<Network>,
     channels: Channels,
     publishers: Vec<Publisher>,
     pub(crate) vouchers: Vouchers,
     pub(crate) timeouts: Timeouts,
-    clock: Monotonic,
+    pub(crate) clock: Monotonic,
     /// Short-lived lock, never held while waiting.
     health: Mutex<Health>,
     aggregator: Option<PublicKey>,
@@ -119,9 +115,16 @@ impl Client {
         let mut load = |dir: &PathBuf| {
             let loaded = Credentials::load(&Paths::in_dir(dir), Role::Client, wall_ms())?;
             warnings.extend(loaded.warnings);
-            let (found, expected) = (loaded.credentials.root().network(), network.root().network());
+            let (found, expected) = (
+                loaded.credentials.root().network(),
+                network.root().network(),
+            );
             if found != expected {
-                return Err(ConnectError::OtherNetwork { dir: dir.clone(), found, expected });
+                return Err(ConnectError::OtherNetwork {
+                    dir: dir.clone(),
+                    found,
+                    expected,
+                });
             }
             Ok(loaded.credentials)
         };
@@ -133,12 +136,16 @@ impl Client {
             publishers.push(made.map_err(|error| ConnectError::Publisher { name, error })?);
         }
         let aggregator = config.aggregator_key();
-        if let Some(key) = aggregator.filter(|key| network.aggregators().all(|found| found.key != *key)) {
+        if let Some(key) =
+            aggregator.filter(|key| network.aggregators().all(|found| found.key != *key))
+        {
             return Err(ConnectError::Aggregator { key });
         }
         let mut client = Self::shared(network, credentials, publishers, config.timeouts)?;
         (client.aggregator, client.warnings) = (aggregator, warnings);
-        Ok(Self { shared: Arc::new(client) })
+        Ok(Self {
+            shared: Arc::new(client),
+        })
     }
 
     /// A client that calls as the holder of `credentials` and speaks for `publishers`. If there are none and the
@@ -152,7 +159,9 @@ impl Client {
         publishers: Vec<Publisher>,
         timeouts: Timeouts,
     ) -> Result<Self, ConnectError> {
-        Ok(Self { shared: Arc::new(Self::shared(network, credentials, publishers, timeouts)?) })
+        Ok(Self {
+            shared: Arc::new(Self::shared(network, credentials, publishers, timeouts)?),
+        })
     }
 
     fn shared(
@@ -163,7 +172,11 @@ impl Client {
     ) -> Result<Shared, ConnectError> {
         let (found, expected) = (credentials.root().network(), network.root().network());
         if found != expected {
-            return Err(ConnectError::OtherNetwork { dir: PathBuf::new(), found, expected });
+            return Err(ConnectError::OtherNetwork {
+                dir: PathBuf::new(),
+                found,
+                expected,
+            });
         }
         if publishers.is_empty()
             && let Ok(own) = Publisher::new(credentials.holder().name.clone(), credentials.clone())
@@ -198,13 +211,18 @@ impl Client {
     /// The publisher of that name.
     #[must_use]
     pub fn publisher(&self, name: &str) -> Option<&Publisher> {
-        self.shared.publishers.iter().find(|publisher| publisher.name() == name)
+        self.shared
+            .publishers
+            .iter()
+            .find(|publisher| publisher.name() == name)
     }
 
     /// The aggregator to ask: the one configured, else the first of the network.
     #[must_use]
     pub fn aggregator(&self) -> Option<PublicKey> {
-        self.shared.aggregator.or_else(|| self.network().aggregators().next().map(|found| found.key))
+        self.shared
+            .aggregator
+            .or_else(|| self.network().aggregators().next().map(|found| found.key))
     }
 
     /// What the user should know about the credentials.
@@ -219,8 +237,13 @@ impl Client {
     /// [`CallError::Stranger`] if there is no such member, [`CallError::Unreachable`] if it does not listen.
     pub fn member(&self, key: &PublicKey) -> Result<Member, CallError> {
         let network = self.network();
-        let identity = network.member(key).ok_or(CallError::Stranger { peer: *key })?;
-        let unreachable = |e: ChannelError| CallError::Unreachable { peer: *key, why: e.to_string() };
+        let identity = network
+            .member(key)
+            .ok_or(CallError::Stranger { peer: *key })?;
+        let unreachable = |e: ChannelError| CallError::Unreachable {
+            peer: *key,
+            why: e.to_string(),
+        };
         self.shared.channels.member(identity).map_err(unreachable)
     }
 
@@ -229,126 +252,28 @@ impl Client {
         CallError::of(peer, status, self.network().overlay())
     }
 
-    /// Waits for one answer of `peer`, for as long as an attempt may take.
-    pub(crate) async fn attempt<T>(
-        &self,
-        peer: PublicKey,
-        answer: impl Future<Output = Result<T, CallError>>,
-    ) -> Result<T, CallError> {
-        let after_ms = self.shared.timeouts.attempt_ms;
-        match timeout(Duration::from_millis(after_ms), answer).await {
-            Ok(answer) => answer,
-            Err(_) => Err(CallError::TimedOut { peer, after_ms }),
-        }
-    }
-
-    /// Asks members until enough of them answered, the call's patience is over, or nobody is left to ask.
-    ///
-    /// `route` says who may be asked in a network, the preferred first, and how many must answer; it is asked
-    /// again when the ring turns out to have changed.
-    pub(crate) async fn ask<T, A>(
-        &self,
-        patience: Patience,
-        route: impl Fn(&Network) -> (Vec<PublicKey>, usize),
-        ask: impl Fn(Member) -> A,
-    ) -> Asked<T>
-    where
-        A: Future<Output = Result<T, CallError>>,
-    {
-        let now_ms = || self.shared.clock.now_ms();
-        let (candidates, needed) = route(&self.network());
-        let candidates = self.health().order(candidates, now_ms());
-        let mut call = Call::new(patience, candidates, needed, now_ms());
-        let mut asked = Asked { answers: Vec::new(), errors: Vec::new(), given_up: None };
-        let mut running = FuturesUnordered::new();
-        loop {
-            let until_ms = match call.step(now_ms()) {
-                Step::Done => return asked,
-                Step::GiveUp(why) => {
-                    asked.given_up = Some(why);
-                    return asked;
-                }
-                Step::Ask(peer) => {
-                    let answer = self.member(&peer).map(&ask);
-                    running.push(async move {
-                        let answer = match answer {
-                            Ok(answer) => self.attempt(peer, answer).await,
-                            Err(e) => Err(e),
-                        };
-                        (peer, answer)
-                    });
-                    continue;
-                }
-                Step::Reroute { told_by } => {
-                    self.learn(&told_by, asked.errors.last()).await;
-                    let (candidates, needed) = route(&self.network());
-                    call.need(needed);
-                    call.rerouted(self.health().order(candidates, now_ms()), now_ms());
-                    continue;
-                }
-                Step::Wait { until_ms } => until_ms,
-            };
-            tokio::select! {
-                Some((peer, answer)) = running.next() => match answer {
-                    Ok(answer) => {
-                        self.health().answered(peer);
-                        call.answered(peer);
-                        asked.answers.push((peer, answer));
-                    }
-                    Err(error) => {
-                        let (trouble, random) = (error.trouble(), random());
-                        tracing::debug!(peer = ?peer, %error, "a replica did not answer well");
-                        self.health().failed(peer, trouble, now_ms(), random);
-                        call.failed(peer, trouble, now_ms(), random);
-                        asked.errors.push(error);
-                    }
-                },
-                () = sleep_until(self.shared.clock.at(until_ms)) => {}
-            }
-        }
-    }
-
     /// How patient this client is with reads.
     pub(crate) fn read_patience(&self) -> Patience {
-        Patience { call_ms: self.shared.timeouts.read_ms, ..Patience::READ }
+        Patience {
+            call_ms: self.shared.timeouts.read_ms,
+            ..Patience::READ
+        }
     }
 
     /// How patient this client is with writes.
     pub(crate) fn write_patience(&self) -> Patience {
-        Patience { call_ms: self.shared.timeouts.write_ms, ..Patience::WRITE }
-    }
-
-    /// Learns the ring from a member that knows another one: from what it refused with and from what it says
-    /// when asked. Whatever does not verify is left out; the call then goes on with the ring as it was.
-    async fn learn(&self, told_by: &PublicKey, error: Option<&CallError>) {
-        let mut heard = match error {
-            Some(CallError::Refused { responsible, .. }) => {
-                responsible.iter().flat_map(|replicas| replicas.peers.iter().cloned()).collect()
-            }
-            _ => Vec::new(),
-        };
-        match self.ring_of(told_by).await {
-            Ok(view) => heard.extend(view.members),
-            Err(error) => tracing::debug!(peer = ?told_by, %error, "the ring cannot be learnt"),
-        }
-        if let Err(error) = self.take_in(heard) {
-            tracing::warn!(peer = ?told_by, %error, "a peer tells of members that do not verify");
+        Patience {
+            call_ms: self.shared.timeouts.write_ms,
+            ..Patience::WRITE
         }
     }
 
-    /// Takes newer identities into the network.
-    pub(crate) fn take_in(
-        &self,
-        heard: Vec<kittengrad_proto::identity::Identity>,
-    ) -> Result<(), kittengrad_proto::identity::IdentityError> {
-        if let Some(newer) = self.network().learn(heard)? {
-            self.shared.network.store(Arc::new(newer));
-        }
-        Ok(())
-    }
-
-    fn health(&self) -> MutexGuard<'_, Health> {
-        self.shared.health.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What calls learnt about replicas.
+    pub(crate) fn health(&self) -> MutexGuard<'_, Health> {
+        self.shared
+            .health
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -356,14 +281,4 @@ impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Client({})", self.network().overlay())
     }
-}
-
-/// What came of asking several members.
-pub(crate) struct Asked<T> {
-    /// Good answers, in the order in which they came.
-    pub(crate) answers: Vec<(PublicKey, T)>,
-    /// Everything that went wrong, in order.
-    pub(crate) errors: Vec<CallError>,
-    /// Why there are fewer answers than needed; `None` if there are enough.
-    pub(crate) given_up: Option<GiveUp>,
 }

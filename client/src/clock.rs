@@ -6,7 +6,9 @@ use tokio::time::{Duration, Instant};
 
 /// Unix time in milliseconds; 0 if the machine's clock is before 1970.
 pub(crate) fn wall_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -26,7 +28,9 @@ impl Monotonic {
     /// When the clock shows `ms`; far away if that cannot be told.
     pub(crate) fn at(&self, ms: u64) -> Instant {
         let far = Duration::from_secs(24 * 60 * 60);
-        self.0.checked_add(Duration::from_millis(ms)).unwrap_or_else(|| Instant::now() + far)
+        self.0
+            .checked_add(Duration::from_millis(ms))
+            .unwrap_or_else(|| Instant::now() + far)
     }
 }
 

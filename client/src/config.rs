@@ -115,7 +115,12 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { attempt_ms: 10_000, read_ms: 15_000, write_ms: 60_000, silence_ms: 20_000 }
+        Self {
+            attempt_ms: 10_000,
+            read_ms: 15_000,
+            write_ms: 60_000,
+            silence_ms: 20_000,
+        }
     }
 }
 
@@ -125,7 +130,11 @@ impl Default for Timeouts {
 /// [`ConfigError::Unnamed`] if none is named and the last one is not there.
 pub fn locate(explicit: Option<&Path>) -> Result<PathBuf, ConfigError> {
     let named = explicit.map(Path::to_owned);
-    let named = named.or_else(|| env::var_os(CONFIG_VARIABLE).filter(|v| !v.is_empty()).map(PathBuf::from));
+    let named = named.or_else(|| {
+        env::var_os(CONFIG_VARIABLE)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    });
     match named {
         Some(path) => Ok(path),
         None if Path::new(CONFIG_FILE).is_file() => Ok(PathBuf::from(CONFIG_FILE)),
@@ -139,7 +148,10 @@ impl ClientConfig {
     /// # Errors
     /// [`ConfigError`] with file and key.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let read = |e: io::Error| ConfigError::Read { path: path.to_owned(), why: e.to_string() };
+        let read = |e: io::Error| ConfigError::Read {
+            path: path.to_owned(),
+            why: e.to_string(),
+        };
         let text = fs::read_to_string(path).map_err(read)?;
         Self::read(&text, path, path.parent().unwrap_or_else(|| Path::new("")))
     }
@@ -153,9 +165,16 @@ impl ClientConfig {
     }
 
     fn read(text: &str, path: &Path, dir: &Path) -> Result<Self, ConfigError> {
-        let toml = |e: toml::de::Error| ConfigError::Toml { path: path.to_owned(), why: e.to_string() };
+        let toml = |e: toml::de::Error| ConfigError::Toml {
+            path: path.to_owned(),
+            why: e.to_string(),
+        };
         let mut config: Self = toml::from_str(text).map_err(toml)?;
-        let value = |(key, why)| ConfigError::Value { path: path.to_owned(), key, why };
+        let value = |(key, why)| ConfigError::Value {
+            path: path.to_owned(),
+            key,
+            why,
+        };
         config.validate().map_err(value)?;
         config.network = dir.join(&config.network);
         config.credentials = dir.join(&config.credentials);
@@ -171,7 +190,10 @@ impl ClientConfig {
     /// If a path is not UTF-8, which TOML cannot have.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
         let path = PathBuf::from("configuration");
-        toml::to_string(self).map_err(|e| ConfigError::Toml { path, why: e.to_string() })
+        toml::to_string(self).map_err(|e| ConfigError::Toml {
+            path,
+            why: e.to_string(),
+        })
     }
 
     /// The aggregator's key, if one is named.
@@ -188,7 +210,11 @@ impl ClientConfig {
         {
             return refuse("aggregator", format!("is no key: {e}"));
         }
-        if let Some(url) = self.indexer.as_ref().filter(|url| !url.starts_with("http://")) {
+        if let Some(url) = self
+            .indexer
+            .as_ref()
+            .filter(|url| !url.starts_with("http://"))
+        {
             return refuse("indexer", format!("is {url:?}, it must begin with http://"));
         }
         for (index, publisher) in self.publishers.iter().enumerate() {
@@ -197,10 +223,18 @@ impl ClientConfig {
                 return refuse("publisher.name", "is empty".to_owned());
             }
             if names.into_iter().any(|name| *name == publisher.name) {
-                return refuse("publisher.name", format!("{:?} stands twice", publisher.name));
+                return refuse(
+                    "publisher.name",
+                    format!("{:?} stands twice", publisher.name),
+                );
             }
         }
-        let Timeouts { attempt_ms, read_ms, write_ms, silence_ms } = self.timeouts;
+        let Timeouts {
+            attempt_ms,
+            read_ms,
+            write_ms,
+            silence_ms,
+        } = self.timeouts;
         for (key, ms) in [("attempt_ms", attempt_ms), ("silence_ms", silence_ms)] {
             if ms == 0 {
                 return refuse(&format!("timeouts.{key}"), "is 0".to_owned());
@@ -208,7 +242,10 @@ impl ClientConfig {
         }
         for (key, ms) in [("read_ms", read_ms), ("write_ms", write_ms)] {
             if ms < attempt_ms {
-                return refuse(&format!("timeouts.{key}"), format!("is {ms}, below attempt_ms, which is {attempt_ms}"));
+                return refuse(
+                    &format!("timeouts.{key}"),
+                    format!("is {ms}, below attempt_ms, which is {attempt_ms}"),
+                );
             }
         }
         Ok(())
@@ -222,8 +259,14 @@ mod tests {
     /// Checks the error of a text, or that it has none if `expected` is empty.
     fn check(more: &str, expected: &str) {
         let text = format!("network = \"n.toml\"\ncredentials = \"c\"\n{more}\n");
-        let error = ClientConfig::parse(&text, Path::new("/d")).err().map(|e| e.to_string()).unwrap_or_default();
-        assert!(error.contains(expected) && error.is_empty() == expected.is_empty(), "{more}: {error}");
+        let error = ClientConfig::parse(&text, Path::new("/d"))
+            .err()
+            .map(|e| e.to_string())
+            .unwrap_or_default();
+        assert!(
+            error.contains(expected) && error.is_empty() == expected.is_empty(),
+            "{more}: {error}"
+        );
     }
 
     #[test]
@@ -243,7 +286,9 @@ mod tests {
 
     #[test]
     fn an_error_of_syntax_says_where() {
-        let error = ClientConfig::parse("network = \n", Path::new("")).unwrap_err().to_string();
+        let error = ClientConfig::parse("network = \n", Path::new(""))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("line 1"), "{error}");
     }
 
@@ -252,12 +297,18 @@ mod tests {
         let text = "network = \"n.toml\"\ncredentials = \"c\"\n[[publisher]]\nname = \"a\"\ncredentials = \"p\"\n";
         let config = ClientConfig::parse(text, Path::new("/d")).unwrap();
         assert_eq!(config.publishers[0].credentials, Path::new("/d/p"));
-        assert_eq!(ClientConfig::parse(&config.to_toml().unwrap(), Path::new("/e")), Ok(config));
+        assert_eq!(
+            ClientConfig::parse(&config.to_toml().unwrap(), Path::new("/e")),
+            Ok(config)
+        );
     }
 
     #[test]
     fn the_file_named_comes_first() {
-        assert_eq!(locate(Some(Path::new("a.toml"))), Ok(PathBuf::from("a.toml")));
+        assert_eq!(
+            locate(Some(Path::new("a.toml"))),
+            Ok(PathBuf::from("a.toml"))
+        );
     }
 
     #[test]
@@ -266,10 +317,10 @@ mod tests {
         let config = ClientConfig::parse(text, Path::new("")).unwrap();
         assert_eq!(config.timeouts, Timeouts::default());
         // Keys that are left out by default stand there as comments; with them it must be read too.
-        let all: String = text.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).fold(
-            String::new(),
-            |text, line| text + line + "\n",
-        );
+        let all: String = text
+            .lines()
+            .map(|line| line.strip_prefix("#: ").unwrap_or(line))
+            .fold(String::new(), |text, line| text + line + "\n");
         let config = ClientConfig::parse(&all, Path::new("")).unwrap();
         assert!(config.aggregator_key().is_some() && config.indexer.is_some());
         assert_eq!(config.publishers.len(), 2);

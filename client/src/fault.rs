@@ -74,13 +74,29 @@ impl CallError {
         let message = describe(status);
         let details = bytes::Bytes::copy_from_slice(status.details());
         if !details.is_empty()
-            && let Ok(ErrorDetail { code, hint, responsible }) = ErrorDetail::decode(details, overlay)
+            && let Ok(ErrorDetail {
+                code,
+                hint,
+                responsible,
+            }) = ErrorDetail::decode(details, overlay)
         {
-            return Self::Refused { peer, code, message, hint, responsible };
+            return Self::Refused {
+                peer,
+                code,
+                message,
+                hint,
+                responsible,
+            };
         }
         let refused = |code: ErrorCode| {
             let hint = code.hint().to_owned();
-            Self::Refused { peer, code, message: message.clone(), hint, responsible: Vec::new() }
+            Self::Refused {
+                peer,
+                code,
+                message: message.clone(),
+                hint,
+                responsible: Vec::new(),
+            }
         };
         match status.code() {
             Code::InvalidArgument
@@ -90,7 +106,9 @@ impl CallError {
             | Code::Unauthenticated
             | Code::Unimplemented => refused(ErrorCode::Invalid),
             Code::ResourceExhausted => refused(ErrorCode::Overloaded),
-            Code::Internal | Code::DataLoss if status.source().is_none() => refused(ErrorCode::Internal),
+            Code::Internal | Code::DataLoss if status.source().is_none() => {
+                refused(ErrorCode::Internal)
+            }
             _ => Self::Unreachable { peer, why: message },
         }
     }
@@ -107,7 +125,9 @@ impl CallError {
                 ErrorCode::NotResponsible => Trouble::NotResponsible,
                 ErrorCode::Filling => Trouble::Filling,
                 ErrorCode::Starting => Trouble::Starting,
-                ErrorCode::Invalid | ErrorCode::TooLarge | ErrorCode::WrongNamespace => Trouble::Refused,
+                ErrorCode::Invalid | ErrorCode::TooLarge | ErrorCode::WrongNamespace => {
+                    Trouble::Refused
+                }
                 ErrorCode::UnknownCanonical => Trouble::Unknown,
                 ErrorCode::Overloaded | ErrorCode::DiskFull => Trouble::Overloaded,
                 ErrorCode::ChainUnknown | ErrorCode::Internal => Trouble::Unavailable,
@@ -139,7 +159,10 @@ impl CallError {
 
     /// An answer of `peer` that does not verify.
     pub(crate) fn misbehaved(peer: PublicKey, why: impl ToString) -> Self {
-        Self::Misbehaved { peer, why: why.to_string() }
+        Self::Misbehaved {
+            peer,
+            why: why.to_string(),
+        }
     }
 }
 
@@ -150,11 +173,19 @@ fn describe(status: &Status) -> String {
     while let Some(error) = source {
         let more = error.to_string();
         if !text.contains(&more) {
-            text = if text.is_empty() { more } else { format!("{text}: {more}") };
+            text = if text.is_empty() {
+                more
+            } else {
+                format!("{text}: {more}")
+            };
         }
         source = error.source();
     }
-    if text.is_empty() { status.code().to_string() } else { text }
+    if text.is_empty() {
+        status.code().to_string()
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -164,7 +195,10 @@ mod tests {
     use super::*;
 
     fn check(status: &Status, expected: Trouble) {
-        let overlay = Overlay { network: Id::ZERO, namespace: "demo".parse().unwrap() };
+        let overlay = Overlay {
+            network: Id::ZERO,
+            namespace: "demo".parse().unwrap(),
+        };
         let error = CallError::of(PublicKey::new([1; 32]), status, &overlay);
         assert_eq!(error.trouble(), expected, "{error}");
     }
@@ -179,7 +213,10 @@ mod tests {
             (ErrorCode::DiskFull, Trouble::Overloaded),
         ] {
             let details = ErrorDetail::new(code).encode();
-            check(&Status::with_details(Code::Unknown, "no", details), expected);
+            check(
+                &Status::with_details(Code::Unknown, "no", details),
+                expected,
+            );
         }
     }
 
@@ -190,6 +227,9 @@ mod tests {
         check(&Status::unavailable("gone"), Trouble::Unavailable);
         check(&Status::unknown("?"), Trouble::Unavailable);
         check(&Status::resource_exhausted("later"), Trouble::Overloaded);
-        check(&Status::with_details(Code::NotFound, "x", bytes::Bytes::from_static(b"\xff")), Trouble::Unavailable);
+        check(
+            &Status::with_details(Code::NotFound, "x", bytes::Bytes::from_static(b"\xff")),
+            Trouble::Unavailable,
+        );
     }
 }

@@ -15,6 +15,7 @@
 //! Decisions are made in [`kittengrad_client_core`], which is pure; here are clocks, sockets and tasks.
 #![warn(missing_docs)]
 
+mod ask;
 pub mod channel;
 mod client;
 mod clock;

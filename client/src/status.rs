@@ -98,8 +98,13 @@ impl Client {
         let overlay = network.overlay();
         let namespace = overlay.namespace.to_string();
         let ask = async {
-            let answer = member.routing().get_ring(wire::GetRingRequest { namespace }).await;
-            answer.map_err(|status| self.error(*peer, &status)).map(tonic::Response::into_inner)
+            let answer = member
+                .routing()
+                .get_ring(wire::GetRingRequest { namespace })
+                .await;
+            answer
+                .map_err(|status| self.error(*peer, &status))
+                .map(tonic::Response::into_inner)
         };
         let answer = self.attempt(*peer, ask).await?;
         let misbehaved = |why: String| CallError::Misbehaved { peer: *peer, why };
@@ -107,19 +112,30 @@ impl Client {
             return Err(misbehaved("it answers about another network".to_owned()));
         }
         if answer.members.len() + answer.aggregators.len() > 2 * RING_MEMBERS_MAX {
-            return Err(misbehaved(format!("it tells of {} members", answer.members.len())));
+            return Err(misbehaved(format!(
+                "it tells of {} members",
+                answer.members.len()
+            )));
         }
         let members = answer.members.into_iter().chain(answer.aggregators);
         let members = members.map(|signed| Identity::from_wire(Some(signed), overlay));
         let status = |status: wire::MemberStatus| {
             let key = PublicKey::from_slice(&status.key)?;
             let state = status.state.chars().take(40).collect();
-            Ok((key, MemberState { state, head: Head::from_wire(status.head.as_ref())? }))
+            Ok((
+                key,
+                MemberState {
+                    state,
+                    head: Head::from_wire(status.head.as_ref())?,
+                },
+            ))
         };
         let statuses = answer.statuses.into_iter().map(status);
         let statuses = statuses.collect::<Result<_, kittengrad_proto::id::IdError>>();
         Ok(RingView {
-            members: members.collect::<Result<_, _>>().map_err(|e| misbehaved(e.to_string()))?,
+            members: members
+                .collect::<Result<_, _>>()
+                .map_err(|e| misbehaved(e.to_string()))?,
             statuses: statuses.map_err(|e| misbehaved(e.to_string()))?,
             policy: answer.policy,
         })
@@ -134,8 +150,13 @@ impl Client {
         let network = self.network();
         let namespace = network.overlay().namespace.to_string();
         let ask = async {
-            let answer = member.journal().get_head(wire::GetHeadRequest { namespace }).await;
-            answer.map_err(|status| self.error(*source, &status)).map(tonic::Response::into_inner)
+            let answer = member
+                .journal()
+                .get_head(wire::GetHeadRequest { namespace })
+                .await;
+            answer
+                .map_err(|status| self.error(*source, &status))
+                .map(tonic::Response::into_inner)
         };
         let answer = self.attempt(*source, ask).await?;
         let misbehaved = |why: String| CallError::Misbehaved { peer: *source, why };
@@ -144,9 +165,13 @@ impl Client {
             signed => {
                 let heartbeat = Heartbeat::from_wire(signed, network.overlay());
                 let heartbeat = heartbeat.map_err(|e| misbehaved(e.to_string()))?;
-                heartbeat.verify(&Ed25519).map_err(|e| misbehaved(e.to_string()))?;
+                heartbeat
+                    .verify(&Ed25519)
+                    .map_err(|e| misbehaved(e.to_string()))?;
                 if heartbeat.peer != *source {
-                    return Err(misbehaved("it shows the head of another journal".to_owned()));
+                    return Err(misbehaved(
+                        "it shows the head of another journal".to_owned(),
+                    ));
                 }
                 Some(heartbeat)
             }
@@ -154,26 +179,41 @@ impl Client {
         if !answer.incarnations.is_sorted_by(|a, b| a < b) {
             return Err(misbehaved("its incarnations are not ascending".to_owned()));
         }
-        Ok(JournalHead { heartbeat, incarnations: answer.incarnations, elements: answer.elements })
+        Ok(JournalHead {
+            heartbeat,
+            incarnations: answer.incarnations,
+            elements: answer.elements,
+        })
     }
 
     /// Asks every peer and aggregator how it is; members that do not answer are `unreachable`. In the order of
     /// the ring, then joining peers, then aggregators.
     pub async fn reports(&self) -> Vec<MemberReport> {
         let network = self.network();
-        let members: Vec<_> =
-            network.peers().chain(network.joining()).chain(network.aggregators()).cloned().collect();
+        let members: Vec<_> = network
+            .peers()
+            .chain(network.joining())
+            .chain(network.aggregators())
+            .cloned()
+            .collect();
         stream::iter(members)
             .map(|identity| async move {
-                let (journal, ring) = futures::join!(self.head_of(&identity.key), self.ring_of(&identity.key));
-                let own = ring.ok().and_then(|mut view| view.statuses.remove(&identity.key));
+                let (journal, ring) =
+                    futures::join!(self.head_of(&identity.key), self.ring_of(&identity.key));
+                let own = ring
+                    .ok()
+                    .and_then(|mut view| view.statuses.remove(&identity.key));
                 let state = match (&journal, own) {
                     (Err(_), _) => "unreachable".to_owned(),
                     (Ok(_), Some(own)) => own.state,
                     (Ok(journal), None) if journal.heartbeat.is_some() => "settled".to_owned(),
                     (Ok(_), None) => "starting".to_owned(),
                 };
-                MemberReport { identity, state, journal }
+                MemberReport {
+                    identity,
+                    state,
+                    journal,
+                }
             })
             .buffered(REQUESTS_IN_FLIGHT)
             .collect()
@@ -199,10 +239,18 @@ impl Client {
         let network = self.network();
         let namespace = network.overlay().namespace.to_string();
         let bodies = bodies.to_wire().into();
-        let request = wire::GetBlocksRequest { namespace, incarnation, from_height, limit, bodies };
+        let request = wire::GetBlocksRequest {
+            namespace,
+            incarnation,
+            from_height,
+            limit,
+            bodies,
+        };
         let ask = async {
             let answer = member.journal().get_blocks(request).await;
-            answer.map_err(|status| self.error(*source, &status)).map(tonic::Response::into_inner)
+            answer
+                .map_err(|status| self.error(*source, &status))
+                .map(tonic::Response::into_inner)
         };
         let answer = self.attempt(*source, ask).await?;
         let check = |frame| {

@@ -50,7 +50,10 @@ impl Vouched {
     pub fn check(&self, transaction: &Transaction) -> Result<(), VouchError> {
         let (publisher, envelope) = (transaction.publisher(), transaction.envelope());
         if envelope.chain != self.holder.chain || publisher != self.holder.key {
-            return Err(VouchError::Other { publisher, chain: self.holder.chain });
+            return Err(VouchError::Other {
+                publisher,
+                chain: self.holder.chain,
+            });
         }
         self.holder.check_role(&[Role::Client])?;
         Ok(self.holder.check_at(envelope.created_ms)?)
@@ -66,7 +69,10 @@ pub(crate) struct Vouchers {
 
 impl Vouchers {
     pub(crate) fn new(root: Root) -> Self {
-        Self { root, kept: Mutex::default() }
+        Self {
+            root,
+            kept: Mutex::default(),
+        }
     }
 
     /// Verifies a received chain, unless that was done before.
@@ -75,7 +81,10 @@ impl Vouchers {
         if let Some(known) = self.get(&chain.id()) {
             return Ok(known);
         }
-        let vouched = Arc::new(Vouched { holder: chain.verify(&self.root, &Ed25519)?, chain });
+        let vouched = Arc::new(Vouched {
+            holder: chain.verify(&self.root, &Ed25519)?,
+            chain,
+        });
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT_MAX {
             kept.clear();
@@ -86,6 +95,10 @@ impl Vouchers {
 
     /// A chain that was verified before.
     pub(crate) fn get(&self, id: &Id) -> Option<Arc<Vouched>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned()
     }
 }

@@ -27,141 +27,20 @@ use std::{
 use data_encoding::BASE64URL_NOPAD;
 use kittengrad_pki::pem;
 use kittengrad_proto::{
-    certificate::{CertificateError, Role, Root},
+    certificate::{Role, Root},
     identity::{Identity, IdentityError},
     limits::RING_MEMBERS_MAX,
-    namespace::{Namespace, NamespaceError, Overlay},
+    namespace::{Namespace, Overlay},
     signed::Ed25519,
 };
-use kittengrad_ring::{Replicas, ReplicasError, RingError};
+use kittengrad_ring::Replicas;
 use serde::Deserialize;
-use thiserror::Error;
 use toml::Spanned;
 
-use super::{Network, keep_newest};
+use super::{MemberFault, Network, NetworkError, Place, keep_newest};
 
 /// The only version of a network file there is.
-const VERSION: i64 = 1;
-
-/// Where in which file something is wrong.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Place {
-    /// The file, if the text came from one.
-    pub path: Option<PathBuf>,
-    /// The line, from 1; 0 if it is about the whole.
-    pub line: usize,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.path.as_deref().unwrap_or_else(|| Path::new("network file"));
-        match self.line {
-            0 => write!(f, "{}", name.display()),
-            line => write!(f, "{}, line {line}", name.display()),
-        }
-    }
-}
-
-/// Why one member of a network file is refused.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum MemberFault {
-    /// The text is not base64url.
-    #[error("it is not base64url: {0}")]
-    Encoding(String),
-    /// It is no identity of this network and namespace, or is not vouched for.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// Clients and registrars are nobody that can be reached.
-    #[error("it is a {0}; only peers, aggregators and indexers are listed")]
-    Role(Role),
-}
-
-/// Why there is no network. Nothing changed.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum NetworkError {
-    /// The file cannot be read.
-    #[error("{path}: {why}; `kittengrad network make` writes a network file", path = path.display())]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        why: String,
-    },
-    /// Not TOML, or a key is missing, unknown or of another type.
-    #[error("{place}: {why}")]
-    Toml {
-        /// Where.
-        place: Place,
-        /// What is wrong.
-        why: String,
-    },
-    /// A version of the format that this program does not know.
-    #[error("{place}: `version` is {found}, known is {VERSION}")]
-    Version {
-        /// Where.
-        place: Place,
-        /// The version there.
-        found: i64,
-    },
-    /// The namespace has no name that is allowed.
-    #[error("{place}: `namespace`: {error}")]
-    Namespace {
-        /// Where.
-        place: Place,
-        /// What is wrong.
-        error: NamespaceError,
-    },
-    /// The number of replicas is impossible.
-    #[error("{place}: `replicas`: {error}")]
-    Replicas {
-        /// Where.
-        place: Place,
-        /// What is wrong.
-        error: ReplicasError,
-    },
-    /// The root is no PEM of one certificate.
-    #[error("{place}: `root`: {why}")]
-    RootPem {
-        /// Where.
-        place: Place,
-        /// What is wrong.
-        why: String,
-    },
-    /// The root is no root certificate.
-    #[error("{place}: `root`: {error}")]
-    Root {
-        /// Where.
-        place: Place,
-        /// What is wrong.
-        error: CertificateError,
-    },
-    /// A member is refused.
-    #[error("{place}: `identity` of member {number}: {fault}")]
-    Member {
-        /// Where.
-        place: Place,
-        /// Which member of the file, from 1.
-        number: usize,
-        /// What is wrong.
-        fault: MemberFault,
-    },
-    /// More members than a ring may have.
-    #[error("{place}: {count} members, at most {RING_MEMBERS_MAX} are allowed")]
-    TooMany {
-        /// Which file.
-        place: Place,
-        /// How many there are.
-        count: usize,
-    },
-    /// The peers make no ring.
-    #[error("{place}: {error}; `kittengrad network add` adds a peer")]
-    Ring {
-        /// Which file.
-        place: Place,
-        /// What is wrong.
-        error: RingError,
-    },
-}
+pub(super) const VERSION: i64 = 1;
 
 /// A network file, read and verified, or about to be written.
 #[derive(Debug, Clone)]
@@ -201,8 +80,17 @@ impl NetworkFile {
     /// A network without members.
     #[must_use]
     pub fn new(namespace: Namespace, root: Root, replicas: Replicas) -> Self {
-        let overlay = Overlay { network: root.network(), namespace };
-        Self { path: None, overlay, root, replicas, members: Vec::new() }
+        let overlay = Overlay {
+            network: root.network(),
+            namespace,
+        };
+        Self {
+            path: None,
+            overlay,
+            root,
+            replicas,
+            members: Vec::new(),
+        }
     }
 
     /// Reads and verifies a file.
@@ -210,7 +98,10 @@ impl NetworkFile {
     /// # Errors
     /// [`NetworkError`] with file and line.
     pub fn load(path: &Path) -> Result<Self, NetworkError> {
-        let read = |e: std::io::Error| NetworkError::Read { path: path.to_owned(), why: e.to_string() };
+        let read = |e: std::io::Error| NetworkError::Read {
+            path: path.to_owned(),
+            why: e.to_string(),
+        };
         Self::read(&fs::read_to_string(path).map_err(read)?, Some(path))
     }
 
@@ -242,20 +133,31 @@ impl NetworkFile {
         let replicas = replicas.map_err(|error| NetworkError::Replicas { place, error })?;
         let root = read_root(source.of(&document.root), document.root.get_ref())?;
 
-        let mut file = Self { path: path.map(Path::to_owned), ..Self::new(namespace, root, replicas) };
+        let mut file = Self {
+            path: path.map(Path::to_owned),
+            ..Self::new(namespace, root, replicas)
+        };
         let count = document.member.len();
         if count > RING_MEMBERS_MAX {
-            return Err(NetworkError::TooMany { place: file.place(), count });
+            return Err(NetworkError::TooMany {
+                place: file.place(),
+                count,
+            });
         }
         for (index, member) in document.member.iter().enumerate() {
             let refuse = |fault| {
                 let place = source.of(&member.identity);
-                NetworkError::Member { place, number: index + 1, fault }
+                NetworkError::Member {
+                    place,
+                    number: index + 1,
+                    fault,
+                }
             };
             let bytes = BASE64URL_NOPAD.decode(member.identity.get_ref().as_bytes());
             let bytes = bytes.map_err(|e| refuse(MemberFault::Encoding(e.to_string())))?;
             let identity = Identity::decode(bytes.into(), &file.overlay);
-            file.add(identity.map_err(|e| refuse(e.into()))?).map_err(refuse)?;
+            file.add(identity.map_err(|e| refuse(e.into()))?)
+                .map_err(refuse)?;
         }
         Ok(file)
     }
@@ -270,13 +172,20 @@ impl NetworkFile {
             return Err(MemberFault::Role(identity.role));
         }
         identity.verify(&self.root, &Ed25519)?;
-        match self.members.iter().position(|member| member.key == identity.key) {
+        match self
+            .members
+            .iter()
+            .position(|member| member.key == identity.key)
+        {
             None => self.members.push(identity),
             Some(index) => {
                 let known = std::mem::replace(&mut self.members[index], identity.clone());
                 let mut newest = [(known.key, known)].into();
                 keep_newest(&mut newest, identity);
-                self.members[index] = newest.into_values().next().expect("one key has one identity");
+                self.members[index] = newest
+                    .into_values()
+                    .next()
+                    .expect("one key has one identity");
             }
         }
         Ok(())
@@ -294,7 +203,10 @@ impl NetworkFile {
     pub fn network(&self) -> Result<Network, NetworkError> {
         let (overlay, root) = (self.overlay.clone(), self.root.clone());
         let network = Network::new(overlay, root, self.replicas, self.members.iter().cloned());
-        network.map_err(|error| NetworkError::Ring { place: self.place(), error })
+        network.map_err(|error| NetworkError::Ring {
+            place: self.place(),
+            error,
+        })
     }
 
     /// Network and namespace.
@@ -325,7 +237,8 @@ impl NetworkFile {
     #[must_use]
     pub fn to_toml(&self) -> String {
         let mut out = String::new();
-        self.write(&mut out).expect("writing to a string does not fail");
+        self.write(&mut out)
+            .expect("writing to a string does not fail");
         out
     }
 
@@ -343,18 +256,27 @@ impl NetworkFile {
             self.replicas.get(),
             pem::write_certificates([self.root.der()]),
         )?;
-        self.members.iter().try_for_each(|member| write_member(out, member))
+        self.members
+            .iter()
+            .try_for_each(|member| write_member(out, member))
     }
 
     fn place(&self) -> Place {
-        Place { path: self.path.clone(), line: 0 }
+        Place {
+            path: self.path.clone(),
+            line: 0,
+        }
     }
 }
 
 fn write_member(out: &mut String, member: &Identity) -> fmt::Result {
     let addresses = &member.addresses;
     write!(out, "\n# {} {}:", member.role, member.key)?;
-    for (name, address) in [("grpc", &addresses.grpc), ("quic", &addresses.quic), ("http", &addresses.http)] {
+    for (name, address) in [
+        ("grpc", &addresses.grpc),
+        ("quic", &addresses.quic),
+        ("http", &addresses.http),
+    ] {
         if !address.is_empty() {
             // Escaped, because a member chose it and a line break would end the comment.
             write!(out, " {name} {}", address.escape_default())?;
@@ -367,7 +289,12 @@ fn write_member(out: &mut String, member: &Identity) -> fmt::Result {
 fn read_root(place: Place, text: &str) -> Result<Root, NetworkError> {
     let mut ders = match pem::read_certificates(text.as_bytes()) {
         Ok(ders) => ders,
-        Err(e) => return Err(NetworkError::RootPem { place, why: e.to_string() }),
+        Err(e) => {
+            return Err(NetworkError::RootPem {
+                place,
+                why: e.to_string(),
+            });
+        }
     };
     match (ders.pop(), ders.len()) {
         (Some(der), 0) => Root::from_der(der).map_err(|error| NetworkError::Root { place, error }),
@@ -388,7 +315,10 @@ impl Source<'_> {
     fn at(&self, byte: usize) -> Place {
         let before = self.text.as_bytes().iter().take(byte);
         let line = before.filter(|&&b| b == b'\n').count() + 1;
-        Place { path: self.path.map(Path::to_owned), line }
+        Place {
+            path: self.path.map(Path::to_owned),
+            line,
+        }
     }
 
     fn of<T>(&self, value: &Spanned<T>) -> Place {

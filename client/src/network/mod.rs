@@ -12,6 +12,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod error;
 mod file;
 
 use std::{collections::BTreeMap, path::Path};
@@ -25,7 +26,8 @@ use kittengrad_proto::{
 };
 use kittengrad_ring::{Replicas, Ring, RingError};
 
-pub use file::{MemberFault, NetworkError, NetworkFile, Place};
+pub use error::{MemberFault, NetworkError, Place};
+pub use file::NetworkFile;
 
 /// Who takes part in a namespace of a network, and what follows from that. Everybody in it was verified.
 #[derive(Debug, Clone)]
@@ -62,13 +64,25 @@ impl Network {
         for member in members {
             keep_newest(&mut newest, member);
         }
-        let in_ring = |member: &&Identity| member.role == Role::Peer && member.state != State::Joining;
-        let mut peers: Vec<_> = newest.values().filter(in_ring).map(|member| member.key).collect();
+        let in_ring =
+            |member: &&Identity| member.role == Role::Peer && member.state != State::Joining;
+        let mut peers: Vec<_> = newest
+            .values()
+            .filter(in_ring)
+            .map(|member| member.key)
+            .collect();
         peers.sort_by_key(PublicKey::point);
         let ring = Ring::new(peers.iter().map(PublicKey::point), replicas)?;
         let all = newest.values().filter(|member| member.role == Role::Peer);
         let ring_id = ring_id(all.map(|member| (&member.key, member.state)));
-        Ok(Self { overlay, root, members: newest, peers, ring, ring_id })
+        Ok(Self {
+            overlay,
+            root,
+            members: newest,
+            peers,
+            ring,
+            ring_id,
+        })
     }
 
     /// Takes in identities heard of from others. `None` if all of it was known.
@@ -134,7 +148,8 @@ impl Network {
 
     /// Peers that fill their arcs and are not in the ring yet, ascending by key.
     pub fn joining(&self) -> impl Iterator<Item = &Identity> {
-        self.of_role(Role::Peer).filter(|member| member.state == State::Joining)
+        self.of_role(Role::Peer)
+            .filter(|member| member.state == State::Joining)
     }
 
     /// The aggregators, ascending by key.
@@ -162,30 +177,47 @@ impl Network {
     /// The place of a key in the ring, if it is in it.
     #[must_use]
     pub fn index_of(&self, key: &PublicKey) -> Option<usize> {
-        self.members.contains_key(key).then(|| self.ring.index_of(key.point())).flatten()
+        self.members
+            .contains_key(key)
+            .then(|| self.ring.index_of(key.point()))
+            .flatten()
     }
 
     /// The peers that hold a canonical, the owner first.
     #[must_use]
     pub fn holders(&self, canonical: &RecordId) -> Vec<&Identity> {
-        let keys = self.ring.replicas_of(canonical.point()).into_iter().filter_map(|i| self.peers.get(i));
+        let keys = self
+            .ring
+            .replicas_of(canonical.point())
+            .into_iter()
+            .filter_map(|i| self.peers.get(i));
         keys.filter_map(|key| self.members.get(key)).collect()
     }
 
     /// The keys of the peers that hold all of some canonicals, in the order of the first one's replicas.
     #[must_use]
-    pub fn holders_of_all<'a>(&self, canonicals: impl IntoIterator<Item = &'a RecordId>) -> Vec<PublicKey> {
+    pub fn holders_of_all<'a>(
+        &self,
+        canonicals: impl IntoIterator<Item = &'a RecordId>,
+    ) -> Vec<PublicKey> {
         let mut canonicals = canonicals.into_iter();
-        let Some(first) = canonicals.next() else { return Vec::new() };
+        let Some(first) = canonicals.next() else {
+            return Vec::new();
+        };
         let mut holders = self.ring.replicas_of(first.point());
         for canonical in canonicals {
             holders.retain(|&holder| self.ring.holds(holder, canonical.point()));
         }
-        holders.into_iter().filter_map(|index| self.key_of(index)).collect()
+        holders
+            .into_iter()
+            .filter_map(|index| self.key_of(index))
+            .collect()
     }
 
     fn of_role(&self, role: Role) -> impl Iterator<Item = &Identity> {
-        self.members.values().filter(move |member| member.role == role)
+        self.members
+            .values()
+            .filter(move |member| member.role == role)
     }
 }
 

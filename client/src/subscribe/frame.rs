@@ -132,7 +132,12 @@ pub(super) fn check_frame(
     overlay: &Overlay,
     vouchers: &Vouchers,
 ) -> Result<CheckedFrame, FrameFault> {
-    let wire::FrameBlock { header, items, bodies: came, offset } = frame;
+    let wire::FrameBlock {
+        header,
+        items,
+        bodies: came,
+        offset,
+    } = frame;
     let block = Block::from_wire(header, items, overlay)?;
     block.verify(&Ed25519)?;
     let items = block.decode_items()?;
@@ -148,15 +153,30 @@ pub(super) fn check_frame(
     if bodies != Bodies::None {
         let listed = listed(&items);
         if listed.len() != came.len() {
-            return Err(FrameFault::Bodies { height, expected: listed.len(), found: came.len() });
+            return Err(FrameFault::Bodies {
+                height,
+                expected: listed.len(),
+                found: came.len(),
+            });
         }
         for ((item, id, bitmap), body) in listed.into_iter().zip(came) {
-            let fault = |fault| FrameFault::Body { height, item, fault };
-            let wire::Body { transaction, records, chain } = body;
+            let fault = |fault| FrameFault::Body {
+                height,
+                item,
+                fault,
+            };
+            let wire::Body {
+                transaction,
+                records,
+                chain,
+            } = body;
             if let Some(chain) = chain {
-                checked.chains.push(vouchers.verify(chain).map_err(|e| fault(e.into()))?);
+                checked
+                    .chains
+                    .push(vouchers.verify(chain).map_err(|e| fault(e.into()))?);
             }
-            let body = check_body(item, transaction, id, bitmap, records, overlay).map_err(fault)?;
+            let body =
+                check_body(item, transaction, id, bitmap, records, overlay).map_err(fault)?;
             checked.bodies.push(body);
         }
     }
@@ -166,10 +186,13 @@ pub(super) fn check_frame(
 
 /// The transaction items of a block, with their numbers.
 fn listed(items: &[Item]) -> Vec<(usize, &Id, &Bitmap)> {
-    let listed = items.iter().enumerate().filter_map(|(number, item)| match item {
-        Item::Transaction { id, bitmap } => Some((number, id, bitmap)),
-        _ => None,
-    });
+    let listed = items
+        .iter()
+        .enumerate()
+        .filter_map(|(number, item)| match item {
+            Item::Transaction { id, bitmap } => Some((number, id, bitmap)),
+            _ => None,
+        });
     listed.collect()
 }
 
@@ -192,7 +215,12 @@ fn check_body(
     let (transaction, added) = check_item(signed, id, bitmap, overlay)?;
     transaction.verify(&Ed25519)?;
     let records = check_records(records, &transaction, &added)?;
-    Ok(CheckedBody { item, transaction: Arc::new(transaction), added, records })
+    Ok(CheckedBody {
+        item,
+        transaction: Arc::new(transaction),
+        added,
+        records,
+    })
 }
 
 /// The transaction that an item names and the elements that it adds, all but the signature checked.
@@ -204,10 +232,16 @@ fn check_item(
 ) -> Result<(Transaction, Vec<Element>), BodyFault> {
     let transaction = Transaction::from_wire(signed, overlay)?;
     if transaction.id() != *id {
-        return Err(BodyFault::Other { named: *id, found: transaction.id() });
+        return Err(BodyFault::Other {
+            named: *id,
+            found: transaction.id(),
+        });
     }
     bitmap.check(transaction.elements().count())?;
-    let added = transaction.elements().enumerate().filter(|(i, _)| bitmap.is_set(*i));
+    let added = transaction
+        .elements()
+        .enumerate()
+        .filter(|(i, _)| bitmap.is_set(*i));
     let added = added.map(|(_, element)| element).collect();
     Ok((transaction, added))
 }
@@ -223,17 +257,30 @@ fn check_records(
     }
     // What a record of each name must be about: an update about its canonical, a canonical about itself.
     let mut wanted: BTreeMap<RecordId, RecordId> = BTreeMap::new();
-    wanted.extend(added.iter().filter_map(|e| e.update.map(|update| (update, e.canonical))));
+    wanted.extend(
+        added
+            .iter()
+            .filter_map(|e| e.update.map(|update| (update, e.canonical))),
+    );
     let inserts = transaction.entries().iter().filter(|entry| entry.insert);
     wanted.extend(inserts.map(|entry| (entry.canonical, entry.canonical)));
     let mut checked = BTreeMap::new();
     for bytes in records {
         let id = RecordId::of(&bytes);
-        let refuse = |why: &str| BodyFault::Record { id, why: why.to_owned() };
-        let about = wanted.get(&id).ok_or_else(|| refuse("is not one that the item adds"))?;
+        let refuse = |why: &str| BodyFault::Record {
+            id,
+            why: why.to_owned(),
+        };
+        let about = wanted
+            .get(&id)
+            .ok_or_else(|| refuse("is not one that the item adds"))?;
         match record::check(&bytes).map_err(|e| refuse(&format!("is malformed: {e}")))? {
             Summary::Canonical { .. } if *about == id => {}
-            Summary::Statement { reference, publisher, .. } if *about != id => {
+            Summary::Statement {
+                reference,
+                publisher,
+                ..
+            } if *about != id => {
                 if reference != *about {
                     return Err(refuse("refers to another canonical than its entry"));
                 }
@@ -262,7 +309,10 @@ pub struct CheckedBlock {
 }
 
 /// Checks a block for its own sake.
-pub(crate) fn check_block(frame: wire::FrameBlock, overlay: &Overlay) -> Result<CheckedBlock, FrameFault> {
+pub(crate) fn check_block(
+    frame: wire::FrameBlock,
+    overlay: &Overlay,
+) -> Result<CheckedBlock, FrameFault> {
     let block = Block::from_wire(frame.header, frame.items, overlay)?;
     let items = block.decode_items()?;
     let height = block.header.height;
@@ -271,13 +321,26 @@ pub(crate) fn check_block(frame: wire::FrameBlock, overlay: &Overlay) -> Result<
     if !frame.bodies.is_empty() {
         if frame.bodies.len() != listed.len() {
             let (expected, found) = (listed.len(), frame.bodies.len());
-            return Err(FrameFault::Bodies { height, expected, found });
+            return Err(FrameFault::Bodies {
+                height,
+                expected,
+                found,
+            });
         }
         for ((item, id, bitmap), body) in listed.into_iter().zip(frame.bodies) {
             let checked = check_item(body.transaction, id, bitmap, overlay);
-            let (_, added) = checked.map_err(|fault| FrameFault::Body { height, item, fault })?;
+            let (_, added) = checked.map_err(|fault| FrameFault::Body {
+                height,
+                item,
+                fault,
+            })?;
             elements.extend(added);
         }
     }
-    Ok(CheckedBlock { is_signed: block.verify(&Ed25519).is_ok(), block, items, elements })
+    Ok(CheckedBlock {
+        is_signed: block.verify(&Ed25519).is_ok(),
+        block,
+        items,
+        elements,
+    })
 }

@@ -62,9 +62,9 @@ const EVENTS_MAX: usize = 2;
 pub enum Bodies {
     /// Header and items.
     None,
-    /// Transactions too.
+    /// Transactions too, whose signatures are verified, but not who vouches for their publishers.
     Transactions,
-    /// Transactions, and the records that the source has.
+    /// Transactions, the certificates of their publishers, and the records that the source has.
     #[default]
     Records,
 }
@@ -120,7 +120,12 @@ pub struct SubscribeOptions {
 /// Everything from the genesis on, for ever.
 impl Default for SubscribeOptions {
     fn default() -> Self {
-        Self { start: Start::Genesis, bodies: Bodies::Records, follow: true, give_up_after: None }
+        Self {
+            start: Start::Genesis,
+            bodies: Bodies::Records,
+            follow: true,
+            give_up_after: None,
+        }
     }
 }
 
@@ -193,8 +198,8 @@ pub struct VerifiedEntry {
     pub added: Vec<Element>,
     /// Records of these elements, as far as they came.
     pub records: BTreeMap<RecordId, Bytes>,
-    /// Who vouches for its publisher.
-    pub publisher: Arc<Vouched>,
+    /// Who vouches for its publisher. Always there with [`Bodies::Records`]; certificates do not come with less.
+    pub publisher: Option<Arc<Vouched>>,
 }
 
 /// One element of a block and its place in the journal.
@@ -214,29 +219,59 @@ impl VerifiedBlock {
     /// Where a reader is that has processed the block.
     #[must_use]
     pub const fn cursor(&self) -> Cursor {
-        let Header { peer, incarnation, height, .. } = self.header;
-        Cursor { journal: peer, incarnation, height: Some(height) }
+        let Header {
+            peer,
+            incarnation,
+            height,
+            ..
+        } = self.header;
+        Cursor {
+            journal: peer,
+            incarnation,
+            height: Some(height),
+        }
     }
 
     /// To go on after this block later.
     #[must_use]
     pub const fn resume(&self) -> Resume {
         let offset = Some((self.offset - self.skipped).saturating_add(self.added));
-        Resume { head: self.header.head(), time_ms: self.header.time_ms, offset }
+        Resume {
+            head: self.header.head(),
+            time_ms: self.header.time_ms,
+            offset,
+        }
     }
 
     /// The elements of `entries` one by one, each with its place.
     pub fn elements(&self) -> impl Iterator<Item = ElementAt<'_>> {
-        let before = Cursor { height: self.header.height.checked_sub(1), ..self.cursor() };
-        let all = self.entries.iter().flat_map(|entry| entry.added.iter().map(move |element| (entry, *element)));
+        let before = Cursor {
+            height: self.header.height.checked_sub(1),
+            ..self.cursor()
+        };
+        let all = self
+            .entries
+            .iter()
+            .flat_map(|entry| entry.added.iter().map(move |element| (entry, *element)));
         (1..).zip(all).map(move |(count, (entry, element))| {
             let elements = self.skipped + count;
             let position = if elements < self.added {
-                Position { cursor: before, elements }
+                Position {
+                    cursor: before,
+                    elements,
+                }
             } else {
-                Position { cursor: self.cursor(), elements: 0 }
+                Position {
+                    cursor: self.cursor(),
+                    elements: 0,
+                }
             };
-            ElementAt { element, entry, offset: self.offset + count - 1, position }
+            ElementAt {
+                element,
+                entry,
+                offset: self.offset + count - 1,
+                position,
+            }
         })
     }
 }
@@ -253,14 +288,27 @@ pub enum SubscribeError {
         /// The first block there is.
         start: Cursor,
     },
-    /// The cursor is beyond the source's head.
-    #[error("the cursor is beyond the head of the journal")]
-    Future,
+    /// The cursor is beyond what the source has of its incarnation: it lost its last blocks, or never had them.
+    #[error("the cursor is beyond what the journal has; it goes on at {start}")]
+    Future {
+        /// Where the journal goes on.
+        start: Cursor,
+    },
     /// The source has no such incarnation.
     #[error("the source has no incarnation of that number; the current one begins at {start}")]
     UnknownIncarnation {
         /// Where its current incarnation begins.
         start: Cursor,
+    },
+    /// The position to begin behind has more elements than its block.
+    #[error("block {height} adds {added} elements, the position is behind {elements} of them")]
+    BehindBlock {
+        /// Height of the block.
+        height: u64,
+        /// Elements that the block adds.
+        added: u64,
+        /// Elements in the position.
+        elements: u64,
     },
     /// The cursor is of another journal.
     #[error("the cursor is of another journal")]
@@ -308,8 +356,18 @@ impl Client {
                 let _ = sender.send(Err(SubscribeError::OtherJournal)).await;
                 return;
             }
-            task::Task { client, source, options, events: sender }.run().await;
+            task::Task {
+                client,
+                source,
+                options,
+                events: sender,
+            }
+            .run()
+            .await;
         };
-        Subscription { events, _task: AbortOnDropHandle::new(tokio::spawn(task)) }
+        Subscription {
+            events,
+            _task: AbortOnDropHandle::new(tokio::spawn(task)),
+        }
     }
 }

@@ -13,7 +13,7 @@ use kittengrad_proto::{
 };
 
 use super::{
-    Event, Start, VerifiedBlock, VerifiedEntry,
+    Bodies, Event, Start, SubscribeError, VerifiedBlock, VerifiedEntry,
     frame::{BodyFault, CheckedBody, CheckedFrame, FrameFault},
 };
 use crate::vouched::Vouched;
@@ -35,6 +35,7 @@ enum Anchor {
 /// A reader of one journal, across all connections to its owner.
 pub(super) struct Reader {
     source: PublicKey,
+    bodies: Bodies,
     anchor: Anchor,
     /// Elements of the next block that were processed before.
     skip: u64,
@@ -46,7 +47,7 @@ pub(super) struct Reader {
 
 impl Reader {
     /// A reader that begins where `start` says; [`Start::Now`] was turned into a place before.
-    pub(super) fn new(source: PublicKey, start: Start) -> Self {
+    pub(super) fn new(source: PublicKey, bodies: Bodies, start: Start) -> Self {
         let (anchor, skip, offset) = match start {
             Start::Genesis | Start::Now => (Anchor::Genesis, 0, None),
             Start::Cursor(position) if position.cursor.height.is_none() => {
@@ -59,7 +60,14 @@ impl Reader {
                 (Anchor::Known(follower), 0, resume.offset)
             }
         };
-        Self { source, anchor, skip, offset, chains: BTreeMap::new() }
+        Self {
+            source,
+            bodies,
+            anchor,
+            skip,
+            offset,
+            chains: BTreeMap::new(),
+        }
     }
 
     /// Where to ask the source to begin.
@@ -67,7 +75,9 @@ impl Reader {
         match self.anchor {
             Anchor::Genesis => wire::subscribe_request::From::Genesis(true),
             Anchor::Place(cursor) => wire::subscribe_request::From::Cursor(cursor.to_wire()),
-            Anchor::Known(follower) => wire::subscribe_request::From::Cursor(follower.cursor().to_wire()),
+            Anchor::Known(follower) => {
+                wire::subscribe_request::From::Cursor(follower.cursor().to_wire())
+            }
         }
     }
 
@@ -82,7 +92,11 @@ impl Reader {
     }
 
     /// Takes the next frame; what it gives is appended to `events`.
-    pub(super) fn accept(&mut self, frame: CheckedFrame, events: &mut Vec<Event>) -> Result<(), FrameFault> {
+    pub(super) fn accept(
+        &mut self,
+        frame: CheckedFrame,
+        events: &mut Vec<Event>,
+    ) -> Result<(), SubscribeError> {
         for vouched in &frame.chains {
             self.chains.insert(vouched.chain.id(), Arc::clone(vouched));
         }
@@ -92,7 +106,9 @@ impl Reader {
             Anchor::Place(cursor) => (false, follower_after(self.source, cursor, header)),
             Anchor::Genesis => (true, follower_before(self.source, header)),
         };
-        let step = follower.accept(&frame.block, &Checked)?;
+        let step = follower
+            .accept(&frame.block, &Checked)
+            .map_err(FrameFault::Follow)?;
         if step == Step::Known {
             return Ok(());
         }
@@ -102,13 +118,30 @@ impl Reader {
             events.push(Event::Began { incarnation, fork });
         } else if is_first {
             let (incarnation, to_height) = (header.incarnation, header.height);
-            events.push(Event::Missing { incarnation, to_height });
+            events.push(Event::Missing {
+                incarnation,
+                to_height,
+            });
+        }
+        if self.skip > frame.added {
+            let (height, added, elements) = (header.height, frame.added, self.skip);
+            return Err(SubscribeError::BehindBlock {
+                height,
+                added,
+                elements,
+            });
         }
         let gaps = frame.items.iter().filter_map(|item| match item {
-            Item::Gap { incarnation, from_height } => Some((*incarnation, *from_height)),
+            Item::Gap {
+                incarnation,
+                from_height,
+            } => Some((*incarnation, *from_height)),
             _ => None,
         });
-        events.extend(gaps.map(|(incarnation, from_height)| Event::Gap { incarnation, from_height }));
+        events.extend(gaps.map(|(incarnation, from_height)| Event::Gap {
+            incarnation,
+            from_height,
+        }));
         let block = self.verified(frame)?;
         self.anchor = Anchor::Known(follower);
         events.push(Event::Block(block));
@@ -125,10 +158,23 @@ impl Reader {
             Anchor::Known(follower) => follower.head(),
             _ => None,
         };
-        let Head { incarnation, height, hash: found } = heartbeat.head;
+        let Head {
+            incarnation,
+            height,
+            hash: found,
+        } = heartbeat.head;
         match last {
-            Some(last) if (last.incarnation, last.height) == (incarnation, height) && last.hash != found => {
-                Err(FollowError::Equivocation { incarnation, height, known: last.hash, found }.into())
+            Some(last)
+                if (last.incarnation, last.height) == (incarnation, height)
+                    && last.hash != found =>
+            {
+                Err(FollowError::Equivocation {
+                    incarnation,
+                    height,
+                    known: last.hash,
+                    found,
+                }
+                .into())
             }
             _ => Ok(Event::Alive(heartbeat)),
         }
@@ -138,21 +184,40 @@ impl Reader {
     fn verified(&mut self, frame: CheckedFrame) -> Result<VerifiedBlock, FrameFault> {
         let height = frame.block.header.height;
         let before = self.offset.unwrap_or(frame.offset_said);
-        let skipped = std::mem::take(&mut self.skip).min(frame.added);
+        let skipped = std::mem::take(&mut self.skip);
         let mut left = usize::try_from(skipped).unwrap_or(usize::MAX);
         let mut entries = Vec::with_capacity(frame.bodies.len());
         for body in frame.bodies {
-            let CheckedBody { item, transaction, mut added, records } = body;
-            let fault = |fault| FrameFault::Body { height, item, fault };
+            let CheckedBody {
+                item,
+                transaction,
+                mut added,
+                records,
+            } = body;
+            let fault = |fault| FrameFault::Body {
+                height,
+                item,
+                fault,
+            };
             let chain = transaction.envelope().chain;
-            let publisher = self.chains.get(&chain).ok_or_else(|| fault(BodyFault::ChainMissing(chain)))?;
-            publisher.check(&transaction).map_err(|e| fault(e.into()))?;
+            let publisher = self.chains.get(&chain);
+            if publisher.is_none() && self.bodies == Bodies::Records {
+                return Err(fault(BodyFault::ChainMissing(chain)));
+            }
+            let vouched = publisher.map_or(Ok(()), |publisher| publisher.check(&transaction));
+            vouched.map_err(|e| fault(e.into()))?;
             let gone = left.min(added.len());
             added.drain(..gone);
             left -= gone;
             if !added.is_empty() {
-                let publisher = Arc::clone(publisher);
-                entries.push(VerifiedEntry { item, transaction, added, records, publisher });
+                let publisher = publisher.cloned();
+                entries.push(VerifiedEntry {
+                    item,
+                    transaction,
+                    added,
+                    records,
+                    publisher,
+                });
             }
         }
         self.offset = Some(before.saturating_add(frame.added));
@@ -170,9 +235,19 @@ impl Reader {
 
 /// A follower for which `header` is the block after `cursor`, if it is at that place.
 fn follower_after(source: PublicKey, cursor: Cursor, header: &Header) -> Follower {
-    let Some(height) = cursor.height else { return Follower::new(source, cursor.incarnation) };
+    let Some(height) = cursor.height else {
+        return Follower::new(source, cursor.incarnation);
+    };
     let hash = header.previous;
-    Follower::after(source, Head { incarnation: cursor.incarnation, height, hash }, 0)
+    Follower::after(
+        source,
+        Head {
+            incarnation: cursor.incarnation,
+            height,
+            hash,
+        },
+        0,
+    )
 }
 
 /// A follower for which `header` is the first block that the source still has.
@@ -181,7 +256,15 @@ fn follower_before(source: PublicKey, header: &Header) -> Follower {
         None => Follower::new(source, header.incarnation),
         Some(height) => {
             let (incarnation, hash) = (header.incarnation, header.previous);
-            Follower::after(source, Head { incarnation, height, hash }, 0)
+            Follower::after(
+                source,
+                Head {
+                    incarnation,
+                    height,
+                    hash,
+                },
+                0,
+            )
         }
     }
 }

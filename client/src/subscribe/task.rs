@@ -2,14 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{
-    FutureExt, StreamExt,
-    future::BoxFuture,
-    stream::FuturesOrdered,
-};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesOrdered};
 use kittengrad_client_core::routing::{Backoff, Trouble};
 use kittengrad_proto::{
-    cursor::{Cursor, Position},
+    cursor::Cursor,
     id::PublicKey,
     identity::Heartbeat,
     namespace::Overlay,
@@ -23,7 +19,7 @@ use tokio::{
 use tonic::Streaming;
 
 use super::{
-    Event, Start, SubscribeError, SubscribeOptions,
+    Event, Resume, Start, SubscribeError, SubscribeOptions,
     frame::{CheckedFrame, FrameFault, check_frame},
     reader::Reader,
 };
@@ -32,7 +28,10 @@ use crate::{client::Client, clock::random, fault::CallError};
 /// Frames that are checked side by side; with those handed on, at most so many are in memory.
 const CHECKED_AHEAD: usize = 4;
 /// Waits between connections.
-const RECONNECT: Backoff = Backoff { base_ms: 200, max_ms: 10_000 };
+const RECONNECT: Backoff = Backoff {
+    base_ms: 200,
+    max_ms: 10_000,
+};
 
 pub(super) type Sender = mpsc::Sender<Result<Event, SubscribeError>>;
 
@@ -41,6 +40,8 @@ enum Checked {
     Block(Box<CheckedFrame>),
     Heartbeat(Box<Heartbeat>),
     Problem(SubscribeError),
+    /// The source has no block yet, so that no cursor means anything to it.
+    Unopened,
 }
 
 /// How one connection ended.
@@ -82,13 +83,22 @@ impl Task {
                 Ended::Failed(error) => return self.fail(error).await,
                 Ended::Lost(error) => error,
             };
-            if self.options.give_up_after.is_some_and(|limit| progress.elapsed() >= limit) {
+            if self
+                .options
+                .give_up_after
+                .is_some_and(|limit| progress.elapsed() >= limit)
+            {
                 return self.fail(SubscribeError::Unreachable(error)).await;
             }
             failures += 1;
             let retry_in = Duration::from_millis(RECONNECT.wait_ms(failures, random()));
             tracing::debug!(source = ?self.source, %error, ?retry_in, "subscription lost");
-            if self.events.send(Ok(Event::Waiting { error, retry_in })).await.is_err() {
+            if self
+                .events
+                .send(Ok(Event::Waiting { error, retry_in }))
+                .await
+                .is_err()
+            {
                 return;
             }
             sleep(retry_in).await;
@@ -101,6 +111,9 @@ impl Task {
     }
 
     fn lost(error: CallError) -> Ended {
+        if matches!(error, CallError::Stranger { .. }) {
+            return Ended::Failed(SubscribeError::Refused(error));
+        }
         match error.trouble() {
             Trouble::Refused | Trouble::Misbehaved => Ended::Failed(SubscribeError::Refused(error)),
             _ => Ended::Lost(error),
@@ -108,38 +121,53 @@ impl Task {
     }
 
     /// The reader, made on the first connection: where *now* is can only be said by the source.
-    async fn reader<'a>(&self, reader: &'a mut Option<Reader>) -> Result<&'a mut Reader, CallError> {
+    async fn reader<'a>(
+        &self,
+        reader: &'a mut Option<Reader>,
+    ) -> Result<&'a mut Reader, CallError> {
         let start = match (self.options.start, &reader) {
             (Start::Now, None) => {
-                let head = self.client.head_of(&self.source).await?.heartbeat.map(|heartbeat| heartbeat.head);
+                let head = self
+                    .client
+                    .head_of(&self.source)
+                    .await?
+                    .heartbeat
+                    .map(|heartbeat| heartbeat.head);
                 head.map_or(Start::Genesis, |head| {
-                    let (journal, incarnation) = (self.source, head.incarnation);
-                    let cursor = Cursor { journal, incarnation, height: Some(head.height) };
-                    Start::Cursor(Position { cursor, elements: 0 })
+                    Start::Resume(Resume {
+                        head,
+                        time_ms: 0,
+                        offset: None,
+                    })
                 })
             }
             (start, _) => start,
         };
-        Ok(reader.get_or_insert_with(|| Reader::new(self.source, start)))
+        Ok(reader.get_or_insert_with(|| Reader::new(self.source, self.options.bodies, start)))
     }
 
     /// Reads one connection to its end.
     async fn read(&self, reader: &mut Reader, failures: &mut u32, progress: &mut Instant) -> Ended {
         let overlay = Arc::new(self.client.network().overlay().clone());
-        let mut stream = match self.client.attempt(self.source, self.open(reader, &overlay)).await {
+        let mut stream = match self
+            .client
+            .attempt(self.source, self.open(reader, &overlay))
+            .await
+        {
             Ok(stream) => stream,
             Err(error) => return Self::lost(error),
         };
         let silence = Duration::from_millis(self.client.shared.timeouts.silence_ms);
-        let mut checks: FuturesOrdered<BoxFuture<'static, Result<Checked, FrameFault>>> = FuturesOrdered::new();
+        let mut checks: FuturesOrdered<BoxFuture<'static, Result<Checked, FrameFault>>> =
+            FuturesOrdered::new();
         let mut ended: Option<Ended> = None;
         let mut events = Vec::new();
         loop {
             tokio::select! {
                 biased;
                 Some(checked) = checks.next() => {
-                    if let Err(end) = Self::take(reader, checked, &mut events) {
-                        ended = Some(Ended::Failed(end));
+                    if let Err(end) = self.take(reader, checked, &mut events) {
+                        ended = Some(end);
                         checks.clear();
                     }
                     if !events.is_empty() {
@@ -169,15 +197,26 @@ impl Task {
     }
 
     /// Asks the source to begin where the reader is.
-    async fn open(&self, reader: &Reader, overlay: &Overlay) -> Result<Streaming<wire::Frame>, CallError> {
+    async fn open(
+        &self,
+        reader: &Reader,
+        overlay: &Overlay,
+    ) -> Result<Streaming<wire::Frame>, CallError> {
         let request = wire::SubscribeRequest {
             namespace: overlay.namespace.to_string(),
             bodies: self.options.bodies.to_wire().into(),
             no_follow: !self.options.follow,
             from: Some(reader.from()),
         };
-        let stream = self.client.member(&self.source)?.journal().subscribe(request).await;
-        stream.map(tonic::Response::into_inner).map_err(|status| self.client.error(self.source, &status))
+        let stream = self
+            .client
+            .member(&self.source)?
+            .journal()
+            .subscribe(request)
+            .await;
+        stream
+            .map(tonic::Response::into_inner)
+            .map_err(|status| self.client.error(self.source, &status))
     }
 
     /// What came within the time that a journal may be silent.
@@ -189,7 +228,10 @@ impl Task {
         match frame {
             Ok(Ok(frame)) => Ok(frame),
             Ok(Err(status)) => Err(self.client.error(self.source, &status)),
-            Err(_) => Err(CallError::TimedOut { peer: self.source, after_ms }),
+            Err(_) => Err(CallError::TimedOut {
+                peer: self.source,
+                after_ms,
+            }),
         }
     }
 
@@ -199,7 +241,11 @@ impl Task {
         frame: wire::Frame,
         overlay: &Arc<Overlay>,
     ) -> BoxFuture<'static, Result<Checked, FrameFault>> {
-        let (shared, overlay, bodies) = (Arc::clone(&self.client.shared), Arc::clone(overlay), self.options.bodies);
+        let (shared, overlay, bodies) = (
+            Arc::clone(&self.client.shared),
+            Arc::clone(overlay),
+            self.options.bodies,
+        );
         match frame.kind {
             Some(frame::Kind::Block(block)) => {
                 let check = move || check_frame(block, bodies, &overlay, &shared.vouchers);
@@ -219,47 +265,73 @@ impl Task {
                 std::future::ready(checked.map_err(FrameFault::Heartbeat)).boxed()
             }
             Some(frame::Kind::Problem(problem)) => {
-                std::future::ready(read_problem(&problem).map(Checked::Problem)).boxed()
+                std::future::ready(read_problem(&problem)).boxed()
             }
             None => std::future::ready(Err(FrameFault::Empty)).boxed(),
         }
     }
 
-    /// Takes the next checked frame in order.
+    /// Takes the next checked frame in order; an error ends the connection.
     fn take(
+        &self,
         reader: &mut Reader,
         checked: Result<Checked, FrameFault>,
         events: &mut Vec<Event>,
-    ) -> Result<(), SubscribeError> {
-        match checked? {
-            Checked::Block(frame) => reader.accept(*frame, events)?,
-            Checked::Heartbeat(heartbeat) => events.push(reader.heartbeat(*heartbeat)?),
-            Checked::Problem(problem) => return Err(problem),
+    ) -> Result<(), Ended> {
+        let tampered = |fault: FrameFault| Ended::Failed(fault.into());
+        match checked.map_err(tampered)? {
+            Checked::Block(frame) => reader.accept(*frame, events).map_err(Ended::Failed),
+            Checked::Heartbeat(heartbeat) => {
+                events.push(reader.heartbeat(*heartbeat).map_err(tampered)?);
+                Ok(())
+            }
+            Checked::Problem(problem) => Err(Ended::Failed(problem)),
+            Checked::Unopened => {
+                let why = "its journal has no block yet".to_owned();
+                Err(Ended::Lost(CallError::Unreachable {
+                    peer: self.source,
+                    why,
+                }))
+            }
         }
-        Ok(())
     }
 
     fn closed(&self) -> CallError {
-        CallError::Unreachable { peer: self.source, why: "it closed the stream".to_owned() }
+        CallError::Unreachable {
+            peer: self.source,
+            why: "it closed the stream".to_owned(),
+        }
     }
 
     fn restarted(&self) -> CallError {
-        let why = "the stream names more publishers than are remembered for one; it begins anew".to_owned();
-        CallError::Unreachable { peer: self.source, why }
+        let why = "the stream names more publishers than are remembered for one; it begins anew"
+            .to_owned();
+        CallError::Unreachable {
+            peer: self.source,
+            why,
+        }
     }
 }
 
 /// What the source says about a cursor.
-fn read_problem(problem: &wire::CursorProblem) -> Result<SubscribeError, FrameFault> {
+fn read_problem(problem: &wire::CursorProblem) -> Result<Checked, FrameFault> {
     let nonsense = |why: String| FrameFault::Problem(why);
-    let start = problem.start.as_ref().map(|start| Cursor::from_wire(Some(start))).transpose();
+    let start = problem
+        .start
+        .as_ref()
+        .map(|start| Cursor::from_wire(Some(start)))
+        .transpose();
     let start = start.map_err(|e| nonsense(e.to_string()))?;
-    let needed = || start.ok_or_else(|| nonsense("it does not say where to start instead".to_owned()));
-    match problem.kind() {
-        Kind::TooOld => Ok(SubscribeError::TooOld { start: needed()? }),
-        Kind::UnknownIncarnation => Ok(SubscribeError::UnknownIncarnation { start: needed()? }),
-        Kind::Future => Ok(SubscribeError::Future),
-        Kind::OtherJournal => Ok(SubscribeError::OtherJournal),
-        Kind::Unspecified => Err(nonsense("it has no kind".to_owned())),
-    }
+    let needed =
+        || start.ok_or_else(|| nonsense("it does not say where to start instead".to_owned()));
+    Ok(Checked::Problem(match problem.kind() {
+        Kind::TooOld => SubscribeError::TooOld { start: needed()? },
+        Kind::UnknownIncarnation => match start {
+            Some(start) => SubscribeError::UnknownIncarnation { start },
+            None => return Ok(Checked::Unopened),
+        },
+        Kind::Future => SubscribeError::Future { start: needed()? },
+        Kind::OtherJournal => SubscribeError::OtherJournal,
+        Kind::Unspecified => return Err(nonsense("it has no kind".to_owned())),
+    }))
 }

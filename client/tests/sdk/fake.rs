@@ -78,7 +78,11 @@ impl Fake {
     pub(crate) fn new(overlay: Overlay, credentials: Credentials) -> Self {
         let signer = Arc::new(credentials.key().clone());
         let journal = Journal::open(overlay.clone(), signer, now_ms(), None, &[]);
-        let log = Log { journal, store: MemoryStore::default(), chains: BTreeMap::new() };
+        let log = Log {
+            journal,
+            store: MemoryStore::default(),
+            chains: BTreeMap::new(),
+        };
         Self {
             overlay,
             credentials,
@@ -106,7 +110,10 @@ impl Fake {
     /// Begins another incarnation, whose genesis lists `items`.
     pub(crate) fn reincarnate(&self, items: &[Item]) {
         let mut log = self.log.lock().unwrap();
-        let (incarnation, fork) = (log.journal.incarnation() + 1, log.journal.tip().map(|tip| tip.head));
+        let (incarnation, fork) = (
+            log.journal.incarnation() + 1,
+            log.journal.tip().map(|tip| tip.head),
+        );
         let signer = Arc::new(self.credentials.key().clone());
         log.journal = Journal::open(self.overlay.clone(), signer, incarnation, fork, items);
         log.cut();
@@ -117,18 +124,28 @@ impl Fake {
     }
 
     /// Applies a submission and cuts a block.
-    pub(crate) fn apply(&self, request: &wire::SubmitRequest) -> Result<wire::SubmitResponse, Status> {
+    pub(crate) fn apply(
+        &self,
+        request: &wire::SubmitRequest,
+    ) -> Result<wire::SubmitResponse, Status> {
         let mut log = self.log.lock().unwrap();
         if let Some(chain) = request.chain.clone() {
             let chain = Chain::from_wire(chain).unwrap();
             log.chains.insert(chain.id(), chain);
         }
-        let transaction = Transaction::from_wire(request.transaction.clone(), &self.overlay).unwrap();
+        let transaction =
+            Transaction::from_wire(request.transaction.clone(), &self.overlay).unwrap();
         let Some(chain) = log.chains.get(&transaction.envelope().chain).cloned() else {
             return Err(refusal(ErrorCode::ChainUnknown));
         };
         let holder = chain.verify(self.credentials.root(), &Ed25519).unwrap();
-        let submission = Submission::check(Arc::new(transaction), request.records.clone(), &holder, |_| true, &Ed25519);
+        let submission = Submission::check(
+            Arc::new(transaction),
+            request.records.clone(),
+            &holder,
+            |_| true,
+            &Ed25519,
+        );
         let submission = submission.map_err(|_| refusal(ErrorCode::Invalid))?;
         let Log { journal, store, .. } = &mut *log;
         let added = journal.add(&submission, |_| true, store).unwrap();
@@ -146,7 +163,11 @@ impl Fake {
     }
 
     fn refused(&self) -> Result<(), Status> {
-        self.refusals.lock().unwrap().pop_front().map_or(Ok(()), Err)
+        self.refusals
+            .lock()
+            .unwrap()
+            .pop_front()
+            .map_or(Ok(()), Err)
     }
 
     /// Frames from a cursor on, across incarnations.
@@ -161,15 +182,27 @@ impl Fake {
                 _ => 0,
             };
             let read = blocks(&log.store, incarnation, from_height, 10_000, usize::MAX).unwrap();
-            found.extend(read.blocks.iter().map(|stored| log.frame(stored, bodies, &self.overlay)));
+            found.extend(
+                read.blocks
+                    .iter()
+                    .map(|stored| log.frame(stored, bodies, &self.overlay)),
+            );
         }
         // Chains are sent the first time that a stream names them.
         let mut sent = std::collections::BTreeSet::new();
         for body in found.iter_mut().flat_map(|frame| &mut frame.bodies) {
-            let id = body.chain.as_ref().map(|chain| Chain::from_wire(chain.clone()).unwrap().id());
+            let id = body
+                .chain
+                .as_ref()
+                .map(|chain| Chain::from_wire(chain.clone()).unwrap().id());
             body.chain = body.chain.take().filter(|_| sent.insert(id));
         }
-        found.into_iter().map(|block| wire::Frame { kind: Some(Kind::Block(block)) }).collect()
+        found
+            .into_iter()
+            .map(|block| wire::Frame {
+                kind: Some(Kind::Block(block)),
+            })
+            .collect()
     }
 
     fn heartbeat(&self) -> Option<wire::Signed> {
@@ -186,25 +219,47 @@ impl Log {
         self.store.commit(writes);
     }
 
-    fn frame(&self, stored: &StoredBlock, bodies: wire::WithBodies, overlay: &Overlay) -> wire::FrameBlock {
+    fn frame(
+        &self,
+        stored: &StoredBlock,
+        bodies: wire::WithBodies,
+        overlay: &Overlay,
+    ) -> wire::FrameBlock {
         let entries = entries(&self.store, overlay, &stored.block).unwrap();
         let body = |entry: kittengrad_journal::Entry| {
-            let mut ids: Vec<_> = entry.added.iter().filter_map(|element| element.update).collect();
-            let inserts = entry.transaction.entries().iter().filter(|e| e.insert).map(|e| e.canonical);
+            let mut ids: Vec<_> = entry
+                .added
+                .iter()
+                .filter_map(|element| element.update)
+                .collect();
+            let inserts = entry
+                .transaction
+                .entries()
+                .iter()
+                .filter(|e| e.insert)
+                .map(|e| e.canonical);
             ids.extend(inserts);
             let records = self.store.records(&ids).unwrap().into_iter().flatten();
             let chain = self.chains.get(&entry.transaction.envelope().chain);
             wire::Body {
                 transaction: Some(entry.transaction.signed().to_wire()),
-                records: records.filter(|_| bodies == wire::WithBodies::Records).collect(),
-                chain: chain.map(Chain::to_wire),
+                records: records
+                    .filter(|_| bodies == wire::WithBodies::Records)
+                    .collect(),
+                chain: chain
+                    .filter(|_| bodies == wire::WithBodies::Records)
+                    .map(Chain::to_wire),
             }
         };
         let with_bodies = bodies != wire::WithBodies::Unspecified;
         wire::FrameBlock {
             header: Some(stored.block.header.signed().to_wire()),
             items: stored.block.items.clone(),
-            bodies: entries.into_iter().filter(|_| with_bodies).map(body).collect(),
+            bodies: entries
+                .into_iter()
+                .filter(|_| with_bodies)
+                .map(body)
+                .collect(),
             offset: stored.offset,
         }
     }
@@ -233,7 +288,12 @@ impl store_server::Store for Fake {
         let set = |canonical: &RecordId| {
             let updates = log.store.set(canonical).unwrap();
             let records = |ids: &[RecordId]| {
-                let found = log.store.records(ids).unwrap().into_iter().map(Option::unwrap_or_default);
+                let found = log
+                    .store
+                    .records(ids)
+                    .unwrap()
+                    .into_iter()
+                    .map(Option::unwrap_or_default);
                 found.filter(|_| request.records).collect::<Vec<_>>()
             };
             wire::Set {
@@ -247,7 +307,19 @@ impl store_server::Store for Fake {
         let canonicals = RecordId::list_from_slice(&request.canonicals).unwrap();
         let mut answer = wire::LookupResponse {
             peer: Bytes::copy_from_slice(self.key().as_bytes()),
-            head: Some(log.journal.tip().map_or_else(|| Head { incarnation: 1, height: 0, hash: Id::ZERO }, |t| t.head).to_wire()),
+            head: Some(
+                log.journal
+                    .tip()
+                    .map_or_else(
+                        || Head {
+                            incarnation: 1,
+                            height: 0,
+                            hash: Id::ZERO,
+                        },
+                        |t| t.head,
+                    )
+                    .to_wire(),
+            ),
             sets: canonicals.iter().map(set).collect(),
             chains: log.chains.values().map(Chain::to_wire).collect(),
         };
@@ -275,7 +347,13 @@ impl routing_server::Routing for Fake {
         &self,
         _: Request<wire::GetRingRequest>,
     ) -> Result<Response<wire::GetRingResponse>, Status> {
-        let members = self.ring.lock().unwrap().iter().map(|member| member.signed().to_wire()).collect();
+        let members = self
+            .ring
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|member| member.signed().to_wire())
+            .collect();
         Ok(Response::new(wire::GetRingResponse {
             namespace: self.overlay.namespace.to_string(),
             network: Bytes::copy_from_slice(self.overlay.network.as_bytes()),
@@ -287,7 +365,10 @@ impl routing_server::Routing for Fake {
         }))
     }
 
-    async fn route(&self, _: Request<wire::RouteRequest>) -> Result<Response<wire::RouteResponse>, Status> {
+    async fn route(
+        &self,
+        _: Request<wire::RouteRequest>,
+    ) -> Result<Response<wire::RouteResponse>, Status> {
         Err(Status::unimplemented("the client routes by itself"))
     }
 }
@@ -314,7 +395,12 @@ impl journal_server::Journal for Fake {
         if let Some(tamper) = &*self.tamper.lock().unwrap() {
             tamper(&mut frames);
         }
-        let ending = self.endings.lock().unwrap().pop_front().unwrap_or(Ending::Proper);
+        let ending = self
+            .endings
+            .lock()
+            .unwrap()
+            .pop_front()
+            .unwrap_or(Ending::Proper);
         let count = match ending {
             Ending::Proper => frames.len(),
             Ending::Broken(count) | Ending::Silent(count) => count,
@@ -337,9 +423,18 @@ impl journal_server::Journal for Fake {
         let request = request.into_inner();
         let log = self.log.lock().unwrap();
         let limit = request.limit as usize;
-        let read = blocks(&log.store, request.incarnation, request.from_height, limit, usize::MAX).unwrap();
+        let read = blocks(
+            &log.store,
+            request.incarnation,
+            request.from_height,
+            limit,
+            usize::MAX,
+        )
+        .unwrap();
         let frame = |stored: &StoredBlock| log.frame(stored, request.bodies(), &self.overlay);
-        Ok(Response::new(wire::GetBlocksResponse { blocks: read.blocks.iter().map(frame).collect() }))
+        Ok(Response::new(wire::GetBlocksResponse {
+            blocks: read.blocks.iter().map(frame).collect(),
+        }))
     }
 
     async fn get_head(
@@ -348,9 +443,20 @@ impl journal_server::Journal for Fake {
     ) -> Result<Response<wire::GetHeadResponse>, Status> {
         let heartbeat = self.heartbeat();
         let log = self.log.lock().unwrap();
-        let incarnations = log.store.incarnations().unwrap().iter().map(|h| h.incarnation).collect();
+        let incarnations = log
+            .store
+            .incarnations()
+            .unwrap()
+            .iter()
+            .map(|h| h.incarnation)
+            .collect();
         let elements = log.store.elements().len() as u64;
         let chain = Some(self.credentials.chain().to_wire());
-        Ok(Response::new(wire::GetHeadResponse { heartbeat, incarnations, elements, chain }))
+        Ok(Response::new(wire::GetHeadResponse {
+            heartbeat,
+            incarnations,
+            elements,
+            chain,
+        }))
     }
 }

@@ -24,10 +24,20 @@ fn publisher(world: &World) -> PublicKey {
 
 /// Gives each holder of the draft one of its updates, in the order of the ring: the first holder the first one, ...
 fn scatter(world: &World, client: &Client, draft: &Draft) {
-    let holders: Vec<_> = client.network().holders(&draft.canonical).iter().map(|peer| peer.key).collect();
+    let holders: Vec<_> = client
+        .network()
+        .holders(&draft.canonical)
+        .iter()
+        .map(|peer| peer.key)
+        .collect();
     for (holder, update) in holders.iter().zip(&draft.updates) {
-        let part = Draft { updates: vec![update.clone()], ..draft.clone() };
-        let prepared = client.prepare(&publisher(world), vec![part], Default::default()).unwrap();
+        let part = Draft {
+            updates: vec![update.clone()],
+            ..draft.clone()
+        };
+        let prepared = client
+            .prepare(&publisher(world), vec![part], Default::default())
+            .unwrap();
         let request = kittengrad_proto::wire::SubmitRequest {
             transaction: Some(prepared[0].transaction().signed().to_wire()),
             records: prepared[0].records().to_vec(),
@@ -50,16 +60,30 @@ async fn replicas_are_merged_as_far_as_they_were_asked() {
     let client = world.client();
     let draft = draft(publisher(&world), 1, 3);
     scatter(&world, &client, &draft);
-    for (consistency, count, complete) in
-        [(Consistency::One, 1, false), (Consistency::Quorum, 2, true), (Consistency::All, 3, true)]
-    {
-        let found = soon(client.lookup(&[draft.canonical], consistency, true)).await.unwrap();
+    for (consistency, count, complete) in [
+        (Consistency::One, 1, false),
+        (Consistency::Quorum, 2, true),
+        (Consistency::All, 3, true),
+    ] {
+        let found = soon(client.lookup(&[draft.canonical], consistency, true))
+            .await
+            .unwrap();
         let answer = &found.answers[0];
         assert!(answer.exists);
-        assert_eq!(answer.updates.keys().copied().collect::<Vec<_>>(), ids(&draft.updates[..count]));
-        assert!(answer.updates.values().all(Option::is_some), "records of other replicas are fetched by id");
+        assert_eq!(
+            answer.updates.keys().copied().collect::<Vec<_>>(),
+            ids(&draft.updates[..count])
+        );
+        assert!(
+            answer.updates.values().all(Option::is_some),
+            "records of other replicas are fetched by id"
+        );
         assert_eq!(answer.record, draft.insert);
-        assert_eq!((answer.answered_by.len(), answer.complete), (count, complete), "{consistency}");
+        assert_eq!(
+            (answer.answered_by.len(), answer.complete),
+            (count, complete),
+            "{consistency}"
+        );
         assert_eq!(found.publishers[&publisher(&world)].name, "Tate");
     }
 }
@@ -70,8 +94,15 @@ async fn a_replica_can_be_asked_alone() {
     let client = world.client();
     let draft = draft(publisher(&world), 1, 3);
     scatter(&world, &client, &draft);
-    for (number, holder) in client.network().holders(&draft.canonical).iter().enumerate() {
-        let found = soon(client.lookup_at(&holder.key, &[draft.canonical], true)).await.unwrap();
+    for (number, holder) in client
+        .network()
+        .holders(&draft.canonical)
+        .iter()
+        .enumerate()
+    {
+        let found = soon(client.lookup_at(&holder.key, &[draft.canonical], true))
+            .await
+            .unwrap();
         let updates: Vec<_> = found.answers[0].updates.keys().copied().collect();
         assert_eq!(updates, ids(&draft.updates[number..=number]));
         assert_eq!(found.answers[0].answered_by[0].peer, holder.key);
@@ -82,15 +113,33 @@ async fn a_replica_can_be_asked_alone() {
 async fn many_canonicals_are_answered_in_the_order_of_the_question() {
     let world = World::new(5).await;
     let client = world.client();
-    let drafts: Vec<_> = (0..40).map(|number| draft(publisher(&world), number, 1)).collect();
+    let drafts: Vec<_> = (0..40)
+        .map(|number| draft(publisher(&world), number, 1))
+        .collect();
     let mut question: Vec<_> = drafts.iter().map(|draft| draft.canonical).collect();
     question.push(RecordId::new([3; 32]));
     question.push(question[0]);
     // One replica of each has it; whoever else is asked says that it does not exist there.
-    soon(client.submit(&publisher(&world), drafts, SubmitOptions::default())).await.unwrap();
-    let found = soon(client.lookup(&question, Consistency::All, false)).await.unwrap();
-    assert_eq!(found.answers.iter().map(|answer| answer.canonical).collect::<Vec<_>>(), question);
-    assert!(found.answers.iter().all(|answer| answer.exists == (answer.canonical != question[40])));
+    soon(client.submit(&publisher(&world), drafts, SubmitOptions::default()))
+        .await
+        .unwrap();
+    let found = soon(client.lookup(&question, Consistency::All, false))
+        .await
+        .unwrap();
+    assert_eq!(
+        found
+            .answers
+            .iter()
+            .map(|answer| answer.canonical)
+            .collect::<Vec<_>>(),
+        question
+    );
+    assert!(
+        found
+            .answers
+            .iter()
+            .all(|answer| answer.exists == (answer.canonical != question[40]))
+    );
 }
 
 #[tokio::test]
@@ -99,15 +148,21 @@ async fn a_replica_that_is_down_makes_an_answer_incomplete_and_not_impossible() 
     let client = world.client();
     let draft = draft(publisher(&world), 1, 3);
     scatter(&world, &client, &draft);
-    world.members[1].kill().await;
-    let found = soon(client.lookup(&[draft.canonical], Consistency::Quorum, true)).await.unwrap();
+    world.members[1].kill();
+    let found = soon(client.lookup(&[draft.canonical], Consistency::Quorum, true))
+        .await
+        .unwrap();
     assert!(found.answers[0].complete);
-    let found = soon(client.lookup(&[draft.canonical], Consistency::All, true)).await.unwrap();
+    let found = soon(client.lookup(&[draft.canonical], Consistency::All, true))
+        .await
+        .unwrap();
     assert!(!found.answers[0].complete && found.answers[0].updates.len() == 2);
     for number in [0, 2] {
-        world.members[number].kill().await;
+        world.members[number].kill();
     }
-    let error = soon(client.lookup(&[draft.canonical], Consistency::One, true)).await.unwrap_err();
+    let error = soon(client.lookup(&[draft.canonical], Consistency::One, true))
+        .await
+        .unwrap_err();
     assert!(matches!(error, LookupError::NoAnswer { .. }), "{error}");
 }
 
@@ -119,7 +174,9 @@ async fn a_replica_that_fills_is_passed_over() {
     scatter(&world, &client, &draft);
     let owner = client.network().holders(&draft.canonical)[0].key;
     world.fake(&owner).refuse_next(refusal(ErrorCode::Filling));
-    let found = soon(client.lookup(&[draft.canonical], Consistency::One, true)).await.unwrap();
+    let found = soon(client.lookup(&[draft.canonical], Consistency::One, true))
+        .await
+        .unwrap();
     assert_ne!(found.answers[0].answered_by[0].peer, owner);
     assert!(found.answers[0].updates.values().all(Option::is_some));
 }
@@ -131,22 +188,31 @@ async fn a_replica_that_lies_is_found_out_and_passed_over() {
     let draft = draft(publisher(&world), 1, 3);
     scatter(&world, &client, &draft);
     let owner = client.network().holders(&draft.canonical)[0].key;
-    let lies: [fn(&mut kittengrad_proto::wire::LookupResponse); 7] = [
+    let lies: [fn(&mut kittengrad_proto::wire::LookupResponse); 6] = [
         |answer| answer.sets[0].record = Bytes::from_static(b"noise"),
         |answer| answer.sets[0].records[0] = answer.sets[0].record.clone(),
         |answer| answer.sets[0].updates = Bytes::from_static(&[1; 33]),
         |answer| answer.sets.clear(),
         |answer| answer.peer = Bytes::from_static(&[1; 32]),
-        |answer| answer.head = None,
         |answer| answer.chains[0].certificates.reverse(),
     ];
     for (number, lie) in lies.into_iter().enumerate() {
         *world.fake(&owner).lie.lock().unwrap() = Some(lie);
-        let error = soon(client.lookup_at(&owner, &[draft.canonical], true)).await.unwrap_err();
-        assert!(error.to_string().contains("misbehaves"), "{number}: {error}");
-        let found = soon(client.lookup(&[draft.canonical], Consistency::One, true)).await.unwrap();
+        let error = soon(client.lookup_at(&owner, &[draft.canonical], true))
+            .await
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("misbehaves"),
+            "{number}: {error}"
+        );
+        let found = soon(client.lookup(&[draft.canonical], Consistency::One, true))
+            .await
+            .unwrap();
         assert_ne!(found.answers[0].answered_by[0].peer, owner, "{number}");
-        assert!(found.answers[0].updates.values().all(Option::is_some), "{number}");
+        assert!(
+            found.answers[0].updates.values().all(Option::is_some),
+            "{number}"
+        );
     }
 }
 
@@ -159,6 +225,9 @@ async fn records_are_fetched_by_id_from_whoever_has_them() {
     let mut wanted = ids(&draft.updates);
     wanted.push(RecordId::new([9; 32]));
     let found = soon(client.records_of(&draft.canonical, &wanted)).await;
-    assert_eq!(found.keys().copied().collect::<Vec<_>>(), ids(&draft.updates));
+    assert_eq!(
+        found.keys().copied().collect::<Vec<_>>(),
+        ids(&draft.updates)
+    );
     assert_eq!(soon(client.records(&wanted)).await, found);
 }

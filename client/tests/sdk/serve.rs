@@ -23,10 +23,10 @@ use kittengrad_proto::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
+    runtime::{Builder, Runtime},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_stream::wrappers::TcpListenerStream;
-use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::server::Connected;
 
 use crate::{
@@ -34,11 +34,11 @@ use crate::{
     world::{identity, now_ms},
 };
 
-/// A fake member and the task that serves it; dropping it closes its connections.
+/// A fake member and the runtime that serves it, so that all of it ends at once.
 pub(crate) struct Server {
     pub(crate) fake: Arc<Fake>,
     pub(crate) identity: Identity,
-    task: Option<AbortOnDropHandle<()>>,
+    runtime: Option<Runtime>,
 }
 
 impl Server {
@@ -49,7 +49,13 @@ impl Server {
 
     /// Serves `fake` with the certificates of somebody else.
     pub(crate) async fn start_showing(fake: Arc<Fake>, shown: &Credentials) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let bound = runtime.spawn(TcpListener::bind("127.0.0.1:0"));
+        let listener = bound.await.unwrap().unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let identity = identity(&fake.overlay, &fake.credentials, &address, 1);
         let transport = Transport::of(shown, now_ms()).unwrap();
@@ -58,25 +64,41 @@ impl Server {
         let incoming = TcpListenerStream::new(listener).filter_map(move |tcp| {
             let acceptor = acceptor.clone();
             // A refused handshake is the client's affair; the listener goes on.
-            async move { Some(Ok::<_, io::Error>(Connection(acceptor.accept(tcp.ok()?).await.ok()?))) }
+            async move {
+                Some(Ok::<_, io::Error>(Connection(
+                    acceptor.accept(tcp.ok()?).await.ok()?,
+                )))
+            }
         });
         let served = Arc::clone(&fake);
-        let store = StoreServer::from_arc(Arc::clone(&served)).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let store =
+            StoreServer::from_arc(Arc::clone(&served)).max_decoding_message_size(MESSAGE_BYTES_MAX);
         let serving = tonic::transport::Server::builder()
             .add_service(store.max_encoding_message_size(MESSAGE_BYTES_MAX))
             .add_service(RoutingServer::from_arc(Arc::clone(&served)))
-            .add_service(JournalServer::from_arc(served).max_encoding_message_size(MESSAGE_BYTES_MAX))
+            .add_service(
+                JournalServer::from_arc(served).max_encoding_message_size(MESSAGE_BYTES_MAX),
+            )
             .serve_with_incoming(incoming);
-        let task = tokio::spawn(async move { serving.await.unwrap() });
-        Self { fake, identity, task: Some(AbortOnDropHandle::new(task)) }
+        runtime.spawn(async move { serving.await.unwrap() });
+        Self {
+            fake,
+            identity,
+            runtime: Some(runtime),
+        }
     }
 
-    /// Ends the member like kill -9: nobody listens at its address any more.
-    pub(crate) async fn kill(&mut self) {
-        if let Some(task) = self.task.take() {
-            task.abort();
-            let _ = task.await;
+    /// Ends the member like kill -9: its connections are lost, and nobody listens at its address any more.
+    pub(crate) fn kill(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
         }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use kittengrad_client::{
     Client,
+    config::Timeouts,
     submit::{Draft, GroupLimits, SendError, SubmitError, SubmitOptions},
 };
 use kittengrad_proto::{
@@ -17,12 +18,15 @@ use kittengrad_proto::{
 use crate::{
     fake::{Fake, refusal},
     serve::Server,
-    world::{World, admit, soon},
+    world::{TIMEOUTS, World, admit, soon},
 };
 
 /// A work by its number.
 pub(crate) fn work(number: usize) -> Record {
-    Record::Canonical(Canonical::identified(CanonicalType::Artefact, format!("test:work:{number}")))
+    Record::Canonical(Canonical::identified(
+        CanonicalType::Artefact,
+        format!("test:work:{number}"),
+    ))
 }
 
 /// A draft that inserts a work and says so many things about it.
@@ -50,7 +54,12 @@ fn publisher(world: &World) -> PublicKey {
 
 /// The fakes that hold the canonical, owner first.
 fn holders<'a>(world: &'a World, client: &Client, canonical: &RecordId) -> Vec<&'a Arc<Fake>> {
-    let keys: Vec<_> = client.network().holders(canonical).iter().map(|peer| peer.key).collect();
+    let keys: Vec<_> = client
+        .network()
+        .holders(canonical)
+        .iter()
+        .map(|peer| peer.key)
+        .collect();
     keys.iter().map(|key| world.fake(key)).collect()
 }
 
@@ -62,8 +71,12 @@ fn seen(fake: &Fake) -> usize {
 async fn a_bulk_load_is_signed_once_per_cell_and_reaches_a_holder_of_each() {
     let world = World::new(5).await;
     let client = world.client();
-    let drafts: Vec<_> = (0..60).map(|number| draft(publisher(&world), number, 2)).collect();
-    let outcomes = soon(client.submit(&publisher(&world), drafts, SubmitOptions::default())).await.unwrap();
+    let drafts: Vec<_> = (0..60)
+        .map(|number| draft(publisher(&world), number, 2))
+        .collect();
+    let outcomes = soon(client.submit(&publisher(&world), drafts, SubmitOptions::default()))
+        .await
+        .unwrap();
     assert!(outcomes.len() <= 5);
     let network = client.network();
     let mut elements = BTreeSet::new();
@@ -85,14 +98,25 @@ async fn a_replica_that_is_down_is_passed_over_with_the_same_bytes() {
     let client = world.client();
     let draft = draft(publisher(&world), 1, 1);
     let owner = client.network().holders(&draft.canonical)[0].key;
-    let prepared = client.prepare(&publisher(&world), vec![draft], GroupLimits::default()).unwrap();
-    let number = world.members.iter().position(|member| member.fake.key() == owner).unwrap();
-    world.members[number].kill().await;
+    let prepared = client
+        .prepare(&publisher(&world), vec![draft], GroupLimits::default())
+        .unwrap();
+    let number = world
+        .members
+        .iter()
+        .position(|member| member.fake.key() == owner)
+        .unwrap();
+    world.members[number].kill();
 
-    let submitted = soon(client.send(&prepared[0], SubmitOptions::default())).await.unwrap();
+    let submitted = soon(client.send(&prepared[0], SubmitOptions::default()))
+        .await
+        .unwrap();
     assert_ne!(submitted.peer, owner);
     let taken = world.fake(&submitted.peer).seen.lock().unwrap();
-    assert_eq!(taken[0].transaction, Some(prepared[0].transaction().signed().to_wire()));
+    assert_eq!(
+        taken[0].transaction,
+        Some(prepared[0].transaction().signed().to_wire())
+    );
 }
 
 #[tokio::test]
@@ -100,17 +124,30 @@ async fn replicas_that_cannot_now_are_asked_again_until_one_can() {
     let world = World::new(3).await;
     let client = world.client();
     for fake in world.members.iter().map(|member| &member.fake) {
-        for code in [ErrorCode::Filling, ErrorCode::Starting, ErrorCode::Overloaded] {
+        for code in [
+            ErrorCode::Filling,
+            ErrorCode::Starting,
+            ErrorCode::Overloaded,
+        ] {
             fake.refuse_next(refusal(code));
         }
     }
     let drafts = vec![draft(publisher(&world), 1, 1)];
-    let outcomes = soon(client.submit(&publisher(&world), drafts, SubmitOptions::default())).await.unwrap();
+    let outcomes = soon(client.submit(&publisher(&world), drafts, SubmitOptions::default()))
+        .await
+        .unwrap();
     assert!(outcomes[0].result.as_ref().unwrap().acknowledged);
-    let requests: Vec<_> =
-        world.members.iter().flat_map(|member| member.fake.seen.lock().unwrap().clone()).collect();
+    let requests: Vec<_> = world
+        .members
+        .iter()
+        .flat_map(|member| member.fake.seen.lock().unwrap().clone())
+        .collect();
     assert_eq!(requests.len(), 10, "nine refusals and one that was taken");
-    assert!(requests.iter().all(|request| request.transaction == requests[0].transaction));
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.transaction == requests[0].transaction)
+    );
 }
 
 #[tokio::test]
@@ -120,10 +157,17 @@ async fn what_breaks_a_rule_is_refused_once_and_not_carried_around() {
     let draft = draft(publisher(&world), 1, 1);
     let holders = holders(&world, &client, &draft.canonical);
     holders[0].refuse_next(refusal(ErrorCode::Invalid));
-    let outcomes = soon(client.submit(&publisher(&world), vec![draft], SubmitOptions::default())).await.unwrap();
-    let Err(SendError::Refused(error)) = &outcomes[0].result else { panic!("{:?}", outcomes[0].result) };
+    let outcomes = soon(client.submit(&publisher(&world), vec![draft], SubmitOptions::default()))
+        .await
+        .unwrap();
+    let Err(SendError::Refused(error)) = &outcomes[0].result else {
+        panic!("{:?}", outcomes[0].result)
+    };
     assert_eq!(error.code(), Some(ErrorCode::Invalid));
-    assert_eq!(holders.iter().map(|fake| seen(fake)).collect::<Vec<_>>(), [1, 0, 0]);
+    assert_eq!(
+        holders.iter().map(|fake| seen(fake)).collect::<Vec<_>>(),
+        [1, 0, 0]
+    );
 }
 
 #[tokio::test]
@@ -131,11 +175,17 @@ async fn a_canonical_that_no_replica_knows_is_an_error_at_once() {
     let world = World::new(3).await;
     let client = world.client();
     for member in &world.members {
-        member.fake.refuse_next(refusal(ErrorCode::UnknownCanonical));
+        member
+            .fake
+            .refuse_next(refusal(ErrorCode::UnknownCanonical));
     }
     let drafts = vec![draft(publisher(&world), 1, 1)];
-    let outcomes = soon(client.submit(&publisher(&world), drafts, SubmitOptions::default())).await.unwrap();
-    let Err(SendError::Exhausted { last, .. }) = &outcomes[0].result else { panic!("{:?}", outcomes[0].result) };
+    let outcomes = soon(client.submit(&publisher(&world), drafts, SubmitOptions::default()))
+        .await
+        .unwrap();
+    let Err(SendError::Exhausted { last, .. }) = &outcomes[0].result else {
+        panic!("{:?}", outcomes[0].result)
+    };
     assert_eq!(last.code(), Some(ErrorCode::UnknownCanonical));
     assert!(last.to_string().contains("kittengrad put"), "{last}");
 }
@@ -146,15 +196,26 @@ async fn a_chain_is_sent_once_per_connection_and_again_when_it_is_not_known() {
     let (client, fake) = (world.client(), &world.members[0].fake);
     for number in 0..3 {
         let drafts = vec![draft(publisher(&world), number, 1)];
-        let done = soon(client.submit(&publisher(&world), drafts, SubmitOptions::default())).await.unwrap();
+        let done = soon(client.submit(&publisher(&world), drafts, SubmitOptions::default()))
+            .await
+            .unwrap();
         assert!(done[0].result.is_ok());
     }
-    let with_chain = || fake.seen.lock().unwrap().iter().map(|r| r.chain.is_some()).collect::<Vec<_>>();
+    let with_chain = || {
+        fake.seen
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|r| r.chain.is_some())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(with_chain(), [true, false, false]);
 
     fake.log.lock().unwrap().chains.clear();
     let drafts = vec![draft(publisher(&world), 9, 1)];
-    let done = soon(client.submit(&publisher(&world), drafts, SubmitOptions::default())).await.unwrap();
+    let done = soon(client.submit(&publisher(&world), drafts, SubmitOptions::default()))
+        .await
+        .unwrap();
     assert!(done[0].result.is_ok());
     assert_eq!(with_chain()[3..], [false, true]);
 }
@@ -163,10 +224,18 @@ async fn a_chain_is_sent_once_per_connection_and_again_when_it_is_not_known() {
 async fn a_repeat_adds_nothing_and_is_acknowledged() {
     let world = World::new(1).await;
     let client = world.client();
-    let prepared = client.prepare(&publisher(&world), vec![draft(publisher(&world), 1, 3)], GroupLimits::default());
+    let prepared = client.prepare(
+        &publisher(&world),
+        vec![draft(publisher(&world), 1, 3)],
+        GroupLimits::default(),
+    );
     let prepared = &prepared.unwrap()[0];
-    let first = soon(client.send(prepared, SubmitOptions::default())).await.unwrap();
-    let again = soon(client.send(prepared, SubmitOptions::default())).await.unwrap();
+    let first = soon(client.send(prepared, SubmitOptions::default()))
+        .await
+        .unwrap();
+    let again = soon(client.send(prepared, SubmitOptions::default()))
+        .await
+        .unwrap();
     assert_eq!((first.added.count(), again.added.count()), (3, 0));
     assert_eq!((first.created.len(), again.created.len()), (1, 0));
     assert!(again.acknowledged);
@@ -175,15 +244,26 @@ async fn a_repeat_adds_nothing_and_is_acknowledged() {
 #[tokio::test]
 async fn what_too_few_disks_have_is_sent_again_and_then_told_as_it_is() {
     let world = World::new(3).await;
-    let client = world.client();
+    let client = world.client_with(
+        &world.file(0..3),
+        Timeouts {
+            write_ms: 2_000,
+            ..TIMEOUTS
+        },
+    );
     for member in &world.members {
         *member.fake.acknowledges.lock().unwrap() = false;
     }
     let drafts = vec![draft(publisher(&world), 1, 1)];
-    let outcomes = soon(client.submit(&publisher(&world), drafts, SubmitOptions::default())).await.unwrap();
+    let outcomes = soon(client.submit(&publisher(&world), drafts, SubmitOptions::default()))
+        .await
+        .unwrap();
     let submitted = outcomes[0].result.as_ref().unwrap();
     assert!(!submitted.acknowledged && submitted.synced.len() == 1);
-    assert!(world.members.iter().all(|member| seen(&member.fake) >= 1), "every replica was tried");
+    assert!(
+        world.members.iter().all(|member| seen(&member.fake) >= 1),
+        "every replica was tried"
+    );
 }
 
 #[tokio::test]
@@ -202,7 +282,9 @@ async fn a_ring_that_grew_is_learnt_from_whoever_is_not_responsible() {
     for fake in holders(&world, &client, &canonical) {
         fake.refuse_next(refusal(ErrorCode::NotResponsible));
     }
-    let outcomes = soon(client.submit(&publisher(&world), vec![draft], SubmitOptions::default())).await.unwrap();
+    let outcomes = soon(client.submit(&publisher(&world), vec![draft], SubmitOptions::default()))
+        .await
+        .unwrap();
     assert!(outcomes[0].result.is_ok(), "{:?}", outcomes[0].result);
     assert_eq!(client.network().peers().count(), 6);
     assert_eq!(client.route(&canonical).replicas[0].key, newcomer);
@@ -212,13 +294,20 @@ async fn a_ring_that_grew_is_learnt_from_whoever_is_not_responsible() {
 async fn a_group_that_nobody_holds_any_more_is_signed_anew() {
     let world = World::new(6).await;
     let client = world.client_of(&world.file(0..3));
-    let drafts: Vec<_> = (0..40).map(|number| draft(publisher(&world), number, 1)).collect();
+    let drafts: Vec<_> = (0..40)
+        .map(|number| draft(publisher(&world), number, 1))
+        .collect();
     for member in &world.members[..3] {
         member.fake.refuse_next(refusal(ErrorCode::NotResponsible));
     }
-    let outcomes = soon(client.submit(&publisher(&world), drafts, SubmitOptions::default())).await.unwrap();
+    let outcomes = soon(client.submit(&publisher(&world), drafts, SubmitOptions::default()))
+        .await
+        .unwrap();
     assert!(outcomes.len() > 1 && outcomes.iter().all(|outcome| outcome.result.is_ok()));
-    let elements: BTreeSet<_> = outcomes.iter().flat_map(|outcome| outcome.transaction.elements().collect::<Vec<_>>()).collect();
+    let elements: BTreeSet<_> = outcomes
+        .iter()
+        .flat_map(|outcome| outcome.transaction.elements().collect::<Vec<_>>())
+        .collect();
     assert_eq!(elements.len(), 40);
 }
 
@@ -229,14 +318,34 @@ async fn nothing_is_sent_that_every_peer_would_refuse() {
     let stranger = PublicKey::new([7; 32]);
     let own = publisher(&world);
     let submit = async |key: PublicKey, draft: Draft| {
-        soon(client.submit(&key, vec![draft], SubmitOptions::default())).await.unwrap_err()
+        soon(client.submit(&key, vec![draft], SubmitOptions::default()))
+            .await
+            .unwrap_err()
     };
-    assert_eq!(submit(stranger, draft(own, 1, 1)).await, SubmitError::Publisher(stranger));
-    assert!(matches!(submit(own, draft(stranger, 1, 1)).await, SubmitError::Mismatch { .. }));
-    let other = Draft { canonical: RecordId::new([1; 32]), ..draft(own, 1, 1) };
-    assert!(matches!(submit(own, other).await, SubmitError::Mismatch { .. }));
-    let noise = Draft { updates: vec!["noise".into()], ..draft(own, 1, 0) };
-    assert!(matches!(submit(own, noise).await, SubmitError::Record { .. }));
+    assert_eq!(
+        submit(stranger, draft(own, 1, 1)).await,
+        SubmitError::Publisher(stranger)
+    );
+    assert!(matches!(
+        submit(own, draft(stranger, 1, 1)).await,
+        SubmitError::Mismatch { .. }
+    ));
+    let other = Draft {
+        canonical: RecordId::new([1; 32]),
+        ..draft(own, 1, 1)
+    };
+    assert!(matches!(
+        submit(own, other).await,
+        SubmitError::Mismatch { .. }
+    ));
+    let noise = Draft {
+        updates: vec!["noise".into()],
+        ..draft(own, 1, 0)
+    };
+    assert!(matches!(
+        submit(own, noise).await,
+        SubmitError::Record { .. }
+    ));
     assert_eq!(seen(&world.members[0].fake), 0);
 }
 
@@ -247,7 +356,13 @@ async fn whoever_shows_another_certificate_is_not_spoken_to() {
     let shown = [
         admit(&world.authority, Role::Peer, "another peer"),
         admit(&world.authority, Role::Aggregator, "an aggregator"),
-        admit(&kittengrad_pki::authority::Authority::generate("Other", crate::world::now_ms()).unwrap().0, Role::Peer, "x"),
+        admit(
+            &kittengrad_pki::authority::Authority::generate("Other", crate::world::now_ms())
+                .unwrap()
+                .0,
+            Role::Peer,
+            "x",
+        ),
     ];
     for shown in shown {
         world.members[0] = Server::start_showing(Arc::clone(&fake), &shown).await;
@@ -262,10 +377,16 @@ async fn members_report_their_heads_and_the_dead_are_unreachable() {
     let mut world = World::new(3).await;
     let client = world.client();
     let drafts = vec![draft(publisher(&world), 1, 2)];
-    let outcomes = soon(client.submit(&publisher(&world), drafts, SubmitOptions::default())).await.unwrap();
+    let outcomes = soon(client.submit(&publisher(&world), drafts, SubmitOptions::default()))
+        .await
+        .unwrap();
     let taker = outcomes[0].result.as_ref().unwrap().peer;
-    let dead = world.members.iter().position(|member| member.fake.key() != taker).unwrap();
-    world.members[dead].kill().await;
+    let dead = world
+        .members
+        .iter()
+        .position(|member| member.fake.key() != taker)
+        .unwrap();
+    world.members[dead].kill();
     let dead = world.members[dead].fake.key();
     for report in soon(client.reports()).await {
         let expected = if report.identity.key == taker {

@@ -1,7 +1,9 @@
 //! Every way to tamper with a stream is noticed, and nothing of the tampered block is handed on.
 
 use bytes::Bytes;
-use kittengrad_client::subscribe::{BodyFault, Bodies, Event, FrameFault, SubscribeError, SubscribeOptions};
+use kittengrad_client::subscribe::{
+    Bodies, BodyFault, Event, FrameFault, SubscribeError, SubscribeOptions,
+};
 use kittengrad_journal::FollowError;
 use kittengrad_pki::authority::Authority;
 use kittengrad_proto::{
@@ -69,12 +71,18 @@ fn flip(bytes: &Bytes) -> Bytes {
 }
 
 /// Checks that the stream ends with the fault, and that exactly the blocks before it were handed on.
-async fn check(name: &str, tamper: impl FnOnce(&World, &Fake) -> Tamper, is_expected: impl Fn(&FrameFault) -> bool) {
+async fn check(
+    name: &str,
+    tamper: impl FnOnce(&World, &Fake) -> Tamper,
+    is_expected: impl Fn(&FrameFault) -> bool,
+) {
     let (world, client, fake) = written(5).await;
     let tamper = tamper(&world, &fake);
     *fake.tamper.lock().unwrap() = Some(tamper);
     let (events, error) = all(&client, fake.key(), ONCE).await;
-    let Some(SubscribeError::Tampered(fault)) = &error else { panic!("{name}: {error:?}") };
+    let Some(SubscribeError::Tampered(fault)) = &error else {
+        panic!("{name}: {error:?}")
+    };
     assert!(is_expected(fault), "{name}: {fault}");
     assert_eq!(blocks(&events).len(), HEIGHT, "{name}");
 }
@@ -91,10 +99,15 @@ async fn a_header_that_is_not_signed_by_its_owner_is_refused() {
             header.signature = flip(&header.signature);
         })
     };
-    check("signature", signature, |fault| matches!(fault, FrameFault::Block(BlockError::Header(_)))).await;
-    check("missing", |_, _| block(|block| block.header = None), |fault| {
+    check("signature", signature, |fault| {
         matches!(fault, FrameFault::Block(BlockError::Header(_)))
     })
+    .await;
+    check(
+        "missing",
+        |_, _| block(|block| block.header = None),
+        |fault| matches!(fault, FrameFault::Block(BlockError::Header(_))),
+    )
     .await;
     check(
         "another key",
@@ -107,17 +120,26 @@ async fn a_header_that_is_not_signed_by_its_owner_is_refused() {
 #[tokio::test]
 async fn items_that_are_not_those_signed_are_refused() {
     let changed = |_: &World, _: &Fake| block(|block| block.items[0] = flip(&block.items[0]));
-    check("changed", changed, |fault| matches!(fault, FrameFault::Block(BlockError::Root { .. }))).await;
-    check("left out", |_, _| block(|block| block.items.clear()), |fault| {
-        matches!(fault, FrameFault::Block(BlockError::Count { .. }))
+    check("changed", changed, |fault| {
+        matches!(fault, FrameFault::Block(BlockError::Root { .. }))
     })
+    .await;
+    check(
+        "left out",
+        |_, _| block(|block| block.items.clear()),
+        |fault| matches!(fault, FrameFault::Block(BlockError::Count { .. })),
+    )
     .await;
 }
 
 #[tokio::test]
 async fn a_block_that_does_not_continue_the_journal_is_refused() {
-    let skipped = |_: &World, _: &Fake| -> Tamper { Box::new(|frames| drop(frames.remove(HEIGHT))) };
-    check("skipped", skipped, |fault| matches!(fault, FrameFault::Follow(FollowError::Skipped { .. }))).await;
+    let skipped =
+        |_: &World, _: &Fake| -> Tamper { Box::new(|frames| drop(frames.remove(HEIGHT))) };
+    check("skipped", skipped, |fault| {
+        matches!(fault, FrameFault::Follow(FollowError::Skipped { .. }))
+    })
+    .await;
     let own = |fake: &Fake| fake.credentials.key().clone();
     check(
         "link",
@@ -140,15 +162,28 @@ async fn two_blocks_in_one_place_are_noticed() {
     let resume = blocks(&events)[HEIGHT].resume();
     let (overlay, signer) = (fake.overlay.clone(), fake.credentials.key().clone());
     *fake.tamper.lock().unwrap() = Some(Box::new(move |frames| {
-        let head = Head { hash: Id::ZERO, ..resume.head };
-        let heartbeat = Heartbeat::sign(&overlay, head, 1, &signer).signed().to_wire();
-        *frames = vec![wire::Frame { kind: Some(Kind::Heartbeat(heartbeat)) }];
+        let head = Head {
+            hash: Id::ZERO,
+            ..resume.head
+        };
+        let heartbeat = Heartbeat::sign(&overlay, head, 1, &signer)
+            .signed()
+            .to_wire();
+        *frames = vec![wire::Frame {
+            kind: Some(Kind::Heartbeat(heartbeat)),
+        }];
     }));
-    let options =
-        SubscribeOptions { start: kittengrad_client::subscribe::Start::Resume(resume), ..ONCE };
+    let options = SubscribeOptions {
+        start: kittengrad_client::subscribe::Start::Resume(resume),
+        ..ONCE
+    };
     let (_, error) = all(&client, fake.key(), options).await;
-    let is_expected =
-        matches!(&error, Some(SubscribeError::Tampered(FrameFault::Follow(FollowError::Equivocation { .. }))));
+    let is_expected = matches!(
+        &error,
+        Some(SubscribeError::Tampered(FrameFault::Follow(
+            FollowError::Equivocation { .. }
+        )))
+    );
     assert!(is_expected, "{error:?}");
 }
 
@@ -160,28 +195,56 @@ async fn a_transaction_that_is_not_the_one_listed_is_refused() {
             transaction.signature = flip(&transaction.signature);
         })
     };
-    check("forged", forged, |fault| is_body(fault, |fault| matches!(fault, BodyFault::Transaction(_)))).await;
+    check("forged", forged, |fault| {
+        is_body(fault, |fault| matches!(fault, BodyFault::Transaction(_)))
+    })
+    .await;
     let other = |world: &World, fake: &Fake| {
         let transaction = signed(world, &fake.overlay);
         body(move |body| body.transaction = Some(transaction.signed().to_wire()))
     };
-    check("other", other, |fault| is_body(fault, |fault| matches!(fault, BodyFault::Other { .. }))).await;
-    check("missing", |_, _| body(|body| body.transaction = None), |fault| {
-        is_body(fault, |fault| matches!(fault, BodyFault::Transaction(_)))
+    check("other", other, |fault| {
+        is_body(fault, |fault| matches!(fault, BodyFault::Other { .. }))
     })
     .await;
-    check("none", |_, _| block(|block| block.bodies.clear()), |fault| {
-        matches!(fault, FrameFault::Bodies { expected: 1, found: 0, .. })
-    })
+    check(
+        "missing",
+        |_, _| body(|body| body.transaction = None),
+        |fault| is_body(fault, |fault| matches!(fault, BodyFault::Transaction(_))),
+    )
+    .await;
+    check(
+        "none",
+        |_, _| block(|block| block.bodies.clear()),
+        |fault| {
+            matches!(
+                fault,
+                FrameFault::Bodies {
+                    expected: 1,
+                    found: 0,
+                    ..
+                }
+            )
+        },
+    )
     .await;
 }
 
 /// Another transaction of the publisher.
 fn signed(world: &World, overlay: &Overlay) -> Transaction {
     let canonical = kittengrad_proto::id::RecordId::new([5; 32]);
-    let entries = vec![Entry { canonical, insert: true, updates: Vec::new() }];
+    let entries = vec![Entry {
+        canonical,
+        insert: true,
+        updates: Vec::new(),
+    }];
     let chain = world.publisher.chain().id();
-    let envelope = Envelope { chain, policy: POLICY, created_ms: now_ms(), nonce: [1; 16] };
+    let envelope = Envelope {
+        chain,
+        policy: POLICY,
+        created_ms: now_ms(),
+        nonce: [1; 16],
+    };
     Transaction::sign(overlay, &envelope, entries, world.publisher.key()).unwrap()
 }
 
@@ -189,20 +252,31 @@ fn signed(world: &World, overlay: &Overlay) -> Transaction {
 async fn a_bitmap_that_does_not_fit_is_refused_even_if_it_is_signed() {
     let tamper = |_: &World, fake: &Fake| {
         resigned(fake, fake.credentials.key().clone(), |_, items| {
-            let Item::Transaction { id, .. } = Item::decode(&items[0]).unwrap() else { panic!() };
+            let Item::Transaction { id, .. } = Item::decode(&items[0]).unwrap() else {
+                panic!()
+            };
             let bitmap = Bitmap::from_bytes(Bytes::from_static(&[0xff]));
             items[0] = Item::Transaction { id, bitmap }.encode();
         })
     };
-    check("bitmap", tamper, |fault| is_body(fault, |fault| matches!(fault, BodyFault::Bitmap(_)))).await;
+    check("bitmap", tamper, |fault| {
+        is_body(fault, |fault| matches!(fault, BodyFault::Bitmap(_)))
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_record_that_is_not_one_of_its_elements_is_refused() {
     let changed = |_: &World, _: &Fake| body(|body| body.records[0] = flip(&body.records[0]));
-    let is_record = |fault: &FrameFault| is_body(fault, |fault| matches!(fault, BodyFault::Record { .. }));
+    let is_record =
+        |fault: &FrameFault| is_body(fault, |fault| matches!(fault, BodyFault::Record { .. }));
     check("changed", changed, is_record).await;
-    check("noise", |_, _| body(|body| body.records.push(Bytes::from_static(b"noise"))), is_record).await;
+    check(
+        "noise",
+        |_, _| body(|body| body.records.push(Bytes::from_static(b"noise"))),
+        is_record,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -249,7 +323,14 @@ async fn a_publisher_that_nobody_vouches_for_is_refused() {
     .await;
     check(
         "too late",
-        |world, fake| smuggled(fake, world.publisher.key(), world.publisher.chain().clone(), u64::MAX),
+        |world, fake| {
+            smuggled(
+                fake,
+                world.publisher.key(),
+                world.publisher.chain().clone(),
+                u64::MAX,
+            )
+        },
         |fault| is_body(fault, |fault| matches!(fault, BodyFault::Vouch(_))),
     )
     .await;
@@ -272,16 +353,33 @@ fn smuggled(
     created_ms: u64,
 ) -> Tamper {
     let canonical = kittengrad_proto::id::RecordId::new([6; 32]);
-    let entries = vec![Entry { canonical, insert: true, updates: Vec::new() }];
-    let envelope = Envelope { chain: chain.id(), policy: POLICY, created_ms, nonce: [2; 16] };
+    let entries = vec![Entry {
+        canonical,
+        insert: true,
+        updates: Vec::new(),
+    }];
+    let envelope = Envelope {
+        chain: chain.id(),
+        policy: POLICY,
+        created_ms,
+        nonce: [2; 16],
+    };
     let transaction = Transaction::sign(&fake.overlay, &envelope, entries, publisher).unwrap();
     let id = transaction.id();
     let resign = resigned(fake, fake.credentials.key().clone(), move |_, items| {
-        items[0] = Item::Transaction { id, bitmap: Bitmap::new([true]) }.encode();
+        items[0] = Item::Transaction {
+            id,
+            bitmap: Bitmap::new([true]),
+        }
+        .encode();
     });
     let (signed, chain) = (transaction.signed().to_wire(), chain.to_wire());
     let replace = body(move |body| {
-        *body = wire::Body { transaction: Some(signed.clone()), records: Vec::new(), chain: Some(chain.clone()) };
+        *body = wire::Body {
+            transaction: Some(signed.clone()),
+            records: Vec::new(),
+            chain: Some(chain.clone()),
+        };
     });
     Box::new(move |frames| {
         resign(frames);
@@ -291,7 +389,9 @@ fn smuggled(
 
 #[tokio::test]
 async fn a_heartbeat_that_is_not_the_sources_is_refused() {
-    let frame = |signed: wire::Signed| wire::Frame { kind: Some(Kind::Heartbeat(signed)) };
+    let frame = |signed: wire::Signed| wire::Frame {
+        kind: Some(Kind::Heartbeat(signed)),
+    };
     let insert = move |signed: wire::Signed| -> Tamper {
         Box::new(move |frames| frames.insert(HEIGHT, frame(signed.clone())))
     };
@@ -300,7 +400,11 @@ async fn a_heartbeat_that_is_not_the_sources_is_refused() {
         "another's",
         |_, fake| {
             let other = SigningKey::from_seed(&[7; 32]);
-            insert(Heartbeat::sign(&fake.overlay, head(fake), 1, &other).signed().to_wire())
+            insert(
+                Heartbeat::sign(&fake.overlay, head(fake), 1, &other)
+                    .signed()
+                    .to_wire(),
+            )
         },
         |fault| matches!(fault, FrameFault::OtherHeartbeat { .. }),
     )
@@ -308,7 +412,9 @@ async fn a_heartbeat_that_is_not_the_sources_is_refused() {
     check(
         "forged",
         |_, fake| {
-            let mut signed = Heartbeat::sign(&fake.overlay, head(fake), 1, fake.credentials.key()).signed().to_wire();
+            let mut signed = Heartbeat::sign(&fake.overlay, head(fake), 1, fake.credentials.key())
+                .signed()
+                .to_wire();
             signed.signature = flip(&signed.signature);
             insert(signed)
         },
@@ -331,7 +437,24 @@ async fn a_frame_with_nothing_in_it_is_refused() {
 async fn a_reader_without_bodies_notices_what_concerns_it() {
     let (_world, client, fake) = written(5).await;
     *fake.tamper.lock().unwrap() = Some(block(|block| block.items[0] = flip(&block.items[0])));
-    let (events, error) = all(&client, fake.key(), SubscribeOptions { bodies: Bodies::None, ..ONCE }).await;
-    assert!(matches!(error, Some(SubscribeError::Tampered(FrameFault::Block(_)))), "{error:?}");
-    assert_eq!(events.iter().filter(|event| matches!(event, Event::Block(_))).count(), HEIGHT);
+    let (events, error) = all(
+        &client,
+        fake.key(),
+        SubscribeOptions {
+            bodies: Bodies::None,
+            ..ONCE
+        },
+    )
+    .await;
+    assert!(
+        matches!(error, Some(SubscribeError::Tampered(FrameFault::Block(_)))),
+        "{error:?}"
+    );
+    assert_eq!(
+        events
+            .iter()
+            .filter(|event| matches!(event, Event::Block(_)))
+            .count(),
+        HEIGHT
+    );
 }

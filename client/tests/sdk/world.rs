@@ -24,8 +24,12 @@ use crate::{fake::Fake, serve::Server};
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Short, so that tests of waiting do not wait long.
-pub(crate) const TIMEOUTS: Timeouts =
-    Timeouts { attempt_ms: 2_000, read_ms: 8_000, write_ms: 8_000, silence_ms: 400 };
+pub(crate) const TIMEOUTS: Timeouts = Timeouts {
+    attempt_ms: 2_000,
+    read_ms: 8_000,
+    write_ms: 8_000,
+    silence_ms: 400,
+};
 
 pub(crate) struct World {
     pub(crate) authority: Authority,
@@ -36,7 +40,9 @@ pub(crate) struct World {
 }
 
 pub(crate) fn now_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
     u64::try_from(since.as_millis()).unwrap()
 }
 
@@ -45,20 +51,39 @@ pub(crate) fn admit(authority: &Authority, role: Role, name: &str) -> Credential
     admit_key(authority, role, name, generate_key().unwrap())
 }
 
-pub(crate) fn admit_key(authority: &Authority, role: Role, name: &str, key: SigningKey) -> Credentials {
+pub(crate) fn admit_key(
+    authority: &Authority,
+    role: Role,
+    name: &str,
+    key: SigningKey,
+) -> Credentials {
     let validity = Duration::from_secs(3_600);
-    let request = Request { role, name, key: &key.public(), validity, now_ms: now_ms() };
+    let request = Request {
+        role,
+        name,
+        key: &key.public(),
+        validity,
+        now_ms: now_ms(),
+    };
     let (chain, _) = authority.certify(&request).unwrap();
     Credentials::new(key, chain, authority.root().clone()).unwrap()
 }
 
 /// What `credentials` says of itself, listening at `grpc`.
-pub(crate) fn identity(overlay: &Overlay, credentials: &Credentials, grpc: &str, seq: u64) -> Identity {
+pub(crate) fn identity(
+    overlay: &Overlay,
+    credentials: &Credentials,
+    grpc: &str,
+    seq: u64,
+) -> Identity {
     let fields = IdentityFields {
         seq,
         state: State::Active,
         role: credentials.holder().role,
-        addresses: Addresses { grpc: grpc.to_owned(), ..Addresses::default() },
+        addresses: Addresses {
+            grpc: grpc.to_owned(),
+            ..Addresses::default()
+        },
         chain: credentials.chain().clone(),
     };
     Identity::sign(overlay, &fields, credentials.key()).unwrap()
@@ -69,16 +94,27 @@ impl World {
     pub(crate) async fn new(peers: usize) -> Self {
         install_provider();
         let (authority, _) = Authority::generate("Test", now_ms()).unwrap();
-        let overlay =
-            Overlay { network: authority.root().network(), namespace: "demo".parse().unwrap() };
+        let overlay = Overlay {
+            network: authority.root().network(),
+            namespace: "demo".parse().unwrap(),
+        };
         let publisher = admit(&authority, Role::Client, "Tate");
         let mut members = Vec::new();
         for number in 0..peers {
             let credentials = admit(&authority, Role::Peer, &format!("peer {number}"));
             members.push(Server::start(Arc::new(Fake::new(overlay.clone(), credentials))).await);
         }
-        let world = Self { authority, overlay, members, publisher };
-        let ring: Vec<_> = world.members.iter().map(|member| member.identity.clone()).collect();
+        let world = Self {
+            authority,
+            overlay,
+            members,
+            publisher,
+        };
+        let ring: Vec<_> = world
+            .members
+            .iter()
+            .map(|member| member.identity.clone())
+            .collect();
         for member in &world.members {
             *member.fake.ring.lock().unwrap() = ring.clone();
         }
@@ -88,7 +124,11 @@ impl World {
     /// The network file with the members of these numbers.
     pub(crate) fn file(&self, members: impl IntoIterator<Item = usize>) -> NetworkFile {
         let namespace = self.overlay.namespace.clone();
-        let mut file = NetworkFile::new(namespace, self.authority.root().clone(), Replicas::default());
+        let mut file = NetworkFile::new(
+            namespace,
+            self.authority.root().clone(),
+            Replicas::default(),
+        );
         for number in members {
             file.add(self.members[number].identity.clone()).unwrap();
         }
@@ -101,9 +141,13 @@ impl World {
     }
 
     pub(crate) fn client_of(&self, file: &NetworkFile) -> Client {
+        self.client_with(file, TIMEOUTS)
+    }
+
+    pub(crate) fn client_with(&self, file: &NetworkFile, timeouts: Timeouts) -> Client {
         let caller = admit(&self.authority, Role::Client, "caller");
         let publisher = Publisher::new("tate".to_owned(), self.publisher.clone()).unwrap();
-        Client::new(file.network().unwrap(), caller, vec![publisher], TIMEOUTS).unwrap()
+        Client::new(file.network().unwrap(), caller, vec![publisher], timeouts).unwrap()
     }
 
     pub(crate) fn fake(&self, key: &PublicKey) -> &Arc<Fake> {
@@ -114,5 +158,7 @@ impl World {
 
 /// The result of `future`, or a failed test after [`DEADLINE`].
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(DEADLINE, future).await.expect("nothing happened in time")
+    tokio::time::timeout(DEADLINE, future)
+        .await
+        .expect("nothing happened in time")
 }

@@ -1,0 +1,135 @@
+//! Asking members until enough of them answered: the state machine of one call, driven with sockets and clocks.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use futures::{StreamExt, stream::FuturesUnordered};
+use kittengrad_client_core::routing::{Call, GiveUp, Patience, Step};
+use kittengrad_proto::{
+    id::PublicKey,
+    identity::{Identity, IdentityError},
+};
+use tokio::time::{sleep_until, timeout};
+
+use crate::{channel::Member, client::Client, clock::random, fault::CallError, network::Network};
+
+/// What came of asking several members.
+pub(crate) struct Asked<T> {
+    /// Good answers, in the order in which they came.
+    pub(crate) answers: Vec<(PublicKey, T)>,
+    /// Everything that went wrong, in order.
+    pub(crate) errors: Vec<CallError>,
+    /// Why there are fewer answers than needed; `None` if there are enough.
+    pub(crate) given_up: Option<GiveUp>,
+}
+
+impl Client {
+    /// Waits for one answer of `peer`, for as long as an attempt may take.
+    pub(crate) async fn attempt<T>(
+        &self,
+        peer: PublicKey,
+        answer: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, CallError> {
+        let after_ms = self.shared.timeouts.attempt_ms;
+        match timeout(Duration::from_millis(after_ms), answer).await {
+            Ok(answer) => answer,
+            Err(_) => Err(CallError::TimedOut { peer, after_ms }),
+        }
+    }
+
+    /// Asks members until enough of them answered, the call's patience is over, or nobody is left to ask.
+    ///
+    /// `route` says who may be asked in a network, the preferred first, and how many must answer; it is asked
+    /// again when the ring turns out to have changed.
+    pub(crate) async fn ask<T, A>(
+        &self,
+        patience: Patience,
+        route: impl Fn(&Network) -> (Vec<PublicKey>, usize),
+        ask: impl Fn(Member) -> A,
+    ) -> Asked<T>
+    where
+        A: Future<Output = Result<T, CallError>>,
+    {
+        let now_ms = || self.shared.clock.now_ms();
+        let (candidates, needed) = route(&self.network());
+        let candidates = self.health().order(candidates, now_ms());
+        let mut call = Call::new(patience, candidates, needed, now_ms());
+        let mut asked = Asked {
+            answers: Vec::new(),
+            errors: Vec::new(),
+            given_up: None,
+        };
+        let mut running = FuturesUnordered::new();
+        loop {
+            let until_ms = match call.step(now_ms()) {
+                Step::Done => return asked,
+                Step::GiveUp(why) => {
+                    asked.given_up = Some(why);
+                    return asked;
+                }
+                Step::Ask(peer) => {
+                    let answer = self.member(&peer).map(&ask);
+                    running.push(async move {
+                        let answer = match answer {
+                            Ok(answer) => self.attempt(peer, answer).await,
+                            Err(e) => Err(e),
+                        };
+                        (peer, answer)
+                    });
+                    continue;
+                }
+                Step::Reroute { told_by } => {
+                    self.learn(&told_by, asked.errors.last()).await;
+                    let (candidates, needed) = route(&self.network());
+                    call.need(needed);
+                    call.rerouted(self.health().order(candidates, now_ms()), now_ms());
+                    continue;
+                }
+                Step::Wait { until_ms } => until_ms,
+            };
+            tokio::select! {
+                Some((peer, answer)) = running.next() => match answer {
+                    Ok(answer) => {
+                        self.health().answered(peer);
+                        call.answered(peer);
+                        asked.answers.push((peer, answer));
+                    }
+                    Err(error) => {
+                        let (trouble, random) = (error.trouble(), random());
+                        tracing::debug!(peer = ?peer, %error, "a replica did not answer well");
+                        self.health().failed(peer, trouble, now_ms(), random);
+                        call.failed(peer, trouble, now_ms(), random);
+                        asked.errors.push(error);
+                    }
+                },
+                () = sleep_until(self.shared.clock.at(until_ms)) => {}
+            }
+        }
+    }
+
+    /// Learns the ring from a member that knows another one: from what it refused with and from what it says
+    /// when asked. Whatever does not verify is left out; the call then goes on with the ring as it was.
+    async fn learn(&self, told_by: &PublicKey, error: Option<&CallError>) {
+        let mut heard = match error {
+            Some(CallError::Refused { responsible, .. }) => responsible
+                .iter()
+                .flat_map(|replicas| replicas.peers.iter().cloned())
+                .collect(),
+            _ => Vec::new(),
+        };
+        match self.ring_of(told_by).await {
+            Ok(view) => heard.extend(view.members),
+            Err(error) => tracing::debug!(peer = ?told_by, %error, "the ring cannot be learnt"),
+        }
+        if let Err(error) = self.take_in(heard) {
+            tracing::warn!(peer = ?told_by, %error, "a peer tells of members that do not verify");
+        }
+    }
+
+    /// Takes newer identities into the network.
+    fn take_in(&self, heard: Vec<Identity>) -> Result<(), IdentityError> {
+        if let Some(newer) = self.network().learn(heard)? {
+            self.shared.network.store(Arc::new(newer));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,318 @@
+//! Looking up: the sets of canonicals, merged from as many replicas as asked for, every record checked.
+
+mod fetch;
+mod verify;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use kittengrad_client_core::merge::{Merged, Reply, merge};
+use kittengrad_proto::{
+    block::Head,
+    certificate::Holder,
+    id::{PublicKey, RecordId},
+    limits::LOOKUP_CANONICALS_MAX,
+    wire,
+};
+use thiserror::Error;
+
+use self::verify::Verified;
+use crate::{ask::Asked, channel::Member, client::Client, fault::CallError, network::Network};
+
+pub use kittengrad_client_core::merge::Consistency;
+
+/// Requests of one lookup that are on their way at the same time.
+const REQUESTS_IN_FLIGHT: usize = 8;
+
+/// Why a lookup has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LookupError {
+    /// Nobody who holds it answered.
+    #[error(
+        "no replica of {canonical} answered: {last}; `kittengrad ring why {canonical}` shows who holds it"
+    )]
+    NoAnswer {
+        /// One of the canonicals.
+        canonical: RecordId,
+        /// What the last replica said.
+        last: CallError,
+    },
+    /// Nobody holds it: the network has no peer.
+    #[error("no peer holds {canonical}")]
+    NoHolder {
+        /// One of the canonicals.
+        canonical: RecordId,
+    },
+}
+
+/// A replica that answered, and its head when it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnsweredBy {
+    /// The replica.
+    pub peer: PublicKey,
+    /// Incarnation of its journal.
+    pub incarnation: u64,
+    /// Height of its journal.
+    pub height: u64,
+}
+
+/// What is known about one canonical.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The canonical.
+    pub canonical: RecordId,
+    /// Whether any replica knows anything about it.
+    pub exists: bool,
+    /// Its record, if it was asked for and a replica has it.
+    pub record: Option<Bytes>,
+    /// Updates and retractions, each with its record if it was asked for and a replica has it.
+    pub updates: BTreeMap<RecordId, Option<Bytes>>,
+    /// Who answered, each once.
+    pub answered_by: Vec<AnsweredBy>,
+    /// As many holders answered as were asked for, and these see every write that a quorum acknowledged.
+    pub complete: bool,
+}
+
+/// Answers in the order of the question, and who the publishers in them are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// One per canonical asked.
+    pub answers: Vec<Answer>,
+    /// Publishers by their keys, from verified certificates; those of the records in the answers.
+    pub publishers: BTreeMap<PublicKey, Holder>,
+}
+
+impl Client {
+    /// Looks canonicals up at their replicas and merges what they say.
+    ///
+    /// If fewer replicas answer than `consistency` wants, the answers of those that did are not `complete`.
+    ///
+    /// # Errors
+    /// [`LookupError`] if there is a canonical of which no replica answered.
+    pub async fn lookup(
+        &self,
+        canonicals: &[RecordId],
+        consistency: Consistency,
+        records: bool,
+    ) -> Result<Answers, LookupError> {
+        let network = self.network();
+        let mut by_owner: BTreeMap<usize, BTreeSet<RecordId>> = BTreeMap::new();
+        let is_one_cell = network.ring().members().len() <= network.replicas().get();
+        for canonical in canonicals {
+            let owner = if is_one_cell {
+                0
+            } else {
+                network.ring().owner(canonical.point())
+            };
+            by_owner.entry(owner).or_default().insert(*canonical);
+        }
+        let questions = by_owner.into_values().flat_map(|canonicals| {
+            let canonicals: Vec<_> = canonicals.into_iter().collect();
+            canonicals
+                .chunks(LOOKUP_CANONICALS_MAX)
+                .map(<[_]>::to_vec)
+                .collect::<Vec<_>>()
+        });
+        let parts: Vec<_> =
+            stream::iter(questions)
+                .map(|question| async move {
+                    self.lookup_together(&question, consistency, records).await
+                })
+                .buffer_unordered(REQUESTS_IN_FLIGHT)
+                .collect()
+                .await;
+        let (mut found, mut publishers) = (BTreeMap::new(), BTreeMap::new());
+        for part in parts {
+            let part = part?;
+            found.extend(
+                part.answers
+                    .into_iter()
+                    .map(|answer| (answer.canonical, answer)),
+            );
+            publishers.extend(part.publishers);
+        }
+        let answers = canonicals
+            .iter()
+            .filter_map(|canonical| found.get(canonical).cloned())
+            .collect();
+        Ok(Answers {
+            answers,
+            publishers,
+        })
+    }
+
+    /// Looks canonicals up at one peer or aggregator alone, whatever it holds.
+    ///
+    /// # Errors
+    /// [`CallError`] if it does not answer well.
+    pub async fn lookup_at(
+        &self,
+        peer: &PublicKey,
+        canonicals: &[RecordId],
+        records: bool,
+    ) -> Result<Answers, CallError> {
+        let mut all = Answers::default();
+        for question in canonicals.chunks(LOOKUP_CANONICALS_MAX) {
+            let member = self.member(peer)?;
+            let verified = self
+                .attempt(*peer, self.lookup_once(&member, question, records))
+                .await?;
+            let mut answers = self.merged(question, &[(*peer, verified)], Consistency::One);
+            if records {
+                self.complete_records(&mut answers, &[*peer]).await;
+            }
+            all.answers.extend(answers.answers);
+            all.publishers.extend(answers.publishers);
+        }
+        Ok(all)
+    }
+
+    /// Looks up canonicals that the same peers hold, in one request to each.
+    async fn lookup_together(
+        &self,
+        canonicals: &[RecordId],
+        consistency: Consistency,
+        records: bool,
+    ) -> Result<Answers, LookupError> {
+        let route = |network: &Network| {
+            let holders = network.holders_of_all(canonicals);
+            let needed = consistency.needed(holders.len(), network.replicas());
+            (holders, needed)
+        };
+        // One replica sends the records, the others only the sets: what is still missing then is fetched by id.
+        let records_wanted = AtomicBool::new(records);
+        let ask = |member: Member| {
+            let records_wanted = &records_wanted;
+            async move {
+                let with_records = records_wanted.swap(false, Ordering::AcqRel);
+                let answer = self.lookup_once(&member, canonicals, with_records).await;
+                if with_records && answer.is_err() {
+                    records_wanted.store(true, Ordering::Release);
+                }
+                answer
+            }
+        };
+        let Asked {
+            answers,
+            mut errors,
+            ..
+        } = self.ask(self.read_patience(), route, ask).await;
+        if answers.is_empty() {
+            let canonical = canonicals
+                .first()
+                .copied()
+                .unwrap_or(RecordId::new([0; 32]));
+            return Err(match errors.pop() {
+                Some(last) => LookupError::NoAnswer { canonical, last },
+                None => LookupError::NoHolder { canonical },
+            });
+        }
+        let mut merged = self.merged(canonicals, &answers, consistency);
+        if records {
+            let answered: Vec<_> = answers.iter().map(|(peer, _)| *peer).collect();
+            self.complete_records(&mut merged, &answered).await;
+        }
+        Ok(merged)
+    }
+
+    /// Unites what several replicas said to the same question.
+    fn merged(
+        &self,
+        canonicals: &[RecordId],
+        answers: &[(PublicKey, Verified)],
+        consistency: Consistency,
+    ) -> Answers {
+        let network = self.network();
+        let answer = |(index, canonical): (usize, &RecordId)| {
+            let reply = |(peer, verified): &(PublicKey, Verified)| {
+                let set = verified.sets.get(index)?;
+                let (head, exists, updates) = (verified.head, set.exists, set.updates.clone());
+                Some(Reply {
+                    peer: *peer,
+                    head,
+                    exists,
+                    updates,
+                })
+            };
+            let replies: Vec<_> = answers.iter().filter_map(reply).collect();
+            let holders: Vec<_> = network
+                .holders(canonical)
+                .iter()
+                .map(|peer| peer.key)
+                .collect();
+            let Merged {
+                exists,
+                updates,
+                answered_by,
+                complete,
+            } = merge(&replies, &holders, network.replicas(), consistency);
+            let sets = || {
+                answers
+                    .iter()
+                    .filter_map(|(_, verified)| verified.sets.get(index))
+            };
+            let record = |id: &RecordId| sets().find_map(|set| set.records.get(id).cloned());
+            let answered_by = answered_by.into_iter().map(|(peer, head)| {
+                let Head {
+                    incarnation,
+                    height,
+                    ..
+                } = head;
+                AnsweredBy {
+                    peer,
+                    incarnation,
+                    height,
+                }
+            });
+            Answer {
+                canonical: *canonical,
+                exists,
+                record: record(canonical),
+                updates: updates.into_iter().map(|id| (id, record(&id))).collect(),
+                answered_by: answered_by.collect(),
+                complete,
+            }
+        };
+        let publishers = answers
+            .iter()
+            .flat_map(|(_, verified)| &verified.publishers);
+        Answers {
+            answers: canonicals.iter().enumerate().map(answer).collect(),
+            publishers: publishers
+                .map(|v| (v.holder.key, v.holder.clone()))
+                .collect(),
+        }
+    }
+
+    /// Asks one member and verifies its answer.
+    async fn lookup_once(
+        &self,
+        member: &Member,
+        canonicals: &[RecordId],
+        records: bool,
+    ) -> Result<Verified, CallError> {
+        let peer = member.key();
+        let namespace = self.network().overlay().namespace.to_string();
+        let request = wire::LookupRequest {
+            namespace,
+            canonicals: RecordId::concat(canonicals),
+            records,
+        };
+        let answer = member.store().lookup(request).await;
+        let answer = answer
+            .map_err(|status| self.error(peer, &status))?
+            .into_inner();
+        if answer.head.is_none() {
+            return Err(CallError::Unreachable {
+                peer,
+                why: "its journal has no block yet".to_owned(),
+            });
+        }
+        self.verify(peer, canonicals, answer)
+            .map_err(|why| CallError::Misbehaved { peer, why })
+    }
+}

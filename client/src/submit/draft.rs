@@ -1,0 +1,248 @@
+//! Drafts and what becomes of them: grouped by cell, checked like a replica will, and signed once per group.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use kittengrad_client_core::grouping::{Group, GroupError, Limits, Want, group};
+use kittengrad_proto::{
+    certificate::{CertificateError, Chain},
+    id::{PublicKey, RecordId},
+    limits::NONCE_BYTES,
+    record::{self, Record, RecordError, Summary},
+    transaction::{Entry, Envelope, POLICY, Transaction, TransactionError},
+};
+use thiserror::Error;
+
+use crate::{client::Client, clock::wall_ms, network::Network, publisher::Publisher};
+
+/// What is to be said about one canonical, as records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The canonical.
+    pub canonical: RecordId,
+    /// Its record, if it is to be inserted. Inserting what exists changes nothing.
+    pub insert: Option<Bytes>,
+    /// Records of updates and retractions that refer to it.
+    pub updates: Vec<Bytes>,
+}
+
+impl Draft {
+    /// Inserts a canonical.
+    ///
+    /// # Errors
+    /// If the record breaks a rule or limit.
+    pub fn insert(canonical: &Record) -> Result<Self, RecordError> {
+        let bytes = canonical.encode()?;
+        Ok(Self {
+            canonical: RecordId::of(&bytes),
+            insert: Some(bytes),
+            updates: Vec::new(),
+        })
+    }
+
+    /// Says something about a canonical that exists.
+    ///
+    /// # Errors
+    /// If the record breaks a rule or limit.
+    pub fn update(canonical: RecordId, update: &Record) -> Result<Self, RecordError> {
+        Ok(Self {
+            canonical,
+            insert: None,
+            updates: vec![update.encode()?],
+        })
+    }
+}
+
+/// Why nothing was signed and nothing sent.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SubmitError {
+    /// This client does not have the publisher's key.
+    #[error(
+        "this client does not speak for {0}; a [[publisher]] in its configuration makes it do so"
+    )]
+    Publisher(PublicKey),
+    /// The publisher's certificates are not in force.
+    #[error("publisher: {0}")]
+    Certificate(#[from] CertificateError),
+    /// A record is malformed.
+    #[error("record {id}: {error}")]
+    Record {
+        /// Which record.
+        id: RecordId,
+        /// What is wrong with it.
+        error: RecordError,
+    },
+    /// A record does not say what its draft needs it to say.
+    #[error("record {id} {why}")]
+    Mismatch {
+        /// Which record.
+        id: RecordId,
+        /// What does not fit.
+        why: &'static str,
+    },
+    /// A draft can be in no transaction.
+    #[error(transparent)]
+    Group(#[from] GroupError),
+    /// A transaction cannot be made.
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
+    /// The system gives no random numbers.
+    #[error("there is no randomness: {0}")]
+    Random(String),
+}
+
+/// A signed transaction with its records: what is sent, and sent again.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    pub(super) transaction: Arc<Transaction>,
+    pub(super) records: Vec<Bytes>,
+    pub(super) chain: Chain,
+}
+
+impl Prepared {
+    /// The transaction.
+    #[must_use]
+    pub const fn transaction(&self) -> &Arc<Transaction> {
+        &self.transaction
+    }
+
+    /// The records of its entries.
+    #[must_use]
+    pub fn records(&self) -> &[Bytes] {
+        &self.records
+    }
+
+    /// What it says, as drafts again.
+    pub(super) fn drafts(&self) -> Vec<Draft> {
+        let records: BTreeMap<_, _> = self
+            .records
+            .iter()
+            .map(|bytes| (RecordId::of(bytes), bytes))
+            .collect();
+        let take = |id: &RecordId| records.get(id).map(|bytes| Bytes::clone(bytes));
+        let draft = |entry: &Entry| Draft {
+            canonical: entry.canonical,
+            insert: entry.insert.then(|| take(&entry.canonical)).flatten(),
+            updates: entry.updates.iter().filter_map(take).collect(),
+        };
+        self.transaction.entries().iter().map(draft).collect()
+    }
+}
+
+impl Client {
+    /// Groups and signs drafts of one publisher, to be sent by [`Client::send`].
+    ///
+    /// # Errors
+    /// If a record is wrong or the publisher cannot sign.
+    pub fn prepare(
+        &self,
+        publisher: &PublicKey,
+        drafts: Vec<Draft>,
+        limits: Limits,
+    ) -> Result<Vec<Prepared>, SubmitError> {
+        let publisher = self
+            .publishers()
+            .iter()
+            .find(|found| found.key() == *publisher)
+            .ok_or(SubmitError::Publisher(*publisher))?;
+        let created_ms = wall_ms();
+        publisher.holder().check_at(created_ms)?;
+        let mut records = BTreeMap::new();
+        let mut wants = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            wants.push(check(draft, publisher.key(), &mut records)?);
+        }
+        let network = self.network();
+        let groups = group(network.ring(), wants, limits)?;
+        let sign = |group: Group| sign(publisher, &network, group.entries, created_ms, &records);
+        groups.into_iter().map(sign).collect()
+    }
+}
+
+/// Checks the records of a draft like a replica will, and remembers them by their names.
+fn check(
+    draft: Draft,
+    publisher: PublicKey,
+    records: &mut BTreeMap<RecordId, Bytes>,
+) -> Result<Want, SubmitError> {
+    let Draft {
+        canonical,
+        insert,
+        updates,
+    } = draft;
+    let summary =
+        |id, bytes: &Bytes| record::check(bytes).map_err(|error| SubmitError::Record { id, error });
+    let insert_bytes = insert.as_ref().map(Bytes::len);
+    if let Some(bytes) = insert {
+        let id = RecordId::of(&bytes);
+        if id != canonical {
+            return Err(SubmitError::Mismatch {
+                id,
+                why: "is not the canonical that its draft names",
+            });
+        }
+        if !matches!(summary(id, &bytes)?, Summary::Canonical { .. }) {
+            return Err(SubmitError::Mismatch {
+                id,
+                why: "is inserted, but is no entity or artefact",
+            });
+        }
+        records.insert(id, bytes);
+    }
+    let mut sizes = Vec::with_capacity(updates.len());
+    for bytes in updates {
+        let id = RecordId::of(&bytes);
+        let why = match summary(id, &bytes)? {
+            Summary::Canonical { .. } => "is neither update nor retraction",
+            Summary::Statement { reference, .. } if reference != canonical => {
+                "refers to another canonical than its draft"
+            }
+            Summary::Statement {
+                publisher: other, ..
+            } if other != publisher => "is by another publisher than the one who submits it",
+            Summary::Statement { .. } => {
+                sizes.push((id, bytes.len()));
+                records.insert(id, bytes);
+                continue;
+            }
+        };
+        return Err(SubmitError::Mismatch { id, why });
+    }
+    Ok(Want {
+        canonical,
+        insert: insert_bytes,
+        updates: sizes,
+    })
+}
+
+/// Signs one group.
+fn sign(
+    publisher: &Publisher,
+    network: &Network,
+    entries: Vec<Entry>,
+    created_ms: u64,
+    records: &BTreeMap<RecordId, Bytes>,
+) -> Result<Prepared, SubmitError> {
+    let mut nonce = [0; NONCE_BYTES];
+    getrandom::fill(&mut nonce).map_err(|e| SubmitError::Random(e.to_string()))?;
+    let envelope = Envelope {
+        chain: publisher.chain().id(),
+        policy: POLICY,
+        created_ms,
+        nonce,
+    };
+    let names = entries.iter().flat_map(|entry| {
+        entry
+            .insert
+            .then_some(entry.canonical)
+            .into_iter()
+            .chain(entry.updates.iter().copied())
+    });
+    let records = names.filter_map(|id| records.get(&id).cloned()).collect();
+    let transaction = Transaction::sign(network.overlay(), &envelope, entries, publisher.signer())?;
+    Ok(Prepared {
+        transaction: Arc::new(transaction),
+        records,
+        chain: publisher.chain().clone(),
+    })
+}
