@@ -1,0 +1,347 @@
+//! The one verb: an input in, an output filled.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    ops::Bound::{Excluded, Unbounded},
+    sync::Arc,
+};
+
+use kittengrad_journal::{Follower, Journal, Store, Tip, Write, keep_applied};
+use kittengrad_proto::{
+    block::Item,
+    id::PublicKey,
+    namespace::Overlay,
+    signed::{Signer, Verifier},
+};
+use kittengrad_ring::{Arc as RingArc, Point};
+
+use crate::{
+    emit::{Emitter, Memory, Step, is_missing},
+    io::{Event, Fatal, Heard, Input, Now, Output, SourceBlock, Timing},
+    plan::Plan,
+    signals::{Looked, View},
+    source::{Link, Source},
+};
+
+/// What does not change while an aggregator runs.
+pub struct Config {
+    /// Network and namespace.
+    pub overlay: Overlay,
+    /// Signs the journal.
+    pub signer: Arc<dyn Signer>,
+    /// Checks the signatures of sources' blocks.
+    pub verifier: Arc<dyn Verifier>,
+    /// How long to wait for what.
+    pub timing: Timing,
+}
+
+/// Merges the journals of its sources into its own.
+pub struct Aggregator {
+    verifier: Arc<dyn Verifier>,
+    timing: Timing,
+    journal: Journal,
+    sources: BTreeMap<PublicKey, Source>,
+    plan: Option<Plan>,
+    /// Whose turn is next, so that no source waits for the others to be read out.
+    turn: Option<PublicKey>,
+    memory: Memory,
+    /// Positions in the writes of the last output, which are on disk when the next call comes.
+    committing: Vec<(PublicKey, Follower)>,
+    /// The last block that is on disk.
+    durable_tip: Option<Tip>,
+}
+
+impl Aggregator {
+    /// Goes on after the journal in `store`, or opens its first incarnation, numbered by the wall clock.
+    ///
+    /// # Errors
+    /// If the store does not answer or is damaged.
+    pub fn open(config: Config, store: &dyn Store, now: Now) -> Result<Self, Fatal> {
+        let Config {
+            overlay,
+            signer,
+            verifier,
+            timing,
+        } = config;
+        let resumed = Journal::resume(overlay.clone(), Arc::clone(&signer), store)?;
+        let journal = resumed.unwrap_or_else(|| {
+            let whole = Item::Hold(RingArc::new(Point::ZERO, Point::ZERO));
+            Journal::open(overlay, signer, now.wall_ms, None, &[whole])
+        });
+        Ok(Self {
+            verifier,
+            timing,
+            durable_tip: journal.tip(),
+            journal,
+            sources: BTreeMap::new(),
+            plan: None,
+            turn: None,
+            memory: Memory::default(),
+            committing: Vec::new(),
+        })
+    }
+
+    /// Takes one input.
+    ///
+    /// # Errors
+    /// If the store does not answer. The aggregator cannot go on then.
+    pub fn handle(
+        &mut self,
+        now: Now,
+        input: Input,
+        store: &dyn Store,
+        out: &mut Output,
+    ) -> Result<(), Fatal> {
+        self.committed();
+        match input {
+            Input::Plan(plan) => self.plan(plan, store, out)?,
+            Input::Block(source, block) => self.block(source, *block, out),
+            Input::Alive(source, heartbeat) => {
+                let heard = Heard {
+                    head: heartbeat.head,
+                    time_ms: heartbeat.time_ms,
+                };
+                if let Some(source) = self.up(source, out) {
+                    source.heard(heard);
+                }
+            }
+            Input::Down(source, why) => self.down(source, why, out),
+            Input::Lying(source, why) => self.lying(source, why, out),
+            Input::Retry(source) => {
+                if let Some(source) = self.sources.get_mut(&source) {
+                    source.link = Link::Silent;
+                }
+            }
+            Input::Records(records) => {
+                records
+                    .into_iter()
+                    .for_each(|bytes| self.memory.wants.came(bytes));
+            }
+            Input::Tick => {
+                let fetch_ms = self.timing.fetch_ms;
+                self.memory
+                    .wants
+                    .retry(now.monotonic_ms, fetch_ms, &mut out.fetches);
+            }
+            Input::Flush => {
+                self.flush(now, out);
+                return Ok(());
+            }
+        }
+        self.drain(now, store, out)
+    }
+
+    /// Where to go on in the journal of a source: after the last block that was taken in, if any.
+    #[must_use]
+    pub fn taken(&self, source: &PublicKey) -> Option<Follower> {
+        self.sources.get(source)?.taken()
+    }
+
+    /// What to say of itself now.
+    #[must_use]
+    pub fn view(&self, now: Now) -> View {
+        let plan = self.plan.as_ref();
+        let looked = Looked {
+            sources: &mut self.sources.values(),
+            uncovered: plan.map_or(&[], |plan| &plan.uncovered),
+            is_planned: plan.is_some(),
+            tip: self.durable_tip,
+            records_wanted: self.memory.wants.len(),
+        };
+        View::of(looked, now, self.timing)
+    }
+
+    /// The writes of the last output are on disk.
+    fn committed(&mut self) {
+        self.journal.committed();
+        self.durable_tip = self.journal.tip();
+        for (source, follower) in self.committing.drain(..) {
+            if let Some(source) = self.sources.get_mut(&source) {
+                source.durable = Some(follower);
+            }
+        }
+    }
+
+    fn plan(&mut self, plan: Plan, store: &dyn Store, out: &mut Output) -> Result<(), Fatal> {
+        for source in self.sources.values_mut() {
+            source.required = None;
+        }
+        for planned in &plan.sources {
+            let source = match self.sources.entry(planned.source) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(Source::load(planned.source, store)?),
+            };
+            source.required = Some(planned.arc);
+        }
+        self.plan = Some(plan);
+        let unplanned = self
+            .sources
+            .values()
+            .filter(|source| source.required.is_none());
+        let unplanned: Vec<_> = unplanned.map(|source| source.key).collect();
+        unplanned
+            .into_iter()
+            .for_each(|source| self.forget_waiting(source, out));
+        Ok(())
+    }
+
+    /// A source that answers, unless it lies or is not planned.
+    fn up(&mut self, source: PublicKey, out: &mut Output) -> Option<&mut Source> {
+        let source = self
+            .sources
+            .get_mut(&source)
+            .filter(|source| source.required.is_some())?;
+        match source.link {
+            Link::Lying(_) => return None,
+            Link::Up => {}
+            Link::Silent | Link::Down(_) => {
+                source.link = Link::Up;
+                out.events.push(Event::Source {
+                    source: source.key,
+                    waiting: None,
+                });
+            }
+        }
+        Some(source)
+    }
+
+    fn down(&mut self, key: PublicKey, why: String, out: &mut Output) {
+        let Some(source) = self.sources.get_mut(&key) else {
+            return;
+        };
+        if matches!(source.link, Link::Lying(_)) || source.link == Link::Down(why.clone()) {
+            return;
+        }
+        source.link = Link::Down(why.clone());
+        out.events.push(Event::Source {
+            source: key,
+            waiting: Some(why),
+        });
+    }
+
+    fn lying(&mut self, key: PublicKey, why: String, out: &mut Output) {
+        let Some(source) = self.sources.get_mut(&key) else {
+            return;
+        };
+        source.link = Link::Lying(why.clone());
+        out.events.push(Event::Lied { source: key, why });
+        self.forget_waiting(key, out);
+    }
+
+    /// Lets go of everything that waits of a source; it is read again if the source is followed again.
+    fn forget_waiting(&mut self, key: PublicKey, out: &mut Output) {
+        let Some(source) = self.sources.get_mut(&key) else {
+            return;
+        };
+        let (waiting, blocks) = source.clear();
+        waiting
+            .into_iter()
+            .for_each(|waiting| self.memory.release(waiting.blocked));
+        if blocks > 0 {
+            *out.done.entry(key).or_default() += blocks;
+        }
+    }
+
+    fn block(&mut self, key: PublicKey, block: SourceBlock, out: &mut Output) {
+        let verifier = Arc::clone(&self.verifier);
+        let mut events = Vec::new();
+        let taken = match self.up(key, out) {
+            Some(source) => source.take(block, &*verifier, &mut events),
+            None => Ok(false),
+        };
+        out.events.append(&mut events);
+        match taken {
+            Ok(true) => {}
+            Ok(false) => *out.done.entry(key).or_default() += 1,
+            Err(error) => {
+                *out.done.entry(key).or_default() += 1;
+                self.lying(key, error.to_string(), out);
+            }
+        }
+    }
+
+    /// Emits what can be emitted, one transaction of each source in turn.
+    fn drain(&mut self, now: Now, store: &dyn Store, out: &mut Output) -> Result<(), Fatal> {
+        let mut idle = 0;
+        while idle < self.sources.len() {
+            let after = self
+                .turn
+                .map(|key| self.sources.range((Excluded(key), Unbounded)).next());
+            let next = after.flatten().or_else(|| self.sources.iter().next());
+            let Some(key) = next.map(|(key, _)| *key) else {
+                break;
+            };
+            idle = match self.step(key, now, store, out)? {
+                Some(Step::Done) => 0,
+                None | Some(Step::Blocked) => idle + 1,
+                Some(Step::Full) => {
+                    out.is_full = true;
+                    return Ok(());
+                }
+                Some(Step::Lie(why)) => {
+                    self.lying(key, why, out);
+                    0
+                }
+            };
+            self.turn = Some(key);
+        }
+        Ok(())
+    }
+
+    /// Tries the next transaction of a source; `None` if it has none.
+    fn step(
+        &mut self,
+        key: PublicKey,
+        now: Now,
+        store: &dyn Store,
+        out: &mut Output,
+    ) -> Result<Option<Step>, Fatal> {
+        let Some(source) = self.sources.get_mut(&key) else {
+            return Ok(None);
+        };
+        while source.finish_block() {
+            *out.done.entry(key).or_default() += 1;
+        }
+        let Some(waiting) = source.next() else {
+            return Ok(None);
+        };
+        let mut emitter = Emitter {
+            journal: &mut self.journal,
+            memory: &mut self.memory,
+            timing: self.timing,
+            now,
+            store,
+        };
+        let step = emitter.step(waiting, out)?;
+        if matches!(step, Step::Done)
+            && let Some(done) = source.pop()
+        {
+            self.memory.release(done.blocked);
+        }
+        while source.finish_block() {
+            *out.done.entry(key).or_default() += 1;
+        }
+        Ok(Some(step))
+    }
+
+    /// Cuts a block of what was added, with the positions that it brings.
+    fn flush(&mut self, now: Now, out: &mut Output) {
+        for source in self.sources.values_mut() {
+            let key = source.key;
+            let (position, settled) = source.unkept();
+            if let Some(settled) = settled {
+                self.journal.keep(settled.keep(key));
+            }
+            if let Some(follower) = position {
+                keep_applied(&follower)
+                    .into_iter()
+                    .for_each(|write| self.journal.keep(write));
+                self.committing.push((key, follower));
+            }
+        }
+        self.journal.cut(now.wall_ms, &mut out.writes);
+        out.writes
+            .retain(|write| !matches!(write, Write::Record(_, bytes) if is_missing(bytes)));
+        out.tip = self.journal.tip();
+    }
+}

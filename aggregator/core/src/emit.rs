@@ -1,0 +1,315 @@
+//! Emitting one transaction: what the own set lacks of it, with the records that go with it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use kittengrad_journal::{Journal, JournalError, Store, StoreError, keep_chain};
+use kittengrad_proto::{
+    block::Bitmap,
+    id::{Id, PublicKey, RecordId},
+    record::{Summary, check},
+    submission::Submission,
+    transaction::{Entry, Transaction},
+};
+
+use crate::{
+    io::{Event, Fatal, Fetch, Now, Output, Timing},
+    source::{Blocked, Waiting},
+    wants::Wants,
+};
+
+/// Chains that are known to be on disk; with more the store is asked again.
+const CHAINS_MAX: usize = 65_536;
+/// What stands in place of bytes that are missing; no record is empty. Never written: see [`is_missing`].
+const MISSING: Bytes = Bytes::new();
+
+/// Whether these are the bytes of no record.
+pub(crate) const fn is_missing(bytes: &Bytes) -> bool {
+    bytes.is_empty()
+}
+
+/// What became of a transaction.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// It was emitted, or added nothing.
+    Done,
+    /// It waits for records.
+    Blocked,
+    /// The block under construction is full.
+    Full,
+    /// Its source listed what no replica may.
+    Lie(String),
+}
+
+/// What emitting remembers from one transaction to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) wants: Wants,
+    /// Until when nothing waits for records, because a wait was in vain.
+    hopeless_until_ms: u64,
+    /// Chains that are in the store or in the writes of the next block.
+    chains_kept: BTreeSet<Id>,
+}
+
+impl Memory {
+    /// A transaction was emitted or forgotten: nothing is waited for in its name.
+    pub(crate) fn release(&mut self, blocked: Option<Blocked>) {
+        for record in blocked.into_iter().flat_map(|blocked| blocked.missing) {
+            self.wants.release(&record);
+        }
+    }
+}
+
+/// Emits into a journal.
+pub(crate) struct Emitter<'a> {
+    pub(crate) journal: &'a mut Journal,
+    pub(crate) memory: &'a mut Memory,
+    pub(crate) timing: Timing,
+    pub(crate) now: Now,
+    pub(crate) store: &'a dyn Store,
+}
+
+impl Emitter<'_> {
+    /// Tries a transaction.
+    pub(crate) fn step(&mut self, waiting: &mut Waiting, out: &mut Output) -> Result<Step, Fatal> {
+        if waiting.blocked.is_none() {
+            let records = waiting
+                .entry
+                .records
+                .values()
+                .map(Bytes::len)
+                .sum::<usize>();
+            if !self
+                .journal
+                .has_room(waiting.entry.transaction.signed().size_bytes() + records)
+            {
+                return Ok(Step::Full);
+            }
+            if self.add_whole(waiting)? {
+                return Ok(Step::Done);
+            }
+            waiting.blocked = Some(self.blocked(waiting, out)?);
+        }
+        let Some(blocked) = &waiting.blocked else {
+            return Ok(Step::Blocked);
+        };
+        let has_all = blocked
+            .missing
+            .iter()
+            .all(|id| self.memory.wants.get(id).is_some());
+        if !has_all && self.now.monotonic_ms < blocked.until_ms {
+            return Ok(Step::Blocked);
+        }
+        self.go_on(waiting, blocked, out)
+    }
+
+    /// Adds a transaction as it came, if no record is missing. Returns whether it did.
+    fn add_whole(&mut self, waiting: &mut Waiting) -> Result<bool, Fatal> {
+        let records = std::mem::take(&mut waiting.entry.records);
+        let transaction = Arc::clone(&waiting.entry.transaction);
+        let submission = Submission {
+            transaction,
+            records,
+        };
+        match self.journal.add(&submission, |_| true, self.store) {
+            Ok(added) => {
+                if added.bitmap.count() > 0 {
+                    self.keep_chain(waiting)?;
+                }
+                Ok(true)
+            }
+            Err(JournalError::MissingRecord(_)) => {
+                waiting.entry.records = submission.records;
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Begins to wait for what is missing, unless that was in vain a moment ago.
+    fn blocked(&mut self, waiting: &Waiting, out: &mut Output) -> Result<Blocked, Fatal> {
+        let missing = missing(waiting, self.store)?;
+        let now_ms = self.now.monotonic_ms;
+        let is_hopeless = now_ms < self.memory.hopeless_until_ms;
+        for fetch in &missing {
+            self.memory.wants.add(*fetch, now_ms, &mut out.fetches);
+        }
+        Ok(Blocked {
+            missing: missing.into_iter().map(|fetch| fetch.record).collect(),
+            until_ms: if is_hopeless {
+                now_ms
+            } else {
+                now_ms + self.timing.record_ms
+            },
+        })
+    }
+
+    /// Emits what can be emitted of a transaction that waited long enough.
+    fn go_on(
+        &mut self,
+        waiting: &Waiting,
+        blocked: &Blocked,
+        out: &mut Output,
+    ) -> Result<Step, Fatal> {
+        let transaction = waiting.entry.transaction.id();
+        let emission = match assemble(waiting, &blocked.missing, &self.memory.wants) {
+            Ok(emission) => emission,
+            Err(record) => {
+                let why = format!(
+                    "it lists transaction {transaction:?}, whose record {record} says something else"
+                );
+                return Ok(Step::Lie(why));
+            }
+        };
+        if !self.journal.has_room(emission.submission.size_bytes()) {
+            return Ok(Step::Full);
+        }
+        let canonicals = emission.left_out.len();
+        if canonicals > 0 {
+            out.events.push(Event::Partly {
+                transaction,
+                canonicals,
+            });
+        }
+        if emission.without > 0 {
+            out.events.push(Event::WithoutRecords {
+                transaction,
+                records: emission.without,
+            });
+        }
+        let was_in_vain = canonicals > 0 || emission.without > 0;
+        if was_in_vain && self.now.monotonic_ms >= self.memory.hopeless_until_ms {
+            self.memory.hopeless_until_ms = self.now.monotonic_ms + self.timing.hopeless_ms;
+        }
+        let holds = |canonical: &RecordId| !emission.left_out.contains(canonical);
+        let added = self.journal.add(&emission.submission, holds, self.store)?;
+        if added.bitmap.count() > 0 {
+            self.keep_chain(waiting)?;
+        }
+        Ok(Step::Done)
+    }
+
+    /// Keeps the publisher's certificates with the transaction, once.
+    fn keep_chain(&mut self, waiting: &Waiting) -> Result<(), StoreError> {
+        let chain = &waiting.entry.chain;
+        if self.memory.chains_kept.contains(&chain.id()) {
+            return Ok(());
+        }
+        if self.store.chain(&chain.id())?.is_none() {
+            for write in keep_chain(chain, waiting.entry.transaction.publisher()) {
+                self.journal.keep(write);
+            }
+        }
+        if self.memory.chains_kept.len() >= CHAINS_MAX {
+            self.memory.chains_kept.clear();
+        }
+        self.memory.chains_kept.insert(chain.id());
+        Ok(())
+    }
+}
+
+/// The records that the own set needs for what it lacks of a transaction, and that are neither with it nor here.
+fn missing(waiting: &Waiting, store: &dyn Store) -> Result<Vec<Fetch>, StoreError> {
+    let transaction = &waiting.entry.transaction;
+    let came = &waiting.entry.records;
+    let elements: Vec<_> = transaction.elements().collect();
+    let known = store.contains(&elements)?;
+    let mut missing = Vec::new();
+    for (element, _) in elements.iter().zip(known).filter(|(_, known)| !known) {
+        let canonical = element.canonical;
+        if let Some(record) = element.update.filter(|update| !came.contains_key(update)) {
+            missing.push(Fetch { canonical, record });
+        }
+    }
+    let inserts = transaction.entries().iter().filter(|entry| entry.insert);
+    let inserts: Vec<_> = inserts.map(|entry| entry.canonical).collect();
+    for (canonical, here) in inserts.iter().zip(store.records(&inserts)?) {
+        if here.is_none() && !came.contains_key(canonical) {
+            missing.push(Fetch {
+                canonical: *canonical,
+                record: *canonical,
+            });
+        }
+    }
+    Ok(missing)
+}
+
+/// How a transaction is emitted after it waited.
+struct Emission {
+    submission: Submission,
+    /// Canonicals that are left for later.
+    left_out: BTreeSet<RecordId>,
+    /// Records whose bytes are missing though their elements are emitted.
+    without: usize,
+}
+
+/// Puts a transaction together with the records that were fetched. What is still missing is left out where
+/// the source does not list it, and where it does its elements go without.
+///
+/// `Err` names a record of something listed that is not what its entry says: no replica admits that.
+fn assemble(waiting: &Waiting, missing: &[RecordId], wants: &Wants) -> Result<Emission, RecordId> {
+    let transaction = &waiting.entry.transaction;
+    let mut records = waiting.entry.records.clone();
+    let (mut left_out, mut without) = (BTreeSet::new(), 0);
+    let missing: BTreeSet<_> = missing.iter().collect();
+    for (entry, is_listed) in entries(transaction, &waiting.bitmap) {
+        let names = entry
+            .updates
+            .iter()
+            .chain(entry.insert.then_some(&entry.canonical));
+        let mut absent = BTreeMap::new();
+        for id in names.filter(|id| missing.contains(id)) {
+            match wants.get(id) {
+                Some(bytes) if says(bytes, id, entry, transaction.publisher()) => {
+                    records.insert(*id, bytes.clone());
+                }
+                Some(_) if is_listed => return Err(*id),
+                _ => drop(absent.insert(*id, MISSING)),
+            }
+        }
+        if is_listed {
+            without += absent.len();
+            records.append(&mut absent);
+        } else if !absent.is_empty() {
+            left_out.insert(entry.canonical);
+        }
+    }
+    let transaction = Arc::clone(transaction);
+    Ok(Emission {
+        submission: Submission {
+            transaction,
+            records,
+        },
+        left_out,
+        without,
+    })
+}
+
+/// The entries of a transaction, and whether the source lists anything of each.
+fn entries<'a>(
+    transaction: &'a Transaction,
+    bitmap: &'a Bitmap,
+) -> impl Iterator<Item = (&'a Entry, bool)> {
+    let mut next = 0;
+    transaction.entries().iter().map(move |entry| {
+        let bits = next..next + entry.updates.len().max(1);
+        next = bits.end;
+        (entry, bits.into_iter().any(|bit| bitmap.is_set(bit)))
+    })
+}
+
+/// Whether a record is what its entry needs it to be.
+fn says(bytes: &Bytes, id: &RecordId, entry: &Entry, publisher: PublicKey) -> bool {
+    match check(bytes) {
+        Ok(Summary::Canonical { .. }) => *id == entry.canonical,
+        Ok(Summary::Statement {
+            reference,
+            publisher: by,
+            ..
+        }) => reference == entry.canonical && by == publisher && entry.updates.contains(id),
+        Err(_) => false,
+    }
+}

@@ -1,0 +1,52 @@
+//! Which journals to follow so that together they hold everything.
+
+use kittengrad_proto::id::PublicKey;
+use kittengrad_ring::{Arc, Ring};
+
+/// A source and the part of the circle that it answers for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Planned {
+    /// Whose journal.
+    pub source: PublicKey,
+    /// Its part; it may hold more.
+    pub arc: Arc,
+}
+
+/// A smallest set of sources, and what none of them has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The sources, clockwise, each once.
+    pub sources: Vec<Planned>,
+    /// What no peer that is up holds.
+    pub uncovered: Vec<Arc>,
+}
+
+impl Plan {
+    /// Covers the ring, whose member number i has the key `key(i)`, with members that are `up`.
+    ///
+    /// With all of N members up it is exactly ceil(N/R) sources.
+    /// # Source
+    /// Design section 5 and section 3, "Cover".
+    #[must_use]
+    pub fn cover(
+        ring: &Ring,
+        key: impl Fn(usize) -> Option<PublicKey>,
+        up: impl Fn(usize) -> bool,
+    ) -> Self {
+        let cover = ring.cover(up);
+        let mut plan = Self {
+            sources: Vec::new(),
+            uncovered: cover.uncovered,
+        };
+        for source in cover.sources {
+            match key(source.member) {
+                Some(key) => plan.sources.push(Planned {
+                    source: key,
+                    arc: source.arc,
+                }),
+                None => plan.uncovered.push(source.arc),
+            }
+        }
+        plan
+    }
+}

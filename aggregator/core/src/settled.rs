@@ -1,0 +1,160 @@
+//! What a source says of its arcs in its journal, kept across restarts.
+//!
+//! ```text
+//! key   = 0x41 ‖ key of the source (32 bytes)
+//! value = version (1 byte) ‖ incarnation (8, big-endian) ‖ settled arcs, each from (32) ‖ to (32)
+//! ```
+//! A source is required for its part of the circle once it is settled there: before that, having read its
+//! journal to the head says nothing about what else there is.
+
+use bytes::Bytes;
+use kittengrad_journal::{Store, Write};
+use kittengrad_proto::{block::Item, id::PublicKey};
+use kittengrad_ring::{Arc, Point};
+
+use crate::io::Fatal;
+
+const KIND: u8 = 0x41;
+const VERSION: u8 = 1;
+const HEAD_BYTES: usize = 9;
+const ARC_BYTES: usize = 64;
+/// Arcs remembered of one source; a peer of a network with fixed membership says one.
+const ARCS_MAX: usize = 64;
+
+/// The arcs of which a source says in its journal that everything they ever had is in its set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Settled {
+    incarnation: u64,
+    arcs: Vec<Arc>,
+}
+
+impl Settled {
+    /// Reads what was kept.
+    pub(crate) fn load(source: PublicKey, store: &dyn Store) -> Result<Self, Fatal> {
+        let Some(value) = store.state(&key(source))? else {
+            return Ok(Self::default());
+        };
+        let damaged = || Fatal::Settled {
+            source_key: source,
+            bytes: value.len(),
+        };
+        let (head, arcs) = value.split_at_checked(HEAD_BYTES).ok_or_else(damaged)?;
+        let (arcs, rest) = arcs.as_chunks::<ARC_BYTES>();
+        if head[0] != VERSION || !rest.is_empty() {
+            return Err(damaged());
+        }
+        let mut incarnation = [0; 8];
+        incarnation.copy_from_slice(&head[1..]);
+        let arcs = arcs
+            .iter()
+            .map(|ends| Arc::new(point(&ends[..32]), point(&ends[32..])));
+        Ok(Self {
+            incarnation: u64::from_be_bytes(incarnation),
+            arcs: arcs.collect(),
+        })
+    }
+
+    /// Takes the items of the next block of `incarnation`. Returns whether anything changed.
+    pub(crate) fn take(&mut self, incarnation: u64, items: &[Item]) -> bool {
+        let before = self.clone();
+        if incarnation != self.incarnation {
+            *self = Self {
+                incarnation,
+                arcs: Vec::new(),
+            };
+        }
+        for item in items {
+            match item {
+                Item::Settled(arc) if self.arcs.len() < ARCS_MAX && !self.arcs.contains(arc) => {
+                    self.arcs.push(*arc);
+                }
+                Item::Drop(dropped) => self.arcs.retain(|arc| arc.intersect(*dropped).is_empty()),
+                _ => {}
+            }
+        }
+        *self != before
+    }
+
+    /// Whether the source says that it has everything of `arc`.
+    pub(crate) fn covers(&self, arc: &Arc) -> bool {
+        self.arcs
+            .iter()
+            .any(|settled| settled.is_whole() || settled.intersect(*arc) == [*arc])
+    }
+
+    /// Keeps it.
+    pub(crate) fn keep(&self, source: PublicKey) -> Write {
+        let mut value = vec![VERSION];
+        value.extend_from_slice(&self.incarnation.to_be_bytes());
+        for arc in &self.arcs {
+            value.extend_from_slice(arc.from.as_bytes());
+            value.extend_from_slice(arc.to.as_bytes());
+        }
+        Write::State(key(source), value.into())
+    }
+}
+
+fn key(source: PublicKey) -> Bytes {
+    [&[KIND], &source.as_bytes()[..]].concat().into()
+}
+
+/// A point of exactly 32 bytes.
+fn point(bytes: &[u8]) -> Point {
+    let mut point = [0; 32];
+    point.copy_from_slice(bytes);
+    Point::new(point)
+}
+
+#[cfg(test)]
+mod tests {
+    use kittengrad_journal::MemoryStore;
+
+    use super::*;
+
+    fn arc(from: u8, to: u8) -> Arc {
+        Arc::new(Point::new([from; 32]), Point::new([to; 32]))
+    }
+
+    #[test]
+    fn what_a_source_said_is_kept_and_forgotten_with_its_incarnation() {
+        let source = PublicKey::new([7; 32]);
+        let mut settled = Settled::default();
+        assert!(!settled.covers(&arc(1, 2)));
+        assert!(settled.take(5, &[Item::Hold(arc(1, 9)), Item::Settled(arc(1, 9))]));
+        assert!(!settled.take(5, &[Item::Settled(arc(1, 9))]));
+        assert!(settled.covers(&arc(1, 2)) && settled.covers(&arc(1, 9)));
+        assert!(!settled.covers(&arc(0, 2)) && !settled.covers(&arc(9, 1)));
+
+        let mut store = MemoryStore::default();
+        store.commit(vec![settled.keep(source)]);
+        assert_eq!(Settled::load(source, &store), Ok(settled.clone()));
+
+        assert!(settled.take(6, &[]));
+        assert!(!settled.covers(&arc(1, 2)));
+    }
+
+    #[test]
+    fn a_dropped_arc_is_no_longer_settled() {
+        let mut settled = Settled::default();
+        settled.take(1, &[Item::Settled(arc(1, 5)), Item::Settled(arc(5, 9))]);
+        settled.take(1, &[Item::Drop(arc(6, 7))]);
+        assert!(settled.covers(&arc(1, 5)) && !settled.covers(&arc(5, 6)));
+    }
+
+    #[test]
+    fn a_damaged_value_is_said_to_be_damaged() {
+        let source = PublicKey::new([7; 32]);
+        for value in [&b""[..], &[9; 9], &[1; 10], &[1; 72]] {
+            let mut store = MemoryStore::default();
+            store.commit(vec![Write::State(
+                key(source),
+                Bytes::copy_from_slice(value),
+            )]);
+            let damaged = Fatal::Settled {
+                source_key: source,
+                bytes: value.len(),
+            };
+            assert_eq!(Settled::load(source, &store), Err(damaged));
+        }
+    }
+}

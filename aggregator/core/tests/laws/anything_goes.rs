@@ -1,0 +1,257 @@
+//! Any interleaving of sources, any crash, any loss: the elements of all journals, each exactly once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kittengrad_journal::Store;
+use kittengrad_proto::{block::Head, id::Id, transaction::Element};
+use proptest::{collection::vec, prelude::*};
+
+use crate::peers::{Peers, Process, say};
+
+/// One thing that happens. Numbers are taken modulo what there is.
+#[derive(Debug, Clone)]
+enum Happening {
+    /// A peer journals the next transaction that it has not seen, out of order by `skip`.
+    Journal { peer: usize, skip: usize },
+    /// A peer signs a block.
+    Cut { peer: usize },
+    /// The aggregator reads the next block of a source.
+    Deliver { source: usize },
+    /// Those who hold the records that were asked for answer.
+    Answer,
+    /// Answers are lost.
+    LoseAnswers,
+    /// Time goes by.
+    Pass { ms: u64 },
+    /// The aggregator commits.
+    Flush,
+    /// The aggregator's process ends.
+    Crash,
+    /// The aggregator's process ends between cutting a block and committing it.
+    CrashInFlush,
+    /// A peer loses its disk.
+    Wipe { peer: usize },
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        6 => (any::<usize>(), 0..3_usize).prop_map(|(peer, skip)| Happening::Journal { peer, skip }),
+        3 => any::<usize>().prop_map(|peer| Happening::Cut { peer }),
+        6 => any::<usize>().prop_map(|source| Happening::Deliver { source }),
+        2 => Just(Happening::Answer),
+        1 => Just(Happening::LoseAnswers),
+        1 => (1..4_000_u64).prop_map(|ms| Happening::Pass { ms }),
+        3 => Just(Happening::Flush),
+        1 => Just(Happening::Crash),
+        1 => Just(Happening::CrashInFlush),
+        1 => any::<usize>().prop_map(|peer| Happening::Wipe { peer }),
+    ]
+}
+
+/// What publishers say: for each transaction its canonicals with updates, by number. Few numbers, so that
+/// transactions repeat each other.
+type Said = Vec<Vec<(u8, Vec<u8>)>>;
+
+fn said() -> impl Strategy<Value = Said> {
+    vec(vec((0..12_u8, vec(0..4_u8, 0..4)), 1..5), 1..16)
+}
+
+/// Peers that journal what they hear of in any order.
+struct Scene {
+    peers: Peers,
+    said: Vec<kittengrad_proto::submission::Submission>,
+    /// Of each peer the transactions that it has not journalled, in their order.
+    unheard: Vec<Vec<usize>>,
+    incarnation: u64,
+}
+
+impl Scene {
+    fn new(count: u8, replicas: u8, said: &Said) -> Self {
+        let peers = Peers::new(count, replicas);
+        let sign = |(nonce, entries): (usize, &Vec<(u8, Vec<u8>)>)| {
+            let entries: Vec<_> = entries
+                .iter()
+                .map(|(canonical, updates)| (*canonical, &updates[..]))
+                .collect();
+            say(nonce as u8, &entries)
+        };
+        let said: Vec<_> = said.iter().enumerate().map(sign).collect();
+        let unheard = vec![(0..said.len()).collect(); peers.peers.len()];
+        Self {
+            peers,
+            said,
+            unheard,
+            incarnation: 10,
+        }
+    }
+
+    fn journal(&mut self, peer: usize, skip: usize) {
+        let peer = peer % self.unheard.len();
+        if self.unheard[peer].is_empty() {
+            return;
+        }
+        let at = skip % self.unheard[peer].len();
+        let number = self.unheard[peer].remove(at);
+        self.peers.apply(peer, &self.said[number]);
+    }
+
+    fn wipe(&mut self, peer: usize) {
+        let peer = peer % self.unheard.len();
+        self.incarnation += 1;
+        self.peers.wipe(peer, self.incarnation);
+        self.unheard[peer] = (0..self.said.len()).rev().collect();
+    }
+
+    /// Everybody hears of everything, and signs it.
+    fn settle(&mut self) {
+        for peer in 0..self.unheard.len() {
+            while !self.unheard[peer].is_empty() {
+                self.journal(peer, 0);
+            }
+            self.peers.peers[peer].cut();
+        }
+    }
+
+    fn happen(&mut self, process: &mut Process, happening: &Happening) {
+        let sources = process.sources();
+        match *happening {
+            Happening::Journal { peer, skip } => self.journal(peer, skip),
+            Happening::Cut { peer } => {
+                let peer = peer % self.peers.peers.len();
+                self.peers.peers[peer].cut();
+            }
+            Happening::Deliver { source } => {
+                process.deliver(sources[source % sources.len()], &self.peers);
+            }
+            Happening::Answer => process.answer(&self.peers),
+            Happening::LoseAnswers => process.fetches.clear(),
+            Happening::Pass { ms } => process.pass(ms),
+            Happening::Flush => process.flush(),
+            Happening::Crash => process.crash(),
+            Happening::CrashInFlush => process.flush_and_crash(),
+            Happening::Wipe { peer } => self.wipe(peer),
+        }
+    }
+}
+
+fn check_exactly_once(process: &Process, peers: &Peers) {
+    let emitted = process.emitted();
+    let mut elements: Vec<Element> = emitted.iter().map(|(_, element)| *element).collect();
+    elements.sort();
+    assert_eq!(
+        elements,
+        peers.union(),
+        "all journals' elements, each exactly once"
+    );
+    let set: Vec<_> = process.store.elements().into_iter().collect();
+    assert_eq!(elements, set, "the set is the fold of the journal");
+}
+
+/// How far each source is on disk.
+fn positions(process: &Process) -> Vec<Option<Head>> {
+    process
+        .view()
+        .sources
+        .iter()
+        .map(|source| source.position)
+        .collect()
+}
+
+/// Every record of every element is here.
+fn check_records(process: &Process) {
+    for element in process.store.elements() {
+        let ids: Vec<_> = element
+            .update
+            .into_iter()
+            .chain([element.canonical])
+            .collect();
+        let records = process.store.records(&ids).unwrap();
+        assert!(records.iter().all(Option::is_some), "{element:?}");
+        assert!(records.iter().flatten().all(|record| !record.is_empty()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn whatever_happens_every_element_is_emitted_exactly_once(
+        count in 1..8_u8,
+        replicas in prop_oneof![Just(1_u8), Just(3)],
+        said in said(),
+        happenings in vec(happening(), 0..120),
+        is_helped in any::<bool>(),
+    ) {
+        let mut scene = Scene::new(count, replicas, &said);
+        let mut process = Process::start(&scene.peers);
+        let mut before = positions(&process);
+        for happening in &happenings {
+            scene.happen(&mut process, happening);
+            let after = positions(&process);
+            prop_assert!(before.iter().zip(&after).all(|(before, after)| before <= after));
+            before = after;
+            prop_assert!(!process.view().is_complete, "nobody said its head");
+        }
+        scene.settle();
+        process.read_all(&scene.peers, is_helped);
+        check_exactly_once(&process, &scene.peers);
+        check_records(&process);
+        process.hear_all(&scene.peers);
+        prop_assert!(process.view().is_complete, "{:?}", process.view().reasons);
+    }
+
+    #[test]
+    fn a_transaction_comes_whole_if_the_peers_that_have_its_records_answer(
+        count in 1..8_u8,
+        said in said(),
+        order in vec((any::<usize>(), any::<usize>()), 0..60),
+    ) {
+        let mut scene = Scene::new(count, 3, &said);
+        // Everybody who holds a record has it before anybody reads: nothing waits in vain.
+        scene.settle();
+        let mut process = Process::start(&scene.peers);
+        for (source, what) in order {
+            let sources = process.sources();
+            process.deliver(sources[source % sources.len()], &scene.peers);
+            match what % 4 {
+                0 => process.flush(),
+                1 => process.crash(),
+                2 => process.flush_and_crash(),
+                _ => process.answer(&scene.peers),
+            }
+        }
+        process.read_all(&scene.peers, true);
+        let mut parts: BTreeMap<Id, BTreeSet<Element>> = BTreeMap::new();
+        let mut last = None;
+        for (id, element) in process.emitted() {
+            let is_new = parts.entry(id).or_default().insert(element);
+            prop_assert!(is_new);
+            prop_assert!(last == Some(id) || parts[&id].len() == 1, "{id} comes in one piece");
+            last = Some(id);
+        }
+        check_exactly_once(&process, &scene.peers);
+    }
+
+    #[test]
+    fn the_order_of_a_source_is_kept(said in said(), deliveries in vec(any::<bool>(), 0..40)) {
+        let mut scene = Scene::new(3, 3, &said);
+        let mut process = Process::start(&scene.peers);
+        let source = process.sources()[0];
+        for is_delivery in deliveries {
+            if is_delivery {
+                process.deliver(source, &scene.peers);
+            } else {
+                scene.journal(0, 1);
+                scene.journal(1, 0);
+                scene.journal(2, 2);
+                scene.peers.peers.iter_mut().for_each(|peer| peer.cut());
+            }
+        }
+        scene.settle();
+        process.read_all(&scene.peers, true);
+        // With three peers and three replicas the one source has everything: the order is its own.
+        let of_source = scene.peers.emitted_by(source);
+        let emitted: Vec<_> = process.emitted().into_iter().map(|(_, element)| element).collect();
+        prop_assert_eq!(emitted, of_source);
+    }
+}

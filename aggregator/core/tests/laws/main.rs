@@ -1,0 +1,6 @@
+//! What an aggregator promises, whatever the order in which things happen and wherever it crashes.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod anything_goes;
+mod peers;
+mod stories;
