@@ -124,8 +124,14 @@ impl FromStr for Position {
         else {
             return Err(refuse(text));
         };
-        let (height, elements) = rest.split_once('+').map_or((rest, "0"), |(height, n)| (height, n));
-        let height = if height == "genesis" { None } else { Some(number(height, text)?) };
+        let (height, elements) = rest
+            .split_once('+')
+            .map_or((rest, "0"), |(height, n)| (height, n));
+        let height = if height == "genesis" {
+            None
+        } else {
+            Some(number(height, text)?)
+        };
         Ok(Self {
             cursor: Cursor {
                 journal: journal.parse().map_err(|_| refuse(text))?,
@@ -139,7 +145,10 @@ impl FromStr for Position {
 
 fn number(part: &str, text: &str) -> Result<u64, CursorError> {
     let is_plain = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    part.parse().ok().filter(|_| is_plain).ok_or_else(|| refuse(text))
+    part.parse()
+        .ok()
+        .filter(|_| is_plain)
+        .ok_or_else(|| refuse(text))
 }
 
 fn refuse(text: &str) -> CursorError {
@@ -166,8 +175,22 @@ mod tests {
     #[test]
     fn anything_else_is_refused() {
         let long = "9".repeat(30);
-        for tail in ["", "5", "5/", "5/x", "5/-1", "5/+1", "5/1/2", "/1", &format!("5/{long}"), "5/1+"] {
-            assert!(format!("{}/{tail}", key()).parse::<Position>().is_err(), "{tail}");
+        for tail in [
+            "",
+            "5",
+            "5/",
+            "5/x",
+            "5/-1",
+            "5/+1",
+            "5/1/2",
+            "/1",
+            &format!("5/{long}"),
+            "5/1+",
+        ] {
+            assert!(
+                format!("{}/{tail}", key()).parse::<Position>().is_err(),
+                "{tail}"
+            );
         }
         assert!("xyz/1/1".parse::<Cursor>().is_err());
         assert!(format!("{}/1/1+2", key()).parse::<Cursor>().is_err());

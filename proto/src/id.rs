@@ -116,9 +116,10 @@ macro_rules! hex_text {
             type Err = IdError;
 
             fn from_str(text: &str) -> Result<Self, IdError> {
-                let bytes = HEXLOWER
-                    .decode(text.as_bytes())
-                    .map_err(|_| IdError::Hex { what: $what, text: shorten(text) })?;
+                let bytes = HEXLOWER.decode(text.as_bytes()).map_err(|_| IdError::Hex {
+                    what: $what,
+                    text: shorten(text),
+                })?;
                 Self::from_slice(&bytes)
             }
         }
@@ -182,7 +183,8 @@ impl RecordId {
     /// The whole CID.
     #[must_use]
     pub fn cid(&self) -> Cid {
-        let hash = Multihash::wrap(HASH_SHA2_256, &self.0).expect("32 bytes fit a 64-byte multihash");
+        let hash =
+            Multihash::wrap(HASH_SHA2_256, &self.0).expect("32 bytes fit a 64-byte multihash");
         Cid::new_v1(CODEC_DAG_CBOR, hash)
     }
 
@@ -191,7 +193,10 @@ impl RecordId {
     /// # Errors
     /// [`IdError::Cid`] for every other kind of CID.
     pub fn from_cid(cid: &Cid) -> Result<Self, IdError> {
-        let refuse = |why: String| IdError::Cid { text: shorten(&cid.to_string()), why };
+        let refuse = |why: String| IdError::Cid {
+            text: shorten(&cid.to_string()),
+            why,
+        };
         if cid.version() != cid::Version::V1 {
             return Err(refuse("it is a CIDv0".to_owned()));
         }
@@ -215,8 +220,10 @@ impl FromStr for RecordId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let cid = Cid::from_str(text)
-            .map_err(|e| IdError::Cid { text: shorten(text), why: e.to_string() })?;
+        let cid = Cid::from_str(text).map_err(|e| IdError::Cid {
+            text: shorten(text),
+            why: e.to_string(),
+        })?;
         Self::from_cid(&cid)
     }
 }
@@ -246,7 +253,10 @@ mod tests {
             "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG",
             "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e",
         ] {
-            assert!(matches!(text.parse::<RecordId>(), Err(IdError::Cid { .. })), "{text}");
+            assert!(
+                matches!(text.parse::<RecordId>(), Err(IdError::Cid { .. })),
+                "{text}"
+            );
         }
     }
 

@@ -158,21 +158,28 @@ impl Identity {
             wire::State::Leaving => State::Leaving,
             wire::State::Unspecified => return Err(malformed("it has no state".to_owned())),
         };
-        let role =
-            Role::from_wire(body.role).ok_or_else(|| malformed(format!("it has role {}", body.role)))?;
+        let role = Role::from_wire(body.role)
+            .ok_or_else(|| malformed(format!("it has role {}", body.role)))?;
         for address in [&body.grpc, &body.quic, &body.http] {
             if address.len() > ADDRESS_BYTES_MAX {
                 return Err(malformed(format!("an address has {} bytes", address.len())));
             }
         }
-        let chain = Chain::from_wire(body.chain.ok_or_else(|| malformed("it has no chain".to_owned()))?)?;
+        let chain = Chain::from_wire(
+            body.chain
+                .ok_or_else(|| malformed("it has no chain".to_owned()))?,
+        )?;
         Ok(Self {
             signed,
             key: PublicKey::from_slice(&body.key)?,
             seq: body.seq,
             state,
             role,
-            addresses: Addresses { grpc: body.grpc, quic: body.quic, http: body.http },
+            addresses: Addresses {
+                grpc: body.grpc,
+                quic: body.quic,
+                http: body.http,
+            },
             chain,
         })
     }
@@ -182,7 +189,8 @@ impl Identity {
     /// # Errors
     /// As [`Identity::from_wire`].
     pub fn decode(bytes: Bytes, overlay: &Overlay) -> Result<Self, IdentityError> {
-        let wire = wire::Signed::decode(bytes).map_err(|e| IdentityError::Malformed(e.to_string()))?;
+        let wire =
+            wire::Signed::decode(bytes).map_err(|e| IdentityError::Malformed(e.to_string()))?;
         Self::from_wire(Some(wire), overlay)
     }
 
@@ -253,7 +261,12 @@ impl Heartbeat {
             time_ms,
         };
         let signed = Signed::new(Kind::Heartbeat, body.encode_to_vec().into(), signer);
-        Self { signed, peer: signer.public(), head, time_ms }
+        Self {
+            signed,
+            peer: signer.public(),
+            head,
+            time_ms,
+        }
     }
 
     /// Checks the structure of a received heartbeat; its signature is [`Heartbeat::verify`]'s.
@@ -270,7 +283,12 @@ impl Heartbeat {
         overlay.check(&body.network, &body.namespace)?;
         let head = Head::from_wire(body.head.as_ref())?
             .ok_or_else(|| IdentityError::Malformed("a heartbeat has no head".to_owned()))?;
-        Ok(Self { signed, peer: PublicKey::from_slice(&body.peer)?, head, time_ms: body.time_ms })
+        Ok(Self {
+            signed,
+            peer: PublicKey::from_slice(&body.peer)?,
+            head,
+            time_ms: body.time_ms,
+        })
     }
 
     /// Verifies the signature of the peer that the heartbeat names.

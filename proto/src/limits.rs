@@ -65,7 +65,8 @@ pub const FRAMES_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Transactions in one fetch between partners.
 pub const FETCH_MAX: usize = 256;
 
-const _: () = assert!(TRANSACTION_UPDATES_MAX * 32 + TRANSACTION_ENTRIES_MAX * 48 < TRANSACTION_BYTES_MAX);
+const _: () =
+    assert!(TRANSACTION_UPDATES_MAX * 32 + TRANSACTION_ENTRIES_MAX * 48 < TRANSACTION_BYTES_MAX);
 const _: () = assert!(RECORD_BYTES_MAX + TRANSACTION_BYTES_MAX < SUBMISSION_BYTES_MAX);
 const _: () = assert!(SUBMISSION_BYTES_MAX < BLOCK_BYTES_MAX);
 const _: () = assert!(TRANSACTION_UPDATES_MAX.div_ceil(8) + 64 < ITEM_BYTES_MAX);

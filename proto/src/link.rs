@@ -142,18 +142,24 @@ impl Message {
             Self::Hello(hello) => Kind::Hello(hello_to_wire(hello, overlay)),
             Self::Push(push) => Kind::Push(push_to_wire(push)),
             Self::PushResult(result) => Kind::PushResult(result_to_wire(result)),
-            Self::Follow { incarnation, from_height } => {
-                Kind::Follow(wire::Follow { incarnation: *incarnation, from_height: *from_height })
-            }
+            Self::Follow {
+                incarnation,
+                from_height,
+            } => Kind::Follow(wire::Follow {
+                incarnation: *incarnation,
+                from_height: *from_height,
+            }),
             Self::Frames(frames) => Kind::Frames(frames_to_wire(frames)),
-            Self::Fetch(ids) => Kind::Fetch(wire::Fetch { ids: Id::concat(ids) }),
+            Self::Fetch(ids) => Kind::Fetch(wire::Fetch {
+                ids: Id::concat(ids),
+            }),
             Self::Bodies { bodies, missing } => Kind::Bodies(wire::Bodies {
                 bodies: bodies.iter().map(push_to_wire).collect(),
                 missing: Id::concat(missing),
             }),
-            Self::Alive(heartbeat) => {
-                Kind::Alive(wire::Alive { heartbeat: Some(heartbeat.signed().to_wire()) })
-            }
+            Self::Alive(heartbeat) => Kind::Alive(wire::Alive {
+                heartbeat: Some(heartbeat.signed().to_wire()),
+            }),
         };
         wire::LinkMessage { kind: Some(kind) }.encode_to_vec()
     }
@@ -164,16 +170,24 @@ impl Message {
     /// For everything that is not exactly a message of `overlay`.
     pub fn decode(bytes: Bytes, overlay: &Overlay) -> Result<Self, LinkError> {
         if bytes.len() > MESSAGE_BYTES_MAX {
-            return Err(LinkError::Malformed(format!("it has {} bytes", bytes.len())));
+            return Err(LinkError::Malformed(format!(
+                "it has {} bytes",
+                bytes.len()
+            )));
         }
-        let wire = wire::LinkMessage::decode(bytes).map_err(|e| LinkError::Malformed(e.to_string()))?;
-        match wire.kind.ok_or_else(|| LinkError::Malformed("it has no kind".to_owned()))? {
+        let wire =
+            wire::LinkMessage::decode(bytes).map_err(|e| LinkError::Malformed(e.to_string()))?;
+        match wire
+            .kind
+            .ok_or_else(|| LinkError::Malformed("it has no kind".to_owned()))?
+        {
             Kind::Hello(hello) => Ok(Self::Hello(Box::new(hello_from_wire(hello, overlay)?))),
             Kind::Push(push) => Ok(Self::Push(push_from_wire(push, overlay)?)),
             Kind::PushResult(result) => Ok(Self::PushResult(result_from_wire(result, overlay)?)),
-            Kind::Follow(follow) => {
-                Ok(Self::Follow { incarnation: follow.incarnation, from_height: follow.from_height })
-            }
+            Kind::Follow(follow) => Ok(Self::Follow {
+                incarnation: follow.incarnation,
+                from_height: follow.from_height,
+            }),
             Kind::Frames(frames) => Ok(Self::Frames(frames_from_wire(frames, overlay)?)),
             Kind::Fetch(fetch) => {
                 at_most("ids", fetch.ids.len() / 32, FETCH_MAX)?;
@@ -182,7 +196,10 @@ impl Message {
             Kind::Bodies(bodies) => {
                 at_most("bodies", bodies.bodies.len(), FETCH_MAX)?;
                 at_most("ids", bodies.missing.len() / 32, FETCH_MAX)?;
-                let pushes = bodies.bodies.into_iter().map(|push| push_from_wire(push, overlay));
+                let pushes = bodies
+                    .bodies
+                    .into_iter()
+                    .map(|push| push_from_wire(push, overlay));
                 Ok(Self::Bodies {
                     bodies: pushes.collect::<Result<_, _>>()?,
                     missing: Id::list_from_slice(&bodies.missing)?,
@@ -195,7 +212,9 @@ impl Message {
 
 fn at_most(what: &str, count: usize, max: usize) -> Result<(), LinkError> {
     if count > max {
-        return Err(LinkError::Malformed(format!("it has {count} {what}, at most {max} are allowed")));
+        return Err(LinkError::Malformed(format!(
+            "it has {count} {what}, at most {max} are allowed"
+        )));
     }
     Ok(())
 }
@@ -244,20 +263,36 @@ fn push_from_wire(wire: wire::Push, overlay: &Overlay) -> Result<Push, LinkError
 
 fn result_to_wire(result: &PushResult) -> wire::PushResult {
     let (refused, proofs) = match &result.outcome {
-        Ok(proofs) => (String::new(), proofs.iter().map(ItemProof::to_wire).collect()),
+        Ok(proofs) => (
+            String::new(),
+            proofs.iter().map(ItemProof::to_wire).collect(),
+        ),
         Err(why) => (why.clone(), Vec::new()),
     };
-    wire::PushResult { id: Bytes::copy_from_slice(result.id.as_bytes()), refused, proofs }
+    wire::PushResult {
+        id: Bytes::copy_from_slice(result.id.as_bytes()),
+        refused,
+        proofs,
+    }
 }
 
 fn result_from_wire(wire: wire::PushResult, overlay: &Overlay) -> Result<PushResult, LinkError> {
     at_most("proofs", wire.proofs.len(), TRANSACTION_UPDATES_MAX)?;
     let id = Id::from_slice(&wire.id)?;
     if !wire.refused.is_empty() {
-        return Ok(PushResult { id, outcome: Err(wire.refused) });
+        return Ok(PushResult {
+            id,
+            outcome: Err(wire.refused),
+        });
     }
-    let proofs = wire.proofs.into_iter().map(|proof| ItemProof::from_wire(proof, overlay));
-    Ok(PushResult { id, outcome: Ok(proofs.collect::<Result<_, _>>()?) })
+    let proofs = wire
+        .proofs
+        .into_iter()
+        .map(|proof| ItemProof::from_wire(proof, overlay));
+    Ok(PushResult {
+        id,
+        outcome: Ok(proofs.collect::<Result<_, _>>()?),
+    })
 }
 
 fn frames_to_wire(frames: &Frames) -> wire::Frames {
@@ -266,16 +301,26 @@ fn frames_to_wire(frames: &Frames) -> wire::Frames {
         items: block.items.clone(),
         relevant: relevant.clone(),
     });
-    wire::Frames { blocks: blocks.collect(), head: frames.head.as_ref().map(Head::to_wire) }
+    wire::Frames {
+        blocks: blocks.collect(),
+        head: frames.head.as_ref().map(Head::to_wire),
+    }
 }
 
 fn frames_from_wire(wire: wire::Frames, overlay: &Overlay) -> Result<Frames, LinkError> {
     at_most("blocks", wire.blocks.len(), GET_BLOCKS_MAX as usize)?;
     let block = |wire: wire::Block| -> Result<_, LinkError> {
-        Ok((Block::from_wire(wire.header, wire.items, overlay)?, wire.relevant))
+        Ok((
+            Block::from_wire(wire.header, wire.items, overlay)?,
+            wire.relevant,
+        ))
     };
     Ok(Frames {
-        blocks: wire.blocks.into_iter().map(block).collect::<Result<_, _>>()?,
+        blocks: wire
+            .blocks
+            .into_iter()
+            .map(block)
+            .collect::<Result<_, _>>()?,
         head: Head::from_wire(wire.head.as_ref())?,
     })
 }

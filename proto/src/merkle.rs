@@ -57,7 +57,11 @@ impl Tree {
     /// The tree head.
     #[must_use]
     pub fn root(&self) -> Id {
-        self.levels.last().and_then(|top| top.first()).copied().unwrap_or_else(|| Id::of(&[]))
+        self.levels
+            .last()
+            .and_then(|top| top.first())
+            .copied()
+            .unwrap_or_else(|| Id::of(&[]))
     }
 
     /// The inclusion path of leaf `index`, from the leaf's sibling up. Empty if there is no such leaf.
@@ -94,7 +98,10 @@ fn root_from_path(leaf: Id, index: usize, count: usize, path: &[Id]) -> Option<I
     if index < left {
         Some(node(&root_from_path(leaf, index, left, rest)?, top))
     } else {
-        Some(node(top, &root_from_path(leaf, index - left, count - left, rest)?))
+        Some(node(
+            top,
+            &root_from_path(leaf, index - left, count - left, rest)?,
+        ))
     }
 }
 
@@ -138,7 +145,10 @@ mod tests {
                 assert!(!is_included(&tree.root(), leaf(b"other"), i, n, &path));
                 assert!(!is_included(&tree.root(), leaf(item), n, n, &path));
                 for j in (0..n).filter(|&j| j != i) {
-                    assert!(!is_included(&tree.root(), leaf(item), j, n, &path), "{i} as {j} of {n}");
+                    assert!(
+                        !is_included(&tree.root(), leaf(item), j, n, &path),
+                        "{i} as {j} of {n}"
+                    );
                 }
                 let mut longer = path.clone();
                 longer.push(Id::ZERO);

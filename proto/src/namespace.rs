@@ -75,14 +75,23 @@ impl Overlay {
             return Ok(());
         }
         let short: String = namespace.chars().take(NAMESPACE_BYTES_MAX).collect();
-        let network = Id::from_slice(network).map_or_else(|e| e.to_string(), |id| format!("{id:?}"));
-        Err(ForeignError { found: format!("{short:?} of network {network}"), expected: self.to_string() })
+        let network =
+            Id::from_slice(network).map_or_else(|e| e.to_string(), |id| format!("{id:?}"));
+        Err(ForeignError {
+            found: format!("{short:?} of network {network}"),
+            expected: self.to_string(),
+        })
     }
 }
 
 impl fmt::Display for Overlay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} of network {:?}", self.namespace.as_str(), self.network)
+        write!(
+            f,
+            "{:?} of network {:?}",
+            self.namespace.as_str(),
+            self.network
+        )
     }
 }
 
@@ -95,7 +104,17 @@ mod tests {
         for good in ["a", "demo", "works-2", &"a".repeat(63)] {
             assert!(good.parse::<Namespace>().is_ok(), "{good}");
         }
-        for bad in ["", "-a", "a-", "A", "a.b", "../x", "a\0", &"a".repeat(64), "é"] {
+        for bad in [
+            "",
+            "-a",
+            "a-",
+            "A",
+            "a.b",
+            "../x",
+            "a\0",
+            &"a".repeat(64),
+            "é",
+        ] {
             assert!(bad.parse::<Namespace>().is_err(), "{bad}");
         }
     }

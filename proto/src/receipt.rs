@@ -59,7 +59,9 @@ pub enum ReceiptError {
         why: &'static str,
     },
     /// Fewer peers proved an element than the receipt claims.
-    #[error("{proved} peers prove update {element} of the transaction, the receipt claims {claimed}")]
+    #[error(
+        "{proved} peers prove update {element} of the transaction, the receipt claims {claimed}"
+    )]
     Short {
         /// Number of the element in its transaction.
         element: usize,
@@ -141,13 +143,23 @@ impl ItemProof {
         transaction: &Transaction,
         verifier: &dyn Verifier,
     ) -> Result<Vec<Element>, ReceiptError> {
-        let refuse = |why| ReceiptError::Proof { peer: *peer, height: self.header.height, why };
+        let refuse = |why| ReceiptError::Proof {
+            peer: *peer,
+            height: self.header.height,
+            why,
+        };
         if self.header.peer != *peer {
             return Err(refuse("the block is another peer's"));
         }
         let leaf = merkle::leaf(&self.item);
         let count = self.header.item_count as usize;
-        if !merkle::is_included(&self.header.items_root, leaf, self.index as usize, count, &self.path) {
+        if !merkle::is_included(
+            &self.header.items_root,
+            leaf,
+            self.index as usize,
+            count,
+            &self.path,
+        ) {
             return Err(refuse("the item is not proved to be in it"));
         }
         let Item::Transaction { id, bitmap } = Item::decode(&self.item)? else {
@@ -164,8 +176,15 @@ impl ItemProof {
             return Err(refuse("the item names another transaction"));
         }
         let elements: Vec<_> = named.elements().collect();
-        bitmap.check(elements.len()).map_err(|_| refuse("the item's bitmap does not fit its transaction"))?;
-        Ok(elements.into_iter().enumerate().filter(|(i, _)| bitmap.is_set(*i)).map(|(_, e)| e).collect())
+        bitmap
+            .check(elements.len())
+            .map_err(|_| refuse("the item's bitmap does not fit its transaction"))?;
+        Ok(elements
+            .into_iter()
+            .enumerate()
+            .filter(|(i, _)| bitmap.is_set(*i))
+            .map(|(_, e)| e)
+            .collect())
     }
 }
 
@@ -199,7 +218,10 @@ impl Receipt {
     pub fn to_wire(&self) -> wire::Receipt {
         let cells = self.cells.iter().map(|(cell, peers)| wire::CellReceipt {
             cell: Some(arc_to_wire(cell)),
-            peers: peers.iter().map(|peer| Bytes::copy_from_slice(peer.as_bytes())).collect(),
+            peers: peers
+                .iter()
+                .map(|peer| Bytes::copy_from_slice(peer.as_bytes()))
+                .collect(),
         });
         let confirmations = self.confirmations.iter().map(|c| wire::Confirmation {
             peer: Bytes::copy_from_slice(c.peer.as_bytes()),
@@ -227,9 +249,13 @@ impl Receipt {
     /// For everything that is not exactly a receipt of `overlay`.
     pub fn decode(bytes: Bytes, overlay: &Overlay) -> Result<Self, ReceiptError> {
         if bytes.len() > MESSAGE_BYTES_MAX {
-            return Err(ReceiptError::Malformed(format!("it has {} bytes", bytes.len())));
+            return Err(ReceiptError::Malformed(format!(
+                "it has {} bytes",
+                bytes.len()
+            )));
         }
-        let wire = wire::Receipt::decode(bytes).map_err(|e| ReceiptError::Malformed(e.to_string()))?;
+        let wire =
+            wire::Receipt::decode(bytes).map_err(|e| ReceiptError::Malformed(e.to_string()))?;
         Self::from_wire(wire, overlay)
     }
 
@@ -239,28 +265,51 @@ impl Receipt {
     /// For everything that is not exactly a receipt of `overlay`.
     pub fn from_wire(wire: wire::Receipt, overlay: &Overlay) -> Result<Self, ReceiptError> {
         if wire.version != VERSION {
-            return Err(ReceiptError::Malformed(format!("version {}, known is {VERSION}", wire.version)));
+            return Err(ReceiptError::Malformed(format!(
+                "version {}, known is {VERSION}",
+                wire.version
+            )));
         }
         if wire.confirmations.len() > RING_MEMBERS_MAX {
-            return Err(ReceiptError::Malformed(format!("{} confirmations", wire.confirmations.len())));
+            return Err(ReceiptError::Malformed(format!(
+                "{} confirmations",
+                wire.confirmations.len()
+            )));
         }
         let cell = |cell: wire::CellReceipt| -> Result<_, ReceiptError> {
-            let peers: Result<Vec<_>, _> = cell.peers.iter().map(|p| PublicKey::from_slice(p)).collect();
+            let peers: Result<Vec<_>, _> = cell
+                .peers
+                .iter()
+                .map(|p| PublicKey::from_slice(p))
+                .collect();
             Ok((arc_from_wire(cell.cell.as_ref())?, peers?))
         };
         let confirmation = |c: wire::Confirmation| -> Result<_, ReceiptError> {
             let peer = PublicKey::from_slice(&c.peer)?;
-            let chain = c.chain.ok_or_else(|| ReceiptError::Malformed("no certificates".to_owned()))?;
-            let chain =
-                Chain::from_wire(chain).map_err(|error| ReceiptError::Certificate { peer, error })?;
-            let proofs = c.proofs.into_iter().map(|p| ItemProof::from_wire(p, overlay));
-            Ok(Confirmation { peer, chain, proofs: proofs.collect::<Result<_, _>>()? })
+            let chain = c
+                .chain
+                .ok_or_else(|| ReceiptError::Malformed("no certificates".to_owned()))?;
+            let chain = Chain::from_wire(chain)
+                .map_err(|error| ReceiptError::Certificate { peer, error })?;
+            let proofs = c
+                .proofs
+                .into_iter()
+                .map(|p| ItemProof::from_wire(p, overlay));
+            Ok(Confirmation {
+                peer,
+                chain,
+                proofs: proofs.collect::<Result<_, _>>()?,
+            })
         };
         Ok(Self {
             transaction: Transaction::from_wire(wire.transaction, overlay)?,
             quorum: wire.quorum,
             cells: wire.cells.into_iter().map(cell).collect::<Result<_, _>>()?,
-            confirmations: wire.confirmations.into_iter().map(confirmation).collect::<Result<_, _>>()?,
+            confirmations: wire
+                .confirmations
+                .into_iter()
+                .map(confirmation)
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -276,7 +325,10 @@ impl Receipt {
         for confirmation in &self.confirmations {
             let peer = confirmation.peer;
             let certificate = |error| ReceiptError::Certificate { peer, error };
-            let holder = confirmation.chain.verify(root, verifier).map_err(certificate)?;
+            let holder = confirmation
+                .chain
+                .verify(root, verifier)
+                .map_err(certificate)?;
             if holder.key != peer || holder.role != Role::Peer {
                 let error = "its certificates admit another key or role".to_owned();
                 return Err(ReceiptError::Malformed(format!("peer {peer:?}: {error}")));
@@ -292,7 +344,11 @@ impl Receipt {
         for (number, element) in self.transaction.elements().enumerate() {
             let count = proved.get(&element).map_or(0, BTreeSet::len);
             if count < claimed {
-                return Err(ReceiptError::Short { element: number, proved: count, claimed });
+                return Err(ReceiptError::Short {
+                    element: number,
+                    proved: count,
+                    claimed,
+                });
             }
         }
         Ok(())

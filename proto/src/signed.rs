@@ -79,8 +79,10 @@ pub struct Ed25519;
 
 impl Verifier for Ed25519 {
     fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8; SIGNATURE_BYTES]) -> bool {
-        VerificationKey::try_from(*key.as_bytes())
-            .is_ok_and(|key| key.verify(&ZebraSignature::from_bytes(signature), message).is_ok())
+        VerificationKey::try_from(*key.as_bytes()).is_ok_and(|key| {
+            key.verify(&ZebraSignature::from_bytes(signature), message)
+                .is_ok()
+        })
     }
 }
 
@@ -157,7 +159,12 @@ impl Signed {
     #[must_use]
     pub fn new(kind: Kind, body: Bytes, signer: &dyn Signer) -> Self {
         let message = kind.message(&body);
-        Self { kind, signature: signer.sign(&message), id: Id::of(&[&message]), body }
+        Self {
+            kind,
+            signature: signer.sign(&message),
+            id: Id::of(&[&message]),
+            body,
+        }
     }
 
     /// Takes what was received, without verifying.
@@ -170,17 +177,30 @@ impl Signed {
         body_bytes_max: usize,
     ) -> Result<Self, SignedError> {
         let wire = wire.ok_or(SignedError::Missing)?;
-        let signature = wire.signature[..].try_into().map_err(|_| SignedError::Length(wire.signature.len()))?;
+        let signature = wire.signature[..]
+            .try_into()
+            .map_err(|_| SignedError::Length(wire.signature.len()))?;
         if wire.body.len() > body_bytes_max {
-            return Err(SignedError::TooLarge { bytes: wire.body.len(), max: body_bytes_max });
+            return Err(SignedError::TooLarge {
+                bytes: wire.body.len(),
+                max: body_bytes_max,
+            });
         }
-        Ok(Self { kind, id: kind.id(&wire.body), body: wire.body, signature })
+        Ok(Self {
+            kind,
+            id: kind.id(&wire.body),
+            body: wire.body,
+            signature,
+        })
     }
 
     /// As it travels.
     #[must_use]
     pub fn to_wire(&self) -> wire::Signed {
-        wire::Signed { body: self.body.clone(), signature: Bytes::copy_from_slice(&self.signature) }
+        wire::Signed {
+            body: self.body.clone(),
+            signature: Bytes::copy_from_slice(&self.signature),
+        }
     }
 
     /// As it is stored.

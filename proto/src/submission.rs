@@ -92,34 +92,52 @@ impl Submission {
         holds: impl Fn(&RecordId) -> bool,
         verifier: &dyn Verifier,
     ) -> Result<Self, SubmissionError> {
-        let bytes = transaction.signed().size_bytes() + records.iter().map(Bytes::len).sum::<usize>();
+        let bytes =
+            transaction.signed().size_bytes() + records.iter().map(Bytes::len).sum::<usize>();
         if bytes > SUBMISSION_BYTES_MAX {
             return Err(SubmissionError::TooLarge(bytes));
         }
         check_holder(&transaction, holder)?;
         transaction.verify(verifier)?;
-        let mut came: BTreeMap<_, _> = records.into_iter().map(|bytes| (RecordId::of(&bytes), bytes)).collect();
+        let mut came: BTreeMap<_, _> = records
+            .into_iter()
+            .map(|bytes| (RecordId::of(&bytes), bytes))
+            .collect();
         let mut records = BTreeMap::new();
-        for entry in transaction.entries().iter().filter(|entry| holds(&entry.canonical)) {
+        for entry in transaction
+            .entries()
+            .iter()
+            .filter(|entry| holds(&entry.canonical))
+        {
             check_entry(entry, transaction.publisher(), &mut came, &mut records)?;
         }
-        Ok(Self { transaction, records })
+        Ok(Self {
+            transaction,
+            records,
+        })
     }
 
     /// Bytes of transaction and records.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        self.transaction.signed().size_bytes() + self.records.values().map(Bytes::len).sum::<usize>()
+        self.transaction.signed().size_bytes()
+            + self.records.values().map(Bytes::len).sum::<usize>()
     }
 }
 
 fn check_holder(transaction: &Transaction, holder: &Holder) -> Result<(), SubmissionError> {
     let envelope = transaction.envelope();
     if envelope.chain != holder.chain {
-        return Err(SubmissionError::Chain { named: envelope.chain, found: holder.chain });
+        return Err(SubmissionError::Chain {
+            named: envelope.chain,
+            found: holder.chain,
+        });
     }
     if transaction.publisher() != holder.key {
-        return Err(SubmissionError::Publisher { publisher: transaction.publisher(), holder: holder.key });
+        return Err(SubmissionError::Publisher {
+            publisher: transaction.publisher(),
+            holder: holder.key,
+        });
     }
     if holder.role != Role::Client {
         return Err(SubmissionError::Role(holder.role));
@@ -135,14 +153,18 @@ fn check_entry(
 ) -> Result<(), SubmissionError> {
     let mut take = |id: RecordId| {
         let bytes = came.remove(&id).ok_or(SubmissionError::MissingRecord(id))?;
-        let summary = record::check(&bytes).map_err(|error| SubmissionError::Record { id, error })?;
+        let summary =
+            record::check(&bytes).map_err(|error| SubmissionError::Record { id, error })?;
         checked.insert(id, bytes);
         Ok::<_, SubmissionError>(summary)
     };
     if entry.insert {
         let id = entry.canonical;
         if !matches!(take(id)?, Summary::Canonical { .. }) {
-            return Err(SubmissionError::Mismatch { id, why: "is inserted, but is no entity or artefact" });
+            return Err(SubmissionError::Mismatch {
+                id,
+                why: "is inserted, but is no entity or artefact",
+            });
         }
     }
     for &id in &entry.updates {
@@ -152,7 +174,9 @@ fn check_entry(
             Summary::Statement { reference, .. } if reference != entry.canonical => {
                 return mismatch("refers to another canonical than its entry");
             }
-            Summary::Statement { publisher: other, .. } if other != publisher => {
+            Summary::Statement {
+                publisher: other, ..
+            } if other != publisher => {
                 return mismatch("is by another publisher than its transaction");
             }
             Summary::Statement { .. } => {}

@@ -7,7 +7,8 @@ use thiserror::Error;
 use crate::{
     id::{Id, IdError, PublicKey, RecordId},
     limits::{
-        NONCE_BYTES, STAMP_BYTES_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_ENTRIES_MAX, TRANSACTION_UPDATES_MAX,
+        NONCE_BYTES, STAMP_BYTES_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_ENTRIES_MAX,
+        TRANSACTION_UPDATES_MAX,
     },
     namespace::{ForeignError, Overlay},
     signed::{Kind, Signed, SignedError, Signer, Verifier},
@@ -45,9 +46,14 @@ pub struct Entry {
 impl Entry {
     /// The elements of this entry: its updates, or the bare insert.
     pub fn elements(&self) -> impl Iterator<Item = Element> + '_ {
-        let bare = self.updates.is_empty().then_some(Element { canonical: self.canonical, update: None });
-        let updates =
-            self.updates.iter().map(|&update| Element { canonical: self.canonical, update: Some(update) });
+        let bare = self.updates.is_empty().then_some(Element {
+            canonical: self.canonical,
+            update: None,
+        });
+        let updates = self.updates.iter().map(|&update| Element {
+            canonical: self.canonical,
+            update: Some(update),
+        });
         bare.into_iter().chain(updates)
     }
 }
@@ -150,7 +156,10 @@ impl Transaction {
     ///
     /// # Errors
     /// For everything that is not exactly a transaction of `overlay` within the limits.
-    pub fn from_wire(wire: Option<wire::Signed>, overlay: &Overlay) -> Result<Self, TransactionError> {
+    pub fn from_wire(
+        wire: Option<wire::Signed>,
+        overlay: &Overlay,
+    ) -> Result<Self, TransactionError> {
         let signed = Signed::from_wire(Kind::Transaction, wire, TRANSACTION_BYTES_MAX)?;
         let body = wire::Transaction::decode(signed.body().clone())
             .map_err(|e| TransactionError::Malformed(e.to_string()))?;
@@ -161,11 +170,14 @@ impl Transaction {
         if body.policy != POLICY {
             return Err(TransactionError::Policy(body.policy));
         }
-        let nonce: [u8; NONCE_BYTES] = body.nonce[..].try_into().map_err(|_| TransactionError::TooMany {
-            what: "bytes of nonce",
-            count: body.nonce.len(),
-            max: NONCE_BYTES,
-        })?;
+        let nonce: [u8; NONCE_BYTES] =
+            body.nonce[..]
+                .try_into()
+                .map_err(|_| TransactionError::TooMany {
+                    what: "bytes of nonce",
+                    count: body.nonce.len(),
+                    max: NONCE_BYTES,
+                })?;
         at_most("bytes of stamp", body.stamp.len(), STAMP_BYTES_MAX)?;
         let envelope = Envelope {
             chain: Id::from_slice(&body.chain)?,
@@ -174,7 +186,12 @@ impl Transaction {
             nonce,
         };
         let publisher = PublicKey::from_slice(&body.publisher)?;
-        Ok(Self { signed, publisher, envelope, entries: entries_from_wire(&body.entries)? })
+        Ok(Self {
+            signed,
+            publisher,
+            envelope,
+            entries: entries_from_wire(&body.entries)?,
+        })
     }
 
     /// Reads a stored transaction: bytes of [`Signed::encode`].
@@ -182,7 +199,8 @@ impl Transaction {
     /// # Errors
     /// As [`Transaction::from_wire`].
     pub fn decode(bytes: Bytes, overlay: &Overlay) -> Result<Self, TransactionError> {
-        let wire = wire::Signed::decode(bytes).map_err(|e| TransactionError::Malformed(e.to_string()))?;
+        let wire =
+            wire::Signed::decode(bytes).map_err(|e| TransactionError::Malformed(e.to_string()))?;
         Self::from_wire(Some(wire), overlay)
     }
 
@@ -231,7 +249,11 @@ impl Transaction {
 }
 
 fn entry_to_wire(entry: &Entry) -> wire::Entry {
-    let insert = if entry.insert { wire::Insert::Record } else { wire::Insert::Unspecified };
+    let insert = if entry.insert {
+        wire::Insert::Record
+    } else {
+        wire::Insert::Unspecified
+    };
     wire::Entry {
         canonical: Bytes::copy_from_slice(entry.canonical.as_bytes()),
         insert: insert.into(),
@@ -242,14 +264,23 @@ fn entry_to_wire(entry: &Entry) -> wire::Entry {
 fn entries_from_wire(wire: &[wire::Entry]) -> Result<Vec<Entry>, TransactionError> {
     at_most("entries", wire.len(), TRANSACTION_ENTRIES_MAX)?;
     if wire.is_empty() {
-        return Err(TransactionError::Entry { entry: 0, why: "is missing" });
+        return Err(TransactionError::Entry {
+            entry: 0,
+            why: "is missing",
+        });
     }
     let mut entries: Vec<Entry> = Vec::with_capacity(wire.len());
     let mut updates = 0;
     for (number, wire) in wire.iter().enumerate() {
         let entry = entry_from_wire(number, wire)?;
-        if entries.last().is_some_and(|before| before.canonical >= entry.canonical) {
-            return Err(TransactionError::Entry { entry: number, why: "is not above the one before" });
+        if entries
+            .last()
+            .is_some_and(|before| before.canonical >= entry.canonical)
+        {
+            return Err(TransactionError::Entry {
+                entry: number,
+                why: "is not above the one before",
+            });
         }
         updates += entry.updates.len();
         at_most("updates", updates, TRANSACTION_UPDATES_MAX)?;
@@ -274,9 +305,17 @@ fn entry_from_wire(number: usize, wire: &wire::Entry) -> Result<Entry, Transacti
     if updates.is_empty() && !insert {
         return Err(refuse("says nothing"));
     }
-    Ok(Entry { canonical: RecordId::from_slice(&wire.canonical)?, insert, updates })
+    Ok(Entry {
+        canonical: RecordId::from_slice(&wire.canonical)?,
+        insert,
+        updates,
+    })
 }
 
 const fn at_most(what: &'static str, count: usize, max: usize) -> Result<(), TransactionError> {
-    if count > max { Err(TransactionError::TooMany { what, count, max }) } else { Ok(()) }
+    if count > max {
+        Err(TransactionError::TooMany { what, count, max })
+    } else {
+        Ok(())
+    }
 }

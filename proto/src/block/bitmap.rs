@@ -57,7 +57,9 @@ impl Bitmap {
     /// Whether element `i` is added.
     #[must_use]
     pub fn is_set(&self, i: usize) -> bool {
-        self.0.get(i / 8).is_some_and(|byte| byte >> (i % 8) & 1 == 1)
+        self.0
+            .get(i / 8)
+            .is_some_and(|byte| byte >> (i % 8) & 1 == 1)
     }
 
     /// How many elements are added.
@@ -72,13 +74,20 @@ impl Bitmap {
     /// For another length, bits beyond the end, or no bit at all.
     pub fn check(&self, elements: usize) -> Result<(), BitmapError> {
         if self.0.len() != elements.div_ceil(8) {
-            return Err(BitmapError::Length { bytes: self.0.len(), elements });
+            return Err(BitmapError::Length {
+                bytes: self.0.len(),
+                elements,
+            });
         }
         let used = elements % 8;
         if used != 0 && self.0.last().is_some_and(|last| last >> used != 0) {
             return Err(BitmapError::Padding(elements));
         }
-        if self.count() == 0 { Err(BitmapError::Empty) } else { Ok(()) }
+        if self.count() == 0 {
+            Err(BitmapError::Empty)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -98,7 +107,13 @@ mod tests {
     #[test]
     fn a_bitmap_fits_its_transaction_exactly() {
         let bitmap = |bytes: &'static [u8]| Bitmap::from_bytes(Bytes::from_static(bytes));
-        assert_eq!(bitmap(&[1]).check(9), Err(BitmapError::Length { bytes: 1, elements: 9 }));
+        assert_eq!(
+            bitmap(&[1]).check(9),
+            Err(BitmapError::Length {
+                bytes: 1,
+                elements: 9
+            })
+        );
         assert_eq!(bitmap(&[1, 2]).check(9), Err(BitmapError::Padding(9)));
         assert_eq!(bitmap(&[0, 0]).check(9), Err(BitmapError::Empty));
         assert_eq!(bitmap(&[0xff]).check(8), Ok(()));

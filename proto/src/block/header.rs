@@ -64,7 +64,11 @@ impl Head {
     pub fn from_wire(wire: Option<&wire::Head>) -> Result<Option<Self>, IdError> {
         wire.map(|wire| {
             let hash = Id::from_slice(&wire.hash)?;
-            Ok(Self { incarnation: wire.incarnation, height: wire.height, hash })
+            Ok(Self {
+                incarnation: wire.incarnation,
+                height: wire.height,
+                hash,
+            })
         })
         .transpose()
     }
@@ -186,7 +190,11 @@ impl Header {
     /// This block as a head.
     #[must_use]
     pub const fn head(&self) -> Head {
-        Head { incarnation: self.incarnation, height: self.height, hash: self.signed.id() }
+        Head {
+            incarnation: self.incarnation,
+            height: self.height,
+            hash: self.signed.id(),
+        }
     }
 
     /// As received.

@@ -59,10 +59,17 @@ impl Item {
             }),
             Self::Hold(arc) => Kind::Hold(arc_to_wire(arc)),
             Self::Settled(arc) => Kind::Settled(arc_to_wire(arc)),
-            Self::Drop(arc) => Kind::Drop(wire::Drop { arc: Some(arc_to_wire(arc)), evidence: Vec::new() }),
-            Self::Gap { incarnation, from_height } => {
-                Kind::Gap(wire::Gap { incarnation: *incarnation, from_height: *from_height })
-            }
+            Self::Drop(arc) => Kind::Drop(wire::Drop {
+                arc: Some(arc_to_wire(arc)),
+                evidence: Vec::new(),
+            }),
+            Self::Gap {
+                incarnation,
+                from_height,
+            } => Kind::Gap(wire::Gap {
+                incarnation: *incarnation,
+                from_height: *from_height,
+            }),
         };
         wire::Item { kind: Some(kind) }.encode_to_vec().into()
     }
@@ -77,7 +84,10 @@ impl Item {
         }
         let malformed = |why: String| ItemError::Malformed(why);
         let item = wire::Item::decode(bytes.clone()).map_err(|e| malformed(e.to_string()))?;
-        match item.kind.ok_or_else(|| malformed("it has no kind".to_owned()))? {
+        match item
+            .kind
+            .ok_or_else(|| malformed("it has no kind".to_owned()))?
+        {
             Kind::Transaction(item) => Ok(Self::Transaction {
                 id: Id::from_slice(&item.id).map_err(|e| malformed(e.to_string()))?,
                 bitmap: Bitmap::from_bytes(item.bitmap),
@@ -85,7 +95,10 @@ impl Item {
             Kind::Hold(arc) => Ok(Self::Hold(arc_from_wire(Some(&arc))?)),
             Kind::Settled(arc) => Ok(Self::Settled(arc_from_wire(Some(&arc))?)),
             Kind::Drop(drop) => Ok(Self::Drop(arc_from_wire(drop.arc.as_ref())?)),
-            Kind::Gap(gap) => Ok(Self::Gap { incarnation: gap.incarnation, from_height: gap.from_height }),
+            Kind::Gap(gap) => Ok(Self::Gap {
+                incarnation: gap.incarnation,
+                from_height: gap.from_height,
+            }),
         }
     }
 }
@@ -110,5 +123,8 @@ pub fn arc_from_wire(wire: Option<&wire::Arc>) -> Result<Arc, ItemError> {
             .map(Point::new)
             .map_err(|_| ItemError::Malformed(format!("a point has {} bytes, not 32", bytes.len())))
     };
-    Ok(Arc { from: point(&wire.from)?, to: point(&wire.to)? })
+    Ok(Arc {
+        from: point(&wire.from)?,
+        to: point(&wire.to)?,
+    })
 }

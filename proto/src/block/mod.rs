@@ -82,10 +82,18 @@ impl Block {
         let header = Header::from_wire(header, overlay)?;
         let height = header.height;
         if items.len() > BLOCK_ITEMS_MAX || items.len() != header.item_count as usize {
-            return Err(BlockError::Count { height, found: items.len(), said: header.item_count });
+            return Err(BlockError::Count {
+                height,
+                found: items.len(),
+                said: header.item_count,
+            });
         }
         if let Some(item) = items.iter().position(|item| item.len() > ITEM_BYTES_MAX) {
-            return Err(BlockError::Item { height, item, error: ItemError::TooLarge(items[item].len()) });
+            return Err(BlockError::Item {
+                height,
+                item,
+                error: ItemError::TooLarge(items[item].len()),
+            });
         }
         if Tree::new(items.iter().map(|item| &item[..])).root() != header.items_root {
             return Err(BlockError::Root { height });
@@ -108,7 +116,11 @@ impl Block {
     pub fn decode_items(&self) -> Result<Vec<Item>, BlockError> {
         let height = self.header.height;
         let decode = |(item, bytes): (usize, &Bytes)| {
-            Item::decode(bytes).map_err(|error| BlockError::Item { height, item, error })
+            Item::decode(bytes).map_err(|error| BlockError::Item {
+                height,
+                item,
+                error,
+            })
         };
         self.items.iter().enumerate().map(decode).collect()
     }
