@@ -6,7 +6,7 @@
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -70,19 +70,12 @@ impl RefusedError {
     }
 }
 
-/// Lets connections in: mutual TLS 1.3 with the leaf of the process's own credentials.
+/// Lets connections in: mutual TLS 1.3 with a leaf of the process's own credentials, renewed in time.
 pub struct Door {
     credentials: Credentials,
-    admits: fn(Role) -> bool,
-    /// The acceptor in use, and the time from which a fresh leaf is to be made for the next. Whoever
-    /// accepts a connection reads it, and writes it when it is due.
-    current: Mutex<Current>,
-}
-
-#[derive(Clone)]
-struct Current {
+    transport: Arc<Transport>,
     acceptor: TlsAcceptor,
-    renew_at_ms: u64,
+    admits: fn(Role) -> bool,
 }
 
 impl Door {
@@ -91,22 +84,23 @@ impl Door {
     /// # Errors
     /// If the credentials are not in force or TLS refuses them.
     pub fn new(credentials: Credentials, admits: fn(Role) -> bool) -> Result<Self, DoorError> {
-        let current = Mutex::new(Current::of(&credentials, clock::unix_ms())?);
+        let transport = Transport::of(&credentials, clock::unix_ms())?;
+        let config = server_config(&transport, &Revocations::default(), &[b"h2"])?;
+        let acceptor = TlsAcceptor::from(Arc::new(config));
         Ok(Self {
             credentials,
+            transport,
+            acceptor,
             admits,
-            current,
         })
     }
 
-    /// The acceptor, with a fresh leaf once half of the last one's time is over.
-    fn acceptor(&self) -> Result<TlsAcceptor, DoorError> {
-        let now_ms = clock::unix_ms();
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if now_ms >= current.renew_at_ms {
-            *current = Current::of(&self.credentials, now_ms)?;
+    /// Shows a fresh leaf once the last one is old. Who is let in does not depend on it.
+    fn renew(&self, now_ms: u64) -> Result<(), DoorError> {
+        if now_ms >= self.transport.renew_at_ms() {
+            self.transport.renew(&self.credentials, now_ms)?;
         }
-        Ok(current.acceptor.clone())
+        Ok(())
     }
 
     /// Shakes hands, and checks who it is.
@@ -119,7 +113,8 @@ impl Door {
     ) -> Result<Connection, RefusedError> {
         let address = stream.peer_addr()?;
         stream.set_nodelay(true)?;
-        let handshake = self.acceptor()?.accept(stream);
+        self.renew(clock::unix_ms())?;
+        let handshake = self.acceptor.accept(stream);
         let stream = timeout(HANDSHAKE_MAX, handshake)
             .await
             .map_err(|_| RefusedError::Slow)??;
@@ -157,18 +152,6 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.dec();
-    }
-}
-
-impl Current {
-    fn of(credentials: &Credentials, now_ms: u64) -> Result<Self, DoorError> {
-        let transport = Transport::of(credentials, now_ms)?;
-        let left_ms = transport.holder().not_after_ms.saturating_sub(now_ms);
-        let config = server_config(&transport, &Revocations::default(), &[b"h2"])?;
-        Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
-            renew_at_ms: now_ms.saturating_add(left_ms / 2),
-        })
     }
 }
 
