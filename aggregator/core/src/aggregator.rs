@@ -157,7 +157,7 @@ impl Aggregator {
         self.durable_tip = self.journal.tip();
         for (source, follower) in self.committing.drain(..) {
             if let Some(source) = self.sources.get_mut(&source) {
-                source.durable = Some(follower);
+                source.synced(follower);
             }
         }
     }

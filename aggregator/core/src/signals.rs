@@ -67,9 +67,11 @@ pub struct View {
     /// Every required source is settled in its part and is in our set, on disk, up to a head that it signed
     /// less than [`Timing::fresh_ms`] ago, and no part of the circle is without a source.
     pub is_complete: bool,
-    /// Every required source signed its head less than [`Timing::fresh_ms`] ago.
+    /// Every required source signed a head less than [`Timing::fresh_ms`] ago, whether we have it or not.
     pub is_fresh: bool,
-    /// Why not, for people.
+    /// Complete, fresh, and every source answers.
+    pub is_ready: bool,
+    /// Why not, for people; empty exactly if it is ready.
     pub reasons: Vec<String>,
     /// The sources of the plan.
     pub sources: Vec<SourceReport>,
@@ -92,11 +94,13 @@ pub(crate) struct Looked<'a> {
 
 impl View {
     pub(crate) fn of(looked: Looked<'_>, now: Now, timing: Timing) -> Self {
+        let has_all = looked.is_planned && looked.uncovered.is_empty();
         let mut view = Self {
             uncovered: looked.uncovered.to_vec(),
             tip: looked.tip,
             records_wanted: looked.records_wanted,
-            is_fresh: looked.is_planned,
+            is_fresh: has_all,
+            is_complete: has_all && looked.tip.is_some(),
             ..Self::default()
         };
         if !looked.is_planned {
@@ -114,7 +118,7 @@ impl View {
                 view.look_at(source, arc, now, timing);
             }
         }
-        view.is_complete = view.reasons.is_empty();
+        view.is_ready = view.reasons.is_empty();
         view
     }
 
@@ -132,27 +136,32 @@ impl View {
             Link::Up if is_level => (SourceState::Level, None),
             Link::Up => (SourceState::Behind, None),
         };
-        let age_ms = source
-            .heard
-            .map(|heard| now.wall_ms.saturating_sub(heard.time_ms));
-        let is_fresh = age_ms.is_some_and(|age_ms| age_ms < timing.fresh_ms);
-        self.is_fresh &= is_fresh;
+        let age = |time_ms: u64| now.wall_ms.saturating_sub(time_ms);
+        let is_young = |age_ms: Option<u64>| age_ms.is_some_and(|age_ms| age_ms < timing.fresh_ms);
+        let heard_age_ms = source.heard.map(|heard| age(heard.time_ms));
+        let reached_age_ms = source.reached_ms.map(age);
+        self.is_fresh &= is_young(heard_age_ms);
+        self.is_complete &= is_settled && is_young(reached_age_ms);
+
         let mut say = |what: String| self.reasons.push(format!("source {key:?} {what}"));
         if let Some(why) = &reason {
             say(format!("is {}: {why}", state.as_str()));
         }
-        if !is_level {
-            let blocks = |head: Option<Head>| head.map_or(0, |head| head.height + 1);
-            say(format!(
-                "is read to block {} of {}",
-                blocks(position),
-                blocks(head)
-            ));
-        }
         if !is_settled {
             say("does not have everything of its part of the circle yet".to_owned());
         }
-        if let Some(age_ms) = age_ms.filter(|_| !is_fresh) {
+        let blocks = |head: Option<Head>| head.map_or(0, |head| head.height + 1);
+        let (read, all) = (blocks(position), blocks(head));
+        match reached_age_ms {
+            None => say(format!("is read to block {read} of {all}")),
+            Some(age_ms) if age_ms >= timing.fresh_ms => {
+                say(format!(
+                    "is read to where it was {age_ms} ms ago, block {read} of {all}"
+                ));
+            }
+            Some(_) => {}
+        }
+        if let Some(age_ms) = heard_age_ms.filter(|age_ms| *age_ms >= timing.fresh_ms) {
             say(format!("signed its head {age_ms} ms ago by our clock"));
         }
         self.sources.push(SourceReport {

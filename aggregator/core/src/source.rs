@@ -92,6 +92,9 @@ pub(crate) struct Source {
     emitted: Option<Follower>,
     /// The last block of which that is on disk.
     pub(crate) durable: Option<Follower>,
+    /// The last time for which it is proved that nothing of the source is missing on our disk: when it signed
+    /// a head that `durable` has reached.
+    pub(crate) reached_ms: Option<u64>,
     /// The arcs as of `emitted`.
     pub(crate) settled: Settled,
     /// The arcs as of `taken`.
@@ -113,6 +116,7 @@ impl Source {
             queue: VecDeque::new(),
             emitted: follower,
             durable: follower,
+            reached_ms: follower.map(|follower| follower.time_ms()),
             settled_taken: settled.clone(),
             settled,
             is_settled_kept: true,
@@ -186,6 +190,22 @@ impl Source {
             .is_none_or(|before| rank(before) <= rank(&heard))
         {
             self.heard = Some(heard);
+            self.prove();
+        }
+    }
+
+    /// Everything up to there is on disk.
+    pub(crate) fn synced(&mut self, follower: Follower) {
+        self.durable = Some(follower);
+        self.reached_ms = self.reached_ms.max(Some(follower.time_ms()));
+        self.prove();
+    }
+
+    /// If we have the head that was heard of last, nothing was missing when it was signed.
+    fn prove(&mut self) {
+        let durable = self.durable.and_then(|follower| follower.head());
+        if let Some(heard) = self.heard.filter(|heard| Some(heard.head) == durable) {
+            self.reached_ms = self.reached_ms.max(Some(heard.time_ms));
         }
     }
 
