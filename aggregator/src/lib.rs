@@ -1,1 +1,24 @@
-//! Kittengrad.
+//! An aggregator as a process: subscriptions, gRPC, HTTP and RocksDB around the pure core.
+//!
+//! ```text
+//!  source ──▶ follower ─┐ verified blocks   ┌────────────┐ writes ┌─────────┐
+//!  source ──▶ follower ─┼──────────────────▶│   driver   │───────▶│ RocksDB │◀── journal, lookups
+//!  peers  ──▶ fetcher ──┘ records           │ (one core) │        └─────────┘
+//!                ▲                          └─────┬──────┘
+//!                └────── records wanted ──────────┴──▶ head, view
+//! ```
+//!
+//! Everything that decides is in [`kittengrad_aggregator_core`]. The driver owns it and the store's writes, on a
+//! thread of its own. Memory is bounded: a follower reads on only while what it read before fits.
+#![warn(missing_docs)]
+
+pub mod config;
+mod driver;
+mod fetch;
+mod follow;
+mod grpc;
+mod metrics;
+pub mod run;
+mod show;
+
+pub use driver::DriverError;

@@ -1,0 +1,271 @@
+//! The driver: one thread that owns the core and the store's writes, and keeps the core's contract.
+//!
+//! It takes everything that is queued, hands it to the core, and cuts a block of it: one synced commit, and only
+//! then the head is shown. While a commit is under way the next round collects, so blocks grow under load and are
+//! small when idle.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kittengrad_aggregator_core::{
+    Aggregator, Config, Event, Fatal, Fetch, Input, Now, Output, SourceBlock, View,
+};
+use kittengrad_journal::{Follower, StoreError, Tip};
+use kittengrad_proto::id::PublicKey;
+use kittengrad_service::clock;
+use kittengrad_store::RocksStore;
+use thiserror::Error;
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
+
+use crate::metrics::AggregatorMetrics;
+
+/// Commands that may wait for the driver.
+pub(crate) const COMMANDS_MAX: usize = 1_024;
+/// Commands taken into one round.
+const ROUND_MAX: usize = 256;
+/// Records that may wait to be fetched; what is beyond is asked for again later.
+pub(crate) const FETCHES_MAX: usize = 65_536;
+
+/// Why the driver stopped. The process ends: recovery is a restart.
+#[derive(Debug, Error)]
+pub enum DriverError {
+    /// The core could not go on.
+    #[error(transparent)]
+    Core(#[from] Fatal),
+    /// A commit failed; nothing of it was shown.
+    #[error("commit: {0}")]
+    Commit(StoreError),
+}
+
+/// What others ask of the driver.
+pub(crate) enum Command {
+    /// For the core.
+    Input(Input),
+    /// A block of a source, and the memory that it takes until it is emitted.
+    Block {
+        source: PublicKey,
+        block: Box<SourceBlock>,
+        memory: OwnedSemaphorePermit,
+    },
+    /// Where to go on in the journal of a source.
+    Position {
+        source: PublicKey,
+        answer: oneshot::Sender<Option<Follower>>,
+    },
+    /// Finish: everything queued before this is still done.
+    Stop,
+}
+
+/// Where the driver's word goes.
+pub(crate) struct Outlets {
+    /// Only what is committed.
+    pub(crate) tip: watch::Sender<Option<Tip>>,
+    pub(crate) view: watch::Sender<Arc<View>>,
+    pub(crate) fetches: mpsc::Sender<Fetch>,
+    /// Told when the core found that the source lies.
+    pub(crate) lies: BTreeMap<PublicKey, Arc<Notify>>,
+    pub(crate) metrics: AggregatorMetrics,
+}
+
+/// The core with everything around it.
+pub(crate) struct Driver {
+    aggregator: Aggregator,
+    store: Arc<RocksStore>,
+    commands: mpsc::Receiver<Command>,
+    outlets: Outlets,
+    /// Memory of the blocks that each source has in the core, oldest first.
+    memory: BTreeMap<PublicKey, VecDeque<OwnedSemaphorePermit>>,
+    started: Instant,
+}
+
+impl Driver {
+    /// Opens the journal.
+    pub(crate) fn new(
+        config: Config,
+        store: Arc<RocksStore>,
+        commands: mpsc::Receiver<Command>,
+        outlets: Outlets,
+    ) -> Result<Self, DriverError> {
+        let started = Instant::now();
+        let aggregator = Aggregator::open(config, &*store, now(started))?;
+        Ok(Self {
+            aggregator,
+            store,
+            commands,
+            outlets,
+            memory: BTreeMap::new(),
+            started,
+        })
+    }
+
+    /// Runs until it is told to stop, or everybody who could is gone.
+    pub(crate) fn run(mut self) -> Result<(), DriverError> {
+        let mut batch = Vec::with_capacity(ROUND_MAX);
+        loop {
+            if self.commands.blocking_recv_many(&mut batch, ROUND_MAX) == 0 {
+                return Ok(());
+            }
+            let mut is_last = false;
+            for command in batch.drain(..) {
+                is_last |= self.take(command)?;
+            }
+            self.flush()?;
+            self.show();
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes a command. Returns whether it was the last.
+    fn take(&mut self, command: Command) -> Result<bool, DriverError> {
+        match command {
+            Command::Input(input) => self.feed(input)?,
+            Command::Block {
+                source,
+                block,
+                memory,
+            } => {
+                self.memory.entry(source).or_default().push_back(memory);
+                self.feed(Input::Block(source, block))?;
+            }
+            Command::Position { source, answer } => {
+                // Whoever asked may have gone away.
+                let _ = answer.send(self.aggregator.taken(&source));
+            }
+            Command::Stop => return Ok(true),
+        }
+        Ok(false)
+    }
+
+    /// Hands an input to the core, and flushes as often as that needs.
+    fn feed(&mut self, input: Input) -> Result<(), DriverError> {
+        let mut next = Some(input);
+        while let Some(input) = next.take() {
+            let mut out = Output::default();
+            self.aggregator
+                .handle(now(self.started), input, &*self.store, &mut out)?;
+            if out.is_full {
+                next = Some(Input::Tick);
+            }
+            self.perform(out)?;
+            if next.is_some() {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), DriverError> {
+        let mut out = Output::default();
+        self.aggregator
+            .handle(now(self.started), Input::Flush, &*self.store, &mut out)?;
+        self.perform(out)
+    }
+
+    /// The core's contract, in its order.
+    fn perform(&mut self, out: Output) -> Result<(), DriverError> {
+        let Output {
+            writes,
+            tip,
+            fetches,
+            done,
+            events,
+            is_full: _,
+        } = out;
+        if !writes.is_empty() {
+            self.outlets.metrics.commit(&writes);
+            let begun = Instant::now();
+            self.store.commit(writes).map_err(DriverError::Commit)?;
+            self.outlets.metrics.committed(begun.elapsed());
+        }
+        if let Some(tip) = tip {
+            self.outlets
+                .tip
+                .send_if_modified(|shown| shown.replace(tip) != Some(tip));
+        }
+        for fetch in fetches {
+            // What finds no room is asked for again.
+            let _ = self.outlets.fetches.try_send(fetch);
+        }
+        for (source, blocks) in done {
+            if let Some(memory) = self.memory.get_mut(&source) {
+                memory.drain(..blocks.min(memory.len()));
+            }
+        }
+        for event in events {
+            self.tell(&event);
+        }
+        Ok(())
+    }
+
+    fn show(&self) {
+        let view = self.aggregator.view(now(self.started));
+        self.outlets.metrics.view(&view);
+        self.outlets.view.send_replace(Arc::new(view));
+    }
+
+    fn tell(&self, event: &Event) {
+        self.outlets.metrics.event(event);
+        match event {
+            Event::Began {
+                source,
+                incarnation,
+            } => {
+                tracing::info!(?source, incarnation, "a journal begins");
+            }
+            Event::Gap {
+                source,
+                incarnation,
+                from_height,
+            } => {
+                tracing::warn!(?source, incarnation, from_height, "a source lost blocks");
+            }
+            Event::Source {
+                source,
+                waiting: None,
+            } => {
+                tracing::info!(?source, "a source answers");
+            }
+            Event::Source {
+                source,
+                waiting: Some(why),
+            } => {
+                tracing::warn!(?source, why, "a source is waited for");
+            }
+            Event::Lied { source, why } => {
+                tracing::warn!(?source, why, "a source showed what does not verify");
+                if let Some(lies) = self.outlets.lies.get(source) {
+                    lies.notify_one();
+                }
+            }
+            Event::WithoutRecords {
+                transaction,
+                records,
+            } => {
+                tracing::warn!(%transaction, records, "emitted without records: nobody has them");
+            }
+            Event::Partly {
+                transaction,
+                canonicals,
+            } => {
+                tracing::warn!(
+                    %transaction,
+                    canonicals,
+                    "emitted in part: nobody has the rest, and no journal lists it"
+                );
+            }
+        }
+    }
+}
+
+fn now(started: Instant) -> Now {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Now {
+        monotonic_ms: millis(started.elapsed()),
+        wall_ms: clock::unix_ms(),
+    }
+}

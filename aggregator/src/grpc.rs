@@ -1,0 +1,176 @@
+//! What an aggregator answers over gRPC, beside its journal: lookups over the whole key space, and the ring.
+
+use std::{ops::Deref, sync::Arc};
+
+use bytes::Bytes;
+use kittengrad_aggregator_core::View;
+use kittengrad_client::network::Network;
+use kittengrad_journal::Tip;
+use kittengrad_proto::{
+    error::Responsible,
+    id::{PublicKey, RecordId},
+    identity::Identity,
+    limits::LOOKUP_CANONICALS_MAX,
+    transaction::{POLICY, Transaction},
+    wire::{self, routing_server::Routing, store_server::Store},
+};
+use kittengrad_service::{
+    lookup,
+    status::{ErrorCode, Refusal, check_namespace},
+};
+use kittengrad_store::RocksStore;
+use tokio::sync::watch;
+use tonic::{Request, Response, Status};
+
+use crate::show;
+
+/// Canonicals of which a refused submission is told the replicas.
+const RESPONSIBLE_MAX: usize = 4;
+
+/// The services of one aggregator. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct AggregatorService(Arc<Parts>);
+
+/// What the services need of the aggregator.
+pub(crate) struct Parts {
+    pub(crate) own: PublicKey,
+    pub(crate) network: Arc<Network>,
+    pub(crate) store: Arc<RocksStore>,
+    pub(crate) tip: watch::Receiver<Option<Tip>>,
+    pub(crate) view: watch::Receiver<Arc<View>>,
+}
+
+impl AggregatorService {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Says who takes what was submitted here.
+    fn not_responsible(&self, request: wire::SubmitRequest) -> Refusal {
+        let overlay = self.network.overlay();
+        if let Err(refusal) = check_namespace(overlay, &request.namespace) {
+            return refusal;
+        }
+        let transaction = match Transaction::from_wire(request.transaction, overlay) {
+            Ok(transaction) => transaction,
+            Err(error) => return Refusal::new(ErrorCode::Invalid, error.to_string()),
+        };
+        let entries = transaction.entries().iter().take(RESPONSIBLE_MAX);
+        let responsible = entries.map(|entry| Responsible {
+            canonical: entry.canonical,
+            peers: self
+                .network
+                .holders(&entry.canonical)
+                .into_iter()
+                .cloned()
+                .collect(),
+        });
+        Refusal::new(
+            ErrorCode::NotResponsible,
+            "an aggregator takes no writes, peers do",
+        )
+        .responsible(responsible.collect())
+    }
+}
+
+impl Deref for AggregatorService {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+#[tonic::async_trait]
+impl Store for AggregatorService {
+    async fn submit(
+        &self,
+        request: Request<wire::SubmitRequest>,
+    ) -> Result<Response<wire::SubmitResponse>, Status> {
+        Err(self.not_responsible(request.into_inner()).into())
+    }
+
+    async fn lookup(
+        &self,
+        request: Request<wire::LookupRequest>,
+    ) -> Result<Response<wire::LookupResponse>, Status> {
+        let (request, this) = (request.into_inner(), self.clone());
+        let tip = *self.tip.borrow();
+        let read = move || {
+            let overlay = this.network.overlay();
+            lookup::lookup(&*this.store, &request, overlay, this.own, tip)
+        };
+        Ok(Response::new(on_store(read).await?))
+    }
+
+    async fn get_record(
+        &self,
+        request: Request<wire::GetRecordRequest>,
+    ) -> Result<Response<wire::GetRecordResponse>, Status> {
+        let (request, this) = (request.into_inner(), self.clone());
+        let read = move || lookup::get_record(&*this.store, &request, this.network.overlay());
+        Ok(Response::new(on_store(read).await?))
+    }
+}
+
+#[tonic::async_trait]
+impl Routing for AggregatorService {
+    async fn get_ring(
+        &self,
+        request: Request<wire::GetRingRequest>,
+    ) -> Result<Response<wire::GetRingResponse>, Status> {
+        let overlay = self.network.overlay();
+        check_namespace(overlay, &request.get_ref().namespace)?;
+        let signed = |identity: &Identity| identity.signed().to_wire();
+        let view = Arc::clone(&self.view.borrow());
+        Ok(Response::new(wire::GetRingResponse {
+            namespace: overlay.namespace.to_string(),
+            network: Bytes::copy_from_slice(overlay.network.as_bytes()),
+            replicas: u32::try_from(self.network.replicas().get()).unwrap_or(u32::MAX),
+            members: self.network.peers().map(signed).collect(),
+            statuses: show::statuses(self.own, &view),
+            aggregators: self.network.aggregators().map(signed).collect(),
+            policy: POLICY,
+        }))
+    }
+
+    async fn route(
+        &self,
+        request: Request<wire::RouteRequest>,
+    ) -> Result<Response<wire::RouteResponse>, Status> {
+        let request = request.into_inner();
+        check_namespace(self.network.overlay(), &request.namespace)?;
+        let asked = request.canonicals.len() / 32;
+        if asked > LOOKUP_CANONICALS_MAX {
+            let why = format!("{asked} canonicals, at most {LOOKUP_CANONICALS_MAX} are answered");
+            return Err(Refusal::new(ErrorCode::TooLarge, why).into());
+        }
+        let canonicals = RecordId::list_from_slice(&request.canonicals)
+            .map_err(|error| Refusal::new(ErrorCode::Invalid, error.to_string()))?;
+        let replicas = canonicals.iter().map(|canonical| {
+            let peers = self
+                .network
+                .holders(canonical)
+                .into_iter()
+                .cloned()
+                .collect();
+            Responsible {
+                canonical: *canonical,
+                peers,
+            }
+            .to_wire()
+        });
+        Ok(Response::new(wire::RouteResponse {
+            replicas: replicas.collect(),
+        }))
+    }
+}
+
+/// Runs a read where it may wait for the disk.
+async fn on_store<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(Refusal::internal)?
+}
