@@ -1,0 +1,46 @@
+//! `kittengrad aggregator run`.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use kittengrad_aggregator::{config::Config, run};
+use kittengrad_client::config::locate;
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::role;
+use crate::{cli::Global, output};
+
+/// Commands of an aggregator.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AggregatorCommand {
+    /// Run an aggregator until it is told to stop
+    #[command(
+        after_help = "Examples:\n  kittengrad aggregator run --config aggregator/aggregator.toml\n\n\
+        deploy/aggregator.toml documents every key."
+    )]
+    Run,
+}
+
+/// Runs an aggregator.
+pub(crate) async fn run(global: &Global) -> anyhow::Result<ExitCode> {
+    let config = Config::load(&locate(global.config.as_deref())?)?;
+    role::log_to_stderr();
+    let shutdown = role::shutdown_on_signal()?;
+    let (listening, listens) = oneshot::channel::<run::Listening>();
+    let is_json = global.json;
+    let announce = async move {
+        if let Ok(on) = listens.await {
+            output::say(&format!("aggregator listens: gRPC {}, http://{}", on.grpc, on.http));
+            if is_json {
+                let _ = output::json(&json!({
+                    "grpc": format!("https://{}", on.grpc),
+                    "http": format!("http://{}", on.http),
+                }));
+            }
+        }
+    };
+    let (ended, ()) = tokio::join!(run::run(config, shutdown, listening), announce);
+    ended?;
+    Ok(ExitCode::SUCCESS)
+}

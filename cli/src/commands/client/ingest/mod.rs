@@ -1,0 +1,197 @@
+//! `kittengrad ingest`: newline-delimited JSON through a map into the network, each line accounted for.
+//!
+//! ```text
+//! read ──► map ──► look up ──► decide ──► group, sign, submit ──► count, keep what was refused
+//! thread   threads  quorum     threads     acknowledged            in the order of the file
+//! ```
+//!
+//! Batches of lines go through this side by side; a batch that speaks of a canonical which an earlier one
+//! speaks of too waits until that one is done, so that lines about one thing are decided in their order.
+
+mod batch;
+mod decide;
+mod maps;
+mod pipeline;
+mod progress;
+mod rejects;
+mod sets;
+mod source;
+
+use std::{path::PathBuf, process::ExitCode, time::Instant};
+
+use clap::Args;
+use serde::Serialize;
+
+pub(crate) use self::{
+    pipeline::{Job, load},
+    progress::Progress,
+    rejects::Rejects,
+    source::Source,
+};
+use super::Session;
+use crate::{
+    cli::Global,
+    output::{
+        self,
+        text::{count, number},
+    },
+};
+
+/// What to load.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    kittengrad ingest --map tate-artworks tate-artworks.ndjson.gz\n  \
+    kittengrad ingest --map my-map.toml part-1.ndjson part-2.ndjson --json\n  \
+    curl -s https://example.org/works.ndjson | kittengrad ingest --map works.toml -\n  \
+    kittengrad ingest --map works.toml works.ndjson --dry-run\n\n\
+    A map says what a line is about and who says it; deploy/maps has examples, and these are built in:\n  \
+    tate-artworks, tate-artists, cmoa-artworks, cmoa-artists, artist-crosswalk, nypl-collections,\n  \
+    sfomuseum-publicart, sfomuseum-places\n\n\
+    Loading the same again adds nothing, so what was interrupted or refused is simply loaded again. Refused lines\n\
+    stop nothing; they are in FILE.rejects.ndjson with their reasons. Exit code 1 if there are any.")]
+pub(crate) struct IngestArgs {
+    /// The map: a TOML file, or the name of one that is built in
+    #[arg(long, value_name = "MAP")]
+    map: String,
+    /// Files of JSON lines, also compressed with gzip, or - for standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Where refused lines are written [default: FILE.rejects.ndjson beside each file]
+    #[arg(long, value_name = "PATH")]
+    rejects: Option<PathBuf>,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What became of lines. Lines of white space are not counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Counts {
+    /// All of them: the sum of the others.
+    pub(crate) read: u64,
+    /// Canonicals that did not exist, with their first update.
+    pub(crate) inserted: u64,
+    /// Updates of canonicals that existed.
+    pub(crate) updated: u64,
+    /// Said before.
+    pub(crate) unchanged: u64,
+    /// Not taken, each with a reason.
+    pub(crate) refused: u64,
+}
+
+impl Counts {
+    fn add(&mut self, more: &Self) {
+        self.read += more.read;
+        self.inserted += more.inserted;
+        self.updated += more.updated;
+        self.unchanged += more.unchanged;
+        self.refused += more.refused;
+    }
+
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        let Self { read, inserted, updated, unchanged, refused } = *self;
+        format!(
+            "{} read: {} inserted, {} updated, {} unchanged, {} refused",
+            number(read),
+            number(inserted),
+            number(updated),
+            number(unchanged),
+            number(refused)
+        )
+    }
+}
+
+/// One line of `ingest --json`.
+#[derive(Serialize)]
+struct FileJson<'a> {
+    /// `None` for the total.
+    file: Option<&'a str>,
+    #[serde(flatten)]
+    counts: Counts,
+    /// Where the refused lines are, if there are any.
+    rejects: Option<String>,
+    seconds: f64,
+}
+
+/// Loads files one after another.
+pub(crate) async fn run(args: IngestArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let map = maps::load(&args.map)?;
+    let sources: Vec<_> = args.files.iter().map(Source::at).collect::<anyhow::Result<_>>()?;
+    rejects::check(args.rejects.as_deref(), &args.files)?;
+    let session = Session::open(global)?;
+    let publisher = session.client.publisher(map.publisher());
+    let publisher = publisher.ok_or_else(|| session.no_publisher(map.publisher()))?.key();
+    let job = Job::new(session.client.clone(), publisher, map, args.dry_run);
+
+    let (mut total, began, mut is_failed) = (Counts::default(), Instant::now(), false);
+    let files = sources.len();
+    let mut shared = args.rejects.map(Rejects::at);
+    for source in sources {
+        let began = Instant::now();
+        let name = source.name().to_owned();
+        let mut own = Rejects::beside(&source);
+        let rejects = shared.as_mut().unwrap_or(&mut own);
+        let mut progress = Progress::begin(&source);
+        let loaded = load(&job, source, rejects, &mut progress).await;
+        progress.end();
+        let line = FileJson {
+            file: Some(&name),
+            counts: loaded.counts,
+            rejects: rejects.written().filter(|_| loaded.counts.refused > 0),
+            seconds: began.elapsed().as_secs_f64(),
+        };
+        report(&line, args.dry_run, global)?;
+        total.add(&loaded.counts);
+        for failure in &loaded.failures {
+            output::error(failure);
+        }
+        is_failed |= loaded.counts.refused > 0 || !loaded.failures.is_empty();
+    }
+    let rejects = shared.and_then(|rejects| rejects.written());
+    let line = FileJson { file: None, counts: total, rejects, seconds: began.elapsed().as_secs_f64() };
+    if global.json || files > 1 {
+        report(&line, args.dry_run, global)?;
+    }
+    Ok(if is_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn report(line: &FileJson<'_>, is_dry_run: bool, global: &Global) -> anyhow::Result<()> {
+    if global.json {
+        return output::json(line);
+    }
+    let name = output::text::clean(line.file.unwrap_or("total"));
+    let dry = if is_dry_run { " (nothing was sent)" } else { "" };
+    output::line(&format!("{name}: {} in {:.1} s{dry}", line.counts.text(), line.seconds))?;
+    if let Some(rejects) = &line.rejects {
+        let lines = count(line.counts.refused, "line");
+        output::say(&format!("{lines} refused, with reasons in {}", output::text::clean(rejects)));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const COUNTS: Counts = Counts { read: 12_000, inserted: 1, updated: 2, unchanged: 11_990, refused: 7 };
+
+    #[test]
+    fn a_line_of_json_has_the_counts_beside_the_file() {
+        let line = FileJson { file: Some("a.ndjson"), counts: COUNTS, rejects: None, seconds: 1.5 };
+        let expected = json!({
+            "file": "a.ndjson", "read": 12_000, "inserted": 1, "updated": 2, "unchanged": 11_990, "refused": 7,
+            "rejects": null, "seconds": 1.5,
+        });
+        assert_eq!(serde_json::to_value(&line).unwrap(), expected);
+        let total = FileJson { file: None, ..line };
+        assert_eq!(serde_json::to_value(&total).unwrap()["file"], json!(null));
+    }
+
+    #[test]
+    fn counts_are_written_for_people() {
+        assert_eq!(COUNTS.text(), "12,000 read: 1 inserted, 2 updated, 11,990 unchanged, 7 refused");
+    }
+}

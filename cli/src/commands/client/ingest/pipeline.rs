@@ -1,0 +1,196 @@
+//! The pipeline: batches of one source, side by side where they speak of different things, counted in their order.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    thread::available_parallelism,
+};
+
+use anyhow::Context;
+use futures::{StreamExt, stream::FuturesOrdered};
+use kittengrad_client::{Client, submit::SubmitOptions};
+use kittengrad_client_core::map::Map;
+use kittengrad_proto::id::{PublicKey, RecordId};
+use kittengrad_service::clock::unix_ms;
+use tokio::{
+    sync::{mpsc, watch},
+    task::{JoinError, spawn_blocking},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    Counts, Progress, Rejects,
+    batch::{Batch, account},
+    decide::{Decided, Set, Speaker, decide_all},
+    rejects::Reject,
+    sets::look_up,
+    source::{OwnedLine, Source},
+};
+use crate::output;
+
+/// Batches that are looked up and submitted side by side.
+const BATCHES_IN_FLIGHT: usize = 4;
+
+/// What is loaded and in whose name. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Job {
+    client: Client,
+    publisher: PublicKey,
+    map: Arc<Map>,
+    /// In a dry run: what would have been said so far. Short-lived lock.
+    said: Option<Arc<Mutex<HashMap<RecordId, Set>>>>,
+}
+
+/// What came of one source.
+pub(crate) struct Loaded {
+    pub(crate) counts: Counts,
+    /// What is not about single lines: the source could not be read to its end, or refused lines not be kept.
+    pub(crate) failures: Vec<anyhow::Error>,
+}
+
+impl Job {
+    /// To load through `map` as `publisher`, which the client must speak for.
+    pub(crate) fn new(client: Client, publisher: PublicKey, map: Map, is_dry_run: bool) -> Self {
+        Self { client, publisher, map: Arc::new(map), said: is_dry_run.then(Arc::default) }
+    }
+
+    /// Looks up, decides and submits one batch.
+    async fn run(self, file: Arc<str>, batch: Batch) -> anyhow::Result<(Counts, Vec<Reject>)> {
+        let canonicals = batch.canonicals();
+        let known = look_up(&self.client, &canonicals).await;
+        let said = self.said_about(&canonicals);
+        let speaker = Speaker { publisher: self.publisher, mode: self.map.mode(), now_ms: unix_ms() };
+        let Batch { lines, mapped } = batch;
+        let decided = spawn_blocking(move || decide_all(&speaker, mapped, known, said)).await;
+        let mut decided = decided.context("deciding failed")?;
+        match &self.said {
+            Some(said) => {
+                said.lock().unwrap_or_else(PoisonError::into_inner).extend(std::mem::take(&mut decided.changed));
+            }
+            None => self.submit(&mut decided).await,
+        }
+        Ok(account(&file, lines, decided.fates))
+    }
+
+    fn said_about(&self, canonicals: &HashSet<RecordId>) -> HashMap<RecordId, Set> {
+        let Some(said) = &self.said else { return HashMap::new() };
+        let said = said.lock().unwrap_or_else(PoisonError::into_inner);
+        canonicals.iter().filter_map(|canonical| Some((*canonical, said.get(canonical)?.clone()))).collect()
+    }
+
+    /// Submits what is new; lines whose transaction is not acknowledged are refused, to be loaded again.
+    async fn submit(&self, decided: &mut Decided) {
+        let drafts = std::mem::take(&mut decided.drafts);
+        if drafts.is_empty() {
+            return;
+        }
+        let outcomes = match self.client.submit(&self.publisher, drafts, SubmitOptions::default()).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => return decided.refuse_all(&error.to_string()),
+        };
+        for outcome in outcomes {
+            let why = match outcome.result {
+                Ok(submitted) if submitted.acknowledged => continue,
+                Ok(submitted) => {
+                    let disks = output::text::count(submitted.synced.len() as u64, "disk");
+                    format!("not acknowledged: it is on {disks} only, and replicates later")
+                }
+                Err(error) => error.to_string(),
+            };
+            for update in outcome.transaction.elements().filter_map(|element| element.update) {
+                decided.refuse(&update, &why);
+            }
+        }
+    }
+}
+
+/// A batch that is not done yet.
+struct Flight {
+    canonicals: HashSet<RecordId>,
+    /// Closed when it is done.
+    done: watch::Receiver<()>,
+}
+
+/// Loads one source to its end.
+pub(crate) async fn load(
+    job: &Job,
+    source: Source,
+    rejects: &mut Rejects,
+    progress: &mut Progress,
+) -> Loaded {
+    let file: Arc<str> = source.name().into();
+    let (sender, batches) = mpsc::channel(1);
+    let reader = AbortOnDropHandle::new(spawn_blocking(move || source.send(&sender)));
+    let mapped = ReceiverStream::new(batches).map(|lines| map(job, lines));
+    let mut mapped = mapped.buffered(available_parallelism().map_or(1, usize::from));
+    let (mut running, mut flights, mut is_read) = (FuturesOrdered::new(), VecDeque::<Flight>::new(), false);
+    let mut loaded = Loaded { counts: Counts::default(), failures: Vec::new() };
+    loop {
+        tokio::select! {
+            biased;
+            Some(done) = running.next() => {
+                flights.pop_front();
+                let done: Result<anyhow::Result<(Counts, Vec<Reject>)>, JoinError> = done;
+                match done.context("a batch failed").flatten() {
+                    Ok((counts, refused)) => loaded.account(&counts, &refused, rejects),
+                    Err(error) => loaded.failures.push(error),
+                }
+                progress.show(&loaded.counts);
+            }
+            batch = mapped.next(), if !is_read && running.len() < BATCHES_IN_FLIGHT => match batch {
+                Some(Ok(batch)) => running.push_back(depart(job, &file, batch, &mut flights)),
+                Some(Err(error)) => loaded.failures.push(error.context(format!("{file} could not be read to its end"))),
+                None => is_read = true,
+            },
+            else => break,
+        }
+    }
+    if let Err(error) = reader.await {
+        loaded.failures.push(anyhow::Error::new(error).context(format!("{file} could not be read to its end")));
+    }
+    loaded
+}
+
+/// Says what the lines of a batch mean, on a thread of its own.
+async fn map(job: &Job, lines: io::Result<Vec<OwnedLine>>) -> anyhow::Result<Batch> {
+    let (lines, map) = (lines?, Arc::clone(&job.map));
+    spawn_blocking(move || Batch::map(lines, &map)).await.context("mapping failed")
+}
+
+/// Starts a batch, which first waits for those before it that speak of the same things.
+fn depart(
+    job: &Job,
+    file: &Arc<str>,
+    batch: Batch,
+    flights: &mut VecDeque<Flight>,
+) -> AbortOnDropHandle<anyhow::Result<(Counts, Vec<Reject>)>> {
+    let canonicals = batch.canonicals();
+    let shared = flights.iter().filter(|flight| !flight.canonicals.is_disjoint(&canonicals));
+    let before: Vec<_> = shared.map(|flight| flight.done.clone()).collect();
+    let (running, done) = watch::channel(());
+    flights.push_back(Flight { canonicals, done });
+    let (job, file) = (job.clone(), Arc::clone(file));
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        let _running = running;
+        for mut done in before {
+            // The sender says nothing; it is dropped when the batch is done.
+            while done.changed().await.is_ok() {}
+        }
+        job.run(file, batch).await
+    }))
+}
+
+impl Loaded {
+    fn account(&mut self, counts: &Counts, refused: &[Reject], rejects: &mut Rejects) {
+        self.counts.add(counts);
+        if let Err(error) = rejects.write(refused) {
+            for reject in refused {
+                output::say(&output::text::clean(&format!("line {} refused: {}", reject.line, reject.reason)));
+            }
+            let path = rejects.path().display();
+            self.failures.push(anyhow::anyhow!("refused lines cannot be kept in {path}: {error}"));
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Progress for people: a bar on a terminal, plain lines now and then elsewhere.
+
+use std::{
+    io::IsTerminal,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Counts, Source};
+use crate::output;
+
+/// How often a plain line is printed.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+/// The bar where the bytes to read are known.
+const BAR: &str = "{prefix} {bar:24.cyan/dim} {percent:>3} % {eta:>4}  {msg}";
+/// Where they are not.
+const SPINNER: &str = "{prefix} {spinner} {msg}";
+
+/// How far one source is.
+pub(crate) struct Progress {
+    shown: Shown,
+    bytes: Option<u64>,
+    /// Counted by the thread that reads.
+    read: Arc<AtomicU64>,
+}
+
+enum Shown {
+    Bar(ProgressBar),
+    Lines { name: String, last: Instant },
+}
+
+impl Progress {
+    /// Begins to show on standard error.
+    pub(crate) fn begin(source: &Source) -> Self {
+        let name = output::text::clean(source.name());
+        let shown = if std::io::stderr().is_terminal() {
+            Shown::Bar(bar(&name, source.bytes()))
+        } else {
+            Shown::Lines { name, last: Instant::now() }
+        };
+        Self { shown, bytes: source.bytes(), read: source.read() }
+    }
+
+    /// Some more lines are done.
+    pub(super) fn show(&mut self, counts: &Counts) {
+        let read = self.read.load(Ordering::Relaxed);
+        match &mut self.shown {
+            Shown::Bar(bar) => {
+                bar.set_position(read);
+                bar.set_message(counts.text());
+            }
+            Shown::Lines { name, last } if last.elapsed() >= LINE_EVERY => {
+                *last = Instant::now();
+                let part = self.bytes.filter(|bytes| *bytes > 0).map(|bytes| read.saturating_mul(100) / bytes);
+                let part = part.map(|part| format!("{part} %, ")).unwrap_or_default();
+                output::say(&format!("{name}: {part}{}", counts.text()));
+            }
+            Shown::Lines { .. } => {}
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn end(self) {
+        if let Shown::Bar(bar) = self.shown {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(name: &str, bytes: Option<u64>) -> ProgressBar {
+    let (bar, template) = match bytes {
+        Some(bytes) => (ProgressBar::new(bytes), BAR),
+        None => (ProgressBar::new_spinner(), SPINNER),
+    };
+    // A template that is wrong is shown as the default; a test sees to it that these are not.
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.set_style(style.progress_chars("━╸─"));
+    bar.set_prefix(name.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_bars_have_a_style() {
+        for template in [BAR, SPINNER] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
+    }
+}

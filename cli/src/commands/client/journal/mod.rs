@@ -1,0 +1,250 @@
+//! `kittengrad journal`: the blocks of journals, whether they verify, and where they stand.
+
+mod verify;
+
+use std::{process::ExitCode, str::FromStr};
+
+use clap::{Args, Subcommand};
+use kittengrad_client::subscribe::{Bodies, CheckedBlock};
+use kittengrad_proto::{id::PublicKey, limits::GET_BLOCKS_MAX};
+use serde::Serialize;
+
+use super::{Session, session::SourceArgs};
+use crate::{
+    cli::Global,
+    output::{
+        self, Usage,
+        paint::Paint,
+        text::{count, number, short, time},
+    },
+};
+
+/// Blocks in one request.
+const BLOCKS_AT_ONCE: u32 = 200;
+const _: () = assert!(BLOCKS_AT_ONCE <= GET_BLOCKS_MAX);
+
+/// Commands about journals.
+#[derive(Debug, Subcommand)]
+pub(crate) enum JournalCommand {
+    /// List blocks as they are, good or bad
+    #[command(after_help = "Examples:\n  \
+        kittengrad journal blocks --aggregator --limit 10\n  \
+        kittengrad journal blocks --peer 3f9a12cd --from 1795171200000/41 --json\n\n\
+        Without --from it begins at height 0 of the current incarnation.")]
+    Blocks(BlocksArgs),
+    /// Verify every block of the current incarnation: links, signatures, roots, transactions, bitmaps
+    #[command(after_help = "Examples:\n  \
+        kittengrad journal verify                      all peers and aggregators\n  \
+        kittengrad journal verify --peer 3f9a12cd --json\n\n\
+        Exit code 1 if anything does not verify.")]
+    Verify {
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+    /// Show where journals stand, by the signed word of their owners
+    #[command(after_help = "Examples:\n  kittengrad journal head\n  kittengrad journal head --aggregator --json")]
+    Head {
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+}
+
+/// Which blocks.
+#[derive(Debug, Args)]
+pub(crate) struct BlocksArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    /// The first block
+    #[arg(long, value_name = "INC/HEIGHT")]
+    from: Option<Place>,
+    /// At most so many blocks
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+}
+
+/// A block's place in a journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    incarnation: u64,
+    height: u64,
+}
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text.split_once('/').and_then(|(incarnation, height)| {
+            Some(Self { incarnation: incarnation.parse().ok()?, height: height.parse().ok()? })
+        });
+        numbers.ok_or_else(|| "write INCARNATION/HEIGHT, as in 1795171200000/41".to_owned())
+    }
+}
+
+/// Runs a command about journals.
+pub(crate) async fn run(command: JournalCommand, global: &Global) -> anyhow::Result<ExitCode> {
+    let session = Session::open(global)?;
+    match command {
+        JournalCommand::Blocks(args) => blocks(&args, &session, global).await,
+        JournalCommand::Verify { source } => {
+            let journals = chosen(&source, &session)?;
+            verify::run(&journals, &session, global).await
+        }
+        JournalCommand::Head { source } => {
+            let journals = chosen(&source, &session)?;
+            heads(&journals, &session, global).await
+        }
+    }
+}
+
+/// The journal named, else all.
+fn chosen(source: &SourceArgs, session: &Session) -> anyhow::Result<Vec<PublicKey>> {
+    Ok(source.named(session)?.map_or_else(|| session.journals(), |journal| vec![journal]))
+}
+
+#[derive(Serialize)]
+struct BlockJson {
+    journal: String,
+    incarnation: u64,
+    height: u64,
+    hash: String,
+    previous: String,
+    time_ms: u64,
+    item_count: u32,
+    signature_ok: bool,
+    elements: Vec<(String, Option<String>)>,
+}
+
+impl BlockJson {
+    fn new(checked: &CheckedBlock) -> Self {
+        let header = &checked.block.header;
+        let elements = checked.elements.iter().map(|element| {
+            (element.canonical.to_string(), element.update.map(|update| update.to_string()))
+        });
+        Self {
+            journal: header.peer.to_string(),
+            incarnation: header.incarnation,
+            height: header.height,
+            hash: header.hash().to_string(),
+            previous: header.previous.to_string(),
+            time_ms: header.time_ms,
+            item_count: header.item_count,
+            signature_ok: checked.is_signed,
+            elements: elements.collect(),
+        }
+    }
+
+    fn line(&self) -> String {
+        let paint = Paint::stdout();
+        let signature = if self.signature_ok { String::new() } else { paint.red("  FORGED") };
+        format!(
+            "{:>8}  {}  {}  {:>6}  {:>7}{signature}",
+            self.height,
+            paint.dim(&time(self.time_ms)),
+            short(&self.hash),
+            count(u64::from(self.item_count), "item"),
+            count(self.elements.len() as u64, "element"),
+        )
+    }
+}
+
+/// Lists blocks from one place on.
+async fn blocks(args: &BlocksArgs, session: &Session, global: &Global) -> anyhow::Result<ExitCode> {
+    let Some(journal) = args.source.named(session)? else {
+        let why = "say whose blocks: --peer ID or --aggregator; `kittengrad ring show` lists the peers";
+        return Err(Usage(why.to_owned()).into());
+    };
+    let from = match args.from {
+        Some(from) => Some(from),
+        None => {
+            let head = session.client.head_of(&journal).await?.heartbeat;
+            head.map(|heartbeat| Place { incarnation: heartbeat.head.incarnation, height: 0 })
+        }
+    };
+    let Some(Place { incarnation, mut height }) = from else {
+        output::say("the journal has no block yet");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let mut left = args.limit.unwrap_or(u64::MAX);
+    while left > 0 {
+        let limit = u32::try_from(left).unwrap_or(u32::MAX).min(BLOCKS_AT_ONCE);
+        let found = session.client.blocks(&journal, incarnation, height, limit, Bodies::Transactions).await?;
+        let Some(last) = found.last() else { break };
+        let next = last.block.header.height.saturating_add(1);
+        if next <= height || last.block.header.incarnation != incarnation {
+            anyhow::bail!("{journal} answers with other blocks than those from {incarnation}/{height} on");
+        }
+        height = next;
+        left = left.saturating_sub(found.len() as u64);
+        let mut lines = Vec::new();
+        for block in found.iter().map(BlockJson::new) {
+            if global.json {
+                output::json_into(&mut lines, &block)?;
+            } else {
+                lines.extend_from_slice(format!("{}\n", block.line()).as_bytes());
+            }
+        }
+        output::raw(&lines)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Serialize)]
+struct HeadJson {
+    journal: String,
+    incarnation: Option<u64>,
+    height: Option<u64>,
+    hash: Option<String>,
+    time_ms: Option<u64>,
+    incarnations: Vec<u64>,
+    elements: u64,
+}
+
+/// Shows where journals stand.
+async fn heads(journals: &[PublicKey], session: &Session, global: &Global) -> anyhow::Result<ExitCode> {
+    let mut is_failed = false;
+    for journal in journals {
+        let found = match session.client.head_of(journal).await {
+            Ok(found) => found,
+            Err(error) => {
+                output::error(&error.into());
+                is_failed = true;
+                continue;
+            }
+        };
+        let head = found.heartbeat.as_ref().map(|heartbeat| heartbeat.head);
+        let line = HeadJson {
+            journal: journal.to_string(),
+            incarnation: head.map(|head| head.incarnation),
+            height: head.map(|head| head.height),
+            hash: head.map(|head| head.hash.to_string()),
+            time_ms: found.heartbeat.as_ref().map(|heartbeat| heartbeat.time_ms),
+            incarnations: found.incarnations,
+            elements: found.elements,
+        };
+        if global.json {
+            output::json(&line)?;
+        } else {
+            let place = match (line.incarnation, line.height, &line.hash) {
+                (Some(incarnation), Some(height), Some(hash)) => {
+                    format!("{incarnation}/{height}  {}", short(hash))
+                }
+                _ => "no block yet".to_owned(),
+            };
+            output::line(&format!("{}  {place}  {} elements", short(&line.journal), number(line.elements)))?;
+        }
+    }
+    Ok(if is_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_incarnation_and_height() {
+        assert_eq!("5/0".parse(), Ok(Place { incarnation: 5, height: 0 }));
+        for text in ["", "5", "5/", "/5", "5/genesis", "-1/0", "5/1/2"] {
+            assert!(text.parse::<Place>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What every command begins with: the configuration, the client, and ids that people shorten.
+
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use kittengrad_client::{
+    Client,
+    config::{ClientConfig, locate},
+    publisher::Publisher,
+};
+use kittengrad_proto::{certificate::Role, id::PublicKey, identity::Identity};
+
+use crate::{
+    cli::Global,
+    output::{self, Usage},
+};
+
+/// Bytes of a file that is one record as JSON: far more than the JSON of the largest record.
+const INPUT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// A client and the configuration that it was made of.
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    pub(crate) config: ClientConfig,
+    /// Where the configuration is.
+    path: PathBuf,
+}
+
+impl Session {
+    /// Reads the configuration and prepares to call.
+    pub(crate) fn open(global: &Global) -> anyhow::Result<Self> {
+        Self::load(&locate(global.config.as_deref())?)
+    }
+
+    /// As [`Session::open`], with this configuration.
+    pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
+        let config = ClientConfig::load(path)?;
+        let client = Client::connect(&config).with_context(|| path.display().to_string())?;
+        for warning in client.warnings() {
+            output::say(&format!("warning: {warning}"));
+        }
+        Ok(Self { client, config, path: path.to_owned() })
+    }
+
+    /// The publisher of that name, or whose key begins so; without a name the first one.
+    pub(crate) fn publisher(&self, named: Option<&str>) -> anyhow::Result<&Publisher> {
+        let publishers = self.client.publishers();
+        let Some(named) = named else {
+            let why = "has no [[publisher]], and its credentials are no client's: `kittengrad ca admit --role client` \
+                       makes one";
+            return publishers.first().with_context(|| format!("{} {why}", self.path.display()));
+        };
+        if let Some(publisher) = self.client.publisher(named) {
+            return Ok(publisher);
+        }
+        let mut found = publishers.iter().filter(|publisher| is_beginning(named, &publisher.key()));
+        match (found.next(), found.next()) {
+            (Some(publisher), None) => Ok(publisher),
+            (Some(_), Some(_)) => Err(Usage(format!("several publishers begin with {named:?}")).into()),
+            (None, _) => Err(self.no_publisher(named)),
+        }
+    }
+
+    /// Says how to come by the key of a publisher.
+    pub(crate) fn no_publisher(&self, name: &str) -> anyhow::Error {
+        let names: Vec<_> = self.client.publishers().iter().map(|p| format!("{:?}", p.name())).collect();
+        let path = self.path.display();
+        Usage(format!(
+            "{path} has no publisher {name:?}, only {}. To make one:\n  \
+             kittengrad ca admit --role client --name {name} --out publishers/{name}\n\
+             and add to {path}:\n  [[publisher]]\n  name = {name:?}\n  credentials = \"publishers/{name}\"",
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") },
+        ))
+        .into()
+    }
+
+    /// The owner of a journal whose key begins so: a peer or an aggregator.
+    pub(crate) fn journal(&self, beginning: &str) -> anyhow::Result<PublicKey> {
+        let network = self.client.network();
+        let owners: Vec<_> = network.members().filter(|member| has_journal(member)).map(|m| m.key).collect();
+        find(beginning, &owners).map_err(|why| Usage(format!("{why}; `kittengrad ring show` lists them")).into())
+    }
+
+    /// All owners of journals: peers in the order of the ring, then aggregators.
+    pub(crate) fn journals(&self) -> Vec<PublicKey> {
+        let network = self.client.network();
+        network.peers().chain(network.aggregators()).map(|member| member.key).collect()
+    }
+}
+
+fn has_journal(member: &Identity) -> bool {
+    matches!(member.role, Role::Peer | Role::Aggregator)
+}
+
+/// The one key that begins so.
+fn find(beginning: &str, keys: &[PublicKey]) -> Result<PublicKey, String> {
+    let mut found = keys.iter().filter(|key| is_beginning(beginning, key));
+    match (found.next(), found.next()) {
+        (Some(key), None) => Ok(*key),
+        (Some(a), Some(b)) => Err(format!("{a} and {b} begin with {beginning:?}")),
+        (None, _) => Err(format!("no peer or aggregator begins with {beginning:?}")),
+    }
+}
+
+fn is_beginning(text: &str, key: &PublicKey) -> bool {
+    !text.is_empty() && key.to_string().starts_with(text)
+}
+
+/// Whose journal.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArgs {
+    /// The peer with this key, or whose key alone begins so
+    #[arg(long, value_name = "ID", conflicts_with = "aggregator")]
+    pub(crate) peer: Option<String>,
+    /// The aggregator: the one configured, else the first of the network
+    #[arg(long)]
+    pub(crate) aggregator: bool,
+}
+
+impl SourceArgs {
+    /// The journal that is named, if one is.
+    pub(crate) fn named(&self, session: &Session) -> anyhow::Result<Option<PublicKey>> {
+        if self.aggregator {
+            let none = || Usage("the network file has no aggregator; name a peer with --peer".to_owned());
+            return Ok(Some(session.client.aggregator().ok_or_else(none)?));
+        }
+        self.peer.as_deref().map(|beginning| session.journal(beginning)).transpose()
+    }
+}
+
+/// All bytes of a file, or of standard input for `-`.
+pub(crate) fn read_input(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let (source, name): (Box<dyn Read>, _) = if path == Path::new("-") {
+        (Box::new(std::io::stdin()), "standard input".to_owned())
+    } else {
+        let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+        (Box::new(file), path.display().to_string())
+    };
+    let mut bytes = Vec::new();
+    let read = source.take(INPUT_BYTES_MAX + 1).read_to_end(&mut bytes);
+    read.with_context(|| format!("cannot read {name}"))?;
+    if bytes.len() as u64 > INPUT_BYTES_MAX {
+        bail!("{name} has more than {INPUT_BYTES_MAX} bytes: one record was expected; `kittengrad ingest` loads many");
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(beginning: &str, expected: Result<u8, &str>) {
+        let keys = [0x3f, 0x3a, 0xb0].map(|byte| PublicKey::new([byte; 32]));
+        let found = find(beginning, &keys).map(|key| key.as_bytes()[0]);
+        match (found, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+            (Err(found), Err(expected)) => assert!(found.contains(expected), "{found}"),
+            (found, expected) => panic!("{beginning}: {found:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn a_key_is_found_by_a_beginning_that_no_other_has() {
+        check("3f", Ok(0x3f));
+        check("b", Ok(0xb0));
+        check(&"3a".repeat(32), Ok(0x3a));
+        check("3", Err("begin with \"3\""));
+        check("", Err("no peer or aggregator begins with \"\""));
+        check("3F", Err("no peer or aggregator"));
+        check("zz", Err("no peer or aggregator begins with \"zz\""));
+    }
+}

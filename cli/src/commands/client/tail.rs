@@ -1,0 +1,228 @@
+//! `kittengrad tail`: a journal as lines, each element verified before it is shown.
+
+use std::{process::ExitCode, str::FromStr, time::Duration};
+
+use anyhow::Context;
+use clap::Args;
+use kittengrad_client::subscribe::{
+    Bodies, ElementAt, Event, Start, SubscribeError, SubscribeOptions, VerifiedBlock,
+};
+use kittengrad_proto::{
+    cursor::{CursorError, Position},
+    id::PublicKey,
+    record::Record,
+};
+use serde::Serialize;
+
+use super::{Session, session::SourceArgs};
+use crate::{
+    cli::Global,
+    output::{
+        self, Usage,
+        paint::Paint,
+        text::{cut, short, time},
+    },
+};
+
+/// Characters of a name on a line for people.
+const NAME_CHARS_MAX: usize = 48;
+
+/// What to follow.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    kittengrad tail                                       what comes from now on\n  \
+    kittengrad tail --from genesis --no-follow --json     everything there is, once\n  \
+    kittengrad tail --from CURSOR --json                  goes on after the line with that cursor\n\n\
+    Signatures, links and certificates are verified; a lost connection is made again. Without --peer and\n\
+    --aggregator it is the journal of the cursor, else of the aggregator, else of the first peer.")]
+pub(crate) struct TailArgs {
+    /// Where to begin: genesis, now, or the cursor of a line [default: now; with --no-follow genesis]
+    #[arg(long, value_name = "CURSOR")]
+    from: Option<Beginning>,
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Stop at the head
+    #[arg(long)]
+    no_follow: bool,
+    /// Stop after so many elements
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+}
+
+/// Where to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beginning {
+    Genesis,
+    Now,
+    Cursor(Position),
+}
+
+impl FromStr for Beginning {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        match text {
+            "genesis" => Ok(Self::Genesis),
+            "now" => Ok(Self::Now),
+            text => text.parse().map(Self::Cursor),
+        }
+    }
+}
+
+/// One element.
+#[derive(Serialize)]
+struct ElementJson {
+    canonical: String,
+    update: Option<String>,
+    publisher: String,
+    journal: String,
+    incarnation: u64,
+    height: u64,
+    offset: u64,
+    cursor: String,
+}
+
+/// Follows a journal.
+pub(crate) async fn run(args: TailArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let session = Session::open(global)?;
+    let source = source(&args, &session)?;
+    let start = match args.from {
+        Some(Beginning::Genesis) => Start::Genesis,
+        Some(Beginning::Now) => Start::Now,
+        Some(Beginning::Cursor(position)) => Start::Cursor(position),
+        None if args.no_follow => Start::Genesis,
+        None => Start::Now,
+    };
+    let patience = Duration::from_millis(session.config.timeouts.read_ms);
+    let options = SubscribeOptions {
+        start,
+        bodies: Bodies::Records,
+        follow: !args.no_follow,
+        give_up_after: args.no_follow.then_some(patience),
+    };
+    let mut subscription = session.client.subscribe(source, options);
+    let mut left = args.limit.unwrap_or(u64::MAX);
+    while left > 0 {
+        let Some(event) = subscription.next().await else { break };
+        match event.map_err(|error| explain(error, &source))? {
+            Event::Block(block) => left -= show(&block, left, global)?,
+            other => note(&other),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whose journal: the one named, else that of the cursor, else the aggregator's, else that of the first peer.
+fn source(args: &TailArgs, session: &Session) -> anyhow::Result<PublicKey> {
+    let named = args.source.named(session)?;
+    if let Some(Beginning::Cursor(position)) = args.from {
+        let journal = position.cursor.journal;
+        if named.is_some_and(|named| named != journal) {
+            return Err(Usage(format!("the cursor is of journal {journal}; leave --peer and --aggregator out")).into());
+        }
+        return session.journal(&journal.to_string());
+    }
+    let first = || session.client.aggregator().or_else(|| session.journals().first().copied());
+    named.or_else(first).context("the network has no journal; `kittengrad ring show` lists the peers")
+}
+
+/// Shows the elements of a block, at most `limit`; how many.
+fn show(block: &VerifiedBlock, limit: u64, global: &Global) -> anyhow::Result<u64> {
+    let mut lines = Vec::new();
+    let mut shown = 0;
+    for at in block.elements().take(usize::try_from(limit).unwrap_or(usize::MAX)) {
+        if global.json {
+            output::json_into(&mut lines, &json(block, &at))?;
+        } else {
+            lines.extend_from_slice(text(block, &at).as_bytes());
+        }
+        shown += 1;
+    }
+    output::raw(&lines)?;
+    Ok(shown)
+}
+
+fn json(block: &VerifiedBlock, at: &ElementAt<'_>) -> ElementJson {
+    ElementJson {
+        canonical: at.element.canonical.to_string(),
+        update: at.element.update.map(|update| update.to_string()),
+        publisher: at.entry.transaction.publisher().to_string(),
+        journal: block.header.peer.to_string(),
+        incarnation: block.header.incarnation,
+        height: block.header.height,
+        offset: at.offset,
+        cursor: at.position.to_string(),
+    }
+}
+
+fn text(block: &VerifiedBlock, at: &ElementAt<'_>) -> String {
+    let paint = Paint::stdout();
+    let when = time(block.header.time_ms);
+    let publisher = at.entry.publisher.as_ref().map(|vouched| cut(&vouched.holder.name, 16)).unwrap_or_default();
+    let bytes = at.element.update.and_then(|update| at.entry.records.get(&update));
+    let what = match (at.element.update, bytes.map(|bytes| Record::decode(bytes))) {
+        (None, _) => "inserted".to_owned(),
+        (Some(_), Some(Ok(Record::Update(update)))) => {
+            update.name.map_or_else(|| "update".to_owned(), |name| cut(&name, NAME_CHARS_MAX))
+        }
+        (Some(_), Some(Ok(Record::Retraction(_)))) => "retraction".to_owned(),
+        (Some(_), _) => "update".to_owned(),
+    };
+    let (when, publisher) = (paint.dim(&when), paint.green(&format!("{publisher:<16}")));
+    format!("{when}  {publisher}  {what:<NAME_CHARS_MAX$}  {}\n", paint.cyan(&at.element.canonical.to_string()))
+}
+
+/// Tells people what is no element.
+fn note(event: &Event) {
+    let text = match event {
+        Event::Block(_) | Event::Alive(_) | Event::Began { fork: None, .. } => return,
+        Event::Began { incarnation, fork: Some(fork) } => format!(
+            "a new incarnation begins: {incarnation}, after block {} of {}; what it had comes again",
+            fork.height, fork.incarnation
+        ),
+        Event::Gap { incarnation, from_height } => {
+            format!("blocks of incarnation {incarnation} are lost from {from_height} on")
+        }
+        Event::Missing { incarnation, to_height } => {
+            format!("blocks of incarnation {incarnation} before {to_height} are no longer there")
+        }
+        Event::Waiting { error, retry_in } => format!("{error}; trying again in {} ms", retry_in.as_millis()),
+    };
+    output::say(&format!("note: {}", output::text::clean(&text)));
+}
+
+/// Says what to do next.
+pub(crate) fn explain(error: SubscribeError, source: &PublicKey) -> anyhow::Error {
+    let key = source.to_string();
+    let short = short(&key);
+    let next = match &error {
+        SubscribeError::TooOld { start }
+        | SubscribeError::Future { start }
+        | SubscribeError::UnknownIncarnation { start } => {
+            format!("begin with `kittengrad tail --from {start}`")
+        }
+        SubscribeError::BehindBlock { .. } => "take the cursor as `kittengrad tail --json` printed it".to_owned(),
+        SubscribeError::Tampered(_) => format!("`kittengrad journal verify --peer {short}` looks closer"),
+        SubscribeError::OtherJournal | SubscribeError::Refused(_) | SubscribeError::Unreachable(_) => {
+            "`kittengrad health` asks all processes".to_owned()
+        }
+    };
+    anyhow::anyhow!("journal {short}: {error}; {next}")
+}
+
+#[cfg(test)]
+mod tests {
+    use kittengrad_proto::cursor::Cursor;
+
+    use super::*;
+
+    #[test]
+    fn a_beginning_is_a_word_or_a_cursor() {
+        assert_eq!("genesis".parse(), Ok(Beginning::Genesis));
+        assert_eq!("now".parse(), Ok(Beginning::Now));
+        let cursor = Cursor { journal: PublicKey::new([3; 32]), incarnation: 5, height: Some(41) };
+        let position = Position { cursor, elements: 7 };
+        assert_eq!(position.to_string().parse(), Ok(Beginning::Cursor(position)));
+        assert!("yesterday".parse::<Beginning>().is_err());
+    }
+}

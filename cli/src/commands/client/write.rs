@@ -1,0 +1,284 @@
+//! `kittengrad put`, `update` and `retract`: one statement, signed, on the disks of a quorum.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use kittengrad_client::{
+    publisher::Publisher,
+    submit::{Ack, Draft, SubmitOptions, Submitted},
+};
+use kittengrad_proto::{
+    id::{Id, PublicKey, RecordId},
+    record::{Link, Record, Retraction, Update},
+};
+use kittengrad_service::clock::unix_ms;
+use serde::Serialize;
+
+use super::{
+    Session, canonical,
+    lookup::{known, own_heads, statements},
+    session::read_input,
+};
+use crate::{
+    cli::Global,
+    output::{
+        self,
+        text::{clean, count, short},
+    },
+};
+
+/// How to write.
+#[derive(Debug, Args)]
+pub(crate) struct WriteArgs {
+    /// Who says it: a [[publisher]] of the configuration, by name or by the beginning of its key [default: the first]
+    #[arg(long, value_name = "NAME")]
+    publisher: Option<String>,
+    /// Disks that must have it: one, a quorum of each cell, or all replicas
+    #[arg(long, value_enum, default_value_t = Disks::Quorum)]
+    ack: Disks,
+    /// Keep the proof that it is on those disks; `kittengrad verify receipt` checks it offline
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Disks {
+    One,
+    Quorum,
+    All,
+}
+
+/// What to insert.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    echo '{\"type\":\"artefact\",\"meta\":{\"id\":\"tate:artwork:1035\"}}' | kittengrad put -\n  \
+    kittengrad put turner.json --publisher tate --receipt turner.receipt\n\n\
+    meta holds what never changes, an identifier as a rule: whoever puts the same record means the same thing,\n\
+    and putting what exists changes nothing. Prints the CID.")]
+pub(crate) struct PutArgs {
+    /// File with the JSON of the record, or - for standard input
+    file: PathBuf,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// What to say.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    kittengrad update bafyrei... record.json --name 'The Fighting Temeraire'\n  \
+    echo '{\"width_cm\":122}' | kittengrad update bafyrei... - --publisher tate --link createdBy=bafyrei...\n  \
+    kittengrad update bafyrei... record.json --concurrent     # leaves what was said before standing\n\n\
+    Prints the CID of the update.")]
+pub(crate) struct UpdateArgs {
+    /// The canonical
+    cid: RecordId,
+    /// File with a JSON object, which becomes the update's meta, or - for standard input
+    file: PathBuf,
+    /// What to call the canonical
+    #[arg(long)]
+    name: Option<String>,
+    /// How the canonical relates to another one: createdBy, derivedFrom, rightsOwnedBy, referencedBy or sameAs
+    #[arg(long, value_name = "REL=CID", value_parser = canonical::link)]
+    link: Vec<Link>,
+    /// Do not replace what this publisher said before
+    #[arg(long)]
+    concurrent: bool,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// What to take back.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  kittengrad retract bafyrei...CANONICAL bafyrei...UPDATE\n\n\
+    `kittengrad history CID` lists the updates. Without --publisher it is taken back by whoever said it. What the\n\
+    update replaced does not come back. Prints the CID of the retraction.")]
+pub(crate) struct RetractArgs {
+    /// The canonical
+    cid: RecordId,
+    /// The update
+    update: RecordId,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// Inserts a canonical.
+pub(crate) async fn put(args: PutArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let session = Session::open(global)?;
+    let publisher = session.publisher(args.write.publisher.as_deref())?;
+    let text = read_input(&args.file)?;
+    let canonical = canonical::canonical(&text);
+    let canonical = canonical.with_context(|| format!("{} is no canonical", args.file.display()))?;
+    let draft = Draft::insert(&Record::Canonical(canonical))?;
+    let cid = draft.canonical;
+    let written = submit(&session, publisher, draft, &args.write).await?;
+    let is_new = written.submitted.created.contains(&cid);
+    let what = if is_new { "inserted" } else { "was there already" };
+    written.report(cid, is_new, what, global)
+}
+
+/// Says something about a canonical.
+pub(crate) async fn update(args: UpdateArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let session = Session::open(global)?;
+    let publisher = session.publisher(args.write.publisher.as_deref())?;
+    let text = read_input(&args.file)?;
+    let meta = canonical::object(&text);
+    let meta = meta.with_context(|| format!("{} is no meta of an update", args.file.display()))?;
+    let previous = if args.concurrent {
+        Vec::new()
+    } else {
+        let found = known(&session, &args.cid).await?;
+        found.answers.first().map_or_else(Vec::new, |answer| own_heads(&statements(answer), &publisher.key()))
+    };
+    let mut links = args.link;
+    links.sort_unstable();
+    links.dedup();
+    let update = Update {
+        reference: args.cid,
+        publisher: publisher.key(),
+        timestamp_ms: unix_ms(),
+        name: args.name,
+        meta,
+        previous,
+        links,
+        salt: None,
+    };
+    let replaced = update.previous.len() as u64;
+    let draft = Draft::update(args.cid, &Record::Update(update)).context("cannot make the update")?;
+    let cid = draft.updates.first().map_or(args.cid, |bytes| RecordId::of(bytes));
+    let written = submit(&session, publisher, draft, &args.write).await?;
+    let what = if replaced == 0 { "said".to_owned() } else { format!("replaces {}", count(replaced, "update")) };
+    let is_new = written.is_new();
+    written.report(cid, is_new, &what, global)
+}
+
+/// Takes an update back.
+pub(crate) async fn retract(args: RetractArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let session = Session::open(global)?;
+    let found = known(&session, &args.cid).await?;
+    let statements = found.answers.first().map(statements).unwrap_or_default();
+    let author = statements.iter().find_map(|(id, record)| match record {
+        Record::Update(update) if *id == args.update => Some(update.publisher),
+        _ => None,
+    });
+    let Some(author) = author else {
+        bail!("{} is no update of {}; `kittengrad history {}` lists them", args.update, args.cid, args.cid);
+    };
+    let publisher = who_retracts(&session, &args, author)?;
+    let retraction = Retraction {
+        reference: args.cid,
+        target: args.update,
+        publisher: publisher.key(),
+        timestamp_ms: unix_ms(),
+    };
+    let draft = Draft::update(args.cid, &Record::Retraction(retraction))?;
+    let cid = draft.updates.first().map_or(args.cid, |bytes| RecordId::of(bytes));
+    let written = submit(&session, publisher, draft, &args.write).await?;
+    let is_new = written.is_new();
+    written.report(cid, is_new, "takes the update back", global)
+}
+
+/// The publisher named, else the update's own: nobody else's retraction counts.
+fn who_retracts<'a>(
+    session: &'a Session,
+    args: &RetractArgs,
+    author: PublicKey,
+) -> anyhow::Result<&'a Publisher> {
+    if let Some(named) = &args.write.publisher {
+        let publisher = session.publisher(Some(named))?;
+        if publisher.key() != author {
+            output::say(&format!("note: the update is by {author}; views do not heed a retraction by another publisher"));
+        }
+        return Ok(publisher);
+    }
+    let own = session.client.publishers().iter().find(|publisher| publisher.key() == author);
+    own.with_context(|| {
+        format!("{} is by {author}, whose key is not in this configuration: only its publisher can take it back", args.update)
+    })
+}
+
+/// One transaction that a peer took.
+struct Written {
+    transaction: Id,
+    submitted: Submitted,
+}
+
+#[derive(Serialize)]
+struct WrittenJson {
+    cid: String,
+    transaction: String,
+    new: bool,
+    journal: String,
+    incarnation: u64,
+    height: u64,
+    synced: Vec<String>,
+}
+
+async fn submit(
+    session: &Session,
+    publisher: &Publisher,
+    draft: Draft,
+    args: &WriteArgs,
+) -> anyhow::Result<Written> {
+    let ack = match args.ack {
+        Disks::One => Ack::One,
+        Disks::Quorum => Ack::Quorum,
+        Disks::All => Ack::All,
+    };
+    let options = SubmitOptions { ack, receipt: args.receipt.is_some(), ..SubmitOptions::default() };
+    let mut outcomes = session.client.submit(&publisher.key(), vec![draft], options).await?;
+    let outcome = outcomes.pop().context("nothing was sent")?;
+    let submitted = outcome.result?;
+    if let (Some(path), Some(receipt)) = (&args.receipt, &submitted.receipt) {
+        write_file(path, &receipt.encode())?;
+    }
+    Ok(Written { transaction: outcome.transaction.id(), submitted })
+}
+
+/// Writes a file as a whole or not at all.
+fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    fs::write(&beside, bytes)
+        .and_then(|()| fs::rename(&beside, path))
+        .with_context(|| format!("it is written, but the receipt cannot be kept in {}", path.display()))
+}
+
+impl Written {
+    /// Whether the peer did not have all of it before.
+    fn is_new(&self) -> bool {
+        self.submitted.added.count() > 0
+    }
+
+    fn report(self, cid: RecordId, is_new: bool, what: &str, global: &Global) -> anyhow::Result<ExitCode> {
+        let submitted = self.submitted;
+        let written = WrittenJson {
+            cid: cid.to_string(),
+            transaction: self.transaction.to_string(),
+            new: is_new,
+            journal: submitted.peer.to_string(),
+            incarnation: submitted.block.incarnation,
+            height: submitted.block.height,
+            synced: submitted.synced.iter().map(PublicKey::to_string).collect(),
+        };
+        let disks = count(written.synced.len() as u64, "disk");
+        let place = format!("block {} of {}", written.height, short(&written.journal));
+        if global.json {
+            output::json(&written)?;
+        } else {
+            output::line(&written.cid)?;
+            output::say(&clean(&format!("{what}: on {disks}, {place}")));
+        }
+        if submitted.acknowledged {
+            return Ok(ExitCode::SUCCESS);
+        }
+        bail!(
+            "not acknowledged: it is on {disks} only and replicates later; sending it again is safe, \
+             `kittengrad ring show` says who is down"
+        )
+    }
+}

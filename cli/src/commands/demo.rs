@@ -1,0 +1,288 @@
+//! `kittengrad demo`: a whole network in one process, with real QUIC, TLS and certificates.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use kittengrad_client_core::map::Map;
+use kittengrad_node::run::Listening;
+use kittengrad_proto::{certificate::Role, identity::Identity};
+use serde_json::json;
+use tokio::{sync::oneshot, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{load, role};
+use crate::{
+    cli::Global,
+    output,
+    prepare::{Plan, Prepared, prepare},
+    sample,
+};
+
+/// How the demo is to be.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    kittengrad demo                                    with a sample of well-known works\n  \
+    kittengrad demo --peers 7 --dir my-network         resumes when it is started again\n  \
+    kittengrad demo --ingest works.ndjson.gz --map works.toml\n  \
+    kittengrad demo --prepare --dir my-network         only the files; then each as its own process:\n  \
+    kittengrad peer run --config my-network/peers/1/peer.toml\n\n\
+    It runs until Ctrl-C. Logs go to DIR/demo.log; KITTENGRAD_LOG=debug says more.")]
+pub(crate) struct DemoArgs {
+    /// Peers on the ring, for a new folder
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=64))]
+    peers: u16,
+    /// Folder of everything [default: kittengrad-demo]
+    #[arg(long, default_value = "kittengrad-demo", hide_default_value = true)]
+    dir: PathBuf,
+    /// Load this file of newline-delimited JSON (also .gz) instead of the sample; --map says how
+    #[arg(long, value_name = "FILE", requires = "map")]
+    ingest: Vec<PathBuf>,
+    /// The map of each --ingest, in the same order
+    #[arg(long, value_name = "MAP", requires = "ingest")]
+    map: Vec<PathBuf>,
+    /// Peers only: no aggregator, no indexer, no records
+    #[arg(long, conflicts_with_all = ["ingest", "prepare"])]
+    bare: bool,
+    /// Write the files and exit
+    #[arg(long, conflicts_with_all = ["ingest", "bare"])]
+    prepare: bool,
+}
+
+/// Runs the demo.
+pub(crate) async fn run(args: DemoArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    if args.ingest.len() != args.map.len() {
+        output::say("error: give one --map for each --ingest, in the same order");
+        return Ok(ExitCode::from(2));
+    }
+    let inputs = inputs(&args)?;
+    let mut publishers: Vec<_> = inputs.iter().map(|input| input.map.publisher().to_owned()).collect();
+    publishers.extend(sample::FILES.iter().map(|file| file.publisher().to_owned()));
+    publishers.sort_unstable();
+    publishers.dedup();
+    let plan = Plan { dir: args.dir.clone(), peers: usize::from(args.peers), publishers };
+    let prepared = prepare(&plan)?;
+    if args.prepare {
+        return show_prepared(&prepared, global);
+    }
+    role::log_to_file(&prepared.dir.join("demo.log"))?;
+    let shutdown = role::shutdown_on_signal()?;
+    let demo = Demo { prepared, shutdown: shutdown.clone(), tasks: JoinSet::new() };
+    demo.run(&args, inputs, global).await
+}
+
+/// Something to load, with its map.
+pub(crate) struct DemoInput {
+    pub(crate) map: Map,
+    pub(crate) source: load::Source,
+}
+
+fn inputs(args: &DemoArgs) -> anyhow::Result<Vec<DemoInput>> {
+    if args.bare || args.prepare {
+        return Ok(Vec::new());
+    }
+    let given = args.ingest.iter().zip(&args.map).map(|(file, map)| {
+        if !file.exists() {
+            bail!("{} is not there", file.display());
+        }
+        let text = std::fs::read_to_string(map).with_context(|| format!("cannot read the map {}", map.display()))?;
+        let map = Map::parse(&text).with_context(|| format!("map {}", map.display()))?;
+        Ok(DemoInput { map, source: load::Source::File(file.clone()) })
+    });
+    let given: Vec<_> = given.collect::<anyhow::Result<_>>()?;
+    if !given.is_empty() {
+        return Ok(given);
+    }
+    let sample = sample::FILES.iter().map(|file| {
+        let source = load::Source::Text { name: file.name, lines: file.lines };
+        Ok(DemoInput { map: Map::parse(file.map)?, source })
+    });
+    sample.collect()
+}
+
+fn show_prepared(prepared: &Prepared, global: &Global) -> anyhow::Result<ExitCode> {
+    let program = program();
+    output::say(&format!("everything is in {}; start each process, peers first:", prepared.dir.display()));
+    let run = |role: &str, config: &Path| {
+        output::say(&format!("  {program} {role} run --config {}", config.display()));
+    };
+    for config in prepared.peer_configs()? {
+        run("peer", &config);
+    }
+    run("aggregator", &prepared.aggregator_config());
+    run("indexer", &prepared.indexer_config());
+    if global.json {
+        output::json(&described(prepared, false)?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A network that runs in this process.
+struct Demo {
+    prepared: Prepared,
+    shutdown: CancellationToken,
+    tasks: JoinSet<anyhow::Result<()>>,
+}
+
+impl Demo {
+    async fn run(
+        mut self,
+        args: &DemoArgs,
+        inputs: Vec<DemoInput>,
+        global: &Global,
+    ) -> anyhow::Result<ExitCode> {
+        let ended = match self.start(args, inputs, global).await {
+            Ok(()) => self.until_stopped().await,
+            Err(error) => Err(error),
+        };
+        self.shutdown.cancel();
+        while self.tasks.join_next().await.is_some() {}
+        ended.map(|()| ExitCode::SUCCESS)
+    }
+
+    async fn start(
+        &mut self,
+        args: &DemoArgs,
+        inputs: Vec<DemoInput>,
+        global: &Global,
+    ) -> anyhow::Result<()> {
+        output::say(&format!("starting {} peers in {}", self.prepared.peer_configs()?.len(), self.prepared.dir.display()));
+        for config in self.prepared.peer_configs()? {
+            self.start_peer(&config).await?;
+        }
+        if !args.bare {
+            self.start_aggregator().await?;
+            self.start_indexer().await?;
+        }
+        let prepared = &self.prepared;
+        let wait = async {
+            load::until_settled(prepared).await?;
+            if !args.bare {
+                load::load_and_wait(prepared, inputs).await?;
+            }
+            anyhow::Ok(())
+        };
+        tokio::select! {
+            done = wait => done?,
+            () = self.shutdown.cancelled() => return Ok(()),
+            ended = self.tasks.join_next() => return Err(why_ended(ended)),
+        }
+        announce(&self.prepared, args.bare, global)
+    }
+
+    async fn start_peer(&mut self, config: &Path) -> anyhow::Result<()> {
+        let config = kittengrad_node::config::Config::load(config)?;
+        let (listening, listens) = oneshot::channel::<Listening>();
+        let shutdown = self.shutdown.clone();
+        self.tasks.spawn(async move { Ok(kittengrad_node::run::run(config, shutdown, listening).await?) });
+        self.until_listening(listens).await
+    }
+
+    async fn start_aggregator(&mut self) -> anyhow::Result<()> {
+        let config = kittengrad_aggregator::config::Config::load(&self.prepared.aggregator_config())?;
+        let (listening, listens) = oneshot::channel();
+        let shutdown = self.shutdown.clone();
+        self.tasks.spawn(async move { Ok(kittengrad_aggregator::run::run(config, shutdown, listening).await?) });
+        self.until_listening(listens).await
+    }
+
+    async fn start_indexer(&mut self) -> anyhow::Result<()> {
+        let config = kittengrad_indexer::config::Config::load(&self.prepared.indexer_config())?;
+        let (listening, listens) = oneshot::channel();
+        let shutdown = self.shutdown.clone();
+        self.tasks.spawn(async move { Ok(kittengrad_indexer::run::run(config, shutdown, listening).await?) });
+        self.until_listening(listens).await
+    }
+
+    /// Waits for a process to listen, or for the first to fail.
+    async fn until_listening<T>(&mut self, listens: oneshot::Receiver<T>) -> anyhow::Result<()> {
+        match listens.await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(why_ended(self.tasks.join_next().await)),
+        }
+    }
+
+    async fn until_stopped(&mut self) -> anyhow::Result<()> {
+        tokio::select! {
+            () = self.shutdown.cancelled() => Ok(()),
+            ended = self.tasks.join_next(), if !self.shutdown.is_cancelled() => Err(why_ended(ended)),
+        }
+    }
+}
+
+/// What a process of the demo says when it ends although nobody told it to.
+fn why_ended(ended: Option<Result<anyhow::Result<()>, tokio::task::JoinError>>) -> anyhow::Error {
+    match ended {
+        Some(Ok(Err(error))) => error,
+        Some(Err(panic)) => anyhow::anyhow!("a part of the demo failed: {panic}"),
+        Some(Ok(Ok(()))) | None => anyhow::anyhow!("a part of the demo ended by itself"),
+    }
+}
+
+fn program() -> String {
+    std::env::current_exe().map_or_else(|_| "kittengrad".to_owned(), |path| path.display().to_string())
+}
+
+fn announce(prepared: &Prepared, is_bare: bool, global: &Global) -> anyhow::Result<()> {
+    let indexer = prepared.member(&prepared.dir.join("indexer"), Role::Indexer)?;
+    let commands = if is_bare {
+        output::say("\nready. Try, in another terminal:");
+        let first = prepared.network.peers().next().context("there is no peer")?.key;
+        ["ring show".to_owned(), "health".to_owned(), format!("journal verify --peer {first}")]
+    } else {
+        output::say(&format!("\nready: http://{}\n\nTry, in another terminal:", indexer.addresses.http));
+        ["search turner", "ring show", "tail --from genesis --no-follow --limit 5"].map(str::to_owned)
+    };
+    let (program, client) = (program(), prepared.client_config());
+    for command in commands {
+        output::say(&format!("  {program} --config {} {command}", client.display()));
+    }
+    output::say("\nCtrl-C ends it; the same command goes on with what is there.");
+    if global.json {
+        output::json(&described(prepared, is_bare)?)?;
+    }
+    Ok(())
+}
+
+/// The line that scripts wait for.
+fn described(prepared: &Prepared, is_bare: bool) -> anyhow::Result<serde_json::Value> {
+    let peer = |config: &PathBuf| {
+        let folder = config.parent().unwrap_or(&prepared.dir);
+        let identity = prepared.member(folder, Role::Peer)?;
+        let at = &identity.addresses;
+        anyhow::Ok(json!({
+            "id": identity.key.to_string(),
+            "grpc": format!("https://{}", at.grpc),
+            "quic": at.quic,
+            "http": format!("http://{}", at.http),
+        }))
+    };
+    let peers = prepared.peer_configs()?.iter().map(peer).collect::<anyhow::Result<Vec<_>>>()?;
+    let grpc_and_http = |identity: &Identity| {
+        json!({
+            "grpc": format!("https://{}", identity.addresses.grpc),
+            "http": format!("http://{}", identity.addresses.http),
+        })
+    };
+    let (mut aggregator, mut indexer) = (None, None);
+    if !is_bare {
+        let identity = prepared.member(&prepared.dir.join("aggregator"), Role::Aggregator)?;
+        aggregator = Some(grpc_and_http(identity));
+        let identity = prepared.member(&prepared.dir.join("indexer"), Role::Indexer)?;
+        indexer = Some(json!({"http": format!("http://{}", identity.addresses.http)}));
+    }
+    Ok(json!({
+        "dir": prepared.dir,
+        "client_config": prepared.client_config(),
+        "peers": peers,
+        "aggregator": aggregator,
+        "indexer": indexer,
+    }))
+}
+
+/// How often something is asked for again while the demo starts.
+pub(crate) const POLL: Duration = Duration::from_millis(100);

@@ -1,0 +1,43 @@
+//! `kittengrad indexer run`.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use kittengrad_client::config::locate;
+use kittengrad_indexer::{config::Config, run};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::role;
+use crate::{cli::Global, output};
+
+/// Commands of an indexer.
+#[derive(Debug, Subcommand)]
+pub(crate) enum IndexerCommand {
+    /// Run an indexer until it is told to stop
+    #[command(
+        after_help = "Examples:\n  kittengrad indexer run --config indexer/indexer.toml\n\n\
+        deploy/indexer.toml documents every key."
+    )]
+    Run,
+}
+
+/// Runs an indexer.
+pub(crate) async fn run(global: &Global) -> anyhow::Result<ExitCode> {
+    let config = Config::load(&locate(global.config.as_deref())?)?;
+    role::log_to_stderr();
+    let shutdown = role::shutdown_on_signal()?;
+    let (listening, listens) = oneshot::channel::<run::Listening>();
+    let is_json = global.json;
+    let announce = async move {
+        if let Ok(on) = listens.await {
+            output::say(&format!("indexer listens: http://{}", on.http));
+            if is_json {
+                let _ = output::json(&json!({"http": format!("http://{}", on.http)}));
+            }
+        }
+    };
+    let (ended, ()) = tokio::join!(run::run(config, shutdown, listening), announce);
+    ended?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,137 @@
+//! `kittengrad network`: the file that says who is in a network.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use kittengrad_client::network::NetworkFile;
+use kittengrad_pki::credentials::{Credentials, Paths, read_root};
+use kittengrad_proto::{
+    certificate::Role,
+    identity::{Addresses, Identity, IdentityFields, State},
+    namespace::Namespace,
+};
+use kittengrad_ring::Replicas;
+use kittengrad_service::clock::unix_ms;
+use serde_json::json;
+
+use crate::{cli::Global, output};
+
+/// Commands about the network file.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NetworkCommand {
+    /// Begin the file of a new network
+    #[command(after_help = "Examples:\n  \
+        kittengrad network make --root ca/root.pem --namespace works --out network.toml")]
+    Make {
+        /// Root certificate of the network
+        #[arg(long, default_value = "ca/root.pem", value_name = "PEM")]
+        root: PathBuf,
+        /// Name of the key space: lower-case letters, digits and hyphens
+        #[arg(long)]
+        namespace: Namespace,
+        /// Copies of everything, odd
+        #[arg(long, default_value_t = 3, value_parser = parse_replicas)]
+        replicas: u8,
+        /// The file to write; must not exist
+        #[arg(long, default_value = "network.toml", value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Add a peer, an aggregator or an indexer, or change its addresses
+    #[command(after_help = "Examples:\n  \
+        kittengrad network add --credentials peers/1 --role peer \\\n      \
+        --grpc 10.0.0.1:7001 --quic 10.0.0.1:7002 --http 127.0.0.1:7003\n\n\
+        The entry is signed with the member's key. Every process of the network needs the same file.")]
+    Add {
+        /// The network file
+        #[arg(long, default_value = "network.toml", value_name = "FILE")]
+        network: PathBuf,
+        /// Folder with key.pem, chain.pem and root.pem of the member
+        #[arg(long, value_name = "DIR")]
+        credentials: PathBuf,
+        /// What it was admitted as: peer, aggregator or indexer
+        #[arg(long, default_value = "peer")]
+        role: Role,
+        /// host:port of gRPC
+        #[arg(long, default_value = "")]
+        grpc: String,
+        /// host:port of QUIC
+        #[arg(long, default_value = "")]
+        quic: String,
+        /// host:port of HTTP
+        #[arg(long, default_value = "")]
+        http: String,
+        /// Say what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+fn parse_replicas(text: &str) -> Result<u8, String> {
+    let number: u8 = text.parse().map_err(|_| format!("{text:?} is no number"))?;
+    Replicas::new(number).map(|_| number).map_err(|e| e.to_string())
+}
+
+/// Runs a command about the network file.
+pub(crate) fn run(command: NetworkCommand, global: &Global) -> anyhow::Result<ExitCode> {
+    match command {
+        NetworkCommand::Make { root, namespace, replicas, out } => {
+            if out.exists() {
+                bail!("{} exists: add to it with `kittengrad network add`, or choose another --out", out.display());
+            }
+            let replicas = Replicas::new(replicas).map_err(|e| anyhow::anyhow!("{e}"))?;
+            let file = NetworkFile::new(namespace, read_root(&root)?, replicas);
+            write(&out, &file)?;
+            output::say(&format!("{} is there; add members with `kittengrad network add`", out.display()));
+            if global.json {
+                output::json(&json!({"file": out, "network": file.overlay().network.to_string()}))?;
+            }
+        }
+        NetworkCommand::Add { network, credentials, role, grpc, quic, http, dry_run } => {
+            let mut file = NetworkFile::load(&network)?;
+            let loaded = Credentials::load(&Paths::in_dir(&credentials), role, unix_ms())?;
+            let identity = sign(&file, &loaded.credentials, role, Addresses { grpc, quic, http })?;
+            let key = identity.key;
+            file.add(identity).with_context(|| format!("cannot add {role} {key}"))?;
+            if dry_run {
+                output::say(&format!("would add {role} {key} to {}", network.display()));
+                return Ok(ExitCode::SUCCESS);
+            }
+            write(&network, &file)?;
+            output::say(&format!("{role} {key} is in {}", network.display()));
+            if global.json {
+                output::json(&json!({"id": key.to_string(), "role": role.as_str(), "file": network}))?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A member's word about itself, newer than what the file has of it.
+pub(crate) fn sign(
+    file: &NetworkFile,
+    credentials: &Credentials,
+    role: Role,
+    addresses: Addresses,
+) -> anyhow::Result<Identity> {
+    let key = credentials.holder().key;
+    let known = file.members().iter().find(|member| member.key == key);
+    let fields = IdentityFields {
+        seq: known.map_or(1, |member| member.seq + 1),
+        state: State::Active,
+        role,
+        addresses,
+        chain: credentials.chain().clone(),
+    };
+    Ok(Identity::sign(file.overlay(), &fields, credentials.key())?)
+}
+
+/// Replaces the file as a whole.
+pub(crate) fn write(path: &Path, file: &NetworkFile) -> anyhow::Result<()> {
+    let beside = path.with_extension("toml.new");
+    std::fs::write(&beside, file.to_toml()).with_context(|| format!("cannot write {}", beside.display()))?;
+    std::fs::rename(&beside, path).with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,49 @@
+//! `kittengrad peer run`.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use kittengrad_client::config::locate;
+use kittengrad_node::{config::Config, run};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::role;
+use crate::{cli::Global, output};
+
+/// Commands of a peer.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PeerCommand {
+    /// Run a peer until it is told to stop
+    #[command(
+        after_help = "Examples:\n  kittengrad peer run --config peers/1/peer.toml\n  \
+        KITTENGRAD_LOG=debug kittengrad peer run --config peers/1/peer.toml\n\n\
+        `kittengrad demo --prepare --dir DIR` writes such files; `ca admit`, `network add` and\n\
+        deploy/peer.toml are the way by hand."
+    )]
+    Run,
+}
+
+/// Runs a peer.
+pub(crate) async fn run(global: &Global) -> anyhow::Result<ExitCode> {
+    let config = Config::load(&locate(global.config.as_deref())?)?;
+    role::log_to_stderr();
+    let shutdown = role::shutdown_on_signal()?;
+    let (listening, listens) = oneshot::channel::<run::Listening>();
+    let is_json = global.json;
+    let announce = async move {
+        if let Ok(on) = listens.await {
+            output::say(&format!("peer listens: gRPC {}, QUIC {}, http://{}", on.grpc, on.quic, on.http));
+            if is_json {
+                let _ = output::json(&json!({
+                    "grpc": format!("https://{}", on.grpc),
+                    "quic": on.quic.to_string(),
+                    "http": format!("http://{}", on.http),
+                }));
+            }
+        }
+    };
+    let (ended, ()) = tokio::join!(run::run(config, shutdown, listening), announce);
+    ended?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,100 @@
+//! The one place that prints: standard output for results, standard error for people beside them.
+
+pub(crate) mod paint;
+pub(crate) mod table;
+pub(crate) mod text;
+
+use std::{
+    io::{self, ErrorKind, Write},
+    process::ExitCode,
+};
+
+use serde::Serialize;
+use thiserror::Error;
+
+/// The command line asks for something that cannot be: exit code 2 instead of 1.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
+
+/// Prints one line of JSON on standard output.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    let mut line = Vec::new();
+    json_into(&mut line, value)?;
+    raw(&line)
+}
+
+/// Appends one line of JSON to what is printed later with [`raw`]: many small writes cost more than one large.
+pub(crate) fn json_into(lines: &mut Vec<u8>, value: &impl Serialize) -> anyhow::Result<()> {
+    serde_json::to_writer(&mut *lines, value)?;
+    lines.push(b'\n');
+    Ok(())
+}
+
+/// Prints one line on standard output.
+pub(crate) fn line(text: &str) -> anyhow::Result<()> {
+    raw(format!("{text}\n").as_bytes())
+}
+
+/// Prints bytes on standard output. A reader that went away ends the program quietly.
+pub(crate) fn raw(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        done => Ok(done?),
+    }
+}
+
+/// Tells people something on standard error.
+pub(crate) fn say(text: &str) {
+    // Nothing is left to tell it to.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Tells people what went wrong on standard error, and goes on.
+pub(crate) fn error(error: &anyhow::Error) {
+    let label = paint::Paint::stderr().red("error:");
+    say(&format!("{label} {}", text::lines(&describe(error))));
+}
+
+/// Tells people what went wrong; the exit code of a command that failed.
+pub(crate) fn fail(failure: &anyhow::Error) -> ExitCode {
+    error(failure);
+    if failure.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+}
+
+/// An error and its causes, without those that the error quotes itself.
+pub(crate) fn describe(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = || Err::<(), _>(io::Error::other("no space"));
+        let error = cause().context("cannot write a.toml").unwrap_err();
+        assert_eq!(describe(&error), "cannot write a.toml: no space");
+        let error = cause().context("cannot write a.toml: no space").unwrap_err();
+        assert_eq!(describe(&error), "cannot write a.toml: no space");
+    }
+
+    #[test]
+    fn wrong_use_is_told_from_failure_through_contexts() {
+        let usage = || anyhow::Error::new(Usage("no peer begins with zz".to_owned()));
+        assert!(usage().is::<Usage>());
+        assert!(usage().context("cannot tail").is::<Usage>());
+        assert!(!anyhow::anyhow!("down").is::<Usage>());
+    }
+}

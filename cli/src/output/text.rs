@@ -1,0 +1,107 @@
+//! How things are written for people: numbers, times, and text of strangers.
+
+use jiff::Timestamp;
+
+/// A number with separators: `24,387`.
+pub(crate) fn number(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number and what it counts: `1 peer`, `24,387 lines`.
+pub(crate) fn count(value: u64, one: &str) -> String {
+    let s = if value == 1 { "" } else { "s" };
+    format!("{} {one}{s}", number(value))
+}
+
+/// A moment, from Unix milliseconds: `2026-11-20 12:01:03`, in UTC.
+pub(crate) fn time(unix_ms: u64) -> String {
+    let moment = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    match moment {
+        Some(moment) => moment.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        None => format!("{unix_ms} ms"),
+    }
+}
+
+/// Microseconds in a unit that fits: `830 µs`, `12.4 ms`, `3.1 s`.
+pub(crate) fn micros(us: u64) -> String {
+    match us {
+        0..1_000 => format!("{us} µs"),
+        1_000..1_000_000 => format!("{:.1} ms", us as f64 / 1e3),
+        _ => format!("{:.1} s", us as f64 / 1e6),
+    }
+}
+
+/// The first eight characters of a key or hash.
+pub(crate) fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}
+
+/// Text of strangers on one line: nothing in it moves the cursor, changes colours or turns the reading direction.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars().map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// As [`clean`], on several lines.
+pub(crate) fn lines(text: &str) -> String {
+    text.chars().map(|c| if is_unsafe(c) && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+/// As [`clean`], of at most so many characters.
+pub(crate) fn cut(text: &str, chars_max: usize) -> String {
+    let mut chars = text.chars();
+    let mut begin: String = chars.by_ref().take(chars_max).collect();
+    if chars.next().is_some() {
+        begin.pop();
+        begin.push('…');
+    }
+    clean(&begin)
+}
+
+fn is_unsafe(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_separators() {
+        for (value, expected) in [(0, "0"), (999, "999"), (1_000, "1,000"), (24_387, "24,387"), (1 << 30, "1,073,741,824")] {
+            assert_eq!(number(value), expected);
+        }
+        assert_eq!(count(1, "peer"), "1 peer");
+        assert_eq!(count(0, "peer"), "0 peers");
+    }
+
+    #[test]
+    fn times_are_written_in_utc() {
+        assert_eq!(time(0), "1970-01-01 00:00:00");
+        assert_eq!(time(1_795_176_063_000), "2026-11-20 12:01:03");
+        assert_eq!(time(u64::MAX), format!("{} ms", u64::MAX));
+    }
+
+    #[test]
+    fn durations_have_a_unit_that_fits() {
+        assert_eq!(micros(830), "830 µs");
+        assert_eq!(micros(12_400), "12.4 ms");
+        assert_eq!(micros(3_100_000), "3.1 s");
+    }
+
+    #[test]
+    fn text_of_strangers_cannot_move_the_cursor() {
+        assert_eq!(clean("a\x1b[2Jb\u{9b}\u{202e}\n"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}\u{fffd}");
+        assert_eq!(lines("a\n\x07b"), "a\n\u{fffd}b");
+        assert_eq!(clean("Étude, 水"), "Étude, 水");
+        assert_eq!(cut("abcdef", 4), "abc…");
+        assert_eq!(cut("abcd", 4), "abcd");
+    }
+}

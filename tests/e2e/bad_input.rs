@@ -1,0 +1,74 @@
+//! Bad input gets a clear error and a non-zero exit code, and nothing is lost.
+
+use std::net::TcpListener;
+
+use crate::harness::{Network, Process, program, text};
+
+/// The process ends by itself with an exit code for failure, says each of `words`, and does not panic.
+fn refuses(output: &std::process::Output, words: &[&str]) {
+    let said = text(output);
+    assert!(matches!(output.status.code(), Some(1 | 2)), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+    for word in words {
+        assert!(said.contains(word), "no {word:?} in: {said}");
+    }
+}
+
+#[test]
+fn a_peer_with_an_unknown_configuration_key_names_it() {
+    let network = Network::prepare(1);
+    let path = network.folder(Process::Peer(1)).join("peer.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("colour = \"blue\"\n{text}")).unwrap();
+    refuses(&network.run_to_end(Process::Peer(1)), &["peer.toml", "colour"]);
+}
+
+#[test]
+fn a_port_in_use_is_named_with_its_configuration_key() {
+    let network = Network::prepare(1);
+    let http = network.http(Process::Peer(1));
+    let _taken = TcpListener::bind(http.trim_start_matches("http://")).unwrap();
+    refuses(&network.run_to_end(Process::Peer(1)), &["listen.http"]);
+}
+
+#[test]
+fn two_processes_do_not_share_a_data_directory() {
+    let network = Network::with_peers(1);
+    let folder = network.folder(Process::Peer(1));
+    let text = std::fs::read_to_string(folder.join("peer.toml")).unwrap();
+    let listen = "\n[listen]\ngrpc = \"127.0.0.1:0\"\nquic = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n";
+    std::fs::write(folder.join("second.toml"), format!("{text}{listen}")).unwrap();
+    let second = program()
+        .args(["peer", "run", "--config"])
+        .arg(folder.join("second.toml"))
+        .output()
+        .unwrap();
+    refuses(&second, &["data"]);
+}
+
+#[test]
+fn a_data_directory_of_another_network_is_refused_and_left_alone() {
+    let mut network = Network::with_peers(1);
+    network.stop(Process::Peer(1));
+    let other = Network::prepare(1);
+    let data = network.folder(Process::Peer(1)).join("data");
+    std::fs::rename(&data, other.folder(Process::Peer(1)).join("data")).unwrap();
+    refuses(&other.run_to_end(Process::Peer(1)), &["data"]);
+    std::fs::rename(other.folder(Process::Peer(1)).join("data"), &data).unwrap();
+    network.start(Process::Peer(1));
+    network.until_ready();
+}
+
+#[test]
+fn malformed_arguments_are_wrong_use_and_malformed_files_are_refused() {
+    let network = Network::with_peers(1);
+    refuses(&network.cli(&["get", "bafynonsense"]), &["bafynonsense"]);
+    refuses(&network.cli(&["tail", "--from", "nowhere", "--no-follow"]), &["nowhere"]);
+    for bad in ["", "{", "[]", "{\"type\":\"artefact\"}", "{\"type\":\"x\",\"meta\":{}}", "{\"type\":\"entity\",\"meta\":{\"a\":1,\"a\":2}}"] {
+        let file = network.file("bad.json", bad);
+        refuses(&network.cli(&["put", &file]), &[]);
+    }
+    let garbage = network.file("chain.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    std::fs::copy(garbage, network.path().join("client/chain.pem")).unwrap();
+    refuses(&network.cli(&["ring", "show"]), &["chain.pem"]);
+}

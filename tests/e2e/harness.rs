@@ -1,0 +1,279 @@
+//! A network of real processes in a folder of its own, and a small language to drive it.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs::File,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long a condition may take to come true.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The program under test.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kittengrad"));
+    command.env_remove("KITTENGRAD_CONFIG").env("KITTENGRAD_LOG", "info");
+    command
+}
+
+/// One process of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Process {
+    /// A peer, by its number from 1.
+    Peer(usize),
+    Aggregator,
+    Indexer,
+}
+
+/// A prepared network with some of its processes running.
+pub(crate) struct Network {
+    dir: TempDir,
+    peers: usize,
+    running: BTreeMap<Process, Child>,
+}
+
+impl Network {
+    /// Prepares a network with so many peers, and starts nothing.
+    pub(crate) fn prepare(peers: usize) -> Self {
+        let dir = TempDir::new().unwrap();
+        let network = Self { dir, peers, running: BTreeMap::new() };
+        let prepared = program()
+            .args(["demo", "--prepare", "--peers", &peers.to_string(), "--dir"])
+            .arg(network.path())
+            .output()
+            .unwrap();
+        assert!(prepared.status.success(), "{}", text(&prepared));
+        network
+    }
+
+    /// Prepares a network and starts all its peers.
+    pub(crate) fn with_peers(peers: usize) -> Self {
+        let mut network = Self::prepare(peers);
+        for number in 1..=peers {
+            network.start(Process::Peer(number));
+        }
+        network.until_ready();
+        network
+    }
+
+    /// Prepares a network and starts everything.
+    pub(crate) fn whole(peers: usize) -> Self {
+        let mut network = Self::with_peers(peers);
+        network.start(Process::Aggregator);
+        network.start(Process::Indexer);
+        network.until_ready();
+        network
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The folder of a process.
+    pub(crate) fn folder(&self, process: Process) -> PathBuf {
+        match process {
+            Process::Peer(number) => self.path().join(format!("peers/{number}")),
+            Process::Aggregator => self.path().join("aggregator"),
+            Process::Indexer => self.path().join("indexer"),
+        }
+    }
+
+    fn command(&self, process: Process) -> Command {
+        let (role, file) = match process {
+            Process::Peer(_) => ("peer", "peer.toml"),
+            Process::Aggregator => ("aggregator", "aggregator.toml"),
+            Process::Indexer => ("indexer", "indexer.toml"),
+        };
+        let mut command = program();
+        command.args([role, "run", "--config"]).arg(self.folder(process).join(file));
+        command
+    }
+
+    /// Starts a process; its log goes to its folder.
+    pub(crate) fn start(&mut self, process: Process) {
+        let path = self.folder(process).join("log");
+        let log = File::options().create(true).append(true).open(path).unwrap();
+        let child = self
+            .command(process)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.running.insert(process, child);
+    }
+
+    /// Runs a process that is expected to end by itself, and returns what it said.
+    pub(crate) fn run_to_end(&self, process: Process) -> Output {
+        self.command(process).output().unwrap()
+    }
+
+    /// kill -9.
+    pub(crate) fn kill(&mut self, process: Process) {
+        let mut child = self.running.remove(&process).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Asks a process to end, and waits until it has: exit code 0.
+    pub(crate) fn stop(&mut self, process: Process) {
+        let mut child = self.running.remove(&process).unwrap();
+        let asked = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+        assert!(asked.success());
+        let status = child.wait().unwrap();
+        assert!(status.success(), "{process:?} ended with {status}: {}", self.log(process));
+    }
+
+    /// Waits until every running process says that it is ready.
+    pub(crate) fn until_ready(&mut self) {
+        let running: Vec<_> = self.running.keys().copied().collect();
+        for process in running {
+            let url = self.http(process);
+            until(&format!("{process:?} is ready"), || {
+                if let Some(status) = self.running.get_mut(&process).unwrap().try_wait().unwrap() {
+                    panic!("{process:?} ended with {status}: {}", self.log(process));
+                }
+                reqwest_ready(&url)
+            });
+        }
+    }
+
+    fn log(&self, process: Process) -> String {
+        std::fs::read_to_string(self.folder(process).join("log")).unwrap_or_default()
+    }
+
+    /// The address of a process's pages, "http://host:port".
+    pub(crate) fn http(&self, process: Process) -> String {
+        let members = self.health();
+        let index = match process {
+            Process::Peer(number) => {
+                let id = self.peer_id(number);
+                members.iter().position(|member| member["id"] == id.as_str())
+            }
+            Process::Aggregator => members.iter().position(|member| member["role"] == "aggregator"),
+            Process::Indexer => members.iter().position(|member| member["role"] == "indexer"),
+        };
+        members[index.unwrap()]["http"].as_str().unwrap().to_owned()
+    }
+
+    fn health(&self) -> Vec<Value> {
+        lines(&self.cli(&["health"]))
+    }
+
+    /// The id of a peer, by its number.
+    pub(crate) fn peer_id(&self, number: usize) -> String {
+        let described = program()
+            .args(["demo", "--prepare", "--json", "--dir"])
+            .arg(self.path())
+            .output()
+            .unwrap();
+        lines(&described)[0]["peers"][number - 1]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The ids of all peers.
+    pub(crate) fn peer_ids(&self) -> Vec<String> {
+        (1..=self.peers).map(|number| self.peer_id(number)).collect()
+    }
+
+    /// Runs a command with `--json` and the client's configuration.
+    pub(crate) fn cli(&self, args: &[&str]) -> Output {
+        self.cli_command(args).output().unwrap()
+    }
+
+    /// The same, not started yet.
+    pub(crate) fn cli_command(&self, args: &[&str]) -> Command {
+        let mut command = program();
+        command.args(args).arg("--json").arg("--config").arg(self.path().join("client.toml"));
+        command
+    }
+
+    /// Runs a command that must succeed, and returns its lines.
+    pub(crate) fn ok(&self, args: &[&str]) -> Vec<Value> {
+        let output = self.cli(args);
+        assert!(output.status.success(), "{args:?}: {}", text(&output));
+        lines(&output)
+    }
+
+    /// Writes a file into the network's folder and returns its path.
+    pub(crate) fn file(&self, name: &str, content: &str) -> String {
+        let path = self.path().join(name);
+        File::create(&path).unwrap().write_all(content.as_bytes()).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// A file of made-up works, one a line, and the map for it.
+    pub(crate) fn works(&self, count: usize) -> (String, String) {
+        let mut works = String::new();
+        for number in 0..count {
+            let artist = number % 37;
+            writeln!(
+                works,
+                r#"{{"id":{number},"title":"Work number {number}","artist":{artist},"width":{number}.5}}"#
+            )
+            .unwrap();
+        }
+        let map = r#"
+            publisher = "atlas"
+            type = "artefact"
+            id = "made:work:{/id}"
+            name = "/title"
+            mode = "replace"
+            [[link]]
+            rel = "createdBy"
+            each = "/artist"
+            to = { type = "entity", id = "made:artist:{}" }
+        "#;
+        (self.file("works.ndjson", &works), self.file("works.toml", map))
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for child in self.running.values_mut() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            for process in (1..=self.peers).map(Process::Peer).chain([Process::Aggregator, Process::Indexer]) {
+                let log = self.log(process);
+                let tail: Vec<_> = log.lines().rev().take(15).collect();
+                eprintln!("--- {process:?}");
+                tail.iter().rev().for_each(|line| eprintln!("{line}"));
+            }
+        }
+    }
+}
+
+fn reqwest_ready(url: &str) -> bool {
+    let output = program().args(["health", "--http", url]).output().unwrap();
+    output.status.success()
+}
+
+/// Standard output as JSON, line by line.
+pub(crate) fn lines(output: &Output) -> Vec<Value> {
+    let text = std::str::from_utf8(&output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+}
+
+/// Everything that a command said.
+pub(crate) fn text(output: &Output) -> String {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    format!("{} {out} {err}", output.status)
+}
+
+/// Waits until a condition holds, with a deadline.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        sleep(Duration::from_millis(50));
+    }
+}

@@ -1,0 +1,9 @@
+//! Real processes on loopback, driven as an operator and a publisher would drive them.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod bad_input;
+mod copies;
+mod harness;
+mod kill;
+mod skeleton;
+mod tidy;

@@ -1,0 +1,55 @@
+//! Rules about the sources that a review would else repeat.
+
+use std::path::{Path, PathBuf};
+
+/// Lines above which a file has more than one idea.
+const LINES_MAX: usize = 500;
+
+fn sources() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
+    let crates = [
+        "ring", "proto", "journal", "pki", "store", "service", "client", "node", "aggregator", "indexer",
+        "cli", "tests",
+    ];
+    let mut found = Vec::new();
+    let mut folders: Vec<_> = crates.iter().map(|name| root.join(name)).collect();
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    assert!(found.len() > 50, "the sources are not where they were");
+    found
+}
+
+#[test]
+fn every_source_file_begins_by_saying_what_it_is() {
+    for path in sources() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("//! "), "{} does not begin with //!", path.display());
+    }
+}
+
+#[test]
+fn no_source_file_grows_beyond_one_idea() {
+    for path in sources() {
+        let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+        assert!(lines <= LINES_MAX, "{} has {lines} lines, at most {LINES_MAX} are allowed", path.display());
+    }
+}
+
+#[test]
+fn no_test_is_ignored_and_nothing_is_left_to_do() {
+    let words = [concat!("#[ig", "nore"), concat!("to", "do!("), concat!("unimpl", "emented!("), concat!("TO", "DO")];
+    for path in sources() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for word in words {
+            assert!(!text.contains(word), "{} contains {word}", path.display());
+        }
+    }
+}
