@@ -41,7 +41,11 @@ const fn tables() -> [[u32; 256]; 8] {
         let mut crc = byte as u32;
         let mut bit = 0;
         while bit < 8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ POLYNOMIAL } else { crc >> 1 };
+            crc = if crc & 1 == 1 {
+                (crc >> 1) ^ POLYNOMIAL
+            } else {
+                crc >> 1
+            };
             bit += 1;
         }
         tables[0][byte] = crc;
@@ -87,7 +91,11 @@ mod tests {
     fn a_checksum_can_be_taken_in_parts() {
         let bytes: Vec<u8> = (0..100).map(|i: u8| i.wrapping_mul(37)).collect();
         for at in 0..bytes.len() {
-            assert_eq!(extend(extend(0, &bytes[..at]), &bytes[at..]), extend(0, &bytes), "{at}");
+            assert_eq!(
+                extend(extend(0, &bytes[..at]), &bytes[at..]),
+                extend(0, &bytes),
+                "{at}"
+            );
         }
     }
 }

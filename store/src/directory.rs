@@ -34,7 +34,11 @@ impl Lock {
     /// Takes the lock of a directory, which is made if it is missing.
     pub(crate) fn take(path: &Path) -> Result<Self, LockError> {
         fs::create_dir_all(path).map_err(LockError::Io)?;
-        let file = File::options().create(true).truncate(false).write(true).open(path.join("lock"));
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join("lock"));
         let file = file.map_err(LockError::Io)?;
         match FileExt::try_lock(&file) {
             Ok(()) => Ok(Self { _file: file }),

@@ -1,6 +1,8 @@
 //! Column families: what is kept apart, and how each is laid out on disk.
 
-use rocksdb::{BlockBasedIndexType, BlockBasedOptions, Cache, DBCompressionType, Options, SliceTransform};
+use rocksdb::{
+    BlockBasedIndexType, BlockBasedOptions, Cache, DBCompressionType, Options, SliceTransform,
+};
 
 /// One kind of rows. Names and rows are part of the format; see `rows` for the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,22 +54,28 @@ impl Family {
         table.set_cache_index_and_filter_blocks(true);
         table.set_pin_l0_filter_and_index_blocks_in_cache(true);
         let mut options = Options::default();
-        options.set_compression_type(DBCompressionType::Lz4);
+        // What was just written is soon merged, and only then worth the time of a compression.
+        let mut compression = [DBCompressionType::Lz4; LEVELS];
+        compression[0] = DBCompressionType::None;
+        options.set_compression_per_level(&compression);
+        options.set_level_zero_file_num_compaction_trigger(NEW_TABLES_TO_MERGE);
         options.set_write_buffer_size(write_buffer_bytes_max / self.write_buffer_share());
         options.set_max_write_buffer_number(WRITE_BUFFERS_MAX);
         match self {
             Self::Elements => {
-                find_by_digest(&mut table, &mut options);
+                find_by_digest(&mut table);
                 // Prefixes are in the filters beside whole keys: an absent canonical costs no read either.
                 options.set_prefix_extractor(SliceTransform::create_fixed_prefix(DIGEST_BYTES));
+                options.set_memtable_whole_key_filtering(true);
+                options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER_RATIO);
             }
             Self::Records => {
-                find_by_digest(&mut table, &mut options);
+                find_by_digest(&mut table);
                 keep_large_values_apart(&mut options);
                 options.set_blob_compression_type(DBCompressionType::Zstd);
             }
             Self::Transactions => {
-                find_by_digest(&mut table, &mut options);
+                find_by_digest(&mut table);
                 keep_large_values_apart(&mut options);
                 // They are digests and a signature: not worth the time of a better compression.
                 options.set_blob_compression_type(DBCompressionType::Lz4);
@@ -91,12 +99,10 @@ impl Family {
 }
 
 /// For families whose keys are digests: most questions are about what is not there.
-fn find_by_digest(table: &mut BlockBasedOptions, options: &mut Options) {
+fn find_by_digest(table: &mut BlockBasedOptions) {
     table.set_bloom_filter(FILTER_BITS_PER_KEY, false);
     table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
     table.set_partition_filters(true);
-    options.set_memtable_whole_key_filtering(true);
-    options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER_RATIO);
 }
 
 /// Values from 1 KiB on lie in blob files, which compaction does not write again.
@@ -112,6 +118,10 @@ fn keep_large_values_apart(options: &mut Options) {
 
 /// Buffers of one family: one that is written to, two that are on their way to disk.
 const WRITE_BUFFERS_MAX: i32 = 3;
+/// RocksDB's own number of levels.
+const LEVELS: usize = 7;
+/// More at once cost less to merge, and a little more to look through until then.
+const NEW_TABLES_TO_MERGE: i32 = 8;
 const DIGEST_BYTES: usize = 32;
 /// About 1 % of the questions about absent keys read a table in vain.
 const FILTER_BITS_PER_KEY: f64 = 10.0;

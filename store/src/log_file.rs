@@ -52,7 +52,12 @@ pub(crate) struct Intact {
 /// # Errors
 /// [`LogError::Damaged`] if anything but the end of the last record is not as it was written.
 pub(crate) fn check(mut log: impl Read) -> Result<Intact, LogError> {
-    let mut walk = Walk { block_at: 0, is_inside: false, head: Vec::new(), last_sequence: None };
+    let mut walk = Walk {
+        block_at: 0,
+        is_inside: false,
+        head: Vec::new(),
+        last_sequence: None,
+    };
     let mut block = vec![0; BLOCK_BYTES];
     loop {
         let bytes = fill(&mut log, &mut block)?;
@@ -69,7 +74,10 @@ pub(crate) fn check(mut log: impl Read) -> Result<Intact, LogError> {
                 true
             }
         };
-        return Ok(Intact { is_torn, last_sequence: walk.last_sequence });
+        return Ok(Intact {
+            is_torn,
+            last_sequence: walk.last_sequence,
+        });
     }
 }
 
@@ -106,7 +114,11 @@ impl Walk {
             let length = usize::from(u16::from_le_bytes([l0, l1]));
             if *header == [0; HEADER_BYTES] {
                 let is_zero = block[at..].iter().all(|byte| *byte == 0);
-                return if is_zero { Ok(Step::Zeros { at: record_at }) } else { Err(damaged("an empty record")) };
+                return if is_zero {
+                    Ok(Step::Zeros { at: record_at })
+                } else {
+                    Err(damaged("an empty record"))
+                };
             }
             if !(WHOLE..=LAST).contains(&kind) {
                 return Err(damaged("a record of unknown type"));
@@ -115,7 +127,11 @@ impl Walk {
                 // No record reaches over the end of a block, and a write that a crash cut short has no
                 // beginning that fits its checksum: then it is the length that is wrong.
                 let is_wrong = is_full || some_length_fits(crc, kind, rest);
-                return if is_wrong { Err(damaged("a record with a wrong length")) } else { Ok(Step::Torn) };
+                return if is_wrong {
+                    Err(damaged("a record with a wrong length"))
+                } else {
+                    Ok(Step::Torn)
+                };
             };
             if crc32c::extend(crc32c::extend(0, &[kind]), data) != crc {
                 return Err(damaged("a record that does not fit its checksum"));
@@ -125,11 +141,18 @@ impl Walk {
         }
         let rest = &block[at..];
         if !is_full {
-            return Ok(if rest.is_empty() { Step::Whole } else { Step::Torn });
+            return Ok(if rest.is_empty() {
+                Step::Whole
+            } else {
+                Step::Torn
+            });
         }
         if rest.iter().any(|byte| *byte != 0) {
             let at = self.block_at + at as u64;
-            return Err(LogError::Damaged { at, why: "something in the space between two blocks" });
+            return Err(LogError::Damaged {
+                at,
+                why: "something in the space between two blocks",
+            });
         }
         Ok(Step::Whole)
     }
@@ -144,7 +167,8 @@ impl Walk {
             (false, true) => {}
         }
         let missing = SEQUENCE_BYTES - self.head.len().min(SEQUENCE_BYTES);
-        self.head.extend_from_slice(&data[..missing.min(data.len())]);
+        self.head
+            .extend_from_slice(&data[..missing.min(data.len())]);
         self.is_inside = kind == FIRST || kind == MIDDLE;
         if !self.is_inside {
             self.last_sequence = last_sequence(&self.head).max(self.last_sequence);
@@ -158,7 +182,9 @@ fn last_sequence(head: &[u8]) -> Option<u64> {
     let (first, rest) = head.split_first_chunk()?;
     let (count, _) = rest.split_first_chunk()?;
     let writes = u64::from(u32::from_le_bytes(*count));
-    u64::from_le_bytes(*first).checked_add(writes)?.checked_sub(1)
+    u64::from_le_bytes(*first)
+        .checked_add(writes)?
+        .checked_sub(1)
 }
 
 /// Whether the checksum is that of some beginning of `data`.
@@ -259,15 +285,30 @@ mod tests {
     }
 
     fn intact(is_torn: bool, last_sequence: Option<u64>) -> Intact {
-        Intact { is_torn, last_sequence }
+        Intact {
+            is_torn,
+            last_sequence,
+        }
     }
 
     #[test]
     fn a_log_without_damage_is_whole_whatever_the_sizes_of_its_records() {
         assert_eq!(check(&[][..]).unwrap(), intact(false, None));
-        for bytes in [0, 1, 1_000, BLOCK_BYTES - 19, BLOCK_BYTES - 20, BLOCK_BYTES - 26, 100_000] {
+        for bytes in [
+            0,
+            1,
+            1_000,
+            BLOCK_BYTES - 19,
+            BLOCK_BYTES - 20,
+            BLOCK_BYTES - 26,
+            100_000,
+        ] {
             let records: Vec<_> = (1..=20).map(|sequence| batch(sequence, bytes)).collect();
-            assert_eq!(check(&log(&records)[..]).unwrap(), intact(false, Some(20)), "{bytes}");
+            assert_eq!(
+                check(&log(&records)[..]).unwrap(),
+                intact(false, Some(20)),
+                "{bytes}"
+            );
         }
     }
 
@@ -279,8 +320,16 @@ mod tests {
         for length in (0..whole.len()).step_by(97).chain(ends.iter().copied()) {
             let expected = ends.iter().filter(|end| **end <= length).count() as u64;
             let found = check(&whole[..length]).unwrap();
-            assert_eq!(found.last_sequence, (expected > 0).then_some(expected), "{length}");
-            assert_eq!(found.is_torn, length > 0 && !ends.contains(&length), "{length}");
+            assert_eq!(
+                found.last_sequence,
+                (expected > 0).then_some(expected),
+                "{length}"
+            );
+            assert_eq!(
+                found.is_torn,
+                length > 0 && !ends.contains(&length),
+                "{length}"
+            );
         }
     }
 
@@ -295,15 +344,25 @@ mod tests {
 
     #[test]
     fn no_single_flipped_bit_goes_unnoticed() {
-        let records: Vec<_> = [(1, 50), (2, 40_000), (3, 0), (4, 300)].map(|(n, bytes)| batch(n, bytes)).into();
+        let records: Vec<_> = [(1, 50), (2, 40_000), (3, 0), (4, 300)]
+            .map(|(n, bytes)| batch(n, bytes))
+            .into();
         let mut bytes = log(&records);
         let headers = [0, 69, BLOCK_BYTES];
         let tail = bytes.len() - 400..bytes.len();
         let every = (0..bytes.len()).step_by(211);
-        for at in headers.into_iter().flat_map(|at| at..at + 7).chain(tail).chain(every) {
+        for at in headers
+            .into_iter()
+            .flat_map(|at| at..at + 7)
+            .chain(tail)
+            .chain(every)
+        {
             for bit in 0..8 {
                 bytes[at] ^= 1 << bit;
-                assert!(matches!(check(&bytes[..]), Err(LogError::Damaged { .. })), "bit {bit} of byte {at}");
+                assert!(
+                    matches!(check(&bytes[..]), Err(LogError::Damaged { .. })),
+                    "bit {bit} of byte {at}"
+                );
                 bytes[at] ^= 1 << bit;
             }
         }

@@ -104,7 +104,9 @@ pub(crate) fn open(path: &Path, owner: &Owner, options: &Options) -> Result<Open
 
 fn lock(path: &Path) -> Result<Lock, OpenError> {
     Lock::take(path).map_err(|e| match e {
-        LockError::InUse => OpenError::InUse { path: path.to_owned() },
+        LockError::InUse => OpenError::InUse {
+            path: path.to_owned(),
+        },
         LockError::Io(e) => Refusal::from(e).of(path),
     })
 }
@@ -116,7 +118,9 @@ fn create(directory: &Path, owner: &Owner, options: &Options) -> Result<(), Refu
     database.create_missing_column_families(true);
     let cache = Cache::new_lru_cache(options.cache_bytes_max);
     let db = DB::open_cf_descriptors(&database, directory, descriptors(&cache, options))?;
-    let family = db.cf_handle(Family::Meta.name()).ok_or_else(|| missing(Family::Meta))?;
+    let family = db
+        .cf_handle(Family::Meta.name())
+        .ok_or_else(|| missing(Family::Meta))?;
     let mut synced = WriteOptions::new();
     synced.set_sync(true);
     let value = [&[rows::VERSION], &owner.encode()[..]].concat();
@@ -130,34 +134,53 @@ fn open_whole(directory: &Path, owner: &Owner, options: &Options) -> Result<(DB,
     let names = DB::list_cf(&database, directory)?;
     let cache = Cache::new_lru_cache(options.cache_bytes_max);
     // Families of a later format are opened too: only so can it be read which format it is.
-    let is_unknown =
-        |name: &&String| *name != DEFAULT_FAMILY && Family::ALL.iter().all(|family| family.name() != **name);
+    let is_unknown = |name: &&String| {
+        *name != DEFAULT_FAMILY && Family::ALL.iter().all(|family| family.name() != **name)
+    };
     let unknown: Vec<_> = names.iter().filter(is_unknown).cloned().collect();
-    let later = unknown.iter().map(|name| ColumnFamilyDescriptor::new(name, rocksdb::Options::default()));
-    let db = DB::open_cf_descriptors(&database, directory, descriptors(&cache, options).chain(later))?;
+    let later = unknown
+        .iter()
+        .map(|name| ColumnFamilyDescriptor::new(name, rocksdb::Options::default()));
+    let db = DB::open_cf_descriptors(
+        &database,
+        directory,
+        descriptors(&cache, options).chain(later),
+    )?;
 
     check_meta(&db, owner)?;
     if let Some(name) = unknown.first() {
-        return Err(Refusal::Damaged(format!("it has an unknown column family {name:?}")));
+        return Err(Refusal::Damaged(format!(
+            "it has an unknown column family {name:?}"
+        )));
     }
     let recovered = db.latest_sequence_number();
     if let Some(logged) = last_sequence.filter(|logged| *logged > recovered) {
-        return Err(Refusal::Damaged(format!("its log ends with write {logged}, {recovered} was recovered")));
+        return Err(Refusal::Damaged(format!(
+            "its log ends with write {logged}, {recovered} was recovered"
+        )));
     }
     Ok((db, cache))
 }
 
 /// Whether a database is of this format and this owner's.
 fn check_meta(db: &DB, owner: &Owner) -> Result<(), Refusal> {
-    let family = db.cf_handle(Family::Meta.name()).ok_or_else(|| missing(Family::Meta))?;
+    let family = db
+        .cf_handle(Family::Meta.name())
+        .ok_or_else(|| missing(Family::Meta))?;
     let value = db.get_pinned_cf(family, OWNER_KEY)?;
-    let (&format, value) = value.as_ref().and_then(|value| value.split_first()).ok_or_else(no_owner)?;
+    let (&format, value) = value
+        .as_ref()
+        .and_then(|value| value.split_first())
+        .ok_or_else(no_owner)?;
     if format != rows::VERSION {
         return Err(Refusal::Version(format));
     }
     let found = Owner::decode(value).ok_or_else(no_owner)?;
     if found != *owner {
-        return Err(Refusal::Foreign { found: Box::new(found), expected: Box::new(owner.clone()) });
+        return Err(Refusal::Foreign {
+            found: Box::new(found),
+            expected: Box::new(owner.clone()),
+        });
     }
     Ok(())
 }
@@ -173,16 +196,23 @@ fn descriptors(cache: &Cache, options: &Options) -> impl Iterator<Item = ColumnF
 /// that they hold.
 fn check_logs(directory: &Path) -> Result<Option<u64>, Refusal> {
     let current = fs::read(directory.join("CURRENT")).map_err(|e| absent("CURRENT", e))?;
-    let manifest = str::from_utf8(&current).ok().and_then(|current| current.strip_suffix('\n'));
+    let manifest = str::from_utf8(&current)
+        .ok()
+        .and_then(|current| current.strip_suffix('\n'));
     let is_manifest = |name: &&str| name.strip_prefix("MANIFEST-").is_some_and(is_number);
-    let manifest =
-        manifest.filter(is_manifest).ok_or_else(|| Refusal::Damaged("CURRENT names no manifest".to_owned()))?;
+    let manifest = manifest
+        .filter(is_manifest)
+        .ok_or_else(|| Refusal::Damaged("CURRENT names no manifest".to_owned()))?;
     check_log(directory, OsStr::new(manifest))?;
 
     let mut last_sequence = None;
     for entry in fs::read_dir(directory)? {
         let name = entry?.file_name();
-        if name.to_str().and_then(|name| name.strip_suffix(".log")).is_some_and(is_number) {
+        if name
+            .to_str()
+            .and_then(|name| name.strip_suffix(".log"))
+            .is_some_and(is_number)
+        {
             last_sequence = last_sequence.max(check_log(directory, &name)?);
         }
     }
@@ -221,7 +251,10 @@ fn no_owner() -> Refusal {
 
 /// An [`OpenError`] that does not know its directory yet.
 enum Refusal {
-    Foreign { found: Box<Owner>, expected: Box<Owner> },
+    Foreign {
+        found: Box<Owner>,
+        expected: Box<Owner>,
+    },
     Damaged(String),
     Version(u8),
     Io(String),
@@ -231,7 +264,11 @@ impl Refusal {
     fn of(self, path: &Path) -> OpenError {
         let path = path.to_owned();
         match self {
-            Self::Foreign { found, expected } => OpenError::Foreign { path, found, expected },
+            Self::Foreign { found, expected } => OpenError::Foreign {
+                path,
+                found,
+                expected,
+            },
             Self::Damaged(why) => OpenError::Damaged { path, why },
             Self::Version(found) => OpenError::Version { path, found },
             Self::Io(why) => OpenError::Io { path, why },
@@ -247,7 +284,11 @@ impl From<io::Error> for Refusal {
 
 impl From<rocksdb::Error> for Refusal {
     fn from(error: rocksdb::Error) -> Self {
-        if is_damage(&error) { Self::Damaged(error.into_string()) } else { Self::Io(error.into_string()) }
+        if is_damage(&error) {
+            Self::Damaged(error.into_string())
+        } else {
+            Self::Io(error.into_string())
+        }
     }
 }
 

@@ -45,7 +45,8 @@ impl Options {
             true,
         ));
         options.set_max_open_files(i32::try_from(self.open_files_max).unwrap_or(i32::MAX));
-        options.set_max_background_jobs(i32::try_from(self.background_jobs_max).unwrap_or(i32::MAX));
+        options
+            .set_max_background_jobs(i32::try_from(self.background_jobs_max).unwrap_or(i32::MAX));
         options.set_bytes_per_sync(SYNC_BYTES);
         options.set_max_manifest_file_size(MANIFEST_BYTES_MAX);
         options.set_manifest_preallocation_size(MANIFEST_RESERVED_BYTES);

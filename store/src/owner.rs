@@ -20,7 +20,12 @@ impl Owner {
     /// Network, key and namespace, one after another.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let overlay = &self.overlay;
-        [overlay.network.as_bytes(), &self.key.as_bytes()[..], overlay.namespace.as_str().as_bytes()].concat()
+        [
+            overlay.network.as_bytes(),
+            &self.key.as_bytes()[..],
+            overlay.namespace.as_str().as_bytes(),
+        ]
+        .concat()
     }
 
     /// `None` for what no store wrote.
@@ -28,14 +33,24 @@ impl Owner {
         let (network, rest) = bytes.split_first_chunk()?;
         let (key, namespace) = rest.split_first_chunk()?;
         let namespace = str::from_utf8(namespace).ok()?.parse().ok()?;
-        let overlay = Overlay { network: Id::new(*network), namespace };
-        Some(Self { overlay, key: PublicKey::new(*key) })
+        let overlay = Overlay {
+            network: Id::new(*network),
+            namespace,
+        };
+        Some(Self {
+            overlay,
+            key: PublicKey::new(*key),
+        })
     }
 }
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Overlay { network, namespace } = &self.overlay;
-        write!(f, "{} of namespace {namespace} of network {network}", self.key)
+        write!(
+            f,
+            "{} of namespace {namespace} of network {network}",
+            self.key
+        )
     }
 }

@@ -63,7 +63,10 @@ impl ElementKey {
         if let Some(update) = &element.update {
             bytes[32..].copy_from_slice(update.as_bytes());
         }
-        Self { bytes, length: if element.update.is_some() { 64 } else { 32 } }
+        Self {
+            bytes,
+            length: if element.update.is_some() { 64 } else { 32 },
+        }
     }
 }
 
@@ -97,8 +100,18 @@ pub(crate) fn locator(value: &[u8]) -> Result<Locator, RowError> {
     let length = || RowError::Length { bytes: value.len() };
     let mut take = || take_u64(&mut rest).ok_or_else(length);
     let (incarnation, height) = (take()?, take()?);
-    let index = take_array(&mut rest).map(u32::from_be_bytes).ok_or_else(length)?;
-    if rest.is_empty() { Ok(Locator { incarnation, height, index }) } else { Err(length()) }
+    let index = take_array(&mut rest)
+        .map(u32::from_be_bytes)
+        .ok_or_else(length)?;
+    if rest.is_empty() {
+        Ok(Locator {
+            incarnation,
+            height,
+            index,
+        })
+    } else {
+        Err(length())
+    }
 }
 
 pub(crate) fn block_key(incarnation: u64, height: u64) -> [u8; BLOCK_KEY_BYTES] {
@@ -143,14 +156,19 @@ pub(crate) fn block(
     value: Bytes,
     overlay: &Overlay,
 ) -> Result<StoredBlock, RowError> {
-    let Parts { offset, header, mut items } = parts(value)?;
+    let Parts {
+        offset,
+        header,
+        mut items,
+    } = parts(value)?;
     let bytes = items.len();
     let mut list = Vec::new();
     while !items.is_empty() {
         let item = take_bytes::<2>(&mut items).ok_or(RowError::Length { bytes })?;
         list.push(item);
     }
-    let block = Block::from_wire(Some(header), list, overlay).map_err(|e| RowError::Content(e.to_string()))?;
+    let block = Block::from_wire(Some(header), list, overlay)
+        .map_err(|e| RowError::Content(e.to_string()))?;
     is_named(&block.header, incarnation, height)?;
     Ok(StoredBlock { block, offset })
 }
@@ -162,7 +180,8 @@ pub(crate) fn header(
     overlay: &Overlay,
 ) -> Result<Header, RowError> {
     let Parts { header, .. } = parts(value)?;
-    let header = Header::from_wire(Some(header), overlay).map_err(|e| RowError::Content(e.to_string()))?;
+    let header =
+        Header::from_wire(Some(header), overlay).map_err(|e| RowError::Content(e.to_string()))?;
     is_named(&header, incarnation, height)?;
     Ok(header)
 }
@@ -172,7 +191,9 @@ fn is_named(header: &Header, incarnation: u64, height: u64) -> Result<(), RowErr
         return Ok(());
     }
     let (i, h) = (header.incarnation, header.height);
-    Err(RowError::Content(format!("block {h} of incarnation {i} is in its place")))
+    Err(RowError::Content(format!(
+        "block {h} of incarnation {i} is in its place"
+    )))
 }
 
 /// What the value of a block consists of.
@@ -194,22 +215,28 @@ fn parts(value: Bytes) -> Result<Parts, RowError> {
         Some((u64::from_be_bytes(offset), wire::Signed { body, signature }))
     };
     let (offset, header) = split(&mut rest).ok_or(length)?;
-    Ok(Parts { offset, header, items: rest })
+    Ok(Parts {
+        offset,
+        header,
+        items: rest,
+    })
 }
 
-/// Puts the version before bytes that have none of their own.
-pub(crate) fn versioned(bytes: &[u8]) -> Vec<u8> {
-    let mut value = Vec::with_capacity(1 + bytes.len());
-    value.push(VERSION);
-    value.extend_from_slice(bytes);
-    value
+/// Puts the version before bytes that have none of their own, in a buffer that is used again and again.
+pub(crate) fn versioned<'b>(buffer: &'b mut Vec<u8>, bytes: &[u8]) -> &'b [u8] {
+    buffer.clear();
+    buffer.push(VERSION);
+    buffer.extend_from_slice(bytes);
+    buffer
 }
 
 /// What follows the version.
 pub(crate) fn body(value: &[u8]) -> Result<&[u8], RowError> {
     match value.split_first() {
         Some((&VERSION, rest)) => Ok(rest),
-        found => Err(RowError::Version { found: found.map(|(version, _)| *version) }),
+        found => Err(RowError::Version {
+            found: found.map(|(version, _)| *version),
+        }),
     }
 }
 
@@ -221,7 +248,10 @@ pub(crate) fn tail(mut value: Bytes) -> Result<Bytes, RowError> {
 
 /// Takes a length of `N` bytes and as many bytes as it says.
 fn take_bytes<const N: usize>(rest: &mut Bytes) -> Option<Bytes> {
-    let length = rest.get(..N)?.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
+    let length = rest
+        .get(..N)?
+        .iter()
+        .fold(0, |length, byte| length << 8 | usize::from(*byte));
     if rest.len() - N < length {
         return None;
     }

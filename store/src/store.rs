@@ -1,6 +1,6 @@
 //! The store: RocksDB behind the journal's seam.
 
-use std::{fs, path::Path, sync::OnceLock};
+use std::{path::Path, sync::OnceLock};
 
 use bytes::Bytes;
 use kittengrad_journal::{Locator, Store, StoreError, StoredBlock, Write};
@@ -10,7 +10,9 @@ use kittengrad_proto::{
     namespace::Overlay,
     transaction::Element,
 };
-use rocksdb::{Cache, ColumnFamily, DB, DBPinnableSlice, DBRawIterator, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{
+    Cache, ColumnFamily, DB, DBPinnableSlice, DBRawIterator, ReadOptions, WriteBatch, WriteOptions,
+};
 
 use crate::{
     directory::Lock,
@@ -19,7 +21,7 @@ use crate::{
     options::Options,
     owner::Owner,
     rows::{self, ElementKey, RowError},
-    stats::Stats,
+    stats::{Stats, StatsError},
 };
 
 /// Everything that one owner keeps, on disk. Reads may come from any thread; one at a time commits.
@@ -40,7 +42,13 @@ impl RocksStore {
     /// See [`OpenError`]: what the store holds is as it was.
     pub fn open(path: &Path, owner: &Owner, options: &Options) -> Result<Self, OpenError> {
         let Opened { db, cache, lock } = open::open(path, owner, options)?;
-        Ok(Self { db, cache, overlay: owner.overlay.clone(), failure: OnceLock::new(), _lock: lock })
+        Ok(Self {
+            db,
+            cache,
+            overlay: owner.overlay.clone(),
+            failure: OnceLock::new(),
+            _lock: lock,
+        })
     }
 
     /// Commits all writes at once; when it returns, they are on the disk.
@@ -68,31 +76,10 @@ impl RocksStore {
     /// # Errors
     /// If they cannot be had.
     pub fn stats(&self) -> Result<Stats, StoreError> {
-        let mut stats = Stats {
-            cache_bytes: self.cache.get_usage() as u64,
-            wal_bytes: wal_bytes(self.db.path()).map_err(|e| StoreError::Io(e.to_string()))?,
-            ..Stats::default()
-        };
-        for family in Family::ALL {
-            let handle = self.family(family)?;
-            let figure = |name: &str| {
-                let figure = self.db.property_int_value_cf(handle, name).map_err(store_error)?;
-                Ok::<_, StoreError>(figure.unwrap_or_default())
-            };
-            stats.table_bytes += figure("rocksdb.total-sst-files-size")?;
-            stats.blob_bytes += figure("rocksdb.total-blob-file-size")?;
-            stats.write_buffer_bytes += figure("rocksdb.size-all-mem-tables")?;
-            stats.merge_backlog_bytes += figure("rocksdb.estimate-pending-compaction-bytes")?;
-            let keys = figure("rocksdb.estimate-num-keys")?;
-            match family {
-                Family::Elements => stats.elements = keys,
-                Family::Transactions => stats.transactions = keys,
-                Family::Records => stats.records = keys,
-                Family::Blocks => stats.blocks = keys,
-                Family::Chains | Family::State | Family::Meta => {}
-            }
-        }
-        Ok(stats)
+        Stats::of(&self.db, &self.cache).map_err(|e| match e {
+            StatsError::Database(e) => store_error(e),
+            StatsError::Io(e) => StoreError::Io(e.to_string()),
+        })
     }
 
     fn batch(&self, writes: Vec<Write>) -> Result<WriteBatch, StoreError> {
@@ -103,6 +90,8 @@ impl RocksStore {
         let chains = self.family(Family::Chains)?;
         let state = self.family(Family::State)?;
         let mut batch = WriteBatch::with_capacity_bytes(writes.iter().map(row_bytes).sum());
+        // One buffer for all values, because there are thousands.
+        let mut value = Vec::new();
         for write in writes {
             match write {
                 Write::Block(stored) => {
@@ -111,14 +100,28 @@ impl RocksStore {
                     batch.put_cf(blocks, key, rows::block_value(&stored));
                 }
                 Write::Element(element, locator) => {
-                    batch.put_cf(elements, ElementKey::new(&element), rows::locator_value(&locator));
+                    batch.put_cf(
+                        elements,
+                        ElementKey::new(&element),
+                        rows::locator_value(&locator),
+                    );
                 }
                 Write::Transaction(id, bytes) => {
-                    batch.put_cf(transactions, id.as_bytes(), rows::versioned(&bytes));
+                    batch.put_cf(
+                        transactions,
+                        id.as_bytes(),
+                        rows::versioned(&mut value, &bytes),
+                    );
                 }
-                Write::Record(id, bytes) => batch.put_cf(records, id.as_bytes(), rows::versioned(&bytes)),
-                Write::Chain(id, bytes) => batch.put_cf(chains, id.as_bytes(), rows::versioned(&bytes)),
-                Write::State(key, bytes) => batch.put_cf(state, key, rows::versioned(&bytes)),
+                Write::Record(id, bytes) => {
+                    batch.put_cf(records, id.as_bytes(), rows::versioned(&mut value, &bytes));
+                }
+                Write::Chain(id, bytes) => {
+                    batch.put_cf(chains, id.as_bytes(), rows::versioned(&mut value, &bytes));
+                }
+                Write::State(key, bytes) => {
+                    batch.put_cf(state, key, rows::versioned(&mut value, &bytes));
+                }
             }
         }
         Ok(batch)
@@ -126,20 +129,27 @@ impl RocksStore {
 
     fn check_health(&self) -> Result<(), StoreError> {
         match self.failure.get() {
-            Some(StoreError::Damaged(why)) => Err(StoreError::Damaged(format!("a commit failed: {why}"))),
-            Some(StoreError::Io(why)) => Err(StoreError::Io(format!("it refuses since a commit failed: {why}"))),
+            Some(StoreError::Damaged(why)) => {
+                Err(StoreError::Damaged(format!("a commit failed: {why}")))
+            }
+            Some(StoreError::Io(why)) => Err(StoreError::Io(format!(
+                "it refuses since a commit failed: {why}"
+            ))),
             None => Ok(()),
         }
     }
 
     fn family(&self, family: Family) -> Result<&ColumnFamily, StoreError> {
-        let missing = || StoreError::Damaged(format!("column family {:?} is missing", family.name()));
+        let missing =
+            || StoreError::Damaged(format!("column family {:?} is missing", family.name()));
         self.db.cf_handle(family.name()).ok_or_else(missing)
     }
 
     fn get(&self, family: Family, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, StoreError> {
         self.check_health()?;
-        self.db.get_pinned_cf(self.family(family)?, key).map_err(store_error)
+        self.db
+            .get_pinned_cf(self.family(family)?, key)
+            .map_err(store_error)
     }
 
     /// The values of many keys; `ascending` if the keys are, with or without repeats.
@@ -150,8 +160,13 @@ impl RocksStore {
         ascending: bool,
     ) -> Result<Vec<Option<DBPinnableSlice<'_>>>, StoreError> {
         self.check_health()?;
-        let found = self.db.batched_multi_get_cf(self.family(family)?, keys, ascending);
-        found.into_iter().map(|value| value.map_err(store_error)).collect()
+        let found = self
+            .db
+            .batched_multi_get_cf(self.family(family)?, keys, ascending);
+        found
+            .into_iter()
+            .map(|value| value.map_err(store_error))
+            .collect()
     }
 
     /// Values that are bytes behind a version.
@@ -162,7 +177,10 @@ impl RocksStore {
         ascending: bool,
     ) -> Result<Vec<Option<Bytes>>, StoreError> {
         let found = self.get_many(family, keys, ascending)?;
-        found.into_iter().map(|value| value.map(|value| bytes_of(family, &value)).transpose()).collect()
+        found
+            .into_iter()
+            .map(|value| value.map(|value| bytes_of(family, &value)).transpose())
+            .collect()
     }
 
     /// Walks the keys of `family` that begin with `prefix`.
@@ -186,8 +204,11 @@ impl RocksStore {
 impl Store for RocksStore {
     fn contains(&self, elements: &[Element]) -> Result<Vec<bool>, StoreError> {
         let keys: Vec<_> = elements.iter().map(ElementKey::new).collect();
-        let found =
-            self.get_many(Family::Elements, keys.iter().map(AsRef::as_ref), elements.is_sorted())?;
+        let found = self.get_many(
+            Family::Elements,
+            keys.iter().map(AsRef::as_ref),
+            elements.is_sorted(),
+        )?;
         Ok(found.iter().map(Option::is_some).collect())
     }
 
@@ -217,16 +238,32 @@ impl Store for RocksStore {
     }
 
     fn transactions(&self, ids: &[Id]) -> Result<Vec<Option<Bytes>>, StoreError> {
-        self.bytes_of_many(Family::Transactions, ids.iter().map(|id| &id.as_bytes()[..]), ids.is_sorted())
+        self.bytes_of_many(
+            Family::Transactions,
+            ids.iter().map(|id| &id.as_bytes()[..]),
+            ids.is_sorted(),
+        )
+    }
+
+    fn has_transactions(&self, ids: &[Id]) -> Result<Vec<bool>, StoreError> {
+        let keys = ids.iter().map(|id| &id.as_bytes()[..]);
+        let found = self.get_many(Family::Transactions, keys, ids.is_sorted())?;
+        Ok(found.iter().map(Option::is_some).collect())
     }
 
     fn records(&self, ids: &[RecordId]) -> Result<Vec<Option<Bytes>>, StoreError> {
-        self.bytes_of_many(Family::Records, ids.iter().map(|id| &id.as_bytes()[..]), ids.is_sorted())
+        self.bytes_of_many(
+            Family::Records,
+            ids.iter().map(|id| &id.as_bytes()[..]),
+            ids.is_sorted(),
+        )
     }
 
     fn chain(&self, id: &Id) -> Result<Option<Bytes>, StoreError> {
         let found = self.get(Family::Chains, id.as_bytes())?;
-        found.map(|value| bytes_of(Family::Chains, &value)).transpose()
+        found
+            .map(|value| bytes_of(Family::Chains, &value))
+            .transpose()
     }
 
     fn block(&self, incarnation: u64, height: u64) -> Result<Option<StoredBlock>, StoreError> {
@@ -235,7 +272,9 @@ impl Store for RocksStore {
         };
         let value = Bytes::copy_from_slice(&value);
         let stored = rows::block((incarnation, height), value, &self.overlay);
-        stored.map(Some).map_err(|e| damaged_block(incarnation, height, &e))
+        stored
+            .map(Some)
+            .map_err(|e| damaged_block(incarnation, height, &e))
     }
 
     fn incarnations(&self) -> Result<Vec<Header>, StoreError> {
@@ -256,7 +295,9 @@ impl Store for RocksStore {
 
     fn state(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         let found = self.get(Family::State, key)?;
-        found.map(|value| bytes_of(Family::State, &value)).transpose()
+        found
+            .map(|value| bytes_of(Family::State, &value))
+            .transpose()
     }
 
     fn states(&self, prefix: &[u8]) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
@@ -286,12 +327,16 @@ impl RocksStore {
         };
         let name = rows::of_block_key(key).map_err(|e| damaged(Family::Blocks, &e))?;
         let header = rows::header(name, Bytes::copy_from_slice(value), &self.overlay);
-        header.map(Some).map_err(|e| damaged_block(name.0, name.1, &e))
+        header
+            .map(Some)
+            .map_err(|e| damaged_block(name.0, name.1, &e))
     }
 }
 
 fn bytes_of(family: Family, value: &[u8]) -> Result<Bytes, StoreError> {
-    rows::body(value).map(Bytes::copy_from_slice).map_err(|e| damaged(family, &e))
+    rows::body(value)
+        .map(Bytes::copy_from_slice)
+        .map_err(|e| damaged(family, &e))
 }
 
 fn damaged(family: Family, error: &RowError) -> StoreError {
@@ -299,7 +344,9 @@ fn damaged(family: Family, error: &RowError) -> StoreError {
 }
 
 fn damaged_block(incarnation: u64, height: u64, error: &RowError) -> StoreError {
-    StoreError::Damaged(format!("block {height} of incarnation {incarnation}: {error}"))
+    StoreError::Damaged(format!(
+        "block {height} of incarnation {incarnation}: {error}"
+    ))
 }
 
 fn store_error(error: rocksdb::Error) -> StoreError {
@@ -321,25 +368,22 @@ fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
 /// About how many bytes a write takes in a batch.
 fn row_bytes(write: &Write) -> usize {
     let bytes = match write {
-        Write::Block(stored) => stored.block.items.iter().map(|item| item.len() + 2).sum::<usize>() + 512,
+        Write::Block(stored) => {
+            stored
+                .block
+                .items
+                .iter()
+                .map(|item| item.len() + 2)
+                .sum::<usize>()
+                + 512
+        }
         Write::Element(..) => 64 + rows::LOCATOR_BYTES,
-        Write::Transaction(_, bytes) | Write::Record(_, bytes) | Write::Chain(_, bytes) => 32 + bytes.len(),
+        Write::Transaction(_, bytes) | Write::Record(_, bytes) | Write::Chain(_, bytes) => {
+            32 + bytes.len()
+        }
         Write::State(key, bytes) => key.len() + bytes.len(),
     };
     bytes + ROW_OVERHEAD_BYTES
-}
-
-/// Bytes of the write-ahead logs of a database.
-fn wal_bytes(directory: &Path) -> std::io::Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.path().extension().is_some_and(|extension| extension == "log") {
-            // A log that was deleted meanwhile counts nothing.
-            bytes += entry.metadata().map_or(0, |metadata| metadata.len());
-        }
-    }
-    Ok(bytes)
 }
 
 /// Type, family and lengths of a write in a batch, and the version of its value.

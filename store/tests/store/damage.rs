@@ -1,0 +1,174 @@
+//! A flipped bit is found when the store is opened or when what it hit is read; it never gives a wrong answer,
+//! and never passes for the end of the data.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use kittengrad_journal::StoreError;
+use kittengrad_store::{OpenError, RocksStore};
+use tempfile::TempDir;
+
+use crate::{
+    content::{check_has, commit, open, owner, small},
+    crash::log_path,
+    directory::copy,
+};
+
+const COMMITS: u64 = 12;
+/// Flips of each kind of file.
+const FLIPS: u64 = 30;
+
+/// A store with tables, blob files, and commits that are in the log only.
+fn whole() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    for round in 0..3 {
+        // What is in the log is written to tables when the store is opened.
+        let store = open(directory.path());
+        for number in round * COMMITS / 3..(round + 1) * COMMITS / 3 {
+            store.commit(commit(number)).unwrap();
+        }
+    }
+    directory
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tally {
+    /// The store was not opened.
+    refused: u64,
+    /// A read said that it is damaged.
+    read: u64,
+    /// Every answer was right.
+    harmless: u64,
+}
+
+/// Flips seeded bits of the files whose name has `part`, one at a time.
+fn flip(part: &str) -> Tally {
+    let whole = whole();
+    let mut tally = Tally::default();
+    for seed in 0..FLIPS {
+        let copy = copy(whole.path());
+        let (file, at, bit) = place(copy.path(), part, seed);
+        flip_bit(&file, at, bit);
+        match RocksStore::open(copy.path(), &owner(), &small()) {
+            Err(OpenError::Damaged { .. }) => tally.refused += 1,
+            Err(other) => panic!("{part}, seed {seed}: {other}"),
+            // A wrong answer panics in there.
+            Ok(store) => match check_has(&store, COMMITS) {
+                Ok(()) => tally.harmless += 1,
+                Err(StoreError::Damaged(_)) => tally.read += 1,
+                Err(other) => panic!("{part}, seed {seed}: {other}"),
+            },
+        }
+    }
+    tally
+}
+
+/// A bit of all the files whose name has `part`, drawn by the seed.
+fn place(path: &Path, part: &str, seed: u64) -> (PathBuf, u64, u8) {
+    let entries = fs::read_dir(path.join("db"))
+        .unwrap()
+        .map(|entry| entry.unwrap());
+    let mut files: Vec<_> = entries
+        .filter(|entry| entry.file_name().to_string_lossy().contains(part))
+        .map(|entry| (entry.path(), entry.metadata().unwrap().len()))
+        .collect();
+    files.sort_unstable();
+    let bytes: u64 = files.iter().map(|(_, bytes)| bytes).sum();
+    let drawn = mix(seed);
+    let mut at = (drawn >> 3) % bytes;
+    for (file, bytes) in files {
+        if at < bytes {
+            return (file, at, (drawn & 7) as u8);
+        }
+        at -= bytes;
+    }
+    unreachable!("the place is in one of the files")
+}
+
+/// SplitMix64.
+fn mix(seed: u64) -> u64 {
+    let mut x = (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+fn flip_bit(file: &Path, at: u64, bit: u8) {
+    let mut bytes = fs::read(file).unwrap();
+    bytes[usize::try_from(at).unwrap()] ^= 1 << bit;
+    fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn a_flipped_bit_in_a_log_is_found_when_the_store_is_opened() {
+    assert_eq!(
+        flip(".log"),
+        Tally {
+            refused: FLIPS,
+            ..Tally::default()
+        }
+    );
+}
+
+#[test]
+fn a_flipped_bit_in_a_manifest_is_found_when_the_store_is_opened() {
+    assert_eq!(
+        flip("MANIFEST"),
+        Tally {
+            refused: FLIPS,
+            ..Tally::default()
+        }
+    );
+}
+
+#[test]
+fn a_flipped_bit_in_the_name_of_the_manifest_is_found_when_the_store_is_opened() {
+    assert_eq!(
+        flip("CURRENT"),
+        Tally {
+            refused: FLIPS,
+            ..Tally::default()
+        }
+    );
+}
+
+#[test]
+fn a_flipped_bit_in_a_table_gives_no_wrong_answer() {
+    let tally = flip(".sst");
+    // Some bits are in figures about the table, or in filters that are then not asked.
+    assert!(tally.read + tally.refused > FLIPS / 2, "{tally:?}");
+}
+
+#[test]
+fn a_flipped_bit_in_a_blob_file_gives_no_wrong_answer() {
+    let tally = flip(".blob");
+    assert!(tally.read + tally.refused > FLIPS / 2, "{tally:?}");
+}
+
+/// RocksDB alone takes some of these for the end of the log: a length that reaches over the end of the file, a
+/// type that belongs to recycled logs.
+#[test]
+fn no_bit_of_the_first_and_the_last_records_of_a_log_can_flip_unseen() {
+    let whole = whole();
+    let log = log_path(whole.path()).unwrap();
+    let bytes = fs::read(&log).unwrap();
+    let tail = bytes.len() - 200..bytes.len();
+    // The last record begins where the last block of 32 KiB does, or after that.
+    let block = bytes.len() / 32_768 * 32_768;
+    for at in (0..7).chain(block..block + 7).chain(tail) {
+        for bit in 0..8 {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << bit;
+            fs::write(&log, &flipped).unwrap();
+            let refused = RocksStore::open(whole.path(), &owner(), &small()).err();
+            assert!(
+                matches!(refused, Some(OpenError::Damaged { .. })),
+                "bit {bit} of byte {at}"
+            );
+        }
+    }
+    fs::write(&log, &bytes).unwrap();
+    check_has(&open(whole.path()), COMMITS).unwrap();
+}
