@@ -45,6 +45,8 @@ pub(crate) struct Ask {
     pub(crate) request: RequestId,
     pub(crate) ack: Ack,
     pub(crate) receipt: bool,
+    /// Confirmations up to this number came before it asked.
+    since: u64,
     deadline_ms: u64,
 }
 
@@ -60,6 +62,7 @@ impl Ask {
             request,
             ack,
             receipt,
+            since: 0,
             deadline_ms: now.monotonic_ms.saturating_add(timing.ack_ms),
         }
     }
@@ -80,22 +83,56 @@ pub(crate) struct Waiting {
     pub(crate) added: Added,
     /// Owners of the cells that it has canonicals in.
     pub(crate) cells: BTreeSet<usize>,
-    /// Members whose disks have every element that they hold, with the proofs.
-    pub(crate) confirmed: BTreeMap<usize, Vec<ItemProof>>,
+    /// Members whose disks have every element that they hold.
+    confirmed: BTreeMap<usize, Confirmed>,
+    /// How many confirmations came.
+    confirmations: u64,
+}
+
+/// What a member said last.
+struct Confirmed {
+    proofs: Vec<ItemProof>,
+    number: u64,
 }
 
 impl Waiting {
+    /// A member proves that its disk has every element that it holds.
+    pub(crate) fn confirm(&mut self, member: usize, proofs: Vec<ItemProof>) {
+        self.confirmations += 1;
+        let number = self.confirmations;
+        self.confirmed.insert(member, Confirmed { proofs, number });
+    }
+
+    /// What a member proves does not count any more.
+    pub(crate) fn forget(&mut self, member: usize) {
+        self.confirmed.remove(&member);
+    }
+
+    /// What a member proved last.
+    pub(crate) fn proofs(&self, member: usize) -> Option<&[ItemProof]> {
+        self.confirmed.get(&member).map(|said| &said.proofs[..])
+    }
+
+    /// The members that confirmed it since a request asked, with what they prove.
+    pub(crate) fn confirmed_for(&self, ask: &Ask) -> BTreeMap<usize, &[ItemProof]> {
+        let confirmed = self.confirmed.iter();
+        let anew = confirmed.filter(|(_, said)| said.number > ask.since);
+        anew.map(|(member, said)| (*member, &said.proofs[..]))
+            .collect()
+    }
+
     /// Whether enough disks have it in every cell.
-    pub(crate) fn is_reached(&self, ack: Ack, membership: &Membership) -> bool {
+    fn is_reached(&self, ask: &Ask, membership: &Membership) -> bool {
         let ring = membership.ring();
+        let confirmed = self.confirmed_for(ask);
         self.cells.iter().all(|cell| {
             let replicas = ring.replicas(*cell);
-            let confirmed = replicas
+            let count = replicas
                 .iter()
-                .filter(|member| self.confirmed.contains_key(member))
+                .filter(|member| confirmed.contains_key(member))
                 .count();
-            confirmed
-                >= match ack {
+            count
+                >= match ask.ack {
                     Ack::One => 1,
                     Ack::Quorum => ring.replication().quorum(),
                     Ack::All => replicas.len(),
@@ -201,7 +238,7 @@ impl Peer {
         store: &dyn Store,
         out: &mut Output,
     ) -> Result<(), Fatal> {
-        let outcome = match self.join(ask, submission.transaction.id()) {
+        let outcome = match self.join(ask, submission.transaction.id(), out) {
             Some(outcome) => outcome,
             None => match self.may_submit(&submission, store)? {
                 Some(refusal) => Err(refusal),
@@ -223,15 +260,19 @@ impl Peer {
         Ok(())
     }
 
-    /// Lets a request wait with others for the same transaction; `None` if nobody waits for it.
-    fn join(&mut self, ask: Ask, id: Id) -> Option<Result<(), Refusal>> {
+    /// Lets a request wait with others for the same transaction, which is confirmed anew for it; `None` if nobody
+    /// waits for it.
+    fn join(&mut self, mut ask: Ask, id: Id, out: &mut Output) -> Option<Result<(), Refusal>> {
         let waiting = self.acks.waiting.get_mut(&id)?;
         if waiting.asks.len() >= ASKS_MAX {
             return Some(Err(Refusal::Overloaded));
         }
+        ask.since = waiting.confirmations;
         waiting.asks.push(ask);
-        // Its quorum may be reached already.
         self.acks.fresh.insert(id);
+        let acks = std::mem::take(&mut self.acks);
+        self.push_to_all(&acks.waiting[&id], out);
+        self.acks = acks;
         Some(Ok(()))
     }
 
@@ -281,10 +322,9 @@ impl Peer {
             added,
             cells,
             confirmed: BTreeMap::new(),
+            confirmations: 0,
         };
-        for member in waiting.replicas(&self.config.membership) {
-            self.push(member, &waiting, out);
-        }
+        self.push_to_all(&waiting, out);
         self.acks.begin(waiting);
     }
 
@@ -310,15 +350,13 @@ impl Peer {
         let Some(waiting) = self.acks.waiting.get_mut(id) else {
             return;
         };
-        if !waiting.confirmed.contains_key(&membership.me()) {
-            return;
-        }
         let asks = std::mem::take(&mut waiting.asks);
         let waiting = &self.acks.waiting[id];
         let mut left = Vec::new();
         for ask in asks {
-            let is_acknowledged = waiting.is_reached(ask.ack, membership);
-            if is_acknowledged || is_late(&ask) {
+            let is_here = waiting.confirmed_for(&ask).contains_key(&membership.me());
+            let is_acknowledged = is_here && waiting.is_reached(&ask, membership);
+            if is_acknowledged || is_here && is_late(&ask) {
                 out.replies.push(self.reply(ask, waiting, is_acknowledged));
             } else {
                 left.push(ask);

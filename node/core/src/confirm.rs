@@ -1,6 +1,6 @@
 //! Confirming: what this peer's journal proves to coordinators, and what all replicas' journals prove to clients.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kittengrad_journal::{Cut, ProveError, Store, prove};
 use kittengrad_proto::{
@@ -50,7 +50,7 @@ impl Peer {
             match self.prove(round, &transaction, store)? {
                 Ok(proofs) => {
                     if let Some(waiting) = self.acks.get_mut(&id) {
-                        waiting.confirmed.insert(me, proofs);
+                        waiting.confirm(me, proofs);
                     }
                     self.answer(&id, out);
                 }
@@ -103,13 +103,14 @@ impl Peer {
     pub(crate) fn reply(&self, ask: Ask, waiting: &Waiting, is_acknowledged: bool) -> Reply {
         let membership = &self.config.membership;
         let me = membership.me();
-        let own = waiting.confirmed.get(&me);
-        let others = waiting.confirmed.keys().filter(|member| **member != me);
+        let confirmed = waiting.confirmed_for(&ask);
+        let own = confirmed.get(&me).and_then(|proofs| newest(proofs));
+        let others = confirmed.keys().filter(|member| **member != me);
         let synced = std::iter::once(me).chain(others.copied());
         let submitted = Submitted {
             added: waiting.added.bitmap.clone(),
             created: waiting.added.created.clone(),
-            block: own.and_then(|proofs| newest(proofs)).unwrap_or(Head {
+            block: own.unwrap_or(Head {
                 incarnation: 0,
                 height: 0,
                 hash: Id::ZERO,
@@ -117,7 +118,7 @@ impl Peer {
             synced: synced.map(|member| membership.key(member)).collect(),
             is_acknowledged,
             receipt: (ask.receipt && is_acknowledged)
-                .then(|| Box::new(self.receipt(ask.ack, waiting))),
+                .then(|| Box::new(self.receipt(ask.ack, waiting, &confirmed))),
         };
         Reply {
             request: ask.request,
@@ -125,13 +126,18 @@ impl Peer {
         }
     }
 
-    fn receipt(&self, ack: Ack, waiting: &Waiting) -> Receipt {
+    fn receipt(
+        &self,
+        ack: Ack,
+        waiting: &Waiting,
+        confirmed: &BTreeMap<usize, &[ItemProof]>,
+    ) -> Receipt {
         let membership = &self.config.membership;
         let ring = membership.ring();
         let cells = waiting.cells.iter().map(|cell| {
             let replicas = ring.replicas(*cell).into_iter();
-            let confirmed = replicas.filter(|member| waiting.confirmed.contains_key(member));
-            let peers = confirmed.map(|member| membership.key(member));
+            let peers = replicas.filter(|member| confirmed.contains_key(member));
+            let peers = peers.map(|member| membership.key(member));
             (ring.cell(*cell), peers.collect())
         });
         let cells: Vec<(_, Vec<_>)> = cells.collect();
@@ -141,14 +147,14 @@ impl Peer {
             Ack::Quorum => ring.replication().quorum(),
             Ack::All => smallest.unwrap_or_default(),
         };
-        let confirmations = waiting.confirmed.iter().filter_map(|(member, proofs)| {
+        let confirmations = confirmed.iter().filter_map(|(member, proofs)| {
             let peer = membership.key(*member);
             let chain = if *member == membership.me() {
                 self.config.identity.chain.clone()
             } else {
                 self.links.get(&peer)?.chain.clone()?
             };
-            let proofs = proofs.clone();
+            let proofs = proofs.to_vec();
             Some(Confirmation {
                 peer,
                 chain,

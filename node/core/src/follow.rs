@@ -155,7 +155,7 @@ impl Following {
         }
         if self.end() == head {
             self.pace = Pace::Live;
-        } else if is_answer {
+        } else if is_answer && matches!(self.pace, Pace::Asked(_)) {
             self.pace = if accepted == 0 {
                 Pace::Exhausted
             } else {
@@ -182,6 +182,11 @@ impl Following {
         let mut follower = self.position();
         let items = match follower.accept(block, verifier) {
             Ok(Step::Known) => return Ok(None),
+            Ok(Step::Began) if self.is_behind(block) => {
+                self.accepted = None;
+                self.pace = Pace::Behind;
+                return Ok(None);
+            }
             Ok(Step::Next | Step::Began) => block.decode_items().map_err(FollowError::from),
             // Blocks went by while we were busy, so they are asked for.
             Err(FollowError::Skipped { .. }) => return Ok(None),
@@ -257,6 +262,16 @@ impl Following {
                 self.is_dirty = true;
             }
         }
+    }
+
+    /// Whether a new incarnation goes on from one that is older than what was read last.
+    ///
+    /// An old disk came back that had been given up: how much of it was ever read is not remembered, so the journal is
+    /// read again from its beginning.
+    fn is_behind(&self, first: &Block) -> bool {
+        let read = self.position().cursor().incarnation;
+        let fork = first.header.fork;
+        fork.is_some_and(|fork| fork.incarnation < read)
     }
 
     /// Where reading goes on: at the very beginning, if nothing was accepted.

@@ -21,8 +21,15 @@ use crate::{
 };
 
 impl Peer {
+    /// Sends a transaction to every other replica that takes it.
+    pub(crate) fn push_to_all(&mut self, waiting: &Waiting, out: &mut Output) {
+        for member in waiting.replicas(&self.config.membership) {
+            self.push(member, waiting, out);
+        }
+    }
+
     /// Sends a transaction to a replica that takes it, with the records that it holds.
-    pub(crate) fn push(&mut self, member: usize, waiting: &Waiting, out: &mut Output) {
+    fn push(&mut self, member: usize, waiting: &Waiting, out: &mut Output) {
         let membership = &self.config.membership;
         let to = membership.key(member);
         let Some(link) = self.links.get_mut(&to).filter(|link| link.is_open()) else {
@@ -49,15 +56,12 @@ impl Peer {
         };
         let mut acks = std::mem::take(&mut self.acks);
         for waiting in acks.waiting() {
-            let confirmed = waiting.confirmed.get(&member);
-            let newest = confirmed.and_then(|proofs| newest(proofs));
-            let still = head.map(|head| head.incarnation);
-            if newest.is_none_or(|newest| Some(newest.incarnation) != still) {
-                waiting.confirmed.remove(&member);
+            let newest = waiting.proofs(member).and_then(newest);
+            if newest.map(|newest| newest.incarnation) != head.map(|head| head.incarnation) {
+                waiting.forget(member);
             }
-            if !waiting.confirmed.contains_key(&member)
-                && waiting.replicas(&self.config.membership).contains(&member)
-            {
+            let lacks = waiting.proofs(member).is_none();
+            if lacks && waiting.replicas(&self.config.membership).contains(&member) {
                 self.push(member, waiting, out);
             }
         }
@@ -121,7 +125,7 @@ impl Peer {
             return Err("it does not prove all that it confirms".to_owned());
         }
         if let Some(waiting) = self.acks.get_mut(id) {
-            waiting.confirmed.insert(member, proofs);
+            waiting.confirm(member, proofs);
         }
         Ok(())
     }
