@@ -1,0 +1,105 @@
+//! Restarts, and disks that lie.
+
+use std::{fs, path::Path};
+
+use crate::network::{Running, World};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_aggregator_goes_on_where_it_was() {
+    let mut world = World::new(5).await;
+    let mut expected = Vec::new();
+    let mut head = None;
+    for round in 0..3_u8 {
+        let running = world.start().await;
+        expected.extend(world.publish(&[(round, 2), (round + 10, 1), (round + 20, 0)]));
+        world.until_emitted(&expected).await;
+        let blocks = world.read().await;
+        let incarnations: Vec<_> = blocks
+            .iter()
+            .map(|block| block.header.incarnation)
+            .collect();
+        assert!(
+            incarnations
+                .iter()
+                .all(|incarnation| *incarnation == incarnations[0])
+        );
+        if let Some(head) = head {
+            assert!(
+                blocks.iter().any(|block| block.header.head() == head),
+                "the journal grows"
+            );
+        }
+        head = blocks.last().map(|block| block.header.head());
+        running.stop().await;
+        // What comes while it is away is there when it is back.
+        expected.extend(world.publish(&[(round + 30, 1)]));
+    }
+    let running = world.start().await;
+    world.until_emitted(&expected).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_store_is_put_aside_and_everything_is_read_again() {
+    let mut world = World::new(3).await;
+    let expected = world.publish(&[(1, 3), (2, 0), (3, 4)]);
+    let running = world.start().await;
+    world.until_emitted(&expected).await;
+    let before = world.read().await[0].header.incarnation;
+    running.stop().await;
+
+    flip_a_bit_in_the_log(&world.config().data);
+    let running = world.start().await;
+    world.until_emitted(&expected).await;
+    let after = world.read().await[0].header.incarnation;
+    assert!(after > before, "a new journal: {before}, then {after}");
+    let is_aside = |name: &str| name.contains("damaged");
+    let names = fs::read_dir(world.config().data).unwrap();
+    let names: Vec<_> = names
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(names.iter().any(|name| is_aside(name)), "{names:?}");
+    running.until_ready(true).await;
+    running.stop().await;
+}
+
+/// Changes one bit in the middle of the largest write-ahead log.
+fn flip_a_bit_in_the_log(data: &Path) {
+    let mut logs = Vec::new();
+    let mut folders = vec![data.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else if entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "log")
+            {
+                logs.push((entry.metadata().unwrap().len(), entry.path()));
+            }
+        }
+    }
+    let (bytes, log) = logs.into_iter().max().unwrap();
+    assert!(bytes > 0, "there is something to damage");
+    let mut content = fs::read(&log).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    fs::write(&log, content).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_directory_has_one_aggregator_at_a_time() {
+    let world = World::new(1).await;
+    let running = world.start().await;
+    let mut second = world.config();
+    second.listen.grpc = Some("127.0.0.1:0".parse().unwrap());
+    second.listen.http = Some("127.0.0.1:0".parse().unwrap());
+    let error = Running::start(second).await.err().unwrap().to_string();
+    assert!(
+        error.contains("in use") && error.contains("data"),
+        "{error}"
+    );
+    running.stop().await;
+}

@@ -1,0 +1,398 @@
+//! A network of peers with one aggregator, in a folder and on loopback ports of its own.
+
+use std::{
+    collections::BTreeMap,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use kittengrad_aggregator::{
+    config::Config,
+    run::{Listening, RunError, run},
+};
+use kittengrad_client::{
+    Client,
+    config::Timeouts,
+    network::{Network, NetworkFile},
+    subscribe::{Event, SubscribeOptions, VerifiedBlock},
+};
+use kittengrad_pki::{
+    authority::{Authority, Request, default_validity},
+    credentials::Credentials,
+    key_file::{generate_key, write_key},
+    pem::write_certificates,
+};
+use kittengrad_proto::{
+    certificate::Role,
+    id::{PublicKey, RecordId},
+    identity::{Addresses, Identity, IdentityFields, State},
+    namespace::Overlay,
+    record::{Canonical, CanonicalType, Record, Update},
+    signed::{Ed25519, Signer},
+    submission::Submission,
+    transaction::{Element, Entry, Envelope, POLICY, Transaction},
+};
+use kittengrad_ring::{Replicas, Ring};
+use kittengrad_service::clock::unix_ms;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::oneshot,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::peer::Peer;
+
+/// How long anything may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until something is so, or fails.
+pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let asked = async {
+        loop {
+            if let Some(found) = ask().await {
+                return found;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, asked)
+        .await
+        .unwrap_or_else(|_| panic!("never: {what}"))
+}
+
+/// The network and everything that is known about it.
+pub(crate) struct World {
+    pub(crate) dir: TempDir,
+    pub(crate) authority: Authority,
+    pub(crate) overlay: Overlay,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) aggregator: PublicKey,
+    pub(crate) publisher: Credentials,
+    pub(crate) client: Client,
+    pub(crate) network: Network,
+    said: u8,
+}
+
+impl World {
+    /// A network of so many served peers, with three copies of everything.
+    pub(crate) async fn new(count: usize) -> Self {
+        kittengrad_pki::tls::install_provider();
+        let dir = tempfile::tempdir().unwrap();
+        let (authority, _) = Authority::generate("works", unix_ms()).unwrap();
+        let namespace = "works".parse().unwrap();
+        let overlay = Overlay {
+            network: authority.root().network(),
+            namespace,
+        };
+        let replicas = Replicas::default();
+
+        let mut file = NetworkFile::new(
+            overlay.namespace.clone(),
+            authority.root().clone(),
+            replicas,
+        );
+        let mut members = Vec::new();
+        for _ in 0..count {
+            let (credentials, address) = (admit(&authority, Role::Peer), free_port());
+            let addresses = Addresses {
+                grpc: address.to_string(),
+                ..Addresses::default()
+            };
+            file.add(identity(&overlay, &credentials, addresses))
+                .unwrap();
+            members.push((credentials, address));
+        }
+        let credentials = admit(&authority, Role::Aggregator);
+        let aggregator = credentials.holder().key;
+        let addresses = Addresses {
+            grpc: free_port().to_string(),
+            http: free_port().to_string(),
+            ..Addresses::default()
+        };
+        file.add(identity(&overlay, &credentials, addresses))
+            .unwrap();
+        std::fs::write(dir.path().join("network.toml"), file.to_toml()).unwrap();
+        write_credentials(&dir.path().join("credentials"), &credentials);
+
+        let points = members
+            .iter()
+            .map(|(credentials, _)| credentials.holder().key.point());
+        let ring = Ring::new(points, replicas).unwrap();
+        let mut peers = Vec::new();
+        for (number, (credentials, address)) in members.into_iter().enumerate() {
+            let index = ring.index_of(credentials.holder().key.point()).unwrap();
+            let data = dir.path().join(format!("peer-{number}"));
+            let mut peer = Peer::new(
+                overlay.clone(),
+                credentials,
+                address,
+                ring.held(index),
+                data,
+            );
+            peer.serve().await;
+            peers.push(peer);
+        }
+        let network = file.network().unwrap();
+        let publisher = admit(&authority, Role::Client);
+        let timeouts = Timeouts::default();
+        let client = Client::new(network.clone(), publisher.clone(), Vec::new(), timeouts).unwrap();
+        Self {
+            dir,
+            authority,
+            overlay,
+            peers,
+            aggregator,
+            publisher,
+            client,
+            network,
+            said: 0,
+        }
+    }
+
+    /// The configuration of the aggregator.
+    pub(crate) fn config(&self) -> Config {
+        let path = self.dir.path().join("aggregator.toml");
+        let text = "network = \"network.toml\"\ncredentials = \"credentials\"\ndata = \"data\"\n\
+            [store]\nreserve_mib = 0\ncache_mib = 8\nwrite_buffer_mib = 8\n";
+        std::fs::write(&path, text).unwrap();
+        Config::load(&path).unwrap()
+    }
+
+    /// Starts the aggregator.
+    pub(crate) async fn start(&self) -> Running {
+        Running::start(self.config()).await.unwrap()
+    }
+
+    /// Signs a transaction: so many updates of each canonical.
+    pub(crate) fn say(&mut self, entries: &[(u8, u8)]) -> Submission {
+        self.said += 1;
+        let publisher = self.publisher.key();
+        let mut records: BTreeMap<RecordId, Bytes> = BTreeMap::new();
+        let mut keep = |record: Record| {
+            let bytes = record.encode().unwrap();
+            let id = RecordId::of(&bytes);
+            records.insert(id, bytes);
+            id
+        };
+        let mut said = Vec::new();
+        for (number, updates) in entries {
+            let reference = keep(canonical(*number));
+            let update = |update| keep(statement(reference, publisher.public(), self.said, update));
+            let updates = (0..*updates).map(update).collect();
+            said.push(Entry {
+                canonical: reference,
+                insert: true,
+                updates,
+            });
+        }
+        let envelope = Envelope {
+            chain: self.publisher.chain().id(),
+            policy: POLICY,
+            created_ms: unix_ms(),
+            nonce: [self.said; 16],
+        };
+        let signed = Transaction::sign(&self.overlay, &envelope, said, publisher).unwrap();
+        let (transaction, records) = (Arc::new(signed), records.into_values().collect());
+        let holder = self.publisher.holder();
+        Submission::check(transaction, records, holder, |_| true, &Ed25519).unwrap()
+    }
+
+    /// Everybody who holds something of a transaction journals it.
+    pub(crate) fn publish(&mut self, entries: &[(u8, u8)]) -> Vec<Element> {
+        let submission = self.say(entries);
+        self.apply(&submission);
+        submission.transaction.elements().collect()
+    }
+
+    pub(crate) fn apply(&self, submission: &Submission) {
+        for peer in &self.peers {
+            peer.apply(submission, self.publisher.chain());
+        }
+    }
+
+    /// The peer that the aggregator follows for the first part of the circle.
+    pub(crate) fn source(&mut self) -> &mut Peer {
+        let cover = self.network.ring().cover(|_| true);
+        let key = self.network.key_of(cover.sources[0].member).unwrap();
+        self.peers.iter_mut().find(|peer| peer.key == key).unwrap()
+    }
+
+    /// The aggregator's journal as a reader verifies it, up to its head.
+    pub(crate) async fn read(&self) -> Vec<VerifiedBlock> {
+        let options = SubscribeOptions {
+            follow: false,
+            ..SubscribeOptions::default()
+        };
+        let mut subscription = self.client.subscribe(self.aggregator, options);
+        let mut blocks = Vec::new();
+        let reading = async {
+            while let Some(event) = subscription.next().await {
+                if let Event::Block(block) = event.unwrap() {
+                    blocks.push(block);
+                }
+            }
+        };
+        timeout(PATIENCE, reading).await.unwrap();
+        blocks
+    }
+
+    /// The elements of the aggregator's journal in their order, after checking their offsets.
+    pub(crate) async fn emitted(&self) -> Vec<Element> {
+        let blocks = self.read().await;
+        let all = blocks.iter().flat_map(VerifiedBlock::elements);
+        let elements = all.enumerate().map(|(number, at)| {
+            assert_eq!(at.offset, number as u64);
+            at.element
+        });
+        elements.collect()
+    }
+
+    /// Waits until exactly these elements were emitted, each once.
+    pub(crate) async fn until_emitted(&self, expected: &[Element]) {
+        let mut expected = expected.to_vec();
+        expected.sort();
+        until("the aggregator emits everything", async || {
+            let mut emitted = self.emitted().await;
+            emitted.sort();
+            assert!(emitted.len() <= expected.len(), "{emitted:?}");
+            (emitted == expected).then_some(())
+        })
+        .await;
+    }
+}
+
+/// An aggregator that runs.
+pub(crate) struct Running {
+    pub(crate) listening: Listening,
+    shutdown: CancellationToken,
+    task: JoinHandle<Result<(), RunError>>,
+}
+
+impl Running {
+    pub(crate) async fn start(config: Config) -> Result<Self, RunError> {
+        let shutdown = CancellationToken::new();
+        let (listening, listens) = oneshot::channel();
+        let task = tokio::spawn(run(config, shutdown.clone(), listening));
+        match timeout(PATIENCE, listens).await.unwrap() {
+            Ok(listening) => Ok(Self {
+                listening,
+                shutdown,
+                task,
+            }),
+            Err(_) => Err(task.await.unwrap().unwrap_err()),
+        }
+    }
+
+    /// Lets it end in order.
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        timeout(PATIENCE, self.task)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+    }
+
+    /// A page: its status code and body.
+    pub(crate) async fn page(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.listening.http).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head[9..12].parse().unwrap(), body.to_owned())
+    }
+
+    pub(crate) async fn status(&self) -> Value {
+        serde_json::from_str(&self.page("/status").await.1).unwrap()
+    }
+
+    /// Waits until the page of readiness answers so, and says why not.
+    pub(crate) async fn until_ready(&self, expected: bool) -> String {
+        let code = if expected { 200 } else { 503 };
+        until("readiness changes", async || {
+            let (found, body) = self.page("/readyz").await;
+            (found == code).then_some(body)
+        })
+        .await
+    }
+}
+
+/// Certifies a new key.
+pub(crate) fn admit(authority: &Authority, role: Role) -> Credentials {
+    let key = generate_key().unwrap();
+    let request = Request {
+        role,
+        name: "somebody",
+        key: &key.public(),
+        validity: default_validity(role),
+        now_ms: unix_ms(),
+    };
+    let (chain, _) = authority.certify(&request).unwrap();
+    Credentials::new(key, chain, authority.root().clone()).unwrap()
+}
+
+pub(crate) fn write_credentials(dir: &Path, credentials: &Credentials) -> PathBuf {
+    std::fs::create_dir_all(dir).unwrap();
+    let chain = write_certificates(credentials.chain().certificates());
+    let root = write_certificates([credentials.root().der()]);
+    std::fs::write(dir.join("key.pem"), write_key(credentials.key()).as_bytes()).unwrap();
+    std::fs::write(dir.join("chain.pem"), chain).unwrap();
+    std::fs::write(dir.join("root.pem"), root).unwrap();
+    dir.to_owned()
+}
+
+fn identity(overlay: &Overlay, credentials: &Credentials, addresses: Addresses) -> Identity {
+    let fields = IdentityFields {
+        seq: 1,
+        state: State::Active,
+        role: credentials.holder().role,
+        addresses,
+        chain: credentials.chain().clone(),
+    };
+    Identity::sign(overlay, &fields, credentials.key()).unwrap()
+}
+
+/// An address that is free and below those that the system gives to outgoing connections, so that it is
+/// still free after a restart. No two tests of one process get the same.
+fn free_port() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 12_000 + u16::try_from(std::process::id() % 80).unwrap() * 100;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 8_000;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
+pub(crate) fn canonical(number: u8) -> Record {
+    let id = format!("work:{number}");
+    Record::Canonical(Canonical::identified(CanonicalType::Artefact, id))
+}
+
+fn statement(reference: RecordId, publisher: PublicKey, said: u8, update: u8) -> Record {
+    Record::Update(Update {
+        reference,
+        publisher,
+        timestamp_ms: u64::from(said) << 8 | u64::from(update),
+        name: None,
+        meta: BTreeMap::new(),
+        previous: Vec::new(),
+        links: Vec::new(),
+        salt: None,
+    })
+}

@@ -1,0 +1,197 @@
+//! A peer as its readers see it: a journal, records, and a door.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use kittengrad_journal::{Journal, Store, Tip, keep_chain};
+use kittengrad_pki::credentials::Credentials;
+use kittengrad_proto::{
+    block::Item,
+    certificate::{Chain, Role},
+    id::{PublicKey, RecordId},
+    namespace::Overlay,
+    submission::Submission,
+    wire::{self, journal_server::JournalServer, store_server::StoreServer},
+};
+use kittengrad_ring::Arc as RingArc;
+use kittengrad_service::{
+    journal::{JournalParts, JournalService},
+    listen::listen,
+    lookup::get_record,
+    metrics::ServiceMetrics,
+    serve::serve,
+    tls::Door,
+};
+use kittengrad_store::{Options, Owner, RocksStore};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, service::Routes};
+
+/// A peer that journals what it is told, and may be stopped and wiped.
+pub(crate) struct Peer {
+    pub(crate) key: PublicKey,
+    pub(crate) address: SocketAddr,
+    overlay: Overlay,
+    credentials: Credentials,
+    held: RingArc,
+    data: PathBuf,
+    store: Arc<RocksStore>,
+    journal: Mutex<Journal>,
+    tip: watch::Sender<Option<Tip>>,
+    serving: Option<(CancellationToken, JoinHandle<()>)>,
+}
+
+impl Peer {
+    /// A settled peer with an empty set, which is not served yet.
+    pub(crate) fn new(
+        overlay: Overlay,
+        credentials: Credentials,
+        address: SocketAddr,
+        held: RingArc,
+        data: PathBuf,
+    ) -> Self {
+        let key = credentials.holder().key;
+        let store = open(&overlay, key, &data);
+        let journal = Mutex::new(begin(&overlay, &credentials, held, 10));
+        let tip = watch::channel(None).0;
+        let peer = Self {
+            key,
+            address,
+            overlay,
+            credentials,
+            held,
+            data,
+            store,
+            journal,
+            tip,
+            serving: None,
+        };
+        peer.cut();
+        peer
+    }
+
+    /// Journals what it holds of a transaction, and publishes it once it is on disk.
+    pub(crate) fn apply(&self, submission: &Submission, chain: &Chain) {
+        {
+            let mut journal = self.journal.lock().unwrap();
+            let holds = |canonical: &RecordId| self.held.contains(canonical.point());
+            let added = journal.add(submission, holds, &*self.store).unwrap();
+            if added.bitmap.count() > 0 {
+                let publisher = submission.transaction.publisher();
+                keep_chain(chain, publisher)
+                    .into_iter()
+                    .for_each(|write| journal.keep(write));
+            }
+        }
+        self.cut();
+    }
+
+    fn cut(&self) {
+        let mut journal = self.journal.lock().unwrap();
+        let mut writes = Vec::new();
+        journal.cut(kittengrad_service::clock::unix_ms(), &mut writes);
+        self.store.commit(writes).unwrap();
+        journal.committed();
+        self.tip.send_replace(journal.tip());
+    }
+
+    /// Loses its disk and begins anew. It must be stopped.
+    pub(crate) fn wipe(&mut self, incarnation: u64) {
+        assert!(self.serving.is_none());
+        self.data = self.data.with_extension(incarnation.to_string());
+        self.store = open(&self.overlay, self.key, &self.data);
+        *self.journal.lock().unwrap() =
+            begin(&self.overlay, &self.credentials, self.held, incarnation);
+        self.cut();
+    }
+
+    /// Answers on its address.
+    pub(crate) async fn serve(&mut self) {
+        let shutdown = CancellationToken::new();
+        let journal = JournalServer::new(JournalService::new(JournalParts {
+            overlay: self.overlay.clone(),
+            store: Arc::clone(&self.store) as Arc<dyn Store>,
+            tip: self.tip.subscribe(),
+            signer: Arc::new(self.credentials.key().clone()),
+            chain: self.credentials.chain().clone(),
+            shutdown: shutdown.clone(),
+            metrics: ServiceMetrics::default(),
+        }));
+        let records = Records {
+            overlay: self.overlay.clone(),
+            store: Arc::clone(&self.store),
+        };
+        let routes = Routes::new(journal).add_service(StoreServer::new(records));
+        let admits = |role| matches!(role, Role::Client | Role::Aggregator);
+        let door = Arc::new(Door::new(self.credentials.clone(), admits).unwrap());
+        let listener = listen(self.address, "grpc").await.unwrap();
+        let serving = serve(
+            listener,
+            door,
+            routes,
+            ServiceMetrics::default(),
+            shutdown.clone(),
+        );
+        let serving = tokio::spawn(async move { serving.await.unwrap() });
+        self.serving = Some((shutdown, serving));
+    }
+
+    /// Answers no more.
+    pub(crate) async fn stop(&mut self) {
+        if let Some((shutdown, serving)) = self.serving.take() {
+            shutdown.cancel();
+            serving.await.unwrap();
+        }
+    }
+}
+
+fn open(overlay: &Overlay, key: PublicKey, data: &std::path::Path) -> Arc<RocksStore> {
+    let owner = Owner {
+        overlay: overlay.clone(),
+        key,
+    };
+    Arc::new(RocksStore::open(data, &owner, &Options::default()).unwrap())
+}
+
+fn begin(overlay: &Overlay, credentials: &Credentials, held: RingArc, incarnation: u64) -> Journal {
+    let items = [Item::Hold(held), Item::Settled(held)];
+    let signer = Arc::new(credentials.key().clone());
+    Journal::open(overlay.clone(), signer, incarnation, None, &items)
+}
+
+/// The part of the Store service that an aggregator calls.
+struct Records {
+    overlay: Overlay,
+    store: Arc<RocksStore>,
+}
+
+#[tonic::async_trait]
+impl wire::store_server::Store for Records {
+    async fn submit(
+        &self,
+        _: Request<wire::SubmitRequest>,
+    ) -> Result<Response<wire::SubmitResponse>, Status> {
+        Err(Status::unimplemented("nobody submits here"))
+    }
+
+    async fn lookup(
+        &self,
+        _: Request<wire::LookupRequest>,
+    ) -> Result<Response<wire::LookupResponse>, Status> {
+        Err(Status::unimplemented("nobody looks up here"))
+    }
+
+    async fn get_record(
+        &self,
+        request: Request<wire::GetRecordRequest>,
+    ) -> Result<Response<wire::GetRecordResponse>, Status> {
+        Ok(Response::new(get_record(
+            &*self.store,
+            request.get_ref(),
+            &self.overlay,
+        )?))
+    }
+}

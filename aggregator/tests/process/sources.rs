@@ -1,0 +1,68 @@
+//! Sources that go away, come back, and begin anew.
+
+use crate::network::{World, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_source_is_named_and_waited_for_and_read_on_when_it_is_back() {
+    let mut world = World::new(5).await;
+    let mut expected = world.publish(&[(1, 1), (2, 1), (3, 1), (4, 1)]);
+    let running = world.start().await;
+    running.until_ready(true).await;
+    world.until_emitted(&expected).await;
+
+    let source = world.source();
+    let key = source.key;
+    source.stop().await;
+    let why = running.until_ready(false).await;
+    assert!(
+        why.contains(&format!("{key:?}")) && why.contains("waiting"),
+        "{why}"
+    );
+    assert_eq!(
+        running.status().await["complete"],
+        true,
+        "as of a moment ago"
+    );
+    until("it is not complete any more", async || {
+        (running.status().await["complete"] == false).then_some(())
+    })
+    .await;
+    assert_eq!(running.page("/livez").await.0, 200);
+
+    // The others go on; what only the dead one would show waits.
+    expected.extend(world.publish(&[(1, 2), (2, 2), (3, 2), (4, 2)]));
+    world.source().serve().await;
+    world.until_emitted(&expected).await;
+    running.until_ready(true).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wiped_source_is_read_from_its_new_beginning_and_nothing_comes_twice() {
+    let mut world = World::new(3).await;
+    let mut submissions = Vec::new();
+    let mut expected = Vec::new();
+    for number in 0..6 {
+        let submission = world.say(&[(number, 2)]);
+        world.apply(&submission);
+        expected.extend(submission.transaction.elements());
+        submissions.push(submission);
+    }
+    let running = world.start().await;
+    world.until_emitted(&expected).await;
+
+    let chain = world.publisher.chain().clone();
+    let source = world.source();
+    source.stop().await;
+    source.wipe(20);
+    for submission in submissions.iter().rev() {
+        source.apply(submission, &chain);
+    }
+    source.serve().await;
+    expected.extend(world.publish(&[(100, 3)]));
+    world.until_emitted(&expected).await;
+    running.until_ready(true).await;
+    let status = running.status().await;
+    assert_eq!(status["sources"][0]["applied"]["incarnation"], 20);
+    running.stop().await;
+}
