@@ -20,5 +20,7 @@ mod grpc;
 mod metrics;
 pub mod run;
 mod show;
+mod tasks;
+mod wiring;
 
 pub use driver::DriverError;

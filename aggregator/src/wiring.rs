@@ -1,0 +1,220 @@
+//! Putting an aggregator's parts together.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use kittengrad_aggregator_core::{Config as CoreConfig, Input, Plan, Timing, View};
+use kittengrad_client::{Client, config::Timeouts, network::Network};
+use kittengrad_journal::{Store, Tip};
+use kittengrad_pki::credentials::Credentials;
+use kittengrad_proto::{
+    id::PublicKey,
+    limits::MESSAGE_BYTES_MAX,
+    signed::Ed25519,
+    wire::{
+        journal_server::JournalServer, routing_server::RoutingServer, store_server::StoreServer,
+    },
+};
+use kittengrad_service::{
+    http::Pages,
+    journal::{JournalParts, JournalService},
+    metrics::ServiceMetrics,
+    reflection,
+};
+use kittengrad_store::RocksStore;
+use prometheus_client::registry::Registry;
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use crate::{
+    config::Config,
+    driver::{COMMANDS_MAX, Command, Driver, FETCHES_MAX, Outlets},
+    grpc::{AggregatorService, Parts},
+    metrics::AggregatorMetrics,
+    run::{RunError, Sockets},
+    show,
+    tasks::Running,
+};
+
+/// A source is asked anew if it says nothing for so long; it says something every second.
+const SILENCE_MS: u64 = 5_000;
+/// At the end, reads under way are waited for in steps, up to two seconds.
+const CLOSE_TICK: Duration = Duration::from_millis(10);
+const CLOSE_TICKS: u32 = 200;
+
+/// Everything that an aggregator is started from.
+pub(crate) struct Start {
+    pub(crate) config: Config,
+    pub(crate) network: Arc<Network>,
+    pub(crate) credentials: Credentials,
+    pub(crate) store: Arc<RocksStore>,
+}
+
+impl Start {
+    /// Starts everything, and runs until `shutdown` or the first failure.
+    pub(crate) async fn run(
+        self,
+        sockets: Sockets,
+        shutdown: CancellationToken,
+    ) -> Result<(), RunError> {
+        let timeouts = Timeouts {
+            silence_ms: SILENCE_MS,
+            ..Timeouts::default()
+        };
+        let credentials = self.credentials.clone();
+        let client = Client::new((*self.network).clone(), credentials, Vec::new(), timeouts)?;
+        let mut registry = Registry::with_prefix("kittengrad");
+        let metrics = AggregatorMetrics::register(&mut registry);
+        let service_metrics = ServiceMetrics::register(&mut registry);
+
+        let plan = self.plan();
+        let followed = plan
+            .sources
+            .iter()
+            .map(|planned| (planned.source, Arc::default()));
+        let lies: BTreeMap<PublicKey, Arc<Notify>> = followed.collect();
+        let (commands, received) = mpsc::channel(COMMANDS_MAX);
+        let (fetches, wanted) = mpsc::channel(FETCHES_MAX);
+        let (tip, tips) = watch::channel(None);
+        let (view, views) = watch::channel(Arc::new(View::default()));
+        let outlets = Outlets {
+            tip,
+            view,
+            fetches,
+            lies: lies.clone(),
+            metrics,
+        };
+        let driver = Driver::new(self.core(), Arc::clone(&self.store), received, outlets)?;
+
+        let mut running = Running::new(shutdown);
+        running.drive(driver)?;
+        // The channel is empty, and its end is in the driver.
+        let _ = commands.send(Command::Input(Input::Plan(plan))).await;
+        let (shortage, shortages) = watch::channel(None);
+        running.tick(&self.config, commands.clone(), shortage);
+        running.fetch(client.clone(), wanted, commands.clone());
+        for (source, lies) in lies {
+            running.follow(
+                source,
+                client.clone(),
+                commands.clone(),
+                lies,
+                shortages.clone(),
+            );
+        }
+        let pages = self.pages(registry, views.clone(), shortages);
+        running.pages(sockets.http, pages);
+        let routes = self
+            .routes(&running, tips, views, service_metrics.clone())
+            .await?;
+        running.serve(sockets.grpc, self.credentials, routes, service_metrics)?;
+        let ended = running.until_stopped(commands).await;
+        close(self.store).await;
+        ended
+    }
+
+    /// A cover of all peers: in a network with fixed membership all are in the plan, and one that is down is
+    /// waited for.
+    fn plan(&self) -> Plan {
+        Plan::cover(
+            self.network.ring(),
+            |index| self.network.key_of(index),
+            |_| true,
+        )
+    }
+
+    fn core(&self) -> CoreConfig {
+        CoreConfig {
+            overlay: self.network.overlay().clone(),
+            signer: Arc::new(self.credentials.key().clone()),
+            verifier: Arc::new(Ed25519),
+            timing: Timing {
+                fresh_ms: self.config.timing.fresh_ms,
+                record_ms: self.config.timing.record_ms,
+                ..Timing::default()
+            },
+        }
+    }
+
+    fn pages(
+        &self,
+        registry: Registry,
+        views: watch::Receiver<Arc<View>>,
+        shortage: watch::Receiver<Option<String>>,
+    ) -> Pages {
+        let (own, overlay) = (
+            self.credentials.holder().key,
+            self.network.overlay().clone(),
+        );
+        let ready = views.clone();
+        Pages {
+            registry: Arc::new(registry),
+            not_ready: Arc::new(move || {
+                let view = Arc::clone(&ready.borrow());
+                let mut reasons = view.reasons.clone();
+                reasons.extend(shortage.borrow().clone());
+                if !view.is_ready && reasons.is_empty() {
+                    reasons.push("starting".to_owned());
+                }
+                reasons
+            }),
+            status: Arc::new(move || {
+                show::status_page(own, &overlay, &Arc::clone(&views.borrow()))
+            }),
+        }
+    }
+
+    async fn routes(
+        &self,
+        running: &Running,
+        tip: watch::Receiver<Option<Tip>>,
+        view: watch::Receiver<Arc<View>>,
+        metrics: ServiceMetrics,
+    ) -> Result<Routes, RunError> {
+        let store = Arc::clone(&self.store);
+        let journal = JournalService::new(JournalParts {
+            overlay: self.network.overlay().clone(),
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            tip: tip.clone(),
+            signer: Arc::new(self.credentials.key().clone()),
+            chain: self.credentials.chain().clone(),
+            shutdown: running.shutdown(),
+            metrics,
+        });
+        let own = self.credentials.holder().key;
+        let network = Arc::clone(&self.network);
+        let service = AggregatorService::new(Parts {
+            own,
+            network,
+            store,
+            tip,
+            view,
+        });
+        let lookups = StoreServer::new(service.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        let journal = JournalServer::new(journal).max_encoding_message_size(MESSAGE_BYTES_MAX);
+        let routes = Routes::new(lookups)
+            .add_service(RoutingServer::new(service))
+            .add_service(journal);
+        let names = [
+            "kittengrad.v1.Store",
+            "kittengrad.v1.Routing",
+            "kittengrad.v1.Journal",
+        ];
+        Ok(reflection::describe(routes, &names).await?)
+    }
+}
+
+/// Waits until nobody reads the store any more, so that its directory is free when the aggregator has ended.
+async fn close(store: Arc<RocksStore>) {
+    for _ in 0..CLOSE_TICKS {
+        if Arc::strong_count(&store) == 1 {
+            break;
+        }
+        sleep(CLOSE_TICK).await;
+    }
+}
