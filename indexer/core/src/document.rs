@@ -140,6 +140,16 @@ impl Document {
         words::text(self.names(), metas.chain([canonical]))
     }
 
+    /// A line that tells documents of the same name apart: short strings of the newest head.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let known = [self.name(), self.identifier()];
+        self.heads()
+            .next_back()
+            .map(|(_, update)| words::summary(&update.meta, &known))
+            .unwrap_or_default()
+    }
+
     /// Names the document's content: equal documents have equal hashes, different ones different hashes.
     ///
     /// Records are named by their hashes already, so that it is enough to say which there are, in which

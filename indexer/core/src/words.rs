@@ -24,6 +24,41 @@ pub(crate) fn text<'a>(
     text.0
 }
 
+/// The first short strings in `meta`, outer ones before nested ones, without what is `known` already.
+///
+/// A publisher's own order of fields is lost in DAG-CBOR, so that nothing better than this can be had
+/// without knowing what its fields mean.
+pub(crate) fn summary(meta: &BTreeMap<String, Ipld>, known: &[Option<&str>]) -> String {
+    let mut summary = Vec::new();
+    let mut room = SUMMARY_CHARS_MAX;
+    let mut level: Vec<&Ipld> = meta.values().collect();
+    while !level.is_empty() && summary.len() < SUMMARY_STRINGS_MAX {
+        for value in &level {
+            let Ipld::String(text) = value else { continue };
+            let (text, chars) = (text.trim(), text.trim().chars().count());
+            let is_news =
+                !known.contains(&Some(text)) && !summary.contains(&text) && !is_address(text);
+            if is_news
+                && (SHORT_CHARS_MIN..=room).contains(&chars)
+                && summary.len() < SUMMARY_STRINGS_MAX
+            {
+                room -= chars;
+                summary.push(text);
+            }
+        }
+        level = level.into_iter().flat_map(inner).collect();
+    }
+    summary.join(" · ")
+}
+
+fn inner(value: &Ipld) -> Vec<&Ipld> {
+    match value {
+        Ipld::List(items) => items.iter().collect(),
+        Ipld::Map(fields) => fields.values().collect(),
+        _ => Vec::new(),
+    }
+}
+
 struct Text(String);
 
 impl Text {
@@ -58,9 +93,42 @@ fn is_address(text: &str) -> bool {
             .any(begins)
 }
 
+/// Characters of a summary, without what stands between its strings.
+const SUMMARY_CHARS_MAX: usize = 140;
+/// Strings of a summary.
+const SUMMARY_STRINGS_MAX: usize = 5;
+/// Shorter strings are codes and initials.
+const SHORT_CHARS_MIN: usize = 3;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_summary_is_a_few_short_strings_the_outer_ones_first() {
+        let string = |text: &str| Ipld::String(text.to_owned());
+        let meta = BTreeMap::from([
+            (
+                "a".to_owned(),
+                Ipld::List(vec![string("nested"), Ipld::Integer(1)]),
+            ),
+            ("b".to_owned(), string("Snow Storm")),
+            ("c".to_owned(), string(" 1842 ")),
+            ("d".to_owned(), string("m")),
+            ("e".to_owned(), string("https://www.tate.org.uk")),
+            ("f".to_owned(), string(&"long ".repeat(40))),
+            ("g".to_owned(), string("1842")),
+        ]);
+        assert_eq!(summary(&meta, &[Some("Snow Storm"), None]), "1842 · nested");
+        assert_eq!(summary(&BTreeMap::new(), &[]), "");
+        let many = (0..50)
+            .map(|n| (format!("{n}"), string(&format!("string {n}"))))
+            .collect();
+        assert_eq!(
+            summary(&many, &[]).split(" · ").count(),
+            SUMMARY_STRINGS_MAX
+        );
+    }
 
     #[test]
     fn strings_are_gathered_from_any_depth_and_keys_and_addresses_are_not() {

@@ -1,0 +1,140 @@
+// The ring: cells, peers and how each of them is.
+import { count, fetchJson, h, notice, short, svg } from "./dom.js";
+
+const STATES = {
+  settled: "has everything of its arc",
+  filling: "fetches what it missed",
+  starting: "asks its partners where it was",
+  unreachable: "does not answer",
+};
+
+export async function network(place, { signal }) {
+  document.title = "Network · Kittengrad";
+  const drawing = h("div", { class: "large-ring" });
+  const facts = h("div", { class: "ring-facts" });
+  const table = h("div", { class: "peers" });
+  place.append(h("h1", null, "The network"), h("div", { class: "ring-view" }, drawing, facts), table);
+  await follow(signal, (ring, draw) => {
+    const focused = document.activeElement?.dataset?.peer;
+    drawing.replaceChildren(draw(ring));
+    facts.replaceChildren(...describe(ring));
+    table.replaceChildren(peers(ring, drawing));
+    if (focused) table.querySelector(`[data-peer="${CSS.escape(focused)}"]`)?.focus();
+  });
+}
+
+/** Asks for the ring every few seconds until the view is left. */
+export async function follow(signal, show) {
+  let last = "";
+  while (!signal.aborted) {
+    try {
+      const ring = await fetchJson("/api/ring", signal);
+      const text = JSON.stringify(ring);
+      if (text !== last) show(ring, draw);
+      last = text;
+    } catch (error) {
+      if (!signal.aborted) show({ error: error.message }, draw);
+      last = "";
+    }
+    await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+  }
+}
+
+export function legend() {
+  return h("ul", { class: "legend" }, Object.entries(STATES).map(([state, meaning]) =>
+    h("li", { class: `state ${state}`, title: meaning }, state)));
+}
+
+function describe(ring) {
+  if (ring.error) return [];
+  const settled = ring.peers.filter((peer) => peer.state === "settled").length;
+  return [
+    h("p", { class: "lead" }, `${count(settled)} of ${count(ring.peers.length)} ${ring.peers.length === 1 ? "peer is" : "peers are"} settled.`),
+    h("p", null, `Every set is kept ${ring.replicas} times, and a write is acknowledged once ${ring.quorum} disks have it.`),
+    ring.uncovered.length
+      ? h("p", { class: "bad" }, `For ${count(ring.uncovered.length)} ${ring.uncovered.length === 1 ? "arc" : "arcs"} nobody who could be asked is settled.`)
+      : h("p", null, `The journals of ${count(ring.cover.length)} of them together hold everything: the inner line.`),
+    ...ring.aggregators.map((one) => h("p", { class: "aggregator" }, h("span", { class: `state ${known(one.state)}` }, one.state), " aggregator ",
+      h("code", { title: one.id }, short(one.id)), one.height === null ? "" : ` at block ${count(one.height)}`)),
+    legend(),
+  ];
+}
+
+function peers(ring, drawing) {
+  if (ring.error) return notice(`The ring is not known: ${ring.error}.`, "notice bad");
+  const light = (id, isOn) => drawing.querySelectorAll("[data-id]").forEach((mark) => mark.classList.toggle("lit", isOn && mark.dataset.id === id));
+  const row = (peer) => h("tr", { tabindex: "0", "data-peer": peer.id,
+    mouseenter: () => light(peer.id, true), mouseleave: () => light(peer.id, false), focus: () => light(peer.id, true), blur: () => light(peer.id, false) },
+    h("td", null, h("span", { class: `state ${known(peer.state)}` }, peer.state)),
+    h("td", null, h("code", { title: peer.id }, short(peer.id))),
+    h("td", { class: "figure" }, `${(peer.share * 100).toFixed(1)} %`),
+    h("td", { class: "figure" }, peer.height === null ? "—" : count(peer.height)),
+    h("td", null, peer.head ? h("code", { title: peer.head }, short(peer.head)) : "—"),
+    h("td", null, h("code", null, peer.quic || "—"), " ", peer.http ? h("a", { href: `${peer.http}/status` }, "status") : null));
+  return h("table", null,
+    h("thead", null, h("tr", null, ["State", "Peer", "Own share", "Block", "Head", "Address"].map((name, i) => h("th", { scope: "col", class: i === 2 || i === 3 ? "figure" : null }, name)))),
+    h("tbody", null, ring.peers.map(row)));
+}
+
+/** The circle as it is: points clockwise from the top, each cell in the state of its peer. */
+function draw(ring) {
+  if (ring.error || !ring.peers.length) return notice(ring.error ? `The ring is not known: ${ring.error}.` : "There is no peer yet.");
+  const settled = ring.peers.filter((peer) => peer.state === "settled").length;
+  const label = `A ring of ${ring.peers.length} peers, ${settled} of them settled`;
+  const parts = [];
+  for (const { from, to } of ring.cover) parts.push(arc("cover", from, to, INNER, 0.5));
+  for (const { from, to } of ring.uncovered) parts.push(arc("uncovered", from, to, INNER, 0.5));
+  for (const peer of ring.peers) {
+    const hint = svg("title", null, `${short(peer.id)} ${peer.state}, ${(peer.share * 100).toFixed(1)} % of the circle`);
+    parts.push(svg("g", { class: `peer ${known(peer.state)}`, "data-id": peer.id }, hint,
+      arc("cell", peer.cell.from, peer.cell.to, CELLS, ring.peers.length > 60 ? 0 : 1),
+      ...node(peer, ring.peers.length)));
+  }
+  const middle = svg("g", { class: "middle" },
+    svg("text", { y: -4, class: "number" }, String(ring.peers.length)),
+    svg("text", { y: 15 }, ring.peers.length === 1 ? "peer" : "peers"),
+    svg("text", { y: 32, class: "copies" }, `${ring.replicas} copies`));
+  return svg("svg", { class: "ring", viewBox: "-130 -130 260 260", role: "img", "aria-label": label }, parts, middle);
+}
+
+function node(peer, total) {
+  const [x, y] = at(turn(peer.point), CELLS);
+  const size = total > 60 ? 3 : total > 20 ? 5 : 8;
+  const marks = [svg("circle", { class: "node", cx: x, cy: y, r: size })];
+  if (total <= 20) {
+    const [labelX, labelY] = at(turn(peer.point), CELLS + 15);
+    const side = labelX > 40 ? "start" : labelX < -40 ? "end" : "middle";
+    marks.push(svg("text", { class: `label ${side}`, x: labelX, y: labelY + 3 }, peer.id.slice(0, 4)));
+  }
+  return marks;
+}
+
+/** A part of the circle, clockwise, with a gap of so many degrees at either end. */
+function arc(className, from, to, radius, gap) {
+  const begin = turn(from);
+  let length = (turn(to) - begin + 1) % 1;
+  if (from === to) length = 1;
+  if (length > 0.9999) return svg("circle", { class: className, cx: 0, cy: 0, r: radius });
+  const inset = Math.min(gap / 360, length / 4);
+  const [x1, y1] = at(begin + inset, radius);
+  const [x2, y2] = at(begin + length - inset, radius);
+  return svg("path", { class: className, d: `M${x1} ${y1}A${radius} ${radius} 0 ${length - 2 * inset > 0.5 ? 1 : 0} 1 ${x2} ${y2}` });
+}
+
+/** A point of 256 bits as a part of a turn. */
+function turn(point) {
+  return parseInt(point.slice(0, 13), 16) / 2 ** 52;
+}
+
+function at(turn, radius) {
+  const angle = turn * 2 * Math.PI;
+  return [(Math.sin(angle) * radius).toFixed(2) * 1, (-Math.cos(angle) * radius).toFixed(2) * 1];
+}
+
+function known(state) {
+  return Object.hasOwn(STATES, state) ? state : "unreachable";
+}
+
+const CELLS = 96;
+const INNER = 78;
+const EVERY_MS = 2000;

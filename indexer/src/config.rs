@@ -1,0 +1,224 @@
+//! The configuration file of an indexer, `indexer.toml`.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use kittengrad_proto::id::PublicKey;
+use serde::Deserialize;
+use thiserror::Error;
+
+/// Why there is no configuration. Nothing was started.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {error}; name another with --config", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The file is no configuration of an indexer.
+    #[error("{path}: {error}", path = path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        error: Box<toml::de::Error>,
+    },
+    /// A value makes no sense.
+    #[error("{path}: {key} is {value}, {wanted}", path = path.display())]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// What it says.
+        value: String,
+        /// What it may say.
+        wanted: &'static str,
+    },
+}
+
+/// Everything that may be configured of an indexer. Relative paths are relative to the file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The network file: root certificate, namespace and members.
+    pub network: PathBuf,
+    /// Folder with `key.pem`, `chain.pem` and `root.pem` of this indexer.
+    pub credentials: PathBuf,
+    /// Folder of the index; made if it is not there.
+    pub data: PathBuf,
+    /// Key of the aggregator to follow, in hexadecimal; by default the first that the network file lists.
+    #[serde(default)]
+    pub aggregator: Option<String>,
+    /// Where to listen.
+    #[serde(default)]
+    pub listen: Listen,
+    /// Memory.
+    #[serde(default)]
+    pub index: IndexConfig,
+}
+
+/// Addresses to listen on, each "ip:port".
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// HTTP for everybody: page, search, status, metrics. Plain and read-only.
+    pub http: SocketAddr,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            http: SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT)),
+        }
+    }
+}
+
+/// Memory of the index.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IndexConfig {
+    /// Mebibytes of documents that are kept in memory before they are written, 16 to 4,000.
+    pub memory_mib: usize,
+}
+
+impl Default for IndexConfig {
+    fn default() -> Self {
+        Self { memory_mib: 64 }
+    }
+}
+
+impl Config {
+    /// Reads and checks a configuration file.
+    ///
+    /// # Errors
+    /// If it cannot be read, has a key that is not known, or a value that makes no sense.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read {
+            path: path.to_owned(),
+            error,
+        })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads and checks the text of the file at `path`.
+    ///
+    /// # Errors
+    /// If it has a key that is not known, or a value that makes no sense.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::Parse {
+            path: path.to_owned(),
+            error: Box::new(error),
+        })?;
+        config.validate(path)?;
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
+        for path in [
+            &mut config.network,
+            &mut config.credentials,
+            &mut config.data,
+        ] {
+            *path = folder.join(&*path);
+        }
+        Ok(config)
+    }
+
+    /// Key of the aggregator to follow, if one is named.
+    #[must_use]
+    pub fn aggregator_key(&self) -> Option<PublicKey> {
+        self.aggregator.as_ref().and_then(|text| text.parse().ok())
+    }
+
+    fn validate(&self, path: &Path) -> Result<(), ConfigError> {
+        let refuse = |key, value, wanted| {
+            Err(ConfigError::Value {
+                path: path.to_owned(),
+                key,
+                value,
+                wanted,
+            })
+        };
+        let memory_mib = self.index.memory_mib;
+        if !MEMORY_MIB.contains(&memory_mib) {
+            return refuse(
+                "index.memory_mib",
+                memory_mib.to_string(),
+                "it may be 16 to 4000",
+            );
+        }
+        match &self.aggregator {
+            Some(text) if text.parse::<PublicKey>().is_err() => refuse(
+                "aggregator",
+                format!("{text:?}"),
+                "it must be 64 hexadecimal characters",
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+const HTTP_PORT: u16 = 4710;
+/// What Tantivy takes for one worker.
+const MEMORY_MIB: std::ops::RangeInclusive<usize> = 16..=4_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &str) {
+        let found = Config::parse(text, Path::new("/srv/indexer.toml"));
+        let found = found.map_or_else(|error| error.to_string(), |config| format!("{config:?}"));
+        assert!(found.contains(expected), "{text}\n{found}");
+    }
+
+    const PATHS: &str = "network = \"n\"\ncredentials = \"c\"\ndata = \"/d\"\n";
+
+    #[test]
+    fn the_sample_says_what_is_the_default_and_names_every_key() {
+        let text = include_str!("../../deploy/indexer.toml");
+        let config = Config::parse(text, Path::new("indexer.toml")).unwrap();
+        assert_eq!(
+            (config.listen, config.index),
+            (Listen::default(), IndexConfig::default())
+        );
+        assert_eq!(config.aggregator, None);
+        // Keys that are left out by default stand there as comments; with them it must be read too.
+        let all: String = text
+            .lines()
+            .map(|line| line.strip_prefix("#: ").unwrap_or(line).to_owned() + "\n")
+            .collect();
+        let config = Config::parse(&all, Path::new("indexer.toml")).unwrap();
+        assert!(config.aggregator_key().is_some());
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let config = Config::parse(PATHS, Path::new("/srv/indexer.toml")).unwrap();
+        assert_eq!(config.network, Path::new("/srv/n"));
+        assert_eq!(config.data, Path::new("/d"));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_its_key() {
+        check("", "network");
+        check("network = ", "/srv/indexer.toml");
+        check(&format!("{PATHS}colour = \"red\""), "colour");
+        check(&format!("{PATHS}[listen]\nhttp = \"nowhere\""), "http");
+        check(
+            &format!("{PATHS}[listen]\nhttps = \"127.0.0.1:1\""),
+            "https",
+        );
+        check(
+            &format!("{PATHS}[index]\nmemory_mib = 1"),
+            "index.memory_mib is 1, it may be 16 to 4000",
+        );
+        check(
+            &format!("{PATHS}aggregator = \"3b6a\""),
+            "aggregator is \"3b6a\"",
+        );
+    }
+}

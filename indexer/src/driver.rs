@@ -1,0 +1,268 @@
+//! The driver: takes every block that is queued, then commits once.
+//!
+//! It runs on a thread of its own, because commits wait for the disk. Nobody else writes the index.
+
+use std::{
+    io,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use kittengrad_indexer_core::{Block, Fetched, Indexer, Input, Output, StoreError};
+use kittengrad_proto::id::RecordId;
+use thiserror::Error;
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot, watch},
+};
+
+use crate::{
+    feed::Feed,
+    index::{Index, IndexError, Snapshot},
+    metrics::IndexerMetrics,
+};
+
+/// Blocks that wait for the driver. One may have 8 MiB.
+pub const COMMANDS_MAX: usize = 16;
+/// Lookups that wait for whoever makes them.
+pub const FETCHES_MAX: usize = 1;
+
+/// What the driver is told.
+#[derive(Debug)]
+pub enum Command {
+    /// The journal goes on.
+    Block(Block),
+    /// A lookup that was asked for is done, with whatever was found.
+    Fetched(Vec<Fetched>),
+}
+
+/// Why the driver stopped by itself. Everything up to the last commit is on the disk.
+#[derive(Debug, Error)]
+pub enum DriverError {
+    /// The index cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The index cannot be written.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// A bug: the thread panicked.
+    #[error("the indexing thread failed; everything up to the last commit is safe")]
+    Panicked,
+}
+
+/// The ends of the driver's channels.
+#[derive(Debug)]
+pub struct Controls {
+    /// What the driver is told. When all senders are gone it commits what it has and ends.
+    pub commands: mpsc::Sender<Command>,
+    /// Canonicals to look up; each batch is answered with [`Command::Fetched`], found or not.
+    pub fetches: mpsc::Receiver<Vec<RecordId>>,
+    /// The last commit.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// How the driver ended.
+    pub ended: oneshot::Receiver<Result<(), DriverError>>,
+}
+
+/// Starts the driver on a thread of its own. To be called within a tokio runtime.
+///
+/// # Errors
+/// If the system refuses a thread.
+pub fn start(index: Index, feed: Feed, metrics: IndexerMetrics) -> io::Result<Controls> {
+    let (commands, received) = mpsc::channel(COMMANDS_MAX);
+    let (asked, fetches) = mpsc::channel(FETCHES_MAX);
+    let (shown, snapshots) = watch::channel(Arc::clone(index.snapshot()));
+    let (end, ended) = oneshot::channel();
+    let snapshot = index.snapshot();
+    let indexer = Indexer::resume(snapshot.state.clone(), (*snapshot.publishers).clone());
+    let now = Instant::now();
+    let driver = Driver {
+        indexer,
+        index,
+        feed,
+        metrics,
+        commands: received,
+        fetches: asked,
+        shown,
+        runtime: Handle::current(),
+        began: now,
+        cut_from: now,
+        tick_from: now,
+        is_fetching: false,
+    };
+    driver.show();
+    thread::Builder::new()
+        .name("indexing".to_owned())
+        .spawn(move || {
+            let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| driver.run()));
+            // Whoever started it may have gone away.
+            let _ = end.send(ended.unwrap_or(Err(DriverError::Panicked)));
+        })?;
+    Ok(Controls {
+        commands,
+        fetches,
+        snapshots,
+        ended,
+    })
+}
+
+struct Driver {
+    indexer: Indexer,
+    index: Index,
+    feed: Feed,
+    metrics: IndexerMetrics,
+    commands: mpsc::Receiver<Command>,
+    fetches: mpsc::Sender<Vec<RecordId>>,
+    shown: watch::Sender<Arc<Snapshot>>,
+    runtime: Handle,
+    began: Instant,
+    /// The next commit is not before.
+    cut_from: Instant,
+    /// The next tick is not before.
+    tick_from: Instant,
+    /// Whether a lookup is under way.
+    is_fetching: bool,
+}
+
+enum Heard {
+    Command(Command),
+    Nothing,
+    End,
+}
+
+impl Driver {
+    fn run(mut self) -> Result<(), DriverError> {
+        loop {
+            match self.hear() {
+                Heard::Command(command) => self.take(command)?,
+                Heard::Nothing => {}
+                Heard::End => return self.cut(),
+            }
+            if self.should_cut() {
+                self.cut()?;
+            }
+            if self.tick_from <= Instant::now() && !self.is_fetching {
+                self.tick()?;
+            }
+        }
+    }
+
+    /// The next command, or nothing when it is time to do something else.
+    fn hear(&mut self) -> Heard {
+        let now = Instant::now();
+        let until = match (self.indexer.has_pending(), self.is_fetching) {
+            (true, _) => self.cut_from,
+            (false, false) => self.tick_from,
+            (false, true) => now + TICK,
+        };
+        let wait = until.saturating_duration_since(now);
+        let heard = match self.commands.try_recv() {
+            Ok(command) => return Heard::Command(command),
+            Err(mpsc::error::TryRecvError::Disconnected) => return Heard::End,
+            Err(mpsc::error::TryRecvError::Empty) => {
+                let commands = &mut self.commands;
+                self.runtime
+                    .block_on(async { tokio::time::timeout(wait, commands.recv()).await })
+            }
+        };
+        match heard {
+            Ok(Some(command)) => Heard::Command(command),
+            Ok(None) => Heard::End,
+            Err(_) => Heard::Nothing,
+        }
+    }
+
+    fn take(&mut self, command: Command) -> Result<(), DriverError> {
+        match command {
+            Command::Block(block) => {
+                self.metrics.blocks.inc();
+                self.handle(Input::Block(block))?;
+            }
+            Command::Fetched(all) => {
+                self.is_fetching = false;
+                for fetched in all {
+                    self.handle(Input::Fetched(fetched))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) -> Result<(), DriverError> {
+        self.tick_from = Instant::now() + TICK;
+        let fetch = self.handle(Input::Tick)?.fetch;
+        // Full or closed: the turn of these canonicals comes again.
+        self.is_fetching = !fetch.is_empty() && self.fetches.try_send(fetch).is_ok();
+        Ok(())
+    }
+
+    /// Whether to commit now: enough is pending, or nothing is queued and the last commit is long ago.
+    fn should_cut(&self) -> bool {
+        if !self.indexer.has_pending() {
+            return false;
+        }
+        let is_full = self.indexer.pending_bytes() >= PENDING_BYTES_MAX
+            || self.indexer.pending_weight_bytes() >= PENDING_WEIGHT_BYTES_MAX;
+        let now = Instant::now();
+        let is_late = now >= self.cut_from + INTERVAL_MAX;
+        is_full || is_late || now >= self.cut_from && self.commands.is_empty()
+    }
+
+    fn cut(&mut self) -> Result<(), DriverError> {
+        let Some(commit) = self.handle(Input::Cut)?.commit else {
+            return Ok(());
+        };
+        let began = Instant::now();
+        self.index.commit(&commit)?;
+        let took = began.elapsed();
+        // Commits take at most a fifth of the time: the slower they are, the larger they become.
+        self.cut_from = Instant::now() + (took * 4).clamp(INTERVAL_MIN, INTERVAL_MAX);
+        self.metrics.commits.inc();
+        self.metrics.elements.inc_by(commit.news.len() as u64);
+        self.metrics.commit_seconds.observe(took.as_secs_f64());
+        tracing::debug!(
+            documents = commit.changed.len(),
+            news = commit.news.len(),
+            ?took,
+            "committed"
+        );
+        self.show();
+        self.feed.tell(&commit, &self.index.snapshot().publishers);
+        Ok(())
+    }
+
+    /// Makes the last commit visible to everybody.
+    fn show(&self) {
+        let snapshot = self.index.snapshot();
+        let counts = snapshot.state.counts;
+        let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.documents.set(gauge(counts.documents));
+        self.metrics.updates.set(gauge(counts.updates));
+        self.metrics.absent.set(gauge(counts.absent));
+        let height = snapshot
+            .state
+            .cursors
+            .current()
+            .and_then(|cursor| cursor.height);
+        self.metrics.height.set(height.map_or(-1, gauge));
+        self.shown.send_replace(Arc::clone(snapshot));
+    }
+
+    fn handle(&mut self, input: Input) -> Result<Output, DriverError> {
+        let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let mut out = Output::default();
+        self.indexer.handle(now_ms, input, &self.index, &mut out)?;
+        Ok(out)
+    }
+}
+
+/// Time between two commits at least: a search sees an update after about this.
+const INTERVAL_MIN: Duration = Duration::from_millis(200);
+/// Time between two commits at most, while anything is pending.
+const INTERVAL_MAX: Duration = Duration::from_secs(2);
+/// How often it is asked whether absent records should be looked up again.
+const TICK: Duration = Duration::from_secs(1);
+/// Bytes of new records of one commit.
+const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of memory of one commit, with what the touched sets had before.
+const PENDING_WEIGHT_BYTES_MAX: usize = 256 * 1024 * 1024;

@@ -1,0 +1,137 @@
+//! The feed: what was new in each commit, for whoever watches.
+
+use std::sync::Arc;
+
+use kittengrad_indexer_core::{Changed, Commit, Document, News, Publishers, Said};
+use kittengrad_proto::id::RecordId;
+use serde::Serialize;
+use tokio::sync::broadcast;
+
+/// Elements that are told of one commit; under load the others are only counted.
+pub const ELEMENTS_MAX: usize = 100;
+/// Commits that wait for a slow reader; one that is further behind is dropped.
+pub const COMMITS_MAX: usize = 64;
+
+/// What was new in one commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Batch {
+    /// The newest elements, in the order of the journal.
+    pub elements: Vec<FeedElement>,
+    /// Elements before these that are not told.
+    pub skipped: usize,
+    /// Documents in the index.
+    pub documents: u64,
+    /// Updates and retractions in all documents.
+    pub updates: u64,
+    /// The last block processed.
+    pub cursor: Option<String>,
+}
+
+/// An element that was new.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FeedElement {
+    /// The canonical's CID.
+    pub canonical: String,
+    /// The update's CID; `None` for a bare insert.
+    pub update: Option<String>,
+    /// entity or artefact, if known.
+    #[serde(rename = "type")]
+    pub kind: Option<&'static str>,
+    /// The newest name of the canonical.
+    pub name: Option<String>,
+    /// The identifier in the canonical's record.
+    pub identifier: Option<String>,
+    /// `inserted`, `said`, `retracted`, or `absent` while the record is not known.
+    pub what: &'static str,
+    /// Key of who speaks.
+    pub publisher: String,
+    /// What its certificate calls it.
+    pub publisher_name: Option<String>,
+    /// Time of the block, in Unix milliseconds.
+    pub time_ms: u64,
+    /// The block.
+    pub cursor: String,
+}
+
+/// Where readers of the feed subscribe.
+#[derive(Debug, Clone)]
+pub struct Feed(broadcast::Sender<Arc<Batch>>);
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(COMMITS_MAX))
+    }
+}
+
+impl Feed {
+    /// Hears every commit from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Batch>> {
+        self.0.subscribe()
+    }
+
+    /// Tells what was new in a commit, if anybody listens.
+    pub fn tell(&self, commit: &Commit, publishers: &Publishers) {
+        if self.0.receiver_count() > 0 && !commit.changed.is_empty() {
+            // That the last reader has just left is no loss.
+            let _ = self.0.send(Arc::new(batch(commit, publishers)));
+        }
+    }
+}
+
+fn batch(commit: &Commit, publishers: &Publishers) -> Batch {
+    let skipped = commit.news.len().saturating_sub(ELEMENTS_MAX);
+    let counts = commit.state.counts;
+    Batch {
+        elements: commit.news[skipped..]
+            .iter()
+            .map(|news| element(news, commit, publishers))
+            .collect(),
+        skipped,
+        documents: counts.documents,
+        updates: counts.updates,
+        cursor: commit
+            .state
+            .cursors
+            .current()
+            .map(|cursor| cursor.to_string()),
+    }
+}
+
+fn element(news: &News, commit: &Commit, publishers: &Publishers) -> FeedElement {
+    let document = document_of(&commit.changed, &news.canonical);
+    FeedElement {
+        canonical: news.canonical.to_string(),
+        update: news.update.map(|update| update.to_string()),
+        kind: document.and_then(Document::kind).map(|kind| kind.as_str()),
+        name: document.and_then(Document::name).map(str::to_owned),
+        identifier: document.and_then(Document::identifier).map(str::to_owned),
+        what: document.map_or("absent", |document| what(document, news)),
+        publisher: news.publisher.to_string(),
+        publisher_name: publishers.name(&news.publisher).map(str::to_owned),
+        time_ms: news.time_ms,
+        cursor: news.cursor.to_string(),
+    }
+}
+
+fn document_of<'a>(changed: &'a [Changed], canonical: &RecordId) -> Option<&'a Document> {
+    let at = changed
+        .binary_search_by_key(canonical, |changed| changed.document.canonical)
+        .ok()?;
+    Some(&changed[at].document)
+}
+
+fn what(document: &Document, news: &News) -> &'static str {
+    let Some(update) = news.update else {
+        return "inserted";
+    };
+    let said = document
+        .statements
+        .iter()
+        .find(|statement| statement.id == update);
+    match said.map(|statement| &statement.said) {
+        Some(Said::Update { .. }) => "said",
+        Some(Said::Retraction { .. }) => "retracted",
+        Some(Said::Absent | Said::Unusable) | None => "absent",
+    }
+}

@@ -1,0 +1,99 @@
+//! `GET /api/feed`: what is new, as server-sent events.
+//!
+//! ```text
+//! event: hello     {"documents","updates","cursor"}                once
+//! event: commit    {"elements":[...],"skipped","documents","updates","cursor"}
+//! event: dropped   {"missed"}                                      the last one: the reader was too slow
+//! ```
+
+use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
+
+use axum::{
+    extract::State,
+    response::sse::{Event, KeepAlive, Sse},
+};
+use futures::{Stream, StreamExt as _, stream};
+use prometheus_client::metrics::gauge::Gauge;
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+use super::App;
+use crate::feed::Batch;
+
+type Events = Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>;
+
+pub(super) async fn feed(
+    State(app): State<App>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let parts = &app.0.parts;
+    let reader = Reader {
+        batches: parts.feed.subscribe(),
+        app: app.clone(),
+        is_over: false,
+        _counted: Counted::new(&parts.metrics.feed_readers),
+    };
+    let state = &app.snapshot().state;
+    let hello = json!({
+        "documents": state.counts.documents,
+        "updates": state.counts.updates,
+        "cursor": state.cursors.current().map(|cursor| cursor.to_string()),
+    });
+    let hello = event("hello", &hello);
+    let batches = stream::unfold(reader, |mut reader| async {
+        Some((reader.next().await?, reader))
+    });
+    let shutdown = parts.shutdown.clone();
+    let events = stream::once(async { hello }).chain(batches);
+    let events: Events = Box::pin(events.map(Ok).take_until(shutdown.cancelled_owned()));
+    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
+
+struct Reader {
+    batches: Receiver<Arc<Batch>>,
+    app: App,
+    is_over: bool,
+    _counted: Counted,
+}
+
+impl Reader {
+    async fn next(&mut self) -> Option<Event> {
+        if self.is_over {
+            return None;
+        }
+        match self.batches.recv().await {
+            Ok(batch) => Some(event("commit", &*batch)),
+            Err(RecvError::Lagged(missed)) => {
+                self.is_over = true;
+                self.app.0.parts.metrics.feed_dropped.inc();
+                Some(event("dropped", &json!({ "missed": missed })))
+            }
+            Err(RecvError::Closed) => None,
+        }
+    }
+}
+
+/// Counts a reader for as long as it lives.
+struct Counted(Gauge);
+
+impl Counted {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// JSON has no line breaks outside strings, and escapes them inside: it is one line of an event.
+fn event(name: &str, data: &impl Serialize) -> Event {
+    let data = serde_json::to_string(data).unwrap_or_default();
+    Event::default().event(name).data(data)
+}
+
+/// A quiet feed says so, that proxies do not take it for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);

@@ -1,0 +1,197 @@
+//! HTTP: JSON for programs, one page for people. Plain, read-only, on loopback unless configured otherwise.
+
+mod assets;
+mod document;
+mod documents;
+mod failure;
+mod feed;
+mod search;
+mod statements;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderValue, header},
+    middleware::{self, Next},
+    response::Response,
+    routing::get,
+};
+use kittengrad_service::http::Pages;
+use prometheus_client::registry::Registry;
+use serde_json::{Value, json};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::spawn_blocking,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    feed::Feed, index::Snapshot, metrics::IndexerMetrics, ring::RingCache,
+    search::Pages as SearchPages, source::SourceStatus,
+};
+
+use assets::Shell;
+use failure::Failure;
+
+/// What the pages are made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The last commit.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// How it stands with the source.
+    pub source: watch::Receiver<SourceStatus>,
+    /// What is new.
+    pub feed: Feed,
+    /// Who holds what.
+    pub ring: RingCache,
+    /// What is counted.
+    pub metrics: IndexerMetrics,
+    /// Where it is counted.
+    pub registry: Arc<Registry>,
+    /// Ends streams that would go on for ever.
+    pub shutdown: CancellationToken,
+}
+
+/// What all handlers share.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    parts: Parts,
+    pages: SearchPages,
+    /// Searches and documents that are read at the same time, each on a blocking thread.
+    reads: Semaphore,
+    /// Lists of all documents that are read at the same time.
+    lists: Arc<Semaphore>,
+    shell: Shell,
+}
+
+impl App {
+    /// Prepares the pages.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let shell = Shell::new(&parts.snapshots.borrow().state.overlay);
+        let pages = SearchPages::default();
+        let (reads, lists) = (
+            Semaphore::new(READS_MAX),
+            Arc::new(Semaphore::new(LISTS_MAX)),
+        );
+        Self(Arc::new(Shared {
+            parts,
+            pages,
+            reads,
+            lists,
+            shell,
+        }))
+    }
+
+    /// All routes.
+    pub fn router(&self) -> Router {
+        let pages = Pages {
+            registry: Arc::clone(&self.0.parts.registry),
+            not_ready: Arc::new({
+                let app = self.clone();
+                move || app.not_ready()
+            }),
+            status: Arc::new({
+                let app = self.clone();
+                move || app.status()
+            }),
+        };
+        Router::new()
+            .route("/", get(assets::page))
+            .route("/favicon.svg", get(assets::favicon))
+            .route("/favicon.ico", get(assets::favicon))
+            .route("/assets/{name}", get(assets::asset))
+            .route("/api/search", get(search::search))
+            .route("/api/document/{cid}", get(document::document))
+            .route("/api/documents", get(documents::documents))
+            .route("/api/feed", get(feed::feed))
+            .route("/api/ring", get(ring))
+            .fallback(failure::no_such_page)
+            .with_state(self.clone())
+            .merge(kittengrad_service::http::router(pages))
+            .layer(middleware::from_fn(harden))
+    }
+
+    /// Reads the last commit on a blocking thread, when it is this request's turn.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self, Arc<Snapshot>) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let Ok(Ok(_permit)) = timeout(PATIENCE, self.0.reads.acquire()).await else {
+            return Err(Failure::busy());
+        };
+        let app = self.clone();
+        spawn_blocking(move || work(&app, app.snapshot())).await?
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.0.parts.snapshots.borrow())
+    }
+
+    fn not_ready(&self) -> Vec<String> {
+        let source = self.0.parts.source.borrow().clone();
+        let committed = source
+            .journal
+            .and_then(|journal| self.snapshot().state.cursors.of(&journal));
+        source.not_ready(committed)
+    }
+
+    fn status(&self) -> Value {
+        let (snapshot, source) = (self.snapshot(), self.0.parts.source.borrow().clone());
+        let state = &snapshot.state;
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "role": "indexer",
+            "namespace": state.overlay.namespace.as_str(),
+            "network": state.overlay.network.to_string(),
+            "documents": state.counts.documents,
+            "updates": state.counts.updates,
+            "absent": state.counts.absent,
+            "digest": state.digest.to_string(),
+            "cursor": state.cursors.current().map(|cursor| cursor.to_string()),
+            "source": {
+                "journal": source.journal.map(|key| key.to_string()),
+                "connected": source.is_connected,
+                "problem": source.problem,
+            },
+            "not_ready": self.not_ready(),
+        })
+    }
+}
+
+async fn ring(State(app): State<App>) -> axum::Json<Value> {
+    let report = app.0.parts.ring.read().await;
+    axum::Json(serde_json::to_value(&*report).unwrap_or_default())
+}
+
+/// Headers that make hostile metadata harmless even if a page had a hole: nothing from elsewhere runs or loads.
+async fn harden(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Searches and documents that are read at the same time.
+const READS_MAX: usize = 8;
+/// How long a request waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Lists of all documents that are read at the same time.
+const LISTS_MAX: usize = 2;

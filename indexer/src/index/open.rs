@@ -1,0 +1,197 @@
+//! Opening an index: one process at a time, one network for ever.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use kittengrad_indexer_core::{Publishers, State, StateError};
+use kittengrad_proto::namespace::Overlay;
+use tantivy::{
+    IndexReader, IndexWriter, ReloadPolicy, TantivyError, directory::MmapDirectory,
+    indexer::IndexWriterOptions, merge_policy::LogMergePolicy,
+};
+use thiserror::Error;
+
+use super::{Index, IndexError, Snapshot, schema, words};
+
+/// Why an index does not open. Nothing changed.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The directory cannot be made or read.
+    #[error("data directory {}: {source}", path.display())]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another process has it open.
+    #[error("data directory {} is in use by another process; stop it, or give this one a directory of its own", .0.display())]
+    InUse(PathBuf),
+    /// It belongs to another network or namespace.
+    #[error("data directory {} belongs to {found}, not to {expected}; give this indexer a directory of its own", path.display())]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// Whose data it has.
+        found: String,
+        /// Whose data was expected.
+        expected: String,
+    },
+    /// What is there cannot be read.
+    #[error("the index in {} cannot be read: {source}; move the directory away, and it will be built anew from the journal", path.display())]
+    Damaged {
+        /// The directory.
+        path: PathBuf,
+        /// What was found.
+        source: Box<TantivyError>,
+    },
+    /// Its state cannot be read.
+    #[error("the index in {} cannot be read: {source}; move the directory away, and it will be built anew from the journal", path.display())]
+    State {
+        /// The directory.
+        path: PathBuf,
+        /// What was found.
+        source: StateError,
+    },
+    /// The first commit failed.
+    #[error(transparent)]
+    Begin(#[from] IndexError),
+}
+
+/// How an index is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct IndexOptions {
+    /// Memory for documents that are not written yet, in bytes.
+    pub memory_bytes: usize,
+}
+
+impl Index {
+    /// Opens the index in `directory`, or begins one there. The lock is held as long as the answer lives.
+    ///
+    /// # Errors
+    /// [`OpenError`] names the directory and what to do.
+    pub fn open(
+        directory: &Path,
+        overlay: &Overlay,
+        options: IndexOptions,
+    ) -> Result<(Self, Lock), OpenError> {
+        let io = |source| OpenError::Io {
+            path: directory.to_owned(),
+            source,
+        };
+        let damaged = |source| OpenError::Damaged {
+            path: directory.to_owned(),
+            source: Box::new(source),
+        };
+        let index_directory = directory.join("index");
+        fs::create_dir_all(&index_directory).map_err(io)?;
+        let lock = Lock::take(directory)?;
+
+        let (schema, fields) = schema::schema();
+        let mapped =
+            MmapDirectory::open(&index_directory).map_err(|error| damaged(error.into()))?;
+        let index = tantivy::Index::open_or_create(mapped, schema).map_err(damaged)?;
+        words::register(index.tokenizers());
+        let state = read_state(&index, directory, overlay)?;
+        let reader: IndexReader = index
+            .reader_builder()
+            .reload_policy(ReloadPolicy::Manual)
+            .try_into()
+            .map_err(damaged)?;
+        let writer = open_writer(&index, options).map_err(damaged)?;
+
+        let publishers = Arc::new(Publishers::default());
+        let begun = state.clone().unwrap_or_else(|| State::new(overlay.clone()));
+        let mut snapshot = Snapshot {
+            searcher: reader.searcher(),
+            fields,
+            state: begun,
+            publishers,
+        };
+        snapshot.publishers = Arc::new(snapshot.read_publishers().map_err(damaged)?);
+        let begun = snapshot.state.clone();
+        let mut index = Self {
+            fields,
+            reader,
+            writer,
+            snapshot: Arc::new(snapshot),
+        };
+        if state.is_none() {
+            index.begin(&begun)?;
+        }
+        Ok((index, lock))
+    }
+}
+
+/// One worker and one merger: the machine is shared, and batches are large.
+fn open_writer(index: &tantivy::Index, options: IndexOptions) -> Result<IndexWriter, TantivyError> {
+    let options = IndexWriterOptions::builder()
+        .num_worker_threads(1)
+        .num_merge_threads(1)
+        .memory_budget_per_thread(options.memory_bytes)
+        .build();
+    let writer = index.writer_with_options(options)?;
+    let mut policy = LogMergePolicy::default();
+    policy.set_del_docs_ratio_before_merge(0.3);
+    writer.set_merge_policy(Box::new(policy));
+    Ok(writer)
+}
+
+/// The state that was committed; `None` before the first commit.
+fn read_state(
+    index: &tantivy::Index,
+    directory: &Path,
+    overlay: &Overlay,
+) -> Result<Option<State>, OpenError> {
+    let path = || directory.to_owned();
+    let metas = index.load_metas().map_err(|source| OpenError::Damaged {
+        path: path(),
+        source: Box::new(source),
+    })?;
+    let Some(payload) = metas.payload else {
+        return Ok(None);
+    };
+    let state = State::decode(&payload).map_err(|source| OpenError::State {
+        path: path(),
+        source,
+    })?;
+    if state.overlay != *overlay {
+        let (found, expected) = (state.overlay.to_string(), overlay.to_string());
+        return Err(OpenError::Foreign {
+            path: path(),
+            found,
+            expected,
+        });
+    }
+    Ok(Some(state))
+}
+
+/// Holds a data directory for this process; the system lets go of it when the process dies.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    fn take(directory: &Path) -> Result<Self, OpenError> {
+        let io = |source| OpenError::Io {
+            path: directory.to_owned(),
+            source,
+        };
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(directory.join("lock"))
+            .map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::InUse(directory.to_owned())),
+            Err(TryLockError::Error(source)) => Err(io(source)),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The fields of the index: what is searched, filtered, ranked and kept.
+//!
+//! ```text
+//! is            document | publisher
+//!
+//! document      canonical  CID                                   exact, kept
+//!               type       entity | artefact                     exact, kept, counted
+//!               identifier what the canonical's record says      exact, kept
+//!               name       names in the heads, the newest first  words, kept
+//!               text       every string in the heads             stemmed words
+//!               publisher  keys of the heads' publishers         exact, kept, counted
+//!               link       CIDs that the heads link to           exact
+//!               absent     records that are absent               exact
+//!               updated_ms time of the newest head               ranked
+//!               order      first eight bytes of the canonical    ranked
+//!               summary    a line that tells it from others        kept
+//!               set        everything it is folded from          kept
+//!               hash       the document's, as the digest counts  kept
+//!
+//! publisher     key        its key                               exact, kept
+//!               named      what its certificate says             kept
+//!               named_ms   when that was said                    kept
+//! ```
+
+use tantivy::schema::{
+    FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions,
+};
+
+use crate::index::words::{NAMES, TEXTS};
+
+/// The fields, as the index numbers them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fields {
+    pub(crate) is: Field,
+    pub(crate) canonical: Field,
+    pub(crate) kind: Field,
+    pub(crate) identifier: Field,
+    pub(crate) name: Field,
+    pub(crate) text: Field,
+    pub(crate) publisher: Field,
+    pub(crate) link: Field,
+    pub(crate) absent: Field,
+    pub(crate) updated_ms: Field,
+    pub(crate) order: Field,
+    pub(crate) summary: Field,
+    pub(crate) set: Field,
+    pub(crate) hash: Field,
+    pub(crate) key: Field,
+    pub(crate) named: Field,
+    pub(crate) named_ms: Field,
+}
+
+/// Value of `is` in a document.
+pub(crate) const DOCUMENT: &str = "document";
+/// Value of `is` in a publisher's name.
+pub(crate) const PUBLISHER: &str = "publisher";
+/// Names of the fields that collectors ask for by name.
+pub(crate) const TYPE: &str = "type";
+/// See [`TYPE`].
+pub(crate) const PUBLISHER_KEY: &str = "publisher";
+/// See [`TYPE`].
+pub(crate) const UPDATED_MS: &str = "updated_ms";
+/// See [`TYPE`].
+pub(crate) const ORDER: &str = "order";
+
+/// The schema and its fields. An index with another schema does not open and is built anew.
+pub(crate) fn schema() -> (Schema, Fields) {
+    let words = |tokenizer: &str| {
+        let indexing = TextFieldIndexing::default()
+            .set_tokenizer(tokenizer)
+            .set_index_option(IndexRecordOption::WithFreqsAndPositions);
+        TextOptions::default().set_indexing_options(indexing)
+    };
+    let mut builder = Schema::builder();
+    let fields = Fields {
+        is: builder.add_text_field("is", STRING),
+        canonical: builder.add_text_field("canonical", STRING | STORED),
+        kind: builder.add_text_field(TYPE, STRING | STORED | FAST),
+        identifier: builder.add_text_field("identifier", STRING | STORED),
+        name: builder.add_text_field("name", words(NAMES) | STORED),
+        text: builder.add_text_field("text", words(TEXTS)),
+        publisher: builder.add_text_field(PUBLISHER_KEY, STRING | STORED | FAST),
+        link: builder.add_text_field("link", STRING),
+        absent: builder.add_u64_field("absent", INDEXED),
+        updated_ms: builder.add_u64_field(UPDATED_MS, FAST | STORED),
+        order: builder.add_u64_field(ORDER, FAST),
+        summary: builder.add_text_field("summary", STORED),
+        set: builder.add_bytes_field("set", STORED),
+        hash: builder.add_bytes_field("hash", STORED),
+        key: builder.add_text_field("key", STRING | STORED),
+        named: builder.add_text_field("named", STORED),
+        named_ms: builder.add_u64_field("named_ms", STORED),
+    };
+    (builder.build(), fields)
+}

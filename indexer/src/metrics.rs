@@ -1,0 +1,130 @@
+//! What an indexer counts, in a registry of its own: several in one process share no counter.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::{
+    metrics::{counter::Counter, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+/// Counters, gauges and histograms of an indexer.
+#[derive(Debug, Clone)]
+pub struct IndexerMetrics {
+    /// Blocks processed.
+    pub blocks: Counter<u64, AtomicU64>,
+    /// Elements that were new.
+    pub elements: Counter<u64, AtomicU64>,
+    /// Commits to the disk.
+    pub commits: Counter<u64, AtomicU64>,
+    /// How long commits took.
+    pub commit_seconds: Histogram,
+    /// Documents in the index.
+    pub documents: Gauge,
+    /// Updates and retractions in all documents.
+    pub updates: Gauge,
+    /// Records that are absent.
+    pub absent: Gauge,
+    /// Height of the last block processed.
+    pub height: Gauge,
+    /// 1 while the journal is read, else 0.
+    pub connected: Gauge,
+    /// Searches answered.
+    pub searches: Counter<u64, AtomicU64>,
+    /// How long searches took.
+    pub search_seconds: Histogram,
+    /// Readers of the feed.
+    pub feed_readers: Gauge,
+    /// Readers of the feed that were dropped for being slow.
+    pub feed_dropped: Counter<u64, AtomicU64>,
+}
+
+impl IndexerMetrics {
+    /// Makes the metrics and registers them.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            blocks: Counter::default(),
+            elements: Counter::default(),
+            commits: Counter::default(),
+            commit_seconds: Histogram::new(SECONDS),
+            documents: Gauge::default(),
+            updates: Gauge::default(),
+            absent: Gauge::default(),
+            height: Gauge::default(),
+            connected: Gauge::default(),
+            searches: Counter::default(),
+            search_seconds: Histogram::new(SECONDS),
+            feed_readers: Gauge::default(),
+            feed_dropped: Counter::default(),
+        };
+        let of = registry.sub_registry_with_prefix("indexer");
+        of.register(
+            "blocks",
+            "Blocks of the journal that were processed",
+            metrics.blocks.clone(),
+        );
+        of.register(
+            "elements",
+            "Elements that were new",
+            metrics.elements.clone(),
+        );
+        of.register("commits", "Commits to the disk", metrics.commits.clone());
+        let commit_seconds = metrics.commit_seconds.clone();
+        of.register_with_unit(
+            "commit_duration",
+            "How long commits took",
+            Unit::Seconds,
+            commit_seconds,
+        );
+        of.register(
+            "documents",
+            "Documents in the index",
+            metrics.documents.clone(),
+        );
+        of.register(
+            "updates",
+            "Updates and retractions in all documents",
+            metrics.updates.clone(),
+        );
+        of.register(
+            "absent_records",
+            "Records that are absent",
+            metrics.absent.clone(),
+        );
+        of.register(
+            "cursor_height",
+            "Height of the last block processed",
+            metrics.height.clone(),
+        );
+        of.register(
+            "source_connected",
+            "1 while the journal is read",
+            metrics.connected.clone(),
+        );
+        of.register("searches", "Searches answered", metrics.searches.clone());
+        let search_seconds = metrics.search_seconds.clone();
+        of.register_with_unit(
+            "search_duration",
+            "How long searches took",
+            Unit::Seconds,
+            search_seconds,
+        );
+        of.register(
+            "feed_readers",
+            "Readers of the feed",
+            metrics.feed_readers.clone(),
+        );
+        let dropped = metrics.feed_dropped.clone();
+        of.register(
+            "feed_dropped",
+            "Readers of the feed dropped for being slow",
+            dropped,
+        );
+        metrics
+    }
+}
+
+/// Upper bounds of the buckets, in seconds.
+const SECONDS: [f64; 12] = [
+    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0,
+];

@@ -1,0 +1,239 @@
+//! The ring, as it is drawn and listed: who holds what, and how each member is.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::future::BoxFuture;
+use kittengrad_client::{Client, network::Network, status::MemberReport};
+use kittengrad_proto::identity::Identity;
+use kittengrad_ring as geometry;
+use serde::Serialize;
+use tokio::sync::Mutex;
+
+/// The ring in the form of `ring show --json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RingReport {
+    /// The namespace.
+    pub namespace: String,
+    /// Copies of each set.
+    pub replicas: usize,
+    /// Copies that must be on disks before a write is acknowledged.
+    pub quorum: usize,
+    /// The peers, by their points.
+    pub peers: Vec<PeerReport>,
+    /// The fewest settled peers whose journals together hold everything.
+    pub cover: Vec<CoverReport>,
+    /// Arcs that no settled peer holds.
+    pub uncovered: Vec<ArcReport>,
+    /// Those who merge journals.
+    pub aggregators: Vec<AggregatorReport>,
+}
+
+/// A peer and how it is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PeerReport {
+    /// Its key.
+    pub id: String,
+    /// Its point on the circle.
+    pub point: String,
+    /// `settled`, `filling`, `starting` or `unreachable`.
+    pub state: String,
+    /// The part of the circle that is its own.
+    pub cell: ArcReport,
+    /// How much of the circle that is, 0 to 1.
+    pub share: f64,
+    /// Number of its journal, if it answered.
+    pub incarnation: Option<u64>,
+    /// Height of its journal, if it answered.
+    pub height: Option<u64>,
+    /// Hash of its last block, if it answered.
+    pub head: Option<String>,
+    /// `https://host:port`.
+    pub grpc: String,
+    /// `host:port`.
+    pub quic: String,
+    /// `http://host:port`.
+    pub http: String,
+}
+
+/// Part of the circle: from excluded, to included.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ArcReport {
+    /// Where it begins, a point in hexadecimal.
+    pub from: String,
+    /// Where it ends.
+    pub to: String,
+}
+
+/// What one peer of a cover is read for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CoverReport {
+    /// Its key.
+    pub peer: String,
+    /// The arc that it answers for.
+    #[serde(flatten)]
+    pub arc: ArcReport,
+}
+
+/// An aggregator and how it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AggregatorReport {
+    /// Its key.
+    pub id: String,
+    /// `settled`, `starting` or `unreachable`.
+    pub state: String,
+    /// Number of its journal, if it answered.
+    pub incarnation: Option<u64>,
+    /// Height of its journal, if it answered.
+    pub height: Option<u64>,
+    /// `https://host:port`.
+    pub grpc: String,
+    /// `http://host:port`.
+    pub http: String,
+}
+
+impl From<&geometry::Arc> for ArcReport {
+    fn from(arc: &geometry::Arc) -> Self {
+        Self {
+            from: arc.from.to_string(),
+            to: arc.to.to_string(),
+        }
+    }
+}
+
+impl RingReport {
+    /// The ring of `network`, with what its members said of themselves.
+    #[must_use]
+    pub fn new(network: &Network, reports: &[MemberReport]) -> Self {
+        let ring = network.ring();
+        let report = |identity: &Identity| {
+            reports
+                .iter()
+                .find(|report| report.identity.key == identity.key)
+        };
+        let state = |identity: &Identity| {
+            report(identity).map_or_else(|| "unreachable".to_owned(), |report| report.state.clone())
+        };
+        let head = |identity: &Identity| {
+            report(identity)?
+                .journal
+                .as_ref()
+                .ok()?
+                .heartbeat
+                .as_ref()
+                .map(|heartbeat| heartbeat.head)
+        };
+        let members: Vec<&Identity> = network.peers().collect();
+        let peers: Vec<PeerReport> = members
+            .iter()
+            .enumerate()
+            .map(|(index, identity)| {
+                let (cell, head) = (ring.cell(index), head(identity));
+                PeerReport {
+                    id: identity.key.to_string(),
+                    point: identity.key.point().to_string(),
+                    state: state(identity),
+                    cell: ArcReport::from(&cell),
+                    share: cell.share(),
+                    incarnation: head.map(|head| head.incarnation),
+                    height: head.map(|head| head.height),
+                    head: head.map(|head| head.hash.to_string()),
+                    grpc: url("https", &identity.addresses.grpc),
+                    quic: identity.addresses.quic.clone(),
+                    http: url("http", &identity.addresses.http),
+                }
+            })
+            .collect();
+        let cover =
+            ring.cover(|index| peers.get(index).is_some_and(|peer| peer.state == "settled"));
+        let source = |source: &geometry::Source| {
+            let peer = peers.get(source.member)?.id.clone();
+            Some(CoverReport {
+                peer,
+                arc: ArcReport::from(&source.arc),
+            })
+        };
+        let aggregator = |identity: &Identity| AggregatorReport {
+            id: identity.key.to_string(),
+            state: state(identity),
+            incarnation: head(identity).map(|head| head.incarnation),
+            height: head(identity).map(|head| head.height),
+            grpc: url("https", &identity.addresses.grpc),
+            http: url("http", &identity.addresses.http),
+        };
+        Self {
+            namespace: network.overlay().namespace.to_string(),
+            replicas: network.replicas().get(),
+            quorum: network.replicas().quorum(),
+            cover: cover.sources.iter().filter_map(source).collect(),
+            uncovered: cover.uncovered.iter().map(ArcReport::from).collect(),
+            aggregators: network.aggregators().map(aggregator).collect(),
+            peers,
+        }
+    }
+}
+
+/// An address with its scheme; empty stays empty.
+fn url(scheme: &str, address: &str) -> String {
+    if address.is_empty() {
+        String::new()
+    } else {
+        format!("{scheme}://{address}")
+    }
+}
+
+/// Who can say how the ring is.
+pub trait RingReader: Send + Sync {
+    /// Asks everybody.
+    fn read(&self) -> BoxFuture<'_, RingReport>;
+}
+
+impl RingReader for Client {
+    fn read(&self) -> BoxFuture<'_, RingReport> {
+        Box::pin(async {
+            let reports = self.reports().await;
+            RingReport::new(&self.network(), &reports)
+        })
+    }
+}
+
+/// Asks a [`RingReader`] at most every two seconds, however many look.
+pub struct RingCache {
+    reader: Box<dyn RingReader>,
+    /// Held while asking, so that all who look at the same time share one answer.
+    last: Mutex<Option<(Instant, Arc<RingReport>)>>,
+}
+
+impl std::fmt::Debug for RingCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RingCache").finish_non_exhaustive()
+    }
+}
+
+impl RingCache {
+    /// Asks `reader`.
+    #[must_use]
+    pub fn new(reader: impl RingReader + 'static) -> Self {
+        Self {
+            reader: Box::new(reader),
+            last: Mutex::default(),
+        }
+    }
+
+    /// The ring as it was at most two seconds ago.
+    pub async fn read(&self) -> Arc<RingReport> {
+        let mut last = self.last.lock().await;
+        if let Some((at, report)) = &*last
+            && at.elapsed() < FRESH
+        {
+            return Arc::clone(report);
+        }
+        let report = Arc::new(self.reader.read().await);
+        *last = Some((Instant::now(), Arc::clone(&report)));
+        report
+    }
+}
+
+const FRESH: Duration = Duration::from_secs(2);

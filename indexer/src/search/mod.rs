@@ -1,0 +1,159 @@
+//! Search: what people ask, answered from one snapshot.
+
+mod pages;
+mod query;
+mod rank;
+
+use std::sync::Arc;
+
+use kittengrad_proto::{
+    id::{PublicKey, RecordId},
+    record::CanonicalType,
+};
+use tantivy::{TantivyError, collector::Count};
+use thiserror::Error;
+
+pub use pages::Pages;
+
+use crate::{
+    index::{Brief, Snapshot},
+    search::{
+        pages::Token,
+        rank::{Rank, TopRanked},
+    },
+};
+
+/// Characters of a query.
+pub const QUERY_CHARS_MAX: usize = 1_000;
+/// Hits of one page.
+pub const LIMIT_MAX: usize = 100;
+/// Hits of one page unless asked otherwise.
+pub const LIMIT_DEFAULT: usize = 20;
+
+/// Why a search has no answer.
+#[derive(Debug, Error)]
+pub enum SearchError {
+    /// The query is too long.
+    #[error("the query has {0} characters, at most {QUERY_CHARS_MAX} are allowed")]
+    TooLong(usize),
+    /// Too many hits were asked for, or none.
+    #[error("limit is {0}, it must be 1 to {LIMIT_MAX}")]
+    Limit(usize),
+    /// `next` is not from an answer to the same search.
+    #[error("next is not from an answer to this search; search again without it")]
+    Next,
+    /// The index failed.
+    #[error("the index cannot be read: {0}")]
+    Index(#[from] TantivyError),
+}
+
+/// What is searched.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Search {
+    /// Words, as a person types them; nothing lists everything, the newest first.
+    pub words: String,
+    /// Only this type.
+    pub kind: Option<CanonicalType>,
+    /// Only what one of these says something about today.
+    pub publishers: Option<Vec<PublicKey>>,
+    /// Only what links to this canonical.
+    pub links_to: Option<RecordId>,
+}
+
+/// One page of hits.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The snapshot that was searched.
+    pub snapshot: Arc<Snapshot>,
+    /// Hits over all pages.
+    pub total: usize,
+    /// The hits of this page, the best first.
+    pub hits: Vec<Hit>,
+    /// Asks for the next page, if there is one.
+    pub next: Option<String>,
+}
+
+/// A document that was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit {
+    /// What is shown of it.
+    pub brief: Brief,
+    /// How well it fits: comparable within one search only. 0 when nothing was searched for.
+    pub score: f32,
+}
+
+/// Searches `current`, or the snapshot that `next` began with, if it is still kept.
+///
+/// # Errors
+/// [`SearchError`]; only [`SearchError::Index`] is not the caller's fault.
+pub fn search(
+    current: &Arc<Snapshot>,
+    pages: &Pages,
+    search: &Search,
+    next: Option<&str>,
+    limit: usize,
+) -> Result<Found, SearchError> {
+    let chars = search.words.chars().count();
+    if chars > QUERY_CHARS_MAX {
+        return Err(SearchError::TooLong(chars));
+    }
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(SearchError::Limit(limit));
+    }
+    let after = next
+        .map(|next| Token::decode(next, search).ok_or(SearchError::Next))
+        .transpose()?;
+    let snapshot = after
+        .as_ref()
+        .and_then(|token| pages.find(token))
+        .unwrap_or_else(|| Arc::clone(current));
+
+    let query = query::ranked(&snapshot, search)?;
+    let top = TopRanked {
+        limit: limit + 1,
+        after: after.map(|token| token.after),
+        by_score: query.has_words,
+    };
+    let (mut ranked, total) = snapshot.searcher.search(&*query.query, &(top, Count))?;
+    let has_more = ranked.len() > limit;
+    ranked.truncate(limit);
+    let next = ranked
+        .last()
+        .filter(|_| has_more)
+        .map(|(rank, _)| pages.keep(&snapshot, search, *rank));
+    let hit = |(rank, at): (Rank, _)| -> Result<Hit, TantivyError> {
+        let score = if query.has_words { rank.score() } else { 0.0 };
+        Ok(Hit {
+            brief: snapshot.brief_at(at)?,
+            score,
+        })
+    };
+    let hits = ranked.into_iter().map(hit).collect::<Result<_, _>>()?;
+    Ok(Found {
+        total,
+        hits,
+        next,
+        snapshot,
+    })
+}
+
+/// How many documents of a search have each type, and each publisher.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facets {
+    /// entity, artefact; the most frequent first.
+    pub types: Vec<(String, u64)>,
+    /// Keys of publishers; the most frequent first, at most [`FACETS_MAX`].
+    pub publishers: Vec<(String, u64)>,
+}
+
+/// Values of one facet.
+pub const FACETS_MAX: usize = 20;
+
+/// Counts the documents of a search by type and publisher.
+///
+/// # Errors
+/// If the index fails.
+pub fn facets(snapshot: &Snapshot, search: &Search) -> Result<Facets, TantivyError> {
+    let query = query::matching(snapshot, search);
+    rank::facets(snapshot, &*query.query)
+}

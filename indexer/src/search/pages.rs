@@ -1,0 +1,127 @@
+//! Pages: a search goes on where it was, in the same snapshot if it is still kept.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use data_encoding::BASE64URL_NOPAD;
+use kittengrad_proto::id::Id;
+
+use super::{Search, rank::Rank};
+use crate::index::Snapshot;
+
+/// Snapshots that searches may go on in. More than these are forgotten, the longest unused first; a search
+/// whose snapshot is forgotten goes on in the newest one, after the last hit that it saw.
+const SNAPSHOTS_MAX: usize = 16;
+
+/// The snapshots that were handed out in `next`.
+#[derive(Debug, Default)]
+pub struct Pages {
+    /// Short critical sections only: nothing is searched under this lock.
+    kept: Mutex<VecDeque<(u64, Arc<Snapshot>)>>,
+}
+
+impl Pages {
+    /// Keeps the snapshot, and says how to go on after `after`.
+    pub(super) fn keep(&self, snapshot: &Arc<Snapshot>, search: &Search, after: Rank) -> String {
+        let generation = snapshot.searcher.generation().generation_id();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(known, _)| *known != generation);
+        kept.push_front((generation, Arc::clone(snapshot)));
+        kept.truncate(SNAPSHOTS_MAX);
+        Token { generation, after }.encode(search)
+    }
+
+    /// The snapshot that the token was handed out with, if it is still kept.
+    pub(super) fn find(&self, token: &Token) -> Option<Arc<Snapshot>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter()
+            .find(|(known, _)| *known == token.generation)
+            .map(|(_, snapshot)| Arc::clone(snapshot))
+    }
+}
+
+/// What `next` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Token {
+    generation: u64,
+    pub(super) after: Rank,
+}
+
+impl Token {
+    fn encode(self, search: &Search) -> String {
+        let mut bytes = vec![VERSION];
+        bytes.extend_from_slice(&fingerprint(search));
+        for number in [self.generation, self.after.main, self.after.order] {
+            bytes.extend_from_slice(&number.to_be_bytes());
+        }
+        BASE64URL_NOPAD.encode(&bytes)
+    }
+
+    /// `None` if it is nothing that [`Pages::keep`] said about the same search.
+    pub(super) fn decode(text: &str, search: &Search) -> Option<Self> {
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+        let numbers = bytes
+            .strip_prefix(&[VERSION])?
+            .strip_prefix(&fingerprint(search))?;
+        let numbers: &[u8; 24] = numbers.try_into().ok()?;
+        let mut numbers = numbers
+            .chunks_exact(8)
+            .map(|chunk| chunk.try_into().map(u64::from_be_bytes));
+        let mut next = || numbers.next()?.ok();
+        Some(Self {
+            generation: next()?,
+            after: Rank {
+                main: next()?,
+                order: next()?,
+            },
+        })
+    }
+}
+
+/// Tells searches apart, so that `next` of one is not taken for another.
+fn fingerprint(search: &Search) -> [u8; 4] {
+    let hash = Id::of(&[format!("{search:?}").as_bytes()]);
+    let [a, b, c, d, ..] = *hash.as_bytes();
+    [a, b, c, d]
+}
+
+const VERSION: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_belongs_to_its_search_and_to_no_other() {
+        let search = Search {
+            words: "turner".to_owned(),
+            ..Search::default()
+        };
+        let other = Search {
+            words: "venice".to_owned(),
+            ..Search::default()
+        };
+        let token = Token {
+            generation: 3,
+            after: Rank {
+                main: 7,
+                order: u64::MAX,
+            },
+        };
+        let text = token.encode(&search);
+        assert_eq!(Token::decode(&text, &search), Some(token));
+        assert_eq!(Token::decode(&text, &other), None);
+        for bad in [
+            "",
+            "AQ",
+            "%%%",
+            &text[1..],
+            &format!("{text}AA"),
+            &"A".repeat(100_000),
+        ] {
+            assert_eq!(Token::decode(bad, &search), None, "{bad}");
+        }
+    }
+}

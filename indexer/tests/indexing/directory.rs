@@ -1,0 +1,107 @@
+//! The data directory: one process, one network, nothing half-written.
+
+use kittengrad_indexer::index::OpenError;
+use kittengrad_proto::{id::Id, namespace::Overlay};
+
+use crate::world::{Indexing, TATE, canonical, cursor, open, open_as, overlay, says};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_names_and_cursor_are_there_again_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut indexing = Indexing::start_in(directory.path(), 0).await;
+    let said = (0..10)
+        .map(|n| says(TATE, n, &format!("test:{n}"), &format!("Work {n}"), "{}").said())
+        .collect();
+    indexing.learn(TATE, said).await;
+    let before = indexing.json("/status").await;
+    indexing.end().await;
+
+    let mut indexing = Indexing::start_in(directory.path(), 0).await;
+    let after = indexing.json("/status").await;
+    assert_eq!(before, after);
+    assert_eq!(after["cursor"], cursor(0).to_string());
+    assert_eq!(after["documents"], 10);
+    let found = indexing.json("/api/search?q=work").await;
+    assert_eq!(found["total"], 10);
+    assert_eq!(found["hits"][0]["publishers"][0], "Tate");
+    // It goes on from where it was.
+    indexing
+        .learn(
+            TATE,
+            vec![says(TATE, 1, "test:0", "Said anew", "{}").said()],
+        )
+        .await;
+    let of = canonical("test:0").0;
+    let document = indexing.json(&format!("/api/document/{of}")).await;
+    assert_eq!(document["updates"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        indexing.json("/status").await["cursor"],
+        cursor(1).to_string()
+    );
+    indexing.end().await;
+}
+
+#[test]
+fn a_directory_that_another_process_has_open_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let held = open(directory.path()).unwrap();
+    let error = open(directory.path()).unwrap_err();
+    assert!(matches!(error, OpenError::InUse(_)), "{error}");
+    assert!(error.to_string().contains("is in use by another process"));
+    assert!(
+        error
+            .to_string()
+            .contains(&*directory.path().to_string_lossy())
+    );
+    drop(held);
+    open(directory.path()).unwrap();
+}
+
+#[test]
+fn a_directory_of_another_network_or_namespace_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(open(directory.path()).unwrap());
+    let others = [
+        Overlay {
+            network: Id::of(&[b"another"]),
+            ..overlay()
+        },
+        Overlay {
+            namespace: "another".parse().unwrap(),
+            ..overlay()
+        },
+    ];
+    for other in others {
+        let error = open_as(directory.path(), &other).unwrap_err();
+        assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
+        assert!(error.to_string().contains("belongs to \"demo\""), "{error}");
+    }
+    open(directory.path()).unwrap();
+}
+
+#[test]
+fn an_index_that_cannot_be_read_says_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(open(directory.path()).unwrap());
+    let meta = directory.path().join("index/meta.json");
+    for damage in ["", "{", "not json at all"] {
+        std::fs::write(&meta, damage).unwrap();
+        let error = open(directory.path()).unwrap_err();
+        assert!(
+            error.to_string().contains("move the directory away"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let error = open(&file.join("data")).unwrap_err();
+    assert!(
+        matches!(error, OpenError::Io { .. }) && error.to_string().contains("file/data"),
+        "{error}"
+    );
+}

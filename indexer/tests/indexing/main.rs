@@ -1,0 +1,14 @@
+//! The indexer as its users see it: over HTTP, over restarts, with real records.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may fail where it stands; clippy's own exception covers test functions alone"
+)]
+
+mod crash;
+mod directory;
+mod documents;
+mod feed;
+mod pages;
+mod real;
+mod searching;
+mod world;

@@ -1,0 +1,422 @@
+//! A small world: publishers who say things, an indexer on a temporary folder, and a way to ask it.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use ipld_core::ipld::Ipld;
+use kittengrad_client_core::{json, map::Map};
+use kittengrad_indexer::{
+    driver::{self, Command, Controls, DriverError},
+    feed::Feed,
+    http::{App, Parts},
+    index::{Index, IndexOptions, Lock, OpenError, Snapshot},
+    metrics::IndexerMetrics,
+    ring::{ArcReport, CoverReport, PeerReport, RingCache, RingReader, RingReport},
+    source::SourceStatus,
+};
+use kittengrad_indexer_core::{Block, Transaction};
+use kittengrad_proto::{
+    cursor::Cursor,
+    id::{Id, PublicKey, RecordId},
+    namespace::Overlay,
+    record::{Canonical, CanonicalType, Link, Record, Retraction, Update},
+    transaction::Element,
+};
+use prometheus_client::registry::Registry;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const TATE: PublicKey = PublicKey::new([1; 32]);
+pub(crate) const CMOA: PublicKey = PublicKey::new([2; 32]);
+pub(crate) const JOURNAL: PublicKey = PublicKey::new([9; 32]);
+
+pub(crate) fn overlay() -> Overlay {
+    Overlay {
+        network: Id::of(&[b"root"]),
+        namespace: "demo".parse().unwrap(),
+    }
+}
+
+pub(crate) fn cursor(height: u64) -> Cursor {
+    Cursor {
+        journal: JOURNAL,
+        incarnation: 1,
+        height: Some(height),
+    }
+}
+
+/// An element with the records that come along.
+pub(crate) type Said = (Element, BTreeMap<RecordId, Bytes>);
+
+fn named(record: &Record) -> (RecordId, Bytes) {
+    let bytes = record.encode().unwrap();
+    (RecordId::of(&bytes), bytes)
+}
+
+/// The canonical with this identifier; `tate:artist:…` and the like are entities.
+pub(crate) fn canonical(identifier: &str) -> (RecordId, Bytes) {
+    let is_entity = identifier.contains("artist");
+    let kind = if is_entity {
+        CanonicalType::Entity
+    } else {
+        CanonicalType::Artefact
+    };
+    named(&Record::Canonical(Canonical::identified(
+        kind,
+        identifier.to_owned(),
+    )))
+}
+
+/// What one publisher says about the canonical with this identifier.
+pub(crate) struct Saying {
+    update: Update,
+    record: Bytes,
+}
+
+/// "A publisher says at this time that the thing is called so, with these details in JSON."
+pub(crate) fn says(
+    publisher: PublicKey,
+    timestamp_ms: u64,
+    identifier: &str,
+    name: &str,
+    meta: &str,
+) -> Saying {
+    let (reference, record) = canonical(identifier);
+    let Ipld::Map(meta) = json::parse(meta.as_bytes()).unwrap() else {
+        panic!("{meta} is no object")
+    };
+    let name = Some(name.to_owned()).filter(|name| !name.is_empty());
+    let update = Update {
+        reference,
+        publisher,
+        timestamp_ms,
+        name,
+        meta,
+        previous: vec![],
+        links: vec![],
+        salt: None,
+    };
+    Saying { update, record }
+}
+
+impl Saying {
+    pub(crate) fn instead_of(mut self, previous: &Said) -> Self {
+        self.update.previous.push(previous.0.update.unwrap());
+        self.update.previous.sort_unstable();
+        self
+    }
+
+    pub(crate) fn linked(mut self, rel: &str, identifier: &str) -> Self {
+        self.update.links.push(Link {
+            rel: rel.to_owned(),
+            to: canonical(identifier).0,
+        });
+        self.update.links.sort_unstable();
+        self
+    }
+
+    pub(crate) fn said(self) -> Said {
+        let of = self.update.reference;
+        let (id, bytes) = named(&Record::Update(self.update));
+        (
+            Element {
+                canonical: of,
+                update: Some(id),
+            },
+            BTreeMap::from([(id, bytes), (of, self.record)]),
+        )
+    }
+}
+
+/// A publisher takes something back.
+pub(crate) fn takes_back(publisher: PublicKey, timestamp_ms: u64, said: &Said) -> Said {
+    let (reference, target) = (said.0.canonical, said.0.update.unwrap());
+    let retraction = Retraction {
+        reference,
+        target,
+        publisher,
+        timestamp_ms,
+    };
+    let (id, bytes) = named(&Record::Retraction(retraction));
+    (
+        Element {
+            canonical: reference,
+            update: Some(id),
+        },
+        BTreeMap::from([(id, bytes)]),
+    )
+}
+
+/// One block with what one publisher says.
+pub(crate) fn block(height: u64, publisher: PublicKey, said: Vec<Said>) -> Block {
+    let mut records = BTreeMap::new();
+    let mut added = Vec::new();
+    for (element, with) in said {
+        added.push(element);
+        records.extend(with);
+    }
+    let publisher_name = Some(
+        if publisher == TATE {
+            "Tate"
+        } else {
+            "Carnegie Museum of Art"
+        }
+        .to_owned(),
+    );
+    let transaction = Transaction {
+        publisher,
+        publisher_name,
+        created_ms: height,
+        added,
+        records,
+    };
+    Block {
+        cursor: cursor(height),
+        time_ms: 1_700_000_000_000 + height,
+        transactions: vec![transaction],
+    }
+}
+
+/// What every so many of a publisher's records say, by one of the maps in `deploy/maps`.
+pub(crate) fn mapped(map: &str, publisher: PublicKey, path: &Path, every: usize) -> Vec<Said> {
+    let maps = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/maps");
+    let map = Map::parse(&std::fs::read_to_string(maps.join(map)).unwrap()).unwrap();
+    let file = flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap());
+    let lines = BufReader::new(file).split(b'\n').map(Result::unwrap);
+    let said = |line: Vec<u8>| {
+        let mapped = map.apply(&line).ok()?;
+        let (of, record) = (mapped.canonical_id, mapped.canonical_bytes.clone());
+        let update = mapped.update(publisher, 1_700_000_000_000, vec![]);
+        let (id, bytes) = named(&Record::Update(update));
+        Some((
+            Element {
+                canonical: of,
+                update: Some(id),
+            },
+            BTreeMap::from([(id, bytes), (of, record)]),
+        ))
+    };
+    lines.step_by(every).filter_map(said).collect()
+}
+
+/// Where the large data set is, or a word on the test's skipping.
+pub(crate) fn test_data() -> Option<PathBuf> {
+    let found = std::env::var_os("KITTENGRAD_TEST_DATA").map(PathBuf::from);
+    if found.is_none() {
+        eprintln!("skipped: $KITTENGRAD_TEST_DATA is not set");
+    }
+    found
+}
+
+pub(crate) fn open(directory: &Path) -> Result<(Index, Lock), OpenError> {
+    open_as(directory, &overlay())
+}
+
+pub(crate) fn open_as(directory: &Path, overlay: &Overlay) -> Result<(Index, Lock), OpenError> {
+    Index::open(
+        directory,
+        overlay,
+        IndexOptions {
+            memory_bytes: 16 * 1024 * 1024,
+        },
+    )
+}
+
+/// A ring of two peers, made up.
+pub(crate) struct MadeUpRing;
+
+impl RingReader for MadeUpRing {
+    fn read(&self) -> BoxFuture<'_, RingReport> {
+        let arc = |from: &str, to: &str| ArcReport {
+            from: from.repeat(64),
+            to: to.repeat(64),
+        };
+        let peer = |id: &str, state: &str, cell: ArcReport| PeerReport {
+            id: id.repeat(64),
+            point: cell.to.clone(),
+            state: state.to_owned(),
+            share: 0.5,
+            cell,
+            incarnation: Some(1),
+            height: Some(2),
+            head: Some("0".repeat(64)),
+            grpc: "https://127.0.0.1:1".to_owned(),
+            quic: "127.0.0.1:2".to_owned(),
+            http: String::new(),
+        };
+        let report = RingReport {
+            namespace: "demo".to_owned(),
+            replicas: 3,
+            quorum: 2,
+            peers: vec![
+                peer("a", "settled", arc("0", "8")),
+                peer("b", "unreachable", arc("8", "0")),
+            ],
+            cover: vec![CoverReport {
+                peer: "a".repeat(64),
+                arc: arc("0", "8"),
+            }],
+            uncovered: vec![arc("8", "0")],
+            aggregators: vec![],
+        };
+        Box::pin(std::future::ready(report))
+    }
+}
+
+/// An indexer that listens, without a network behind it: tests say what the journal says.
+pub(crate) struct Indexing {
+    pub(crate) url: String,
+    pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub(crate) source: watch::Sender<SourceStatus>,
+    pub(crate) feed: Feed,
+    commands: mpsc::Sender<Command>,
+    ended: oneshot::Receiver<Result<(), DriverError>>,
+    shutdown: CancellationToken,
+    serving: tokio::task::JoinHandle<()>,
+    next_height: u64,
+    _lock: Lock,
+    _directory: Option<tempfile::TempDir>,
+}
+
+impl Indexing {
+    pub(crate) async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut indexing = Self::start_in(directory.path(), 0).await;
+        indexing._directory = Some(directory);
+        indexing
+    }
+
+    pub(crate) async fn start_in(directory: &Path, port: u16) -> Self {
+        let (index, lock) = open(directory).unwrap();
+        let mut registry = Registry::with_prefix("kittengrad");
+        let metrics = IndexerMetrics::register(&mut registry);
+        let feed = Feed::default();
+        let next_height = index
+            .snapshot()
+            .state
+            .cursors
+            .current()
+            .map_or(0, |cursor| cursor.next_height());
+        let controls = driver::start(index, feed.clone(), metrics.clone()).unwrap();
+        let Controls {
+            commands,
+            snapshots,
+            ended,
+            ..
+        } = controls;
+        let (source, status) = watch::channel(SourceStatus::default());
+        let shutdown = CancellationToken::new();
+        let app = App::new(Parts {
+            snapshots: snapshots.clone(),
+            source: status,
+            feed: feed.clone(),
+            ring: RingCache::new(MadeUpRing),
+            metrics,
+            registry: Arc::new(registry),
+            shutdown: shutdown.clone(),
+        });
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
+            .await
+            .unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serve = kittengrad_service::http::serve(listener, app.router(), shutdown.clone());
+        let serving = tokio::spawn(async move { serve.await.unwrap() });
+        let (_lock, _directory) = (lock, None);
+        Self {
+            url,
+            snapshots,
+            source,
+            feed,
+            commands,
+            ended,
+            shutdown,
+            serving,
+            next_height,
+            _lock,
+            _directory,
+        }
+    }
+
+    /// One more block of the journal, with what one publisher says; its height.
+    pub(crate) async fn hear(&mut self, publisher: PublicKey, said: Vec<Said>) -> u64 {
+        let height = self.next_height;
+        self.next_height += 1;
+        self.take(block(height, publisher, said)).await;
+        height
+    }
+
+    pub(crate) async fn take(&self, block: Block) {
+        self.commands.send(Command::Block(block)).await.unwrap();
+    }
+
+    /// Waits until the block at `height` can be searched.
+    pub(crate) async fn committed(&mut self, height: u64) {
+        let covers = |snapshot: &Arc<Snapshot>| {
+            snapshot
+                .state
+                .cursors
+                .current()
+                .and_then(|cursor| cursor.height)
+                >= Some(height)
+        };
+        let waiting = self.snapshots.wait_for(covers);
+        tokio::time::timeout(DEADLINE, waiting)
+            .await
+            .expect("committed in time")
+            .unwrap();
+    }
+
+    /// Hears and waits.
+    pub(crate) async fn learn(&mut self, publisher: PublicKey, said: Vec<Said>) {
+        let height = self.hear(publisher, said).await;
+        self.committed(height).await;
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
+        reqwest::get(format!("{}{path}", self.url)).await.unwrap()
+    }
+
+    pub(crate) async fn json(&self, path: &str) -> Value {
+        let response = self.get(path).await;
+        assert_eq!(response.status(), 200, "{path}");
+        response.json().await.unwrap()
+    }
+
+    /// The names of the hits of a search, given as the query of its address.
+    pub(crate) async fn names(&self, query: &str) -> Vec<String> {
+        let found = self.json(&format!("/api/search?{query}")).await;
+        let hits = found["hits"].as_array().unwrap();
+        assert!(found["total"].as_u64().unwrap() >= hits.len() as u64);
+        hits.iter()
+            .map(|hit| hit["name"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    /// Ends as a process does that is asked to.
+    pub(crate) async fn end(self) {
+        drop(self.commands);
+        self.ended.await.unwrap().unwrap();
+        self.shutdown.cancel();
+        self.serving.await.unwrap();
+    }
+}
+
+/// Waits for a condition.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !holds().await {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Long enough for a loaded machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
