@@ -31,13 +31,22 @@ pub(super) struct Maker {
 impl Maker {
     pub(super) fn new(record_bytes: u32, publisher: PublicKey) -> anyhow::Result<Self> {
         let run = getrandom::u64().context("there is no randomness")?;
-        Ok(Self { run, record_bytes: record_bytes as usize, publisher, now_ms: unix_ms() })
+        Ok(Self {
+            run,
+            record_bytes: record_bytes as usize,
+            publisher,
+            now_ms: unix_ms(),
+        })
     }
 
     /// A canonical, its record of the given size.
     pub(super) fn padded_canonical(&self, number: u64) -> anyhow::Result<Draft> {
         let bytes = self.padded(number, |pad| self.canonical(number, Some(pad)))?;
-        Ok(Draft { canonical: RecordId::of(&bytes), insert: Some(bytes), updates: Vec::new() })
+        Ok(Draft {
+            canonical: RecordId::of(&bytes),
+            insert: Some(bytes),
+            updates: Vec::new(),
+        })
     }
 
     /// A small canonical and `per` updates of the given size.
@@ -45,7 +54,9 @@ impl Maker {
         let mut draft = Draft::insert(&self.canonical(number, None))?;
         for n in 0..u64::from(per) {
             let seed = number.wrapping_mul(1_000_003).wrapping_add(n);
-            draft.updates.push(self.padded(seed, |pad| self.update(draft.canonical, n, pad))?);
+            draft
+                .updates
+                .push(self.padded(seed, |pad| self.update(draft.canonical, n, pad))?);
         }
         Ok(draft)
     }
@@ -53,12 +64,17 @@ impl Maker {
     fn canonical(&self, number: u64, pad: Option<String>) -> Record {
         let id = format!("bench:{:016x}:{number}", self.run);
         let mut canonical = Canonical::identified(CanonicalType::Artefact, id);
-        canonical.meta.extend(pad.map(|pad| ("pad".to_owned(), Ipld::String(pad))));
+        canonical
+            .meta
+            .extend(pad.map(|pad| ("pad".to_owned(), Ipld::String(pad))));
         Record::Canonical(canonical)
     }
 
     fn update(&self, reference: RecordId, n: u64, pad: String) -> Record {
-        let meta = [("n".to_owned(), Ipld::Integer(n.into())), ("pad".to_owned(), Ipld::String(pad))];
+        let meta = [
+            ("n".to_owned(), Ipld::Integer(n.into())),
+            ("pad".to_owned(), Ipld::String(pad)),
+        ];
         Record::Update(Update {
             reference,
             publisher: self.publisher,
@@ -73,9 +89,13 @@ impl Maker {
 
     /// A record as large as asked for, or one byte less where no length of a text makes it so.
     fn padded(&self, seed: u64, record: impl Fn(String) -> Record) -> anyhow::Result<Bytes> {
-        let missing = self.record_bytes.saturating_sub(record(String::new()).encode()?.len());
+        let missing = self
+            .record_bytes
+            .saturating_sub(record(String::new()).encode()?.len());
         // The length of a text takes up to two bytes more than that of an empty one.
-        let chars = (0..=2).map(|more| missing.saturating_sub(more)).find(|chars| chars + head_bytes(*chars) <= missing);
+        let chars = (0..=2)
+            .map(|more| missing.saturating_sub(more))
+            .find(|chars| chars + head_bytes(*chars) <= missing);
         Ok(record(noise(self.run ^ seed, chars.unwrap_or_default())).encode()?)
     }
 }
@@ -107,9 +127,19 @@ fn noise(seed: u64, chars: usize) -> String {
 }
 
 /// Loads drafts before the clock starts; on all replicas, so that it does not matter who is asked afterwards.
-pub(super) async fn load(client: &Client, publisher: &PublicKey, mut drafts: Vec<Draft>) -> anyhow::Result<()> {
-    let options = SubmitOptions { ack: Ack::All, ..SubmitOptions::default() };
-    output::say(&format!("preparing {}", output::text::count(drafts.len() as u64, "canonical")));
+pub(super) async fn load(
+    client: &Client,
+    publisher: &PublicKey,
+    mut drafts: Vec<Draft>,
+) -> anyhow::Result<()> {
+    let options = SubmitOptions {
+        ack: Ack::All,
+        ..SubmitOptions::default()
+    };
+    output::say(&format!(
+        "preparing {}",
+        output::text::count(drafts.len() as u64, "canonical")
+    ));
     while !drafts.is_empty() {
         let rest = drafts.split_off(drafts.len().min(LOADED_TOGETHER));
         for outcome in client.submit(publisher, drafts, options).await? {

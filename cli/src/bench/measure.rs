@@ -32,8 +32,16 @@ pub(super) struct Measured {
 
 impl Default for Measured {
     fn default() -> Self {
-        let latencies = Histogram::new(DIGITS).expect("3 digits are among the 0 to 5 that there may be");
-        Self { ops: 0, updates: 0, errors: 0, elapsed: Duration::ZERO, latencies, failure: None }
+        let latencies =
+            Histogram::new(DIGITS).expect("3 digits are among the 0 to 5 that there may be");
+        Self {
+            ops: 0,
+            updates: 0,
+            errors: 0,
+            elapsed: Duration::ZERO,
+            latencies,
+            failure: None,
+        }
     }
 }
 
@@ -44,7 +52,10 @@ impl Measured {
             Ok(updates) => {
                 self.ops += 1;
                 self.updates += updates;
-                self.latencies.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+                // It resizes by itself, so that nothing is out of range.
+                let _ = self
+                    .latencies
+                    .record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
             }
             Err(error) => {
                 self.errors += 1;
@@ -65,7 +76,10 @@ impl Measured {
     /// Tells people what went wrong.
     fn say_failure(&self) {
         if let Some(failure) = &self.failure {
-            output::say(&format!("note: {} operations failed, the first: {failure}", self.errors));
+            output::say(&format!(
+                "note: {} operations failed, the first: {failure}",
+                self.errors
+            ));
         }
     }
 }
@@ -125,23 +139,58 @@ mod tests {
     async fn every_operation_is_done_once_and_counted() {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&seen);
-        let work = Work { ops: Some(100), conc: 7, limit: Duration::from_secs(60) };
+        let work = Work {
+            ops: Some(100),
+            conc: 7,
+            limit: Duration::from_secs(60),
+        };
         let measured = run(work, move |number| {
             noted.lock().unwrap().push(number);
-            async move { if number % 10 == 0 { anyhow::bail!("no") } else { Ok(3) } }
+            async move {
+                if number % 10 == 0 {
+                    anyhow::bail!("no")
+                } else {
+                    Ok(3)
+                }
+            }
         });
         let measured = measured.await.unwrap();
         let mut seen = seen.lock().unwrap().clone();
         seen.sort_unstable();
         assert_eq!(seen, (0..100).collect::<Vec<_>>());
-        assert_eq!((measured.ops, measured.updates, measured.errors), (90, 270, 10));
+        assert_eq!(
+            (measured.ops, measured.updates, measured.errors),
+            (90, 270, 10)
+        );
         assert_eq!(measured.latencies.len(), 90);
         assert_eq!(measured.failure.as_deref(), Some("no"));
     }
 
+    #[test]
+    fn latencies_are_kept_however_long_they_are() {
+        let mut measured = Measured::default();
+        for took in [
+            Duration::from_micros(830),
+            Duration::from_secs(3),
+            Duration::from_secs(100_000),
+        ] {
+            measured.note(took, Ok(1));
+        }
+        let mut all = Measured::default();
+        all.add(measured);
+        let at = |quantile: f64| all.latencies.value_at_quantile(quantile) as f64 / 1e6;
+        assert!((at(0.1) - 0.000_83).abs() < 0.000_01, "{}", at(0.1));
+        assert!((at(0.5) - 3.0).abs() < 0.01, "{}", at(0.5));
+        assert!((at(1.0) - 100_000.0).abs() < 100.0, "{}", at(1.0));
+    }
+
     #[tokio::test]
     async fn nothing_is_begun_when_the_time_is_over() {
-        let work = Work { ops: None, conc: 2, limit: Duration::ZERO };
+        let work = Work {
+            ops: None,
+            conc: 2,
+            limit: Duration::ZERO,
+        };
         let measured = run(work, |_| async { Ok(1) }).await.unwrap();
         assert_eq!(measured.ops, 0);
     }

@@ -39,8 +39,10 @@ pub(crate) enum BenchCommand {
         kittengrad bench lookup --consistency one --records --json")]
     Lookup(LookupArgs),
     /// Read updates from the stream of one journal, verified, with one reader
-    #[command(after_help = "Examples:\n  kittengrad bench tail\n  kittengrad bench tail --aggregator --json\n\n\
-        An operation is a block; its time is that from the block before it.")]
+    #[command(
+        after_help = "Examples:\n  kittengrad bench tail\n  kittengrad bench tail --aggregator --json\n\n\
+        An operation is a block; its time is that from the block before it."
+    )]
     Tail(TailArgs),
 }
 
@@ -93,7 +95,10 @@ pub(crate) struct TailArgs {
 }
 
 fn parse_seconds(text: &str) -> Result<f64, String> {
-    let seconds = text.parse().ok().filter(|seconds| *seconds > 0.0 && *seconds <= 86_400.0);
+    let seconds = text
+        .parse()
+        .ok()
+        .filter(|seconds| *seconds > 0.0 && *seconds <= 86_400.0);
     seconds.ok_or_else(|| "a number of seconds above 0 and up to 86400".to_owned())
 }
 
@@ -130,7 +135,13 @@ struct Line {
 impl Line {
     fn new(phase: &'static str, args: &BenchArgs, measured: &Measured) -> Self {
         let seconds = measured.elapsed.as_secs_f64();
-        let per_s = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+        let per_s = |count: u64| {
+            if seconds > 0.0 {
+                count as f64 / seconds
+            } else {
+                0.0
+            }
+        };
         Self {
             phase,
             conc: args.conc,
@@ -171,19 +182,33 @@ pub(crate) async fn run(command: BenchCommand, global: &Global) -> anyhow::Resul
     let session = Session::open(global)?;
     let line = match &command {
         BenchCommand::Insert(args) => {
-            let args = BenchArgs { batch: 1, ..args.clone() };
+            let args = BenchArgs {
+                batch: 1,
+                ..args.clone()
+            };
             Line::new("insert", &args, &phase::insert(&session, &args).await?)
         }
         BenchCommand::Bulk(args) => Line::new("bulk", args, &phase::bulk(&session, args).await?),
         BenchCommand::Lookup(args) => {
-            let bench = BenchArgs { batch: 1, ..args.bench.clone() };
+            let bench = BenchArgs {
+                batch: 1,
+                ..args.bench.clone()
+            };
             let measured = phase::lookup(&session, &bench, args.consistency, args.records).await?;
             Line::new("lookup", &bench, &measured)
         }
         BenchCommand::Tail(args) => {
-            let bench = BenchArgs { conc: 1, batch: 1, ..args.bench.clone() };
+            let bench = BenchArgs {
+                conc: 1,
+                batch: 1,
+                ..args.bench.clone()
+            };
             let source = args.source.named(&session)?;
-            Line::new("tail", &bench, &stream::tail(&session, &bench, source).await?)
+            Line::new(
+                "tail",
+                &bench,
+                &stream::tail(&session, &bench, source).await?,
+            )
         }
     };
     if global.json {
@@ -191,7 +216,11 @@ pub(crate) async fn run(command: BenchCommand, global: &Global) -> anyhow::Resul
     } else {
         output::line(&line.text())?;
     }
-    Ok(if line.errors > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if line.errors > 0 {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 #[cfg(test)]
@@ -199,7 +228,15 @@ mod tests {
     use super::*;
 
     fn args() -> BenchArgs {
-        BenchArgs { record_bytes: 300, conc: 64, batch: 100, per: 5, canonicals: None, limit_s: 10.0, publisher: None }
+        BenchArgs {
+            record_bytes: 300,
+            conc: 64,
+            batch: 100,
+            per: 5,
+            canonicals: None,
+            limit_s: 10.0,
+            publisher: None,
+        }
     }
 
     #[test]
@@ -214,12 +251,27 @@ mod tests {
         let line = serde_json::to_value(Line::new("bulk", &args(), &measured)).unwrap();
         let fields: Vec<_> = line.as_object().unwrap().keys().cloned().collect();
         let mut expected = [
-            "phase", "conc", "batch", "record_bytes", "per", "ops", "updates", "seconds", "ops_per_s",
-            "updates_per_s", "p50_us", "p99_us", "max_us", "errors",
+            "phase",
+            "conc",
+            "batch",
+            "record_bytes",
+            "per",
+            "ops",
+            "updates",
+            "seconds",
+            "ops_per_s",
+            "updates_per_s",
+            "p50_us",
+            "p99_us",
+            "max_us",
+            "errors",
         ];
         expected.sort_unstable();
         assert_eq!(fields, expected);
-        assert_eq!((line["ops_per_s"].as_f64(), line["updates_per_s"].as_f64()), (Some(5.0), Some(500.0)));
+        assert_eq!(
+            (line["ops_per_s"].as_f64(), line["updates_per_s"].as_f64()),
+            (Some(5.0), Some(500.0))
+        );
         assert_eq!(line["p50_us"], 500);
     }
 

@@ -27,18 +27,30 @@ pub(super) async fn tail(
     args: &BenchArgs,
     source: Option<PublicKey>,
 ) -> anyhow::Result<Measured> {
-    let source = source.or_else(|| session.journals().first().copied()).context("the network has no peer")?;
+    let source = source
+        .or_else(|| session.journals().first().copied())
+        .context("the network has no peer")?;
     let publisher = session.publisher(args.publisher.as_deref())?.key();
     let maker = Maker::new(args.record_bytes, publisher)?;
     let drafts = (0..args.canonicals(40_000)).map(|number| maker.said(number, args.per));
     let drafts = drafts.collect::<anyhow::Result<Vec<_>>>()?;
-    let held = drafts.iter().filter(|draft| has(session, &source, &draft.canonical)).count() as u64;
+    let held = drafts
+        .iter()
+        .filter(|draft| has(session, &source, &draft.canonical))
+        .count() as u64;
     let expected = held * u64::from(args.per);
 
     let before = session.client.head_of(&source).await?;
     let start = before.heartbeat.map_or(Start::Genesis, |heartbeat| {
         let (incarnation, height) = (heartbeat.head.incarnation, Some(heartbeat.head.height));
-        Start::Cursor(Position { cursor: Cursor { journal: source, incarnation, height }, elements: 0 })
+        Start::Cursor(Position {
+            cursor: Cursor {
+                journal: source,
+                incarnation,
+                height,
+            },
+            elements: 0,
+        })
     });
     load(&session.client, &publisher, drafts).await?;
     wait(session, &source, before.elements + expected).await?;
@@ -48,7 +60,9 @@ pub(super) async fn tail(
 /// Whether the journal of `source` is to have it: an aggregator's has everything.
 fn has(session: &Session, source: &PublicKey, canonical: &RecordId) -> bool {
     let network = session.client.network();
-    network.index_of(source).is_none_or(|index| network.ring().holds(index, canonical.point()))
+    network
+        .index_of(source)
+        .is_none_or(|index| network.ring().holds(index, canonical.point()))
 }
 
 async fn wait(session: &Session, source: &PublicKey, elements: u64) -> anyhow::Result<()> {
@@ -59,7 +73,9 @@ async fn wait(session: &Session, source: &PublicKey, elements: u64) -> anyhow::R
             return Ok(());
         }
         if began.elapsed() > PATIENCE {
-            bail!("{source} has {there} elements, {elements} are expected; `kittengrad health` asks all processes");
+            bail!(
+                "{source} has {there} elements, {elements} are expected; `kittengrad health` asks all processes"
+            );
         }
         sleep(POLL).await;
     }
@@ -72,7 +88,12 @@ async fn read(
     start: Start,
     expected: u64,
 ) -> anyhow::Result<Measured> {
-    let options = SubscribeOptions { start, bodies: Bodies::Records, follow: false, give_up_after: Some(args.limit()) };
+    let options = SubscribeOptions {
+        start,
+        bodies: Bodies::Records,
+        follow: false,
+        give_up_after: Some(args.limit()),
+    };
     let mut measured = Measured::default();
     let began = Instant::now();
     let mut last = began;

@@ -60,7 +60,11 @@ pub(crate) fn error(error: &anyhow::Error) {
 /// Tells people what went wrong; the exit code of a command that failed.
 pub(crate) fn fail(failure: &anyhow::Error) -> ExitCode {
     error(failure);
-    if failure.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+    if failure.is::<Usage>() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// An error and its causes, without those that the error quotes itself.
@@ -86,7 +90,9 @@ mod tests {
         let cause = || Err::<(), _>(io::Error::other("no space"));
         let error = cause().context("cannot write a.toml").unwrap_err();
         assert_eq!(describe(&error), "cannot write a.toml: no space");
-        let error = cause().context("cannot write a.toml: no space").unwrap_err();
+        let error = cause()
+            .context("cannot write a.toml: no space")
+            .unwrap_err();
         assert_eq!(describe(&error), "cannot write a.toml: no space");
     }
 

@@ -11,12 +11,16 @@ pub(crate) struct Paint {
 impl Paint {
     /// For what goes to standard output.
     pub(crate) fn stdout() -> Self {
-        Self { is_on: std::io::stdout().is_terminal() && is_wanted() }
+        Self {
+            is_on: std::io::stdout().is_terminal() && is_wanted(),
+        }
     }
 
     /// For what goes to standard error.
     pub(crate) fn stderr() -> Self {
-        Self { is_on: std::io::stderr().is_terminal() && is_wanted() }
+        Self {
+            is_on: std::io::stderr().is_terminal() && is_wanted(),
+        }
     }
 
     pub(crate) fn bold(self, text: &str) -> String {
@@ -40,7 +44,11 @@ impl Paint {
     }
 
     fn with(self, code: &str, text: &str) -> String {
-        if self.is_on && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.is_on && !text.is_empty() {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 }
 

@@ -27,12 +27,16 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) const fn new(columns: Vec<(&'static str, Align)>) -> Self {
-        Self { columns, rows: Vec::new() }
+        Self {
+            columns,
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row; cells beyond the last column are left out.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = (String, Tone)>) {
-        self.rows.push(cells.into_iter().take(self.columns.len()).collect());
+        self.rows
+            .push(cells.into_iter().take(self.columns.len()).collect());
     }
 
     /// The lines, headings first, without blanks at their ends.
@@ -40,10 +44,17 @@ impl Table {
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
             let widths = cells.map(|(text, _)| text.chars().count());
-            widths.chain([self.columns[column].0.chars().count()]).max().unwrap_or(0)
+            widths
+                .chain([self.columns[column].0.chars().count()])
+                .max()
+                .unwrap_or(0)
         };
         let widths: Vec<_> = (0..self.columns.len()).map(width).collect();
-        let headings = self.columns.iter().map(|(heading, _)| ((*heading).to_owned(), Tone::Dim)).collect();
+        let headings = self
+            .columns
+            .iter()
+            .map(|(heading, _)| ((*heading).to_owned(), Tone::Dim))
+            .collect();
         let all = [&headings].into_iter().chain(&self.rows);
         all.map(|row| self.line(row, &widths, paint)).collect()
     }
@@ -83,10 +94,21 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let mut table = Table::new(vec![("peer", Align::Left), ("share", Align::Right), ("at", Align::Left)]);
+        let mut table = Table::new(vec![
+            ("peer", Align::Left),
+            ("share", Align::Right),
+            ("at", Align::Left),
+        ]);
         table.row([plain("3f9a12cd"), plain("9 %"), plain("here")]);
         table.row([plain("ü"), plain("11.5 %"), plain("")]);
         let lines = table.lines(Paint::stdout());
-        assert_eq!(lines, ["peer       share  at", "3f9a12cd     9 %  here", "ü         11.5 %"]);
+        assert_eq!(
+            lines,
+            [
+                "peer       share  at",
+                "3f9a12cd     9 %  here",
+                "ü         11.5 %"
+            ]
+        );
     }
 }

@@ -23,7 +23,9 @@ pub(crate) fn count(value: u64, one: &str) -> String {
 
 /// A moment, from Unix milliseconds: `2026-11-20 12:01:03`, in UTC.
 pub(crate) fn time(unix_ms: u64) -> String {
-    let moment = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let moment = i64::try_from(unix_ms)
+        .ok()
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok());
     match moment {
         Some(moment) => moment.strftime("%Y-%m-%d %H:%M:%S").to_string(),
         None => format!("{unix_ms} ms"),
@@ -46,12 +48,22 @@ pub(crate) fn short(id: &str) -> &str {
 
 /// Text of strangers on one line: nothing in it moves the cursor, changes colours or turns the reading direction.
 pub(crate) fn clean(text: &str) -> String {
-    text.chars().map(|c| if is_unsafe(c) { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if is_unsafe(c) { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// As [`clean`], on several lines.
 pub(crate) fn lines(text: &str) -> String {
-    text.chars().map(|c| if is_unsafe(c) && c != '\n' { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if is_unsafe(c) && c != '\n' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 /// As [`clean`], of at most so many characters.
@@ -66,7 +78,8 @@ pub(crate) fn cut(text: &str, chars_max: usize) -> String {
 }
 
 fn is_unsafe(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -75,7 +88,13 @@ mod tests {
 
     #[test]
     fn numbers_have_separators() {
-        for (value, expected) in [(0, "0"), (999, "999"), (1_000, "1,000"), (24_387, "24,387"), (1 << 30, "1,073,741,824")] {
+        for (value, expected) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (24_387, "24,387"),
+            (1 << 30, "1,073,741,824"),
+        ] {
             assert_eq!(number(value), expected);
         }
         assert_eq!(count(1, "peer"), "1 peer");
@@ -98,7 +117,10 @@ mod tests {
 
     #[test]
     fn text_of_strangers_cannot_move_the_cursor() {
-        assert_eq!(clean("a\x1b[2Jb\u{9b}\u{202e}\n"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}\u{fffd}");
+        assert_eq!(
+            clean("a\x1b[2Jb\u{9b}\u{202e}\n"),
+            "a\u{fffd}[2Jb\u{fffd}\u{fffd}\u{fffd}"
+        );
         assert_eq!(lines("a\n\x07b"), "a\n\u{fffd}b");
         assert_eq!(clean("Étude, 水"), "Étude, 水");
         assert_eq!(cut("abcdef", 4), "abc…");

@@ -16,11 +16,20 @@ pub(crate) fn canonical(text: &[u8]) -> anyhow::Result<Canonical> {
     let mut fields = object(text)?;
     let (kind, meta) = (fields.remove("type"), fields.remove("meta"));
     if let Some(field) = fields.keys().next() {
-        bail!("a canonical has no {field:?}, only \"type\" and \"meta\"; names and all that changes go into an update");
+        bail!(
+            "a canonical has no {field:?}, only \"type\" and \"meta\"; names and all that changes go into an update"
+        );
     }
-    let Some(Ipld::String(kind)) = kind else { bail!("\"type\" is missing or no text: {FORM}") };
-    let Some(Ipld::Map(meta)) = meta else { bail!("\"meta\" is missing or no object: {FORM}") };
-    Ok(Canonical { kind: kind.parse()?, meta })
+    let Some(Ipld::String(kind)) = kind else {
+        bail!("\"type\" is missing or no text: {FORM}")
+    };
+    let Some(Ipld::Map(meta)) = meta else {
+        bail!("\"meta\" is missing or no object: {FORM}")
+    };
+    Ok(Canonical {
+        kind: kind.parse()?,
+        meta,
+    })
 }
 
 /// A JSON object.
@@ -33,12 +42,17 @@ pub(crate) fn object(text: &[u8]) -> anyhow::Result<BTreeMap<String, Ipld>> {
 
 /// A link from `createdBy=bafy...`.
 pub(crate) fn link(text: &str) -> Result<Link, String> {
-    let (rel, to) = text.split_once('=').ok_or("write REL=CID, as in createdBy=bafyrei...")?;
+    let (rel, to) = text
+        .split_once('=')
+        .ok_or("write REL=CID, as in createdBy=bafyrei...")?;
     if !(1..=REL_BYTES_MAX).contains(&rel.len()) {
         return Err(format!("a relation has 1 to {REL_BYTES_MAX} bytes"));
     }
     let to = to.parse().map_err(|error| format!("{error}"))?;
-    Ok(Link { rel: rel.to_owned(), to })
+    Ok(Link {
+        rel: rel.to_owned(),
+        to,
+    })
 }
 
 #[cfg(test)]
@@ -57,7 +71,10 @@ mod tests {
     fn a_canonical_is_read_as_its_map_would_make_it() {
         let read = canonical(br#"{"meta":{"id":"tate:artwork:1035"},"type":"artefact"}"#).unwrap();
         let made = Canonical::identified(CanonicalType::Artefact, "tate:artwork:1035".to_owned());
-        assert_eq!(Record::Canonical(read).encode(), Record::Canonical(made).encode());
+        assert_eq!(
+            Record::Canonical(read).encode(),
+            Record::Canonical(made).encode()
+        );
     }
 
     #[test]
@@ -67,15 +84,30 @@ mod tests {
         check(r#"{"type":"artefact"}"#, "\"meta\" is missing");
         check(r#"{"meta":{}}"#, "\"type\" is missing");
         check(r#"{"type":"update","meta":{}}"#, "entity or artefact");
-        check(r#"{"type":"entity","meta":{},"name":"x"}"#, "has no \"name\"");
+        check(
+            r#"{"type":"entity","meta":{},"name":"x"}"#,
+            "has no \"name\"",
+        );
         check(r#"{"type":"entity","type":"entity","meta":{}}"#, "twice");
     }
 
     #[test]
     fn a_link_names_relation_and_canonical() {
         let to = kittengrad_proto::id::RecordId::of(b"x");
-        assert_eq!(link(&format!("createdBy={to}")), Ok(Link { rel: "createdBy".to_owned(), to }));
-        for text in ["createdBy", "=bafy", "createdBy=", "createdBy=bafy", &format!("{}={to}", "r".repeat(65))] {
+        assert_eq!(
+            link(&format!("createdBy={to}")),
+            Ok(Link {
+                rel: "createdBy".to_owned(),
+                to
+            })
+        );
+        for text in [
+            "createdBy",
+            "=bafy",
+            "createdBy=",
+            "createdBy=bafy",
+            &format!("{}={to}", "r".repeat(65)),
+        ] {
             assert!(link(text).is_err(), "{text}");
         }
     }

@@ -5,10 +5,7 @@ use std::{path::Path, process::ExitCode};
 use anyhow::Context;
 use clap::Args;
 use futures::{StreamExt, stream};
-use kittengrad_client::{
-    fault::CallError,
-    lookup::{Answer, Answers, Consistency},
-};
+use kittengrad_client::lookup::{Answer, Answers, Consistency};
 use kittengrad_client_core::json::ShownMap;
 use kittengrad_proto::{
     error::ErrorCode,
@@ -78,21 +75,34 @@ enum Asked {
 fn parse_asked(text: &str) -> Result<Asked, String> {
     match text {
         "-" => Ok(Asked::StandardInput),
-        text => text.parse().map(Asked::Canonical).map_err(|error| format!("{error}")),
+        text => text
+            .parse()
+            .map(Asked::Canonical)
+            .map_err(|error| format!("{error}")),
     }
 }
 
 /// Shows canonicals.
 pub(crate) async fn get(args: GetArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let session = Session::open(global)?;
-    let peer = args.peer.as_deref().map(|beginning| session.journal(beginning)).transpose()?;
+    let peer = args
+        .peer
+        .as_deref()
+        .map(|beginning| session.journal(beginning))
+        .transpose()?;
     let (canonicals, mut is_failed) = asked(&args.cid)?;
     let parts = stream::iter(canonicals.chunks(TOGETHER_MAX)).map(|part| {
         let session = &session;
         async move {
             match peer {
                 Some(peer) => get_at(session, &peer, part).await,
-                None => vec![session.client.lookup(part, args.consistency, true).await.map_err(Into::into)],
+                None => vec![
+                    session
+                        .client
+                        .lookup(part, args.consistency, true)
+                        .await
+                        .map_err(Into::into),
+                ],
             }
         }
     });
@@ -108,7 +118,11 @@ pub(crate) async fn get(args: GetArgs, global: &Global) -> anyhow::Result<ExitCo
             }
         }
     }
-    Ok(if is_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if is_failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// The canonicals asked for, and whether some of those on standard input are none.
@@ -138,27 +152,28 @@ fn asked(args: &[Asked]) -> anyhow::Result<(Vec<RecordId>, bool)> {
 }
 
 /// Asks one replica alone. If it does not hold all of them it is asked for each by itself.
-async fn get_at(session: &Session, peer: &PublicKey, part: &[RecordId]) -> Vec<anyhow::Result<Answers>> {
+async fn get_at(
+    session: &Session,
+    peer: &PublicKey,
+    part: &[RecordId],
+) -> Vec<anyhow::Result<Answers>> {
     let client = &session.client;
     match client.lookup_at(peer, part, true).await {
         Err(error) if part.len() > 1 && error.code() == Some(ErrorCode::NotResponsible) => {
             let one = |canonical| async move {
-                client.lookup_at(peer, &[canonical], true).await.map_err(|error| refused(&canonical, error))
+                client
+                    .lookup_at(peer, &[canonical], true)
+                    .await
+                    .map_err(Into::into)
             };
-            stream::iter(part.iter().copied()).map(one).buffered(TOGETHER_MAX.min(16)).collect().await
+            stream::iter(part.iter().copied())
+                .map(one)
+                .buffered(REQUESTS_IN_FLIGHT)
+                .collect()
+                .await
         }
-        found => vec![found.map_err(|error| match part {
-            [canonical] => refused(canonical, error),
-            _ => error.into(),
-        })],
+        found => vec![found.map_err(Into::into)],
     }
-}
-
-fn refused(canonical: &RecordId, error: CallError) -> anyhow::Error {
-    let next = format!("`kittengrad ring why {canonical}` shows who holds it");
-    let is_elsewhere = error.code() == Some(ErrorCode::NotResponsible);
-    let error = anyhow::Error::new(error);
-    if is_elsewhere { error.context(format!("{canonical} is not at that peer; {next}")) } else { error }
 }
 
 /// Shows what is known, in the order asked; says what is not. Whether all of it is known.
@@ -184,14 +199,19 @@ fn show_all(found: Answers, global: &Global) -> anyhow::Result<bool> {
 fn unknown(answer: &Answer) -> anyhow::Error {
     let replicas = count(answer.answered_by.len() as u64, "replica");
     let canonical = answer.canonical;
-    anyhow::anyhow!("{canonical} is unknown to the {replicas} that answered; `kittengrad search` finds what is there")
+    anyhow::anyhow!(
+        "{canonical} is unknown to the {replicas} that answered; `kittengrad search` finds what is there"
+    )
 }
 
 fn warn_if_incomplete(answer: &Answer) {
     // One replica alone never proves that it has everything; whoever asks for it knows.
     if !answer.complete && answer.answered_by.len() != 1 {
         let replicas = count(answer.answered_by.len() as u64, "replica");
-        output::say(&format!("warning: only {replicas} of {} answered, there may be more", answer.canonical));
+        output::say(&format!(
+            "warning: only {replicas} of {} answered, there may be more",
+            answer.canonical
+        ));
     }
 }
 
@@ -200,8 +220,14 @@ fn show(document: &Document, publishers: &Publishers) -> anyhow::Result<()> {
     let paint = Paint::stdout();
     let mut text = heading(document, paint);
     let mut is_first = true;
-    for statement in document.statements.iter().filter(|statement| statement.is_head()) {
-        let Some(update) = statement.update() else { continue };
+    for statement in document
+        .statements
+        .iter()
+        .filter(|statement| statement.is_head())
+    {
+        let Some(update) = statement.update() else {
+            continue;
+        };
         text += &format!("\n{}\n", said_by(statement, publishers, paint));
         text += &content(update, paint)?;
         is_first = false;
@@ -209,23 +235,44 @@ fn show(document: &Document, publishers: &Publishers) -> anyhow::Result<()> {
     if is_first {
         text += &format!("\n  {}\n", paint.dim("nothing is said about it today"));
     }
-    let older = document.statements.iter().filter(|statement| !statement.is_head()).count() as u64;
+    let older = document
+        .statements
+        .iter()
+        .filter(|statement| !statement.is_head())
+        .count() as u64;
     if older > 0 {
         let history = format!("kittengrad history {}", document.answer.canonical);
-        text += &format!("\n  {}\n", paint.dim(&format!("{} more: {history}", count(older, "statement"))));
+        text += &format!(
+            "\n  {}\n",
+            paint.dim(&format!("{} more: {history}", count(older, "statement")))
+        );
     }
     output::line(&text)
 }
 
 fn heading(document: &Document, paint: Paint) -> String {
-    let kind = document.record.as_ref().map_or("record not there", |record| record.kind.as_str());
-    let name = document.name().map(|name| paint.bold(&clean(name))).unwrap_or_default();
-    let mut text = format!("{}  {}  {name}", paint.cyan(&document.answer.canonical.to_string()), paint.dim(kind));
+    let kind = document
+        .record
+        .as_ref()
+        .map_or("record not there", |record| record.kind.as_str());
+    let name = document
+        .name()
+        .map(|name| paint.bold(&clean(name)))
+        .unwrap_or_default();
+    let mut text = format!(
+        "{}  {}  {name}",
+        paint.cyan(&document.answer.canonical.to_string()),
+        paint.dim(kind)
+    );
     text.truncate(text.trim_end().len());
     text.push('\n');
     for (key, value) in document.record.iter().flat_map(|record| &record.meta) {
         let value = kittengrad_client_core::json::Shown(value).to_string();
-        text += &format!("  {}  {}\n", paint.dim(&clean(key)), clean(value.trim_matches('"')));
+        text += &format!(
+            "  {}  {}\n",
+            paint.dim(&clean(key)),
+            clean(value.trim_matches('"'))
+        );
     }
     text
 }
@@ -240,7 +287,11 @@ fn said_by(statement: &Statement, publishers: &Publishers, paint: Paint) -> Stri
         },
     };
     let when = statement.timestamp_ms().map(time).unwrap_or_default();
-    format!("  {}  {when}  {}", paint.green(&by), paint.dim(&statement.cid.to_string()))
+    format!(
+        "  {}  {when}  {}",
+        paint.green(&by),
+        paint.dim(&statement.cid.to_string())
+    )
 }
 
 /// Name, links and meta of an update.
@@ -270,29 +321,47 @@ struct HistoryJson<'a> {
 /// Shows all that was ever said about a canonical.
 pub(crate) async fn history(args: HistoryArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let session = Session::open(global)?;
-    let mut found = session.client.lookup(&[args.cid], args.consistency, true).await?;
-    let answer = found.answers.pop().with_context(|| format!("{} was not answered", args.cid))?;
+    let mut found = session
+        .client
+        .lookup(&[args.cid], args.consistency, true)
+        .await?;
+    let answer = found
+        .answers
+        .pop()
+        .with_context(|| format!("{} was not answered", args.cid))?;
     if !answer.exists {
         return Err(unknown(&answer));
     }
     warn_if_incomplete(&answer);
     let document = Document::new(answer);
     let paint = Paint::stdout();
-    let mut text = if global.json { String::new() } else { heading(&document, paint) };
+    let mut text = if global.json {
+        String::new()
+    } else {
+        heading(&document, paint)
+    };
     for statement in &document.statements {
         if global.json {
             let canonical = document.answer.canonical.to_string();
-            output::json(&HistoryJson { canonical, statement: StatementJson::new(statement, &found.publishers) })?;
+            output::json(&HistoryJson {
+                canonical,
+                statement: StatementJson::new(statement, &found.publishers),
+            })?;
             continue;
         }
         let standing = match statement.standing() {
             "head" => paint.green("head"),
             other => paint.dim(other),
         };
-        text += &format!("\n{}  {standing}\n", said_by(statement, &found.publishers, paint));
+        text += &format!(
+            "\n{}  {standing}\n",
+            said_by(statement, &found.publishers, paint)
+        );
         match &statement.said {
             Said::Update { update, .. } => text += &content(update, paint)?,
-            Said::Retraction { retraction, .. } => text += &format!("    takes back  {}\n", retraction.target),
+            Said::Retraction { retraction, .. } => {
+                text += &format!("    takes back  {}\n", retraction.target)
+            }
             Said::Absent => text += "    its record is not there\n",
         }
     }
@@ -309,9 +378,12 @@ mod tests {
     #[test]
     fn only_cids_of_records_and_a_dash_can_be_asked_for() {
         let cid = RecordId::of(b"x");
-        assert!(matches!(parse_asked(&cid.to_string()), Ok(Asked::Canonical(found)) if found == cid));
+        assert!(
+            matches!(parse_asked(&cid.to_string()), Ok(Asked::Canonical(found)) if found == cid)
+        );
         assert!(matches!(parse_asked("-"), Ok(Asked::StandardInput)));
-        let error = parse_asked("bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi").unwrap_err();
+        let error =
+            parse_asked("bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi").unwrap_err();
         assert!(error.contains("codec"), "{error}");
     }
 }

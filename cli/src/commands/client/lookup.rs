@@ -14,7 +14,10 @@ use crate::output;
 
 /// What is known of one canonical that must exist, from enough replicas to see every acknowledged write.
 pub(crate) async fn known(session: &Session, canonical: &RecordId) -> anyhow::Result<Answers> {
-    let found = session.client.lookup(&[*canonical], Consistency::Quorum, true).await?;
+    let found = session
+        .client
+        .lookup(&[*canonical], Consistency::Quorum, true)
+        .await?;
     match found.answers.first() {
         Some(answer) if !answer.complete => bail!(
             "only {} of {canonical} answered, which may not know its latest updates; \
@@ -28,14 +31,21 @@ pub(crate) async fn known(session: &Session, canonical: &RecordId) -> anyhow::Re
 
 /// The records of a set, as far as they came.
 pub(crate) fn statements(answer: &Answer) -> Vec<(RecordId, Record)> {
-    let records = answer.updates.iter().filter_map(|(id, bytes)| Some((*id, bytes.as_ref()?)));
-    records.filter_map(|(id, bytes)| Some((id, Record::decode(bytes).ok()?))).collect()
+    let records = answer
+        .updates
+        .iter()
+        .filter_map(|(id, bytes)| Some((*id, bytes.as_ref()?)));
+    records
+        .filter_map(|(id, bytes)| Some((id, Record::decode(bytes).ok()?)))
+        .collect()
 }
 
 /// The heads of one publisher, strictly ascending: what its next update replaces. At most as many as one may.
 pub(crate) fn own_heads(statements: &[(RecordId, Record)], publisher: &PublicKey) -> Vec<RecordId> {
     let heads = heads(statements.iter().map(|(id, record)| (*id, record)));
-    let own = heads.into_iter().filter(|(_, update)| update.publisher == *publisher);
+    let own = heads
+        .into_iter()
+        .filter(|(_, update)| update.publisher == *publisher);
     let mut own: Vec<_> = own.map(|(id, _)| id).collect();
     own.sort_unstable();
     own.truncate(RECORD_PREVIOUS_MAX);

@@ -109,21 +109,36 @@ struct SourceJson {
 impl RingJson {
     fn new(network: &Network, reports: &[MemberReport]) -> Self {
         let ring = network.ring();
-        let states: BTreeMap<PublicKey, &str> =
-            reports.iter().map(|report| (report.identity.key, report.state.as_str())).collect();
-        let is_up = |index| network.key_of(index).is_some_and(|key| states.get(&key) == Some(&SETTLED));
+        let states: BTreeMap<PublicKey, &str> = reports
+            .iter()
+            .map(|report| (report.identity.key, report.state.as_str()))
+            .collect();
+        let is_up = |index| {
+            network
+                .key_of(index)
+                .is_some_and(|key| states.get(&key) == Some(&SETTLED))
+        };
         let cover = ring.cover(is_up);
         let source = |source: &kittengrad_ring::Source| SourceJson {
-            peer: network.key_of(source.member).map(|key| key.to_string()).unwrap_or_default(),
+            peer: network
+                .key_of(source.member)
+                .map(|key| key.to_string())
+                .unwrap_or_default(),
             from: source.arc.from.to_string(),
             to: source.arc.to.to_string(),
         };
-        let of_role = |role| reports.iter().filter(move |report| report.identity.role == role);
+        let of_role = |role| {
+            reports
+                .iter()
+                .filter(move |report| report.identity.role == role)
+        };
         Self {
             namespace: network.overlay().namespace.to_string(),
             replicas: network.replicas().get(),
             quorum: network.replicas().quorum(),
-            peers: of_role(Role::Peer).map(|report| PeerJson::new(network, report)).collect(),
+            peers: of_role(Role::Peer)
+                .map(|report| PeerJson::new(network, report))
+                .collect(),
             cover: cover.sources.iter().map(source).collect(),
             uncovered: cover.uncovered.iter().map(ArcJson::new).collect(),
             aggregators: of_role(Role::Aggregator).map(AggregatorJson::new).collect(),
@@ -134,7 +149,9 @@ impl RingJson {
 impl PeerJson {
     fn new(network: &Network, report: &MemberReport) -> Self {
         let identity = &report.identity;
-        let cell = network.index_of(&identity.key).map(|index| network.ring().cell(index));
+        let cell = network
+            .index_of(&identity.key)
+            .map(|index| network.ring().cell(index));
         Self {
             id: identity.key.to_string(),
             point: identity.key.point().to_string(),
@@ -164,7 +181,11 @@ impl AggregatorJson {
 
 impl HeadJson {
     fn new(report: &MemberReport) -> Self {
-        let heartbeat = report.journal.as_ref().ok().and_then(|journal| journal.heartbeat.as_ref());
+        let heartbeat = report
+            .journal
+            .as_ref()
+            .ok()
+            .and_then(|journal| journal.heartbeat.as_ref());
         let head = heartbeat.map(|heartbeat| heartbeat.head);
         Self {
             incarnation: head.map(|Head { incarnation, .. }| incarnation),
@@ -183,13 +204,20 @@ impl HeadJson {
 
 impl ArcJson {
     fn new(arc: &Arc) -> Self {
-        Self { from: arc.from.to_string(), to: arc.to.to_string() }
+        Self {
+            from: arc.from.to_string(),
+            to: arc.to.to_string(),
+        }
     }
 }
 
 /// An address with its scheme; empty if there is none.
 fn url(scheme: &str, address: &str) -> String {
-    if address.is_empty() { String::new() } else { format!("{scheme}://{address}") }
+    if address.is_empty() {
+        String::new()
+    } else {
+        format!("{scheme}://{address}")
+    }
 }
 
 async fn show(session: &Session, global: &Global) -> anyhow::Result<ExitCode> {
@@ -203,22 +231,37 @@ async fn show(session: &Session, global: &Global) -> anyhow::Result<ExitCode> {
     let peers = count(ring.peers.len() as u64, "peer");
     let copies = count(ring.replicas as u64, "copy").replace("copys", "copies");
     let namespace = paint.bold(&ring.namespace);
-    output::line(&format!("{namespace}  {peers}, {copies} of everything, quorum {}\n", ring.quorum))?;
+    output::line(&format!(
+        "{namespace}  {peers}, {copies} of everything, quorum {}\n",
+        ring.quorum
+    ))?;
     for line in table(&ring).lines(paint) {
         output::line(&line)?;
     }
-    let sources: Vec<_> = ring.cover.iter().map(|source| short(&source.peer)).collect();
+    let sources: Vec<_> = ring
+        .cover
+        .iter()
+        .map(|source| short(&source.peer))
+        .collect();
     output::line("")?;
     if ring.uncovered.is_empty() {
         let journals = count(sources.len() as u64, "journal");
-        output::line(&format!("cover: {journals} have everything: {}", sources.join(", ")))?;
+        output::line(&format!(
+            "cover: {journals} have everything: {}",
+            sources.join(", ")
+        ))?;
     } else {
         let arcs = count(ring.uncovered.len() as u64, "arc");
-        output::line(&paint.red(&format!("cover: no settled peer holds {arcs} of the circle")))?;
+        output::line(&paint.red(&format!(
+            "cover: no settled peer holds {arcs} of the circle"
+        )))?;
     }
     for report in reports.iter().filter(|report| report.journal.is_err()) {
         if let Err(error) = &report.journal {
-            output::say(&format!("note: {}", output::text::clean(&error.to_string())));
+            output::say(&format!(
+                "note: {}",
+                output::text::clean(&error.to_string())
+            ));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -280,7 +323,11 @@ struct WhyJson {
 
 fn why(session: &Session, cid: &RecordId, global: &Global) -> anyhow::Result<ExitCode> {
     let route = session.client.route(cid);
-    let replicas: Vec<_> = route.replicas.iter().map(|peer| peer.key.to_string()).collect();
+    let replicas: Vec<_> = route
+        .replicas
+        .iter()
+        .map(|peer| peer.key.to_string())
+        .collect();
     let why = WhyJson {
         canonical: cid.to_string(),
         point: route.point.to_string(),
@@ -297,7 +344,10 @@ fn why(session: &Session, cid: &RecordId, global: &Global) -> anyhow::Result<Exi
     output::line(&format!("point     {}", why.point))?;
     output::line(&format!("owner     {}", paint.green(&first.join(""))))?;
     let share = format!("{:.3} %", route.distance.share() * 100.0);
-    output::line(&format!("          the closest of {} peers, {share} of the circle away", number(peers(session))))?;
+    output::line(&format!(
+        "          the closest of {} peers, {share} of the circle away",
+        number(peers(session))
+    ))?;
     for replica in rest {
         output::line(&format!("replica   {replica}"))?;
     }

@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
     All words must occur; \"words in quotes\" in that order; -word must not occur; wor* is a beginning.")]
 pub(crate) struct SearchArgs {
     /// Words
-    #[arg(required = true, allow_hyphen_values = true)]
+    #[arg(required = true)]
     words: Vec<String>,
     /// Only this type: entity or artefact
     #[arg(long = "type", value_name = "TYPE")]
@@ -67,16 +67,27 @@ fn indexer(session: &Session) -> anyhow::Result<String> {
     }
     let network = session.client.network();
     let mut addresses = network.indexers().map(|indexer| &indexer.addresses.http);
-    let found = addresses.find(|address| !address.is_empty()).map(|address| format!("http://{address}"));
-    let none = || Usage("neither the configuration nor the network file names an indexer: add `indexer = \
-                         \"http://host:port\"` to the configuration".to_owned());
+    let found = addresses
+        .find(|address| !address.is_empty())
+        .map(|address| format!("http://{address}"));
+    let none = || {
+        Usage(
+            "neither the configuration nor the network file names an indexer: add `indexer = \
+                         \"http://host:port\"` to the configuration"
+                .to_owned(),
+        )
+    };
     Ok(found.ok_or_else(none)?)
 }
 
 fn parameters(args: &SearchArgs) -> Vec<(&'static str, String)> {
     let mut parameters = vec![("q", args.words.join(" "))];
     parameters.extend(args.kind.map(|kind| ("type", kind.to_string())));
-    parameters.extend(args.publisher.clone().map(|publisher| ("publisher", publisher)));
+    parameters.extend(
+        args.publisher
+            .clone()
+            .map(|publisher| ("publisher", publisher)),
+    );
     parameters.extend(args.limit.map(|limit| ("limit", limit.to_string())));
     parameters.extend(args.next.clone().map(|next| ("next", next)));
     parameters
@@ -84,9 +95,17 @@ fn parameters(args: &SearchArgs) -> Vec<(&'static str, String)> {
 
 /// Asks the indexer; gives its answer as it is.
 async fn ask(indexer: &str, parameters: &[(&str, String)]) -> anyhow::Result<Value> {
-    let silent = || format!("the indexer at {indexer} does not answer; `kittengrad health` asks all processes");
-    let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().context("cannot make an HTTP client")?;
-    let request = client.get(format!("{indexer}/api/search")).query(parameters);
+    let silent = || {
+        format!("the indexer at {indexer} does not answer; `kittengrad health` asks all processes")
+    };
+    let client = reqwest::Client::builder()
+        .timeout(PATIENCE)
+        .no_proxy()
+        .build()
+        .context("cannot make an HTTP client")?;
+    let request = client
+        .get(format!("{indexer}/api/search"))
+        .query(parameters);
     let mut answer = request.send().await.with_context(silent)?;
     let status = answer.status();
     let mut body = Vec::new();
@@ -98,11 +117,15 @@ async fn ask(indexer: &str, parameters: &[(&str, String)]) -> anyhow::Result<Val
     }
     let found = serde_json::from_slice::<Value>(&body);
     if !status.is_success() {
-        let why = found.ok().and_then(|found| Some(found.get("error")?.as_str()?.to_owned()));
+        let why = found
+            .ok()
+            .and_then(|found| Some(found.get("error")?.as_str()?.to_owned()));
         let why = why.unwrap_or_else(|| cut(&String::from_utf8_lossy(&body), 200));
         bail!("the indexer at {indexer} refuses ({status}): {why}");
     }
-    found.with_context(|| format!("{indexer} answers with something that is no JSON; is it an indexer?"))
+    found.with_context(|| {
+        format!("{indexer} answers with something that is no JSON; is it an indexer?")
+    })
 }
 
 fn show(found: &Value) -> anyhow::Result<()> {
@@ -116,8 +139,17 @@ fn show(found: &Value) -> anyhow::Result<()> {
             name if name.is_empty() => paint.dim("without a name"),
             name => paint.bold(&name),
         };
-        let publishers: Vec<_> = hit["publishers"].as_array().into_iter().flatten().map(publisher).collect();
-        output::line(&format!("\n{name}  {}  {}", paint.dim(&text("type")), paint.green(&publishers.join(", "))))?;
+        let publishers: Vec<_> = hit["publishers"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(publisher)
+            .collect();
+        output::line(&format!(
+            "\n{name}  {}  {}",
+            paint.dim(&text("type")),
+            paint.green(&publishers.join(", "))
+        ))?;
         output::line(&paint.cyan(&text("canonical")))?;
     }
     if let Some(next) = found["next"].as_str() {
@@ -128,7 +160,10 @@ fn show(found: &Value) -> anyhow::Result<()> {
 
 /// A publisher by its name, else by its key.
 fn publisher(value: &Value) -> String {
-    let text = value.as_str().or_else(|| value["name"].as_str()).or_else(|| value["publisher"].as_str());
+    let text = value
+        .as_str()
+        .or_else(|| value["name"].as_str())
+        .or_else(|| value["publisher"].as_str());
     cut(text.unwrap_or_default(), 40)
 }
 
@@ -147,14 +182,25 @@ mod tests {
             limit: Some(5),
             next: None,
         };
-        let expected = [("q", "snow storm"), ("type", "artefact"), ("publisher", "tate"), ("limit", "5")];
-        assert_eq!(parameters(&args), expected.map(|(key, value)| (key, value.to_owned())));
+        let expected = [
+            ("q", "snow storm"),
+            ("type", "artefact"),
+            ("publisher", "tate"),
+            ("limit", "5"),
+        ];
+        assert_eq!(
+            parameters(&args),
+            expected.map(|(key, value)| (key, value.to_owned()))
+        );
     }
 
     #[test]
     fn a_publisher_is_shown_by_its_name_if_it_has_one() {
         assert_eq!(publisher(&json!("tate")), "tate");
-        assert_eq!(publisher(&json!({"name": "tate", "publisher": "3f"})), "tate");
+        assert_eq!(
+            publisher(&json!({"name": "tate", "publisher": "3f"})),
+            "tate"
+        );
         assert_eq!(publisher(&json!({"name": null, "publisher": "3f"})), "3f");
         assert_eq!(publisher(&json!(5)), "");
     }

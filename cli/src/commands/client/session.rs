@@ -43,7 +43,11 @@ impl Session {
         for warning in client.warnings() {
             output::say(&format!("warning: {warning}"));
         }
-        Ok(Self { client, config, path: path.to_owned() })
+        Ok(Self {
+            client,
+            config,
+            path: path.to_owned(),
+        })
     }
 
     /// The publisher of that name, or whose key begins so; without a name the first one.
@@ -52,28 +56,46 @@ impl Session {
         let Some(named) = named else {
             let why = "has no [[publisher]], and its credentials are no client's: `kittengrad ca admit --role client` \
                        makes one";
-            return publishers.first().with_context(|| format!("{} {why}", self.path.display()));
+            return publishers
+                .first()
+                .with_context(|| format!("{} {why}", self.path.display()));
         };
         if let Some(publisher) = self.client.publisher(named) {
             return Ok(publisher);
         }
-        let mut found = publishers.iter().filter(|publisher| is_beginning(named, &publisher.key()));
+        let mut found = publishers
+            .iter()
+            .filter(|publisher| is_beginning(named, &publisher.key()));
         match (found.next(), found.next()) {
             (Some(publisher), None) => Ok(publisher),
-            (Some(_), Some(_)) => Err(Usage(format!("several publishers begin with {named:?}")).into()),
+            (Some(_), Some(_)) => {
+                Err(Usage(format!("several publishers begin with {named:?}")).into())
+            }
             (None, _) => Err(self.no_publisher(named)),
         }
     }
 
     /// Says how to come by the key of a publisher.
     pub(crate) fn no_publisher(&self, name: &str) -> anyhow::Error {
-        let names: Vec<_> = self.client.publishers().iter().map(|p| format!("{:?}", p.name())).collect();
+        let names: Vec<_> = self
+            .client
+            .publishers()
+            .iter()
+            .map(|p| format!("{:?}", p.name()))
+            .collect();
         let path = self.path.display();
+        let folder = self
+            .path
+            .parent()
+            .unwrap_or_else(|| Path::new(""))
+            .join("publishers")
+            .join(name);
         Usage(format!(
-            "{path} has no publisher {name:?}, only {}. To make one:\n  \
-             kittengrad ca admit --role client --name {name} --out publishers/{name}\n\
+            "{path} has no publisher {name:?}, only {}. To make one, with the folder of your authority as --ca:\n  \
+             kittengrad ca admit --role client --name {name} --out {} --ca ca\n\
              and add to {path}:\n  [[publisher]]\n  name = {name:?}\n  credentials = \"publishers/{name}\"",
             if names.is_empty() { "none".to_owned() } else { names.join(", ") },
+            folder.display(),
         ))
         .into()
     }
@@ -81,14 +103,23 @@ impl Session {
     /// The owner of a journal whose key begins so: a peer or an aggregator.
     pub(crate) fn journal(&self, beginning: &str) -> anyhow::Result<PublicKey> {
         let network = self.client.network();
-        let owners: Vec<_> = network.members().filter(|member| has_journal(member)).map(|m| m.key).collect();
-        find(beginning, &owners).map_err(|why| Usage(format!("{why}; `kittengrad ring show` lists them")).into())
+        let owners: Vec<_> = network
+            .members()
+            .filter(|member| has_journal(member))
+            .map(|m| m.key)
+            .collect();
+        find(beginning, &owners)
+            .map_err(|why| Usage(format!("{why}; `kittengrad ring show` lists them")).into())
     }
 
     /// All owners of journals: peers in the order of the ring, then aggregators.
     pub(crate) fn journals(&self) -> Vec<PublicKey> {
         let network = self.client.network();
-        network.peers().chain(network.aggregators()).map(|member| member.key).collect()
+        network
+            .peers()
+            .chain(network.aggregators())
+            .map(|member| member.key)
+            .collect()
     }
 }
 
@@ -125,26 +156,41 @@ impl SourceArgs {
     /// The journal that is named, if one is.
     pub(crate) fn named(&self, session: &Session) -> anyhow::Result<Option<PublicKey>> {
         if self.aggregator {
-            let none = || Usage("the network file has no aggregator; name a peer with --peer".to_owned());
+            let none =
+                || Usage("the network file has no aggregator; name a peer with --peer".to_owned());
             return Ok(Some(session.client.aggregator().ok_or_else(none)?));
         }
-        self.peer.as_deref().map(|beginning| session.journal(beginning)).transpose()
+        self.peer
+            .as_deref()
+            .map(|beginning| session.journal(beginning))
+            .transpose()
+    }
+}
+
+/// What to call an input.
+pub(crate) fn input_name(path: &Path) -> String {
+    if path == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
     }
 }
 
 /// All bytes of a file, or of standard input for `-`.
 pub(crate) fn read_input(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let (source, name): (Box<dyn Read>, _) = if path == Path::new("-") {
-        (Box::new(std::io::stdin()), "standard input".to_owned())
+    let name = input_name(path);
+    let source: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(std::io::stdin())
     } else {
-        let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        (Box::new(file), path.display().to_string())
+        Box::new(std::fs::File::open(path).with_context(|| format!("cannot read {name}"))?)
     };
     let mut bytes = Vec::new();
     let read = source.take(INPUT_BYTES_MAX + 1).read_to_end(&mut bytes);
     read.with_context(|| format!("cannot read {name}"))?;
     if bytes.len() as u64 > INPUT_BYTES_MAX {
-        bail!("{name} has more than {INPUT_BYTES_MAX} bytes: one record was expected; `kittengrad ingest` loads many");
+        bail!(
+            "{name} has more than {INPUT_BYTES_MAX} bytes: one record was expected; `kittengrad ingest` loads many"
+        );
     }
     Ok(bytes)
 }

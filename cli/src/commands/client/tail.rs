@@ -103,7 +103,9 @@ pub(crate) async fn run(args: TailArgs, global: &Global) -> anyhow::Result<ExitC
     let mut subscription = session.client.subscribe(source, options);
     let mut left = args.limit.unwrap_or(u64::MAX);
     while left > 0 {
-        let Some(event) = subscription.next().await else { break };
+        let Some(event) = subscription.next().await else {
+            break;
+        };
         match event.map_err(|error| explain(error, &source))? {
             Event::Block(block) => left -= show(&block, left, global)?,
             other => note(&other),
@@ -118,19 +120,32 @@ fn source(args: &TailArgs, session: &Session) -> anyhow::Result<PublicKey> {
     if let Some(Beginning::Cursor(position)) = args.from {
         let journal = position.cursor.journal;
         if named.is_some_and(|named| named != journal) {
-            return Err(Usage(format!("the cursor is of journal {journal}; leave --peer and --aggregator out")).into());
+            return Err(Usage(format!(
+                "the cursor is of journal {journal}; leave --peer and --aggregator out"
+            ))
+            .into());
         }
         return session.journal(&journal.to_string());
     }
-    let first = || session.client.aggregator().or_else(|| session.journals().first().copied());
-    named.or_else(first).context("the network has no journal; `kittengrad ring show` lists the peers")
+    let first = || {
+        session
+            .client
+            .aggregator()
+            .or_else(|| session.journals().first().copied())
+    };
+    named
+        .or_else(first)
+        .context("the network has no journal; `kittengrad ring show` lists the peers")
 }
 
 /// Shows the elements of a block, at most `limit`; how many.
 fn show(block: &VerifiedBlock, limit: u64, global: &Global) -> anyhow::Result<u64> {
     let mut lines = Vec::new();
     let mut shown = 0;
-    for at in block.elements().take(usize::try_from(limit).unwrap_or(usize::MAX)) {
+    for at in block
+        .elements()
+        .take(usize::try_from(limit).unwrap_or(usize::MAX))
+    {
         if global.json {
             output::json_into(&mut lines, &json(block, &at))?;
         } else {
@@ -158,35 +173,57 @@ fn json(block: &VerifiedBlock, at: &ElementAt<'_>) -> ElementJson {
 fn text(block: &VerifiedBlock, at: &ElementAt<'_>) -> String {
     let paint = Paint::stdout();
     let when = time(block.header.time_ms);
-    let publisher = at.entry.publisher.as_ref().map(|vouched| cut(&vouched.holder.name, 16)).unwrap_or_default();
-    let bytes = at.element.update.and_then(|update| at.entry.records.get(&update));
+    let publisher = at
+        .entry
+        .publisher
+        .as_ref()
+        .map(|vouched| cut(&vouched.holder.name, 16))
+        .unwrap_or_default();
+    let bytes = at
+        .element
+        .update
+        .and_then(|update| at.entry.records.get(&update));
     let what = match (at.element.update, bytes.map(|bytes| Record::decode(bytes))) {
         (None, _) => "inserted".to_owned(),
-        (Some(_), Some(Ok(Record::Update(update)))) => {
-            update.name.map_or_else(|| "update".to_owned(), |name| cut(&name, NAME_CHARS_MAX))
-        }
+        (Some(_), Some(Ok(Record::Update(update)))) => update
+            .name
+            .map_or_else(|| "update".to_owned(), |name| cut(&name, NAME_CHARS_MAX)),
         (Some(_), Some(Ok(Record::Retraction(_)))) => "retraction".to_owned(),
         (Some(_), _) => "update".to_owned(),
     };
     let (when, publisher) = (paint.dim(&when), paint.green(&format!("{publisher:<16}")));
-    format!("{when}  {publisher}  {what:<NAME_CHARS_MAX$}  {}\n", paint.cyan(&at.element.canonical.to_string()))
+    format!(
+        "{when}  {publisher}  {what:<NAME_CHARS_MAX$}  {}\n",
+        paint.cyan(&at.element.canonical.to_string())
+    )
 }
 
 /// Tells people what is no element.
 fn note(event: &Event) {
     let text = match event {
         Event::Block(_) | Event::Alive(_) | Event::Began { fork: None, .. } => return,
-        Event::Began { incarnation, fork: Some(fork) } => format!(
+        Event::Began {
+            incarnation,
+            fork: Some(fork),
+        } => format!(
             "a new incarnation begins: {incarnation}, after block {} of {}; what it had comes again",
             fork.height, fork.incarnation
         ),
-        Event::Gap { incarnation, from_height } => {
+        Event::Gap {
+            incarnation,
+            from_height,
+        } => {
             format!("blocks of incarnation {incarnation} are lost from {from_height} on")
         }
-        Event::Missing { incarnation, to_height } => {
+        Event::Missing {
+            incarnation,
+            to_height,
+        } => {
             format!("blocks of incarnation {incarnation} before {to_height} are no longer there")
         }
-        Event::Waiting { error, retry_in } => format!("{error}; trying again in {} ms", retry_in.as_millis()),
+        Event::Waiting { error, retry_in } => {
+            format!("{error}; trying again in {} ms", retry_in.as_millis())
+        }
     };
     output::say(&format!("note: {}", output::text::clean(&text)));
 }
@@ -201,11 +238,15 @@ pub(crate) fn explain(error: SubscribeError, source: &PublicKey) -> anyhow::Erro
         | SubscribeError::UnknownIncarnation { start } => {
             format!("begin with `kittengrad tail --from {start}`")
         }
-        SubscribeError::BehindBlock { .. } => "take the cursor as `kittengrad tail --json` printed it".to_owned(),
-        SubscribeError::Tampered(_) => format!("`kittengrad journal verify --peer {short}` looks closer"),
-        SubscribeError::OtherJournal | SubscribeError::Refused(_) | SubscribeError::Unreachable(_) => {
-            "`kittengrad health` asks all processes".to_owned()
+        SubscribeError::BehindBlock { .. } => {
+            "take the cursor as `kittengrad tail --json` printed it".to_owned()
         }
+        SubscribeError::Tampered(_) => {
+            format!("`kittengrad journal verify --peer {short}` looks closer")
+        }
+        SubscribeError::OtherJournal
+        | SubscribeError::Refused(_)
+        | SubscribeError::Unreachable(_) => "`kittengrad health` asks all processes".to_owned(),
     };
     anyhow::anyhow!("journal {short}: {error}; {next}")
 }
@@ -220,9 +261,19 @@ mod tests {
     fn a_beginning_is_a_word_or_a_cursor() {
         assert_eq!("genesis".parse(), Ok(Beginning::Genesis));
         assert_eq!("now".parse(), Ok(Beginning::Now));
-        let cursor = Cursor { journal: PublicKey::new([3; 32]), incarnation: 5, height: Some(41) };
-        let position = Position { cursor, elements: 7 };
-        assert_eq!(position.to_string().parse(), Ok(Beginning::Cursor(position)));
+        let cursor = Cursor {
+            journal: PublicKey::new([3; 32]),
+            incarnation: 5,
+            height: Some(41),
+        };
+        let position = Position {
+            cursor,
+            elements: 7,
+        };
+        assert_eq!(
+            position.to_string().parse(),
+            Ok(Beginning::Cursor(position))
+        );
         assert!("yesterday".parse::<Beginning>().is_err());
     }
 }

@@ -7,13 +7,8 @@ use bytes::Bytes;
 use clap::{Args, Subcommand};
 use kittengrad_pki::credentials::read_root;
 use kittengrad_proto::{
-    certificate::Root,
-    id::PublicKey,
-    limits::MESSAGE_BYTES_MAX,
-    namespace::Overlay,
-    receipt::Receipt,
-    signed::Ed25519,
-    wire,
+    certificate::Root, id::PublicKey, limits::MESSAGE_BYTES_MAX, namespace::Overlay,
+    receipt::Receipt, signed::Ed25519, wire,
 };
 use prost::Message;
 use serde::Serialize;
@@ -74,7 +69,10 @@ fn read_receipt(args: &ReceiptArgs) -> anyhow::Result<Bytes> {
     let unreadable = || format!("cannot read {}", args.file.display());
     let bytes_found = fs::metadata(&args.file).with_context(unreadable)?.len();
     if bytes_found > MESSAGE_BYTES_MAX as u64 {
-        bail!("{} has {bytes_found} bytes, no receipt has more than {MESSAGE_BYTES_MAX}", args.file.display());
+        bail!(
+            "{} has {bytes_found} bytes, no receipt has more than {MESSAGE_BYTES_MAX}",
+            args.file.display()
+        );
     }
     Ok(fs::read(&args.file).with_context(unreadable)?.into())
 }
@@ -82,7 +80,10 @@ fn read_receipt(args: &ReceiptArgs) -> anyhow::Result<Bytes> {
 /// Checks a receipt of whichever namespace of the root's network it names.
 fn check(bytes: Bytes, root: &Root) -> anyhow::Result<Receipt> {
     let namespace = namespace(&bytes).context("it is no receipt")?;
-    let overlay = Overlay { network: root.network(), namespace: namespace.parse()? };
+    let overlay = Overlay {
+        network: root.network(),
+        namespace: namespace.parse()?,
+    };
     let receipt = Receipt::decode(bytes, &overlay)?;
     receipt.verify(root, &Ed25519)?;
     Ok(receipt)
@@ -111,9 +112,16 @@ struct Verdict {
 impl Verdict {
     fn good(file: &str, receipt: &Receipt) -> Self {
         let transaction = &receipt.transaction;
-        let peers: BTreeSet<_> = receipt.confirmations.iter().map(|confirmation| confirmation.peer).collect();
+        let peers: BTreeSet<_> = receipt
+            .confirmations
+            .iter()
+            .map(|confirmation| confirmation.peer)
+            .collect();
         let elements = transaction.elements().map(|element| {
-            (element.canonical.to_string(), element.update.map(|update| update.to_string()))
+            (
+                element.canonical.to_string(),
+                element.update.map(|update| update.to_string()),
+            )
         });
         Self {
             file: file.to_owned(),
@@ -129,17 +137,31 @@ impl Verdict {
     }
 
     fn bad(file: &str, error: String) -> Self {
-        Self { file: file.to_owned(), error: Some(error), ..Self::default() }
+        Self {
+            file: file.to_owned(),
+            error: Some(error),
+            ..Self::default()
+        }
     }
 
     fn show(&self) -> anyhow::Result<()> {
         let paint = Paint::stdout();
         let quorum = u64::from(self.quorum.unwrap_or_default());
         let elements = count(self.elements.len() as u64, "element");
-        output::line(&format!("{}  {elements}, each on {} at least", paint.green("ok"), count(quorum, "disk")))?;
+        output::line(&format!(
+            "{}  {elements}, each on {} at least",
+            paint.green("ok"),
+            count(quorum, "disk")
+        ))?;
         let publisher = self.publisher.as_deref().unwrap_or_default();
-        output::line(&format!("signed by {publisher} at {}", time(self.created_ms.unwrap_or_default())))?;
-        output::line(&format!("transaction {}", self.transaction.as_deref().unwrap_or_default()))?;
+        output::line(&format!(
+            "signed by {publisher} at {}",
+            time(self.created_ms.unwrap_or_default())
+        ))?;
+        output::line(&format!(
+            "transaction {}",
+            self.transaction.as_deref().unwrap_or_default()
+        ))?;
         let peers: Vec<_> = self.peers.iter().map(|peer| short(peer)).collect();
         output::line(&format!("confirmed by {}", peers.join(", ")))
     }

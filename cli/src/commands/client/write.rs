@@ -22,7 +22,7 @@ use serde::Serialize;
 use super::{
     Session, canonical,
     lookup::{known, own_heads, statements},
-    session::read_input,
+    session::{input_name, read_input},
 };
 use crate::{
     cli::Global,
@@ -94,9 +94,11 @@ pub(crate) struct UpdateArgs {
 
 /// What to take back.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  kittengrad retract bafyrei...CANONICAL bafyrei...UPDATE\n\n\
+#[command(
+    after_help = "Examples:\n  kittengrad retract bafyrei...CANONICAL bafyrei...UPDATE\n\n\
     `kittengrad history CID` lists the updates. Without --publisher it is taken back by whoever said it. What the\n\
-    update replaced does not come back. Prints the CID of the retraction.")]
+    update replaced does not come back. Prints the CID of the retraction."
+)]
 pub(crate) struct RetractArgs {
     /// The canonical
     cid: RecordId,
@@ -112,12 +114,17 @@ pub(crate) async fn put(args: PutArgs, global: &Global) -> anyhow::Result<ExitCo
     let publisher = session.publisher(args.write.publisher.as_deref())?;
     let text = read_input(&args.file)?;
     let canonical = canonical::canonical(&text);
-    let canonical = canonical.with_context(|| format!("{} is no canonical", args.file.display()))?;
+    let canonical =
+        canonical.with_context(|| format!("{} is no canonical", input_name(&args.file)))?;
     let draft = Draft::insert(&Record::Canonical(canonical))?;
     let cid = draft.canonical;
     let written = submit(&session, publisher, draft, &args.write).await?;
     let is_new = written.submitted.created.contains(&cid);
-    let what = if is_new { "inserted" } else { "was there already" };
+    let what = if is_new {
+        "inserted"
+    } else {
+        "was there already"
+    };
     written.report(cid, is_new, what, global)
 }
 
@@ -127,12 +134,15 @@ pub(crate) async fn update(args: UpdateArgs, global: &Global) -> anyhow::Result<
     let publisher = session.publisher(args.write.publisher.as_deref())?;
     let text = read_input(&args.file)?;
     let meta = canonical::object(&text);
-    let meta = meta.with_context(|| format!("{} is no meta of an update", args.file.display()))?;
+    let meta =
+        meta.with_context(|| format!("{} is no meta of an update", input_name(&args.file)))?;
     let previous = if args.concurrent {
         Vec::new()
     } else {
         let found = known(&session, &args.cid).await?;
-        found.answers.first().map_or_else(Vec::new, |answer| own_heads(&statements(answer), &publisher.key()))
+        found.answers.first().map_or_else(Vec::new, |answer| {
+            own_heads(&statements(answer), &publisher.key())
+        })
     };
     let mut links = args.link;
     links.sort_unstable();
@@ -148,10 +158,18 @@ pub(crate) async fn update(args: UpdateArgs, global: &Global) -> anyhow::Result<
         salt: None,
     };
     let replaced = update.previous.len() as u64;
-    let draft = Draft::update(args.cid, &Record::Update(update)).context("cannot make the update")?;
-    let cid = draft.updates.first().map_or(args.cid, |bytes| RecordId::of(bytes));
+    let draft =
+        Draft::update(args.cid, &Record::Update(update)).context("cannot make the update")?;
+    let cid = draft
+        .updates
+        .first()
+        .map_or(args.cid, |bytes| RecordId::of(bytes));
     let written = submit(&session, publisher, draft, &args.write).await?;
-    let what = if replaced == 0 { "said".to_owned() } else { format!("replaces {}", count(replaced, "update")) };
+    let what = if replaced == 0 {
+        "said".to_owned()
+    } else {
+        format!("replaces {}", count(replaced, "update"))
+    };
     let is_new = written.is_new();
     written.report(cid, is_new, &what, global)
 }
@@ -166,7 +184,12 @@ pub(crate) async fn retract(args: RetractArgs, global: &Global) -> anyhow::Resul
         _ => None,
     });
     let Some(author) = author else {
-        bail!("{} is no update of {}; `kittengrad history {}` lists them", args.update, args.cid, args.cid);
+        bail!(
+            "{} is no update of {}; `kittengrad history {}` lists them",
+            args.update,
+            args.cid,
+            args.cid
+        );
     };
     let publisher = who_retracts(&session, &args, author)?;
     let retraction = Retraction {
@@ -176,7 +199,10 @@ pub(crate) async fn retract(args: RetractArgs, global: &Global) -> anyhow::Resul
         timestamp_ms: unix_ms(),
     };
     let draft = Draft::update(args.cid, &Record::Retraction(retraction))?;
-    let cid = draft.updates.first().map_or(args.cid, |bytes| RecordId::of(bytes));
+    let cid = draft
+        .updates
+        .first()
+        .map_or(args.cid, |bytes| RecordId::of(bytes));
     let written = submit(&session, publisher, draft, &args.write).await?;
     let is_new = written.is_new();
     written.report(cid, is_new, "takes the update back", global)
@@ -191,11 +217,17 @@ fn who_retracts<'a>(
     if let Some(named) = &args.write.publisher {
         let publisher = session.publisher(Some(named))?;
         if publisher.key() != author {
-            output::say(&format!("note: the update is by {author}; views do not heed a retraction by another publisher"));
+            output::say(&format!(
+                "note: the update is by {author}; views do not heed a retraction by another publisher"
+            ));
         }
         return Ok(publisher);
     }
-    let own = session.client.publishers().iter().find(|publisher| publisher.key() == author);
+    let own = session
+        .client
+        .publishers()
+        .iter()
+        .find(|publisher| publisher.key() == author);
     own.with_context(|| {
         format!("{} is by {author}, whose key is not in this configuration: only its publisher can take it back", args.update)
     })
@@ -229,14 +261,24 @@ async fn submit(
         Disks::Quorum => Ack::Quorum,
         Disks::All => Ack::All,
     };
-    let options = SubmitOptions { ack, receipt: args.receipt.is_some(), ..SubmitOptions::default() };
-    let mut outcomes = session.client.submit(&publisher.key(), vec![draft], options).await?;
+    let options = SubmitOptions {
+        ack,
+        receipt: args.receipt.is_some(),
+        ..SubmitOptions::default()
+    };
+    let mut outcomes = session
+        .client
+        .submit(&publisher.key(), vec![draft], options)
+        .await?;
     let outcome = outcomes.pop().context("nothing was sent")?;
     let submitted = outcome.result?;
     if let (Some(path), Some(receipt)) = (&args.receipt, &submitted.receipt) {
         write_file(path, &receipt.encode())?;
     }
-    Ok(Written { transaction: outcome.transaction.id(), submitted })
+    Ok(Written {
+        transaction: outcome.transaction.id(),
+        submitted,
+    })
 }
 
 /// Writes a file as a whole or not at all.
@@ -245,7 +287,12 @@ fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     beside.push(".new");
     fs::write(&beside, bytes)
         .and_then(|()| fs::rename(&beside, path))
-        .with_context(|| format!("it is written, but the receipt cannot be kept in {}", path.display()))
+        .with_context(|| {
+            format!(
+                "it is written, but the receipt cannot be kept in {}",
+                path.display()
+            )
+        })
 }
 
 impl Written {
@@ -254,7 +301,13 @@ impl Written {
         self.submitted.added.count() > 0
     }
 
-    fn report(self, cid: RecordId, is_new: bool, what: &str, global: &Global) -> anyhow::Result<ExitCode> {
+    fn report(
+        self,
+        cid: RecordId,
+        is_new: bool,
+        what: &str,
+        global: &Global,
+    ) -> anyhow::Result<ExitCode> {
         let submitted = self.submitted;
         let written = WrittenJson {
             cid: cid.to_string(),

@@ -32,12 +32,20 @@ impl Batch {
 
     /// What it speaks of.
     pub(super) fn canonicals(&self) -> HashSet<RecordId> {
-        self.mapped.iter().flatten().map(|mapped| mapped.canonical_id).collect()
+        self.mapped
+            .iter()
+            .flatten()
+            .map(|mapped| mapped.canonical_id)
+            .collect()
     }
 }
 
 /// Counts the fates of lines, and keeps those that were refused.
-pub(super) fn account(file: &str, lines: Vec<OwnedLine>, fates: Vec<Fate>) -> (Counts, Vec<Reject>) {
+pub(super) fn account(
+    file: &str,
+    lines: Vec<OwnedLine>,
+    fates: Vec<Fate>,
+) -> (Counts, Vec<Reject>) {
     let (mut counts, mut rejects) = (Counts::default(), Vec::new());
     for (line, fate) in lines.into_iter().zip(fates) {
         counts.read += 1;
@@ -48,7 +56,12 @@ pub(super) fn account(file: &str, lines: Vec<OwnedLine>, fates: Vec<Fate>) -> (C
             Fate::Refused(reason) => {
                 counts.refused += 1;
                 let text = String::from_utf8_lossy(&line.text).into_owned();
-                rejects.push(Reject { file: file.to_owned(), line: line.number, reason, text });
+                rejects.push(Reject {
+                    file: file.to_owned(),
+                    line: line.number,
+                    reason,
+                    text,
+                });
             }
         }
     }
@@ -61,13 +74,46 @@ mod tests {
 
     #[test]
     fn every_line_is_accounted_for_and_refused_ones_are_kept_as_they_were() {
-        let line = |number, text: &[u8]| OwnedLine { number, text: text.to_vec(), is_cut: false };
-        let lines = vec![line(1, b"{}"), line(3, b"\xff{"), line(4, b"{}"), line(5, b"{}")];
+        let line = |number, text: &[u8]| OwnedLine {
+            number,
+            text: text.to_vec(),
+            is_cut: false,
+        };
+        let lines = vec![
+            line(1, b"{}"),
+            line(3, b"\xff{"),
+            line(4, b"{}"),
+            line(5, b"{}"),
+        ];
         let refused = Fate::Refused("not strict JSON".to_owned());
-        let (counts, rejects) =
-            account("a", lines, vec![Fate::Inserted, refused, Fate::Unchanged, Fate::Updated]);
-        assert_eq!(counts, Counts { read: 4, inserted: 1, updated: 1, unchanged: 1, refused: 1 });
-        let (file, reason, text) = ("a".to_owned(), "not strict JSON".to_owned(), "\u{fffd}{".to_owned());
-        assert_eq!(rejects, [Reject { file, line: 3, reason, text }]);
+        let (counts, rejects) = account(
+            "a",
+            lines,
+            vec![Fate::Inserted, refused, Fate::Unchanged, Fate::Updated],
+        );
+        assert_eq!(
+            counts,
+            Counts {
+                read: 4,
+                inserted: 1,
+                updated: 1,
+                unchanged: 1,
+                refused: 1
+            }
+        );
+        let (file, reason, text) = (
+            "a".to_owned(),
+            "not strict JSON".to_owned(),
+            "\u{fffd}{".to_owned(),
+        );
+        assert_eq!(
+            rejects,
+            [Reject {
+                file,
+                line: 3,
+                reason,
+                text
+            }]
+        );
     }
 }

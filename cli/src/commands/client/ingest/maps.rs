@@ -9,14 +9,38 @@ use crate::output::Usage;
 
 /// Maps by their names: those of deploy/maps.
 const BUILT_IN: [(&str, &str); 8] = [
-    ("tate-artworks", include_str!("../../../../../deploy/maps/tate-artworks.toml")),
-    ("tate-artists", include_str!("../../../../../deploy/maps/tate-artists.toml")),
-    ("cmoa-artworks", include_str!("../../../../../deploy/maps/cmoa-artworks.toml")),
-    ("cmoa-artists", include_str!("../../../../../deploy/maps/cmoa-artists.toml")),
-    ("artist-crosswalk", include_str!("../../../../../deploy/maps/artist-crosswalk.toml")),
-    ("nypl-collections", include_str!("../../../../../deploy/maps/nypl-collections.toml")),
-    ("sfomuseum-publicart", include_str!("../../../../../deploy/maps/sfomuseum-publicart.toml")),
-    ("sfomuseum-places", include_str!("../../../../../deploy/maps/sfomuseum-places.toml")),
+    (
+        "tate-artworks",
+        include_str!("../../../../../deploy/maps/tate-artworks.toml"),
+    ),
+    (
+        "tate-artists",
+        include_str!("../../../../../deploy/maps/tate-artists.toml"),
+    ),
+    (
+        "cmoa-artworks",
+        include_str!("../../../../../deploy/maps/cmoa-artworks.toml"),
+    ),
+    (
+        "cmoa-artists",
+        include_str!("../../../../../deploy/maps/cmoa-artists.toml"),
+    ),
+    (
+        "artist-crosswalk",
+        include_str!("../../../../../deploy/maps/artist-crosswalk.toml"),
+    ),
+    (
+        "nypl-collections",
+        include_str!("../../../../../deploy/maps/nypl-collections.toml"),
+    ),
+    (
+        "sfomuseum-publicart",
+        include_str!("../../../../../deploy/maps/sfomuseum-publicart.toml"),
+    ),
+    (
+        "sfomuseum-places",
+        include_str!("../../../../../deploy/maps/sfomuseum-places.toml"),
+    ),
 ];
 
 /// Reads the map in that file; if there is none, takes the built-in one of that name.
@@ -27,7 +51,10 @@ pub(super) fn load(named: &str) -> anyhow::Result<Map> {
         Some((_, text)) if !path.exists() => (*text).to_owned(),
         None if !path.exists() => {
             let names = BUILT_IN.map(|(name, _)| name).join(", ");
-            return Err(Usage(format!("there is no map {named}: neither a file, nor built in ({names})")).into());
+            return Err(Usage(format!(
+                "there is no map {named}: neither a file, nor built in ({names})"
+            ))
+            .into());
         }
         _ => fs::read_to_string(path).with_context(|| format!("cannot read the map {named}"))?,
     };
@@ -51,7 +78,10 @@ mod tests {
         for file in fs::read_dir(folder).unwrap() {
             let path = file.unwrap().path();
             let name = path.file_stem().unwrap().to_str().unwrap();
-            assert!(BUILT_IN.iter().any(|(built_in, _)| *built_in == name), "{name}");
+            assert!(
+                BUILT_IN.iter().any(|(built_in, _)| *built_in == name),
+                "{name}"
+            );
         }
     }
 
@@ -61,6 +91,9 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "publisher = 5").unwrap();
         let error = load(file.path().to_str().unwrap()).unwrap_err();
-        assert!(!error.is::<Usage>() && error.to_string().ends_with("is no map"), "{error}");
+        assert!(
+            !error.is::<Usage>() && error.to_string().ends_with("is no map"),
+            "{error}"
+        );
     }
 }

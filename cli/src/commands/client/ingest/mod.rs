@@ -47,8 +47,9 @@ use crate::{
     A map says what a line is about and who says it; deploy/maps has examples, and these are built in:\n  \
     tate-artworks, tate-artists, cmoa-artworks, cmoa-artists, artist-crosswalk, nypl-collections,\n  \
     sfomuseum-publicart, sfomuseum-places\n\n\
-    Loading the same again adds nothing, so what was interrupted or refused is simply loaded again. Refused lines\n\
-    stop nothing; they are in FILE.rejects.ndjson with their reasons. Exit code 1 if there are any.")]
+    Loading the same again adds nothing, so what was interrupted or refused is simply loaded again; with\n\
+    mode = \"replace\" a file should have one line for each thing, because each replaces what was said before.\n\
+    Refused lines stop nothing; they are in FILE.rejects.ndjson with their reasons. Exit code 1 if there are any.")]
 pub(crate) struct IngestArgs {
     /// The map: a TOML file, or the name of one that is built in
     #[arg(long, value_name = "MAP")]
@@ -90,7 +91,13 @@ impl Counts {
 
     /// For people.
     pub(crate) fn text(&self) -> String {
-        let Self { read, inserted, updated, unchanged, refused } = *self;
+        let Self {
+            read,
+            inserted,
+            updated,
+            unchanged,
+            refused,
+        } = *self;
         format!(
             "{} read: {} inserted, {} updated, {} unchanged, {} refused",
             number(read),
@@ -117,11 +124,17 @@ struct FileJson<'a> {
 /// Loads files one after another.
 pub(crate) async fn run(args: IngestArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let map = maps::load(&args.map)?;
-    let sources: Vec<_> = args.files.iter().map(Source::at).collect::<anyhow::Result<_>>()?;
+    let sources: Vec<_> = args
+        .files
+        .iter()
+        .map(Source::at)
+        .collect::<anyhow::Result<_>>()?;
     rejects::check(args.rejects.as_deref(), &args.files)?;
     let session = Session::open(global)?;
     let publisher = session.client.publisher(map.publisher());
-    let publisher = publisher.ok_or_else(|| session.no_publisher(map.publisher()))?.key();
+    let publisher = publisher
+        .ok_or_else(|| session.no_publisher(map.publisher()))?
+        .key();
     let job = Job::new(session.client.clone(), publisher, map, args.dry_run);
 
     let (mut total, began, mut is_failed) = (Counts::default(), Instant::now(), false);
@@ -139,7 +152,7 @@ pub(crate) async fn run(args: IngestArgs, global: &Global) -> anyhow::Result<Exi
             file: Some(&name),
             counts: loaded.counts,
             rejects: rejects.written().filter(|_| loaded.counts.refused > 0),
-            seconds: began.elapsed().as_secs_f64(),
+            seconds: seconds(began),
         };
         report(&line, args.dry_run, global)?;
         total.add(&loaded.counts);
@@ -149,11 +162,25 @@ pub(crate) async fn run(args: IngestArgs, global: &Global) -> anyhow::Result<Exi
         is_failed |= loaded.counts.refused > 0 || !loaded.failures.is_empty();
     }
     let rejects = shared.and_then(|rejects| rejects.written());
-    let line = FileJson { file: None, counts: total, rejects, seconds: began.elapsed().as_secs_f64() };
+    let line = FileJson {
+        file: None,
+        counts: total,
+        rejects,
+        seconds: seconds(began),
+    };
     if global.json || files > 1 {
         report(&line, args.dry_run, global)?;
     }
-    Ok(if is_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if is_failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Since then, to the millisecond.
+fn seconds(began: Instant) -> f64 {
+    (began.elapsed().as_secs_f64() * 1e3).round() / 1e3
 }
 
 fn report(line: &FileJson<'_>, is_dry_run: bool, global: &Global) -> anyhow::Result<()> {
@@ -161,11 +188,22 @@ fn report(line: &FileJson<'_>, is_dry_run: bool, global: &Global) -> anyhow::Res
         return output::json(line);
     }
     let name = output::text::clean(line.file.unwrap_or("total"));
-    let dry = if is_dry_run { " (nothing was sent)" } else { "" };
-    output::line(&format!("{name}: {} in {:.1} s{dry}", line.counts.text(), line.seconds))?;
+    let dry = if is_dry_run {
+        " (nothing was sent)"
+    } else {
+        ""
+    };
+    output::line(&format!(
+        "{name}: {} in {:.1} s{dry}",
+        line.counts.text(),
+        line.seconds
+    ))?;
     if let Some(rejects) = &line.rejects {
         let lines = count(line.counts.refused, "line");
-        output::say(&format!("{lines} refused, with reasons in {}", output::text::clean(rejects)));
+        output::say(&format!(
+            "{lines} refused, with reasons in {}",
+            output::text::clean(rejects)
+        ));
     }
     Ok(())
 }
@@ -176,11 +214,22 @@ mod tests {
 
     use super::*;
 
-    const COUNTS: Counts = Counts { read: 12_000, inserted: 1, updated: 2, unchanged: 11_990, refused: 7 };
+    const COUNTS: Counts = Counts {
+        read: 12_000,
+        inserted: 1,
+        updated: 2,
+        unchanged: 11_990,
+        refused: 7,
+    };
 
     #[test]
     fn a_line_of_json_has_the_counts_beside_the_file() {
-        let line = FileJson { file: Some("a.ndjson"), counts: COUNTS, rejects: None, seconds: 1.5 };
+        let line = FileJson {
+            file: Some("a.ndjson"),
+            counts: COUNTS,
+            rejects: None,
+            seconds: 1.5,
+        };
         let expected = json!({
             "file": "a.ndjson", "read": 12_000, "inserted": 1, "updated": 2, "unchanged": 11_990, "refused": 7,
             "rejects": null, "seconds": 1.5,
@@ -192,6 +241,9 @@ mod tests {
 
     #[test]
     fn counts_are_written_for_people() {
-        assert_eq!(COUNTS.text(), "12,000 read: 1 inserted, 2 updated, 11,990 unchanged, 7 refused");
+        assert_eq!(
+            COUNTS.text(),
+            "12,000 read: 1 inserted, 2 updated, 11,990 unchanged, 7 refused"
+        );
     }
 }

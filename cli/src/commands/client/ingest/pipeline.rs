@@ -53,7 +53,12 @@ pub(crate) struct Loaded {
 impl Job {
     /// To load through `map` as `publisher`, which the client must speak for.
     pub(crate) fn new(client: Client, publisher: PublicKey, map: Map, is_dry_run: bool) -> Self {
-        Self { client, publisher, map: Arc::new(map), said: is_dry_run.then(Arc::default) }
+        Self {
+            client,
+            publisher,
+            map: Arc::new(map),
+            said: is_dry_run.then(Arc::default),
+        }
     }
 
     /// Looks up, decides and submits one batch.
@@ -61,13 +66,19 @@ impl Job {
         let canonicals = batch.canonicals();
         let known = look_up(&self.client, &canonicals).await;
         let said = self.said_about(&canonicals);
-        let speaker = Speaker { publisher: self.publisher, mode: self.map.mode(), now_ms: unix_ms() };
+        let speaker = Speaker {
+            publisher: self.publisher,
+            mode: self.map.mode(),
+            now_ms: unix_ms(),
+        };
         let Batch { lines, mapped } = batch;
         let decided = spawn_blocking(move || decide_all(&speaker, mapped, known, said)).await;
         let mut decided = decided.context("deciding failed")?;
         match &self.said {
             Some(said) => {
-                said.lock().unwrap_or_else(PoisonError::into_inner).extend(std::mem::take(&mut decided.changed));
+                said.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .extend(std::mem::take(&mut decided.changed));
             }
             None => self.submit(&mut decided).await,
         }
@@ -75,9 +86,14 @@ impl Job {
     }
 
     fn said_about(&self, canonicals: &HashSet<RecordId>) -> HashMap<RecordId, Set> {
-        let Some(said) = &self.said else { return HashMap::new() };
+        let Some(said) = &self.said else {
+            return HashMap::new();
+        };
         let said = said.lock().unwrap_or_else(PoisonError::into_inner);
-        canonicals.iter().filter_map(|canonical| Some((*canonical, said.get(canonical)?.clone()))).collect()
+        canonicals
+            .iter()
+            .filter_map(|canonical| Some((*canonical, said.get(canonical)?.clone())))
+            .collect()
     }
 
     /// Submits what is new; lines whose transaction is not acknowledged are refused, to be loaded again.
@@ -86,7 +102,11 @@ impl Job {
         if drafts.is_empty() {
             return;
         }
-        let outcomes = match self.client.submit(&self.publisher, drafts, SubmitOptions::default()).await {
+        let outcomes = match self
+            .client
+            .submit(&self.publisher, drafts, SubmitOptions::default())
+            .await
+        {
             Ok(outcomes) => outcomes,
             Err(error) => return decided.refuse_all(&error.to_string()),
         };
@@ -99,7 +119,11 @@ impl Job {
                 }
                 Err(error) => error.to_string(),
             };
-            for update in outcome.transaction.elements().filter_map(|element| element.update) {
+            for update in outcome
+                .transaction
+                .elements()
+                .filter_map(|element| element.update)
+            {
                 decided.refuse(&update, &why);
             }
         }
@@ -125,8 +149,12 @@ pub(crate) async fn load(
     let reader = AbortOnDropHandle::new(spawn_blocking(move || source.send(&sender)));
     let mapped = ReceiverStream::new(batches).map(|lines| map(job, lines));
     let mut mapped = mapped.buffered(available_parallelism().map_or(1, usize::from));
-    let (mut running, mut flights, mut is_read) = (FuturesOrdered::new(), VecDeque::<Flight>::new(), false);
-    let mut loaded = Loaded { counts: Counts::default(), failures: Vec::new() };
+    let (mut running, mut flights, mut is_read) =
+        (FuturesOrdered::new(), VecDeque::<Flight>::new(), false);
+    let mut loaded = Loaded {
+        counts: Counts::default(),
+        failures: Vec::new(),
+    };
     loop {
         tokio::select! {
             biased;
@@ -148,7 +176,9 @@ pub(crate) async fn load(
         }
     }
     if let Err(error) = reader.await {
-        loaded.failures.push(anyhow::Error::new(error).context(format!("{file} could not be read to its end")));
+        loaded.failures.push(
+            anyhow::Error::new(error).context(format!("{file} could not be read to its end")),
+        );
     }
     loaded
 }
@@ -156,7 +186,9 @@ pub(crate) async fn load(
 /// Says what the lines of a batch mean, on a thread of its own.
 async fn map(job: &Job, lines: io::Result<Vec<OwnedLine>>) -> anyhow::Result<Batch> {
     let (lines, map) = (lines?, Arc::clone(&job.map));
-    spawn_blocking(move || Batch::map(lines, &map)).await.context("mapping failed")
+    spawn_blocking(move || Batch::map(lines, &map))
+        .await
+        .context("mapping failed")
 }
 
 /// Starts a batch, which first waits for those before it that speak of the same things.
@@ -167,7 +199,9 @@ fn depart(
     flights: &mut VecDeque<Flight>,
 ) -> AbortOnDropHandle<anyhow::Result<(Counts, Vec<Reject>)>> {
     let canonicals = batch.canonicals();
-    let shared = flights.iter().filter(|flight| !flight.canonicals.is_disjoint(&canonicals));
+    let shared = flights
+        .iter()
+        .filter(|flight| !flight.canonicals.is_disjoint(&canonicals));
     let before: Vec<_> = shared.map(|flight| flight.done.clone()).collect();
     let (running, done) = watch::channel(());
     flights.push_back(Flight { canonicals, done });
@@ -187,10 +221,15 @@ impl Loaded {
         self.counts.add(counts);
         if let Err(error) = rejects.write(refused) {
             for reject in refused {
-                output::say(&output::text::clean(&format!("line {} refused: {}", reject.line, reject.reason)));
+                output::say(&output::text::clean(&format!(
+                    "line {} refused: {}",
+                    reject.line, reject.reason
+                )));
             }
             let path = rejects.path().display();
-            self.failures.push(anyhow::anyhow!("refused lines cannot be kept in {path}: {error}"));
+            self.failures.push(anyhow::anyhow!(
+                "refused lines cannot be kept in {path}: {error}"
+            ));
         }
     }
 }

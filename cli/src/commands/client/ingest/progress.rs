@@ -41,9 +41,16 @@ impl Progress {
         let shown = if std::io::stderr().is_terminal() {
             Shown::Bar(bar(&name, source.bytes()))
         } else {
-            Shown::Lines { name, last: Instant::now() }
+            Shown::Lines {
+                name,
+                last: Instant::now(),
+            }
         };
-        Self { shown, bytes: source.bytes(), read: source.read() }
+        Self {
+            shown,
+            bytes: source.bytes(),
+            read: source.read(),
+        }
     }
 
     /// Some more lines are done.
@@ -56,7 +63,10 @@ impl Progress {
             }
             Shown::Lines { name, last } if last.elapsed() >= LINE_EVERY => {
                 *last = Instant::now();
-                let part = self.bytes.filter(|bytes| *bytes > 0).map(|bytes| read.saturating_mul(100) / bytes);
+                let part = self
+                    .bytes
+                    .filter(|bytes| *bytes > 0)
+                    .map(|bytes| read.saturating_mul(100) / bytes);
                 let part = part.map(|part| format!("{part} %, ")).unwrap_or_default();
                 output::say(&format!("{name}: {part}{}", counts.text()));
             }
@@ -78,7 +88,8 @@ fn bar(name: &str, bytes: Option<u64>) -> ProgressBar {
         None => (ProgressBar::new_spinner(), SPINNER),
     };
     // A template that is wrong is shown as the default; a test sees to it that these are not.
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style.progress_chars("━╸─"));
     bar.set_prefix(name.to_owned());
     bar.enable_steady_tick(Duration::from_millis(200));

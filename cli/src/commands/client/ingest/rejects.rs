@@ -37,7 +37,11 @@ impl Rejects {
 
     /// Beside the source: `FILE.rejects.ndjson`.
     pub(crate) fn beside(source: &Source) -> Self {
-        let name = if source.name() == "-" { "stdin" } else { source.name() };
+        let name = if source.name() == "-" {
+            "stdin"
+        } else {
+            source.name()
+        };
         Self::at(PathBuf::from(format!("{name}.rejects.ndjson")))
     }
 
@@ -70,13 +74,19 @@ impl Rejects {
 
 /// Checks that refused lines are not written over what is read.
 pub(super) fn check(rejects: Option<&Path>, files: &[PathBuf]) -> anyhow::Result<()> {
-    let Some(rejects) = rejects else { return Ok(()) };
+    let Some(rejects) = rejects else {
+        return Ok(());
+    };
     let is_same = |file: &PathBuf| match (file.canonicalize(), rejects.canonicalize()) {
         (Ok(file), Ok(rejects)) => file == rejects,
         _ => false,
     };
     match files.iter().find(|file| is_same(file)) {
-        Some(file) => Err(Usage(format!("--rejects would be written over {}", file.display())).into()),
+        Some(file) => Err(Usage(format!(
+            "--rejects would be written over {}",
+            file.display()
+        ))
+        .into()),
         None => Ok(()),
     }
 }
@@ -89,7 +99,12 @@ mod tests {
 
     fn reject(line: u64) -> Reject {
         let (reason, text) = ("no id: {/id} is missing".to_owned(), "{}".to_owned());
-        Reject { file: "a.ndjson".to_owned(), line, reason, text }
+        Reject {
+            file: "a.ndjson".to_owned(),
+            line,
+            reason,
+            text,
+        }
     }
 
     #[test]
@@ -110,7 +125,11 @@ mod tests {
         rejects.write(&[reject(3)]).unwrap();
         rejects.write(&[reject(9)]).unwrap();
         let text = fs::read_to_string(&path).unwrap();
-        let line = |n| format!(r#"{{"file":"a.ndjson","line":{n},"reason":"no id: {{/id}} is missing","text":"{{}}"}}"#);
+        let line = |n| {
+            format!(
+                r#"{{"file":"a.ndjson","line":{n},"reason":"no id: {{/id}} is missing","text":"{{}}"}}"#
+            )
+        };
         assert_eq!(text, format!("{}\n{}\n", line(3), line(9)));
         assert_eq!(rejects.written(), Some(path.display().to_string()));
     }
@@ -119,7 +138,11 @@ mod tests {
     fn refused_lines_are_never_written_over_what_is_read() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_owned();
-        assert!(check(Some(&path), &[PathBuf::from("-"), path.clone()]).unwrap_err().is::<Usage>());
+        assert!(
+            check(Some(&path), &[PathBuf::from("-"), path.clone()])
+                .unwrap_err()
+                .is::<Usage>()
+        );
         assert!(check(Some(&path.with_extension("rejects")), &[path]).is_ok());
     }
 }

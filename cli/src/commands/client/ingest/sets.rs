@@ -39,9 +39,13 @@ pub(super) async fn look_up(client: &Client, canonicals: &HashSet<RecordId>) -> 
     let network = client.network();
     let mut cells: BTreeMap<usize, Vec<RecordId>> = BTreeMap::new();
     for canonical in canonicals {
-        cells.entry(network.ring().owner(canonical.point())).or_default().push(*canonical);
+        cells
+            .entry(network.ring().owner(canonical.point()))
+            .or_default()
+            .push(*canonical);
     }
-    let cells = stream::iter(cells.into_values()).map(|canonicals| look_up_cell(client, canonicals));
+    let cells =
+        stream::iter(cells.into_values()).map(|canonicals| look_up_cell(client, canonicals));
     let mut sets = Sets::with_capacity(canonicals.len());
     let mut found = std::pin::pin!(cells.buffer_unordered(CELLS_IN_FLIGHT));
     while let Some(found) = found.next().await {
@@ -61,8 +65,15 @@ async fn look_up_cell(client: &Client, mut missing: Vec<RecordId>) -> Sets {
                         missing.push(answer.canonical);
                         continue;
                     }
-                    let statements = answer.updates.into_iter().filter_map(|(id, bytes)| Some((id, bytes?)));
-                    let known = if answer.exists { Known::Set(statements.collect()) } else { Known::Absent };
+                    let statements = answer
+                        .updates
+                        .into_iter()
+                        .filter_map(|(id, bytes)| Some((id, bytes?)));
+                    let known = if answer.exists {
+                        Known::Set(statements.collect())
+                    } else {
+                        Known::Absent
+                    };
                     sets.insert(answer.canonical, known);
                 }
                 "too few of its replicas answer to know what was said about it before".into()
@@ -73,7 +84,11 @@ async fn look_up_cell(client: &Client, mut missing: Vec<RecordId>) -> Sets {
             return sets;
         }
         if Instant::now() >= deadline {
-            sets.extend(missing.into_iter().map(|canonical| (canonical, Known::Unreachable(Arc::clone(&why)))));
+            sets.extend(
+                missing
+                    .into_iter()
+                    .map(|canonical| (canonical, Known::Unreachable(Arc::clone(&why)))),
+            );
             return sets;
         }
         sleep(wait).await;

@@ -48,7 +48,11 @@ pub(super) struct OwnedLine {
 
 impl OwnedLine {
     pub(super) fn line(&self) -> Line<'_> {
-        Line { number: self.number, text: &self.text, is_cut: self.is_cut }
+        Line {
+            number: self.number,
+            text: &self.text,
+            is_cut: self.is_cut,
+        }
     }
 }
 
@@ -60,20 +64,32 @@ impl Source {
             (Input::Stdin, None)
         } else {
             let file = File::open(path).with_context(|| format!("cannot read {name}"))?;
-            let metadata = file.metadata().with_context(|| format!("cannot read {name}"))?;
+            let metadata = file
+                .metadata()
+                .with_context(|| format!("cannot read {name}"))?;
             if metadata.is_dir() {
                 bail!("{name} is a folder, a file of JSON lines was expected");
             }
             let bytes = metadata.is_file().then_some(metadata.len());
             (Input::File(file), bytes)
         };
-        Ok(Self { name, input, bytes, read: Arc::default() })
+        Ok(Self {
+            name,
+            input,
+            bytes,
+            read: Arc::default(),
+        })
     }
 
     /// A text that is part of this program.
     pub(crate) fn text(name: &str, lines: &'static str) -> Self {
         let bytes = Some(lines.len() as u64);
-        Self { name: name.to_owned(), input: Input::Text(lines), bytes, read: Arc::default() }
+        Self {
+            name: name.to_owned(),
+            input: Input::Text(lines),
+            bytes,
+            read: Arc::default(),
+        }
     }
 
     /// What to call it: the file as it was named.
@@ -94,19 +110,28 @@ impl Source {
     /// Reads everything, on the thread of the caller. A batch is sent when it is full, and before that whenever
     /// somebody waits for one, so that a slow source is not held back.
     pub(super) fn send(self, batches: &mpsc::Sender<io::Result<Vec<OwnedLine>>>) {
-        let counted = Counted { read: self.read, inner: match self.input {
-            Input::File(file) => Box::new(file) as Box<dyn Read>,
-            Input::Stdin => Box::new(io::stdin()),
-            Input::Text(text) => Box::new(Cursor::new(text)),
-        } };
-        let mut batch = Batcher { batches, lines: Vec::new(), bytes: 0 };
+        let counted = Counted {
+            read: self.read,
+            inner: match self.input {
+                Input::File(file) => Box::new(file) as Box<dyn Read>,
+                Input::Stdin => Box::new(io::stdin()),
+                Input::Text(text) => Box::new(Cursor::new(text)),
+            },
+        };
+        let mut batch = Batcher {
+            batches,
+            lines: Vec::new(),
+            bytes: 0,
+        };
         // If nobody listens any more, nobody has to hear of it.
         let _ = match read_lines(counted, &mut batch) {
             Ok(()) => batch.send_all(),
             Err(Stopped::NobodyListens) => Ok(()),
-            Err(Stopped::Failed(error)) => {
-                batch.send_all().and_then(|()| batches.blocking_send(Err(error)).map_err(|_| Stopped::NobodyListens))
-            }
+            Err(Stopped::Failed(error)) => batch.send_all().and_then(|()| {
+                batches
+                    .blocking_send(Err(error))
+                    .map_err(|_| Stopped::NobodyListens)
+            }),
         };
     }
 }
@@ -121,8 +146,11 @@ fn read_lines(mut source: Counted, batch: &mut Batcher<'_>) -> Result<(), Stoppe
     let mut magic = [0; GZIP.len()];
     let begun = read_full(&mut source, &mut magic).map_err(Stopped::Failed)?;
     let whole = Cursor::new(magic[..begun].to_vec()).chain(source);
-    let mut source: Box<dyn Read> =
-        if magic[..begun] == GZIP { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) };
+    let mut source: Box<dyn Read> = if magic[..begun] == GZIP {
+        Box::new(MultiGzDecoder::new(whole))
+    } else {
+        Box::new(whole)
+    };
     let mut lines = Lines::default();
     let mut piece = vec![0; PIECE_BYTES];
     loop {
@@ -162,7 +190,11 @@ struct Batcher<'a> {
 impl Batcher<'_> {
     fn take(&mut self, line: Line<'_>) {
         self.bytes += line.text.len();
-        self.lines.push(OwnedLine { number: line.number, text: line.text.to_vec(), is_cut: line.is_cut });
+        self.lines.push(OwnedLine {
+            number: line.number,
+            text: line.text.to_vec(),
+            is_cut: line.is_cut,
+        });
     }
 
     fn send_if_wanted(&mut self) -> Result<(), Stopped> {
@@ -189,7 +221,9 @@ impl Batcher<'_> {
         let mut lines = std::mem::take(&mut self.lines);
         while !lines.is_empty() {
             let rest = lines.split_off(lines.len().min(BATCH_LINES_MAX));
-            self.batches.blocking_send(Ok(lines)).map_err(|_| Stopped::NobodyListens)?;
+            self.batches
+                .blocking_send(Ok(lines))
+                .map_err(|_| Stopped::NobodyListens)?;
             lines = rest;
         }
         Ok(())
@@ -230,7 +264,11 @@ mod tests {
             match batch {
                 Ok(batch) => {
                     assert!(!batch.is_empty() && batch.len() <= BATCH_LINES_MAX);
-                    lines.extend(batch.into_iter().map(|l| (l.number, String::from_utf8(l.text).unwrap())));
+                    lines.extend(
+                        batch
+                            .into_iter()
+                            .map(|l| (l.number, String::from_utf8(l.text).unwrap())),
+                    );
                 }
                 Err(error) => failure = Some(error),
             }
@@ -246,8 +284,13 @@ mod tests {
     }
 
     fn numbered(lines: u64) -> (String, Vec<(u64, String)>) {
-        let lines: Vec<_> = (1..=lines).map(|number| (number, format!("{{\"id\":{number}}}"))).collect();
-        (lines.iter().map(|(_, line)| format!("{line}\n")).collect(), lines)
+        let lines: Vec<_> = (1..=lines)
+            .map(|number| (number, format!("{{\"id\":{number}}}")))
+            .collect();
+        (
+            lines.iter().map(|(_, line)| format!("{line}\n")).collect(),
+            lines,
+        )
     }
 
     #[test]
@@ -270,7 +313,10 @@ mod tests {
         let mut bytes = gzip(text.as_bytes());
         bytes.truncate(bytes.len() - 20);
         let (lines, failure) = read(&bytes);
-        assert_eq!(failure.map(|error| error.kind()), Some(io::ErrorKind::UnexpectedEof));
+        assert_eq!(
+            failure.map(|error| error.kind()),
+            Some(io::ErrorKind::UnexpectedEof)
+        );
         assert!(lines.len() > 10_000 && lines.len() < 20_000);
         assert_eq!(lines[..], expected[..lines.len()]);
     }

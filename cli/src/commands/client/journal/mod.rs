@@ -42,7 +42,9 @@ pub(crate) enum JournalCommand {
         source: SourceArgs,
     },
     /// Show where journals stand, by the signed word of their owners
-    #[command(after_help = "Examples:\n  kittengrad journal head\n  kittengrad journal head --aggregator --json")]
+    #[command(
+        after_help = "Examples:\n  kittengrad journal head\n  kittengrad journal head --aggregator --json"
+    )]
     Head {
         #[command(flatten)]
         source: SourceArgs,
@@ -74,7 +76,10 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let numbers = text.split_once('/').and_then(|(incarnation, height)| {
-            Some(Self { incarnation: incarnation.parse().ok()?, height: height.parse().ok()? })
+            Some(Self {
+                incarnation: incarnation.parse().ok()?,
+                height: height.parse().ok()?,
+            })
         });
         numbers.ok_or_else(|| "write INCARNATION/HEIGHT, as in 1795171200000/41".to_owned())
     }
@@ -98,7 +103,9 @@ pub(crate) async fn run(command: JournalCommand, global: &Global) -> anyhow::Res
 
 /// The journal named, else all.
 fn chosen(source: &SourceArgs, session: &Session) -> anyhow::Result<Vec<PublicKey>> {
-    Ok(source.named(session)?.map_or_else(|| session.journals(), |journal| vec![journal]))
+    Ok(source
+        .named(session)?
+        .map_or_else(|| session.journals(), |journal| vec![journal]))
 }
 
 #[derive(Serialize)]
@@ -118,7 +125,10 @@ impl BlockJson {
     fn new(checked: &CheckedBlock) -> Self {
         let header = &checked.block.header;
         let elements = checked.elements.iter().map(|element| {
-            (element.canonical.to_string(), element.update.map(|update| update.to_string()))
+            (
+                element.canonical.to_string(),
+                element.update.map(|update| update.to_string()),
+            )
         });
         Self {
             journal: header.peer.to_string(),
@@ -135,7 +145,11 @@ impl BlockJson {
 
     fn line(&self) -> String {
         let paint = Paint::stdout();
-        let signature = if self.signature_ok { String::new() } else { paint.red("  FORGED") };
+        let signature = if self.signature_ok {
+            String::new()
+        } else {
+            paint.red("  FORGED")
+        };
         format!(
             "{:>8}  {}  {}  {:>6}  {:>7}{signature}",
             self.height,
@@ -150,28 +164,41 @@ impl BlockJson {
 /// Lists blocks from one place on.
 async fn blocks(args: &BlocksArgs, session: &Session, global: &Global) -> anyhow::Result<ExitCode> {
     let Some(journal) = args.source.named(session)? else {
-        let why = "say whose blocks: --peer ID or --aggregator; `kittengrad ring show` lists the peers";
+        let why =
+            "say whose blocks: --peer ID or --aggregator; `kittengrad ring show` lists the peers";
         return Err(Usage(why.to_owned()).into());
     };
     let from = match args.from {
         Some(from) => Some(from),
         None => {
             let head = session.client.head_of(&journal).await?.heartbeat;
-            head.map(|heartbeat| Place { incarnation: heartbeat.head.incarnation, height: 0 })
+            head.map(|heartbeat| Place {
+                incarnation: heartbeat.head.incarnation,
+                height: 0,
+            })
         }
     };
-    let Some(Place { incarnation, mut height }) = from else {
+    let Some(Place {
+        incarnation,
+        mut height,
+    }) = from
+    else {
         output::say("the journal has no block yet");
         return Ok(ExitCode::SUCCESS);
     };
     let mut left = args.limit.unwrap_or(u64::MAX);
     while left > 0 {
         let limit = u32::try_from(left).unwrap_or(u32::MAX).min(BLOCKS_AT_ONCE);
-        let found = session.client.blocks(&journal, incarnation, height, limit, Bodies::Transactions).await?;
+        let found = session
+            .client
+            .blocks(&journal, incarnation, height, limit, Bodies::Transactions)
+            .await?;
         let Some(last) = found.last() else { break };
         let next = last.block.header.height.saturating_add(1);
         if next <= height || last.block.header.incarnation != incarnation {
-            anyhow::bail!("{journal} answers with other blocks than those from {incarnation}/{height} on");
+            anyhow::bail!(
+                "{journal} answers with other blocks than those from {incarnation}/{height} on"
+            );
         }
         height = next;
         left = left.saturating_sub(found.len() as u64);
@@ -200,7 +227,11 @@ struct HeadJson {
 }
 
 /// Shows where journals stand.
-async fn heads(journals: &[PublicKey], session: &Session, global: &Global) -> anyhow::Result<ExitCode> {
+async fn heads(
+    journals: &[PublicKey],
+    session: &Session,
+    global: &Global,
+) -> anyhow::Result<ExitCode> {
     let mut is_failed = false;
     for journal in journals {
         let found = match session.client.head_of(journal).await {
@@ -230,10 +261,18 @@ async fn heads(journals: &[PublicKey], session: &Session, global: &Global) -> an
                 }
                 _ => "no block yet".to_owned(),
             };
-            output::line(&format!("{}  {place}  {} elements", short(&line.journal), number(line.elements)))?;
+            output::line(&format!(
+                "{}  {place}  {} elements",
+                short(&line.journal),
+                number(line.elements)
+            ))?;
         }
     }
-    Ok(if is_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if is_failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 #[cfg(test)]
@@ -242,7 +281,13 @@ mod tests {
 
     #[test]
     fn a_place_is_incarnation_and_height() {
-        assert_eq!("5/0".parse(), Ok(Place { incarnation: 5, height: 0 }));
+        assert_eq!(
+            "5/0".parse(),
+            Ok(Place {
+                incarnation: 5,
+                height: 0
+            })
+        );
         for text in ["", "5", "5/", "/5", "5/genesis", "-1/0", "5/1/2"] {
             assert!(text.parse::<Place>().is_err(), "{text}");
         }
