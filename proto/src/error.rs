@@ -11,13 +11,10 @@ use thiserror::Error;
 use crate::{
     id::{IdError, RecordId},
     identity::{Identity, IdentityError},
-    limits::TRANSACTION_ENTRIES_MAX,
+    limits::{ERROR_DETAIL_BYTES_MAX, TRANSACTION_ENTRIES_MAX},
     namespace::Overlay,
     wire,
 };
-
-/// Bytes of an encoded detail. It travels in a header in base64, of which gRPC libraries take 8 KiB by default.
-pub const DETAIL_BYTES_MAX: usize = 6 * 1024;
 
 /// Why a call failed, in a word that programs may branch on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -215,11 +212,15 @@ impl ErrorDetail {
         }
     }
 
-    /// The bytes for the status' `details`: at most [`DETAIL_BYTES_MAX`]. Responsible peers are left out from
+    /// The bytes for the status' `details`: at most [`ERROR_DETAIL_BYTES_MAX`]. Responsible peers are left out from
     /// the end as far as that needs it; whoever reads them learns the ring anyway.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        let hint = self.hint.chars().take(DETAIL_BYTES_MAX / 16).collect();
+        let hint = self
+            .hint
+            .chars()
+            .take(ERROR_DETAIL_BYTES_MAX / 16)
+            .collect();
         let mut wire = wire::ErrorDetail {
             code: self.code.as_str().to_owned(),
             hint,
@@ -227,7 +228,7 @@ impl ErrorDetail {
         };
         for responsible in &self.responsible {
             wire.responsible.push(responsible.to_wire());
-            if wire.encoded_len() > DETAIL_BYTES_MAX {
+            if wire.encoded_len() > ERROR_DETAIL_BYTES_MAX {
                 wire.responsible.pop();
                 break;
             }
@@ -240,6 +241,12 @@ impl ErrorDetail {
     /// # Errors
     /// For everything that is not exactly a detail of `overlay` with a known code.
     pub fn decode(bytes: Bytes, overlay: &Overlay) -> Result<Self, DetailError> {
+        if bytes.len() > ERROR_DETAIL_BYTES_MAX {
+            return Err(DetailError::Malformed(format!(
+                "it has {} bytes",
+                bytes.len()
+            )));
+        }
         let wire =
             wire::ErrorDetail::decode(bytes).map_err(|e| DetailError::Malformed(e.to_string()))?;
         let code = wire.code.parse()?;
@@ -327,7 +334,11 @@ mod tests {
             ..ErrorDetail::new(ErrorCode::NotResponsible)
         };
         let bytes = detail.encode();
-        assert!(bytes.len() <= DETAIL_BYTES_MAX, "{} bytes", bytes.len());
+        assert!(
+            bytes.len() <= ERROR_DETAIL_BYTES_MAX,
+            "{} bytes",
+            bytes.len()
+        );
         let found = ErrorDetail::decode(bytes, &overlay()).unwrap();
         assert!((1..40).contains(&found.responsible.len()));
         assert_eq!(

@@ -8,7 +8,7 @@ use crate::{
     block::Head,
     certificate::{CertificateError, Chain, Holder, Role, Root},
     id::{Id, IdError, PublicKey},
-    limits::{ADDRESS_BYTES_MAX, HEADER_BYTES_MAX, IDENTITY_BYTES_MAX},
+    limits::{ADDRESS_BYTES_MAX, HEARTBEAT_BYTES_MAX, IDENTITY_BYTES_MAX},
     namespace::{ForeignError, Overlay},
     signed::{Kind, Signed, SignedError, Signer, Verifier},
     wire,
@@ -212,6 +212,13 @@ impl Identity {
         Ok(holder)
     }
 
+    /// Where this identity stands among all of its key: the highest (seq, id) is kept, so that everybody keeps the
+    /// same one, in whatever order they came.
+    #[must_use]
+    pub const fn rank(&self) -> (u64, Id) {
+        (self.seq, self.signed.id())
+    }
+
     /// As received.
     #[must_use]
     pub const fn signed(&self) -> &Signed {
@@ -219,11 +226,15 @@ impl Identity {
     }
 }
 
-/// Names a ring: SHA-256 of its members' keys and states, ascending by key (design section 3).
+/// Names a ring (design section 3):
+///
+/// ```text
+/// SHA-256(for each member, ascending by key: key (32) ‖ state (1): joining 1, active 2, leaving 3)
+/// ```
 #[must_use]
 pub fn ring_id<'a>(members: impl IntoIterator<Item = (&'a PublicKey, State)>) -> Id {
     let mut members: Vec<_> = members.into_iter().collect();
-    members.sort_unstable_by_key(|(key, _)| **key);
+    members.sort_unstable();
     let mut bytes = Vec::with_capacity(members.len() * 33);
     for (key, state) in members {
         bytes.extend_from_slice(key.as_bytes());
@@ -274,7 +285,7 @@ impl Heartbeat {
     /// # Errors
     /// For everything that is not exactly a heartbeat of `overlay`.
     pub fn from_wire(wire: Option<wire::Signed>, overlay: &Overlay) -> Result<Self, IdentityError> {
-        let signed = Signed::from_wire(Kind::Heartbeat, wire, HEADER_BYTES_MAX)?;
+        let signed = Signed::from_wire(Kind::Heartbeat, wire, HEARTBEAT_BYTES_MAX)?;
         let body = wire::Heartbeat::decode(signed.body().clone())
             .map_err(|e| IdentityError::Malformed(e.to_string()))?;
         if body.version != VERSION {

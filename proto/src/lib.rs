@@ -20,6 +20,7 @@ pub mod record;
 pub mod signed;
 pub mod submission;
 pub mod transaction;
+mod weight;
 
 /// Types generated from the schemas, as they travel; the other modules check and name their content.
 #[allow(

@@ -2,7 +2,7 @@
 
 /// Bytes of one record as DAG-CBOR (design section 2).
 pub const RECORD_BYTES_MAX: usize = 64 * 1024;
-/// Levels of maps and lists in a record.
+/// Levels of maps and lists in a record's field; the record's own map is not counted.
 pub const RECORD_DEPTH_MAX: usize = 64;
 /// Bytes of a record's `name`.
 pub const RECORD_NAME_BYTES_MAX: usize = 4 * 1024;
@@ -19,23 +19,32 @@ pub const REL_BYTES_MAX: usize = 64;
 pub const TRANSACTION_UPDATES_MAX: usize = 1_000;
 /// Entries in one transaction: a bare insert is an entry without updates.
 pub const TRANSACTION_ENTRIES_MAX: usize = 1_000;
+/// Elements of one transaction: its updates, and its entries that have none.
+pub const TRANSACTION_ELEMENTS_MAX: usize = TRANSACTION_UPDATES_MAX + TRANSACTION_ENTRIES_MAX;
 /// Bytes of one transaction together with its records.
 pub const SUBMISSION_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Records that come with one transaction: its canonicals and its updates.
+pub const SUBMISSION_RECORDS_MAX: usize = TRANSACTION_ENTRIES_MAX + TRANSACTION_UPDATES_MAX;
 /// Bytes of a transaction's body alone.
 pub const TRANSACTION_BYTES_MAX: usize = 128 * 1024;
 /// Bytes of a transaction's nonce, exactly.
 pub const NONCE_BYTES: usize = 16;
-/// Bytes of a transaction's stamp.
+/// Bytes of a transaction's stamp; policy 1 has none.
 pub const STAMP_BYTES_MAX: usize = 256;
 
 /// Bytes of one block: header and items, and the transactions and records that it adds.
 pub const BLOCK_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Items of one block.
 pub const BLOCK_ITEMS_MAX: usize = 10_000;
-/// Bytes of one item.
-pub const ITEM_BYTES_MAX: usize = 4 * 1024;
-/// Bytes of a block's header.
-pub const HEADER_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of one item. A transaction's has at most 300; the evidence of a drop is a signed header with a checkpoint of
+/// each replica, about 2 KiB each.
+pub const ITEM_BYTES_MAX: usize = 32 * 1024;
+/// Bytes of a block's header. Without a checkpoint it has 300; an aggregator's checkpoint names every member of the ring.
+pub const HEADER_BYTES_MAX: usize = 1024 * 1024;
+/// Hashes in the proof that an item is in a block.
+pub const ITEM_PATH_MAX: usize = 14;
+/// Bytes of a heartbeat.
+pub const HEARTBEAT_BYTES_MAX: usize = 1024;
 
 /// Certificates in one chain: leaf, Level-1 and Level-0.
 pub const CHAIN_CERTIFICATES_MAX: usize = 3;
@@ -64,13 +73,40 @@ pub const GET_BLOCKS_MAX: u32 = 1_000;
 pub const FRAMES_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Transactions in one fetch between partners.
 pub const FETCH_MAX: usize = 256;
+/// Items that one peer proves one transaction with.
+pub const PROOFS_MAX: usize = 1_000;
+/// Bytes of the reason why a partner refuses a transaction.
+pub const REFUSAL_BYTES_MAX: usize = 1024;
+/// Bytes of the detail of a failed call. It travels in a header in base64, of which gRPC libraries take 8 KiB by default.
+pub const ERROR_DETAIL_BYTES_MAX: usize = 6 * 1024;
 
-const _: () =
-    assert!(TRANSACTION_UPDATES_MAX * 32 + TRANSACTION_ENTRIES_MAX * 48 < TRANSACTION_BYTES_MAX);
+/// More than the tags and lengths, names, times and nonce around the lists of any signed body.
+const ENVELOPE_BYTES: usize = 512;
+/// A member in an aggregator's checkpoint: how far its journal went into the set, and its share of the journals
+/// followed and of the arcs that cannot be proved.
+const CHECKPOINT_MEMBER_BYTES: usize = 100;
+
+const _: () = assert!(
+    TRANSACTION_UPDATES_MAX * 32
+        + TRANSACTION_ENTRIES_MAX * 48
+        + STAMP_BYTES_MAX
+        + NAMESPACE_BYTES_MAX
+        + ENVELOPE_BYTES
+        <= TRANSACTION_BYTES_MAX
+);
 const _: () = assert!(RECORD_BYTES_MAX + TRANSACTION_BYTES_MAX < SUBMISSION_BYTES_MAX);
-const _: () = assert!(SUBMISSION_BYTES_MAX < BLOCK_BYTES_MAX);
-const _: () = assert!(TRANSACTION_UPDATES_MAX.div_ceil(8) + 64 < ITEM_BYTES_MAX);
+const _: () = assert!(SUBMISSION_BYTES_MAX + ITEM_BYTES_MAX + HEADER_BYTES_MAX < BLOCK_BYTES_MAX);
+const _: () = assert!(TRANSACTION_ELEMENTS_MAX.div_ceil(8) + 64 < ITEM_BYTES_MAX);
+const _: () = assert!(1 << ITEM_PATH_MAX >= BLOCK_ITEMS_MAX);
+const _: () = assert!(RING_MEMBERS_MAX * CHECKPOINT_MEMBER_BYTES <= HEADER_BYTES_MAX);
+const _: () = assert!(NAMESPACE_BYTES_MAX + ENVELOPE_BYTES <= HEARTBEAT_BYTES_MAX);
+const _: () = assert!(
+    CHAIN_CERTIFICATES_MAX * CERTIFICATE_BYTES_MAX
+        + 3 * ADDRESS_BYTES_MAX
+        + NAMESPACE_BYTES_MAX
+        + ENVELOPE_BYTES
+        <= IDENTITY_BYTES_MAX
+);
 const _: () = assert!(BLOCK_BYTES_MAX < MESSAGE_BYTES_MAX);
-const _: () = assert!(LOOKUP_BYTES_MAX + LOOKUP_CANONICALS_MAX * 64 < MESSAGE_BYTES_MAX);
 const _: () = assert!(FRAMES_BYTES_MAX + BLOCK_BYTES_MAX < MESSAGE_BYTES_MAX);
-const _: () = assert!(IDENTITY_BYTES_MAX > CHAIN_CERTIFICATES_MAX * CERTIFICATE_BYTES_MAX);
+const _: () = assert!(LOOKUP_BYTES_MAX + LOOKUP_CANONICALS_MAX * 64 < MESSAGE_BYTES_MAX);

@@ -21,12 +21,31 @@ use crate::{
     certificate::{CertificateError, Chain},
     id::{Id, IdError},
     identity::{Heartbeat, Identity, IdentityError},
-    limits::{FETCH_MAX, GET_BLOCKS_MAX, MESSAGE_BYTES_MAX, TRANSACTION_UPDATES_MAX},
+    limits::{
+        FETCH_MAX, GET_BLOCKS_MAX, MESSAGE_BYTES_MAX, PROOFS_MAX, REFUSAL_BYTES_MAX,
+        SUBMISSION_RECORDS_MAX,
+    },
     namespace::{ForeignError, Overlay},
     receipt::{ItemProof, ReceiptError},
     transaction::{Transaction, TransactionError},
+    weight::{self, Part},
     wire::{self, link_message::Kind},
 };
+
+/// Parts of which a message may have many.
+const PARTS: &[Part] = &[
+    Part::new::<wire::Push>(2, PUSH),
+    Part::new::<wire::PushResult>(3, &[Part::new::<wire::ItemProof>(3, &[])]),
+    Part::new::<wire::Frames>(
+        5,
+        &[Part::new::<wire::Block>(1, &[Part::new::<Bytes>(2, &[])])],
+    ),
+    Part::new::<wire::Bodies>(7, &[Part::new::<wire::Push>(1, PUSH)]),
+];
+const PUSH: &[Part] = &[
+    Part::new::<Bytes>(2, &[]),
+    Part::new::<wire::Chain>(3, &[Part::new::<Bytes>(2, &[])]),
+];
 
 /// Why bytes are no message of a link. The link ends, and it counts against the sender.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -121,7 +140,8 @@ pub struct Push {
 pub struct PushResult {
     /// Id of the transaction.
     pub id: Id,
-    /// Where the receiver's journal has each element that it holds, or why it refused.
+    /// Where the receiver's journal has each element that it holds, or why it refused: a text that is not empty, of
+    /// which [`REFUSAL_BYTES_MAX`] bytes travel.
     pub outcome: Result<Vec<ItemProof>, String>,
 }
 
@@ -175,6 +195,7 @@ impl Message {
                 bytes.len()
             )));
         }
+        weight::check(&bytes, PARTS).map_err(|e| LinkError::Malformed(e.to_string()))?;
         let wire =
             wire::LinkMessage::decode(bytes).map_err(|e| LinkError::Malformed(e.to_string()))?;
         match wire
@@ -253,7 +274,7 @@ fn push_to_wire(push: &Push) -> wire::Push {
 }
 
 fn push_from_wire(wire: wire::Push, overlay: &Overlay) -> Result<Push, LinkError> {
-    at_most("records", wire.records.len(), 2 * TRANSACTION_UPDATES_MAX)?;
+    at_most("records", wire.records.len(), SUBMISSION_RECORDS_MAX)?;
     Ok(Push {
         transaction: Arc::new(Transaction::from_wire(wire.transaction, overlay)?),
         records: wire.records,
@@ -267,7 +288,11 @@ fn result_to_wire(result: &PushResult) -> wire::PushResult {
             String::new(),
             proofs.iter().map(ItemProof::to_wire).collect(),
         ),
-        Err(why) => (why.clone(), Vec::new()),
+        Err(why) if why.is_empty() => ("refused".to_owned(), Vec::new()),
+        Err(why) => (
+            why[..why.floor_char_boundary(REFUSAL_BYTES_MAX)].to_owned(),
+            Vec::new(),
+        ),
     };
     wire::PushResult {
         id: Bytes::copy_from_slice(result.id.as_bytes()),
@@ -277,7 +302,8 @@ fn result_to_wire(result: &PushResult) -> wire::PushResult {
 }
 
 fn result_from_wire(wire: wire::PushResult, overlay: &Overlay) -> Result<PushResult, LinkError> {
-    at_most("proofs", wire.proofs.len(), TRANSACTION_UPDATES_MAX)?;
+    at_most("proofs", wire.proofs.len(), PROOFS_MAX)?;
+    at_most("bytes of refusal", wire.refused.len(), REFUSAL_BYTES_MAX)?;
     let id = Id::from_slice(&wire.id)?;
     if !wire.refused.is_empty() {
         return Ok(PushResult {
@@ -310,6 +336,11 @@ fn frames_to_wire(frames: &Frames) -> wire::Frames {
 fn frames_from_wire(wire: wire::Frames, overlay: &Overlay) -> Result<Frames, LinkError> {
     at_most("blocks", wire.blocks.len(), GET_BLOCKS_MAX as usize)?;
     let block = |wire: wire::Block| -> Result<_, LinkError> {
+        at_most(
+            "bytes of hint",
+            wire.relevant.len(),
+            wire.items.len().div_ceil(8),
+        )?;
         Ok((
             Block::from_wire(wire.header, wire.items, overlay)?,
             wire.relevant,

@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::{
     certificate::{CertificateError, Holder, Role},
     id::{Id, PublicKey, RecordId},
-    limits::SUBMISSION_BYTES_MAX,
+    limits::{SUBMISSION_BYTES_MAX, SUBMISSION_RECORDS_MAX},
     record::{self, RecordError, Summary},
     signed::Verifier,
     transaction::{Entry, Transaction, TransactionError},
@@ -26,6 +26,9 @@ pub enum SubmissionError {
     /// Transaction and records together are too large.
     #[error("transaction and records have {0} bytes, at most {SUBMISSION_BYTES_MAX} are allowed")]
     TooLarge(usize),
+    /// More records than a transaction can name.
+    #[error("{0} records came with the transaction, at most {SUBMISSION_RECORDS_MAX} are allowed")]
+    TooManyRecords(usize),
     /// A record that an entry names did not come.
     #[error("record {0} is named but did not come with the transaction")]
     MissingRecord(RecordId),
@@ -81,7 +84,8 @@ pub struct Submission {
 impl Submission {
     /// Verifies a transaction for the entries whose canonical `holds` says yes to.
     ///
-    /// Records that no such entry names are left out. `holder` is whom the transaction's chain vouches for.
+    /// What costs least is checked first, the records last: they cost more than the signature where there are many,
+    /// and whoever is not admitted must not make peers hash. Records that no such entry names are left out. `holder` is whom the transaction's chain vouches for.
     ///
     /// # Errors
     /// For everything that a replica may not admit.
@@ -92,6 +96,9 @@ impl Submission {
         holds: impl Fn(&RecordId) -> bool,
         verifier: &dyn Verifier,
     ) -> Result<Self, SubmissionError> {
+        if records.len() > SUBMISSION_RECORDS_MAX {
+            return Err(SubmissionError::TooManyRecords(records.len()));
+        }
         let bytes =
             transaction.signed().size_bytes() + records.iter().map(Bytes::len).sum::<usize>();
         if bytes > SUBMISSION_BYTES_MAX {

@@ -6,14 +6,24 @@ use thiserror::Error;
 
 use crate::{
     id::{Id, IdError, PublicKey},
-    limits::HEADER_BYTES_MAX,
+    limits::{BLOCK_ITEMS_MAX, HEADER_BYTES_MAX},
     namespace::{ForeignError, Overlay},
     signed::{Kind, Signed, SignedError, Signer, Verifier},
+    weight::{self, Part},
     wire,
 };
 
 /// The only version of a header there is.
 const VERSION: u32 = 1;
+
+/// Parts of which a header may have many.
+const PARTS: &[Part] = &[Part::new::<wire::Checkpoint>(
+    12,
+    &[
+        Part::new::<wire::Holding>(5, &[]),
+        Part::new::<wire::Through>(6, &[]),
+    ],
+)];
 
 /// Why bytes are no header. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -21,7 +31,7 @@ pub enum HeaderError {
     /// Missing, too large or forged.
     #[error("block header: {0}")]
     Signed(#[from] SignedError),
-    /// Not a protobuf message.
+    /// Not a protobuf message, or one that no block can have.
     #[error("block header is malformed: {0}")]
     Malformed(String),
     /// Of another network or namespace.
@@ -154,12 +164,23 @@ impl Header {
     /// For everything that is not exactly a header of `overlay` within the limits.
     pub fn from_wire(wire: Option<wire::Signed>, overlay: &Overlay) -> Result<Self, HeaderError> {
         let signed = Signed::from_wire(Kind::Block, wire, HEADER_BYTES_MAX)?;
+        let malformed = |why: String| HeaderError::Malformed(why);
+        weight::check(signed.body(), PARTS).map_err(|e| malformed(e.to_string()))?;
         let body = wire::BlockHeader::decode(signed.body().clone())
-            .map_err(|e| HeaderError::Malformed(e.to_string()))?;
+            .map_err(|e| malformed(e.to_string()))?;
         if body.version != VERSION {
             return Err(HeaderError::Version(body.version));
         }
         overlay.check(&body.network, &body.namespace)?;
+        if body.item_count as usize > BLOCK_ITEMS_MAX {
+            return Err(malformed(format!("it claims {} items", body.item_count)));
+        }
+        let fork = Head::from_wire(body.fork.as_ref())?;
+        if let Some(fork) = fork
+            && (body.height > 0 || fork.incarnation >= body.incarnation)
+        {
+            return Err(malformed("it forks from where no journal can".to_owned()));
+        }
         Ok(Self {
             signed,
             peer: PublicKey::from_slice(&body.peer)?,
@@ -169,7 +190,7 @@ impl Header {
             time_ms: body.time_ms,
             items_root: Id::from_slice(&body.items_root)?,
             item_count: body.item_count,
-            fork: Head::from_wire(body.fork.as_ref())?,
+            fork,
         })
     }
 

@@ -18,7 +18,7 @@ pub use header::{Head, Header, HeaderError, HeaderFields};
 pub use item::{Item, ItemError, arc_from_wire, arc_to_wire};
 
 use crate::{
-    limits::{BLOCK_ITEMS_MAX, ITEM_BYTES_MAX},
+    limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, ITEM_BYTES_MAX},
     merkle::Tree,
     namespace::Overlay,
     signed::Verifier,
@@ -50,6 +50,14 @@ pub enum BlockError {
         found: usize,
         /// Items that the header names.
         said: u32,
+    },
+    /// More bytes than a block may have.
+    #[error("block {height} has {bytes} bytes, at most {BLOCK_BYTES_MAX} are allowed")]
+    TooLarge {
+        /// Height of the block.
+        height: u64,
+        /// Bytes of header and items.
+        bytes: usize,
     },
     /// The items are not those that were signed.
     #[error("the items of block {height} are not those that its header signs")]
@@ -94,6 +102,10 @@ impl Block {
                 item,
                 error: ItemError::TooLarge(items[item].len()),
             });
+        }
+        let bytes = header.signed().size_bytes() + items.iter().map(Bytes::len).sum::<usize>();
+        if bytes > BLOCK_BYTES_MAX {
+            return Err(BlockError::TooLarge { height, bytes });
         }
         if Tree::new(items.iter().map(|item| &item[..])).root() != header.items_root {
             return Err(BlockError::Root { height });

@@ -1,0 +1,168 @@
+//! Weighing: how much memory a message will take, counted from its bytes before anything is decoded.
+//!
+//! An empty part of a message takes two bytes to send and up to two hundred to hold, so that a decoder makes gigabytes
+//! of a message of 16 MiB. What comes from honest senders takes about as much memory as it has bytes, so whatever would
+//! take several times as much is refused unread.
+
+use prost::encoding::{WireType, decode_key, decode_varint};
+use thiserror::Error;
+
+/// Bytes of memory that a message may take for each of its bytes.
+const MEMORY_PER_BYTE_MAX: usize = 4;
+/// Bytes of memory that every message may take beside.
+const MEMORY_FREE: usize = 4 * 1024;
+
+/// Why a message is not decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum WeightError {
+    /// Not a protobuf message.
+    #[error("it is no protobuf message")]
+    Malformed,
+    /// It consists of more parts than its size is good for.
+    #[error("it has more parts than {bytes} bytes should have")]
+    TooManyParts {
+        /// Bytes of the message.
+        bytes: usize,
+    },
+}
+
+/// A kind of part of which a message may have many, or in which there are such parts.
+pub(crate) struct Part {
+    /// Number of the field.
+    pub(crate) field: u32,
+    /// Bytes of memory that each of them takes.
+    pub(crate) memory: usize,
+    /// The parts in it, if it is a message itself.
+    pub(crate) parts: &'static [Self],
+}
+
+impl Part {
+    /// The part with this number, held as a `T`.
+    pub(crate) const fn new<T>(field: u32, parts: &'static [Self]) -> Self {
+        Self {
+            field,
+            memory: size_of::<T>(),
+            parts,
+        }
+    }
+}
+
+/// Checks that decoding `message`, which has these `parts`, takes no more memory than its size is good for.
+pub(crate) fn check(message: &[u8], parts: &[Part]) -> Result<(), WeightError> {
+    let mut left = MEMORY_FREE + MEMORY_PER_BYTE_MAX * message.len();
+    weigh(message, parts, &mut left).map_err(|error| match error {
+        WeightError::TooManyParts { .. } => WeightError::TooManyParts {
+            bytes: message.len(),
+        },
+        WeightError::Malformed => error,
+    })
+}
+
+/// Takes what `message` weighs from `left`. Goes as deep as `parts` do.
+fn weigh(mut message: &[u8], parts: &[Part], left: &mut usize) -> Result<(), WeightError> {
+    while !message.is_empty() {
+        let (field, wire_type) = decode_key(&mut message).map_err(|_| WeightError::Malformed)?;
+        let bytes = match wire_type {
+            WireType::Varint => {
+                decode_varint(&mut message).map_err(|_| WeightError::Malformed)?;
+                continue;
+            }
+            WireType::ThirtyTwoBit => 4,
+            WireType::SixtyFourBit => 8,
+            WireType::LengthDelimited => {
+                decode_varint(&mut message).map_err(|_| WeightError::Malformed)?
+            }
+            // No version of any message has groups.
+            WireType::StartGroup | WireType::EndGroup => return Err(WeightError::Malformed),
+        };
+        let bytes = usize::try_from(bytes).map_err(|_| WeightError::Malformed)?;
+        let (content, rest) = message
+            .split_at_checked(bytes)
+            .ok_or(WeightError::Malformed)?;
+        message = rest;
+        if let Some(part) = parts.iter().find(|part| part.field == field) {
+            let too_many = WeightError::TooManyParts {
+                bytes: content.len(),
+            };
+            *left = left.checked_sub(part.memory).ok_or(too_many)?;
+            if !part.parts.is_empty() {
+                weigh(content, part.parts, left)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    const BRANCH: &[Part] = &[Part::new::<Bytes>(2, &[])];
+    const TREE: &[Part] = &[Part::new::<u64>(1, BRANCH), Part::new::<Bytes>(3, &[])];
+
+    #[test]
+    fn what_weighs_about_as_much_as_it_has_bytes_is_decoded() {
+        let mut message = Vec::new();
+        for _ in 0..10_000 {
+            message.extend([3 << 3 | 2, 30]);
+            message.extend([7; 30]);
+        }
+        assert_eq!(check(&message, TREE), Ok(()));
+    }
+
+    #[test]
+    fn many_empty_parts_are_refused_at_any_depth() {
+        let flat = [3 << 3 | 2, 0].repeat(10_000);
+        let deep = [1 << 3 | 2, 4, 2 << 3 | 2, 0, 2 << 3 | 2, 0].repeat(5_000);
+        for message in [flat, deep] {
+            let bytes = message.len();
+            assert_eq!(
+                check(&message, TREE),
+                Err(WeightError::TooManyParts { bytes })
+            );
+        }
+    }
+
+    #[test]
+    fn other_fields_weigh_nothing() {
+        let mut message = [9 << 3 | 2, 0].repeat(10_000);
+        message.extend([
+            9 << 3,
+            1,
+            9 << 3 | 5,
+            1,
+            2,
+            3,
+            4,
+            9 << 3 | 1,
+            1,
+            2,
+            3,
+            4,
+            5,
+            6,
+            7,
+            8,
+        ]);
+        assert_eq!(check(&message, TREE), Ok(()));
+    }
+
+    #[test]
+    fn what_ends_early_or_has_groups_is_no_message() {
+        for message in [
+            &[0x80][..],
+            &[3 << 3 | 2, 5, 1],
+            &[3 << 3 | 1, 1],
+            &[3 << 3 | 3],
+            &[0, 0],
+        ] {
+            assert_eq!(
+                check(message, TREE),
+                Err(WeightError::Malformed),
+                "{message:?}"
+            );
+        }
+    }
+}
