@@ -1,0 +1,140 @@
+//! Proofs that a peer's journal adds elements: an item, and its way into a signed block.
+
+use bytes::Bytes;
+
+use super::ReceiptError;
+use crate::{
+    block::{Header, Item, ItemError},
+    id::{Id, PublicKey},
+    limits::{ITEM_BYTES_MAX, ITEM_PATH_MAX},
+    merkle,
+    namespace::Overlay,
+    signed::Verifier,
+    transaction::{Element, Transaction},
+    wire,
+};
+
+/// One item of a signed block, with its inclusion proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemProof {
+    /// The signed header.
+    pub header: Header,
+    /// The item's bytes.
+    pub item: Bytes,
+    /// Its number in the block.
+    pub index: u32,
+    /// RFC 9162 inclusion path.
+    pub path: Vec<Id>,
+    /// The transaction that the item names, where it is not the one in question.
+    pub transaction: Option<Transaction>,
+}
+
+impl ItemProof {
+    /// As it travels.
+    #[must_use]
+    pub fn to_wire(&self) -> wire::ItemProof {
+        wire::ItemProof {
+            header: Some(self.header.signed().to_wire()),
+            item: self.item.clone(),
+            index: self.index,
+            path: Id::concat(&self.path),
+            transaction: self.transaction.as_ref().map(|tx| tx.signed().to_wire()),
+        }
+    }
+
+    /// Checks the structure of a received proof; [`ItemProof::verify`] checks what it proves.
+    ///
+    /// # Errors
+    /// For everything that is not exactly a proof of `overlay`.
+    pub fn from_wire(wire: wire::ItemProof, overlay: &Overlay) -> Result<Self, ReceiptError> {
+        if wire.item.len() > ITEM_BYTES_MAX {
+            return Err(ItemError::TooLarge(wire.item.len()).into());
+        }
+        if wire.path.len() > ITEM_PATH_MAX * 32 {
+            return Err(ReceiptError::Malformed(format!(
+                "a path has {} bytes",
+                wire.path.len()
+            )));
+        }
+        Ok(Self {
+            header: Header::from_wire(wire.header, overlay)?,
+            item: wire.item,
+            index: wire.index,
+            path: Id::list_from_slice(&wire.path)?,
+            transaction: wire
+                .transaction
+                .map(|tx| Transaction::from_wire(Some(tx), overlay))
+                .transpose()?,
+        })
+    }
+
+    /// Verifies that `peer` signed a block with this item, and returns the elements that the item adds.
+    ///
+    /// `transaction` is the one in question.
+    ///
+    /// # Errors
+    /// If anything does not fit.
+    pub fn verify(
+        &self,
+        peer: &PublicKey,
+        transaction: &Transaction,
+        verifier: &dyn Verifier,
+    ) -> Result<Vec<Element>, ReceiptError> {
+        self.header.verify(verifier)?;
+        self.check(peer, transaction, verifier)
+    }
+
+    /// As [`ItemProof::verify`], for a header whose signature was verified before.
+    ///
+    /// # Errors
+    /// If anything else does not fit.
+    pub fn check(
+        &self,
+        peer: &PublicKey,
+        transaction: &Transaction,
+        verifier: &dyn Verifier,
+    ) -> Result<Vec<Element>, ReceiptError> {
+        let refuse = |why| ReceiptError::Proof {
+            peer: *peer,
+            height: self.header.height,
+            why,
+        };
+        if self.header.peer != *peer {
+            return Err(refuse("the block is another peer's"));
+        }
+        let leaf = merkle::leaf(&self.item);
+        let count = self.header.item_count as usize;
+        if !merkle::is_included(
+            &self.header.items_root,
+            leaf,
+            self.index as usize,
+            count,
+            &self.path,
+        ) {
+            return Err(refuse("the item is not proved to be in it"));
+        }
+        let Item::Transaction { id, bitmap } = Item::decode(&self.item)? else {
+            return Err(refuse("the item is no transaction"));
+        };
+        let named = match &self.transaction {
+            Some(other) => {
+                other.verify(verifier)?;
+                other
+            }
+            None => transaction,
+        };
+        if named.id() != id {
+            return Err(refuse("the item names another transaction"));
+        }
+        let elements: Vec<_> = named.elements().collect();
+        bitmap
+            .check(elements.len())
+            .map_err(|_| refuse("the item's bitmap does not fit its transaction"))?;
+        Ok(elements
+            .into_iter()
+            .enumerate()
+            .filter(|(i, _)| bitmap.is_set(*i))
+            .map(|(_, e)| e)
+            .collect())
+    }
+}
