@@ -8,6 +8,22 @@
 //!
 //! The body's bytes are kept exactly as received and never encoded again. The id leaves the signature
 //! out, so that signing again cannot mint a second id.
+//!
+//! # Fields that a reader does not know
+//!
+//! Protobuf skips them. What must not be skipped comes with a new `version`, which older readers refuse by name instead
+//! of understanding half; a new kind of item comes with a new version of the header.
+//!
+//! | object | unknown fields, fields twice | so that |
+//! | --- | --- | --- |
+//! | transaction | refused | replicas of all versions judge it alike for ever; it means nothing to some that it does not mean to all |
+//! | block header, item | skipped | later checkpoints say more, and today's readers still verify the journal |
+//! | identity, heartbeat, receipt, link message | skipped | members can be upgraded one after another |
+//! | certificate chain | skipped | its id is over its version and certificates alone, so it has one id |
+//!
+//! So one meaning can be encoded in several ways, and nothing relies on it having only one: a publisher that signs two
+//! encodings of one transaction made two, and a peer that signs two encodings of one header made two blocks for one
+//! height, which is evidence against it.
 
 use bytes::Bytes;
 use ed25519_zebra::{Signature as ZebraSignature, SigningKey as ZebraKey, VerificationKey};

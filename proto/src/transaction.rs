@@ -7,8 +7,7 @@ use thiserror::Error;
 use crate::{
     id::{Id, IdError, PublicKey, RecordId},
     limits::{
-        NONCE_BYTES, STAMP_BYTES_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_ENTRIES_MAX,
-        TRANSACTION_UPDATES_MAX,
+        NONCE_BYTES, TRANSACTION_BYTES_MAX, TRANSACTION_ENTRIES_MAX, TRANSACTION_UPDATES_MAX,
     },
     namespace::{ForeignError, Overlay},
     signed::{Kind, Signed, SignedError, Signer, Verifier},
@@ -77,7 +76,7 @@ pub enum TransactionError {
     /// Missing, too large or forged.
     #[error("transaction: {0}")]
     Signed(#[from] SignedError),
-    /// Not a protobuf message.
+    /// Not a protobuf message, or one with a field that is unknown, repeated or out of range.
     #[error("transaction is malformed: {0}")]
     Malformed(String),
     /// Of another network or namespace.
@@ -161,8 +160,9 @@ impl Transaction {
         overlay: &Overlay,
     ) -> Result<Self, TransactionError> {
         let signed = Signed::from_wire(Kind::Transaction, wire, TRANSACTION_BYTES_MAX)?;
+        let malformed = |why: String| TransactionError::Malformed(why);
         let body = wire::Transaction::decode(signed.body().clone())
-            .map_err(|e| TransactionError::Malformed(e.to_string()))?;
+            .map_err(|e| malformed(e.to_string()))?;
         if body.version != VERSION {
             return Err(TransactionError::Version(body.version));
         }
@@ -170,15 +170,23 @@ impl Transaction {
         if body.policy != POLICY {
             return Err(TransactionError::Policy(body.policy));
         }
-        let nonce: [u8; NONCE_BYTES] =
-            body.nonce[..]
-                .try_into()
-                .map_err(|_| TransactionError::TooMany {
-                    what: "bytes of nonce",
-                    count: body.nonce.len(),
-                    max: NONCE_BYTES,
-                })?;
-        at_most("bytes of stamp", body.stamp.len(), STAMP_BYTES_MAX)?;
+        // What was skipped in reading takes bytes too: see "Fields that a reader does not know" in `signed`.
+        if body.encoded_len() != signed.body().len() {
+            return Err(malformed(
+                "it says more than version 1 can, or something twice".to_owned(),
+            ));
+        }
+        if !body.stamp.is_empty() {
+            return Err(malformed(
+                "it has a stamp, which policy 1 does not know".to_owned(),
+            ));
+        }
+        let nonce = body.nonce[..].try_into().map_err(|_| {
+            malformed(format!(
+                "its nonce has {} bytes, not {NONCE_BYTES}",
+                body.nonce.len()
+            ))
+        })?;
         let envelope = Envelope {
             chain: Id::from_slice(&body.chain)?,
             policy: body.policy,
