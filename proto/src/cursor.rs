@@ -132,23 +132,25 @@ impl FromStr for Position {
         } else {
             Some(number(height, text)?)
         };
-        Ok(Self {
+        let position = Self {
             cursor: Cursor {
                 journal: journal.parse().map_err(|_| refuse(text))?,
                 incarnation: number(incarnation, text)?,
                 height,
             },
             elements: number(elements, text)?,
-        })
+        };
+        // Texts of a cursor can be compared: one place has one text, without leading zeros or "+0".
+        if position.to_string() == text {
+            Ok(position)
+        } else {
+            Err(refuse(text))
+        }
     }
 }
 
 fn number(part: &str, text: &str) -> Result<u64, CursorError> {
-    let is_plain = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    part.parse()
-        .ok()
-        .filter(|_| is_plain)
-        .ok_or_else(|| refuse(text))
+    part.parse().map_err(|_| refuse(text))
 }
 
 fn refuse(text: &str) -> CursorError {
@@ -186,6 +188,11 @@ mod tests {
             "/1",
             &format!("5/{long}"),
             "5/1+",
+            "5/1+0",
+            "05/1",
+            "5/01",
+            "5/1+07",
+            "+5/1",
         ] {
             assert!(
                 format!("{}/{tail}", key()).parse::<Position>().is_err(),
