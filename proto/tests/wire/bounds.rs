@@ -1,0 +1,333 @@
+//! Bounds: sizes, counts and memory that decoders hold to, and numbers at the end of their range.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kittengrad_proto::{
+    block::{Head, Header, HeaderError, Item, ItemError},
+    certificate::CertificateError,
+    cursor::Cursor,
+    error::{DetailError, ErrorDetail},
+    id::Id,
+    identity::{Addresses, Heartbeat, Identity, IdentityError, IdentityFields, State},
+    limits::{
+        ADDRESS_BYTES_MAX, BLOCK_ITEMS_MAX, ERROR_DETAIL_BYTES_MAX, FETCH_MAX, GET_BLOCKS_MAX,
+        HEADER_BYTES_MAX, HEARTBEAT_BYTES_MAX, ITEM_BYTES_MAX, MESSAGE_BYTES_MAX, PROOFS_MAX,
+        REFUSAL_BYTES_MAX, SUBMISSION_RECORDS_MAX, TRANSACTION_BYTES_MAX,
+    },
+    link::{Frames, LinkError, Message, Push, PushResult},
+    receipt::{Receipt, ReceiptError},
+    signed::{Ed25519, Kind, Signed, SignedError},
+    transaction::{Envelope, Transaction, TransactionError},
+    wire,
+};
+use prost::Message as _;
+
+use crate::{
+    encodings::content,
+    samples::{
+        WORLD, adds, block, envelope, fields, identity, minimal, ordinary, overlay, prove, push,
+    },
+};
+
+fn sent(message: &Message) -> Result<Message, LinkError> {
+    Message::decode(message.encode(overlay()).into(), overlay())
+}
+
+fn check_taken(message: &Message) {
+    assert_eq!(sent(message).as_ref(), Ok(message));
+}
+
+fn check_malformed(what: &str, taken: Result<Message, LinkError>) {
+    assert!(matches!(taken, Err(LinkError::Malformed(_))), "{what}");
+}
+
+/// A message whose only content is `part`, nested as `path` says, as often as fits into a megabyte.
+fn many(path: &[u32], part: &[u8]) -> Bytes {
+    let (last, above) = path.split_last().unwrap();
+    let parts = content(*last, part).repeat((1 << 20) / (part.len() + 2));
+    above
+        .iter()
+        .rev()
+        .fold(parts, |inner, field| content(*field, &inner))
+        .into()
+}
+
+#[test]
+fn messages_of_countless_parts_are_refused_before_they_are_decoded() {
+    let cases: [(&str, &[u32]); 8] = [
+        ("records of a push", &[2, 2]),
+        ("certificates of a push", &[2, 3, 2]),
+        ("proofs", &[3, 3]),
+        ("blocks", &[5, 1]),
+        ("items of a block", &[5, 1, 2]),
+        ("bodies", &[7, 1]),
+        ("records of a body", &[7, 1, 2]),
+        ("pushes that are merged into one", &[2]),
+    ];
+    for (what, path) in cases {
+        match Message::decode(many(path, b""), overlay()) {
+            Err(LinkError::Malformed(why)) => assert!(why.contains("more parts"), "{what}: {why}"),
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+    let receipts: [(&str, &[u32]); 4] = [
+        ("cells", &[4]),
+        ("peers of a cell", &[4, 2]),
+        ("confirmations", &[5]),
+        ("proofs of a peer", &[5, 3]),
+    ];
+    for (what, path) in receipts {
+        match Receipt::decode(many(path, b""), overlay()) {
+            Err(ReceiptError::Malformed(why)) => {
+                assert!(why.contains("more parts"), "{what}: {why}")
+            }
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+    for field in [5, 6] {
+        let checkpoint = content(12, &content(field, b"").repeat(400_000));
+        let signed = Signed::new(Kind::Block, checkpoint.into(), &WORLD.peers[0].key).to_wire();
+        match Header::from_wire(Some(signed), overlay()) {
+            Err(HeaderError::Malformed(why)) => assert!(why.contains("more parts"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_largest_honest_messages_are_taken() {
+    let smallest = Bytes::from(vec![0xa0; 60]);
+    let records = vec![smallest; SUBMISSION_RECORDS_MAX];
+    check_taken(&Message::Push(Push { records, ..push() }));
+    let bodies = vec![
+        Push {
+            records: Vec::new(),
+            chain: None,
+            ..push()
+        };
+        FETCH_MAX
+    ];
+    check_taken(&Message::Bodies {
+        bodies,
+        missing: vec![Id::ZERO; FETCH_MAX],
+    });
+    check_taken(&Message::Fetch(vec![Id::ZERO; FETCH_MAX]));
+    let items = vec![adds(&minimal(), &[true]); BLOCK_ITEMS_MAX];
+    let full = block(&WORLD.peers[0], 1, Id::ZERO, &items);
+    let hint = Bytes::from(vec![0xff; BLOCK_ITEMS_MAX / 8]);
+    let frames = |blocks| Message::Frames(Frames { blocks, head: None });
+    check_taken(&frames(vec![(full.clone(), hint)]));
+    check_taken(&frames(vec![
+        (ordinary(), Bytes::new());
+        GET_BLOCKS_MAX as usize
+    ]));
+    let outcome = Ok(vec![prove(&full, BLOCK_ITEMS_MAX - 1); PROOFS_MAX]);
+    check_taken(&Message::PushResult(PushResult {
+        id: minimal().id(),
+        outcome,
+    }));
+}
+
+#[test]
+fn messages_beyond_a_limit_are_refused() {
+    let records = vec![Bytes::from(vec![0xa0; 60]); SUBMISSION_RECORDS_MAX + 1];
+    check_malformed("records", sent(&Message::Push(Push { records, ..push() })));
+    check_malformed("ids", sent(&Message::Fetch(vec![Id::ZERO; FETCH_MAX + 1])));
+    let bodies = vec![
+        Push {
+            records: Vec::new(),
+            chain: None,
+            ..push()
+        };
+        FETCH_MAX + 1
+    ];
+    check_malformed(
+        "bodies",
+        sent(&Message::Bodies {
+            bodies,
+            missing: Vec::new(),
+        }),
+    );
+    let missing = vec![Id::ZERO; FETCH_MAX + 1];
+    check_malformed(
+        "missing",
+        sent(&Message::Bodies {
+            bodies: Vec::new(),
+            missing,
+        }),
+    );
+    let blocks = vec![(ordinary(), Bytes::new()); GET_BLOCKS_MAX as usize + 1];
+    check_malformed(
+        "blocks",
+        sent(&Message::Frames(Frames { blocks, head: None })),
+    );
+    let blocks = vec![(ordinary(), Bytes::from_static(&[1, 0]))];
+    check_malformed(
+        "hint",
+        sent(&Message::Frames(Frames { blocks, head: None })),
+    );
+    let outcome = Ok(vec![prove(&ordinary(), 0); PROOFS_MAX + 1]);
+    check_malformed(
+        "proofs",
+        sent(&Message::PushResult(PushResult {
+            id: minimal().id(),
+            outcome,
+        })),
+    );
+    let large = Bytes::from(vec![0; MESSAGE_BYTES_MAX + 1]);
+    check_malformed("bytes", Message::decode(large, overlay()));
+}
+
+#[test]
+fn a_refusal_stays_one_however_it_is_worded() {
+    let refused = |why: &str| {
+        let outcome = Err(why.to_owned());
+        match sent(&Message::PushResult(PushResult {
+            id: Id::ZERO,
+            outcome,
+        }))
+        .unwrap()
+        {
+            Message::PushResult(result) => result.outcome.unwrap_err(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(refused("CHAIN_UNKNOWN"), "CHAIN_UNKNOWN");
+    assert_eq!(refused(""), "refused");
+    let cut = refused(&"ü".repeat(REFUSAL_BYTES_MAX));
+    assert_eq!(cut, "ü".repeat(REFUSAL_BYTES_MAX / 2));
+    assert_eq!(refused(&format!("x{cut}")).len(), REFUSAL_BYTES_MAX - 1);
+}
+
+#[test]
+fn bodies_beyond_their_size_are_refused_unread() {
+    let signed =
+        |kind, bytes| Some(Signed::new(kind, vec![0; bytes].into(), &WORLD.peers[0].key).to_wire());
+    let too_large = |bytes, max| SignedError::TooLarge { bytes, max };
+    let max = TRANSACTION_BYTES_MAX;
+    let refused = Transaction::from_wire(signed(Kind::Transaction, max + 1), overlay());
+    assert_eq!(refused, Err(too_large(max + 1, max).into()));
+    let max = HEADER_BYTES_MAX;
+    let refused = Header::from_wire(signed(Kind::Block, max + 1), overlay());
+    assert_eq!(refused, Err(too_large(max + 1, max).into()));
+    let max = HEARTBEAT_BYTES_MAX;
+    let refused = Heartbeat::from_wire(signed(Kind::Heartbeat, max + 1), overlay());
+    assert_eq!(refused, Err(too_large(max + 1, max).into()));
+    let item = Bytes::from(vec![0; ITEM_BYTES_MAX + 1]);
+    assert_eq!(
+        Item::decode(&item),
+        Err(ItemError::TooLarge(ITEM_BYTES_MAX + 1))
+    );
+    let detail = Bytes::from(vec![0; ERROR_DETAIL_BYTES_MAX + 1]);
+    assert!(matches!(
+        ErrorDetail::decode(detail, overlay()),
+        Err(DetailError::Malformed(_))
+    ));
+    let receipt = Bytes::from(vec![0; MESSAGE_BYTES_MAX + 1]);
+    assert!(matches!(
+        Receipt::decode(receipt, overlay()),
+        Err(ReceiptError::Malformed(_))
+    ));
+}
+
+#[test]
+fn an_identity_has_addresses_of_bounded_length() {
+    let sign = |bytes| {
+        let addresses = Addresses {
+            http: "x".repeat(bytes),
+            ..Addresses::default()
+        };
+        let chain = WORLD.peers[0].chain.clone();
+        let sample = identity(7, State::Active);
+        let fields = IdentityFields {
+            seq: 1,
+            state: sample.state,
+            role: sample.role,
+            addresses,
+            chain,
+        };
+        Identity::sign(overlay(), &fields, &WORLD.peers[0].key)
+    };
+    assert!(sign(ADDRESS_BYTES_MAX).is_ok());
+    assert!(matches!(
+        sign(ADDRESS_BYTES_MAX + 1),
+        Err(IdentityError::Malformed(_))
+    ));
+}
+
+#[test]
+fn times_and_numbers_at_the_end_of_their_range_overflow_nothing() {
+    let holder = WORLD.publisher.chain.verify(&WORLD.root, &Ed25519).unwrap();
+    for created_ms in [0, u64::MAX] {
+        let late = Envelope {
+            created_ms,
+            ..envelope(1)
+        };
+        let entries = minimal().entries().to_vec();
+        let sample = Transaction::sign(overlay(), &late, entries, &WORLD.publisher.key).unwrap();
+        assert_eq!(sample.envelope().created_ms, created_ms);
+        let refused = holder.check_at(created_ms).unwrap_err();
+        let is_early = matches!(refused, CertificateError::NotYetValid { .. });
+        assert_eq!(is_early, created_ms == 0, "{refused}");
+    }
+    let (mut fields, _) = fields(0, Id::ZERO, &[]);
+    (fields.incarnation, fields.height, fields.time_ms) = (u64::MAX, u64::MAX, u64::MAX);
+    let header = Header::sign(overlay(), &fields, &WORLD.peers[0].key);
+    let head = header.head();
+    assert_eq!(
+        Header::from_wire(Some(header.signed().to_wire()), overlay()),
+        Ok(header)
+    );
+    assert_eq!(
+        head,
+        Head {
+            incarnation: u64::MAX,
+            height: u64::MAX,
+            hash: head.hash
+        }
+    );
+    let beat = Heartbeat::sign(overlay(), head, u64::MAX, &WORLD.peers[0].key);
+    assert_eq!(
+        Heartbeat::from_wire(Some(beat.signed().to_wire()), overlay()),
+        Ok(beat)
+    );
+    let last = identity(u64::MAX, State::Leaving);
+    assert_eq!(
+        Identity::decode(last.signed().encode().into(), overlay()),
+        Ok(last)
+    );
+    let journal = WORLD.peers[0].public;
+    let cursor = Cursor {
+        journal,
+        incarnation: u64::MAX,
+        height: Some(u64::MAX),
+    };
+    assert_eq!(cursor.next_height(), u64::MAX);
+    assert_eq!(cursor.to_string().parse(), Ok(cursor));
+    let gap = Item::Gap {
+        incarnation: u64::MAX,
+        from_height: u64::MAX,
+    };
+    assert_eq!(Item::decode(&gap.encode()), Ok(gap));
+}
+
+#[test]
+fn a_push_names_what_it_is_for() {
+    let bare = wire::LinkMessage {
+        kind: Some(wire::link_message::Kind::Push(wire::Push {
+            transaction: None,
+            records: Vec::new(),
+            chain: None,
+        })),
+    };
+    let refused = Message::decode(bare.encode_to_vec().into(), overlay());
+    let missing = TransactionError::Signed(SignedError::Missing);
+    assert_eq!(refused, Err(LinkError::Transaction(missing)));
+    let shared = Arc::new(minimal());
+    check_taken(&Message::Push(Push {
+        transaction: shared,
+        records: Vec::new(),
+        chain: None,
+    }));
+}

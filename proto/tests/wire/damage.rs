@@ -1,0 +1,407 @@
+//! Damage: every decoder is total, and what was signed verifies only as it was signed.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use kittengrad_proto::{
+    block::{Block, Header, Item},
+    cursor::{Cursor, Position},
+    error::{ErrorCode, ErrorDetail, Responsible},
+    id::{Id, PublicKey, RecordId},
+    identity::{Heartbeat, Identity, State},
+    link::Message,
+    namespace::Namespace,
+    receipt::{ItemProof, Receipt},
+    signed::{Ed25519, Signed},
+    transaction::Transaction,
+    wire,
+};
+use proptest::{collection::vec, prelude::*, sample::Index};
+use prost::Message as _;
+
+use crate::{
+    encodings::{content, number},
+    samples::{
+        WORLD, genesis, heartbeat, identity, messages, minimal, ordinary, overlay, prove, receipt,
+        record, updates,
+    },
+};
+
+/// What a decoder made of bytes that it took.
+#[derive(Debug, PartialEq)]
+struct Taken {
+    /// What it gives back.
+    again: Vec<u8>,
+    /// Whether all signatures and proofs in it hold; `None` if there is nothing to verify.
+    is_genuine: Option<bool>,
+}
+
+impl Taken {
+    fn signed(signed: &Signed, is_genuine: bool) -> Self {
+        Self {
+            again: signed.encode(),
+            is_genuine: Some(is_genuine),
+        }
+    }
+}
+
+type Decoder = fn(Bytes) -> Option<Taken>;
+
+fn transaction(bytes: Bytes) -> Option<Taken> {
+    let found = Transaction::decode(bytes, overlay()).ok()?;
+    Some(Taken::signed(
+        found.signed(),
+        found.verify(&Ed25519).is_ok(),
+    ))
+}
+
+fn header(bytes: Bytes) -> Option<Taken> {
+    let found = Header::from_wire(wire::Signed::decode(bytes).ok(), overlay()).ok()?;
+    Some(Taken::signed(
+        found.signed(),
+        found.verify(&Ed25519).is_ok(),
+    ))
+}
+
+fn identities(bytes: Bytes) -> Option<Taken> {
+    let found = Identity::decode(bytes, overlay()).ok()?;
+    Some(Taken::signed(
+        found.signed(),
+        found.verify(&WORLD.root, &Ed25519).is_ok(),
+    ))
+}
+
+fn heartbeats(bytes: Bytes) -> Option<Taken> {
+    let found = Heartbeat::from_wire(wire::Signed::decode(bytes).ok(), overlay()).ok()?;
+    Some(Taken::signed(
+        found.signed(),
+        found.verify(&Ed25519).is_ok(),
+    ))
+}
+
+fn block(bytes: Bytes) -> Option<Taken> {
+    let found = wire::Block::decode(bytes).ok()?;
+    let found = Block::from_wire(found.header, found.items, overlay()).ok()?;
+    // Items are total too, whatever the header signs.
+    let _ = found.decode_items();
+    let header = Some(found.header.signed().to_wire());
+    let is_genuine = Some(found.verify(&Ed25519).is_ok());
+    let again = wire::Block {
+        header,
+        items: found.items,
+        relevant: Bytes::new(),
+    };
+    Some(Taken {
+        again: again.encode_to_vec(),
+        is_genuine,
+    })
+}
+
+fn item(bytes: Bytes) -> Option<Taken> {
+    let found = Item::decode(&bytes).ok()?;
+    Some(Taken {
+        again: found.encode().to_vec(),
+        is_genuine: None,
+    })
+}
+
+fn item_proof(bytes: Bytes) -> Option<Taken> {
+    let found = wire::ItemProof::decode(bytes).ok()?;
+    let found = ItemProof::from_wire(found, overlay()).ok()?;
+    let is_genuine = found
+        .verify(&WORLD.peers[0].public, &updates(), &Ed25519)
+        .is_ok();
+    Some(Taken {
+        again: found.to_wire().encode_to_vec(),
+        is_genuine: Some(is_genuine),
+    })
+}
+
+fn receipts(bytes: Bytes) -> Option<Taken> {
+    let found = Receipt::decode(bytes, overlay()).ok()?;
+    let is_genuine = found.verify(&WORLD.root, &Ed25519).is_ok();
+    Some(Taken {
+        again: found.encode(),
+        is_genuine: Some(is_genuine),
+    })
+}
+
+fn message(bytes: Bytes) -> Option<Taken> {
+    let found = Message::decode(bytes, overlay()).ok()?;
+    Some(Taken {
+        again: found.encode(overlay()),
+        is_genuine: None,
+    })
+}
+
+fn error_detail(bytes: Bytes) -> Option<Taken> {
+    let found = ErrorDetail::decode(bytes, overlay()).ok()?;
+    Some(Taken {
+        again: found.encode().to_vec(),
+        is_genuine: None,
+    })
+}
+
+fn cursor(bytes: Bytes) -> Option<Taken> {
+    let found = Cursor::from_wire(wire::Cursor::decode(bytes).ok().as_ref()).ok()?;
+    Some(Taken {
+        again: found.to_wire().encode_to_vec(),
+        is_genuine: None,
+    })
+}
+
+const DECODERS: [Decoder; 11] = [
+    transaction,
+    header,
+    identities,
+    heartbeats,
+    block,
+    item,
+    item_proof,
+    receipts,
+    message,
+    error_detail,
+    cursor,
+];
+
+/// Every format with valid bytes of it.
+static VALID: LazyLock<Vec<(Decoder, Vec<u8>)>> = LazyLock::new(valid);
+
+fn valid() -> Vec<(Decoder, Vec<u8>)> {
+    let as_block = |block: Block| wire::Block {
+        header: Some(block.header.signed().to_wire()),
+        items: block.items,
+        relevant: Bytes::new(),
+    };
+    let peers = vec![identity(7, State::Active)];
+    let responsible = vec![Responsible {
+        canonical: record(0xc1),
+        peers,
+    }];
+    let detail = ErrorDetail {
+        responsible,
+        ..ErrorDetail::new(ErrorCode::NotResponsible)
+    };
+    let journal = WORLD.peers[0].public;
+    let at = Cursor {
+        journal,
+        incarnation: 7,
+        height: Some(0),
+    };
+    let mut all: Vec<(Decoder, Vec<u8>)> = vec![
+        (transaction, minimal().signed().encode()),
+        (transaction, updates().signed().encode()),
+        (header, genesis().header.signed().encode()),
+        (identities, identity(7, State::Active).signed().encode()),
+        (heartbeats, heartbeat().signed().encode()),
+        (block, as_block(genesis()).encode_to_vec()),
+        (block, as_block(ordinary()).encode_to_vec()),
+        (item_proof, prove(&ordinary(), 0).to_wire().encode_to_vec()),
+        (receipts, receipt().encode()),
+        (error_detail, detail.encode().to_vec()),
+        (cursor, at.to_wire().encode_to_vec()),
+    ];
+    let items = [genesis().items, ordinary().items].concat();
+    all.extend(
+        items
+            .into_iter()
+            .map(|bytes| (item as Decoder, bytes.to_vec())),
+    );
+    let messages = messages().into_iter();
+    all.extend(messages.map(|(_, sample)| (message as Decoder, sample.encode(overlay()))));
+    all
+}
+
+#[test]
+fn what_is_valid_is_taken_and_given_back_as_it_came() {
+    for (decoder, bytes) in VALID.iter() {
+        let taken = decoder(bytes.clone().into()).unwrap();
+        assert_eq!(&taken.again, bytes);
+        assert_ne!(taken.is_genuine, Some(false));
+    }
+}
+
+/// One change to bytes, at a place given as a share of their length.
+#[derive(Debug, Clone)]
+enum Change {
+    Flip(Index, u8),
+    Set(Index, u8),
+    Insert(Index, Vec<u8>),
+    Remove(Index, usize),
+    Repeat(Index, usize),
+    Cut(Index),
+}
+
+fn changes() -> impl Strategy<Value = Change> {
+    // Tags, lengths and numbers that mean something.
+    let telling = prop::sample::select(vec![0, 1, 2, 8, 10, 18, 26, 32, 34, 64, 127, 128, 255]);
+    let byte = prop_oneof![any::<u8>(), telling];
+    prop_oneof![
+        (any::<Index>(), 0..8_u8).prop_map(|(at, bit)| Change::Flip(at, bit)),
+        (any::<Index>(), byte).prop_map(|(at, byte)| Change::Set(at, byte)),
+        (any::<Index>(), parts(1)).prop_map(|(at, part)| Change::Insert(at, part)),
+        (any::<Index>(), 1..40_usize).prop_map(|(at, bytes)| Change::Remove(at, bytes)),
+        (any::<Index>(), 1..90_usize).prop_map(|(at, bytes)| Change::Repeat(at, bytes)),
+        any::<Index>().prop_map(Change::Cut),
+    ]
+}
+
+impl Change {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        let length = bytes.len();
+        if length == 0 {
+            return;
+        }
+        match self {
+            Self::Flip(at, bit) => bytes[at.index(length)] ^= 1 << bit,
+            Self::Set(at, byte) => bytes[at.index(length)] = *byte,
+            Self::Insert(at, new) => {
+                let at = at.index(length);
+                bytes.splice(at..at, new.iter().copied());
+            }
+            Self::Remove(at, count) => {
+                let at = at.index(length);
+                bytes.drain(at..length.min(at + count));
+            }
+            Self::Repeat(at, count) => {
+                let at = at.index(length);
+                let piece = bytes[at..length.min(at + count)].to_vec();
+                bytes.splice(at..at, piece);
+            }
+            Self::Cut(at) => bytes.truncate(at.index(length)),
+        }
+    }
+}
+
+/// A field with a small number: a number, 0 to 80 bytes, or fields again.
+fn parts(depth: u32) -> BoxedStrategy<Vec<u8>> {
+    let sizes = prop::sample::select(vec![0, 1, 16, 32, 64, 80]);
+    let bytes = sizes.prop_flat_map(|size| vec(any::<u8>(), size));
+    let numbers = prop_oneof![0..4_u64, any::<u64>()];
+    let leaf = prop_oneof![
+        (1..13_u32, numbers).prop_map(|(field, value)| number(field, value)),
+        (1..13_u32, bytes).prop_map(|(field, value)| content(field, &value)),
+        (1..13_u32).prop_map(|field| content(field, b"works")),
+        (1..4_u32).prop_map(|field| content(field, overlay().network.as_bytes())),
+    ];
+    leaf.prop_recursive(depth, 64, 8, |inner| {
+        (1..13_u32, vec(inner, 0..8)).prop_map(|(field, inner)| content(field, &inner.concat()))
+    })
+    .boxed()
+}
+
+/// Arbitrary bytes that are a protobuf message of the right version, more often than not.
+fn messages_of_any_kind() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        1 => vec(any::<u8>(), 0..300),
+        2 => vec(parts(4), 0..12).prop_map(|parts| parts.concat()),
+        2 => vec(parts(4), 0..12).prop_map(|parts| [number(1, 1), parts.concat()].concat()),
+        // As the body of something signed.
+        2 => vec(parts(3), 0..12).prop_map(|parts| {
+            let body = [number(1, 1), parts.concat()].concat();
+            [content(1, &body), content(2, &[7; 64])].concat()
+        }),
+    ]
+}
+
+/// What a decoder takes it gives back in a form that stays as it is.
+fn is_stable(decoder: Decoder, bytes: &[u8]) -> Result<Option<Taken>, TestCaseError> {
+    let taken = decoder(Bytes::copy_from_slice(bytes));
+    if let Some(taken) = &taken {
+        let again = decoder(taken.again.clone().into());
+        prop_assert_eq!(again.as_ref(), Some(taken));
+    }
+    Ok(taken)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+    #[test]
+    fn decoders_are_total_on_arbitrary_bytes(bytes in messages_of_any_kind()) {
+        for decoder in DECODERS {
+            let taken = is_stable(decoder, &bytes)?;
+            prop_assert_ne!(taken.and_then(|taken| taken.is_genuine), Some(true));
+        }
+    }
+
+    #[test]
+    fn decoders_are_total_on_damaged_bytes(which in any::<Index>(), changes in vec(changes(), 1..4)) {
+        let (decoder, sample) = which.get(&VALID);
+        let mut bytes = sample.clone();
+        changes.iter().for_each(|change| change.apply(&mut bytes));
+        is_stable(*decoder, &bytes)?;
+        for decoder in DECODERS {
+            let _ = decoder(bytes.clone().into());
+        }
+    }
+
+    /// Of proofs and receipts, which are not signed themselves, `receipts` says what damage can do.
+    #[test]
+    fn what_was_signed_verifies_only_as_it_was_signed(
+        which in any::<Index>(),
+        changes in vec(changes(), 1..4),
+    ) {
+        let signed: Vec<_> = VALID.iter().filter(|(decoder, _)| is_signed(*decoder)).collect();
+        let (decoder, sample) = which.get(&signed);
+        let mut bytes = sample.clone();
+        changes.iter().for_each(|change| change.apply(&mut bytes));
+        if let Some(taken) = decoder(bytes.into()) && taken.is_genuine == Some(true) {
+            prop_assert_eq!(&taken.again, sample);
+        }
+    }
+
+    #[test]
+    fn a_damaged_receipt_proves_what_the_whole_one_proves_or_nothing(changes in vec(changes(), 1..4)) {
+        let sample = receipt();
+        let mut bytes = sample.encode();
+        changes.iter().for_each(|change| change.apply(&mut bytes));
+        let Ok(found) = Receipt::decode(bytes.into(), overlay()) else { return Ok(()) };
+        if found.verify(&WORLD.root, &Ed25519).is_ok() {
+            prop_assert_eq!(&found.transaction, &sample.transaction);
+            prop_assert!((1..=sample.quorum).contains(&found.quorum));
+            let known: Vec<_> = sample.confirmations.iter().map(|known| known.peer).collect();
+            prop_assert!(found.confirmations.iter().all(|found| known.contains(&found.peer)));
+            prop_assert!(found.cells.iter().flat_map(|(_, peers)| peers).all(|peer| known.contains(peer)));
+        }
+    }
+
+    #[test]
+    fn texts_are_read_in_their_one_form_or_not_at_all(text in texts()) {
+        fn check<T: std::str::FromStr + ToString>(text: &str) -> Result<(), TestCaseError> {
+            if let Ok(found) = text.parse::<T>() {
+                prop_assert_eq!(found.to_string(), text);
+            }
+            Ok(())
+        }
+        check::<Cursor>(&text)?;
+        check::<Position>(&text)?;
+        check::<Id>(&text)?;
+        check::<PublicKey>(&text)?;
+        check::<Namespace>(&text)?;
+        check::<ErrorCode>(&text)?;
+        // A CID has several text forms; all of them name the same record.
+        if let Ok(id) = text.parse::<RecordId>() {
+            prop_assert_eq!(id.to_string().parse(), Ok(id));
+        }
+    }
+}
+
+fn is_signed(decoder: Decoder) -> bool {
+    let signed: [Decoder; 5] = [transaction, header, identities, heartbeats, block];
+    signed
+        .iter()
+        .any(|other| std::ptr::fn_addr_eq(*other, decoder))
+}
+
+fn texts() -> impl Strategy<Value = String> {
+    let cursor = "([0-9a-f]{64}|[0-9a-fA-F]{63,65})/(0|[1-9][0-9]{0,20}|[0-9+-]{0,3})/(genesis|[0-9]{1,20})(\\+[0-9]{0,3})?";
+    prop_oneof![
+        "\\PC{0,80}",
+        cursor,
+        "[0-9a-f]{64}",
+        "[a-z0-9-]{0,64}",
+        any::<[u8; 32]>().prop_map(|digest| RecordId::new(digest).to_string()),
+        any::<[u8; 32]>().prop_map(|digest| RecordId::new(digest).to_string().to_uppercase()),
+    ]
+}

@@ -1,0 +1,20 @@
+//! The wire contract: bytes that never change, decoders that take nothing else, proofs that prove what they claim.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bounds;
+mod damage;
+mod encodings;
+mod golden;
+mod headers;
+mod merging;
+mod receipts;
+mod samples;
+mod submissions;
+#[path = "../certificate/tower.rs"]
+#[allow(
+    dead_code,
+    reason = "the tests of certificates need more of it than these"
+)]
+mod tower;
+mod transactions;
+mod trees;
