@@ -20,7 +20,10 @@ fn a_peer_with_an_unknown_configuration_key_names_it() {
     let path = network.folder(Process::Peer(1)).join("peer.toml");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, format!("colour = \"blue\"\n{text}")).unwrap();
-    refuses(&network.run_to_end(Process::Peer(1)), &["peer.toml", "colour"]);
+    refuses(
+        &network.run_to_end(Process::Peer(1)),
+        &["peer.toml", "colour"],
+    );
 }
 
 #[test]
@@ -36,7 +39,8 @@ fn two_processes_do_not_share_a_data_directory() {
     let network = Network::with_peers(1);
     let folder = network.folder(Process::Peer(1));
     let text = std::fs::read_to_string(folder.join("peer.toml")).unwrap();
-    let listen = "\n[listen]\ngrpc = \"127.0.0.1:0\"\nquic = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n";
+    let listen =
+        "\n[listen]\ngrpc = \"127.0.0.1:0\"\nquic = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n";
     std::fs::write(folder.join("second.toml"), format!("{text}{listen}")).unwrap();
     let second = program()
         .args(["peer", "run", "--config"])
@@ -63,12 +67,25 @@ fn a_data_directory_of_another_network_is_refused_and_left_alone() {
 fn malformed_arguments_are_wrong_use_and_malformed_files_are_refused() {
     let network = Network::with_peers(1);
     refuses(&network.cli(&["get", "bafynonsense"]), &["bafynonsense"]);
-    refuses(&network.cli(&["tail", "--from", "nowhere", "--no-follow"]), &["nowhere"]);
-    for bad in ["", "{", "[]", "{\"type\":\"artefact\"}", "{\"type\":\"x\",\"meta\":{}}", "{\"type\":\"entity\",\"meta\":{\"a\":1,\"a\":2}}"] {
+    refuses(
+        &network.cli(&["tail", "--from", "nowhere", "--no-follow"]),
+        &["nowhere"],
+    );
+    for bad in [
+        "",
+        "{",
+        "[]",
+        "{\"type\":\"artefact\"}",
+        "{\"type\":\"x\",\"meta\":{}}",
+        "{\"type\":\"entity\",\"meta\":{\"a\":1,\"a\":2}}",
+    ] {
         let file = network.file("bad.json", bad);
         refuses(&network.cli(&["put", &file]), &[]);
     }
-    let garbage = network.file("chain.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let garbage = network.file(
+        "chain.pem",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    );
     std::fs::copy(garbage, network.path().join("client/chain.pem")).unwrap();
     refuses(&network.cli(&["ring", "show"]), &["chain.pem"]);
 }

@@ -9,7 +9,10 @@ use crate::harness::{Network, until};
 type Element = (String, Option<String>);
 
 fn element(line: &Value) -> Element {
-    (line["canonical"].as_str().unwrap().to_owned(), line["update"].as_str().map(str::to_owned))
+    (
+        line["canonical"].as_str().unwrap().to_owned(),
+        line["update"].as_str().map(str::to_owned),
+    )
 }
 
 /// The elements of one journal, each of which must be there once, at contiguous offsets.
@@ -34,32 +37,53 @@ pub(crate) fn check_views(network: &Network, canonicals: usize) -> BTreeSet<Stri
         let verified = &network.ok(&["journal", "verify", "--peer", &id])[0];
         assert_eq!(verified["ok"], true, "{verified}");
     }
-    until("the aggregator has every element", || elements(network, &["--aggregator"]) == union);
+    until("the aggregator has every element", || {
+        elements(network, &["--aggregator"]) == union
+    });
     let verified = &network.ok(&["journal", "verify", "--aggregator"])[0];
-    assert_eq!((&verified["ok"], &verified["elements"]), (&true.into(), &union.len().into()));
+    assert_eq!(
+        (&verified["ok"], &verified["elements"]),
+        (&true.into(), &union.len().into())
+    );
 
     let mut expected: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (canonical, update) in &union {
-        expected.entry(canonical.clone()).or_default().extend(update.clone());
+        expected
+            .entry(canonical.clone())
+            .or_default()
+            .extend(update.clone());
     }
     assert_eq!(expected.len(), canonicals);
-    until("the index has every document with every update", || documents(network) == expected);
+    until("the index has every document with every update", || {
+        documents(network) == expected
+    });
     expected.into_keys().collect()
 }
 
 /// Everything that the index has.
 fn documents(network: &Network) -> BTreeMap<String, BTreeSet<String>> {
-    let url = format!("{}/api/documents", network.http(crate::harness::Process::Indexer));
+    let url = format!(
+        "{}/api/documents",
+        network.http(crate::harness::Process::Indexer)
+    );
     let client = reqwest::blocking::Client::new();
     let text = client.get(url).send().unwrap().text().unwrap();
     let mut found = BTreeMap::new();
     for line in text.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
-        let Some(canonical) = line["canonical"].as_str() else { continue };
+        let Some(canonical) = line["canonical"].as_str() else {
+            continue;
+        };
         let updates = line["updates"].as_array().unwrap();
-        let set: BTreeSet<_> = updates.iter().map(|u| u.as_str().unwrap().to_owned()).collect();
+        let set: BTreeSet<_> = updates
+            .iter()
+            .map(|u| u.as_str().unwrap().to_owned())
+            .collect();
         assert_eq!(set.len(), updates.len(), "{canonical} has an update twice");
-        assert!(found.insert(canonical.to_owned(), set).is_none(), "{canonical} is there twice");
+        assert!(
+            found.insert(canonical.to_owned(), set).is_none(),
+            "{canonical} is there twice"
+        );
     }
     found
 }
@@ -74,7 +98,10 @@ pub(crate) fn check_copies(network: &Network, canonicals: &BTreeSet<String>) {
     for canonical in canonicals {
         let why = &network.ok(&["ring", "why", canonical])[0];
         for replica in why["replicas"].as_array().unwrap() {
-            holders.entry(replica_id(replica)).or_default().push(canonical.clone());
+            holders
+                .entry(replica_id(replica))
+                .or_default()
+                .push(canonical.clone());
         }
         if sets.len() > 200 {
             break;
@@ -87,8 +114,12 @@ pub(crate) fn check_copies(network: &Network, canonicals: &BTreeSet<String>) {
             args.extend(some.iter().map(String::as_str));
             for got in network.ok(&args) {
                 let updates = got["updates"].as_array().unwrap().iter();
-                let updates = updates.map(|update| update["cid"].as_str().unwrap().to_owned()).collect();
-                sets.entry(got["canonical"].as_str().unwrap().to_owned()).or_default().insert(updates);
+                let updates = updates
+                    .map(|update| update["cid"].as_str().unwrap().to_owned())
+                    .collect();
+                sets.entry(got["canonical"].as_str().unwrap().to_owned())
+                    .or_default()
+                    .insert(updates);
             }
         }
     }
@@ -98,5 +129,9 @@ pub(crate) fn check_copies(network: &Network, canonicals: &BTreeSet<String>) {
 }
 
 fn replica_id(replica: &Value) -> String {
-    replica.as_str().or_else(|| replica["id"].as_str()).unwrap().to_owned()
+    replica
+        .as_str()
+        .or_else(|| replica["id"].as_str())
+        .unwrap()
+        .to_owned()
 }

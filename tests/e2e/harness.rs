@@ -20,7 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The program under test.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kittengrad"));
-    command.env_remove("KITTENGRAD_CONFIG").env("KITTENGRAD_LOG", "info");
+    command
+        .env_remove("KITTENGRAD_CONFIG")
+        .env("KITTENGRAD_LOG", "info");
     command
 }
 
@@ -44,7 +46,11 @@ impl Network {
     /// Prepares a network with so many peers, and starts nothing.
     pub(crate) fn prepare(peers: usize) -> Self {
         let dir = TempDir::new().unwrap();
-        let network = Self { dir, peers, running: BTreeMap::new() };
+        let network = Self {
+            dir,
+            peers,
+            running: BTreeMap::new(),
+        };
         let prepared = program()
             .args(["demo", "--prepare", "--peers", &peers.to_string(), "--dir"])
             .arg(network.path())
@@ -93,14 +99,20 @@ impl Network {
             Process::Indexer => ("indexer", "indexer.toml"),
         };
         let mut command = program();
-        command.args([role, "run", "--config"]).arg(self.folder(process).join(file));
+        command
+            .args([role, "run", "--config"])
+            .arg(self.folder(process).join(file));
         command
     }
 
     /// Starts a process; its log goes to its folder.
     pub(crate) fn start(&mut self, process: Process) {
         let path = self.folder(process).join("log");
-        let log = File::options().create(true).append(true).open(path).unwrap();
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(path)
+            .unwrap();
         let child = self
             .command(process)
             .stdin(Stdio::null())
@@ -126,10 +138,17 @@ impl Network {
     /// Asks a process to end, and waits until it has: exit code 0.
     pub(crate) fn stop(&mut self, process: Process) {
         let mut child = self.running.remove(&process).unwrap();
-        let asked = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+        let asked = Command::new("kill")
+            .arg(child.id().to_string())
+            .status()
+            .unwrap();
         assert!(asked.success());
         let status = child.wait().unwrap();
-        assert!(status.success(), "{process:?} ended with {status}: {}", self.log(process));
+        assert!(
+            status.success(),
+            "{process:?} ended with {status}: {}",
+            self.log(process)
+        );
     }
 
     /// Waits until every running process says that it is ready.
@@ -156,10 +175,16 @@ impl Network {
         let index = match process {
             Process::Peer(number) => {
                 let id = self.peer_id(number);
-                members.iter().position(|member| member["id"] == id.as_str())
+                members
+                    .iter()
+                    .position(|member| member["id"] == id.as_str())
             }
-            Process::Aggregator => members.iter().position(|member| member["role"] == "aggregator"),
-            Process::Indexer => members.iter().position(|member| member["role"] == "indexer"),
+            Process::Aggregator => members
+                .iter()
+                .position(|member| member["role"] == "aggregator"),
+            Process::Indexer => members
+                .iter()
+                .position(|member| member["role"] == "indexer"),
         };
         members[index.unwrap()]["http"].as_str().unwrap().to_owned()
     }
@@ -175,12 +200,17 @@ impl Network {
             .arg(self.path())
             .output()
             .unwrap();
-        lines(&described)[0]["peers"][number - 1]["id"].as_str().unwrap().to_owned()
+        lines(&described)[0]["peers"][number - 1]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// The ids of all peers.
     pub(crate) fn peer_ids(&self) -> Vec<String> {
-        (1..=self.peers).map(|number| self.peer_id(number)).collect()
+        (1..=self.peers)
+            .map(|number| self.peer_id(number))
+            .collect()
     }
 
     /// Runs a command with `--json` and the client's configuration.
@@ -191,7 +221,11 @@ impl Network {
     /// The same, not started yet.
     pub(crate) fn cli_command(&self, args: &[&str]) -> Command {
         let mut command = program();
-        command.args(args).arg("--json").arg("--config").arg(self.path().join("client.toml"));
+        command
+            .args(args)
+            .arg("--json")
+            .arg("--config")
+            .arg(self.path().join("client.toml"));
         command
     }
 
@@ -205,7 +239,10 @@ impl Network {
     /// Writes a file into the network's folder and returns its path.
     pub(crate) fn file(&self, name: &str, content: &str) -> String {
         let path = self.path().join(name);
-        File::create(&path).unwrap().write_all(content.as_bytes()).unwrap();
+        File::create(&path)
+            .unwrap()
+            .write_all(content.as_bytes())
+            .unwrap();
         path.to_str().unwrap().to_owned()
     }
 
@@ -231,7 +268,10 @@ impl Network {
             each = "/artist"
             to = { type = "entity", id = "made:artist:{}" }
         "#;
-        (self.file("works.ndjson", &works), self.file("works.toml", map))
+        (
+            self.file("works.ndjson", &works),
+            self.file("works.toml", map),
+        )
     }
 }
 
@@ -242,7 +282,10 @@ impl Drop for Network {
             let _ = child.wait();
         }
         if std::thread::panicking() {
-            for process in (1..=self.peers).map(Process::Peer).chain([Process::Aggregator, Process::Indexer]) {
+            for process in (1..=self.peers)
+                .map(Process::Peer)
+                .chain([Process::Aggregator, Process::Indexer])
+            {
                 let log = self.log(process);
                 let tail: Vec<_> = log.lines().rev().take(15).collect();
                 eprintln!("--- {process:?}");
@@ -260,12 +303,17 @@ fn reqwest_ready(url: &str) -> bool {
 /// Standard output as JSON, line by line.
 pub(crate) fn lines(output: &Output) -> Vec<Value> {
     let text = std::str::from_utf8(&output.stdout).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+        .collect()
 }
 
 /// Everything that a command said.
 pub(crate) fn text(output: &Output) -> String {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
     format!("{} {out} {err}", output.status)
 }
 
@@ -273,7 +321,10 @@ pub(crate) fn text(output: &Output) -> String {
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "not within {PATIENCE:?}: {what}"
+        );
         sleep(Duration::from_millis(50));
     }
 }

@@ -1,57 +1,86 @@
 //! kill -9 in the middle of a load.
 
-use std::{collections::BTreeSet, process::Stdio};
+use std::{collections::BTreeSet, io::Write, process::Stdio};
 
 use crate::{
     copies::{check_copies, check_views},
-    harness::{Network, Process, lines, text, until},
+    harness::{Network, Process, lines, text as text_of, until},
 };
 
 #[test]
 fn nothing_acknowledged_is_lost_when_any_one_process_is_killed_in_mid_ingest() {
     let mut network = Network::whole(5);
     let (works, map) = network.works(4_000);
-    for victim in [Process::Peer(2), Process::Aggregator, Process::Peer(5), Process::Indexer] {
-        // Each round loads what earlier rounds left, so that every kill meets writes under way.
-        let loading = network
-            .cli_command(&["ingest", "--map", &map, &works])
+    let original = std::fs::read_to_string(&works).unwrap();
+    let rejects = network
+        .path()
+        .join("rejects.ndjson")
+        .to_str()
+        .unwrap()
+        .to_owned();
+    for victim in [
+        Process::Peer(2),
+        Process::Aggregator,
+        Process::Peer(5),
+        Process::Indexer,
+    ] {
+        let text = original.replace("Work number", &format!("Work ({victim:?}) number"));
+        let (first, second) = halves(&text);
+        let before = heights(&network);
+        let mut loading = network
+            .cli_command(&["ingest", "--map", &map, "-", "--rejects", &rejects])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let before = tail_height(&network);
-        until("the load is under way", || tail_height(&network) != before || victim == Process::Indexer);
+        let mut lines_in = loading.stdin.take().unwrap();
+        lines_in.write_all(first.as_bytes()).unwrap();
+        until("the load is under way", || heights(&network) != before);
         network.kill(victim);
+        lines_in.write_all(second.as_bytes()).unwrap();
+        drop(lines_in);
         network.start(victim);
         let loaded = loading.wait_with_output().unwrap();
-        assert!(loaded.status.code().is_some_and(|code| code <= 1), "{}", text(&loaded));
+        assert!(
+            loaded.status.code().is_some_and(|code| code <= 1),
+            "{}",
+            text_of(&loaded)
+        );
         network.until_ready();
         let total = lines(&loaded).pop().unwrap();
-        let sum: u64 = ["inserted", "updated", "unchanged", "refused"].iter().map(|key| total[key].as_u64().unwrap()).sum();
+        let parts = ["inserted", "updated", "unchanged", "refused"];
+        let sum: u64 = parts.iter().map(|key| total[key].as_u64().unwrap()).sum();
         assert_eq!(total["read"], sum, "every line is accounted for: {total}");
-        // The next round must have something to do.
-        network.file("works.ndjson", &changed(&works, victim));
+        network.file("works.ndjson", &text);
     }
     let last = &network.ok(&["ingest", "--map", &map, &works]);
     assert_eq!(last.last().unwrap()["refused"], 0);
     let again = network.ok(&["ingest", "--map", &map, &works]);
     let again = again.last().unwrap();
-    assert_eq!((&again["inserted"], &again["updated"]), (&0.into(), &0.into()), "a second run adds nothing");
+    assert_eq!(
+        (&again["inserted"], &again["updated"]),
+        (&0.into(), &0.into()),
+        "a second run adds nothing"
+    );
 
     let canonicals: BTreeSet<String> = check_views(&network, 4_000);
     check_copies(&network, &canonicals);
 }
 
-/// The same works with other titles.
-fn changed(works: &str, victim: Process) -> String {
-    let text = std::fs::read_to_string(works).unwrap();
-    text.replace("Work number", &format!("Work ({victim:?}) number"))
+/// The lines before and after the middle.
+fn halves(text: &str) -> (&str, &str) {
+    let middle = text.len() / 2;
+    text.split_at(middle + text[middle..].find('\n').unwrap() + 1)
 }
 
 /// Where the journals of all peers end.
-fn tail_height(network: &Network) -> Vec<u64> {
+fn heights(network: &Network) -> Vec<u64> {
     let ring = network.cli(&["ring", "show"]);
     let ring = lines(&ring).pop().unwrap_or_default();
     let peers = ring["peers"].as_array().cloned().unwrap_or_default();
-    peers.iter().map(|peer| peer["height"].as_u64().unwrap_or_default()).collect()
+    peers
+        .iter()
+        .map(|peer| peer["height"].as_u64().unwrap_or_default())
+        .collect()
 }

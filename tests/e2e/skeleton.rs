@@ -10,23 +10,40 @@ fn an_acknowledged_put_is_read_back_after_any_one_process_was_killed() {
     let cid = put["cid"].as_str().unwrap();
     assert_eq!(put["new"], true);
     assert!(put["synced"].as_array().unwrap().len() >= 2);
-    assert_eq!(network.ok(&["put", &file])[0]["new"], false, "the second time it is there already");
+    assert_eq!(
+        network.ok(&["put", &file])[0]["new"],
+        false,
+        "the second time it is there already"
+    );
 
     let said = network.file("said.json", r#"{"title":"A work","width":91.5,"parts":3}"#);
-    let update = &network.ok(&["update", cid, &said, "--name", "A work", "--publisher", "atlas"])[0];
+    let update = &network.ok(&[
+        "update",
+        cid,
+        &said,
+        "--name",
+        "A work",
+        "--publisher",
+        "atlas",
+    ])[0];
     let update = update["cid"].as_str().unwrap().to_owned();
 
     for number in 1..=3 {
         network.kill(Process::Peer(number));
         let got = &network.ok(&["get", cid])[0];
-        assert_eq!(got["updates"][0]["cid"], update.as_str(), "with peer {number} dead");
+        assert_eq!(
+            got["updates"][0]["cid"],
+            update.as_str(),
+            "with peer {number} dead"
+        );
         network.start(Process::Peer(number));
         network.until_ready();
     }
     for id in network.peer_ids() {
         until("every replica has the update", || {
             let got = network.cli(&["get", cid, "--peer", &id]);
-            got.status.success() && crate::harness::lines(&got)[0]["updates"][0]["cid"] == update.as_str()
+            got.status.success()
+                && crate::harness::lines(&got)[0]["updates"][0]["cid"] == update.as_str()
         });
         let verified = &network.ok(&["journal", "verify", "--peer", &id])[0];
         assert_eq!(verified["ok"], true, "{verified}");

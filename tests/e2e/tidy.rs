@@ -6,10 +6,23 @@ use std::path::{Path, PathBuf};
 const LINES_MAX: usize = 500;
 
 fn sources() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned();
     let crates = [
-        "ring", "proto", "journal", "pki", "store", "service", "client", "node", "aggregator", "indexer",
-        "cli", "tests",
+        "ring",
+        "proto",
+        "journal",
+        "pki",
+        "store",
+        "service",
+        "client",
+        "node",
+        "aggregator",
+        "indexer",
+        "cli",
+        "tests",
     ];
     let mut found = Vec::new();
     let mut folders: Vec<_> = crates.iter().map(|name| root.join(name)).collect();
@@ -31,7 +44,11 @@ fn sources() -> Vec<PathBuf> {
 fn every_source_file_begins_by_saying_what_it_is() {
     for path in sources() {
         let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.starts_with("//! "), "{} does not begin with //!", path.display());
+        assert!(
+            text.starts_with("//! "),
+            "{} does not begin with //!",
+            path.display()
+        );
     }
 }
 
@@ -39,13 +56,22 @@ fn every_source_file_begins_by_saying_what_it_is() {
 fn no_source_file_grows_beyond_one_idea() {
     for path in sources() {
         let lines = std::fs::read_to_string(&path).unwrap().lines().count();
-        assert!(lines <= LINES_MAX, "{} has {lines} lines, at most {LINES_MAX} are allowed", path.display());
+        assert!(
+            lines <= LINES_MAX,
+            "{} has {lines} lines, at most {LINES_MAX} are allowed",
+            path.display()
+        );
     }
 }
 
 #[test]
 fn no_test_is_ignored_and_nothing_is_left_to_do() {
-    let words = [concat!("#[ig", "nore"), concat!("to", "do!("), concat!("unimpl", "emented!("), concat!("TO", "DO")];
+    let words = [
+        concat!("#[ig", "nore"),
+        concat!("to", "do!("),
+        concat!("unimpl", "emented!("),
+        concat!("TO", "DO"),
+    ];
     for path in sources() {
         let text = std::fs::read_to_string(&path).unwrap();
         for word in words {
