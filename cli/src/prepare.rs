@@ -80,10 +80,20 @@ impl Prepared {
 /// Makes a network in a folder, or takes up the one that is there; publishers that are new are admitted.
 pub(crate) fn prepare(plan: &Plan) -> anyhow::Result<Prepared> {
     let file = plan.dir.join("network.toml");
-    std::fs::create_dir_all(&plan.dir).with_context(|| format!("cannot make {}", plan.dir.display()))?;
-    let dir = plan.dir.canonicalize().with_context(|| format!("cannot use {}", plan.dir.display()))?;
+    std::fs::create_dir_all(&plan.dir)
+        .with_context(|| format!("cannot make {}", plan.dir.display()))?;
+    let dir = plan
+        .dir
+        .canonicalize()
+        .with_context(|| format!("cannot use {}", plan.dir.display()))?;
     let now_ms = unix_ms();
-    let made = Authority::init(&dir.join("ca"), &InitOptions { name: NAME.to_owned(), now_ms })?;
+    let made = Authority::init(
+        &dir.join("ca"),
+        &InitOptions {
+            name: NAME.to_owned(),
+            now_ms,
+        },
+    )?;
     let authority = made.authority;
     if !file.exists() {
         lay_out(&authority, &dir, plan.peers)?;
@@ -94,7 +104,12 @@ pub(crate) fn prepare(plan: &Plan) -> anyhow::Result<Prepared> {
         if !publishers.contains(name) {
             publishers.push(name.clone());
         }
-        admit(&authority, Role::Client, name, &dir.join("publishers").join(name))?;
+        admit(
+            &authority,
+            Role::Client,
+            name,
+            &dir.join("publishers").join(name),
+        )?;
     }
     write_client_config(&dir, &publishers)?;
     let network = Network::load(&dir.join("network.toml"))?;
@@ -109,19 +124,30 @@ fn lay_out(authority: &Authority, dir: &Path, peers: usize) -> anyhow::Result<()
     for number in 1..=peers {
         let folder = dir.join(format!("peers/{number}"));
         let credentials = admit(authority, Role::Peer, &format!("peer-{number}"), &folder)?;
-        let addresses = Addresses { grpc: ports.tcp()?, quic: ports.udp()?, http: ports.tcp()? };
+        let addresses = Addresses {
+            grpc: ports.tcp()?,
+            quic: ports.udp()?,
+            http: ports.tcp()?,
+        };
         file.add(sign(&file, &credentials, Role::Peer, addresses)?)?;
         put(&folder.join("peer.toml"), PEER_TOML)?;
     }
     let folder = dir.join("aggregator");
     let credentials = admit(authority, Role::Aggregator, "aggregator", &folder)?;
-    let addresses = Addresses { grpc: ports.tcp()?, quic: String::new(), http: ports.tcp()? };
+    let addresses = Addresses {
+        grpc: ports.tcp()?,
+        quic: String::new(),
+        http: ports.tcp()?,
+    };
     file.add(sign(&file, &credentials, Role::Aggregator, addresses)?)?;
     put(&folder.join("aggregator.toml"), AGGREGATOR_TOML)?;
 
     let folder = dir.join("indexer");
     let credentials = admit(authority, Role::Indexer, "indexer", &folder)?;
-    let addresses = Addresses { http: ports.tcp()?, ..Addresses::default() };
+    let addresses = Addresses {
+        http: ports.tcp()?,
+        ..Addresses::default()
+    };
     let http = addresses.http.clone();
     file.add(sign(&file, &credentials, Role::Indexer, addresses)?)?;
     put(&folder.join("indexer.toml"), &indexer_toml(&http))?;
@@ -129,13 +155,24 @@ fn lay_out(authority: &Authority, dir: &Path, peers: usize) -> anyhow::Result<()
 }
 
 /// Credentials in a folder; those that are there already are kept.
-fn admit(authority: &Authority, role: Role, name: &str, folder: &Path) -> anyhow::Result<Credentials> {
+fn admit(
+    authority: &Authority,
+    role: Role,
+    name: &str,
+    folder: &Path,
+) -> anyhow::Result<Credentials> {
     let paths = Paths::in_dir(folder);
     let now_ms = unix_ms();
     if paths.chain.exists() {
         return Ok(Credentials::load(&paths, role, now_ms)?.credentials);
     }
-    let admission = Admission { role, name, validity: default_validity(role), existing_key: None, now_ms };
+    let admission = Admission {
+        role,
+        name,
+        validity: default_validity(role),
+        existing_key: None,
+        now_ms,
+    };
     Ok(authority.admit(&admission, folder)?.credentials)
 }
 
@@ -145,7 +182,10 @@ fn known_publishers(dir: &Path) -> anyhow::Result<Vec<String>> {
         return Ok(Vec::new());
     }
     let mut names = Vec::new();
-    for entry in folder.read_dir().with_context(|| format!("cannot read {}", folder.display()))? {
+    for entry in folder
+        .read_dir()
+        .with_context(|| format!("cannot read {}", folder.display()))?
+    {
         names.extend(entry?.file_name().into_string());
     }
     names.sort_unstable();
@@ -153,16 +193,24 @@ fn known_publishers(dir: &Path) -> anyhow::Result<Vec<String>> {
 }
 
 fn write_client_config(dir: &Path, publishers: &[String]) -> anyhow::Result<()> {
-    let indexer = Credentials::load(&Paths::in_dir(&dir.join("indexer")), Role::Indexer, unix_ms())?;
+    let indexer = Credentials::load(
+        &Paths::in_dir(&dir.join("indexer")),
+        Role::Indexer,
+        unix_ms(),
+    )?;
     let network = Network::load(&dir.join("network.toml"))?;
-    let indexer = network.member(&indexer.credentials.holder().key).context("the indexer is not in the network")?;
+    let indexer = network
+        .member(&indexer.credentials.holder().key)
+        .context("the indexer is not in the network")?;
     let mut text = format!(
         "# For commands: who calls, who publishes, and where the network is.\n\
          network = \"network.toml\"\ncredentials = \"client\"\nindexer = \"http://{}\"\n",
         indexer.addresses.http
     );
     for name in publishers {
-        text.push_str(&format!("\n[[publisher]]\nname = \"{name}\"\ncredentials = \"publishers/{name}\"\n"));
+        text.push_str(&format!(
+            "\n[[publisher]]\nname = \"{name}\"\ncredentials = \"publishers/{name}\"\n"
+        ));
     }
     put(&dir.join("client.toml"), &text)
 }
@@ -200,7 +248,11 @@ const LAST: u16 = 32_000;
 impl Ports {
     fn new() -> Self {
         let random = u16::try_from(getrandom::u32().unwrap_or_default() % u32::from(LAST - FIRST));
-        Self { next: FIRST + random.unwrap_or_default(), tcp: Vec::new(), udp: Vec::new() }
+        Self {
+            next: FIRST + random.unwrap_or_default(),
+            tcp: Vec::new(),
+            udp: Vec::new(),
+        }
     }
 
     fn tcp(&mut self) -> anyhow::Result<String> {
@@ -216,10 +268,17 @@ impl Ports {
     }
 
     /// Tries one port after another.
-    fn search<T>(&mut self, bind: impl Fn(SocketAddr) -> std::io::Result<T>) -> anyhow::Result<(SocketAddr, T)> {
+    fn search<T>(
+        &mut self,
+        bind: impl Fn(SocketAddr) -> std::io::Result<T>,
+    ) -> anyhow::Result<(SocketAddr, T)> {
         for _ in FIRST..LAST {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.next));
-            self.next = if self.next + 1 < LAST { self.next + 1 } else { FIRST };
+            self.next = if self.next + 1 < LAST {
+                self.next + 1
+            } else {
+                FIRST
+            };
             if let Ok(socket) = bind(address) {
                 return Ok((address, socket));
             }

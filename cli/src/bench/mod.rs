@@ -50,16 +50,16 @@ pub(crate) enum BenchCommand {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BenchArgs {
     /// Bytes of each record
-    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(200..=60_000))]
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(200..=60_000))]
     record_bytes: u32,
     /// Requests in flight
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     conc: u32,
     /// Updates in each transaction of `bulk`
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     batch: u32,
     /// Updates of each canonical
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     per: u32,
     /// Canonicals [default: 50,000 for insert, 40,000 for bulk and tail, 10,000 for lookup]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]

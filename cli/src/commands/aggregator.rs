@@ -31,7 +31,10 @@ pub(crate) async fn run(global: &Global) -> anyhow::Result<ExitCode> {
     let is_json = global.json;
     let announce = async move {
         if let Ok(on) = listens.await {
-            output::say(&format!("aggregator listens: gRPC {}, http://{}", on.grpc, on.http));
+            output::say(&format!(
+                "aggregator listens: gRPC {}, http://{}",
+                on.grpc, on.http
+            ));
             if is_json {
                 let _ = output::json(&json!({
                     "grpc": format!("https://{}", on.grpc),

@@ -65,7 +65,9 @@ fn parse_role(text: &str) -> Result<Role, String> {
     match text.parse() {
         Ok(Role::Registrar) => Err("the registrar is made by `kittengrad ca init`".to_owned()),
         Ok(role) => Ok(role),
-        Err(error) => Err(format!("{error}; choose peer, aggregator, indexer or client")),
+        Err(error) => Err(format!(
+            "{error}; choose peer, aggregator, indexer or client"
+        )),
     }
 }
 
@@ -73,29 +75,70 @@ fn parse_role(text: &str) -> Result<Role, String> {
 pub(crate) fn run(command: CaCommand, global: &Global) -> anyhow::Result<ExitCode> {
     match command {
         CaCommand::Init { dir, name } => {
-            let made = Authority::init(&dir, &InitOptions { name, now_ms: unix_ms() })?;
+            let made = Authority::init(
+                &dir,
+                &InitOptions {
+                    name,
+                    now_ms: unix_ms(),
+                },
+            )?;
             let network = made.authority.root().network();
-            let done = if made.is_new { "made" } else { "is there already" };
-            output::say(&format!("authority {done} in {}; network {network}", dir.display()));
+            let done = if made.is_new {
+                "made"
+            } else {
+                "is there already"
+            };
+            output::say(&format!(
+                "authority {done} in {}; network {network}",
+                dir.display()
+            ));
             if global.json {
-                output::json(&json!({"dir": dir, "network": network.to_string(), "new": made.is_new}))?;
+                output::json(
+                    &json!({"dir": dir, "network": network.to_string(), "new": made.is_new}),
+                )?;
             }
         }
-        CaCommand::Admit { role, name, out, ca, key, days, dry_run } => {
+        CaCommand::Admit {
+            role,
+            name,
+            out,
+            ca,
+            key,
+            days,
+            dry_run,
+        } => {
             let authority = Authority::open(&ca)?;
-            let existing_key =
-                key.as_deref().map(read_key).transpose().context("cannot read the key to certify")?;
-            let validity =
-                days.map_or_else(|| default_validity(role), |days| DAY * u32::try_from(days).unwrap_or(u32::MAX));
+            let existing_key = key
+                .as_deref()
+                .map(read_key)
+                .transpose()
+                .context("cannot read the key to certify")?;
+            let validity = days.map_or_else(
+                || default_validity(role),
+                |days| DAY * u32::try_from(days).unwrap_or(u32::MAX),
+            );
             if dry_run {
                 let days = validity.as_secs() / DAY.as_secs();
-                output::say(&format!("would admit {name} as {role} for {days} days into {}", out.display()));
+                output::say(&format!(
+                    "would admit {name} as {role} for {days} days into {}",
+                    out.display()
+                ));
                 return Ok(ExitCode::SUCCESS);
             }
-            let admission = Admission { role, name: &name, validity, existing_key, now_ms: unix_ms() };
+            let admission = Admission {
+                role,
+                name: &name,
+                validity,
+                existing_key,
+                now_ms: unix_ms(),
+            };
             let admitted = authority.admit(&admission, &out)?;
             let holder = admitted.credentials.holder();
-            output::say(&format!("{role} {name} has key {}; credentials are in {}", holder.key, out.display()));
+            output::say(&format!(
+                "{role} {name} has key {}; credentials are in {}",
+                holder.key,
+                out.display()
+            ));
             if global.json {
                 output::json(&json!({
                     "id": holder.key.to_string(),

@@ -60,18 +60,29 @@ pub(crate) async fn run(args: DemoArgs, global: &Global) -> anyhow::Result<ExitC
         return Ok(ExitCode::from(2));
     }
     let inputs = inputs(&args)?;
-    let mut publishers: Vec<_> = inputs.iter().map(|input| input.map.publisher().to_owned()).collect();
+    let mut publishers: Vec<_> = inputs
+        .iter()
+        .map(|input| input.map.publisher().to_owned())
+        .collect();
     publishers.extend(sample::FILES.iter().map(|file| file.publisher().to_owned()));
     publishers.sort_unstable();
     publishers.dedup();
-    let plan = Plan { dir: args.dir.clone(), peers: usize::from(args.peers), publishers };
+    let plan = Plan {
+        dir: args.dir.clone(),
+        peers: usize::from(args.peers),
+        publishers,
+    };
     let prepared = prepare(&plan)?;
     if args.prepare {
         return show_prepared(&prepared, global);
     }
     role::log_to_file(&prepared.dir.join("demo.log"))?;
     let shutdown = role::shutdown_on_signal()?;
-    let demo = Demo { prepared, shutdown: shutdown.clone(), tasks: JoinSet::new() };
+    let demo = Demo {
+        prepared,
+        shutdown: shutdown.clone(),
+        tasks: JoinSet::new(),
+    };
     demo.run(&args, inputs, global).await
 }
 
@@ -89,26 +100,42 @@ fn inputs(args: &DemoArgs) -> anyhow::Result<Vec<DemoInput>> {
         if !file.exists() {
             bail!("{} is not there", file.display());
         }
-        let text = std::fs::read_to_string(map).with_context(|| format!("cannot read the map {}", map.display()))?;
+        let text = std::fs::read_to_string(map)
+            .with_context(|| format!("cannot read the map {}", map.display()))?;
         let map = Map::parse(&text).with_context(|| format!("map {}", map.display()))?;
-        Ok(DemoInput { map, source: load::Source::File(file.clone()) })
+        Ok(DemoInput {
+            map,
+            source: load::Source::File(file.clone()),
+        })
     });
     let given: Vec<_> = given.collect::<anyhow::Result<_>>()?;
     if !given.is_empty() {
         return Ok(given);
     }
     let sample = sample::FILES.iter().map(|file| {
-        let source = load::Source::Text { name: file.name, lines: file.lines };
-        Ok(DemoInput { map: Map::parse(file.map)?, source })
+        let source = load::Source::Text {
+            name: file.name,
+            lines: file.lines,
+        };
+        Ok(DemoInput {
+            map: Map::parse(file.map)?,
+            source,
+        })
     });
     sample.collect()
 }
 
 fn show_prepared(prepared: &Prepared, global: &Global) -> anyhow::Result<ExitCode> {
     let program = program();
-    output::say(&format!("everything is in {}; start each process, peers first:", prepared.dir.display()));
+    output::say(&format!(
+        "everything is in {}; start each process, peers first:",
+        prepared.dir.display()
+    ));
     let run = |role: &str, config: &Path| {
-        output::say(&format!("  {program} {role} run --config {}", config.display()));
+        output::say(&format!(
+            "  {program} {role} run --config {}",
+            config.display()
+        ));
     };
     for config in prepared.peer_configs()? {
         run("peer", &config);
@@ -150,7 +177,11 @@ impl Demo {
         inputs: Vec<DemoInput>,
         global: &Global,
     ) -> anyhow::Result<()> {
-        output::say(&format!("starting {} peers in {}", self.prepared.peer_configs()?.len(), self.prepared.dir.display()));
+        output::say(&format!(
+            "starting {} peers in {}",
+            self.prepared.peer_configs()?.len(),
+            self.prepared.dir.display()
+        ));
         for config in self.prepared.peer_configs()? {
             self.start_peer(&config).await?;
         }
@@ -178,15 +209,20 @@ impl Demo {
         let config = kittengrad_node::config::Config::load(config)?;
         let (listening, listens) = oneshot::channel::<Listening>();
         let shutdown = self.shutdown.clone();
-        self.tasks.spawn(async move { Ok(kittengrad_node::run::run(config, shutdown, listening).await?) });
+        self.tasks.spawn(async move {
+            Ok(kittengrad_node::run::run(config, shutdown, listening).await?)
+        });
         self.until_listening(listens).await
     }
 
     async fn start_aggregator(&mut self) -> anyhow::Result<()> {
-        let config = kittengrad_aggregator::config::Config::load(&self.prepared.aggregator_config())?;
+        let config =
+            kittengrad_aggregator::config::Config::load(&self.prepared.aggregator_config())?;
         let (listening, listens) = oneshot::channel();
         let shutdown = self.shutdown.clone();
-        self.tasks.spawn(async move { Ok(kittengrad_aggregator::run::run(config, shutdown, listening).await?) });
+        self.tasks.spawn(async move {
+            Ok(kittengrad_aggregator::run::run(config, shutdown, listening).await?)
+        });
         self.until_listening(listens).await
     }
 
@@ -194,7 +230,9 @@ impl Demo {
         let config = kittengrad_indexer::config::Config::load(&self.prepared.indexer_config())?;
         let (listening, listens) = oneshot::channel();
         let shutdown = self.shutdown.clone();
-        self.tasks.spawn(async move { Ok(kittengrad_indexer::run::run(config, shutdown, listening).await?) });
+        self.tasks.spawn(async move {
+            Ok(kittengrad_indexer::run::run(config, shutdown, listening).await?)
+        });
         self.until_listening(listens).await
     }
 
@@ -224,22 +262,45 @@ fn why_ended(ended: Option<Result<anyhow::Result<()>, tokio::task::JoinError>>) 
 }
 
 fn program() -> String {
-    std::env::current_exe().map_or_else(|_| "kittengrad".to_owned(), |path| path.display().to_string())
+    std::env::current_exe().map_or_else(
+        |_| "kittengrad".to_owned(),
+        |path| path.display().to_string(),
+    )
 }
 
 fn announce(prepared: &Prepared, is_bare: bool, global: &Global) -> anyhow::Result<()> {
     let indexer = prepared.member(&prepared.dir.join("indexer"), Role::Indexer)?;
     let commands = if is_bare {
         output::say("\nready. Try, in another terminal:");
-        let first = prepared.network.peers().next().context("there is no peer")?.key;
-        ["ring show".to_owned(), "health".to_owned(), format!("journal verify --peer {first}")]
+        let first = prepared
+            .network
+            .peers()
+            .next()
+            .context("there is no peer")?
+            .key;
+        [
+            "ring show".to_owned(),
+            "health".to_owned(),
+            format!("journal verify --peer {first}"),
+        ]
     } else {
-        output::say(&format!("\nready: http://{}\n\nTry, in another terminal:", indexer.addresses.http));
-        ["search turner", "ring show", "tail --from genesis --no-follow --limit 5"].map(str::to_owned)
+        output::say(&format!(
+            "\nready: http://{}\n\nTry, in another terminal:",
+            indexer.addresses.http
+        ));
+        [
+            "search turner",
+            "ring show",
+            "tail --from genesis --no-follow --limit 5",
+        ]
+        .map(str::to_owned)
     };
     let (program, client) = (program(), prepared.client_config());
     for command in commands {
-        output::say(&format!("  {program} --config {} {command}", client.display()));
+        output::say(&format!(
+            "  {program} --config {} {command}",
+            client.display()
+        ));
     }
     output::say("\nCtrl-C ends it; the same command goes on with what is there.");
     if global.json {
@@ -261,7 +322,11 @@ fn described(prepared: &Prepared, is_bare: bool) -> anyhow::Result<serde_json::V
             "http": format!("http://{}", at.http),
         }))
     };
-    let peers = prepared.peer_configs()?.iter().map(peer).collect::<anyhow::Result<Vec<_>>>()?;
+    let peers = prepared
+        .peer_configs()?
+        .iter()
+        .map(peer)
+        .collect::<anyhow::Result<Vec<_>>>()?;
     let grpc_and_http = |identity: &Identity| {
         json!({
             "grpc": format!("https://{}", identity.addresses.grpc),

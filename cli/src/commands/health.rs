@@ -4,15 +4,20 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use kittengrad_client::{config::{ClientConfig, locate}, network::Network};
+use kittengrad_client::{
+    config::{ClientConfig, locate},
+    network::Network,
+};
 use serde_json::{Value, json};
 
 use crate::{cli::Global, output};
 
 /// What to ask.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  kittengrad --config DIR/client.toml health\n  \
-    kittengrad health --http http://127.0.0.1:7003\n\nExit code 0 if all of them are ready, else 1.")]
+#[command(
+    after_help = "Examples:\n  kittengrad --config DIR/client.toml health\n  \
+    kittengrad health --http http://127.0.0.1:7003\n\nExit code 0 if all of them are ready, else 1."
+)]
 pub(crate) struct HealthArgs {
     /// Ask this process only, by the address of its pages
     #[arg(long, value_name = "URL")]
@@ -32,12 +37,24 @@ pub(crate) async fn run(args: HealthArgs, global: &Global) -> anyhow::Result<Exi
         let word = if is_ready { "ready" } else { "not ready" };
         let why = reasons.join("; ");
         if global.json {
-            output::json(&json!({"role": role, "id": id, "http": url, "ready": is_ready, "reasons": reasons}))?;
+            output::json(
+                &json!({"role": role, "id": id, "http": url, "ready": is_ready, "reasons": reasons}),
+            )?;
         } else {
-            output::line(format!("{role:<10} {:<9} {word:<9} {url} {why}", id.get(..8).unwrap_or("")).trim_end())?;
+            output::line(
+                format!(
+                    "{role:<10} {:<9} {word:<9} {url} {why}",
+                    id.get(..8).unwrap_or("")
+                )
+                .trim_end(),
+            )?;
         }
     }
-    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if is_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn members(global: &Global) -> anyhow::Result<Vec<(String, String, String)>> {
@@ -69,8 +86,12 @@ async fn ready(url: &str) -> (bool, Vec<String>) {
         let is_ready = answer.status().is_success();
         let page: Value = answer.json().await.unwrap_or_default();
         let reasons = page["reasons"].as_array().cloned().unwrap_or_default();
-        let reasons = reasons.iter().filter_map(|reason| reason.as_str().map(str::to_owned));
+        let reasons = reasons
+            .iter()
+            .filter_map(|reason| reason.as_str().map(str::to_owned));
         anyhow::Ok((is_ready, reasons.collect()))
     };
-    ask.await.unwrap_or_else(|error: anyhow::Error| (false, vec![format!("it does not answer: {error:#}")]))
+    ask.await.unwrap_or_else(|error: anyhow::Error| {
+        (false, vec![format!("it does not answer: {error:#}")])
+    })
 }

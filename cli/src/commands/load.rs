@@ -47,10 +47,15 @@ impl Source {
     fn open(&self) -> anyhow::Result<Box<dyn Read + Send>> {
         match self {
             Self::File(path) => {
-                let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+                let file =
+                    File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
                 let is_gzip = path.extension().is_some_and(|extension| extension == "gz");
                 let file = BufReader::new(file);
-                Ok(if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
+                Ok(if is_gzip {
+                    Box::new(MultiGzDecoder::new(file))
+                } else {
+                    Box::new(file)
+                })
             }
             Self::Text { lines, .. } => Ok(Box::new(lines.as_bytes())),
         }
@@ -64,7 +69,12 @@ pub(crate) async fn until_settled(prepared: &Prepared) -> anyhow::Result<()> {
         let folder = config.parent().unwrap_or(&prepared.dir);
         let identity = prepared.member(folder, Role::Peer)?;
         let url = format!("http://{}/readyz", identity.addresses.http);
-        while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+        while !client
+            .get(&url)
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status().is_success())
+        {
             sleep(POLL).await;
         }
     }
@@ -72,20 +82,30 @@ pub(crate) async fn until_settled(prepared: &Prepared) -> anyhow::Result<()> {
 }
 
 /// Loads everything, and waits until the index has all of its canonicals.
-pub(crate) async fn load_and_wait(prepared: &Prepared, inputs: Vec<DemoInput>) -> anyhow::Result<()> {
+pub(crate) async fn load_and_wait(
+    prepared: &Prepared,
+    inputs: Vec<DemoInput>,
+) -> anyhow::Result<()> {
     let session = Session::load(&prepared.client_config())?;
     let mut canonicals = BTreeSet::new();
     for input in inputs {
         canonicals.extend(canonicals_of(&input)?);
         load_one(&session, input).await?;
     }
-    output::say(&format!("waiting until {} canonicals can be searched", canonicals.len()));
+    output::say(&format!(
+        "waiting until {} canonicals can be searched",
+        canonicals.len()
+    ));
     until_indexed(prepared, &canonicals).await
 }
 
 async fn load_one(session: &Session, input: DemoInput) -> anyhow::Result<()> {
     let name = input.map.publisher();
-    let publisher = session.client.publisher(name).ok_or_else(|| session.no_publisher(name))?.key();
+    let publisher = session
+        .client
+        .publisher(name)
+        .ok_or_else(|| session.no_publisher(name))?
+        .key();
     let source = match &input.source {
         Source::File(path) => ingest::Source::at(path)?,
         Source::Text { name, lines } => ingest::Source::text(name, lines),
@@ -96,8 +116,14 @@ async fn load_one(session: &Session, input: DemoInput) -> anyhow::Result<()> {
     let loaded = ingest::load(&job, source, &mut rejects, &mut progress).await;
     progress.end();
     let rejects = rejects.written().filter(|_| loaded.counts.refused > 0);
-    let rejects = rejects.map(|path| format!("; refused lines are in {path}")).unwrap_or_default();
-    output::say(&format!("  {}: {}{rejects}", input.source.name(), loaded.counts.text()));
+    let rejects = rejects
+        .map(|path| format!("; refused lines are in {path}"))
+        .unwrap_or_default();
+    output::say(&format!(
+        "  {}: {}{rejects}",
+        input.source.name(),
+        loaded.counts.text()
+    ));
     match loaded.failures.into_iter().next() {
         Some(failure) => Err(failure),
         None => Ok(()),
@@ -116,7 +142,9 @@ fn canonicals_of(input: &DemoInput) -> anyhow::Result<BTreeSet<RecordId>> {
     let mut reader = input.source.open()?;
     let mut buffer = vec![0; 256 * 1024];
     loop {
-        let count = reader.read(&mut buffer).with_context(|| format!("cannot read {}", input.source.name()))?;
+        let count = reader
+            .read(&mut buffer)
+            .with_context(|| format!("cannot read {}", input.source.name()))?;
         if count == 0 {
             break;
         }

@@ -6,9 +6,9 @@ pub(crate) mod client;
 pub(crate) mod demo;
 pub(crate) mod health;
 pub(crate) mod indexer;
+pub(crate) mod load;
 pub(crate) mod network;
 pub(crate) mod peer;
-pub(crate) mod load;
 mod role;
 
 use std::process::ExitCode;

@@ -72,30 +72,57 @@ pub(crate) enum NetworkCommand {
 
 fn parse_replicas(text: &str) -> Result<u8, String> {
     let number: u8 = text.parse().map_err(|_| format!("{text:?} is no number"))?;
-    Replicas::new(number).map(|_| number).map_err(|e| e.to_string())
+    Replicas::new(number)
+        .map(|_| number)
+        .map_err(|e| e.to_string())
 }
 
 /// Runs a command about the network file.
 pub(crate) fn run(command: NetworkCommand, global: &Global) -> anyhow::Result<ExitCode> {
     match command {
-        NetworkCommand::Make { root, namespace, replicas, out } => {
+        NetworkCommand::Make {
+            root,
+            namespace,
+            replicas,
+            out,
+        } => {
             if out.exists() {
-                bail!("{} exists: add to it with `kittengrad network add`, or choose another --out", out.display());
+                bail!(
+                    "{} exists: add to it with `kittengrad network add`, or choose another --out",
+                    out.display()
+                );
             }
             let replicas = Replicas::new(replicas).map_err(|e| anyhow::anyhow!("{e}"))?;
             let file = NetworkFile::new(namespace, read_root(&root)?, replicas);
             write(&out, &file)?;
-            output::say(&format!("{} is there; add members with `kittengrad network add`", out.display()));
+            output::say(&format!(
+                "{} is there; add members with `kittengrad network add`",
+                out.display()
+            ));
             if global.json {
                 output::json(&json!({"file": out, "network": file.overlay().network.to_string()}))?;
             }
         }
-        NetworkCommand::Add { network, credentials, role, grpc, quic, http, dry_run } => {
+        NetworkCommand::Add {
+            network,
+            credentials,
+            role,
+            grpc,
+            quic,
+            http,
+            dry_run,
+        } => {
             let mut file = NetworkFile::load(&network)?;
             let loaded = Credentials::load(&Paths::in_dir(&credentials), role, unix_ms())?;
-            let identity = sign(&file, &loaded.credentials, role, Addresses { grpc, quic, http })?;
+            let identity = sign(
+                &file,
+                &loaded.credentials,
+                role,
+                Addresses { grpc, quic, http },
+            )?;
             let key = identity.key;
-            file.add(identity).with_context(|| format!("cannot add {role} {key}"))?;
+            file.add(identity)
+                .with_context(|| format!("cannot add {role} {key}"))?;
             if dry_run {
                 output::say(&format!("would add {role} {key} to {}", network.display()));
                 return Ok(ExitCode::SUCCESS);
@@ -103,7 +130,9 @@ pub(crate) fn run(command: NetworkCommand, global: &Global) -> anyhow::Result<Ex
             write(&network, &file)?;
             output::say(&format!("{role} {key} is in {}", network.display()));
             if global.json {
-                output::json(&json!({"id": key.to_string(), "role": role.as_str(), "file": network}))?;
+                output::json(
+                    &json!({"id": key.to_string(), "role": role.as_str(), "file": network}),
+                )?;
             }
         }
     }
@@ -132,6 +161,7 @@ pub(crate) fn sign(
 /// Replaces the file as a whole.
 pub(crate) fn write(path: &Path, file: &NetworkFile) -> anyhow::Result<()> {
     let beside = path.with_extension("toml.new");
-    std::fs::write(&beside, file.to_toml()).with_context(|| format!("cannot write {}", beside.display()))?;
+    std::fs::write(&beside, file.to_toml())
+        .with_context(|| format!("cannot write {}", beside.display()))?;
     std::fs::rename(&beside, path).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -33,7 +33,10 @@ pub(crate) async fn run(global: &Global) -> anyhow::Result<ExitCode> {
     let is_json = global.json;
     let announce = async move {
         if let Ok(on) = listens.await {
-            output::say(&format!("peer listens: gRPC {}, QUIC {}, http://{}", on.grpc, on.quic, on.http));
+            output::say(&format!(
+                "peer listens: gRPC {}, QUIC {}, http://{}",
+                on.grpc, on.quic, on.http
+            ));
             if is_json {
                 let _ = output::json(&json!({
                     "grpc": format!("https://{}", on.grpc),

@@ -41,10 +41,16 @@ impl Cluster {
     fn prepare(peers: usize) -> Self {
         kittengrad_pki::tls::install_provider();
         let dir = TempDir::new().unwrap();
-        let options = InitOptions { name: "test".to_owned(), now_ms: unix_ms() };
-        let authority = Authority::init(&dir.path().join("ca"), &options).unwrap().authority;
+        let options = InitOptions {
+            name: "test".to_owned(),
+            now_ms: unix_ms(),
+        };
+        let authority = Authority::init(&dir.path().join("ca"), &options)
+            .unwrap()
+            .authority;
         let replicas = Replicas::default();
-        let mut file = NetworkFile::new("test".parse().unwrap(), authority.root().clone(), replicas);
+        let mut file =
+            NetworkFile::new("test".parse().unwrap(), authority.root().clone(), replicas);
         let mut keys = Vec::new();
         for number in 0..peers {
             let folder = dir.path().join(number.to_string());
@@ -53,7 +59,11 @@ impl Cluster {
                 seq: 1,
                 state: State::Active,
                 role: Role::Peer,
-                addresses: Addresses { grpc: tcp(), quic: udp(), http: tcp() },
+                addresses: Addresses {
+                    grpc: tcp(),
+                    quic: udp(),
+                    http: tcp(),
+                },
                 chain: admitted.chain().clone(),
             };
             let identity = Identity::sign(file.overlay(), &fields, admitted.key()).unwrap();
@@ -67,7 +77,11 @@ impl Cluster {
         }
         admit(&authority, Role::Client, &dir.path().join("client"));
         std::fs::write(dir.path().join("network.toml"), file.to_toml()).unwrap();
-        Self { dir, keys, running: (0..peers).map(|_| None).collect() }
+        Self {
+            dir,
+            keys,
+            running: (0..peers).map(|_| None).collect(),
+        }
     }
 
     async fn start(&mut self, peer: usize) {
@@ -95,7 +109,8 @@ impl Cluster {
         let network = Network::load(&self.dir.path().join("network.toml")).unwrap();
         let paths = kittengrad_pki::credentials::Paths::in_dir(&self.dir.path().join("client"));
         let loaded =
-            kittengrad_pki::credentials::Credentials::load(&paths, Role::Client, unix_ms()).unwrap();
+            kittengrad_pki::credentials::Credentials::load(&paths, Role::Client, unix_ms())
+                .unwrap();
         Client::new(network, loaded.credentials, Vec::new(), Timeouts::default()).unwrap()
     }
 
@@ -104,7 +119,10 @@ impl Cluster {
         for (peer, running) in self.keys.iter().zip(&self.running) {
             if running.is_some() {
                 until("a peer is settled", async || {
-                    client.lookup_at(peer, &[held_by(client, peer)], false).await.is_ok()
+                    client
+                        .lookup_at(peer, &[held_by(client, peer)], false)
+                        .await
+                        .is_ok()
                 })
                 .await;
             }
@@ -117,34 +135,63 @@ fn held_by(client: &Client, peer: &PublicKey) -> RecordId {
     let network = client.network();
     (0_u32..)
         .map(|n| RecordId::of(&n.to_be_bytes()))
-        .find(|canonical| network.holders(canonical).iter().any(|holder| holder.key == *peer))
+        .find(|canonical| {
+            network
+                .holders(canonical)
+                .iter()
+                .any(|holder| holder.key == *peer)
+        })
         .unwrap()
 }
 
-fn admit(authority: &Authority, role: Role, folder: &Path) -> kittengrad_pki::credentials::Credentials {
+fn admit(
+    authority: &Authority,
+    role: Role,
+    folder: &Path,
+) -> kittengrad_pki::credentials::Credentials {
     let validity = default_validity(role);
-    let admission = Admission { role, name: "test", validity, existing_key: None, now_ms: unix_ms() };
+    let admission = Admission {
+        role,
+        name: "test",
+        validity,
+        existing_key: None,
+        now_ms: unix_ms(),
+    };
     authority.admit(&admission, folder).unwrap().credentials
 }
 
 fn tcp() -> String {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().to_string()
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string()
 }
 
 fn udp() -> String {
-    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().to_string()
+    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string()
 }
 
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !holds().await {
-        assert!(begun.elapsed() < Duration::from_secs(60), "not within a minute: {what}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "not within a minute: {what}"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 fn canonical(number: usize) -> Record {
-    Record::Canonical(Canonical::identified(CanonicalType::Entity, format!("test:{number}")))
+    Record::Canonical(Canonical::identified(
+        CanonicalType::Entity,
+        format!("test:{number}"),
+    ))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,27 +203,49 @@ async fn what_is_acknowledged_is_at_every_replica_also_after_a_restart() {
     let client = cluster.client();
     cluster.until_settled(&client).await;
     let publisher = client.publishers()[0].key();
-    let drafts: Vec<_> = (0..50).map(|n| Draft::insert(&canonical(n)).unwrap()).collect();
+    let drafts: Vec<_> = (0..50)
+        .map(|n| Draft::insert(&canonical(n)).unwrap())
+        .collect();
     let ids: Vec<_> = drafts.iter().map(|draft| draft.canonical).collect();
-    let options = SubmitOptions { receipt: true, ..SubmitOptions::default() };
+    let options = SubmitOptions {
+        receipt: true,
+        ..SubmitOptions::default()
+    };
     for outcome in client.submit(&publisher, drafts, options).await.unwrap() {
         let submitted = outcome.result.unwrap();
-        assert!(submitted.acknowledged && submitted.synced.len() >= 2, "{submitted:?}");
+        assert!(
+            submitted.acknowledged && submitted.synced.len() >= 2,
+            "{submitted:?}"
+        );
         assert!(submitted.receipt.is_some());
     }
 
     cluster.stop(0).await;
-    let more: Vec<_> = (50..80).map(|n| Draft::insert(&canonical(n)).unwrap()).collect();
+    let more: Vec<_> = (50..80)
+        .map(|n| Draft::insert(&canonical(n)).unwrap())
+        .collect();
     let more_ids: Vec<_> = more.iter().map(|draft| draft.canonical).collect();
-    for outcome in client.submit(&publisher, more, SubmitOptions::default()).await.unwrap() {
-        assert!(outcome.result.unwrap().acknowledged, "two of three are enough");
+    for outcome in client
+        .submit(&publisher, more, SubmitOptions::default())
+        .await
+        .unwrap()
+    {
+        assert!(
+            outcome.result.unwrap().acknowledged,
+            "two of three are enough"
+        );
     }
     cluster.start(0).await;
     for peer in &cluster.keys.clone() {
         until("every replica has everything", async || {
             let all: Vec<_> = ids.iter().chain(&more_ids).copied().collect();
             let answers = client.lookup_at(peer, &all, true).await;
-            answers.is_ok_and(|answers| answers.answers.iter().all(|a| a.exists && a.record.is_some()))
+            answers.is_ok_and(|answers| {
+                answers
+                    .answers
+                    .iter()
+                    .all(|a| a.exists && a.record.is_some())
+            })
         })
         .await;
     }
@@ -193,13 +262,25 @@ async fn a_peer_whose_disk_was_wiped_fills_again_under_a_new_incarnation() {
     let client = cluster.client();
     cluster.until_settled(&client).await;
     let publisher = client.publishers()[0].key();
-    let drafts: Vec<_> = (0..200).map(|n| Draft::insert(&canonical(n)).unwrap()).collect();
+    let drafts: Vec<_> = (0..200)
+        .map(|n| Draft::insert(&canonical(n)).unwrap())
+        .collect();
     let ids: Vec<_> = drafts.iter().map(|draft| draft.canonical).collect();
-    for outcome in client.submit(&publisher, drafts, SubmitOptions::default()).await.unwrap() {
+    for outcome in client
+        .submit(&publisher, drafts, SubmitOptions::default())
+        .await
+        .unwrap()
+    {
         assert!(outcome.result.unwrap().acknowledged);
     }
     let wiped = cluster.keys[1];
-    let before = client.head_of(&wiped).await.unwrap().heartbeat.unwrap().head;
+    let before = client
+        .head_of(&wiped)
+        .await
+        .unwrap()
+        .heartbeat
+        .unwrap()
+        .head;
 
     cluster.stop(1).await;
     std::fs::remove_dir_all(cluster.folder(1).join("data")).unwrap();
@@ -207,11 +288,20 @@ async fn a_peer_whose_disk_was_wiped_fills_again_under_a_new_incarnation() {
     until("the wiped peer answers with everything", async || {
         let answers = client.lookup_at(&wiped, &ids, true).await;
         answers.is_ok_and(|answers| {
-            assert!(answers.answers.iter().all(|a| a.exists), "a settled peer lacks something");
+            assert!(
+                answers.answers.iter().all(|a| a.exists),
+                "a settled peer lacks something"
+            );
             true
         })
     })
     .await;
-    let after = client.head_of(&wiped).await.unwrap().heartbeat.unwrap().head;
+    let after = client
+        .head_of(&wiped)
+        .await
+        .unwrap()
+        .heartbeat
+        .unwrap()
+        .head;
     assert!(after.incarnation > before.incarnation);
 }

@@ -49,20 +49,35 @@ pub(crate) enum ClientCommand {
     /// Follow a journal: one line for each element, verified
     Tail(TailArgs),
     /// Look into journals
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  kittengrad journal head\n  kittengrad journal verify --aggregator\n  \
+        kittengrad journal blocks --peer 3f9a12cd --limit 10"
+    )]
     Journal(JournalCommand),
     /// Look at the ring
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  kittengrad ring show\n  kittengrad ring why bafyrei..."
+    )]
     Ring(RingCommand),
     /// Search
     Search(SearchArgs),
     /// Load newline-delimited JSON through a map
     Ingest(IngestArgs),
     /// Measure
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  kittengrad bench insert\n  kittengrad bench bulk --batch 1000 --json\n  \
+        kittengrad bench lookup --per 5\n  kittengrad bench tail\n\n\
+        Everything written stays: measure where that does not matter, a demo for example."
+    )]
     Bench(BenchCommand),
     /// Verify something offline
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  kittengrad verify receipt work.receipt --root ca/root.pem"
+    )]
     Verify(VerifyCommand),
 }
 

@@ -24,8 +24,7 @@ const SPINNER: &str = "{prefix} {spinner} {msg}";
 /// How far one source is.
 pub(crate) struct Progress {
     shown: Shown,
-    bytes: Option<u64>,
-    /// Counted by the thread that reads.
+    /// Bytes read so far, counted by the thread that reads: somewhat ahead of the lines that are done.
     read: Arc<AtomicU64>,
 }
 
@@ -48,27 +47,20 @@ impl Progress {
         };
         Self {
             shown,
-            bytes: source.bytes(),
             read: source.read(),
         }
     }
 
     /// Some more lines are done.
     pub(super) fn show(&mut self, counts: &Counts) {
-        let read = self.read.load(Ordering::Relaxed);
         match &mut self.shown {
             Shown::Bar(bar) => {
-                bar.set_position(read);
+                bar.set_position(self.read.load(Ordering::Relaxed));
                 bar.set_message(counts.text());
             }
             Shown::Lines { name, last } if last.elapsed() >= LINE_EVERY => {
                 *last = Instant::now();
-                let part = self
-                    .bytes
-                    .filter(|bytes| *bytes > 0)
-                    .map(|bytes| read.saturating_mul(100) / bytes);
-                let part = part.map(|part| format!("{part} %, ")).unwrap_or_default();
-                output::say(&format!("{name}: {part}{}", counts.text()));
+                output::say(&format!("{name}: {}", counts.text()));
             }
             Shown::Lines { .. } => {}
         }
