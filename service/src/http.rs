@@ -1,7 +1,7 @@
 //! The plain pages of a process: metrics, liveness, readiness, status. Read-only, without certificates,
 //! and so on loopback unless the operator says otherwise.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -15,10 +15,6 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-
-/// Where pages are served unless the operator says otherwise: only on this machine.
-pub const LOOPBACK: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 /// Why serving pages ended other than by a shutdown.
 #[derive(Debug, Error)]

@@ -1,7 +1,7 @@
 //! Blocks made ready to send: items with as many bodies as were asked for.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -19,9 +19,9 @@ use prost::Message;
 
 use super::place::Place;
 
-/// Bytes of records in one frame. What a block adds always fits; repeats of canonicals may be left out.
-const FRAME_RECORDS_BYTES_MAX: usize = BLOCK_BYTES_MAX + FRAMES_BYTES_MAX;
-const _: () = assert!(FRAME_RECORDS_BYTES_MAX < MESSAGE_BYTES_MAX);
+/// Bytes of one frame without chains. What a block adds always fits; repeats of canonicals may be left out.
+const FRAME_BYTES_MAX: usize = BLOCK_BYTES_MAX + FRAMES_BYTES_MAX;
+const _: () = assert!(FRAME_BYTES_MAX < MESSAGE_BYTES_MAX);
 
 /// What blocks are loaded from.
 pub(super) struct Source {
@@ -69,16 +69,13 @@ pub(super) struct Loaded {
     pub(super) bodies: WithBodies,
     frame: wire::FrameBlock,
     /// Of each transaction the chain that it names, if that is here; empty below [`WithBodies::Records`].
-    chains: Vec<(Id, Option<Arc<wire::Chain>>)>,
+    chains: Vec<NamedChain>,
     /// About as many as the frame has.
     pub(super) bytes: usize,
 }
 
-/// A transaction item and its transaction.
-struct Listed {
-    bitmap: Bitmap,
-    signed: Bytes,
-}
+/// A chain that a transaction names, if it is here.
+type NamedChain = (Id, Option<Arc<wire::Chain>>);
 
 impl Loaded {
     /// Reads what belongs to a block: one read for all its transactions, one for all its records.
@@ -92,30 +89,24 @@ impl Loaded {
             incarnation: block.header.incarnation,
             height: block.header.height,
         };
-        let mut chains = Vec::new();
-        let bodies_of_items = if bodies == WithBodies::Unspecified {
-            Vec::new()
-        } else {
-            let listed = listed(&*source.store, &block.decode_items().map_err(damaged)?)?;
-            if bodies == WithBodies::Records {
-                with_records(source, &listed, &mut chains)?
-            } else {
-                let alone = |listed: &Listed| {
-                    let signed = wire::Signed::decode(listed.signed.clone()).map_err(damaged)?;
-                    Ok(without_records(Some(signed)))
-                };
-                listed
-                    .iter()
-                    .map(alone)
-                    .collect::<Result<_, StoreError>>()?
-            }
-        };
-        let frame = wire::FrameBlock {
+        let mut frame = wire::FrameBlock {
             header: Some(block.header.signed().to_wire()),
-            items: block.items,
-            bodies: bodies_of_items,
+            bodies: Vec::new(),
+            items: Vec::new(),
             offset,
         };
+        let mut chains = Vec::new();
+        if bodies != WithBodies::Unspecified {
+            let items = block.decode_items().map_err(damaged)?;
+            frame.bodies = transactions(&*source.store, &items)?;
+            if bodies == WithBodies::Records {
+                let room_bytes = FRAME_BYTES_MAX.saturating_sub(frame.encoded_len());
+                let room_bytes =
+                    room_bytes.saturating_sub(block.items.iter().map(Bytes::len).sum());
+                chains = add_records(source, &items, &mut frame.bodies, room_bytes)?;
+            }
+        }
+        frame.items = block.items;
         let bytes = frame.encoded_len();
         Ok(Self {
             place,
@@ -126,51 +117,72 @@ impl Loaded {
         })
     }
 
-    /// The frame for a reader that wants `bodies`, at most those that were loaded.
-    pub(super) fn frame(&self, bodies: WithBodies) -> wire::FrameBlock {
-        let shown = match bodies {
-            WithBodies::Unspecified => Vec::new(),
-            WithBodies::Transactions => self
-                .frame
-                .bodies
-                .iter()
-                .map(|body| without_records(body.transaction.clone()))
-                .collect(),
-            WithBodies::Records => self.frame.bodies.clone(),
-        };
-        wire::FrameBlock {
+    /// The frame for a reader that wants `bodies`, at most those that were loaded: with the chains that it
+    /// was not sent yet.
+    pub(super) fn frame(&self, bodies: WithBodies, sent: &mut ChainsSent) -> wire::FrameBlock {
+        let mut frame = wire::FrameBlock {
             header: self.frame.header.clone(),
             items: self.frame.items.clone(),
-            bodies: shown,
+            bodies: Vec::new(),
             offset: self.frame.offset,
+        };
+        match bodies {
+            WithBodies::Unspecified => {}
+            WithBodies::Transactions => {
+                let alone = |body: &wire::Body| alone(body.transaction.clone());
+                frame.bodies = self.frame.bodies.iter().map(alone).collect();
+            }
+            WithBodies::Records => {
+                frame.bodies.clone_from(&self.frame.bodies);
+                for (body, (id, chain)) in frame.bodies.iter_mut().zip(&self.chains) {
+                    if let Some(chain) = chain
+                        && sent.is_first(*id)
+                    {
+                        body.chain = Some(wire::Chain::clone(chain));
+                    }
+                }
+            }
         }
-    }
-
-    /// The chains that are here of those that the transactions name, each with the number of its body.
-    pub(super) fn chains(&self) -> impl Iterator<Item = (usize, Id, &wire::Chain)> {
-        let all = self.chains.iter().enumerate();
-        all.filter_map(|(number, (id, chain))| Some((number, *id, &**chain.as_ref()?)))
+        frame
     }
 }
 
-/// The transactions of a block's items, in order.
-fn listed(store: &dyn Store, items: &[Item]) -> Result<Vec<Listed>, StoreError> {
-    let named = items.iter().filter_map(|item| match item {
-        Item::Transaction { id, bitmap } => Some((*id, bitmap.clone())),
-        _ => None,
+/// The chains that one reader was sent.
+#[derive(Debug, Default)]
+pub(super) struct ChainsSent(BTreeSet<Id>);
+
+/// Chains that are remembered; beyond it they may come twice, which harms nobody.
+const CHAINS_SENT_MAX: usize = 65_536;
+
+impl ChainsSent {
+    fn is_first(&mut self, id: Id) -> bool {
+        if self.0.len() >= CHAINS_SENT_MAX {
+            self.0.clear();
+        }
+        self.0.insert(id)
+    }
+}
+
+/// The transactions that a block lists, in order, without anything else.
+fn transactions(store: &dyn Store, items: &[Item]) -> Result<Vec<wire::Body>, StoreError> {
+    let ids: Vec<Id> = listed(items).map(|(id, _)| id).collect();
+    let found = ids.iter().zip(store.transactions(&ids)?);
+    let bodies = found.map(|(id, signed)| {
+        let gone = || StoreError::Damaged(format!("transaction {id} is gone"));
+        let signed = wire::Signed::decode(signed.ok_or_else(gone)?).map_err(damaged)?;
+        Ok(alone(Some(signed)))
     });
-    let (ids, bitmaps): (Vec<Id>, Vec<Bitmap>) = named.unzip();
-    let found = store.transactions(&ids)?;
-    let mut listed = Vec::with_capacity(ids.len());
-    for ((id, bitmap), signed) in ids.iter().zip(bitmaps).zip(found) {
-        let signed =
-            signed.ok_or_else(|| StoreError::Damaged(format!("transaction {id} is gone")))?;
-        listed.push(Listed { bitmap, signed });
-    }
-    Ok(listed)
+    bodies.collect()
 }
 
-const fn without_records(transaction: Option<wire::Signed>) -> wire::Body {
+fn listed(items: &[Item]) -> impl Iterator<Item = (Id, &Bitmap)> {
+    items.iter().filter_map(|item| match item {
+        Item::Transaction { id, bitmap } => Some((*id, bitmap)),
+        _ => None,
+    })
+}
+
+const fn alone(transaction: Option<wire::Signed>) -> wire::Body {
     wire::Body {
         transaction,
         records: Vec::new(),
@@ -178,34 +190,35 @@ const fn without_records(transaction: Option<wire::Signed>) -> wire::Body {
     }
 }
 
-/// Bodies with the records of what their items add, and the chains that they name.
-fn with_records(
+/// Adds the records of what the items add, as far as they fit, and gives the chains that their
+/// transactions name.
+fn add_records(
     source: &Source,
-    listed: &[Listed],
-    chains: &mut Vec<(Id, Option<Arc<wire::Chain>>)>,
-) -> Result<Vec<wire::Body>, StoreError> {
+    items: &[Item],
+    bodies: &mut [wire::Body],
+    mut room_bytes: usize,
+) -> Result<Vec<NamedChain>, StoreError> {
     let mut wanted = Wanted::default();
-    let mut bodies = Vec::with_capacity(listed.len());
-    for (number, listed) in listed.iter().enumerate() {
-        let transaction =
-            Transaction::decode(listed.signed.clone(), &source.overlay).map_err(damaged)?;
-        wanted.of(number, &transaction, &listed.bitmap);
+    let mut chains = Vec::with_capacity(bodies.len());
+    for (number, ((_, bitmap), body)) in listed(items).zip(&*bodies).enumerate() {
+        let transaction = Transaction::from_wire(body.transaction.clone(), &source.overlay);
+        let transaction = transaction.map_err(damaged)?;
+        wanted.of(number, &transaction, bitmap);
         let chain = transaction.envelope().chain;
         chains.push((chain, source.chain(&chain)?));
-        bodies.push(without_records(Some(transaction.signed().to_wire())));
     }
-    let mut bytes = 0;
     for wanted in [wanted.updates, wanted.canonicals] {
         let ids: Vec<RecordId> = wanted.iter().map(|(_, id)| *id).collect();
         for ((number, _), record) in wanted.into_iter().zip(source.store.records(&ids)?) {
-            let Some(record) = record else { continue };
-            if bytes + record.len() <= FRAME_RECORDS_BYTES_MAX {
-                bytes += record.len();
+            // A record takes a few bytes more than it has.
+            let framed_bytes = |record: &Bytes| record.len() + 8;
+            if let Some(record) = record.filter(|record| framed_bytes(record) <= room_bytes) {
+                room_bytes -= framed_bytes(&record);
                 bodies[number].records.push(record);
             }
         }
     }
-    Ok(bodies)
+    Ok(chains)
 }
 
 /// Records to send, each with the number of the body that it belongs to.

@@ -27,7 +27,7 @@ use tonic::{Request, Response, Status};
 pub use self::pulse::HEARTBEAT_EVERY;
 use self::{
     admission::Admission,
-    load::{Loaded, Source, added_elements},
+    load::{ChainsSent, Loaded, Source, added_elements},
     place::{From, Start},
     pulse::Pulse,
     shared::Shared,
@@ -142,17 +142,17 @@ impl JournalService {
                     return Ok(None);
                 };
                 let mut blocks = Vec::new();
-                let mut bytes = 0;
+                let (mut bytes, mut sent) = (0, ChainsSent::default());
                 for height in (from..=last).take(limit as usize) {
-                    if bytes >= FRAMES_BYTES_MAX {
-                        break;
-                    }
                     let Some(stored) = source.store.block(incarnation, height)? else {
                         break;
                     };
                     let loaded = Loaded::load(source, stored, bodies)?;
                     bytes += loaded.bytes;
-                    blocks.push(loaded.frame(bodies));
+                    if bytes > FRAMES_BYTES_MAX && !blocks.is_empty() {
+                        break;
+                    }
+                    blocks.push(loaded.frame(bodies, &mut sent));
                 }
                 Ok(Some(blocks))
             })

@@ -1,31 +1,22 @@
 //! One reader's subscription: blocks in order until the head, then heartbeats, for as long as it listens.
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use futures::Stream;
 use kittengrad_journal::Tip;
-use kittengrad_proto::{
-    id::Id,
-    wire::{self, WithBodies, frame::Kind},
-};
+use kittengrad_proto::wire::{self, WithBodies, frame::Kind};
 use tokio::{sync::watch, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
 
 use super::{
     admission::Seat,
-    load::Loaded,
+    load::{ChainsSent, Loaded},
     place::Place,
     pulse::HEARTBEAT_EVERY,
     shared::{Read, Shared},
 };
 use crate::status::{ErrorCode, Refusal};
-
-/// Chains that a stream remembers having sent; beyond it they may come twice, which harms nobody.
-const CHAINS_SENT_MAX: usize = 65_536;
 
 /// What a reader asked for, and where it is.
 pub(super) struct Subscription {
@@ -41,7 +32,7 @@ pub(super) struct Subscription {
     ready: VecDeque<Arc<Loaded>>,
     /// The read of the blocks after those.
     ahead: Option<AbortOnDropHandle<Result<Read, Refusal>>>,
-    chains_sent: BTreeSet<Id>,
+    chains_sent: ChainsSent,
     /// The reader was told the head since it came level.
     has_heard_head: bool,
     has_ended: bool,
@@ -78,7 +69,7 @@ impl Subscription {
             last: head.filter(|_| !wish.follow),
             ready: VecDeque::new(),
             ahead: None,
-            chains_sent: BTreeSet::new(),
+            chains_sent: ChainsSent::default(),
             has_heard_head: false,
             has_ended: !wish.follow && nothing_to_send,
             seat,
@@ -173,22 +164,9 @@ impl Subscription {
         }
     }
 
-    /// A block's frame, with the chains that this stream has not named yet.
     fn block(&mut self, loaded: &Loaded) -> wire::Frame {
         self.seat.count_block();
-        let mut frame = loaded.frame(self.bodies);
-        if self.bodies == WithBodies::Records {
-            for (number, id, chain) in loaded.chains() {
-                if self.chains_sent.len() >= CHAINS_SENT_MAX {
-                    self.chains_sent.clear();
-                }
-                if self.chains_sent.insert(id)
-                    && let Some(body) = frame.bodies.get_mut(number)
-                {
-                    body.chain = Some(chain.clone());
-                }
-            }
-        }
+        let frame = loaded.frame(self.bodies, &mut self.chains_sent);
         wire::Frame {
             kind: Some(Kind::Block(frame)),
         }

@@ -355,3 +355,18 @@ async fn a_request_that_makes_no_sense_is_refused_with_what_to_do() {
     }
     served.stop().await;
 }
+
+#[tokio::test]
+async fn a_frame_fits_a_message_whatever_its_block_repeats() {
+    let mut world = World::new();
+    world.block_of_repeats(400);
+    let served = Served::start(&world).await;
+    let blocks = all(&world, &served, WithBodies::Records).await;
+    let bytes = prost::Message::encoded_len(&blocks[0]);
+    assert!((8 << 20..16 << 20).contains(&bytes), "{bytes} bytes");
+    // Every update came, and the canonical at least once.
+    let canonical = |body: &wire::Body| body.records.iter().any(|record| record.len() > 50_000);
+    let update = |body: &wire::Body| body.records.iter().any(|record| record.len() < 50_000);
+    assert!(blocks[0].bodies.iter().all(update) && blocks[0].bodies.iter().any(canonical));
+    served.stop().await;
+}

@@ -1,6 +1,9 @@
 //! A journal and its set in memory, written like a peer's: cut, commit, publish.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::{
+    ops::Range,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+};
 
 use bytes::Bytes;
 use ipld_core::ipld::Ipld;
@@ -140,10 +143,15 @@ impl World {
         for write in keep_chain(self.publisher.chain(), self.publisher.key().public()) {
             self.journal.keep(write);
         }
+        self.cut();
+    }
+
+    fn cut(&mut self) {
         self.wall_ms += 1;
         let mut writes = Vec::new();
         self.journal.cut(self.wall_ms, &mut writes);
         self.commit(writes);
+        self.journal.committed();
         self.tip.send_replace(self.journal.tip());
     }
 
@@ -156,10 +164,27 @@ impl World {
         self.store.0.write().unwrap().commit(writes);
     }
 
+    /// Cuts a block of many transactions that all insert the same large canonical.
+    pub(crate) fn block_of_repeats(&mut self, transactions: u32) {
+        for number in 0..transactions {
+            self.said += 1;
+            let canonical = canonical_with(&"x".repeat(60_000));
+            let submission = self.sign(canonical, number as usize..number as usize + 1);
+            self.journal
+                .add(&submission, |_| true, &*self.store)
+                .unwrap();
+        }
+        self.cut();
+    }
+
     /// Signs an insert with so many updates.
     fn say(&mut self, updates: usize) -> Submission {
         self.said += 1;
-        let canonical = canonical(self.said);
+        self.sign(canonical(self.said), 0..updates)
+    }
+
+    /// Signs an insert with updates of these numbers.
+    fn sign(&self, canonical: Bytes, updates: Range<usize>) -> Submission {
         let reference = RecordId::of(&canonical);
         let publisher = self.publisher.key().public();
         let note = if self.large {
@@ -169,7 +194,7 @@ impl World {
         };
         let update = |i| update(reference, publisher, i, &note);
         let mut records = vec![canonical];
-        records.extend((0..updates).map(update));
+        records.extend(updates.map(update));
         let entry = Entry {
             canonical: reference,
             insert: true,
@@ -198,8 +223,12 @@ fn open(overlay: &Overlay, owner: &Credentials, incarnation: u64) -> Journal {
 }
 
 fn canonical(number: u32) -> Bytes {
-    let id = format!("work:{number}");
-    let canonical = Record::Canonical(Canonical::identified(CanonicalType::Artefact, id));
+    canonical_with(&format!("work:{number}"))
+}
+
+fn canonical_with(id: &str) -> Bytes {
+    let canonical = Canonical::identified(CanonicalType::Artefact, id.to_owned());
+    let canonical = Record::Canonical(canonical);
     canonical.encode().unwrap()
 }
 
