@@ -1,7 +1,7 @@
 //! The configuration file of an indexer, `indexer.toml`.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -64,19 +64,12 @@ pub struct Config {
 }
 
 /// Addresses to listen on, each "ip:port".
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Listen {
-    /// HTTP for everybody: page, search, status, metrics. Plain and read-only.
-    pub http: SocketAddr,
-}
-
-impl Default for Listen {
-    fn default() -> Self {
-        Self {
-            http: SocketAddr::from((Ipv4Addr::LOCALHOST, HTTP_PORT)),
-        }
-    }
+    /// HTTP for everybody: page, search, status, metrics. Plain and read-only. What is left out is taken
+    /// from this indexer's identity in the network file; without one it is [`HTTP_DEFAULT`].
+    pub http: Option<SocketAddr>,
 }
 
 /// Memory of the index.
@@ -161,7 +154,8 @@ impl Config {
     }
 }
 
-const HTTP_PORT: u16 = 4710;
+/// Where an indexer listens that nobody told where.
+pub const HTTP_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4710);
 /// What Tantivy takes for one worker.
 const MEMORY_MIB: std::ops::RangeInclusive<usize> = 16..=4_000;
 
@@ -183,7 +177,12 @@ mod tests {
         let config = Config::parse(text, Path::new("indexer.toml")).unwrap();
         assert_eq!(
             (config.listen, config.index),
-            (Listen::default(), IndexConfig::default())
+            (
+                Listen {
+                    http: Some(HTTP_DEFAULT)
+                },
+                IndexConfig::default()
+            )
         );
         assert_eq!(config.aggregator, None);
         // Keys that are left out by default stand there as comments; with them it must be read too.

@@ -23,7 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::Config,
+    config::{Config, HTTP_DEFAULT},
     driver::{self, DriverError},
     feed::Feed,
     http::{App, Parts},
@@ -58,6 +58,11 @@ pub enum RunError {
         "aggregator {0} of the configuration is not in the network file; `kittengrad ring show` lists members"
     )]
     UnknownAggregator(PublicKey),
+    /// The network file announces something that cannot be listened on.
+    #[error(
+        "the network file announces {0:?} for this indexer, which is no address to listen on: give listen.http = \"ip:port\" in the configuration"
+    )]
+    Address(String),
     /// A port is taken.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -97,8 +102,10 @@ pub async fn run(
     let network = Network::load(&config.network)?;
     let overlay = network.overlay().clone();
     let journal = choose(&config, &network)?;
-    let client = connect(&config, network)?;
-    let listener = listen(config.listen.http, "listen.http").await?;
+    let credentials = load_credentials(&config)?;
+    let http = address(&config, &network, &credentials.holder().key)?;
+    let client = connect(&config, network, credentials)?;
+    let listener = listen(http, "listen.http").await?;
     let http = listener.local_addr()?;
 
     let options = IndexOptions {
@@ -181,21 +188,43 @@ fn choose(config: &Config, network: &Network) -> Result<PublicKey, RunError> {
     }
 }
 
-fn connect(config: &Config, network: Network) -> Result<Client, RunError> {
+fn load_credentials(config: &Config) -> Result<Credentials, RunError> {
     let paths = Paths::in_dir(&config.credentials);
     let loaded = Credentials::load(&paths, Role::Indexer, clock::unix_ms())?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    Ok(loaded.credentials)
+}
+
+/// Where to listen: as configured, else as announced in the network file.
+fn address(config: &Config, network: &Network, key: &PublicKey) -> Result<SocketAddr, RunError> {
+    if let Some(address) = config.listen.http {
+        return Ok(address);
+    }
+    let announced = network
+        .member(key)
+        .map(|identity| identity.addresses.http.as_str());
+    match announced.filter(|address| !address.is_empty()) {
+        Some(address) => address
+            .parse()
+            .map_err(|_| RunError::Address(address.to_owned())),
+        None => Ok(HTTP_DEFAULT),
+    }
+}
+
+fn connect(
+    config: &Config,
+    network: Network,
+    credentials: Credentials,
+) -> Result<Client, RunError> {
     let timeouts = Timeouts {
         attempt_ms: ATTEMPT_MS,
         ..Timeouts::default()
     };
-    Client::new(network, loaded.credentials, Vec::new(), timeouts).map_err(|error| {
-        RunError::Client {
-            folder: config.credentials.clone(),
-            error: Box::new(error),
-        }
+    Client::new(network, credentials, Vec::new(), timeouts).map_err(|error| RunError::Client {
+        folder: config.credentials.clone(),
+        error: Box::new(error),
     })
 }
 
