@@ -9,6 +9,7 @@ mod headers;
 mod merging;
 mod receipts;
 mod samples;
+mod signatures;
 mod submissions;
 #[path = "../certificate/tower.rs"]
 #[allow(
