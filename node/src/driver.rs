@@ -38,6 +38,10 @@ pub enum DriverError {
 }
 
 /// What others ask of the driver.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a command is moved twice, which costs less than a box for each"
+)]
 pub(crate) enum Command {
     /// For the core.
     Input(Input),
@@ -73,6 +77,7 @@ struct Outbound {
 }
 
 /// What a command comes down to.
+#[expect(clippy::large_enum_variant, reason = "it lives for one call")]
 enum Next {
     Input(Input),
     Nothing,
