@@ -19,6 +19,8 @@ use crate::{
 
 /// Bytes of an indexer's answer.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Characters of what tells a hit from others of the same name.
+const SUMMARY_CHARS_MAX: usize = 96;
 /// How long an indexer may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -150,6 +152,13 @@ fn show(found: &Value) -> anyhow::Result<()> {
             paint.dim(&text("type")),
             paint.green(&publishers.join(", "))
         ))?;
+        let summary = cut(
+            hit["summary"].as_str().unwrap_or_default(),
+            SUMMARY_CHARS_MAX,
+        );
+        if !summary.is_empty() {
+            output::line(&summary)?;
+        }
         output::line(&paint.cyan(&text("canonical")))?;
     }
     if let Some(next) = found["next"].as_str() {
