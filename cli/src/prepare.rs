@@ -256,13 +256,13 @@ impl Ports {
     }
 
     fn tcp(&mut self) -> anyhow::Result<String> {
-        let (address, socket) = self.search(|address| TcpListener::bind(address))?;
+        let (address, socket) = self.search(TcpListener::bind)?;
         self.tcp.push(socket);
         Ok(address.to_string())
     }
 
     fn udp(&mut self) -> anyhow::Result<String> {
-        let (address, socket) = self.search(|address| UdpSocket::bind(address))?;
+        let (address, socket) = self.search(UdpSocket::bind)?;
         self.udp.push(socket);
         Ok(address.to_string())
     }

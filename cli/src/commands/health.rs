@@ -68,10 +68,10 @@ fn members(global: &Global) -> anyhow::Result<Vec<(String, String, String)>> {
             (member.role.as_str().to_owned(), member.key.to_string(), url)
         })
         .collect();
-    if let Some(indexer) = config.indexer {
-        if !asked.iter().any(|(_, _, url)| *url == indexer) {
-            asked.push(("indexer".to_owned(), String::new(), indexer));
-        }
+    if let Some(indexer) = config.indexer
+        && !asked.iter().any(|(_, _, url)| *url == indexer)
+    {
+        asked.push(("indexer".to_owned(), String::new(), indexer));
     }
     Ok(asked)
 }
