@@ -182,6 +182,7 @@ impl Driver {
             self.store.commit(writes).map_err(DriverError::Commit)?;
             self.outlets.metrics.committed(begun.elapsed());
         }
+        self.aggregator.committed();
         if let Some(tip) = tip {
             self.outlets
                 .tip

@@ -151,8 +151,9 @@ impl Aggregator {
         View::of(looked, now, self.timing)
     }
 
-    /// The writes of the last output are on disk.
-    fn committed(&mut self) {
+    /// The writes of the last output are on disk. Any further input says so too; a driver that shows a
+    /// [`View`] in between says it itself.
+    pub fn committed(&mut self) {
         self.journal.committed();
         self.durable_tip = self.journal.tip();
         for (source, follower) in self.committing.drain(..) {

@@ -27,7 +27,7 @@
 //!
 //! # The driver's contract
 //! After each call: commit all of [`Output::writes`] in one synced batch before the next call; if that fails,
-//! stop. Then publish [`Output::tip`], and send [`Output::fetches`].
+//! stop. Then say [`Aggregator::committed`], publish [`Output::tip`], and send [`Output::fetches`].
 #![warn(missing_docs)]
 
 mod aggregator;

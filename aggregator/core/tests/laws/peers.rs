@@ -358,6 +358,7 @@ impl Process {
     pub(crate) fn flush(&mut self) {
         let out = self.handled(Input::Flush);
         self.store.commit(out.writes);
+        self.aggregator.committed();
     }
 
     /// Cuts a block, and ends before it is committed.
