@@ -31,10 +31,13 @@ use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+/// A peer that runs, and the way to stop it.
+type Running = (CancellationToken, JoinHandle<Result<(), run::RunError>>);
+
 struct Cluster {
     dir: TempDir,
     keys: Vec<PublicKey>,
-    running: Vec<Option<(CancellationToken, JoinHandle<Result<(), run::RunError>>)>>,
+    running: Vec<Option<Running>>,
 }
 
 impl Cluster {
