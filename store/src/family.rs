@@ -1,8 +1,6 @@
 //! Column families: what is kept apart, and how each is laid out on disk.
 
-use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, DBCompressionType, Options, SliceTransform,
-};
+use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, Options, SliceTransform};
 
 /// One kind of rows. Names and rows are part of the format; see `rows` for the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,13 +44,21 @@ impl Family {
         }
     }
 
+    /// Keys are digests, and most questions are about what is not there.
+    pub(crate) const fn is_found_by_digest(self) -> bool {
+        matches!(self, Self::Elements | Self::Transactions | Self::Records)
+    }
+
     /// How RocksDB keeps this family.
     pub(crate) fn options(self, cache: &Cache, write_buffer_bytes_max: usize) -> Options {
         let mut table = BlockBasedOptions::default();
         table.set_block_cache(cache);
-        // Filters and indexes live in the block cache, in parts: memory stays bounded whatever the size.
+        // Filters and indexes live in the block cache too, so that memory stays bounded.
         table.set_cache_index_and_filter_blocks(true);
         table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        if self.is_found_by_digest() {
+            table.set_bloom_filter(FILTER_BITS_PER_KEY, false);
+        }
         let mut options = Options::default();
         // What was just written is soon merged, and only then worth the time of a compression.
         let mut compression = [DBCompressionType::Lz4; LEVELS];
@@ -63,19 +69,16 @@ impl Family {
         options.set_max_write_buffer_number(WRITE_BUFFERS_MAX);
         match self {
             Self::Elements => {
-                find_by_digest(&mut table);
                 // Prefixes are in the filters beside whole keys: an absent canonical costs no read either.
                 options.set_prefix_extractor(SliceTransform::create_fixed_prefix(DIGEST_BYTES));
                 options.set_memtable_whole_key_filtering(true);
                 options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER_RATIO);
             }
             Self::Records => {
-                find_by_digest(&mut table);
                 keep_large_values_apart(&mut options);
                 options.set_blob_compression_type(DBCompressionType::Zstd);
             }
             Self::Transactions => {
-                find_by_digest(&mut table);
                 keep_large_values_apart(&mut options);
                 // They are digests and a signature: not worth the time of a better compression.
                 options.set_blob_compression_type(DBCompressionType::Lz4);
@@ -96,13 +99,6 @@ impl Family {
             Self::Chains | Self::State | Self::Meta => 64,
         }
     }
-}
-
-/// For families whose keys are digests: most questions are about what is not there.
-fn find_by_digest(table: &mut BlockBasedOptions) {
-    table.set_bloom_filter(FILTER_BITS_PER_KEY, false);
-    table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
-    table.set_partition_filters(true);
 }
 
 /// Values from 1 KiB on lie in blob files, which compaction does not write again.

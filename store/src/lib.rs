@@ -16,6 +16,7 @@
 mod crc32c;
 mod directory;
 mod family;
+mod growth;
 mod log_file;
 mod open;
 mod options;

@@ -17,6 +17,7 @@ use rocksdb::{
 use crate::{
     directory::Lock,
     family::Family,
+    growth::Growth,
     open::{self, OpenError, Opened},
     options::Options,
     owner::Owner,
@@ -26,9 +27,10 @@ use crate::{
 
 /// Everything that one owner keeps, on disk. Reads may come from any thread; one at a time commits.
 pub struct RocksStore {
-    db: DB,
+    pub(crate) db: DB,
     cache: Cache,
     overlay: Overlay,
+    pub(crate) growth: Growth,
     /// Why a commit failed. Written once, by the commit that failed.
     failure: OnceLock<StoreError>,
     /// Declared after the database, so that the directory is free only when that is closed.
@@ -46,6 +48,7 @@ impl RocksStore {
             db,
             cache,
             overlay: owner.overlay.clone(),
+            growth: Growth::new(options.cache_bytes_max),
             failure: OnceLock::new(),
             _lock: lock,
         })
@@ -64,7 +67,11 @@ impl RocksStore {
         let batch = self.batch(writes)?;
         let mut synced = WriteOptions::new();
         synced.set_sync(true);
-        self.db.write_opt(batch, &synced).map_err(|e| {
+        let done = self
+            .growth
+            .watch(&self.db)
+            .and_then(|()| self.db.write_opt(batch, &synced));
+        done.map_err(|e| {
             let error = store_error(e);
             self.failure.get_or_init(|| error.clone());
             error
