@@ -35,7 +35,7 @@ use crate::{
 /// How to write.
 #[derive(Debug, Args)]
 pub(crate) struct WriteArgs {
-    /// Who says it: a [[publisher]] of the configuration, by name or by the beginning of its key [default: the first]
+    /// Who says it: a publisher of the configuration, by name or by the beginning of its key [default: the first]
     #[arg(long, value_name = "NAME")]
     publisher: Option<String>,
     /// Disks that must have it: one, a quorum of each cell, or all replicas
