@@ -292,3 +292,109 @@ impl Want {
         able
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PATIENCE_MS: u64 = 100;
+
+    /// What happens to some of a few transactions, listed by a few partners.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Add(u8, u8, u64),
+        Answered(u8, Vec<u8>, Vec<u8>),
+        Resolve(u8),
+        Drop(u8, u8),
+        Lost(u8),
+        Wait(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let (id, partner) = (0..12_u8, 0..4_u8);
+        let ids = || prop::collection::vec(0..12_u8, 0..6);
+        prop_oneof![
+            3 => (id.clone(), partner.clone(), 0..50_u64).prop_map(|(i, p, ms)| Step::Add(i, p, ms)),
+            3 => (partner.clone(), ids(), ids()).prop_map(|(p, d, m)| Step::Answered(p, d, m)),
+            1 => id.clone().prop_map(Step::Resolve),
+            1 => (id, partner.clone()).prop_map(|(i, p)| Step::Drop(i, p)),
+            1 => partner.prop_map(Step::Lost),
+            3 => (0..150_u64).prop_map(Step::Wait),
+        ]
+    }
+
+    fn id(number: u8) -> Id {
+        Id::new([number; 32])
+    }
+
+    fn key(number: u8) -> PublicKey {
+        PublicKey::new([number; 32])
+    }
+
+    fn ids(numbers: &[u8]) -> Vec<Id> {
+        numbers.iter().copied().map(id).collect()
+    }
+
+    /// Every want is in exactly the places that its stage says.
+    fn check(wants: &Wants) {
+        let mut rebuilt = Wants::default();
+        for (id, want) in &wants.wants {
+            let copy = Want {
+                sources: want.sources.clone(),
+                unable: want.unable.clone(),
+                ..*want
+            };
+            rebuilt.wants.insert(*id, copy);
+            rebuilt.enter(id);
+        }
+        assert_eq!(rebuilt.timers, wants.timers);
+        assert_eq!(rebuilt.delivered, wants.delivered);
+        for (partner, queue) in &wants.queues {
+            let other = rebuilt.queues.remove(partner).unwrap_or_default();
+            assert_eq!((&other.ready, &other.asked), (&queue.ready, &queue.asked));
+        }
+        assert!(rebuilt.queues.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn each_is_asked_of_one_at_a_time_and_of_everybody_who_may_have_it_in_the_end(
+            steps in prop::collection::vec(step(), 1..60),
+        ) {
+            let mut wants = Wants::default();
+            let mut now_ms = 0;
+            for step in steps {
+                match step {
+                    Step::Add(i, p, ms) => wants.add(id(i), key(p), now_ms + ms),
+                    Step::Answered(p, delivered, missing) => {
+                        let until_ms = now_ms + PATIENCE_MS;
+                        wants.answered(key(p), &ids(&delivered), &ids(&missing), until_ms);
+                    }
+                    Step::Resolve(i) => wants.resolve(&id(i)),
+                    Step::Drop(i, p) => wants.drop_source(&id(i), &key(p)),
+                    Step::Lost(p) => wants.lost(key(p)),
+                    Step::Wait(ms) => now_ms += ms,
+                }
+                check(&wants);
+                for (_, asked) in wants.due(now_ms, PATIENCE_MS) {
+                    prop_assert!(asked.len() <= FETCH_MAX);
+                }
+                let asked: Vec<_> = wants.queues.values().flat_map(|q| q.asked.clone()).collect();
+                let distinct: BTreeSet<_> = asked.iter().collect();
+                prop_assert_eq!(asked.len(), distinct.len());
+                check(&wants);
+            }
+            // Nobody answers any more: whatever somebody may have is asked for, again and again.
+            let mut asked = BTreeSet::new();
+            for _ in 0..4 {
+                now_ms += 2 * PATIENCE_MS;
+                asked.extend(wants.due(now_ms, PATIENCE_MS).into_iter().flat_map(|(_, ids)| ids));
+            }
+            for (id, want) in &wants.wants {
+                prop_assert_eq!(asked.contains(id), want.unable.len() < want.sources.len());
+            }
+        }
+    }
+}

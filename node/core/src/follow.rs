@@ -161,7 +161,9 @@ impl Following {
             } else {
                 Pace::Behind
             };
-        } else if let Some(head) = head {
+        } else if let Some(head) = head
+            && self.pace == Pace::Live
+        {
             self.told(head);
         }
     }

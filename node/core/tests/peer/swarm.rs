@@ -231,16 +231,16 @@ impl Story {
         self.lose(member);
     }
 
-    /// A disk is lost, or comes back as it was before: one at a time, because W disks bear the loss of W−1.
+    /// A disk is lost, or comes back as it was before: no more at one time than W−1, because W have what matters.
     fn lose(&mut self, member: usize) {
         if self.random.permille(100) {
             self.saved[member] = self.cluster.save(member);
         }
-        if self.random.permille(self.faults.wipe) && self.cluster.are_others_settled(member) {
+        if self.random.permille(self.faults.wipe) && self.may_lose(member) {
             self.cluster.wipe(member);
             self.fired.wipes += 1;
         }
-        if self.random.permille(self.faults.restore) && self.cluster.are_others_settled(member) {
+        if self.random.permille(self.faults.restore) && self.may_lose(member) {
             // Whoever saw its last blocks has to be there when it asks what others saw.
             self.cluster.heal();
             self.cluster.run_for(500);
@@ -252,6 +252,12 @@ impl Story {
                 self.fired.restores += 1;
             }
         }
+    }
+}
+
+impl Story {
+    fn may_lose(&self, member: usize) -> bool {
+        self.cluster.weak_others(member) + 1 < self.cluster.quorum()
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kittengrad_journal::{self as journal, Follower, MemoryStore, Step, Store as _};
 use kittengrad_proto::{
     block::{Block, Item},
-    id::{Id, PublicKey},
+    id::PublicKey,
     limits::GET_BLOCKS_MAX,
     transaction::{Element, Transaction},
 };
@@ -144,10 +144,4 @@ pub(crate) fn differences(machines: &[Machine]) -> Vec<String> {
         }
     }
     differences
-}
-
-/// Where a machine is in another's journal, by the hash of the block.
-pub(crate) fn position(machine: &Machine, of: PublicKey) -> Option<Id> {
-    let follower = journal::applied(&machine.disk, of).unwrap()?;
-    follower.head().map(|head| head.hash)
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, mem};
 use kittengrad_node_core::{Ack, Delivery, Event as Told, Input, Output, Reply, Send};
 use kittengrad_proto::{id::PublicKey, link::Message};
 
-use super::{Cluster, DIAL_US, check, random::mix};
+use super::{Cluster, DIAL_US, check};
 
 /// Something that happens at one moment.
 pub(super) enum Event {
@@ -105,24 +105,6 @@ impl Cluster {
         true
     }
 
-    /// Adds an event to the digest of everything that happened.
-    fn note(&mut self, event: &Event) {
-        let (kind, member, what) = match event {
-            Event::Arrives {
-                from, to, message, ..
-            } => (0, *to, mix(*from as u64) ^ digest(message)),
-            Event::Reaches { member, .. } => (1, *member, 0),
-            Event::Notices { member, .. } => (2, *member, 0),
-            Event::Round { member, .. } => (3, *member, 0),
-            Event::Synced { member, .. } => (4, *member, 0),
-            Event::Tick { member, .. } => (5, *member, 0),
-            Event::Dial => (6, 0, 0),
-        };
-        for word in [self.queue.now_us, kind, member as u64, what] {
-            self.trace = mix(self.trace ^ word).wrapping_add(1);
-        }
-    }
-
     fn runs(&self, member: usize, run: u64) -> bool {
         self.machines[member].run == run && self.is_up(member)
     }
@@ -140,10 +122,14 @@ impl Cluster {
     }
 
     fn arrives(&mut self, connection: u64, from: usize, to: usize, message: Message) {
-        if self.network.connection(from, to) != Some(connection) || !self.is_up(to) {
+        let sender = self.key(from);
+        // Whoever sent it may be gone by now, but not the news of that.
+        let process = self.machines[to].process.as_ref();
+        let is_known =
+            process.is_some_and(|process| process.links.get(&sender) == Some(&connection));
+        if !is_known || self.network.is_cut(from, to) {
             return;
         }
-        let sender = self.key(from);
         let message = if self.shape.weather.is_encoded {
             let bytes = message.encode(&self.overlay);
             Message::decode(bytes.into(), &self.overlay)
@@ -286,7 +272,7 @@ impl Cluster {
             return false;
         }
         let sender = self.key(from);
-        self.witness.sends(sender, to, &message, is_early);
+        self.witness.sends(sender, &message, is_early);
         let process = self.machines[from].process.as_ref().expect("it runs");
         let Some(&connection) = process.links.get(&to) else {
             return true;
@@ -298,6 +284,7 @@ impl Cluster {
         if self.network.connection(from, to) != Some(connection) {
             return true;
         }
+        self.witness.moves(self.key(to), &message);
         let weather = &self.shape.weather;
         let now_us = self.queue.now_us;
         let arrivals = self
@@ -374,32 +361,5 @@ impl Cluster {
             }
         }
         self.queue.after(DIAL_US, Event::Dial);
-    }
-}
-
-/// A number that differs for messages that differ, as a rule.
-fn digest(message: &Message) -> u64 {
-    let name =
-        |bytes: &[u8; 32]| u64::from_be_bytes(*bytes.first_chunk().expect("32 are more than 8"));
-    match message {
-        Message::Hello(hello) => hello.head.map_or(1, |head| name(head.hash.as_bytes())),
-        Message::Push(push) => name(push.transaction.id().as_bytes()),
-        Message::PushResult(result) => {
-            name(result.id.as_bytes()) + u64::from(result.outcome.is_ok())
-        }
-        Message::Follow {
-            incarnation,
-            from_height,
-        } => mix(*incarnation) ^ from_height,
-        Message::Frames(frames) => {
-            let head = frames.head.map_or(2, |head| name(head.hash.as_bytes()));
-            head ^ frames.blocks.len() as u64
-        }
-        Message::Fetch(ids) => ids
-            .iter()
-            .map(|id| name(id.as_bytes()))
-            .fold(3, |a, b| mix(a ^ b)),
-        Message::Bodies { bodies, missing } => mix(bodies.len() as u64) ^ missing.len() as u64,
-        Message::Alive(heartbeat) => name(heartbeat.head.hash.as_bytes()),
     }
 }

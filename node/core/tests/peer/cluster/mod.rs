@@ -4,36 +4,37 @@
 //! A test is a story told to a [`Cluster`]: who says what to whom, what breaks, what must be true then.
 
 mod check;
+mod clients;
 mod events;
 mod keys;
+mod look;
 mod machine;
 mod network;
 mod publisher;
 mod random;
+pub(crate) mod solo;
+mod trace;
 mod witness;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use kittengrad_journal::{MemoryStore, Store as _};
-use kittengrad_node_core::{
-    Ack, Event as Told, Input, Membership, Refusal, RequestId, Status, Submitted, Timing,
-};
+use kittengrad_journal::MemoryStore;
+use kittengrad_node_core::{Event as Told, Input, Membership, RequestId, Timing};
 use kittengrad_proto::{
-    block::Block,
     id::{Id, PublicKey},
     namespace::Overlay,
     signed::Signer as _,
-    transaction::Element,
 };
 use kittengrad_ring::Replicas;
 
+use clients::Request;
 use events::{Event, Queue};
 use machine::Machine;
 use network::Network;
 use publisher::Publisher;
 use witness::Witness;
 
-pub(crate) use keys::{Hashes, Key};
+pub(crate) use keys::Key;
 pub(crate) use network::Weather;
 pub(crate) use publisher::{About, Said, canonical};
 pub(crate) use random::Random;
@@ -61,14 +62,6 @@ impl Shape {
             weather: Weather::default(),
         }
     }
-}
-
-/// A submission of a client.
-struct Request {
-    said: Said,
-    ack: Ack,
-    asked_us: u64,
-    outcome: Option<Result<Submitted, Refusal>>,
 }
 
 /// The network, its clients, and the one who breaks it. Machines are numbered in the order of the ring.
@@ -144,14 +137,6 @@ impl Cluster {
         self.machines[member].key.public()
     }
 
-    pub(crate) fn signer(&self, member: usize) -> Key {
-        self.machines[member].key
-    }
-
-    pub(crate) fn overlay(&self) -> &Overlay {
-        &self.overlay
-    }
-
     pub(crate) fn quorum(&self) -> usize {
         self.machines[0].membership.ring().replication().quorum()
     }
@@ -181,77 +166,6 @@ impl Cluster {
     pub(crate) fn name(&mut self) -> String {
         self.names += 1;
         format!("work {}", self.names)
-    }
-
-    // What clients do.
-
-    /// A transaction that inserts things and says one thing about each.
-    pub(crate) fn say(&mut self, names: &[&str]) -> Said {
-        let about = names.iter().map(|name| About {
-            name: (*name).to_owned(),
-            inserts: true,
-            updates: vec![format!("{name} is well known")],
-        });
-        let about = about.collect();
-        self.publisher.say(about)
-    }
-
-    /// Any transaction.
-    pub(crate) fn say_all(&mut self, about: Vec<About>) -> Said {
-        self.publisher.say(about)
-    }
-
-    /// Submits a transaction to a member.
-    pub(crate) fn submit(&mut self, member: usize, said: &Said, ack: Ack) -> RequestId {
-        let request = self.requests.len() as RequestId;
-        self.requests.insert(
-            request,
-            Request {
-                said: said.clone(),
-                ack,
-                asked_us: self.queue.now_us,
-                outcome: None,
-            },
-        );
-        self.hand_in(
-            member,
-            Input::Submit {
-                request,
-                submission: said.submission.clone(),
-                chain: said.chain.clone(),
-                ack,
-                receipt: true,
-            },
-        );
-        request
-    }
-
-    /// What became of a request, once it was answered.
-    pub(crate) fn outcome(&self, request: RequestId) -> Option<&Result<Submitted, Refusal>> {
-        self.requests[&request].outcome.as_ref()
-    }
-
-    /// Submits a transaction and waits for the answer.
-    pub(crate) fn ask(
-        &mut self,
-        member: usize,
-        said: &Said,
-        ack: Ack,
-    ) -> Result<Submitted, Refusal> {
-        let request = self.submit(member, said, ack);
-        self.run_until("the answer", |cluster| cluster.outcome(request).is_some());
-        self.outcome(request).cloned().unwrap()
-    }
-
-    /// Submits a transaction and demands that it is acknowledged by a quorum.
-    pub(crate) fn put(&mut self, member: usize, said: &Said) -> Submitted {
-        let submitted = self.ask(member, said, Ack::Quorum).unwrap();
-        assert!(
-            submitted.is_acknowledged,
-            "only {:?} have it",
-            submitted.synced
-        );
-        submitted
     }
 
     // What breaks, and what heals it.
@@ -389,122 +303,6 @@ impl Cluster {
             differences = check::differences(&self.machines);
         }
         self.check();
-    }
-
-    // What is true.
-
-    /// Looks at all disks.
-    pub(crate) fn check(&self) {
-        for machine in &self.machines {
-            check::check_disk(machine);
-            check::check_positions(machine, &self.machines);
-        }
-    }
-
-    pub(crate) fn is_up(&self, member: usize) -> bool {
-        self.machines[member].process.is_some()
-    }
-
-    pub(crate) fn status(&self, member: usize) -> Status {
-        let process = self.machines[member].process.as_ref();
-        process.expect("it runs").peer.status()
-    }
-
-    /// Whether a member's disk has all that it holds of a transaction.
-    pub(crate) fn has(&self, member: usize, said: &Said) -> bool {
-        let machine = &self.machines[member];
-        let mut elements = said.elements();
-        elements.retain(|element| machine.membership.holds_here(&element.canonical));
-        machine
-            .disk
-            .contains(&elements)
-            .unwrap()
-            .into_iter()
-            .all(|is_here| is_here)
-    }
-
-    pub(crate) fn elements(&self, member: usize) -> BTreeSet<Element> {
-        self.machines[member].disk.elements()
-    }
-
-    pub(crate) fn blocks(&self, member: usize) -> Vec<Block> {
-        check::blocks(&self.machines[member].disk)
-    }
-
-    /// How many blocks of a member's journal list a transaction.
-    pub(crate) fn listings(&self, member: usize, id: Id) -> usize {
-        let lists = |item| matches!(item, kittengrad_proto::block::Item::Transaction { id: found, .. } if found == id);
-        let blocks = self.blocks(member);
-        let items = blocks
-            .iter()
-            .flat_map(|block| block.decode_items().unwrap());
-        items.filter(|item| lists(item.clone())).count()
-    }
-
-    /// The incarnations on a member's disk, ascending.
-    pub(crate) fn incarnations(&self, member: usize) -> Vec<u64> {
-        let ends = self.machines[member].disk.incarnations().unwrap();
-        ends.iter().map(|end| end.incarnation).collect()
-    }
-
-    /// What a member's core told, in order.
-    pub(crate) fn told(&self, member: usize) -> &[Told] {
-        &self.told[member]
-    }
-
-    /// How often the bytes of a transaction were sent to a member: pushed, and fetched.
-    pub(crate) fn bodies(&self, member: usize, said: &Said) -> (usize, usize) {
-        let key = (self.key(member), said.id());
-        let count = |counts: &BTreeMap<_, usize>| counts.get(&key).copied().unwrap_or_default();
-        (count(&self.witness.pushed), count(&self.witness.fetched))
-    }
-
-    /// How many transactions were acknowledged by a quorum.
-    pub(crate) fn acknowledged(&self) -> usize {
-        self.witness.acknowledged.len()
-    }
-
-    /// Whether everything that was ever acknowledged is at all of its replicas.
-    pub(crate) fn assert_nothing_is_lost(&self) {
-        for acked in &self.witness.acknowledged {
-            for element in &acked.elements {
-                for member in self.machines[0]
-                    .membership
-                    .ring()
-                    .replicas_of(element.canonical.point())
-                {
-                    let has = self.machines[member].disk.contains(&[*element]).unwrap()[0];
-                    assert!(
-                        has,
-                        "{:?} was acknowledged and machine {member} lacks it",
-                        acked.id
-                    );
-                }
-            }
-        }
-    }
-
-    /// Whether all others run and have everything, synced, that their arcs ever had.
-    pub(crate) fn are_others_settled(&self, member: usize) -> bool {
-        let mut others = self.machines.iter().enumerate();
-        others.all(|(number, machine)| {
-            let is_settled = |process: &machine::Process| {
-                process.output.is_none() && process.peer.status().is_settled
-            };
-            number == member || machine.process.as_ref().is_some_and(is_settled)
-        })
-    }
-
-    /// Whether all run, and know each partner.
-    pub(crate) fn are_all_connected(&self) -> bool {
-        self.members().into_iter().all(|member| {
-            self.is_up(member) && self.status(member).partners.iter().all(|(_, of)| of.is_up)
-        })
-    }
-
-    /// Names everything that happened so far.
-    pub(crate) const fn trace(&self) -> u64 {
-        self.trace
     }
 }
 

@@ -78,9 +78,14 @@ impl Network {
         wire.connection
     }
 
-    /// Ends the connection of two machines, with everything that is on its way.
+    /// Ends the connection of two machines.
     pub(crate) fn disconnect(&mut self, a: usize, b: usize) -> Option<u64> {
         self.wires.get_mut(&pair(a, b))?.connection.take()
+    }
+
+    /// Whether nothing gets through between two machines.
+    pub(crate) fn is_cut(&self, a: usize, b: usize) -> bool {
+        self.wires.get(&pair(a, b)).is_some_and(|wire| wire.is_cut)
     }
 
     /// Lets nothing through, or everything again.

@@ -76,13 +76,7 @@ impl Witness {
     }
 
     /// A machine is about to send a message; `is_early` before its commit.
-    pub(crate) fn sends(
-        &mut self,
-        from: PublicKey,
-        to: PublicKey,
-        message: &Message,
-        is_early: bool,
-    ) {
+    pub(crate) fn sends(&self, from: PublicKey, message: &Message, is_early: bool) {
         if is_early {
             let is_free = matches!(
                 message,
@@ -93,9 +87,13 @@ impl Witness {
         for head in signed_heads(message) {
             self.shows(from, head);
         }
+    }
+
+    /// A message is on its way.
+    pub(crate) fn moves(&mut self, to: PublicKey, message: &Message) {
         match message {
             Message::Push(push) => {
-                *self.pushed.entry((to, push.transaction.id())).or_default() += 1
+                *self.pushed.entry((to, push.transaction.id())).or_default() += 1;
             }
             Message::Bodies { bodies, .. } => {
                 for body in bodies {
