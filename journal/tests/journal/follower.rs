@@ -237,6 +237,47 @@ fn a_newer_incarnation_begins_at_its_first_block_and_an_older_one_is_past() {
 }
 
 #[test]
+fn a_newer_incarnation_begins_only_when_all_that_it_forked_from_was_read() {
+    let old = owners_journal();
+    let forked = |from: &Block| {
+        let genesis = &journal(Arc::new(OWNER), 9, 1)[0];
+        resigned(genesis, &OWNER, |fields| fields.fork = Some(from.head()))
+    };
+    for accepted in 1..=old.len() {
+        for (height, from) in old.iter().enumerate() {
+            let mut follower = following(&old[..accepted]);
+            let genesis = forked(from);
+            let is_read = height < accepted;
+            assert_eq!(follower.is_next(&genesis.header), is_read);
+            let expected = if is_read {
+                Ok(Step::Began)
+            } else {
+                let expected = accepted as u64;
+                Err(FollowError::Skipped {
+                    incarnation: 7,
+                    expected,
+                    found: 0,
+                })
+            };
+            assert_eq!(
+                follower.accept(&genesis, &Fake),
+                expected,
+                "{accepted} of {height}"
+            );
+        }
+    }
+    let beginning = Follower::new(OWNER.public(), 7);
+    assert!(
+        !beginning.is_next(&forked(&old[0]).header),
+        "nothing of it was read"
+    );
+    assert!(
+        Follower::new(OWNER.public(), 8).is_next(&forked(&old[3]).header),
+        "it is past"
+    );
+}
+
+#[test]
 fn a_first_block_that_links_to_something_is_refused() {
     let linked = resigned(&owners_journal()[0], &OWNER, |fields| {
         fields.previous = Id::of(&[b"x"])
