@@ -7,6 +7,7 @@ mod encodings;
 mod golden;
 mod headers;
 mod merging;
+mod noise;
 mod receipts;
 mod samples;
 mod signatures;
