@@ -39,7 +39,7 @@ pub const BLOCK_ITEMS_MAX: usize = 10_000;
 /// Bytes of one item. A transaction's has at most 300; the evidence of a drop is a signed header with a checkpoint of
 /// each replica, about 2 KiB each.
 pub const ITEM_BYTES_MAX: usize = 32 * 1024;
-/// Bytes of a block's header. Without a checkpoint it has 300; an aggregator's checkpoint names every member of the ring.
+/// Bytes of a block's header. Without a checkpoint it has 300; an aggregator's checkpoint names every member.
 pub const HEADER_BYTES_MAX: usize = 1024 * 1024;
 /// Hashes in the proof that an item is in a block.
 pub const ITEM_PATH_MAX: usize = 14;
@@ -77,7 +77,8 @@ pub const FETCH_MAX: usize = 256;
 pub const PROOFS_MAX: usize = 1_000;
 /// Bytes of the reason why a partner refuses a transaction.
 pub const REFUSAL_BYTES_MAX: usize = 1024;
-/// Bytes of the detail of a failed call. It travels in a header in base64, of which gRPC libraries take 8 KiB by default.
+/// Bytes of the detail of a failed call. It travels in a header in base64, of which gRPC libraries take 8 KiB by
+/// default.
 pub const ERROR_DETAIL_BYTES_MAX: usize = 6 * 1024;
 
 /// More than the tags and lengths, names, times and nonce around the lists of any signed body.

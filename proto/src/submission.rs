@@ -85,7 +85,8 @@ impl Submission {
     /// Verifies a transaction for the entries whose canonical `holds` says yes to.
     ///
     /// What costs least is checked first, the records last: they cost more than the signature where there are many,
-    /// and whoever is not admitted must not make peers hash. Records that no such entry names are left out. `holder` is whom the transaction's chain vouches for.
+    /// and whoever is not admitted must not make peers hash. Records that no such entry names are left out.
+    /// `holder` is whom the transaction's chain vouches for.
     ///
     /// # Errors
     /// For everything that a replica may not admit.
