@@ -26,7 +26,7 @@ export function compare(heads) {
   return [...notes, table];
 }
 
-/** One row for the name and for every key, in the order in which they are said. */
+/** One row for what they call it, unless a key says just that, and one for every key. */
 function fields(heads) {
   const keys = new Set(heads.flatMap((head) => Object.keys(head.meta ?? {})));
   const row = (key, values) => {
@@ -38,7 +38,7 @@ function fields(heads) {
   const rows = [...keys].map((key) => row(key, heads.map((head) => own(head.meta, key))));
   const names = heads.map((head) => head.name ?? undefined);
   const isTold = rows.some((row) => JSON.stringify(row.values) === JSON.stringify(names));
-  return names.some(Boolean) && !isTold ? [row("name", names), ...rows] : rows;
+  return names.some(Boolean) && !isTold ? [row("called", names), ...rows] : rows;
 }
 
 /** Whether a field is there and says nothing. */

@@ -49,7 +49,7 @@ function describe(ring) {
   if (ring.error) return [];
   const settled = ring.peers.filter((peer) => peer.state === "settled").length;
   return [
-    h("p", { class: "lead" }, `${count(settled)} of ${count(ring.peers.length)} ${ring.peers.length === 1 ? "peer is" : "peers are"} settled.`),
+    h("p", { class: "lead" }, settled === ring.peers.length && settled > 1 ? `All ${count(settled)} peers are settled.` : `${count(settled)} of ${count(ring.peers.length)} ${ring.peers.length === 1 ? "peer is" : "peers are"} settled.`),
     h("p", null, `Every set is kept ${ring.replicas} times, and a write is acknowledged once ${ring.quorum} disks have it.`),
     ring.uncovered.length
       ? h("p", { class: "bad" }, `For ${count(ring.uncovered.length)} ${ring.uncovered.length === 1 ? "arc" : "arcs"} nobody who could be asked is settled.`)
@@ -82,13 +82,14 @@ function draw(ring) {
   const settled = ring.peers.filter((peer) => peer.state === "settled").length;
   const label = `A ring of ${ring.peers.length} peers, ${settled} of them settled`;
   const parts = [];
+  const labels = spread(ring.peers);
   for (const { from, to } of ring.cover) parts.push(arc("cover", from, to, INNER, 0.5));
   for (const { from, to } of ring.uncovered) parts.push(arc("uncovered", from, to, INNER, 0.5));
   for (const peer of ring.peers) {
     const hint = svg("title", null, `${short(peer.id)} ${peer.state}, ${(peer.share * 100).toFixed(1)} % of the circle`);
     parts.push(svg("g", { class: `peer ${known(peer.state)}`, "data-id": peer.id }, hint,
       arc("cell", peer.cell.from, peer.cell.to, CELLS, ring.peers.length > 60 ? 0 : 1),
-      ...node(peer, ring.peers.length)));
+      ...node(peer, ring.peers.length, labels.get(peer.id))));
   }
   const middle = svg("g", { class: "middle" },
     svg("text", { y: -4, class: "number" }, String(ring.peers.length)),
@@ -97,16 +98,27 @@ function draw(ring) {
   return svg("svg", { class: "ring", viewBox: "-130 -130 260 260", role: "img", "aria-label": label }, parts, middle);
 }
 
-function node(peer, total) {
+function node(peer, total, label) {
   const [x, y] = at(turn(peer.point), CELLS);
   const size = total > 60 ? 3 : total > 20 ? 5 : 8;
   const marks = [svg("circle", { class: "node", cx: x, cy: y, r: size })];
   if (total <= 20) {
-    const [labelX, labelY] = at(turn(peer.point), CELLS + 15);
+    const [labelX, labelY] = at(label, CELLS + 15);
     const side = labelX > 40 ? "start" : labelX < -40 ? "end" : "middle";
     marks.push(svg("text", { class: `label ${side}`, x: labelX, y: labelY + 3 }, peer.id.slice(0, 4)));
   }
   return marks;
+}
+
+/** Where the labels stand: at their peers, but never on top of each other. */
+function spread(peers) {
+  const labels = new Map();
+  let last = -1;
+  for (const peer of peers.slice().sort((a, b) => turn(a.point) - turn(b.point))) {
+    last = Math.max(turn(peer.point), last + LABEL_TURN);
+    labels.set(peer.id, last);
+  }
+  return labels;
 }
 
 /** A part of the circle, clockwise, with a gap of so many degrees at either end. */
@@ -137,4 +149,5 @@ function known(state) {
 
 const CELLS = 96;
 const INNER = 78;
+const LABEL_TURN = 0.045;
 const EVERY_MS = 2000;

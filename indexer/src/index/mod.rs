@@ -15,7 +15,7 @@ use kittengrad_indexer_core::{
     Changed, Commit, PublisherName, Publishers, State, Store, StoreError, Stored,
 };
 use kittengrad_proto::id::{PublicKey, RecordId};
-use tantivy::{IndexReader, IndexWriter, TantivyDocument, Term};
+use tantivy::{IndexReader, IndexWriter, TantivyDocument, Term, schema::Field};
 use thiserror::Error;
 
 pub use open::{IndexOptions, Lock, OpenError};
@@ -68,8 +68,16 @@ impl Index {
     /// # Errors
     /// If the disk fails or is full. The index is then void; what was committed before is on the disk.
     pub fn commit(&mut self, commit: &Commit) -> Result<(), IndexError> {
+        // Documents first and sets after them, so that they lie apart on the disk.
         for changed in &commit.changed {
-            self.replace(changed)?;
+            self.replace(
+                self.fields.canonical,
+                rows::document(&self.fields, changed),
+                changed,
+            )?;
+        }
+        for changed in &commit.changed {
+            self.replace(self.fields.of, rows::set(&self.fields, changed), changed)?;
         }
         for (key, name) in &commit.publishers {
             self.rename(key, name)?;
@@ -110,13 +118,19 @@ impl Index {
         self.commit(&nothing)
     }
 
-    fn replace(&self, changed: &Changed) -> Result<(), IndexError> {
+    /// Writes a row in place of the one that names the same canonical in `field`.
+    fn replace(
+        &self,
+        field: Field,
+        row: TantivyDocument,
+        changed: &Changed,
+    ) -> Result<(), IndexError> {
         if changed.replaces {
             let canonical = changed.document.canonical.to_string();
             self.writer
-                .delete_term(Term::from_field_text(self.fields.canonical, &canonical));
+                .delete_term(Term::from_field_text(field, &canonical));
         }
-        self.add(rows::document(&self.fields, changed))
+        self.add(row)
     }
 
     fn rename(&self, key: &PublicKey, name: &PublisherName) -> Result<(), IndexError> {

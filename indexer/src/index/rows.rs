@@ -8,7 +8,7 @@ use tantivy::{
     schema::{Field, Value},
 };
 
-use super::schema::{DOCUMENT, Fields, PUBLISHER};
+use super::schema::{DOCUMENT, Fields, PUBLISHER, SET};
 
 /// A document, as it is written.
 pub(super) fn document(fields: &Fields, changed: &Changed) -> TantivyDocument {
@@ -42,6 +42,14 @@ pub(super) fn document(fields: &Fields, changed: &Changed) -> TantivyDocument {
     row.add_u64(fields.updated_ms, document.updated_ms().unwrap_or(0));
     row.add_u64(fields.order, order(&document.canonical));
     row.add_text(fields.summary, document.summary());
+    row
+}
+
+/// The set of a document, as it is written.
+pub(super) fn set(fields: &Fields, changed: &Changed) -> TantivyDocument {
+    let mut row = TantivyDocument::default();
+    row.add_text(fields.is, SET);
+    row.add_text(fields.of, changed.document.canonical.to_string());
     row.add_bytes(fields.set, &changed.set.encode());
     row.add_bytes(fields.hash, changed.hash.as_bytes());
     row
@@ -57,10 +65,9 @@ pub(super) fn publisher(fields: &Fields, key: &PublicKey, name: &PublisherName) 
     row
 }
 
-/// Reads the canonical of a document.
-pub(super) fn canonical(fields: &Fields, row: &TantivyDocument) -> Result<RecordId, TantivyError> {
-    let text =
-        text(row, fields.canonical).ok_or_else(|| damaged("a document without canonical"))?;
+/// Reads the canonical of a document, or the one that a set is of.
+pub(super) fn canonical(field: Field, row: &TantivyDocument) -> Result<RecordId, TantivyError> {
+    let text = text(row, field).ok_or_else(|| damaged("a document without canonical"))?;
     text.parse().map_err(damaged)
 }
 

@@ -1,7 +1,7 @@
 //! The fields of the index: what is searched, filtered, ranked and kept.
 //!
 //! ```text
-//! is            document | publisher
+//! is            document | set | publisher
 //!
 //! document      canonical  CID                                   exact, kept
 //!               type       entity | artefact                     exact, kept, counted
@@ -13,14 +13,18 @@
 //!               absent     records that are absent               exact
 //!               updated_ms time of the newest head               ranked
 //!               order      first eight bytes of the canonical    ranked
-//!               summary    a line that tells it from others        kept
-//!               set        everything it is folded from          kept
+//!               summary    a line that tells it from others      kept
+//!
+//! set           of         the canonical                         exact, kept
+//!               set        everything the document is folded of  kept
 //!               hash       the document's, as the digest counts  kept
 //!
 //! publisher     key        its key                               exact, kept
 //!               named      what its certificate says             kept
 //!               named_ms   when that was said                    kept
 //! ```
+//!
+//! A set may have megabytes. It is a row of its own, so that a list of hits does not read it.
 
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions,
@@ -43,6 +47,7 @@ pub(crate) struct Fields {
     pub(crate) updated_ms: Field,
     pub(crate) order: Field,
     pub(crate) summary: Field,
+    pub(crate) of: Field,
     pub(crate) set: Field,
     pub(crate) hash: Field,
     pub(crate) key: Field,
@@ -52,6 +57,8 @@ pub(crate) struct Fields {
 
 /// Value of `is` in a document.
 pub(crate) const DOCUMENT: &str = "document";
+/// Value of `is` in a set.
+pub(crate) const SET: &str = "set";
 /// Value of `is` in a publisher's name.
 pub(crate) const PUBLISHER: &str = "publisher";
 /// Names of the fields that collectors ask for by name.
@@ -85,6 +92,7 @@ pub(crate) fn schema() -> (Schema, Fields) {
         updated_ms: builder.add_u64_field(UPDATED_MS, FAST | STORED),
         order: builder.add_u64_field(ORDER, FAST),
         summary: builder.add_text_field("summary", STORED),
+        of: builder.add_text_field("of", STRING | STORED),
         set: builder.add_bytes_field("set", STORED),
         hash: builder.add_bytes_field("hash", STORED),
         key: builder.add_text_field("key", STRING | STORED),

@@ -9,7 +9,7 @@ use tantivy::{
     DocAddress, Searcher, TantivyDocument, TantivyError, Term,
     collector::{DocSetCollector, TopDocs},
     query::{RangeQuery, TermQuery},
-    schema::{IndexRecordOption, Value as _},
+    schema::{Field, IndexRecordOption, Value as _},
 };
 
 use super::{
@@ -75,7 +75,7 @@ impl Snapshot {
     /// # Errors
     /// If the disk fails.
     pub fn brief(&self, canonical: &RecordId) -> Result<Option<Brief>, TantivyError> {
-        self.find(canonical)?
+        self.find(self.fields.canonical, canonical)?
             .map(|at| self.brief_at(at))
             .transpose()
     }
@@ -92,11 +92,11 @@ impl Snapshot {
             let store = segment.get_store_reader(STORE_CACHE_BLOCKS)?;
             for row in store.iter::<TantivyDocument>(segment.alive_bitset()) {
                 let row = row?;
-                if row.get_first(self.fields.canonical).is_none() {
+                if row.get_first(self.fields.of).is_none() {
                     continue;
                 }
                 if !each(
-                    rows::canonical(&self.fields, &row)?,
+                    rows::canonical(self.fields.of, &row)?,
                     rows::stored(&self.fields, &row)?,
                 ) {
                     return Ok(());
@@ -136,7 +136,7 @@ impl Snapshot {
     }
 
     pub(super) fn load(&self, canonical: &RecordId) -> Result<Option<Stored>, TantivyError> {
-        let Some(at) = self.find(canonical)? else {
+        let Some(at) = self.find(self.fields.of, canonical)? else {
             return Ok(None);
         };
         rows::stored(&self.fields, &self.searcher.doc(at)?).map(Some)
@@ -148,7 +148,10 @@ impl Snapshot {
         let found = self.searcher.search(&query, &DocSetCollector)?;
         let mut canonicals = Vec::with_capacity(found.len().min(limit));
         for at in found.into_iter().take(limit) {
-            canonicals.push(rows::canonical(&self.fields, &self.searcher.doc(at)?)?);
+            canonicals.push(rows::canonical(
+                self.fields.canonical,
+                &self.searcher.doc(at)?,
+            )?);
         }
         Ok(canonicals)
     }
@@ -165,8 +168,9 @@ impl Snapshot {
         Ok(publishers)
     }
 
-    fn find(&self, canonical: &RecordId) -> Result<Option<DocAddress>, TantivyError> {
-        let term = Term::from_field_text(self.fields.canonical, &canonical.to_string());
+    /// The row that names `canonical` in `field`.
+    fn find(&self, field: Field, canonical: &RecordId) -> Result<Option<DocAddress>, TantivyError> {
+        let term = Term::from_field_text(field, &canonical.to_string());
         let query = TermQuery::new(term, IndexRecordOption::Basic);
         let found = self
             .searcher

@@ -126,7 +126,7 @@ async fn a_reader_that_is_too_slow_is_told_so_and_dropped_and_holds_nobody_up() 
             )
             .said()
         });
-        kittengrad_indexer_core_commit(said.collect(), n)
+        commit_of(said.collect(), n)
     };
     let publishers = kittengrad_indexer_core::Publishers::default();
     for n in 0..150 {
@@ -151,10 +151,7 @@ async fn a_reader_that_is_too_slow_is_told_so_and_dropped_and_holds_nobody_up() 
 }
 
 /// A commit as the core would make it of one block.
-fn kittengrad_indexer_core_commit(
-    said: Vec<crate::world::Said>,
-    height: u64,
-) -> kittengrad_indexer_core::Commit {
+fn commit_of(said: Vec<crate::world::Said>, height: u64) -> kittengrad_indexer_core::Commit {
     use kittengrad_indexer_core::{
         Indexer, Input, Output, Publishers, State, Store, StoreError, Stored,
     };

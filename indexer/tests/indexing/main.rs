@@ -10,5 +10,6 @@ mod documents;
 mod feed;
 mod pages;
 mod real;
+mod running;
 mod searching;
 mod world;

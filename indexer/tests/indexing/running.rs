@@ -1,0 +1,283 @@
+//! A whole process, from its files to its end, with a network that is not up.
+
+use std::path::{Path, PathBuf};
+
+use kittengrad_client::network::NetworkFile;
+use kittengrad_indexer::{
+    config::{Config, IndexConfig, Listen},
+    run::{Listening, RunError, run},
+};
+use kittengrad_pki::{
+    authority::{Authority, default_validity},
+    credentials::Credentials,
+    directory::{Admission, InitOptions},
+};
+use kittengrad_proto::{
+    certificate::Role,
+    id::PublicKey,
+    identity::{Addresses, Identity, IdentityFields, State},
+};
+use kittengrad_ring::Replicas;
+use kittengrad_service::clock::unix_ms;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::world::until;
+
+/// A network in a folder: a peer, and an aggregator if wanted; nobody listens.
+struct Network {
+    folder: tempfile::TempDir,
+    authority: Authority,
+    file: NetworkFile,
+}
+
+impl Network {
+    fn new(name: &str, has_aggregator: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = InitOptions {
+            name: name.to_owned(),
+            now_ms: unix_ms(),
+        };
+        let authority = Authority::init(&folder.path().join("ca"), &options)
+            .unwrap()
+            .authority;
+        let root = authority.root().clone();
+        let file = NetworkFile::new("demo".parse().unwrap(), root, Replicas::default());
+        let mut network = Self {
+            folder,
+            authority,
+            file,
+        };
+        network.add(Role::Peer, "127.0.0.1:1", "");
+        if has_aggregator {
+            network.add(Role::Aggregator, "127.0.0.1:1", "");
+        }
+        network
+    }
+
+    fn admit(&self, role: Role, name: &str) -> (PathBuf, Credentials) {
+        let folder = self.folder.path().join(name);
+        let validity = default_validity(role);
+        let admission = Admission {
+            role,
+            name,
+            validity,
+            existing_key: None,
+            now_ms: unix_ms(),
+        };
+        let credentials = self
+            .authority
+            .admit(&admission, &folder)
+            .unwrap()
+            .credentials;
+        (folder, credentials)
+    }
+
+    fn add(&mut self, role: Role, grpc: &str, http: &str) -> PathBuf {
+        let (folder, credentials) = self.admit(role, role.as_str());
+        let addresses = Addresses {
+            grpc: grpc.to_owned(),
+            http: http.to_owned(),
+            ..Addresses::default()
+        };
+        let chain = credentials.chain().clone();
+        let fields = IdentityFields {
+            seq: 1,
+            state: State::Active,
+            role,
+            addresses,
+            chain,
+        };
+        self.file
+            .add(Identity::sign(self.file.overlay(), &fields, credentials.key()).unwrap())
+            .unwrap();
+        std::fs::write(self.folder.path().join("network.toml"), self.file.to_toml()).unwrap();
+        folder
+    }
+
+    fn config(&self, credentials: PathBuf) -> Config {
+        Config {
+            network: self.folder.path().join("network.toml"),
+            credentials,
+            data: self.folder.path().join("data"),
+            aggregator: None,
+            listen: Listen {
+                http: Some(([127, 0, 0, 1], 0).into()),
+            },
+            index: IndexConfig { memory_mib: 16 },
+        }
+    }
+}
+
+/// Runs until an error, which must come.
+async fn refusal(config: Config) -> RunError {
+    let (listening, _) = oneshot::channel();
+    let ended = tokio::time::timeout(
+        crate::world::DEADLINE,
+        run(config, CancellationToken::new(), listening),
+    );
+    ended.await.expect("a refusal in time").unwrap_err()
+}
+
+/// Runs; the address, and what ends it.
+async fn running(
+    config: Config,
+) -> (
+    String,
+    CancellationToken,
+    tokio::task::JoinHandle<Result<(), RunError>>,
+) {
+    let (listening, listens) = oneshot::channel::<Listening>();
+    let shutdown = CancellationToken::new();
+    let task = tokio::spawn(run(config, shutdown.clone(), listening));
+    (
+        format!("http://{}", listens.await.unwrap().http),
+        shutdown,
+        task,
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_network_it_serves_what_it_has_says_that_it_is_not_ready_and_ends_when_asked() {
+    let network = Network::new("demo", true);
+    let (credentials, _) = network.admit(Role::Indexer, "indexer");
+    let (url, shutdown, task) = running(network.config(credentials)).await;
+    let text = async |path: &str| {
+        reqwest::get(format!("{url}{path}"))
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
+    };
+    assert!(text("/").await.contains("Kittengrad"));
+    assert!(text("/api/search?q=turner").await.contains("\"total\":0"));
+    until("the aggregator is tried", async || {
+        text("/readyz").await.contains("cannot be reached")
+    })
+    .await;
+    let ring: serde_json::Value = serde_json::from_str(&text("/api/ring").await).unwrap();
+    assert_eq!(ring["peers"][0]["state"], "unreachable");
+    assert_eq!(ring["aggregators"][0]["state"], "unreachable");
+    assert_eq!(
+        (&ring["cover"], ring["uncovered"].as_array().unwrap().len()),
+        (&serde_json::json!([]), 1)
+    );
+    let feed = reqwest::get(format!("{url}/api/feed")).await.unwrap();
+    shutdown.cancel();
+    task.await.unwrap().unwrap();
+    feed.text().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_listens_where_the_network_file_announces_it() {
+    let mut network = Network::new("demo", true);
+    // A port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let credentials = network.add(Role::Indexer, "", &free.to_string());
+    let config = Config {
+        listen: Listen::default(),
+        ..network.config(credentials)
+    };
+    let (url, shutdown, task) = running(config).await;
+    assert_eq!(url, format!("http://{free}"));
+    shutdown.cancel();
+    task.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_is_refused_by_name() {
+    let network = Network::new("demo", true);
+    let (credentials, _) = network.admit(Role::Indexer, "indexer");
+    let config = network.config(credentials);
+    let check = async |config: Config, parts: &[&str]| {
+        let error = refusal(config).await.to_string();
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+    };
+
+    let nowhere = Path::new("/nowhere/network.toml").to_owned();
+    check(
+        Config {
+            network: nowhere,
+            ..config.clone()
+        },
+        &["/nowhere/network.toml"],
+    )
+    .await;
+    let (client, _) = network.admit(Role::Client, "client");
+    check(
+        Config {
+            credentials: client,
+            ..config.clone()
+        },
+        &["indexer", "client"],
+    )
+    .await;
+    let stranger = Some(PublicKey::new([7; 32]).to_string());
+    check(
+        Config {
+            aggregator: stranger,
+            ..config.clone()
+        },
+        &["0707", "not in the network file"],
+    )
+    .await;
+
+    let lonely = Network::new("demo", false);
+    let (credentials, _) = lonely.admit(Role::Indexer, "indexer");
+    check(
+        lonely.config(credentials),
+        &["lists no aggregator", "kittengrad network add"],
+    )
+    .await;
+    let other = Network::new("other", true);
+    let (credentials, _) = other.admit(Role::Indexer, "indexer");
+    check(
+        Config {
+            credentials,
+            ..config.clone()
+        },
+        &["credentials in", "network"],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_or_a_directory_in_use_is_named() {
+    let network = Network::new("demo", true);
+    let (credentials, _) = network.admit(Role::Indexer, "indexer");
+    let config = network.config(credentials);
+    let (url, shutdown, task) = running(config.clone()).await;
+    let address = url.trim_start_matches("http://").to_owned();
+
+    let error = refusal(config.clone()).await.to_string();
+    assert!(error.contains("is in use by another process"), "{error}");
+    let taken = Listen {
+        http: Some(address.parse().unwrap()),
+    };
+    let error = refusal(Config {
+        listen: taken,
+        ..config.clone()
+    })
+    .await
+    .to_string();
+    assert!(
+        error.contains(&address) && error.contains("listen.http"),
+        "{error}"
+    );
+
+    shutdown.cancel();
+    task.await.unwrap().unwrap();
+    let other = Network::new("other", true);
+    let (credentials, _) = other.admit(Role::Indexer, "indexer");
+    let error = refusal(Config {
+        data: config.data,
+        ..other.config(credentials)
+    })
+    .await
+    .to_string();
+    assert!(error.contains("belongs to \"demo\" of network"), "{error}");
+}
