@@ -207,7 +207,9 @@ fn add_records(
         let chain = transaction.envelope().chain;
         chains.push((chain, source.chain(&chain)?));
     }
-    for wanted in [wanted.updates, wanted.canonicals] {
+    for mut wanted in [wanted.updates, wanted.canonicals] {
+        // In the store's order, neighbours are read together.
+        wanted.sort_unstable_by_key(|(_, id)| *id);
         let ids: Vec<RecordId> = wanted.iter().map(|(_, id)| *id).collect();
         for ((number, _), record) in wanted.into_iter().zip(source.store.records(&ids)?) {
             // A record takes a few bytes more than it has.
