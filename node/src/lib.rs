@@ -13,6 +13,7 @@
 
 pub mod config;
 mod driver;
+mod failure;
 mod grpc;
 mod link;
 mod metrics;

@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-use kittengrad_client::network::{Network, NetworkError};
+use kittengrad_client::network::Network;
 use kittengrad_journal::Tip;
 use kittengrad_node_core::{Input, Membership, MembershipError, PeerConfig, Status, Timing};
 use kittengrad_pki::{
-    credentials::{Credentials, CredentialsError, Paths},
-    transport::{Transport, TransportError},
+    credentials::{Credentials, Paths},
+    transport::Transport,
 };
 use kittengrad_proto::{
     certificate::Role,
@@ -27,18 +27,17 @@ use kittengrad_proto::{
 use kittengrad_ring::Replicas;
 use kittengrad_service::{
     clock,
-    http::{self, HttpError, Pages},
+    http::{self, Pages},
     journal::{JournalParts, JournalService},
-    listen::{ListenError, listen},
+    listen::listen,
     metrics::ServiceMetrics,
-    reflection::{self, ReflectionError},
-    serve::{ServeError, serve},
-    tls::{Door, DoorError},
+    reflection,
+    serve::serve,
+    tls::Door,
 };
 use kittengrad_store::{OpenError, Options, Owner, RocksStore, free_bytes, quarantine};
 use prometheus_client::registry::Registry;
 use quinn::Endpoint;
-use thiserror::Error;
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot, watch},
@@ -47,11 +46,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+pub use crate::failure::RunError;
 use crate::{
     config::Config,
-    driver::{COMMANDS_MAX, Command, Driver, DriverError, Shown},
+    driver::{COMMANDS_MAX, Command, Driver, Shown},
     grpc::{Parts, PeerService},
-    link::{self, BindError, LinkContext},
+    link::{self, LinkContext},
     metrics::PeerMetrics,
     show,
     verify::Verifying,
@@ -61,73 +61,6 @@ use crate::{
 const TICK: Duration = Duration::from_millis(200);
 /// How often the free disk is looked at, in ticks.
 const SPACE_TICKS: u32 = 5;
-
-/// Why a peer did not start, or stopped by itself.
-#[derive(Debug, Error)]
-pub enum RunError {
-    /// The network file is wrong.
-    #[error(transparent)]
-    Network(#[from] NetworkError),
-    /// The certificates or the key are wrong.
-    #[error(transparent)]
-    Credentials(#[from] CredentialsError),
-    /// The credentials are of another network than the network file.
-    #[error(
-        "the credentials in {folder} are of network {found}, the network file is of {expected}: take both from one place"
-    )]
-    OtherNetwork {
-        /// The folder.
-        folder: String,
-        /// The network of the credentials.
-        found: kittengrad_proto::id::Id,
-        /// The network of the network file.
-        expected: kittengrad_proto::id::Id,
-    },
-    /// There is no transport certificate.
-    #[error(transparent)]
-    Transport(#[from] TransportError),
-    /// This peer is not in the ring.
-    #[error(transparent)]
-    Membership(#[from] MembershipError),
-    /// An address in the network file or the configuration cannot be listened on.
-    #[error("{key} = {value:?} is no address to listen on: give \"ip:port\" in the configuration")]
-    Address {
-        /// The configuration key.
-        key: &'static str,
-        /// What is there.
-        value: String,
-    },
-    /// A TCP port is taken.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// The QUIC port is taken, or TLS refuses the certificates.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// TLS refuses the certificates.
-    #[error(transparent)]
-    Door(#[from] DoorError),
-    /// The store does not open.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The driver stopped: the store failed.
-    #[error("peer stops: {0}; restart it, its partners have what it lacks")]
-    Driver(#[from] DriverError),
-    /// gRPC failed.
-    #[error(transparent)]
-    Serve(#[from] ServeError),
-    /// HTTP failed.
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    /// The schemas in the program are damaged.
-    #[error(transparent)]
-    Reflection(#[from] ReflectionError),
-    /// The system refuses threads.
-    #[error("cannot start a thread: {0}")]
-    Thread(io::Error),
-    /// A task panicked: a bug.
-    #[error("a task of the peer failed: {0}")]
-    Task(String),
-}
 
 /// Where a running peer listens.
 #[derive(Debug, Clone, Copy)]
