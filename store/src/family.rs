@@ -50,7 +50,7 @@ impl Family {
     }
 
     /// How RocksDB keeps this family.
-    pub(crate) fn options(self, cache: &Cache, write_buffer_bytes_max: usize) -> Options {
+    pub(crate) fn options(self, cache: &Cache, write_buffers: usize) -> Options {
         let mut table = BlockBasedOptions::default();
         table.set_block_cache(cache);
         // Filters and indexes live in the block cache too, so that memory stays bounded.
@@ -65,7 +65,7 @@ impl Family {
         compression[0] = DBCompressionType::None;
         options.set_compression_per_level(&compression);
         options.set_level_zero_file_num_compaction_trigger(NEW_TABLES_TO_MERGE);
-        options.set_write_buffer_size(write_buffer_bytes_max / self.write_buffer_share());
+        options.set_write_buffer_size(write_buffers / self.write_buffer_share());
         options.set_max_write_buffer_number(WRITE_BUFFERS_MAX);
         match self {
             Self::Elements => {

@@ -21,8 +21,8 @@ pub(crate) struct Growth {
 }
 
 impl Growth {
-    pub(crate) const fn new(cache_bytes_max: usize) -> Self {
-        let large_bytes = (cache_bytes_max as u64).saturating_mul(TABLES_PER_CACHE);
+    pub(crate) const fn new(cache_bytes: usize) -> Self {
+        let large_bytes = (cache_bytes as u64).saturating_mul(TABLES_PER_CACHE);
         Self {
             large_bytes,
             commits: AtomicU64::new(0),
@@ -82,6 +82,7 @@ mod tests {
     use crate::{Options, Owner, RocksStore};
 
     const KEYS: u64 = 20_000;
+    const SMALL_CACHE_BYTES: usize = 16 * 1024;
 
     fn open(directory: &TempDir) -> RocksStore {
         let overlay = Overlay {
@@ -92,11 +93,9 @@ mod tests {
             overlay,
             key: PublicKey::new([1; 32]),
         };
-        let options = Options {
-            cache_bytes_max: 16 * 1024,
-            ..Options::default()
-        };
-        RocksStore::open(directory.path(), &owner, &options).unwrap()
+        let mut store = RocksStore::open(directory.path(), &owner, &Options::default()).unwrap();
+        store.growth = Growth::new(SMALL_CACHE_BYTES);
+        store
     }
 
     fn id(number: u64) -> RecordId {

@@ -103,12 +103,11 @@ pub(crate) fn open(path: &Path, owner: &Owner, options: &Options) -> Result<Open
 }
 
 fn lock(path: &Path) -> Result<Lock, OpenError> {
-    Lock::take(path).map_err(|e| match e {
-        LockError::InUse => OpenError::InUse {
-            path: path.to_owned(),
-        },
-        LockError::Io(e) => Refusal::from(e).of(path),
-    })
+    let refusal = |e| match e {
+        LockError::InUse => Refusal::InUse,
+        LockError::Io(e) => e.into(),
+    };
+    Lock::take(path).map_err(|e| refusal(e).of(path))
 }
 
 /// Makes an empty database that knows its owner.
@@ -187,14 +186,14 @@ fn check_meta(db: &DB, owner: &Owner) -> Result<(), Refusal> {
 
 fn descriptors(cache: &Cache, options: &Options) -> impl Iterator<Item = ColumnFamilyDescriptor> {
     Family::ALL.into_iter().map(|family| {
-        let family_options = family.options(cache, options.write_buffer_bytes_max);
+        let family_options = family.options(cache, options.write_buffers());
         ColumnFamilyDescriptor::new(family.name(), family_options)
     })
 }
 
 /// Scales better over threads than RocksDB's older cache; 0 is for entries of any size.
 fn cache(options: &Options) -> Cache {
-    Cache::new_hyper_clock_cache(options.cache_bytes_max, 0)
+    Cache::new_hyper_clock_cache(options.cache_bytes(), 0)
 }
 
 /// Walks the manifest and all write-ahead logs before RocksDB does, and returns the number of the last write
@@ -256,6 +255,7 @@ fn no_owner() -> Refusal {
 
 /// An [`OpenError`] that does not know its directory yet.
 enum Refusal {
+    InUse,
     Foreign {
         found: Box<Owner>,
         expected: Box<Owner>,
@@ -269,6 +269,7 @@ impl Refusal {
     fn of(self, path: &Path) -> OpenError {
         let path = path.to_owned();
         match self {
+            Self::InUse => OpenError::InUse { path },
             Self::Foreign { found, expected } => OpenError::Foreign {
                 path,
                 found,
@@ -291,6 +292,8 @@ impl From<rocksdb::Error> for Refusal {
     fn from(error: rocksdb::Error) -> Self {
         if is_damage(&error) {
             Self::Damaged(error.into_string())
+        } else if error.kind() == ErrorKind::IOError && error.as_ref().contains(ROCKSDB_LOCK) {
+            Self::InUse
         } else {
             Self::Io(error.into_string())
         }
@@ -308,5 +311,7 @@ pub(crate) fn is_damage(error: &rocksdb::Error) -> bool {
 }
 
 const OWNER_KEY: &[u8] = b"owner";
+/// How RocksDB says that somebody who does not know our lock has its own.
+const ROCKSDB_LOCK: &str = "/LOCK: ";
 /// RocksDB insists on it; nothing is kept in it.
 const DEFAULT_FAMILY: &str = "default";

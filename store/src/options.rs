@@ -5,13 +5,14 @@ use rocksdb::{DBRecoveryMode, LogLevel, WriteBufferManager};
 /// Limits of one store. The defaults keep a peer far below 512 MiB of memory at any data size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Bytes of table blocks, filters and indexes kept in memory. 128 MiB by default.
+    /// Bytes of table blocks, filters and indexes kept in memory. 128 MiB by default; less than 1 MiB counts as
+    /// 1 MiB.
     pub cache_bytes_max: usize,
     /// Bytes of committed writes kept in memory until they are written to tables, over all families. When they
-    /// are used up, commits wait for the disk. At least 1 MiB; 96 MiB by default.
+    /// are used up, commits wait for the disk. 96 MiB by default; less than 1 MiB counts as 1 MiB.
     pub write_buffer_bytes_max: usize,
     /// Bytes of write-ahead log, beyond which what only the oldest of it holds is written to tables. It bounds
-    /// how long an open after a crash takes. Should be at least twice `write_buffer_bytes_max`; 192 MiB by default.
+    /// how long an open after a crash takes; 0 is for four times all write buffers. Should be at least twice `write_buffer_bytes_max`; 192 MiB by default.
     pub wal_bytes_max: u64,
     /// Files kept open at once, logs included. 256 by default.
     pub open_files_max: u32,
@@ -32,6 +33,16 @@ impl Default for Options {
 }
 
 impl Options {
+    /// RocksDB's cache cannot be empty.
+    pub(crate) fn cache_bytes(&self) -> usize {
+        self.cache_bytes_max.max(MIB)
+    }
+
+    /// Less would be used up by what empty families take.
+    pub(crate) fn write_buffers(&self) -> usize {
+        self.write_buffer_bytes_max.max(MIB)
+    }
+
     /// The part that concerns the database as a whole.
     pub(crate) fn database(&self) -> rocksdb::Options {
         let mut options = rocksdb::Options::default();

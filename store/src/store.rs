@@ -48,7 +48,7 @@ impl RocksStore {
             db,
             cache,
             overlay: owner.overlay.clone(),
-            growth: Growth::new(options.cache_bytes_max),
+            growth: Growth::new(options.cache_bytes()),
             failure: OnceLock::new(),
             _lock: lock,
         })

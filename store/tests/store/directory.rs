@@ -52,6 +52,37 @@ fn a_directory_is_used_by_one_store_at_a_time() {
 }
 
 #[test]
+fn a_directory_that_a_tool_has_open_is_in_use() {
+    let directory = TempDir::new().unwrap();
+    drop(open(directory.path()));
+    let database = directory.path().join("db");
+    let options = rocksdb::Options::default();
+    let names = rocksdb::DB::list_cf(&options, &database).unwrap();
+    let tool = rocksdb::DB::open_cf(&options, &database, names).unwrap();
+    let error = refused(directory.path());
+    assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+    drop(tool);
+    open(directory.path());
+}
+
+#[test]
+fn options_that_are_too_small_are_made_larger() {
+    let directory = TempDir::new().unwrap();
+    let none = Options {
+        cache_bytes_max: 0,
+        write_buffer_bytes_max: 0,
+        wal_bytes_max: 0,
+        open_files_max: 0,
+        background_jobs_max: 0,
+    };
+    let store = RocksStore::open(directory.path(), &owner(), &none).unwrap();
+    for number in 0..20 {
+        store.commit(commit(number)).unwrap();
+    }
+    check_has(&store, 20).unwrap();
+}
+
+#[test]
 fn a_directory_belongs_to_one_network_namespace_and_key() {
     let directory = TempDir::new().unwrap();
     open(directory.path()).commit(commit(0)).unwrap();
