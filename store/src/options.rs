@@ -12,7 +12,8 @@ pub struct Options {
     /// are used up, commits wait for the disk. 96 MiB by default; less than 1 MiB counts as 1 MiB.
     pub write_buffer_bytes_max: usize,
     /// Bytes of write-ahead log, beyond which what only the oldest of it holds is written to tables. It bounds
-    /// how long an open after a crash takes; 0 is for four times all write buffers. Should be at least twice `write_buffer_bytes_max`; 192 MiB by default.
+    /// how long an open after a crash takes. Should be at least twice `write_buffer_bytes_max`; 192 MiB by
+    /// default, and 0 is for four times all write buffers.
     pub wal_bytes_max: u64,
     /// Files kept open at once, logs included. 256 by default.
     pub open_files_max: u32,
