@@ -65,7 +65,9 @@ impl std::error::Error for Refusal {}
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         let code = Code::from(refusal.detail.code.grpc_status());
-        Self::with_details(code, refusal.to_string(), refusal.detail.encode())
+        // The hint travels in the detail alone, where clients find it: said in both it would be shown twice.
+        let detail = refusal.detail.encode();
+        Self::with_details(code, refusal.message, detail)
     }
 }
 

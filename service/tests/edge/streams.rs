@@ -5,6 +5,7 @@ use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{
     block::Block,
     cursor::Cursor,
+    error::ErrorDetail,
     id::RecordId,
     identity::Heartbeat,
     signed::Ed25519,
@@ -351,7 +352,10 @@ async fn a_request_that_makes_no_sense_is_refused_with_what_to_do() {
     ] {
         let mut journal = served.journal(&world.publisher).await;
         let refused = soon(journal.subscribe(request)).await.unwrap_err();
-        assert!(refused.message().contains(says), "{refused}");
+        let details = bytes::Bytes::copy_from_slice(refused.details());
+        let detail = ErrorDetail::decode(details, &world.overlay).unwrap();
+        let said = format!("{}; {}", refused.message(), detail.hint);
+        assert!(said.contains(says), "{said:?} says nothing of {says:?}");
     }
     served.stop().await;
 }
