@@ -5,8 +5,9 @@ set -euo pipefail
 
 have_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] && return 0
+    # Not libclang-cpp, which is another library and often there without it.
     ldconfig -p 2>/dev/null | grep -q 'libclang\(-[0-9.]*\)\?\.so' && return 0
-    compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null
+    compgen -G '/usr/lib/llvm-*/lib/libclang.so*' >/dev/null || compgen -G '/usr/lib/llvm-*/lib/libclang-[0-9]*.so*' >/dev/null
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
