@@ -150,6 +150,27 @@ pub enum DetailError {
     Identity(#[from] IdentityError),
 }
 
+/// Leaves out peers of the last canonical until all fits, and the canonical if none is left. Returns whether any was.
+fn fit(wire: &mut wire::ErrorDetail) -> bool {
+    let mut is_cut = false;
+    while wire.encoded_len() > ERROR_DETAIL_BYTES_MAX {
+        is_cut = true;
+        let last = wire.responsible.last_mut();
+        if last.is_none_or(|last| last.peers.pop().is_none()) {
+            break;
+        }
+    }
+    if is_cut
+        && wire
+            .responsible
+            .last()
+            .is_some_and(|last| last.peers.is_empty())
+    {
+        wire.responsible.pop();
+    }
+    is_cut
+}
+
 /// The peers that hold one canonical, owner first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Responsible {
@@ -213,7 +234,7 @@ impl ErrorDetail {
     }
 
     /// The bytes for the status' `details`: at most [`ERROR_DETAIL_BYTES_MAX`]. Responsible peers are left out from
-    /// the end as far as that needs it; whoever reads them learns the ring anyway.
+    /// the end as far as that needs it; whoever hears of one learns the ring from it.
     #[must_use]
     pub fn encode(&self) -> Bytes {
         let hint = self
@@ -228,8 +249,7 @@ impl ErrorDetail {
         };
         for responsible in &self.responsible {
             wire.responsible.push(responsible.to_wire());
-            if wire.encoded_len() > ERROR_DETAIL_BYTES_MAX {
-                wire.responsible.pop();
+            if fit(&mut wire) {
                 break;
             }
         }

@@ -74,20 +74,30 @@ impl Item {
         wire::Item { kind: Some(kind) }.encode_to_vec().into()
     }
 
-    /// Reads an item.
+    /// Reads an item: exactly the bytes that [`Item::encode`] makes, so that every reader of a signed block folds it
+    /// alike.
     ///
     /// # Errors
-    /// If it is too large, malformed or of an unknown kind.
+    /// If it is too large, malformed, of an unknown kind, or says more than its kind has.
     pub fn decode(bytes: &Bytes) -> Result<Self, ItemError> {
         if bytes.len() > ITEM_BYTES_MAX {
             return Err(ItemError::TooLarge(bytes.len()));
         }
         let malformed = |why: String| ItemError::Malformed(why);
         let item = wire::Item::decode(bytes.clone()).map_err(|e| malformed(e.to_string()))?;
-        match item
+        let kind = item
             .kind
-            .ok_or_else(|| malformed("it has no kind".to_owned()))?
-        {
+            .ok_or_else(|| malformed("it has no kind".to_owned()))?;
+        let item = Self::from_kind(kind)?;
+        if item.encode() != *bytes {
+            return Err(malformed("it is not in its one encoding".to_owned()));
+        }
+        Ok(item)
+    }
+
+    fn from_kind(kind: Kind) -> Result<Self, ItemError> {
+        let malformed = |why: String| ItemError::Malformed(why);
+        match kind {
             Kind::Transaction(item) => Ok(Self::Transaction {
                 id: Id::from_slice(&item.id).map_err(|e| malformed(e.to_string()))?,
                 bitmap: Bitmap::from_bytes(item.bitmap),

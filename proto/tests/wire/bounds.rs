@@ -7,7 +7,7 @@ use kittengrad_proto::{
     block::{Head, Header, HeaderError, Item, ItemError},
     certificate::CertificateError,
     cursor::Cursor,
-    error::{DetailError, ErrorDetail},
+    error::{DetailError, ErrorCode, ErrorDetail, Responsible},
     id::Id,
     identity::{Addresses, Heartbeat, Identity, IdentityError, IdentityFields, State},
     limits::{
@@ -27,6 +27,7 @@ use crate::{
     encodings::content,
     samples::{
         WORLD, adds, block, envelope, fields, identity, minimal, ordinary, overlay, prove, push,
+        record,
     },
 };
 
@@ -229,6 +230,21 @@ fn bodies_beyond_their_size_are_refused_unread() {
         Receipt::decode(receipt, overlay()),
         Err(ReceiptError::Malformed(_))
     ));
+}
+
+#[test]
+fn a_refusal_names_as_many_responsible_peers_as_fit() {
+    let peers = vec![identity(7, State::Active); 13];
+    let canonical = record(0xc1);
+    let detail = ErrorDetail {
+        responsible: vec![Responsible { canonical, peers }],
+        ..ErrorDetail::new(ErrorCode::NotResponsible)
+    };
+    let bytes = detail.encode();
+    assert!(bytes.len() <= ERROR_DETAIL_BYTES_MAX);
+    let found = ErrorDetail::decode(bytes, overlay()).unwrap();
+    let named = found.responsible[0].peers.len();
+    assert!((1..13).contains(&named), "{named}");
 }
 
 #[test]
