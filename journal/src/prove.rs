@@ -23,12 +23,20 @@ pub enum ProveError {
     /// An element is not in the set.
     #[error("{0:?} is not in the set")]
     Absent(Element),
+    /// They were added by too many blocks, each of which would have to be read.
+    #[error(
+        "it repeats what {0} blocks added, at most {BLOCKS_MAX} are proved at once: send it in smaller transactions"
+    )]
+    Scattered(usize),
 }
+
+/// Blocks that one proof reads. Only a repeat of what many transactions said comes near it.
+const BLOCKS_MAX: usize = 64;
 
 /// Proves, by items of the owner's committed journal, that the set has all `elements` of `transaction`.
 ///
 /// # Errors
-/// If one is absent, or the store does not answer.
+/// If one is absent, they are scattered over too many blocks, or the store does not answer.
 pub fn prove(
     store: &dyn Store,
     overlay: &Overlay,
@@ -46,6 +54,9 @@ pub fn prove(
             .entry((incarnation, height))
             .or_default()
             .insert(index);
+    }
+    if blocks.len() > BLOCKS_MAX {
+        return Err(ProveError::Scattered(blocks.len()));
     }
     let mut proofs = Vec::new();
     for ((incarnation, height), indices) in blocks {

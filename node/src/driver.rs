@@ -10,16 +10,16 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-use kittengrad_journal::{StoreError, Tip};
+use kittengrad_journal::{StateError, StoreError, Tip};
 use kittengrad_node_core::{
     Ack, Event, Fatal, Input, Now, Output, Peer, Refusal, Reply, RequestId, Send, Status, Submitted,
 };
-use kittengrad_proto::{certificate::Chain, id::PublicKey, link::Message, submission::Submission};
+use kittengrad_proto::{certificate::Chain, id::PublicKey, submission::Submission};
 use kittengrad_store::RocksStore;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::metrics::PeerMetrics;
+use crate::{link::Lanes, metrics::PeerMetrics};
 
 /// Commands that may wait for the driver.
 pub(crate) const COMMANDS_MAX: usize = 8_192;
@@ -37,6 +37,20 @@ pub enum DriverError {
     Commit(StoreError),
 }
 
+impl DriverError {
+    /// What is on the disk is not what was written, so that a restart alone does not help.
+    pub(crate) const fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Commit(StoreError::Damaged(_))
+                | Self::Core(Fatal::Store(StoreError::Damaged(_)))
+                | Self::Core(Fatal::State(
+                    StateError::Store(StoreError::Damaged(_)) | StateError::Form { .. }
+                ))
+        )
+    }
+}
+
 /// What others ask of the driver.
 #[expect(
     clippy::large_enum_variant,
@@ -49,7 +63,7 @@ pub(crate) enum Command {
     LinkUp {
         partner: PublicKey,
         connection: u64,
-        to: mpsc::Sender<Message>,
+        to: Lanes,
     },
     /// That connection is gone.
     LinkDown { partner: PublicKey, connection: u64 },
@@ -73,7 +87,7 @@ pub(crate) struct Shown {
 
 struct Outbound {
     connection: u64,
-    to: mpsc::Sender<Message>,
+    to: Lanes,
 }
 
 /// What a command comes down to.
@@ -245,7 +259,7 @@ impl Driver {
             let Some(link) = self.links.get(&to) else {
                 continue;
             };
-            if link.to.try_send(message).is_err() {
+            if link.to.send(message).is_err() {
                 self.metrics.link_overflowed();
                 self.links.remove(&to);
                 self.fallen.push(to);

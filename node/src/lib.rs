@@ -18,7 +18,9 @@ mod grpc;
 mod link;
 mod metrics;
 pub mod run;
+mod running;
 mod show;
+mod sockets;
 mod verify;
 
 pub use driver::DriverError;

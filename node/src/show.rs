@@ -78,6 +78,7 @@ pub(crate) fn status_page(membership: &Membership, status: &Status) -> Value {
         "elements": status.tip.map_or(0, |tip| tip.offset),
         "missing": status.missing,
         "waiting": status.waiting,
+        "clock_behind_ms": status.clock_behind_ms,
         "partners": partners,
     })
 }
@@ -85,6 +86,10 @@ pub(crate) fn status_page(membership: &Membership, status: &Status) -> Value {
 /// Why this peer is not ready; empty when it is.
 pub(crate) fn not_ready(status: &Status) -> Vec<String> {
     let mut reasons = Vec::new();
+    if status.is_clock_wrong {
+        let seconds = status.clock_behind_ms / 1_000;
+        reasons.push(format!("its clock is {seconds} s behind its partners'"));
+    }
     if !status.is_open {
         let up = status.partners.iter().filter(|(_, of)| of.is_up).count();
         reasons.push(format!(

@@ -4,10 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use kittengrad_journal::{self as journal, StateError};
-use kittengrad_node_core::{CHAIN_UNKNOWN, Membership};
+use kittengrad_node_core::{Delivery, Membership, Unverified, entries_to_verify};
 use kittengrad_proto::{
     certificate::{CertificateError, Chain, Holder, Root},
-    id::Id,
+    id::{Id, RecordId},
     signed::Ed25519,
     submission::{Submission, SubmissionError},
     transaction::Transaction,
@@ -23,7 +23,7 @@ const CHAINS_MAX: usize = 10_000;
 #[derive(Debug, Error)]
 pub(crate) enum VerifyError {
     /// The publisher's certificates are neither here nor in the message.
-    #[error("{CHAIN_UNKNOWN}")]
+    #[error("certificate chain {0} is not here")]
     ChainUnknown(Id),
     /// The certificates are no chain below our root.
     #[error("publisher's certificates: {0}")]
@@ -105,14 +105,40 @@ impl Verifying {
         }
     }
 
-    /// Checks a transaction with its records, for the canonicals that this peer holds.
+    /// Checks what a partner sent, for the canonicals that it has to be checked for.
+    pub(crate) fn check_delivered(
+        &self,
+        delivery: Delivery,
+        transaction: Arc<Transaction>,
+        records: Vec<Bytes>,
+    ) -> Result<(Submission, Arc<Chain>), Unverified> {
+        let to_verify = entries_to_verify(&self.membership, delivery, &transaction, &records);
+        let holds = |canonical: &_| to_verify.contains(canonical);
+        self.check_for(transaction, records, holds)
+            .map_err(|error| match error {
+                VerifyError::ChainUnknown(_) => Unverified::ChainUnknown,
+                VerifyError::State(error) => Unverified::Failed(error.to_string()),
+                refused => Unverified::Refused(refused.to_string()),
+            })
+    }
+
+    /// Checks a client's transaction, for the canonicals that this peer holds.
     pub(crate) fn check(
         &self,
         transaction: Arc<Transaction>,
         records: Vec<Bytes>,
     ) -> Result<(Submission, Arc<Chain>), VerifyError> {
-        let Vouched { chain, holder } = self.vouched(&transaction.envelope().chain)?;
         let holds = |canonical: &_| self.membership.holds_here(canonical);
+        self.check_for(transaction, records, holds)
+    }
+
+    fn check_for(
+        &self,
+        transaction: Arc<Transaction>,
+        records: Vec<Bytes>,
+        holds: impl Fn(&RecordId) -> bool,
+    ) -> Result<(Submission, Arc<Chain>), VerifyError> {
+        let Vouched { chain, holder } = self.vouched(&transaction.envelope().chain)?;
         let submission = Submission::check(transaction, records, &holder, holds, &Ed25519)?;
         Ok((submission, chain))
     }

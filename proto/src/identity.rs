@@ -1,6 +1,7 @@
 //! Identities: how a member of the network is reached, signed by itself; and heartbeats, its head said again.
 
 use bytes::Bytes;
+use kittengrad_ring::Replicas;
 use prost::Message;
 use thiserror::Error;
 
@@ -226,16 +227,20 @@ impl Identity {
     }
 }
 
-/// Names a ring (design section 3):
+/// Names a ring (design section 3, rfd 8):
 ///
 /// ```text
-/// SHA-256(for each member, ascending by key: key (32) ‖ state (1): joining 1, active 2, leaving 3)
+/// SHA-256(R (1) ‖ for each member, ascending by key: key (32) ‖ state (1): joining 1, active 2, leaving 3)
 /// ```
 #[must_use]
-pub fn ring_id<'a>(members: impl IntoIterator<Item = (&'a PublicKey, State)>) -> Id {
+pub fn ring_id<'a>(
+    replicas: Replicas,
+    members: impl IntoIterator<Item = (&'a PublicKey, State)>,
+) -> Id {
     let mut members: Vec<_> = members.into_iter().collect();
     members.sort_unstable();
-    let mut bytes = Vec::with_capacity(members.len() * 33);
+    let mut bytes = Vec::with_capacity(1 + members.len() * 33);
+    bytes.push(replicas.to_u8());
     for (key, state) in members {
         bytes.extend_from_slice(key.as_bytes());
         bytes.push(match state {

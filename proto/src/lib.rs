@@ -18,6 +18,7 @@ pub mod namespace;
 pub mod receipt;
 pub mod record;
 pub mod signed;
+pub mod signed_head;
 pub mod submission;
 pub mod transaction;
 mod weight;

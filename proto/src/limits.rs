@@ -45,6 +45,8 @@ pub const HEADER_BYTES_MAX: usize = 1024 * 1024;
 pub const ITEM_PATH_MAX: usize = 14;
 /// Bytes of a heartbeat.
 pub const HEARTBEAT_BYTES_MAX: usize = 1024;
+/// Bytes of a head with its owner's signature: a header or a heartbeat, its signature and their frames.
+pub const SIGNED_HEAD_BYTES_MAX: usize = HEADER_BYTES_MAX + 128;
 
 /// Certificates in one chain: leaf, Level-1 and Level-0.
 pub const CHAIN_CERTIFICATES_MAX: usize = 3;

@@ -27,6 +27,7 @@ use crate::{
     },
     namespace::{ForeignError, Overlay},
     receipt::{ItemProof, ReceiptError},
+    signed_head::SignedHead,
     transaction::{Transaction, TransactionError},
     weight::{self, Part},
     wire::{self, link_message::Kind},
@@ -114,14 +115,16 @@ pub struct Hello {
     pub ring: Id,
     /// The sender's own head; `None` until it signed its first block.
     pub head: Option<Head>,
-    /// The highest head of the receiver that the sender ever saw.
-    pub seen: Option<Head>,
+    /// The highest head of the receiver that the sender ever saw, as the receiver signed it.
+    pub seen: Option<SignedHead>,
     /// False while the sender fills its arcs.
     pub is_settled: bool,
     /// The start rule lets the sender sign.
     pub is_open: bool,
     /// The sender.
     pub identity: Identity,
+    /// The sender's clock, in Unix milliseconds.
+    pub time_ms: u64,
 }
 
 /// A transaction with the records of the entries that the receiver holds.
@@ -134,6 +137,9 @@ pub struct Push {
     /// The publisher's chain; comes once per connection.
     pub chain: Option<Chain>,
 }
+
+/// The refusal of a push that asks for the publisher's certificates.
+pub const CHAIN_UNKNOWN: &str = "CHAIN_UNKNOWN";
 
 /// Answer to a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -246,10 +252,11 @@ fn hello_to_wire(hello: &Hello, overlay: &Overlay) -> wire::Hello {
         namespace: overlay.namespace.to_string(),
         ring: Bytes::copy_from_slice(hello.ring.as_bytes()),
         head: hello.head.as_ref().map(Head::to_wire),
-        seen: hello.seen.as_ref().map(Head::to_wire),
+        seen: hello.seen.as_ref().map(SignedHead::to_wire),
         settled: hello.is_settled,
         identity: Some(hello.identity.signed().to_wire()),
         open: hello.is_open,
+        time_ms: hello.time_ms,
     }
 }
 
@@ -258,10 +265,14 @@ fn hello_from_wire(wire: wire::Hello, overlay: &Overlay) -> Result<Hello, LinkEr
     Ok(Hello {
         ring: Id::from_slice(&wire.ring)?,
         head: Head::from_wire(wire.head.as_ref())?,
-        seen: Head::from_wire(wire.seen.as_ref())?,
+        seen: wire
+            .seen
+            .map(|seen| SignedHead::from_wire(seen, overlay))
+            .transpose()?,
         is_settled: wire.settled,
         is_open: wire.open,
         identity: Identity::from_wire(wire.identity, overlay)?,
+        time_ms: wire.time_ms,
     })
 }
 

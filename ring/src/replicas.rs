@@ -35,6 +35,12 @@ impl Replicas {
         self.0 as usize
     }
 
+    /// The same, as it is written in one byte.
+    #[must_use]
+    pub const fn to_u8(self) -> u8 {
+        self.0
+    }
+
     /// *h*, the number of neighbours on each side of the owner that keep its cell too.
     pub const fn h(self) -> usize {
         self.get() / 2

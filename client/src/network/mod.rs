@@ -74,7 +74,7 @@ impl Network {
         peers.sort_by_key(PublicKey::point);
         let ring = Ring::new(peers.iter().map(PublicKey::point), replicas)?;
         let all = newest.values().filter(|member| member.role == Role::Peer);
-        let ring_id = ring_id(all.map(|member| (&member.key, member.state)));
+        let ring_id = ring_id(replicas, all.map(|member| (&member.key, member.state)));
         Ok(Self {
             overlay,
             root,

@@ -145,7 +145,7 @@ fn joining_peers_are_named_but_hold_nothing_yet() {
         .members()
         .map(|member| (&member.key, member.state))
         .collect();
-    assert_eq!(network.ring_id(), ring_id(all));
+    assert_eq!(network.ring_id(), ring_id(network.replicas(), all));
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //! Design section 4, "Insert and update"; section 2, "Receipt".
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -34,10 +34,10 @@ use crate::{
 const WAITING_MAX: usize = 20_000;
 /// Bytes of transactions and records that may wait for their quorum at once.
 const WAITING_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Canonicals of answered submissions that are remembered, so that a repeat is told what the first one added.
+const ANSWERED_MAX: usize = 20_000;
 /// Requests that may wait for one and the same transaction.
 const ASKS_MAX: usize = 64;
-/// The refusal that asks for the publisher's certificates again.
-pub const CHAIN_UNKNOWN: &str = "CHAIN_UNKNOWN";
 
 /// What a client asked for beside the transaction.
 #[derive(Debug, Clone, Copy)]
@@ -108,6 +108,12 @@ impl Waiting {
         self.confirmed.remove(&member);
     }
 
+    /// Whether somebody asked since a member confirmed it last.
+    pub(crate) fn lacks(&self, member: usize) -> bool {
+        let number = self.confirmed.get(&member).map_or(0, |said| said.number);
+        self.asks.iter().any(|ask| number <= ask.since)
+    }
+
     /// What a member proved last.
     pub(crate) fn proofs(&self, member: usize) -> Option<&[ItemProof]> {
         self.confirmed.get(&member).map(|said| &said.proofs[..])
@@ -150,11 +156,41 @@ impl Waiting {
     }
 }
 
+/// What submissions added that were answered lately, whether their clients heard the answer or not.
+#[derive(Default)]
+struct Answered {
+    added: BTreeMap<Id, Added>,
+    order: VecDeque<Id>,
+    canonicals: usize,
+}
+
+impl Answered {
+    fn remember(&mut self, id: Id, added: Added) {
+        if added.bitmap.count() == 0 || self.added.contains_key(&id) {
+            return;
+        }
+        self.canonicals += weight(&added);
+        self.added.insert(id, added);
+        self.order.push_back(id);
+        while self.canonicals > ANSWERED_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            let forgotten = self.added.remove(&oldest);
+            self.canonicals -= forgotten.as_ref().map_or(0, weight);
+        }
+    }
+}
+
+fn weight(added: &Added) -> usize {
+    1 + added.created.len()
+}
+
 /// Everything that waits to be confirmed, here or elsewhere.
 #[derive(Default)]
 pub(crate) struct Acks {
     waiting: BTreeMap<Id, Waiting>,
     waiting_bytes: usize,
+    answered: Answered,
     /// Submissions to be confirmed here at the end of this round.
     fresh: BTreeSet<Id>,
     /// Pushes added in this round, to be confirmed to their coordinators.
@@ -190,7 +226,13 @@ impl Acks {
     fn end(&mut self, id: &Id) {
         if let Some(waiting) = self.waiting.remove(id) {
             self.waiting_bytes -= waiting.submission.size_bytes();
+            self.answered.remember(*id, waiting.added);
         }
+    }
+
+    /// What a transaction added here when it came first, if that is remembered.
+    fn first_added(&self, id: &Id) -> Option<Added> {
+        self.answered.added.get(id).cloned()
     }
 
     /// A coordinator waits for the confirmation of this transaction.
@@ -244,7 +286,9 @@ impl Peer {
                 Some(refusal) => Err(refusal),
                 None => match self.add(now, &submission, &chain, |_| true, store, out) {
                     Ok(added) => {
-                        self.is_whole(submission.transaction.id(), &added.bitmap, out);
+                        let id = submission.transaction.id();
+                        self.is_whole(id, &added.bitmap, out);
+                        let added = self.acks.first_added(&id).unwrap_or(added);
                         self.wait(ask, submission, chain, added, out);
                         Ok(())
                     }
@@ -287,6 +331,9 @@ impl Peer {
         };
         if !self.has_space() {
             return Ok(Some(Refusal::DiskFull));
+        }
+        if !self.is_clock_right() {
+            return Ok(Some(Refusal::Clock(self.why_clock())));
         }
         if self.acks.is_full() {
             return Ok(Some(Refusal::Overloaded));

@@ -87,7 +87,9 @@ impl Peer {
         match prove(store, membership.overlay(), &id, older) {
             Ok(older) => proofs.extend(older),
             Err(ProveError::Store(error)) => return Err(error.into()),
-            Err(error @ ProveError::Absent(_)) => return Ok(Err(error.to_string())),
+            Err(error @ (ProveError::Absent(_) | ProveError::Scattered(_))) => {
+                return Ok(Err(error.to_string()));
+            }
         }
         let bytes: usize = proofs.iter().map(size_bytes).sum();
         if bytes > PROOFS_BYTES_MAX || proofs.len() > TRANSACTION_UPDATES_MAX {

@@ -5,18 +5,21 @@ use kittengrad_proto::{
     id::PublicKey,
     identity::Heartbeat,
     link::{Hello, Message},
+    signed_head::SignedHead,
 };
 
 use crate::{
     io::{Fatal, Now, Output, Send},
     link::Heard,
     peer::{Peer, Phase, misbehaved},
+    start,
 };
 
 impl Peer {
     /// A connection begins: both sides say hello.
     pub(crate) fn link_up(
         &mut self,
+        now: Now,
         partner: PublicKey,
         store: &dyn Store,
         out: &mut Output,
@@ -24,7 +27,7 @@ impl Peer {
         self.link_down(partner);
         if let Some(link) = self.links.get_mut(&partner) {
             link.is_up = true;
-            self.say_hello(partner, store, out)?;
+            self.say_hello(now, partner, store, out)?;
         }
         Ok(())
     }
@@ -39,6 +42,7 @@ impl Peer {
 
     fn say_hello(
         &self,
+        now: Now,
         partner: PublicKey,
         store: &dyn Store,
         out: &mut Output,
@@ -50,10 +54,14 @@ impl Peer {
         let hello = Hello {
             ring: self.config.membership.id(),
             head,
-            seen: self.links.get(&partner).and_then(|link| link.seen()),
+            seen: self
+                .links
+                .get(&partner)
+                .and_then(|link| link.seen().cloned()),
             is_settled: self.is_settled(),
             is_open: self.journal().is_some(),
             identity: self.config.identity.clone(),
+            time_ms: now.wall_ms,
         };
         out.sends.push(Send {
             to: partner,
@@ -65,25 +73,34 @@ impl Peer {
     /// Says hello again to everybody who is connected.
     pub(crate) fn say_hello_to_all(
         &self,
+        now: Now,
         store: &dyn Store,
         out: &mut Output,
     ) -> Result<(), Fatal> {
         for (partner, _) in self.links.iter().filter(|(_, link)| link.is_up) {
-            self.say_hello(*partner, store, out)?;
+            self.say_hello(now, *partner, store, out)?;
         }
         Ok(())
     }
 
     /// A partner said hello, for the first time on this connection or because something changed.
-    pub(crate) fn hello(&mut self, now: Now, from: PublicKey, hello: &Hello, out: &mut Output) {
+    pub(crate) fn hello(
+        &mut self,
+        now: Now,
+        from: PublicKey,
+        hello: &Hello,
+        store: &dyn Store,
+        out: &mut Output,
+    ) -> Result<(), Fatal> {
         let Some(link) = self.links.get_mut(&from) else {
-            return;
+            return Ok(());
         };
         if hello.identity.key != from || hello.ring != self.config.membership.id() {
             let why = "its hello names another key or ring";
             out.events.push(misbehaved(from, why));
-            return;
+            return Ok(());
         }
+        link.told_time(hello.time_ms, now.wall_ms);
         let was_open = link.is_open();
         link.hello = Some(Heard {
             is_settled: hello.is_settled || link.is_settled(),
@@ -91,23 +108,50 @@ impl Peer {
         });
         link.chain = Some(hello.identity.chain.clone());
         if let Some(head) = hello.head {
-            link.saw(head);
             link.following.told(head);
         }
         let opens = link.is_open() && !was_open;
         if let Some(filling) = &mut self.filling {
             filling.heard(from, hello.head);
         }
-        if let Phase::Starting(starting) = &mut self.phase
-            && !starting.answer(from, hello.seen)
-        {
-            out.events
-                .push(misbehaved(from, "it saw an impossible incarnation"));
-        }
+        self.take_answer(from, hello, store, out)?;
         if opens {
             self.push_again(from, hello.head, out);
         }
         self.ask_for_blocks(now, from, out);
+        Ok(())
+    }
+
+    /// A partner said what it saw of this peer: that counts only as far as this peer itself signed it.
+    ///
+    /// After the journal was opened it can only be that the partner was not there in time and saw what the disk
+    /// forgot. Then the peer ends, and asks again when it starts.
+    fn take_answer(
+        &mut self,
+        from: PublicKey,
+        hello: &Hello,
+        store: &dyn Store,
+        out: &mut Output,
+    ) -> Result<(), Fatal> {
+        let me = self.config.membership.my_key();
+        let verifier = &*self.config.verifier;
+        let is_ours = |seen: &&SignedHead| seen.verify(&me, verifier).is_ok();
+        let seen = hello.seen.as_ref().filter(is_ours).map(SignedHead::head);
+        if seen.is_none() && hello.seen.is_some() {
+            let why = "it shows a head that this peer never signed";
+            out.events.push(misbehaved(from, why));
+        }
+        match &mut self.phase {
+            Phase::Starting(starting) => starting.answer(from, seen),
+            Phase::Open(_) => {
+                if let Some(seen) = seen
+                    && start::is_forgotten(&seen, store)?
+                {
+                    return Err(Fatal::Forgotten(seen));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A partner said where its journal ends.
@@ -122,7 +166,8 @@ impl Peer {
             out.events
                 .push(misbehaved(from, "its heartbeat is not its own"));
         } else if let Some(link) = self.links.get_mut(&from) {
-            link.saw(heartbeat.head);
+            link.saw_heartbeat(heartbeat);
+            link.told_time(heartbeat.time_ms, now.wall_ms);
             link.following.told(heartbeat.head);
             self.ask_for_blocks(now, from, out);
         }
@@ -136,7 +181,7 @@ impl Peer {
         let heartbeat = Heartbeat::sign(
             self.config.membership.overlay(),
             tip.head,
-            now.wall_ms.max(tip.time_ms),
+            now.wall_ms,
             &*self.config.signer,
         );
         let connected = self.links.iter().filter(|(_, link)| link.hello.is_some());

@@ -31,18 +31,24 @@ pub struct Timing {
     pub suspicion_ms: u64,
     /// A transaction seen in a live journal is fetched after this, because its push is probably on its way.
     pub push_grace_ms: u64,
-    /// A fetch that was not answered within this is made again, of somebody else.
+    /// A fetch that was not answered within this is made again, of somebody else if there is; a question for blocks is
+    /// asked again. What a fetch delivered has to be verified within this.
     pub fetch_ms: u64,
+}
+
+impl Timing {
+    /// What is right where nothing is known of the network.
+    pub const DEFAULT: Self = Self {
+        ack_ms: 5_000,
+        suspicion_ms: 6_000,
+        push_grace_ms: 500,
+        fetch_ms: 5_000,
+    };
 }
 
 impl Default for Timing {
     fn default() -> Self {
-        Self {
-            ack_ms: 5_000,
-            suspicion_ms: 3_000,
-            push_grace_ms: 500,
-            fetch_ms: 5_000,
-        }
+        Self::DEFAULT
     }
 }
 
@@ -69,6 +75,20 @@ pub enum Delivery {
     Body,
 }
 
+/// Why a partner's transaction was not verified.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Unverified {
+    /// The publisher's certificates are neither here nor in the message: they are asked for.
+    #[error("the publisher's certificates are not here")]
+    ChainUnknown,
+    /// Every replica refuses it, now and for ever.
+    #[error("{0}")]
+    Refused(String),
+    /// This peer could not tell, for reasons of its own. Nothing follows for the one who sent it.
+    #[error("{0}")]
+    Failed(String),
+}
+
 /// One thing that happened.
 #[derive(Debug, Clone)]
 pub enum Input {
@@ -88,8 +108,8 @@ pub enum Input {
         /// What the partner does not have.
         missing: Vec<Id>,
     },
-    /// A partner's transaction was verified on the worker pool, or refused there: a push for all entries that this
-    /// peer holds, a body for those that came whole ([`whole_entries`](crate::whole_entries)).
+    /// A partner's transaction was verified on the worker pool, or not, for the canonicals that
+    /// [`entries_to_verify`](crate::entries_to_verify) names.
     Verified {
         /// Who sent it.
         from: PublicKey,
@@ -97,9 +117,8 @@ pub enum Input {
         delivery: Delivery,
         /// Id of the transaction.
         id: Id,
-        /// The transaction with its publisher's certificates, or why every replica refuses it, or
-        /// [`CHAIN_UNKNOWN`](crate::CHAIN_UNKNOWN).
-        outcome: Result<(Submission, Arc<Chain>), String>,
+        /// The transaction with its publisher's certificates.
+        outcome: Result<(Submission, Arc<Chain>), Unverified>,
     },
     /// A client's transaction, verified on the worker pool.
     Submit {
@@ -172,6 +191,9 @@ pub enum Refusal {
     /// The disk is nearly full.
     #[error("the disk of this peer is nearly full, it takes no more writes")]
     DiskFull,
+    /// The peer signs nothing while its clock is far from its partners'.
+    #[error("this peer signs nothing: {0}")]
+    Clock(String),
     /// Too many submissions wait for their quorum.
     #[error("too many submissions wait for their quorum here")]
     Overloaded,
@@ -227,7 +249,7 @@ pub struct Output {
     pub events: Vec<Event>,
 }
 
-/// Why a peer cannot go on: its store failed. The driver stops the process.
+/// Why a peer cannot go on. The driver stops the process without committing; a start puts it right.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Fatal {
     /// The store did not answer, or is damaged.
@@ -236,4 +258,7 @@ pub enum Fatal {
     /// What the store says of the past is damaged.
     #[error(transparent)]
     State(#[from] StateError),
+    /// A partner showed what this peer signed and its disk does not have, after the journal was opened without it.
+    #[error("a partner shows block {} of incarnation {}, which this peer signed and its disk forgot", .0.height, .0.incarnation)]
+    Forgotten(Head),
 }

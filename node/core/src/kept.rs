@@ -3,18 +3,19 @@
 //! ```text
 //! key      = kind (1 byte) ‖ subject
 //! settled  = 0x10 ‖ "settled"            version (1 byte) ‖ incarnation (8)
-//! seen     = 0x11 ‖ partner's key (32)   version (1 byte) ‖ incarnation (8) ‖ height (8) ‖ hash (32)
+//! seen     = 0x11 ‖ partner's key (32)   version (1 byte) ‖ protobuf `SignedHead`
 //! partial  = 0x12 ‖ transaction's id (32)   version (1 byte) ‖ 1 while parts are missing, 0 afterwards
 //! ```
-//! Integers are big-endian. The kinds below 0x10 are the journal's.
+//! Integers are big-endian. What was seen keeps its owner's signature: only so does the owner believe it. The kinds below 0x10 are the journal's.
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use kittengrad_journal::{Store, StoreError, Write};
 use kittengrad_proto::{
-    block::Head,
     id::{Id, PublicKey},
+    namespace::Overlay,
+    signed_head::SignedHead,
 };
 
 const VERSION: u8 = 1;
@@ -39,33 +40,28 @@ fn settled_value(incarnation: u64) -> Bytes {
 }
 
 /// Keeps the highest head of a partner that was seen.
-pub(crate) fn keep_seen(partner: PublicKey, head: Head) -> Write {
-    let mut value = vec![VERSION];
-    value.extend_from_slice(&head.incarnation.to_be_bytes());
-    value.extend_from_slice(&head.height.to_be_bytes());
-    value.extend_from_slice(head.hash.as_bytes());
+pub(crate) fn keep_seen(partner: PublicKey, head: &SignedHead) -> Write {
+    let value = [&[VERSION], &head.encode()[..]].concat();
     Write::State(key(SEEN, partner.as_bytes()), value.into())
 }
 
 /// The highest head of a partner that was kept.
-pub(crate) fn seen(partner: PublicKey, store: &dyn Store) -> Result<Option<Head>, StoreError> {
+pub(crate) fn seen(
+    partner: PublicKey,
+    overlay: &Overlay,
+    store: &dyn Store,
+) -> Result<Option<SignedHead>, StoreError> {
     let Some(value) = store.state(&key(SEEN, partner.as_bytes()))? else {
         return Ok(None);
     };
-    let damaged = || {
-        let bytes = value.len();
-        StoreError::Damaged(format!("what was seen of {partner} has {bytes} bytes"))
+    let damaged = |why: String| {
+        StoreError::Damaged(format!("what was seen of {partner} is unreadable: {why}"))
     };
-    let (&[VERSION], rest) = value.split_first_chunk().ok_or_else(damaged)? else {
-        return Err(damaged());
-    };
-    let (incarnation, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
-    let (height, hash) = rest.split_first_chunk().ok_or_else(damaged)?;
-    Ok(Some(Head {
-        incarnation: u64::from_be_bytes(*incarnation),
-        height: u64::from_be_bytes(*height),
-        hash: Id::from_slice(hash).map_err(|_| damaged())?,
-    }))
+    if value.first() != Some(&VERSION) {
+        return Err(damaged(format!("its version is {:?}", value.first())));
+    }
+    let head = SignedHead::decode(value.slice(1..), overlay);
+    head.map(Some).map_err(|error| damaged(error.to_string()))
 }
 
 /// Keeps whether parts of a transaction are missing.

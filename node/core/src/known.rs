@@ -14,7 +14,7 @@ use kittengrad_proto::{
     transaction::{Element, Entry, Transaction},
 };
 
-use crate::{kept, membership::Membership};
+use crate::{io::Delivery, kept, membership::Membership};
 
 /// Transactions that added nothing here are remembered up to this number: the store does not list them.
 const REPEATS_MAX: usize = 10_000;
@@ -144,15 +144,24 @@ pub(crate) fn shared(
         .collect()
 }
 
-/// The canonicals of a transaction whose entries came with all their records.
+/// The canonicals for which a partner's transaction is verified before it is handed in.
 ///
-/// What a partner sends in answer to a fetch may be a part of the transaction: the entries that it holds itself.
-/// It is verified for these entries and no others.
+/// A push has to bring the records of every entry that this peer holds. What a partner sends in answer to a fetch may
+/// be a part of the transaction, the entries that it holds itself: it is verified for those of them that came whole.
 #[must_use]
-pub fn whole_entries(transaction: &Transaction, records: &[Bytes]) -> BTreeSet<RecordId> {
-    let came: BTreeSet<_> = records.iter().map(|bytes| RecordId::of(bytes)).collect();
+pub fn entries_to_verify(
+    membership: &Membership,
+    delivery: Delivery,
+    transaction: &Transaction,
+    records: &[Bytes],
+) -> BTreeSet<RecordId> {
     let entries = transaction.entries().iter();
-    let whole = entries.filter(|entry| records_of(entry).all(|id| came.contains(&id)));
+    let held = entries.filter(|entry| membership.holds_here(&entry.canonical));
+    let came: BTreeSet<_> = match delivery {
+        Delivery::Push => return held.map(|entry| entry.canonical).collect(),
+        Delivery::Body => records.iter().map(|bytes| RecordId::of(bytes)).collect(),
+    };
+    let whole = held.filter(|entry| records_of(entry).all(|id| came.contains(&id)));
     whole.map(|entry| entry.canonical).collect()
 }
 

@@ -12,6 +12,7 @@
 #![warn(missing_docs)]
 
 mod acks;
+mod clock;
 mod confirm;
 mod fetch;
 mod follow;
@@ -31,12 +32,11 @@ mod settle;
 mod start;
 mod status;
 
-pub use acks::CHAIN_UNKNOWN;
 pub use io::{
     Ack, Delivery, Event, Fatal, Input, Now, Output, Refusal, Reply, RequestId, Send, Submitted,
-    Timing,
+    Timing, Unverified,
 };
-pub use known::whole_entries;
+pub use known::entries_to_verify;
 pub use membership::{Membership, MembershipError};
 pub use peer::{Peer, PeerConfig};
 pub use status::{Status, StatusOf};

@@ -29,7 +29,9 @@ impl Peer {
         let membership = &self.config.membership;
         let needed = (membership.ring().replication().quorum() - 1).min(self.links.len());
         let suspicion_ms = self.config.timing.suspicion_ms;
-        if !starting.is_satisfied(self.links.len(), needed, now.monotonic_ms, suspicion_ms) {
+        let is_satisfied =
+            starting.is_satisfied(self.links.len(), needed, now.monotonic_ms, suspicion_ms);
+        if !is_satisfied || !self.is_clock_right() {
             return Ok(());
         }
         let opening = starting.decide(store, membership.held(), now.wall_ms)?;
@@ -65,7 +67,7 @@ impl Peer {
 
     /// Notes that everything is here, once it is.
     pub(crate) fn try_settle(&mut self, now: Now, out: &mut Output) {
-        if self.journal().is_none() || !self.is_filled() {
+        if self.journal().is_none() || !self.is_filled() || !self.is_clock_right() {
             return;
         }
         if self.journal().is_some_and(|journal| !journal.has_room(0)) {

@@ -2,7 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use kittengrad_proto::{block::Head, certificate::Chain, id::Id};
+use kittengrad_proto::{
+    block::{Head, Header},
+    certificate::Chain,
+    id::Id,
+    identity::Heartbeat,
+    signed_head::SignedHead,
+};
 
 use crate::follow::Following;
 
@@ -13,10 +19,12 @@ pub(crate) struct Link {
     pub(crate) is_up: bool,
     /// What the partner said last; `None` until it said hello on this connection.
     pub(crate) hello: Option<Heard>,
+    /// How far its clock was ahead of ours when it last said, in milliseconds; `None` until it did on this connection.
+    clock_ahead_ms: Option<i64>,
     /// The partner's Level-1 and Level-0 certificates, once it said hello.
     pub(crate) chain: Option<Chain>,
-    /// The highest head of the partner's journal that was ever seen here.
-    seen: Option<Head>,
+    /// The highest head of the partner's journal that was ever seen here, with its signature.
+    seen: Option<SignedHead>,
     /// `seen` differs from what is on disk.
     is_seen_dirty: bool,
     /// Certificate chains that the partner was sent with pushes on this connection.
@@ -46,27 +54,25 @@ pub(crate) struct Reader {
 
 impl Link {
     /// A partner that is not connected, `seen` being what was kept of it.
-    pub(crate) fn new(following: Following, seen: Option<Head>) -> Self {
-        let mut link = Self {
+    pub(crate) const fn new(following: Following, seen: Option<SignedHead>) -> Self {
+        Self {
             is_up: false,
             hello: None,
+            clock_ahead_ms: None,
             chain: None,
             seen,
             is_seen_dirty: false,
             sent_chains: BTreeSet::new(),
             reader: None,
             following,
-        };
-        if let Some(applied) = link.following.applied_head() {
-            link.saw(applied);
         }
-        link
     }
 
     /// A connection ended: what held for it only is forgotten.
     pub(crate) fn went_down(&mut self) {
         self.is_up = false;
         self.hello = None;
+        self.clock_ahead_ms = None;
         self.sent_chains.clear();
         self.reader = None;
         self.following.disconnect();
@@ -82,24 +88,51 @@ impl Link {
         self.hello.is_some_and(|hello| hello.is_settled)
     }
 
-    /// The highest head of the partner's journal that was ever seen here.
-    pub(crate) const fn seen(&self) -> Option<Head> {
-        self.seen
+    /// How far the partner's clock is ahead of ours, in milliseconds, if it said.
+    pub(crate) const fn clock_ahead_ms(&self) -> Option<i64> {
+        self.clock_ahead_ms
     }
 
-    /// Remembers the highest head of the partner's journal.
-    pub(crate) fn saw(&mut self, head: Head) {
-        if self.seen.is_none_or(|seen| place(&head) > place(&seen)) {
-            self.seen = Some(head);
-            self.is_seen_dirty = true;
+    /// The partner said what time it is, in Unix milliseconds; here it is `wall_ms`.
+    pub(crate) fn told_time(&mut self, time_ms: u64, wall_ms: u64) {
+        let ahead_ms = i128::from(time_ms) - i128::from(wall_ms);
+        self.clock_ahead_ms = Some(i64::try_from(ahead_ms).unwrap_or(i64::MAX));
+    }
+
+    /// The highest head of the partner's journal that was ever seen here.
+    pub(crate) const fn seen(&self) -> Option<&SignedHead> {
+        self.seen.as_ref()
+    }
+
+    /// A block of the partner's came. Its signature was verified.
+    pub(crate) fn saw_header(&mut self, header: &Header) {
+        if self.is_new(&header.head()) {
+            self.see(SignedHead::Header(Box::new(header.clone())));
         }
     }
 
+    /// The partner said where its journal is. The signature was verified.
+    pub(crate) fn saw_heartbeat(&mut self, heartbeat: &Heartbeat) {
+        if self.is_new(&heartbeat.head) {
+            self.see(SignedHead::Heartbeat(Box::new(heartbeat.clone())));
+        }
+    }
+
+    fn is_new(&self, head: &Head) -> bool {
+        let seen = self.seen.as_ref().map(SignedHead::head);
+        seen.is_none_or(|seen| place(head) > place(&seen))
+    }
+
+    fn see(&mut self, head: SignedHead) {
+        self.seen = Some(head);
+        self.is_seen_dirty = true;
+    }
+
     /// The highest head seen, if it is not on disk yet.
-    pub(crate) fn take_dirty_seen(&mut self) -> Option<Head> {
-        let seen = self.seen.filter(|_| self.is_seen_dirty)?;
-        self.is_seen_dirty = false;
-        Some(seen)
+    pub(crate) fn take_dirty_seen(&mut self) -> Option<&SignedHead> {
+        std::mem::take(&mut self.is_seen_dirty)
+            .then_some(self.seen.as_ref())
+            .flatten()
     }
 }
 

@@ -31,24 +31,25 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// The ring of `peers`, all active, as `me` sees it.
+    /// The ring of the active and leaving ones of `peers`, as `me` sees it.
     ///
     /// # Errors
     /// If there is no such ring, or `me` is not in it.
     pub fn new(
         overlay: Overlay,
         replicas: Replicas,
-        peers: &[PublicKey],
+        peers: &[(PublicKey, State)],
         me: PublicKey,
     ) -> Result<Self, MembershipError> {
-        let ring = Ring::new(peers.iter().map(PublicKey::point), replicas)?;
-        let mut keys = peers.to_vec();
+        let in_ring = peers.iter().filter(|(_, state)| *state != State::Joining);
+        let mut keys: Vec<_> = in_ring.map(|(key, _)| *key).collect();
+        let ring = Ring::new(keys.iter().map(PublicKey::point), replicas)?;
         keys.sort_unstable_by_key(PublicKey::point);
         let me = keys
             .iter()
             .position(|key| *key == me)
             .ok_or(MembershipError::Stranger(me))?;
-        let id = ring_id(keys.iter().map(|key| (key, State::Active)));
+        let id = ring_id(replicas, peers.iter().map(|(key, state)| (key, *state)));
         Ok(Self {
             overlay,
             ring,

@@ -74,7 +74,8 @@ impl Peer {
         let mut links = BTreeMap::new();
         for partner in config.membership.partners() {
             let following = Following::new(partner, journal::applied(store, partner)?);
-            let link = Link::new(following, kept::seen(partner, store)?);
+            let seen = kept::seen(partner, config.membership.overlay(), store)?;
+            let link = Link::new(following, seen);
             links.insert(partner, link);
         }
         Ok(Self {
@@ -104,7 +105,7 @@ impl Peer {
         out: &mut Output,
     ) -> Result<(), Fatal> {
         match input {
-            Input::LinkUp(partner) => self.link_up(partner, store, out)?,
+            Input::LinkUp(partner) => self.link_up(now, partner, store, out)?,
             Input::LinkDown(partner) => self.link_down(partner),
             Input::Message(from, message) => self.message(now, from, message, store, out)?,
             Input::Bodies {
@@ -150,7 +151,7 @@ impl Peer {
             return Ok(());
         }
         match message {
-            Message::Hello(hello) => self.hello(now, from, &hello, out),
+            Message::Hello(hello) => self.hello(now, from, &hello, store, out)?,
             Message::PushResult(result) => self.push_result(from, result, out),
             Message::Follow {
                 incarnation,
@@ -187,6 +188,7 @@ impl Peer {
     pub(crate) fn why_starting(&self) -> String {
         match &self.phase {
             Phase::Open(_) => String::new(),
+            Phase::Starting(_) if !self.is_clock_right() => self.why_clock(),
             Phase::Starting(starting) => format!(
                 "{} of {} partners said what they saw of it",
                 starting.answered(),

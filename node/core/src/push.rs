@@ -7,13 +7,13 @@ use kittengrad_proto::{
     block::Head,
     certificate::Chain,
     id::PublicKey,
-    link::{Message, Push, PushResult},
+    link::{CHAIN_UNKNOWN, Message, Push, PushResult},
     receipt::ItemProof,
     submission::Submission,
 };
 
 use crate::{
-    acks::{CHAIN_UNKNOWN, Waiting},
+    acks::Waiting,
     io::{Output, Send},
     known::records_of,
     membership::Membership,
@@ -60,8 +60,8 @@ impl Peer {
             if newest.map(|newest| newest.incarnation) != head.map(|head| head.incarnation) {
                 waiting.forget(member);
             }
-            let lacks = waiting.proofs(member).is_none();
-            if lacks && waiting.replicas(&self.config.membership).contains(&member) {
+            if waiting.lacks(member) && waiting.replicas(&self.config.membership).contains(&member)
+            {
                 self.push(member, waiting, out);
             }
         }
@@ -115,8 +115,10 @@ impl Peer {
             .acks
             .check(from, &proofs, &transaction, &*self.config.verifier)
             .map_err(|error| error.to_string())?;
-        if let (Some(link), Some(head)) = (self.links.get_mut(&from), newest(&proofs)) {
-            link.saw(head);
+        let headers = proofs.iter().map(|proof| &proof.header);
+        let newest = headers.max_by_key(|header| header.head());
+        if let (Some(link), Some(header)) = (self.links.get_mut(&from), newest) {
+            link.saw_header(header);
         }
         let mut held = transaction
             .elements()

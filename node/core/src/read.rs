@@ -66,7 +66,7 @@ impl Peer {
                 }
             };
             accepted += 1;
-            link.saw(block.head());
+            link.saw_header(&block.header);
             let missing = self.known.lacking(listed, &self.config.membership, store)?;
             let not_before_ms = now.monotonic_ms.saturating_add(grace_ms);
             for listed in &missing {
@@ -95,7 +95,7 @@ impl Peer {
 
     /// Fetches what is due, if this peer can take it.
     pub(crate) fn fetch(&mut self, now: Now, out: &mut Output) {
-        if self.journal().is_none() || !self.has_space() {
+        if self.journal().is_none() || !self.has_space() || !self.is_clock_right() {
             return;
         }
         let patience_ms = self.config.timing.fetch_ms;

@@ -7,14 +7,15 @@ use kittengrad_proto::{
     block::Bitmap,
     certificate::Chain,
     id::{Id, PublicKey, RecordId},
-    link::{Message, PushResult},
+    link::{CHAIN_UNKNOWN, Message, PushResult},
     submission::Submission,
     transaction::Transaction,
 };
 
 use crate::{
-    acks::{Added, CHAIN_UNKNOWN},
-    io::{Delivery, Event, Fatal, Now, Output, Refusal, Send},
+    acks::Added,
+    io::{Delivery, Event, Fatal, Now, Output, Refusal, Send, Unverified},
+    kept,
     known::{records_of, shared},
     peer::{Peer, Phase},
 };
@@ -58,7 +59,7 @@ impl Peer {
         self.confirm(&round, store, out)?;
         self.publish(&round, out);
         if std::mem::take(&mut self.has_news) {
-            self.say_hello_to_all(store, out)?;
+            self.say_hello_to_all(now, store, out)?;
         }
         let is_ticked = std::mem::take(&mut self.is_ticked);
         if is_ticked {
@@ -89,7 +90,7 @@ impl Peer {
             let follower = link.following.take_dirty();
             writes.extend(follower.and_then(|follower| journal::keep_applied(&follower)));
             let seen = link.take_dirty_seen();
-            writes.extend(seen.map(|head| crate::kept::keep_seen(*partner, head)));
+            writes.extend(seen.map(|head| kept::keep_seen(*partner, head)));
         }
         writes
     }
@@ -156,7 +157,7 @@ impl Peer {
         &mut self,
         now: Now,
         arrival: Arrival,
-        outcome: Result<(Submission, Arc<Chain>), String>,
+        outcome: Result<(Submission, Arc<Chain>), Unverified>,
         store: &dyn Store,
         out: &mut Output,
     ) -> Result<(), Fatal> {
@@ -170,13 +171,15 @@ impl Peer {
         &mut self,
         now: Now,
         Arrival { from, id, .. }: Arrival,
-        outcome: Result<(Submission, Arc<Chain>), String>,
+        outcome: Result<(Submission, Arc<Chain>), Unverified>,
         store: &dyn Store,
         out: &mut Output,
     ) -> Result<(), Fatal> {
         let refused = match outcome {
-            Err(why) => why,
+            Err(Unverified::ChainUnknown) => CHAIN_UNKNOWN.to_owned(),
+            Err(Unverified::Refused(why) | Unverified::Failed(why)) => why,
             Ok(_) if !self.has_space() => Refusal::DiskFull.to_string(),
+            Ok(_) if !self.is_clock_right() => self.why_clock(),
             Ok((submission, chain)) => {
                 match self.add(now, &submission, &chain, |_| true, store, out) {
                     Ok(added) => {
@@ -202,15 +205,15 @@ impl Peer {
         &mut self,
         now: Now,
         Arrival { from, id, .. }: Arrival,
-        outcome: Result<(Submission, Arc<Chain>), String>,
+        outcome: Result<(Submission, Arc<Chain>), Unverified>,
         store: &dyn Store,
         out: &mut Output,
     ) -> Result<(), Fatal> {
         let (submission, chain) = match outcome {
             Ok(verified) => verified,
             // It is fetched again, and every answer to a fetch brings the certificates.
-            Err(why) if why == CHAIN_UNKNOWN => return Ok(()),
-            Err(why) => {
+            Err(Unverified::ChainUnknown | Unverified::Failed(_)) => return Ok(()),
+            Err(Unverified::Refused(why)) => {
                 self.refute(from, id, why, out);
                 return Ok(());
             }

@@ -19,9 +19,9 @@ use crate::{
     peer::Peer,
 };
 
-/// Bytes of blocks in one message. Small, because each of their transactions has to be fetched before the reader
-/// has room for more.
-const BLOCKS_BYTES_MAX: usize = FRAMES_BYTES_MAX / 8;
+/// Bytes of blocks in one message: about a thousand items. Each of their transactions is looked at to answer, while
+/// everybody else waits, and has to be fetched before the reader has room for more.
+const BLOCKS_BYTES_MAX: usize = FRAMES_BYTES_MAX / 64;
 /// Transactions read from the store at once.
 const READ_MAX: usize = 32;
 

@@ -2,8 +2,9 @@
 //!
 //! A disk can forget: it lied about a sync, it was restored from a backup, it was wiped. A peer that trusted it
 //! could sign a second block for a height that others have already seen. So it waits until at least W−1 of its
-//! partners, and every partner that answers within the suspicion time, have told it the highest head of its own
-//! that they saw; and if that is beyond or unlike its disk, it begins a new incarnation.
+//! partners, and every partner that answers within the suspicion time, have shown it the highest head of its own
+//! that they saw; and if that is beyond or unlike its disk, it begins a new incarnation. A head counts with the
+//! peer's own signature only, so that nobody can make it believe in a past that it never had.
 //!
 //! # Source
 //! Design section 4, "Start"; reliability, faults 13 to 15.
@@ -18,10 +19,6 @@ use kittengrad_proto::{
 use kittengrad_ring::Arc;
 
 use crate::link::place;
-
-/// Incarnations are Unix times in milliseconds, or one more than others saw. Nobody saw one beyond this, and whoever
-/// claims so must not use them up.
-const INCARNATION_MAX: u64 = 1 << 62;
 
 /// What partners answered so far.
 #[derive(Debug)]
@@ -52,10 +49,8 @@ impl Starting {
         }
     }
 
-    /// A partner said what it saw of us. Returns whether that can be.
-    pub(crate) fn answer(&mut self, partner: PublicKey, seen: Option<Head>) -> bool {
-        let is_credible = seen.is_none_or(|head| head.incarnation <= INCARNATION_MAX);
-        let seen = seen.filter(|_| is_credible);
+    /// A partner said what it saw of us.
+    pub(crate) fn answer(&mut self, partner: PublicKey, seen: Option<Head>) {
         let answer = self.answers.entry(partner).or_insert(seen);
         // It may have lost its memory since it answered first.
         if let Some(seen) = seen
@@ -63,7 +58,6 @@ impl Starting {
         {
             *answer = Some(seen);
         }
-        is_credible
     }
 
     /// Whether enough partners answered, out of `partners`, of which `needed` must.
@@ -97,11 +91,7 @@ impl Starting {
             .values()
             .flatten()
             .max_by_key(|head| place(head));
-        let contradicts = match disk {
-            None => true,
-            Some(disk) => self.is_contradicted(disk, store)?,
-        };
-        if !contradicts {
+        if disk.is_some() && !self.is_contradicted(store)? {
             return Ok(Opening::Resume);
         }
         let highest = disk.iter().chain(seen).map(|head| head.incarnation).max();
@@ -123,21 +113,29 @@ impl Starting {
         })
     }
 
-    /// Whether anybody saw a head that is beyond the disk, or a block that differs from the disk's.
-    fn is_contradicted(&self, disk: Head, store: &dyn Store) -> Result<bool, StoreError> {
+    /// Whether anybody saw what the disk forgot.
+    fn is_contradicted(&self, store: &dyn Store) -> Result<bool, StoreError> {
         for seen in self.answers.values().flatten() {
-            if place(seen) > place(&disk) {
-                return Ok(true);
-            }
-            // Of an incarnation that ended, nothing is signed any more, whatever became of its blocks.
-            if seen.incarnation < disk.incarnation {
-                continue;
-            }
-            let ours = store.block(seen.incarnation, seen.height)?;
-            if ours.is_none_or(|stored| stored.block.header.hash() != seen.hash) {
+            if is_forgotten(seen, store)? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
+}
+
+/// Whether a head that this peer signed is beyond its disk, or unlike the disk's block.
+pub(crate) fn is_forgotten(seen: &Head, store: &dyn Store) -> Result<bool, StoreError> {
+    let Some(disk) = store.head()? else {
+        return Ok(true);
+    };
+    if place(seen) > place(&disk) {
+        return Ok(true);
+    }
+    // Of an incarnation that ended, nothing is signed any more, whatever became of its blocks.
+    if seen.incarnation < disk.incarnation {
+        return Ok(false);
+    }
+    let ours = store.block(seen.incarnation, seen.height)?;
+    Ok(ours.is_none_or(|stored| stored.block.header.hash() != seen.hash))
 }

@@ -1,7 +1,7 @@
 //! What a peer shows of itself.
 
 use kittengrad_journal::{Journal, Tip};
-use kittengrad_proto::{block::Head, id::PublicKey};
+use kittengrad_proto::{block::Head, id::PublicKey, signed_head::SignedHead};
 
 use crate::{link::Link, peer::Peer};
 
@@ -16,6 +16,10 @@ pub struct Status {
     pub is_settled: bool,
     /// Transactions that others list and this peer lacks.
     pub missing: usize,
+    /// How far its clock is behind its partners', in milliseconds; negative if it is ahead.
+    pub clock_behind_ms: i64,
+    /// It signs nothing because of that.
+    pub is_clock_wrong: bool,
     /// Submissions that wait for their quorum.
     pub waiting: usize,
     /// Its partners.
@@ -46,7 +50,7 @@ impl Peer {
                 is_up: link.hello.is_some(),
                 is_open: link.is_open(),
                 is_settled: link.is_settled(),
-                head: link.seen(),
+                head: link.seen().map(SignedHead::head),
                 applied: link.following.applied_head(),
             };
             (*key, status)
@@ -56,6 +60,8 @@ impl Peer {
             is_open: self.journal().is_some(),
             is_settled: self.is_settled(),
             missing: self.wants.len(),
+            clock_behind_ms: self.clock_behind_ms(),
+            is_clock_wrong: !self.is_clock_right(),
             waiting: self.acks.len(),
             partners: self.links.iter().map(partner).collect(),
         }

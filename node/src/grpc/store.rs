@@ -178,7 +178,7 @@ impl PeerService {
     fn refuse(&self, refusal: CoreRefusal) -> Refusal {
         let code = match &refusal {
             CoreRefusal::NotResponsible(canonical) => return self.not_responsible(canonical),
-            CoreRefusal::Starting(_) => ErrorCode::Starting,
+            CoreRefusal::Starting(_) | CoreRefusal::Clock(_) => ErrorCode::Starting,
             CoreRefusal::UnknownCanonical(_) => ErrorCode::UnknownCanonical,
             CoreRefusal::DiskFull => ErrorCode::DiskFull,
             CoreRefusal::Overloaded => ErrorCode::Overloaded,

@@ -6,28 +6,34 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
 use kittengrad_node_core::{Delivery, Input, Membership};
 use kittengrad_pki::tls;
 use kittengrad_proto::{
-    certificate::{Role, Root},
+    certificate::{Holder, Role, Root},
     id::PublicKey,
     link::{Message, Push},
+    namespace::Overlay,
 };
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use rustls_pki_types::CertificateDer;
 use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinSet,
+    time::MissedTickBehavior,
 };
 
-use super::frame::{self, Writer};
+use super::{
+    frame::{self, Writer},
+    lanes::{Lane, lanes},
+};
 use crate::{driver::Command, metrics::PeerMetrics, verify::Verifying};
 
-/// Messages that may wait for one link. Beyond it the partner is too slow and the link is closed.
-const QUEUE_MAX: usize = 16_384;
+/// How often it is looked whether a partner's certificates are still in force.
+const SWEEP: Duration = Duration::from_secs(5);
 /// Transactions of one partner that are verified at one time.
 const VERIFYING_MAX: usize = 256;
 
@@ -49,18 +55,17 @@ pub(crate) async fn serve(
     expected: Option<PublicKey>,
     context: &Arc<LinkContext>,
 ) -> bool {
-    let partner = match identify(&connection, context) {
-        Ok(partner) if expected.is_none_or(|expected| expected == partner) => partner,
-        Ok(partner) => {
-            return refuse(
-                &connection,
-                &format!("it is {partner}, another peer was dialled"),
-            );
+    let holder = match identify(&connection, context) {
+        Ok(holder) if expected.is_none_or(|expected| expected == holder.key) => holder,
+        Ok(holder) => {
+            let why = format!("it is {}, another peer was dialled", holder.key);
+            return refuse(&connection, &why);
         }
         Err(why) => return refuse(&connection, &why),
     };
+    let partner = holder.key;
     let number = context.connections.fetch_add(1, Ordering::Relaxed);
-    let (to, queue) = mpsc::channel(QUEUE_MAX);
+    let (to, prompt, bulk) = lanes();
     let up = Command::LinkUp {
         partner,
         connection: number,
@@ -75,9 +80,10 @@ pub(crate) async fn serve(
     let mut tasks = JoinSet::new();
     tasks.spawn(write(
         connection.clone(),
-        queue,
+        [prompt, bulk],
         context.membership.overlay().clone(),
     ));
+    tasks.spawn(end_with(holder, connection.clone()));
     tasks.spawn(read_all(
         connection.clone(),
         partner,
@@ -107,7 +113,7 @@ fn refuse(connection: &Connection, why: &str) -> bool {
 }
 
 /// Who is at the other end: a partner in our ring, by its certificates.
-fn identify(connection: &Connection, context: &LinkContext) -> Result<PublicKey, String> {
+fn identify(connection: &Connection, context: &LinkContext) -> Result<Holder, String> {
     let shown = connection
         .peer_identity()
         .and_then(|any| any.downcast::<Vec<CertificateDer<'_>>>().ok());
@@ -120,53 +126,52 @@ fn identify(connection: &Connection, context: &LinkContext) -> Result<PublicKey,
     if !context.partners.contains(&holder.key) {
         return Err(format!("peer {} is no partner in this ring", holder.key));
     }
-    Ok(holder.key)
+    Ok(holder)
 }
 
-/// Sends what is queued, prompt messages and bulk ones on streams of their own.
-async fn write(
-    connection: Connection,
-    mut queue: mpsc::Receiver<Message>,
-    overlay: kittengrad_proto::namespace::Overlay,
-) -> Result<(), String> {
-    let open = async || -> Result<SendStream, String> {
-        connection.open_uni().await.map_err(|e| e.to_string())
-    };
-    let (prompt_to, prompt) = mpsc::channel::<Vec<u8>>(QUEUE_MAX);
-    let (bulk_to, bulk) = mpsc::channel::<Vec<u8>>(64);
-    let (prompt_stream, bulk_stream) = (open().await?, open().await?);
-    let mut lanes = JoinSet::new();
-    lanes.spawn(write_lane(prompt_stream, prompt));
-    lanes.spawn(write_lane(bulk_stream, bulk));
+/// Waits for the end of the partner's certificates: a session does not end with them by itself.
+async fn end_with(holder: Holder, connection: Connection) -> Result<(), String> {
+    let mut sweep = tokio::time::interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let message = tokio::select! {
-            message = queue.recv() => message.ok_or("it was too slow, or a newer link replaced it")?,
-            Some(ended) = lanes.join_next() => {
-                return ended.unwrap_or_else(|e| Err(e.to_string()));
+        tokio::select! {
+            // In steps, because a clock may be set.
+            _ = sweep.tick() => {
+                let now_ms = kittengrad_service::clock::unix_ms();
+                holder.check_at(now_ms).map_err(|e| e.to_string())?;
             }
-        };
-        let bytes = message.encode(&overlay);
-        let lane = match message {
-            Message::Push(_) | Message::Bodies { .. } => &bulk_to,
-            _ => &prompt_to,
-        };
-        if lane.send(bytes).await.is_err() {
-            return Err("a stream ended".to_owned());
+            error = connection.closed() => return Err(error.to_string()),
         }
+    }
+}
+
+/// Sends what is queued, prompt messages and bulk ones on streams of their own, so that neither waits for the other.
+async fn write(connection: Connection, queued: [Lane; 2], overlay: Overlay) -> Result<(), String> {
+    let mut lanes = JoinSet::new();
+    for lane in queued {
+        let stream = connection.open_uni().await.map_err(|e| e.to_string())?;
+        lanes.spawn(write_lane(stream, lane, overlay.clone()));
+    }
+    match lanes.join_next().await {
+        Some(Ok(Err(why))) => Err(why),
+        _ => Err("it was too slow, or a newer link replaced it".to_owned()),
     }
 }
 
 async fn write_lane(
     mut stream: SendStream,
-    mut lane: mpsc::Receiver<Vec<u8>>,
+    mut lane: Lane,
+    overlay: Overlay,
 ) -> Result<(), String> {
     let mut writer = Writer::default();
-    while let Some(message) = lane.recv().await {
-        let mut is_full = writer.add(&message);
-        while !is_full && let Ok(message) = lane.try_recv() {
-            is_full = writer.add(&message);
+    while let Some((message, mut bytes)) = lane.next().await {
+        let mut is_full = writer.add(&message.encode(&overlay));
+        while !is_full && let Some((message, more)) = lane.next_waiting() {
+            is_full = writer.add(&message.encode(&overlay));
+            bytes += more;
         }
         writer.write(&mut stream).await.map_err(|e| e.to_string())?;
+        lane.wrote(bytes);
     }
     Ok(())
 }
@@ -270,8 +275,10 @@ impl Reader {
         let from = self.partner;
         self.context.verifying.spawn(move || {
             let id = push.transaction.id();
-            let checked = context.verifying.check(push.transaction, push.records);
-            let outcome = checked.map_err(|e| e.to_string());
+            let (transaction, records) = (push.transaction, push.records);
+            let outcome = context
+                .verifying
+                .check_delivered(delivery, transaction, records);
             let input = Input::Verified {
                 from,
                 delivery,

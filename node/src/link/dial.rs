@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use kittengrad_node_core::Timing;
 use kittengrad_pki::tls;
 use kittengrad_proto::{
     certificate::{Role, transport_name},
@@ -21,6 +22,10 @@ use super::{
 
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+// A partner that is well is back within the suspicion time, even if its first handshake was lost.
+const _: () =
+    assert!(Timing::DEFAULT.suspicion_ms as u128 > HANDSHAKE.as_millis() + PAUSE_MAX.as_millis());
 
 /// Keeps a link to `partner` up until `shutdown`.
 pub(crate) async fn dial(

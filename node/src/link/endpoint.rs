@@ -26,6 +26,8 @@ const IDLE_MS: u32 = 10_000;
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 /// Connections at one time: every partner once, and some that are being replaced.
 const CONNECTIONS_MAX: usize = 1_024;
+/// Connections and handshakes beyond which a caller has to prove its address first.
+const UNPROVEN_MAX: usize = 128;
 /// Bytes on their way on one stream and one connection.
 const STREAM_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 32 * 1024 * 1024;
@@ -91,6 +93,11 @@ pub(crate) async fn accept(
             Some(_) = tasks.join_next() => {}
             incoming = endpoint.accept(), if tasks.len() < CONNECTIONS_MAX => {
                 let Some(incoming) = incoming else { break };
+                if tasks.len() >= UNPROVEN_MAX && !incoming.remote_address_validated() {
+                    // Whoever only pretends to be at its address must not keep partners out.
+                    let _ = incoming.retry();
+                    continue;
+                }
                 let context = Arc::clone(&context);
                 tasks.spawn(async move {
                     match timeout(HANDSHAKE, incoming).await {

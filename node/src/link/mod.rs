@@ -11,8 +11,10 @@ mod connection;
 mod dial;
 mod endpoint;
 mod frame;
+mod lanes;
 
 pub(crate) use connection::LinkContext;
 pub(crate) use dial::dial;
 pub use endpoint::BindError;
 pub(crate) use endpoint::{accept, bind};
+pub(crate) use lanes::Lanes;

@@ -13,6 +13,7 @@ use kittengrad_proto::{
     transaction::Transaction,
     wire::{self, cursor_problem, frame},
 };
+use kittengrad_ring::Replicas;
 use prost::Message as _;
 
 use crate::samples::{
@@ -208,11 +209,12 @@ fn objects_have_the_bytes_that_they_always_had() {
         identity(7, State::Active).signed(),
     ));
     let ring = ring();
+    let three = Replicas::new(3).unwrap();
     made.push((
         "ring.id",
-        ring_id(ring.iter().map(|(key, state)| (key, *state))).to_string(),
+        ring_id(three, ring.iter().map(|(key, state)| (key, *state))).to_string(),
     ));
-    made.push(("ring.empty.id", ring_id([]).to_string()));
+    made.push(("ring.empty.id", ring_id(three, []).to_string()));
     check(OBJECTS, &made);
 }
 

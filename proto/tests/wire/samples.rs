@@ -13,6 +13,7 @@ use kittengrad_proto::{
     namespace::Overlay,
     receipt::{Confirmation, ItemProof, Receipt},
     signed::SigningKey,
+    signed_head::SignedHead,
     transaction::{Entry, Envelope, POLICY, Transaction},
 };
 use kittengrad_ring::{Arc as RingArc, Point};
@@ -299,10 +300,11 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
     let hello = Hello {
         ring: Id::new([0x4e; 32]),
         head: Some(ordinary().head()),
-        seen: None,
+        seen: Some(SignedHead::Header(Box::new(ordinary().header))),
         is_settled: true,
         is_open: true,
         identity: identity(7, State::Active),
+        time_ms: TIME_MS,
     };
     let result = |outcome| {
         Message::PushResult(PushResult {

@@ -188,7 +188,7 @@ fn certificates_that_are_unknown_are_sent_again_and_never_lose_a_transaction() {
         from: partners[0].key(),
         delivery: Delivery::Body,
         id: said.id(),
-        outcome: Err(kittengrad_node_core::CHAIN_UNKNOWN.to_owned()),
+        outcome: Err(kittengrad_node_core::Unverified::ChainUnknown),
     };
     let delivered = Input::Bodies {
         from: partners[0].key(),

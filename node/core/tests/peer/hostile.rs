@@ -1,11 +1,12 @@
 //! Partners that lie, forge and send garbage: they are told on, what they say is ignored, and nobody else is harmed.
 
-use kittengrad_node_core::Input;
+use kittengrad_node_core::{Fatal, Input};
 use kittengrad_proto::{
     block::{Head, Item},
     id::Id,
     identity::Heartbeat,
     link::Message,
+    signed_head::SignedHead,
 };
 
 use crate::cluster::{
@@ -187,20 +188,43 @@ fn a_hello_of_another_ring_counts_for_nothing() {
 }
 
 #[test]
-fn an_incarnation_that_cannot_be_is_not_believed_and_uses_none_up() {
+fn a_past_that_a_peer_never_signed_is_not_believed() {
     let (mut solo, partners) = Solo::start(Shape::new(3, 3));
-    let seen = Head {
+    let head = Head {
         incarnation: u64::MAX,
         height: u64::MAX,
         hash: Id::ZERO,
     };
     for partner in &partners {
+        let forged = Heartbeat::sign(partner.overlay(), head, 1, &partner.signer());
+        let seen = SignedHead::Heartbeat(Box::new(forged));
         let hello = Input::Message(partner.key(), partner.hello(Some(seen)));
         solo.round(vec![Input::LinkUp(partner.key()), hello]);
         assert_eq!(solo.complaints(partner), 1);
     }
     assert!(solo.status().is_open);
     assert!(solo.status().tip.unwrap().head.incarnation < 1 << 50);
+}
+
+#[test]
+fn a_peer_that_hears_too_late_what_its_disk_forgot_ends_so_that_it_asks_again() {
+    let (mut solo, partners) = Solo::open(Shape::new(3, 3));
+    let tip = solo.status().tip.unwrap().head;
+    let beyond = Head {
+        height: tip.height + 1,
+        ..tip
+    };
+    let unlike = Head {
+        hash: Id::ZERO,
+        ..tip
+    };
+    for forgotten in [beyond, unlike] {
+        let hello = partners[0].hello(Some(solo.signed(forgotten)));
+        let ended = solo.ends_with(&partners[0], hello);
+        assert_eq!(ended, Some(Fatal::Forgotten(forgotten)));
+    }
+    let hello = partners[0].hello(Some(solo.signed(tip)));
+    assert_eq!(solo.ends_with(&partners[0], hello), None);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Starting: nothing is signed before others said what they saw, and never twice for one height.
 
-use kittengrad_node_core::Event;
+use kittengrad_node_core::{Ack, Event, Refusal};
 use kittengrad_proto::block::Item;
 
 use crate::cluster::{Cluster, Shape};
@@ -111,7 +111,7 @@ fn a_disk_that_forgot_what_others_saw_begins_a_new_incarnation_and_fills_again()
 fn a_wiped_peer_begins_after_what_others_saw_even_if_its_clock_went_back() {
     let mut c = Cluster::booted(1, Shape::new(3, 3));
     let before = c.incarnations(0)[0];
-    c.skew(0, -86_400_000);
+    c.skew(0, -500_000);
     c.wipe(0);
     c.start(0);
     c.settle();
@@ -129,7 +129,7 @@ fn what_was_seen_of_a_peer_is_remembered_by_a_witness_that_restarts() {
     c.set_space(1, false);
     let name = c.name();
     let said = c.say(&[&name]);
-    c.submit(0, &said, kittengrad_node_core::Ack::One);
+    c.submit(0, &said, Ack::One);
     c.run_for(3_000);
     assert!(!c.has(1, &said));
     c.restart(1);
@@ -142,7 +142,7 @@ fn what_was_seen_of_a_peer_is_remembered_by_a_witness_that_restarts() {
 #[test]
 fn blocks_are_never_older_than_the_ones_before_whatever_the_clock_says() {
     let mut c = Cluster::booted(1, Shape::new(3, 3));
-    for skew_ms in [0, 3_600_000, -3_600_000, -86_400_000, 0] {
+    for skew_ms in [0, 500_000, -500_000, -400_000, 0] {
         c.skew(0, skew_ms);
         write(&mut c, 0, 2);
         c.restart(0);
@@ -160,6 +160,30 @@ fn blocks_are_never_older_than_the_ones_before_whatever_the_clock_says() {
 }
 
 #[test]
+fn nothing_is_signed_while_the_clock_is_far_from_those_of_the_others() {
+    let mut c = Cluster::booted(1, Shape::new(3, 3));
+    write(&mut c, 0, 1);
+    let height = c.status(0).tip.unwrap().head.height;
+    c.skew(0, 3_600_000);
+    c.run_for(2_000);
+    assert!(c.status(0).is_clock_wrong && !c.status(1).is_clock_wrong);
+    let name = c.name();
+    let said = c.say(&[&name]);
+    let refused = c.ask(0, &said, Ack::Quorum);
+    assert!(matches!(refused, Err(Refusal::Clock(_))), "{refused:?}");
+    assert!(!c.put(1, &said).synced.contains(&c.key(0)));
+    c.run_for(2_000);
+    assert_eq!(c.status(0).tip.unwrap().head.height, height);
+    c.skew(0, -86_400_000);
+    c.restart(0);
+    c.run_for(20_000);
+    assert!(!c.status(0).is_open);
+    c.skew(0, 0);
+    c.settle();
+    assert!(c.has(0, &said));
+}
+
+#[test]
 fn an_old_disk_that_comes_back_after_it_was_given_up_is_read_from_its_beginning() {
     let mut c = Cluster::booted(1, Shape::new(3, 3));
     write(&mut c, 0, 3);
@@ -168,7 +192,7 @@ fn an_old_disk_that_comes_back_after_it_was_given_up_is_read_from_its_beginning(
     // Only on this disk, which then is taken out.
     let name = c.name();
     let said = c.say(&[&name]);
-    c.submit(0, &said, kittengrad_node_core::Ack::One);
+    c.submit(0, &said, Ack::One);
     c.run_for(1_000);
     let old = c.save(0);
     c.wipe(0);

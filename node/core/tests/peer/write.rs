@@ -148,7 +148,9 @@ fn a_request_that_joins_another_does_not_count_what_was_confirmed_before() {
 
 #[test]
 fn what_a_disk_confirmed_before_it_was_lost_is_confirmed_by_it_anew() {
-    let mut c = Cluster::booted(1, Shape::new(3, 3));
+    let mut shape = Shape::new(3, 3);
+    shape.timing.ack_ms = 5 * shape.timing.suspicion_ms;
+    let mut c = Cluster::booted(1, shape);
     c.crash(2);
     let name = c.name();
     let said = c.say(&[&name]);

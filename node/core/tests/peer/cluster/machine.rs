@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, mem, sync::Arc};
 use bytes::Bytes;
 use kittengrad_journal::{self as journal, MemoryStore};
 use kittengrad_node_core::{
-    CHAIN_UNKNOWN, Delivery, Input, Membership, Now, Output, Peer, PeerConfig, Timing,
-    whole_entries,
+    Delivery, Input, Membership, Now, Output, Peer, PeerConfig, Timing, Unverified,
+    entries_to_verify,
 };
 use kittengrad_proto::{
     certificate::Chain,
@@ -21,7 +21,7 @@ use kittengrad_proto::{
 use super::keys::{Hashes, Key, chain_of};
 
 /// Milliseconds since 1970 when a simulation begins.
-const WALL_MS: u64 = 1_790_000_000_000;
+pub(crate) const WALL_MS: u64 = 1_790_000_000_000;
 
 /// A computer with a disk that outlives its processes.
 pub(crate) struct Machine {
@@ -166,35 +166,29 @@ impl Machine {
         delivery: Delivery,
         transaction: Arc<Transaction>,
         records: Vec<Bytes>,
-    ) -> Result<(Submission, Arc<Chain>), String> {
+    ) -> Result<(Submission, Arc<Chain>), Unverified> {
         let id = transaction.envelope().chain;
         let cached = self
             .process
             .as_ref()
             .and_then(|process| process.chains.get(&id).cloned());
         let stored = || journal::chain(&self.disk, &id).unwrap().map(Arc::new);
-        let chain = cached.or_else(stored).ok_or(CHAIN_UNKNOWN)?;
+        let chain = cached.or_else(stored).ok_or(Unverified::ChainUnknown)?;
         transaction
             .verify(&Hashes)
-            .map_err(|error| error.to_string())?;
-        let whole = whole_entries(&transaction, &records);
+            .map_err(|error| Unverified::Refused(error.to_string()))?;
+        let to_verify = entries_to_verify(&self.membership, delivery, &transaction, &records);
         let came: BTreeMap<_, _> = records
             .into_iter()
             .map(|bytes| (RecordId::of(&bytes), bytes))
             .collect();
-        let held = transaction.entries().iter();
-        let held = held.filter(|entry| self.membership.holds_here(&entry.canonical));
+        let entries = transaction.entries().iter();
         let mut records = BTreeMap::new();
-        for entry in held {
-            if !whole.contains(&entry.canonical) {
-                if delivery == Delivery::Push {
-                    return Err(format!("records of {} did not come", entry.canonical));
-                }
-                continue;
-            }
+        for entry in entries.filter(|entry| to_verify.contains(&entry.canonical)) {
             let inserted = entry.insert.then_some(entry.canonical);
             for id in inserted.iter().chain(&entry.updates) {
-                records.insert(*id, came[id].clone());
+                let missing = || Unverified::Refused(format!("record {id} did not come"));
+                records.insert(*id, came.get(id).ok_or_else(missing)?.clone());
             }
         }
         Ok((

@@ -22,6 +22,7 @@ use kittengrad_journal::MemoryStore;
 use kittengrad_node_core::{Event as Told, Input, Membership, RequestId, Timing};
 use kittengrad_proto::{
     id::{Id, PublicKey},
+    identity::State,
     namespace::Overlay,
     signed::Signer as _,
 };
@@ -96,10 +97,13 @@ impl Cluster {
             .map(|number| Key::named(&format!("peer {number} of {seed}")))
             .collect();
         keys.sort_by_key(|key| key.public().point());
-        let publics: Vec<_> = keys.iter().map(|key| key.public()).collect();
+        let members: Vec<_> = keys
+            .iter()
+            .map(|key| (key.public(), State::Active))
+            .collect();
         let replicas = Replicas::new(shape.replicas).unwrap();
         let machine = |key: &Key| {
-            let membership = Membership::new(overlay.clone(), replicas, &publics, key.public());
+            let membership = Membership::new(overlay.clone(), replicas, &members, key.public());
             Machine::new(*key, membership.unwrap())
         };
         Self {
@@ -238,10 +242,11 @@ impl Cluster {
         }
     }
 
-    /// Lets everything through again, and kills nobody any more.
+    /// Lets everything through again, sets all clocks right, and kills nobody any more.
     pub(crate) fn heal(&mut self) {
         for machine in &mut self.machines {
             machine.fuse = None;
+            machine.skew_ms = 0;
         }
         for a in self.members() {
             for b in 0..a {

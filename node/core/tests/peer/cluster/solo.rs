@@ -1,16 +1,17 @@
 //! One core under a microscope: a test plays all of its partners.
 
 use kittengrad_journal::MemoryStore;
-use kittengrad_node_core::{Delivery, Event as Told, Input, Output, Status};
+use kittengrad_node_core::{Delivery, Event as Told, Fatal, Input, Output, Status};
 use kittengrad_proto::{
     block::{Bitmap, Block, Head, Header, HeaderFields, Item},
     certificate::Role,
     id::{Id, PublicKey},
-    identity::{Addresses, Identity, IdentityFields, State},
+    identity::{Addresses, Heartbeat, Identity, IdentityFields, State},
     link::{Frames, Hello, Message, Push},
     merkle::Tree,
     namespace::Overlay,
     signed::Signer as _,
+    signed_head::SignedHead,
 };
 
 use super::{Cluster, Key, Said, Shape, keys::chain_of, machine::Machine};
@@ -93,6 +94,26 @@ impl Solo {
         self.machine.disk.commit(std::mem::take(&mut output.writes));
         self.told.append(&mut output.events);
         output
+    }
+
+    /// What the core ends with when a partner says something.
+    pub(crate) fn ends_with(&mut self, from: &Partner, message: Message) -> Option<Fatal> {
+        let now = self.machine.now(self.now_us);
+        let input = Input::Message(from.key.public(), message);
+        let peer = &mut self.machine.process.as_mut().unwrap().peer;
+        let ended = peer.handle(now, input, &self.machine.disk, &mut Output::default());
+        ended.err()
+    }
+
+    /// A heartbeat that this peer itself once signed, or would have.
+    pub(crate) fn signed(&self, head: Head) -> SignedHead {
+        let overlay = self.machine.membership.overlay();
+        SignedHead::Heartbeat(Box::new(Heartbeat::sign(
+            overlay,
+            head,
+            1,
+            &self.machine.key,
+        )))
     }
 
     /// A partner says something.
@@ -191,7 +212,7 @@ impl Partner {
     }
 
     /// Its hello, `seen` being what it saw of the other.
-    pub(crate) fn hello(&self, seen: Option<Head>) -> Message {
+    pub(crate) fn hello(&self, seen: Option<SignedHead>) -> Message {
         Message::Hello(Box::new(Hello {
             ring: self.ring,
             head: self.blocks.last().map(Block::head),
@@ -199,6 +220,7 @@ impl Partner {
             is_settled: true,
             is_open: true,
             identity: self.identity(),
+            time_ms: super::machine::WALL_MS,
         }))
     }
 
