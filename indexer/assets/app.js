@@ -13,6 +13,10 @@ let isFirst = true;
 
 const views = { "": home, search, document: showDocument, network };
 
+// The form works without script by its address; a link to it is a search like any other.
+const linked = new URLSearchParams(location.search).get("q");
+if (linked !== null) history.replaceState(null, "", `/#/search?${new URLSearchParams({ q: linked })}`);
+
 /** Draws the view that the address names; what the view before it left running ends. */
 function route() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
