@@ -1,4 +1,7 @@
 //! Small files, read with a limit and written so that they are there wholly or not at all.
+//!
+//! Keys and certificates are, and so is everything else that our programs write for people to keep: network files,
+//! configurations, receipts.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -13,9 +16,9 @@ use thiserror::Error;
 /// Bytes of a key or certificate file.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 /// Only the owner may read it.
-pub(crate) const SECRET: u32 = 0o600;
+pub const SECRET: u32 = 0o600;
 /// Anybody may read it.
-pub(crate) const PUBLIC: u32 = 0o644;
+pub const PUBLIC: u32 = 0o644;
 
 /// What the system refused. A file that was to be written is as it was before.
 #[derive(Debug, Error)]
@@ -88,17 +91,66 @@ pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileErr
     file.sync_all().map_err(FileError::on("sync", path))
 }
 
-/// Writes or replaces a file: through another in the same folder, so that readers see the old or the new.
-pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
-    let draft = beside(path)?;
-    let done = create(&draft, bytes, mode)
-        .and_then(|()| fs::rename(&draft, path).map_err(FileError::on("replace", path)));
-    if done.is_err() {
-        // What went wrong is worth more than that the draft may remain.
-        let _ = fs::remove_file(&draft);
+/// Writes or replaces a file: through another in the same folder, so that readers see the old or the new. A file
+/// that has these bytes already, and is not open to more than `mode` says, is left alone.
+///
+/// # Errors
+/// [`FileError::Io`]; the file is as it was before.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
+    let is_too_open = open_permissions(path).unwrap_or(0) & 0o077 & !mode != 0;
+    if !is_too_open && fs::read(path).is_ok_and(|found| found == bytes) {
+        return Ok(());
     }
-    done?;
-    sync_folder(parent(path))
+    Draft::begin(path, mode)?.commit(bytes)
+}
+
+/// A file that will be written or replaced: its draft is in the same folder already, so that whatever the system has
+/// against the name, the folder or the permissions, it has said. Dropped without [`Draft::commit`] it leaves nothing.
+#[derive(Debug)]
+pub struct Draft {
+    path: PathBuf,
+    draft: PathBuf,
+    file: File,
+}
+
+impl Draft {
+    /// Makes the draft.
+    ///
+    /// # Errors
+    /// [`FileError::Io`] if there is a folder or device of that name, or the folder takes no file.
+    pub fn begin(path: &Path, mode: u32) -> Result<Self, FileError> {
+        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            let error = io::Error::other("it is there and no file");
+            return Err(FileError::on("replace", path)(error));
+        }
+        let draft = beside(path)?;
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create_new(true).mode(mode).open(&draft);
+        Ok(Self {
+            file: file.map_err(FileError::on("write", path))?,
+            path: path.to_owned(),
+            draft,
+        })
+    }
+
+    /// Writes the bytes, has them on the disk, and gives the file its name.
+    ///
+    /// # Errors
+    /// [`FileError::Io`]; the file is as it was before.
+    pub fn commit(mut self, bytes: &[u8]) -> Result<(), FileError> {
+        let path = &self.path;
+        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_all());
+        written.map_err(FileError::on("write", path))?;
+        fs::rename(&self.draft, path).map_err(FileError::on("replace", path))?;
+        sync_folder(parent(path))
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Once it has its name there is nothing to remove; else what went wrong is worth more than that it remains.
+        let _ = fs::remove_file(&self.draft);
+    }
 }
 
 /// A name beside `path` that nobody else has.
@@ -147,6 +199,30 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         replace(&path, b"", PUBLIC).unwrap();
         assert_eq!(open_permissions(&path), Some(0o644));
+    }
+
+    #[test]
+    fn a_file_that_is_as_it_should_be_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("client.toml");
+        replace(&path, b"same", PUBLIC).unwrap();
+        let inode = || std::os::unix::fs::MetadataExt::ino(&fs::metadata(&path).unwrap());
+        let before = inode();
+        replace(&path, b"same", PUBLIC).unwrap();
+        assert_eq!(inode(), before);
+        replace(&path, b"other", PUBLIC).unwrap();
+        assert_ne!(inode(), before);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_known_before_there_is_anything_to_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("missing/receipt");
+        for path in [dir.path(), Path::new("/dev/null"), &missing] {
+            assert!(Draft::begin(path, PUBLIC).is_err(), "{}", path.display());
+        }
+        drop(Draft::begin(&dir.path().join("receipt"), PUBLIC).unwrap());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -12,12 +12,13 @@
 //! | [`transport`] | what a process shows in TLS; the short-lived leaf of a peer or aggregator |
 //! | [`tls`] | rustls configurations, and whom a connection is from |
 //! | [`key_file`], [`pem`] | PKCS#8 and PEM as OpenSSL reads them |
+//! | [`files`] | small files that are there wholly or not at all |
 #![warn(missing_docs)]
 
 pub mod authority;
 pub mod credentials;
 pub mod directory;
-mod files;
+pub mod files;
 mod issue;
 pub mod key_file;
 pub mod pem;
