@@ -34,9 +34,9 @@ pub enum Decision {
 /// nobody holds the canonical. Whoever sends lines before the answers of earlier ones are in adds what it
 /// has sent: two lines of one file may be about the same canonical.
 ///
-/// Only what `publisher` itself said counts, and nothing that it took back. In [`Mode::Replace`] the line
-/// is unchanged if a head says the same, and else replaces all heads. In [`Mode::Accumulate`] it is
-/// unchanged if any update says the same, replaced ones included, and replaces none.
+/// Only what `publisher` itself said counts. In [`Mode::Replace`] the line is unchanged if a head says the same,
+/// and else replaces all heads. In [`Mode::Accumulate`] it is unchanged if any update ever said the same, and
+/// replaces none: what was replaced or taken back since is not said again by loading an old file again.
 ///
 /// At most [`RECORD_PREVIOUS_MAX`] heads are replaced at once, the smallest names first; the next line
 /// about the canonical replaces more.
@@ -70,8 +70,7 @@ pub fn decide(
 const fn counts(mode: Mode, standing: Standing) -> bool {
     match standing {
         Standing::Head => true,
-        Standing::Replaced => matches!(mode, Mode::Accumulate),
-        Standing::Retracted => false,
+        Standing::Replaced | Standing::Retracted => matches!(mode, Mode::Accumulate),
     }
 }
 
@@ -188,14 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_back_was_never_said() {
+    fn what_was_taken_back_is_said_again_unless_records_accumulate() {
         let mut set = Set::default();
         let a = set.says(TATE, "a", &[]);
         set.takes_back(CMOA, a);
         set.check(Mode::Replace, "a", &Decision::Unchanged);
         set.takes_back(TATE, a);
         set.check(Mode::Replace, "a", &replaces(&[]));
-        set.check(Mode::Accumulate, "a", &replaces(&[]));
+        set.check(Mode::Accumulate, "a", &Decision::Unchanged);
     }
 
     #[test]
