@@ -91,20 +91,34 @@ impl Client {
                 .copied()
                 .collect();
             for ids in missing.chunks(GET_RECORD_MAX) {
-                let fetched = match self.member(key) {
-                    Ok(member) => self.attempt(*key, self.get_records(&member, ids)).await,
-                    Err(e) => Err(e),
-                };
-                match fetched {
-                    Ok(records) => found.extend(records),
-                    Err(error) => {
-                        tracing::debug!(peer = ?key, %error, "records could not be fetched");
-                        break;
-                    }
+                if let Err(error) = self.fetch_at(key, ids.to_vec(), &mut found).await {
+                    tracing::debug!(peer = ?key, %error, "records could not be fetched");
+                    break;
                 }
             }
         }
         found
+    }
+
+    /// Asks one member for records until it has no more of them: one answer may have no room for all that are there.
+    async fn fetch_at(
+        &self,
+        key: &PublicKey,
+        mut missing: Vec<RecordId>,
+        found: &mut BTreeMap<RecordId, Bytes>,
+    ) -> Result<(), CallError> {
+        let member = self.member(key)?;
+        while !missing.is_empty() {
+            let fetched = self
+                .attempt(*key, self.get_records(&member, &missing))
+                .await?;
+            if fetched.is_empty() {
+                break;
+            }
+            found.extend(fetched);
+            missing.retain(|id| !found.contains_key(id));
+        }
+        Ok(())
     }
 
     /// Asks one member for records and checks every byte against its digest.

@@ -77,6 +77,25 @@ pub struct Answer {
     pub complete: bool,
 }
 
+impl Answer {
+    /// Updates whose records nobody who was asked could show. Whoever asked for records does not know what these say.
+    pub fn absent_records(&self) -> impl Iterator<Item = &RecordId> {
+        self.updates
+            .iter()
+            .filter(|(_, record)| record.is_none())
+            .map(|(id, _)| id)
+    }
+}
+
+/// Canonicals of one cell of which no replica answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unanswered {
+    /// The canonicals.
+    pub canonicals: Vec<RecordId>,
+    /// Why there is no answer.
+    pub error: LookupError,
+}
+
 /// Answers in the order of the question, and who the publishers in them are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answers {
@@ -99,6 +118,21 @@ impl Client {
         consistency: Consistency,
         records: bool,
     ) -> Result<Answers, LookupError> {
+        let (found, mut unanswered) = self.lookup_each(canonicals, consistency, records).await;
+        match unanswered.pop() {
+            Some(Unanswered { error, .. }) => Err(error),
+            None => Ok(found),
+        }
+    }
+
+    /// As [`Client::lookup`], but a cell of which nobody answers does not hide what the others say: its canonicals
+    /// are left out of the answers and told apart.
+    pub async fn lookup_each(
+        &self,
+        canonicals: &[RecordId],
+        consistency: Consistency,
+        records: bool,
+    ) -> (Answers, Vec<Unanswered>) {
         let network = self.network();
         let mut by_owner: BTreeMap<usize, BTreeSet<RecordId>> = BTreeMap::new();
         let is_one_cell = network.ring().members().len() <= network.replicas().get();
@@ -120,14 +154,22 @@ impl Client {
         let parts: Vec<_> =
             stream::iter(questions)
                 .map(|question| async move {
-                    self.lookup_together(&question, consistency, records).await
+                    let found = self.lookup_together(&question, consistency, records).await;
+                    (question, found)
                 })
                 .buffer_unordered(REQUESTS_IN_FLIGHT)
                 .collect()
                 .await;
         let (mut found, mut publishers) = (BTreeMap::new(), BTreeMap::new());
-        for part in parts {
-            let part = part?;
+        let mut unanswered = Vec::new();
+        for (canonicals, part) in parts {
+            let part = match part {
+                Ok(part) => part,
+                Err(error) => {
+                    unanswered.push(Unanswered { canonicals, error });
+                    continue;
+                }
+            };
             found.extend(
                 part.answers
                     .into_iter()
@@ -139,10 +181,11 @@ impl Client {
             .iter()
             .filter_map(|canonical| found.get(canonical).cloned())
             .collect();
-        Ok(Answers {
+        let found = Answers {
             answers,
             publishers,
-        })
+        };
+        (found, unanswered)
     }
 
     /// Looks canonicals up at one peer or aggregator alone, whatever it holds.
@@ -213,8 +256,12 @@ impl Client {
         }
         let mut merged = self.merged(canonicals, &answers, consistency);
         if records {
-            let answered: Vec<_> = answers.iter().map(|(peer, _)| *peer).collect();
-            self.complete_records(&mut merged, &answered).await;
+            // Those who answered have the sets, but a record may be with another replica only.
+            let mut peers: Vec<_> = answers.iter().map(|(peer, _)| *peer).collect();
+            let (mut others, _) = route(&self.network());
+            others.retain(|holder| !peers.contains(holder));
+            peers.append(&mut others);
+            self.complete_records(&mut merged, &peers).await;
         }
         Ok(merged)
     }

@@ -50,6 +50,9 @@ pub enum MemberFault {
     /// Clients and registrars are nobody that can be reached.
     #[error("it is a {0}; only peers, aggregators and indexers are listed")]
     Role(Role),
+    /// The file has as many members as a ring may have.
+    #[error("there are {RING_MEMBERS_MAX} members already, which is all there may be")]
+    Full,
 }
 
 /// Why there is no network. Nothing changed.

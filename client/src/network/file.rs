@@ -165,7 +165,8 @@ impl NetworkFile {
     /// Adds a member after verifying it. Of several identities of a key the one with the highest seq stays.
     ///
     /// # Errors
-    /// If it is not vouched for by the root, or of a role that is not listed. The file is unchanged then.
+    /// If it is not vouched for by the root, of a role that is not listed, or one more than a file may have. The file
+    /// is unchanged then.
     pub fn add(&mut self, identity: Identity) -> Result<(), MemberFault> {
         self.check_overlay(&identity)?;
         if !matches!(identity.role, Role::Peer | Role::Aggregator | Role::Indexer) {
@@ -177,6 +178,7 @@ impl NetworkFile {
             .iter()
             .position(|member| member.key == identity.key)
         {
+            None if self.members.len() >= RING_MEMBERS_MAX => return Err(MemberFault::Full),
             None => self.members.push(identity),
             Some(index) => {
                 let known = std::mem::replace(&mut self.members[index], identity.clone());

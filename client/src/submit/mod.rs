@@ -85,7 +85,8 @@ pub enum SendError {
 pub struct Submitted {
     /// The peer.
     pub peer: PublicKey,
-    /// Elements of the transaction that were new to it, one bit each.
+    /// Elements of the transaction that were new to it, or to a peer that took the transaction before it in the same
+    /// call, one bit each.
     pub added: Bitmap,
     /// Where its journal has the transaction.
     pub block: Head,
@@ -95,8 +96,25 @@ pub struct Submitted {
     pub acknowledged: bool,
     /// The receipt, if it was asked for and the transaction is acknowledged.
     pub receipt: Option<Receipt>,
-    /// Canonicals that did not exist at the peer before, ascending.
+    /// Canonicals that did not exist there before, ascending.
     pub created: Vec<RecordId>,
+}
+
+impl Submitted {
+    /// This answer, given after another about the same transaction: what was new to one of the two peers is new,
+    /// because the later one may have it from the earlier.
+    fn after(mut self, earlier: Option<Self>) -> Self {
+        let Some(earlier) = earlier else {
+            return self;
+        };
+        let bits = self.added.as_bytes().len().max(earlier.added.as_bytes().len()) * 8;
+        let is_new = |bit| self.added.is_set(bit) || earlier.added.is_set(bit);
+        self.added = Bitmap::new((0..bits).map(is_new));
+        self.created.extend(earlier.created);
+        self.created.sort_unstable();
+        self.created.dedup();
+        self
+    }
 }
 
 /// What came of one group of a submission.
@@ -140,7 +158,19 @@ impl Client {
                 continue;
             }
             // The ring changed in between. Signing anew is safe: elements are the same, so nothing is said twice.
-            for prepared in self.prepare(publisher, prepared.drafts(), options.limits)? {
+            let again = match self.prepare(publisher, prepared.drafts(), options.limits) {
+                Ok(again) => again,
+                Err(error) => {
+                    // What became of the other groups is told all the same.
+                    tracing::warn!(%error, "a group cannot be signed anew");
+                    done.push(Outcome {
+                        transaction: prepared.transaction,
+                        result,
+                    });
+                    continue;
+                }
+            };
+            for prepared in again {
                 let result = self.send(&prepared, options).await;
                 done.push(Outcome {
                     transaction: prepared.transaction,
@@ -170,17 +200,19 @@ impl Client {
                 .map(|entry| &entry.canonical)
         };
         let route = |network: &Network| (network.holders_of_all(canonicals()), 1);
-        // The last answer of a peer that has it, but not yet on enough disks.
+        // What peers said that have it, but not yet on enough disks.
         let taken = Mutex::new(None);
         let ask = |member: Member| {
             let taken = &taken;
             async move {
                 let submitted = self.submit_to(&member, prepared, options).await?;
+                let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+                let submitted = submitted.after(taken.take());
                 if submitted.acknowledged {
                     return Ok(submitted);
                 }
                 let (peer, synced) = (submitted.peer, submitted.synced.len());
-                *taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(submitted);
+                *taken = Some(submitted);
                 Err(CallError::Unacknowledged { peer, synced })
             }
         };

@@ -306,6 +306,8 @@ pub struct CheckedBlock {
     pub items: Vec<Item>,
     /// The elements that the items add, in order, if bodies were asked for.
     pub elements: Vec<Element>,
+    /// Elements of the incarnation before this block, as the source says; it does not sign that.
+    pub offset: u64,
 }
 
 /// Checks a block for its own sake.
@@ -342,5 +344,6 @@ pub(crate) fn check_block(
         block,
         items,
         elements,
+        offset: frame.offset,
     })
 }

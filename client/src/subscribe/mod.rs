@@ -134,8 +134,8 @@ impl Default for SubscribeOptions {
 pub enum Event {
     /// The next block, verified.
     Block(VerifiedBlock),
-    /// The next block is the genesis of an incarnation. If it is not the first one, the source lost a disk or was
-    /// restored, and what it had before comes again as new elements.
+    /// The next block is the genesis of an incarnation. If it is not the first one, the source lost blocks that it
+    /// had shown. What its disk still has does not come again (rfd 4); what it lost comes again as new elements.
     Began {
         /// The incarnation.
         incarnation: u64,

@@ -53,6 +53,10 @@ pub(crate) struct Fake {
     pub(crate) seen: Mutex<Vec<wire::SubmitRequest>>,
     /// Whether a submission is said to be on enough disks.
     pub(crate) acknowledges: Mutex<bool>,
+    /// The next so many submissions are said not to be, whatever `acknowledges` says.
+    pub(crate) doubts: Mutex<usize>,
+    /// How many records one answer of `GetRecord` has room for; the others are left empty.
+    pub(crate) records_max: Mutex<usize>,
     /// Applied to the answers of lookups.
     pub(crate) lie: Mutex<Option<fn(&mut wire::LookupResponse)>>,
     pub(crate) lookups: Mutex<Vec<wire::LookupRequest>>,
@@ -91,6 +95,8 @@ impl Fake {
             refusals: Mutex::default(),
             seen: Mutex::default(),
             acknowledges: Mutex::new(true),
+            doubts: Mutex::default(),
+            records_max: Mutex::new(usize::MAX),
             lie: Mutex::default(),
             lookups: Mutex::default(),
             tamper: Mutex::default(),
@@ -156,10 +162,17 @@ impl Fake {
             added: added.bitmap.as_bytes().clone(),
             block: Some(tip.head.to_wire()),
             synced: vec![Bytes::copy_from_slice(self.key().as_bytes())],
-            acknowledged: *self.acknowledges.lock().unwrap(),
+            acknowledged: self.acknowledges(),
             receipt: None,
             created: RecordId::concat(&added.created),
         })
+    }
+
+    fn acknowledges(&self) -> bool {
+        let mut doubts = self.doubts.lock().unwrap();
+        let is_sure = *doubts == 0 && *self.acknowledges.lock().unwrap();
+        *doubts = doubts.saturating_sub(1);
+        is_sure
     }
 
     fn refused(&self) -> Result<(), Status> {
@@ -336,7 +349,14 @@ impl store_server::Store for Fake {
         self.refused()?;
         let ids = RecordId::list_from_slice(&request.into_inner().digests).unwrap();
         let records = self.log.lock().unwrap().store.records(&ids).unwrap();
-        let records = records.into_iter().map(Option::unwrap_or_default).collect();
+        let mut room = *self.records_max.lock().unwrap();
+        let fits = |record: Bytes| {
+            let fits = !record.is_empty() && room > 0;
+            room -= usize::from(fits);
+            if fits { record } else { Bytes::new() }
+        };
+        let records = records.into_iter().map(Option::unwrap_or_default);
+        let records = records.map(fits).collect();
         Ok(Response::new(wire::GetRecordResponse { records }))
     }
 }

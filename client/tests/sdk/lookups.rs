@@ -13,7 +13,7 @@ use kittengrad_proto::{
 };
 
 use crate::{
-    fake::refusal,
+    fake::{Fake, refusal},
     submissions::draft,
     world::{World, soon},
 };
@@ -35,17 +35,22 @@ fn scatter(world: &World, client: &Client, draft: &Draft) {
             updates: vec![update.clone()],
             ..draft.clone()
         };
-        let prepared = client
-            .prepare(&publisher(world), vec![part], Default::default())
-            .unwrap();
-        let request = kittengrad_proto::wire::SubmitRequest {
-            transaction: Some(prepared[0].transaction().signed().to_wire()),
-            records: prepared[0].records().to_vec(),
-            chain: Some(world.publisher.chain().to_wire()),
-            ..Default::default()
-        };
-        world.fake(holder).apply(&request).unwrap();
+        give(world, client, world.fake(holder), &part);
     }
+}
+
+/// Gives one member a draft, and nobody else.
+fn give(world: &World, client: &Client, fake: &Fake, draft: &Draft) {
+    let prepared = client
+        .prepare(&publisher(world), vec![draft.clone()], Default::default())
+        .unwrap();
+    let request = kittengrad_proto::wire::SubmitRequest {
+        transaction: Some(prepared[0].transaction().signed().to_wire()),
+        records: prepared[0].records().to_vec(),
+        chain: Some(world.publisher.chain().to_wire()),
+        ..Default::default()
+    };
+    fake.apply(&request).unwrap();
 }
 
 fn ids(updates: &[Bytes]) -> Vec<RecordId> {
@@ -230,4 +235,84 @@ async fn records_are_fetched_by_id_from_whoever_has_them() {
         ids(&draft.updates)
     );
     assert_eq!(soon(client.records(&wanted)).await, found);
+}
+
+#[tokio::test]
+async fn records_that_one_answer_has_no_room_for_are_asked_for_again() {
+    let world = World::new(3).await;
+    let client = world.client();
+    let draft = draft(publisher(&world), 1, 5);
+    for member in &world.members {
+        let fake = &member.fake;
+        give(&world, &client, fake, &draft);
+        *fake.records_max.lock().unwrap() = 2;
+        *fake.lie.lock().unwrap() = Some(|answer| {
+            answer.sets.iter_mut().for_each(|set| set.records.clear());
+        });
+    }
+    let owner = client.network().holders(&draft.canonical)[0].key;
+    let alone = soon(client.lookup_at(&owner, &[draft.canonical], true)).await;
+    let together = soon(client.lookup(&[draft.canonical], Consistency::Quorum, true)).await;
+    for found in [alone.unwrap(), together.unwrap()] {
+        let answer = &found.answers[0];
+        assert_eq!((answer.updates.len(), answer.absent_records().count()), (5, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_only_a_replica_beyond_the_quorum_has_is_found_there() {
+    let world = World::new(3).await;
+    let client = world.client();
+    let draft = draft(publisher(&world), 1, 1);
+    let holders: Vec<_> = client
+        .network()
+        .holders(&draft.canonical)
+        .iter()
+        .map(|peer| peer.key)
+        .collect();
+    for holder in &holders {
+        give(&world, &client, world.fake(holder), &draft);
+    }
+    for holder in &holders[..2] {
+        let fake = world.fake(holder);
+        *fake.records_max.lock().unwrap() = 0;
+        *fake.lie.lock().unwrap() = Some(|answer| {
+            answer.sets.iter_mut().for_each(|set| set.records.clear());
+        });
+    }
+    let found = soon(client.lookup(&[draft.canonical], Consistency::Quorum, true))
+        .await
+        .unwrap();
+    assert_eq!(found.answers[0].absent_records().count(), 0);
+}
+
+#[tokio::test]
+async fn a_cell_that_nobody_answers_for_does_not_hide_the_others() {
+    let mut world = World::new(7).await;
+    let client = world.client();
+    let drafts: Vec<_> = (0..40)
+        .map(|number| draft(publisher(&world), number, 1))
+        .collect();
+    let question: Vec<_> = drafts.iter().map(|draft| draft.canonical).collect();
+    soon(client.submit(&publisher(&world), drafts, SubmitOptions::default()))
+        .await
+        .unwrap();
+    let dead: Vec<_> = client
+        .network()
+        .holders(&question[0])
+        .iter()
+        .map(|peer| peer.key)
+        .collect();
+    for member in &mut world.members {
+        if dead.contains(&member.fake.key()) {
+            member.kill();
+        }
+    }
+    let (found, unanswered) = soon(client.lookup_each(&question, Consistency::One, false)).await;
+    let silent: Vec<_> = unanswered.iter().flat_map(|part| &part.canonicals).collect();
+    assert!(silent.contains(&&question[0]));
+    assert!(!found.answers.is_empty());
+    assert_eq!(found.answers.len() + silent.len(), question.len());
+    let all = soon(client.lookup(&question, Consistency::One, false)).await;
+    assert!(matches!(all, Err(LookupError::NoAnswer { .. })));
 }

@@ -267,6 +267,20 @@ async fn what_too_few_disks_have_is_sent_again_and_then_told_as_it_is() {
 }
 
 #[tokio::test]
+async fn what_one_call_wrote_is_new_even_if_the_acknowledgement_comes_with_a_repeat() {
+    let world = World::new(1).await;
+    let (client, fake) = (world.client(), &world.members[0].fake);
+    *fake.doubts.lock().unwrap() = 2;
+    let drafts = vec![draft(publisher(&world), 1, 3)];
+    let outcomes = soon(client.submit(&publisher(&world), drafts, SubmitOptions::default()))
+        .await
+        .unwrap();
+    let submitted = outcomes[0].result.as_ref().unwrap();
+    assert!(submitted.acknowledged && seen(fake) == 3);
+    assert_eq!((submitted.added.count(), submitted.created.len()), (3, 1));
+}
+
+#[tokio::test]
 async fn a_ring_that_grew_is_learnt_from_whoever_is_not_responsible() {
     let world = World::new(6).await;
     let client = world.client_of(&world.file(0..5));
