@@ -52,19 +52,38 @@ pub(crate) enum Command {
     /// Run a whole network on this machine: peers, an aggregator, an indexer, and records to look at
     Demo(DemoArgs),
     /// Run a peer
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  kittengrad peer run --config peers/1/peer.toml"
+    )]
     Peer(PeerCommand),
     /// Run an aggregator
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  kittengrad aggregator run --config aggregator/aggregator.toml"
+    )]
     Aggregator(AggregatorCommand),
     /// Run an indexer
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  kittengrad indexer run --config indexer/indexer.toml"
+    )]
     Indexer(IndexerCommand),
     /// Make certificates
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  kittengrad ca init --dir ca --name museums\n  \
+        kittengrad ca admit --role peer --name peer-1 --out peers/1"
+    )]
     Ca(CaCommand),
     /// Make the file that says who is in a network
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  \
+        kittengrad network make --root ca/root.pem --namespace works --out network.toml\n  \
+        kittengrad network add --credentials peers/1 --role peer \\\n      \
+        --grpc 10.0.0.1:7001 --quic 10.0.0.1:7002 --http 127.0.0.1:7003"
+    )]
     Network(NetworkCommand),
     /// Ask processes whether they are alive and ready
     Health(HealthArgs),
@@ -79,4 +98,32 @@ pub(crate) enum Command {
     },
     #[command(flatten)]
     Client(ClientCommand),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Every command below this one, with the words that lead to it.
+    fn check_examples(command: &clap::Command, path: &str) {
+        let path = format!("{path} {}", command.get_name());
+        let help = command.get_after_help().map(ToString::to_string);
+        let help = help.unwrap_or_default();
+        assert!(help.contains("Examples:"), "no examples:{path}");
+        for below in command.get_subcommands() {
+            check_examples(below, &path);
+        }
+    }
+
+    #[test]
+    fn every_command_shows_examples() {
+        check_examples(&Cli::command(), "");
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
 }

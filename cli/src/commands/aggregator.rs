@@ -24,8 +24,8 @@ pub(crate) enum AggregatorCommand {
 
 /// Runs an aggregator.
 pub(crate) async fn run(global: &Global) -> anyhow::Result<ExitCode> {
+    role::log_to_stderr()?;
     let config = Config::load(&locate(global.config.as_deref())?)?;
-    role::log_to_stderr();
     let shutdown = role::shutdown_on_signal()?;
     let (listening, listens) = oneshot::channel::<run::Listening>();
     let is_json = global.json;
@@ -36,7 +36,7 @@ pub(crate) async fn run(global: &Global) -> anyhow::Result<ExitCode> {
                 on.grpc, on.http
             ));
             if is_json {
-                let _ = output::json(&json!({
+                role::announce(&json!({
                     "grpc": format!("https://{}", on.grpc),
                     "http": format!("http://{}", on.http),
                 }));

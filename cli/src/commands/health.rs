@@ -1,8 +1,7 @@
 //! `kittengrad health`: are the processes alive and ready?
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
-use anyhow::Context;
 use clap::Args;
 use kittengrad_client::{
     config::{ClientConfig, locate},
@@ -12,6 +11,9 @@ use serde_json::{Value, json};
 
 use crate::{cli::Global, output};
 
+/// How long one process may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// What to ask.
 #[derive(Debug, Args)]
 #[command(
@@ -20,7 +22,7 @@ use crate::{cli::Global, output};
 )]
 pub(crate) struct HealthArgs {
     /// Ask this process only, by the address of its pages
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = super::http::parse_url)]
     http: Option<String>,
 }
 
@@ -37,9 +39,9 @@ pub(crate) async fn run(args: HealthArgs, global: &Global) -> anyhow::Result<Exi
         let word = if is_ready { "ready" } else { "not ready" };
         let why = reasons.join("; ");
         if global.json {
-            output::json(
+            output::even_if_gone(output::json(
                 &json!({"role": role, "id": id, "http": url, "ready": is_ready, "reasons": reasons}),
-            )?;
+            ))?;
         } else {
             output::line(
                 format!(
@@ -68,7 +70,8 @@ fn members(global: &Global) -> anyhow::Result<Vec<(String, String, String)>> {
             (member.role.as_str().to_owned(), member.key.to_string(), url)
         })
         .collect();
-    if let Some(indexer) = config.indexer
+    let indexer = config.indexer.map(|url| url.trim_end_matches('/').to_owned());
+    if let Some(indexer) = indexer
         && !asked.iter().any(|(_, _, url)| *url == indexer)
     {
         asked.push(("indexer".to_owned(), String::new(), indexer));
@@ -78,10 +81,7 @@ fn members(global: &Global) -> anyhow::Result<Vec<(String, String, String)>> {
 
 async fn ready(url: &str) -> (bool, Vec<String>) {
     let ask = async {
-        let client = reqwest::Client::builder()
-            .timeout(std::time::Duration::from_secs(3))
-            .build()
-            .context("cannot make an HTTP client")?;
+        let client = super::http::client(PATIENCE)?;
         let answer = client.get(format!("{url}/readyz")).send().await?;
         let is_ready = answer.status().is_success();
         let page: Value = answer.json().await.unwrap_or_default();

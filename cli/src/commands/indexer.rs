@@ -24,8 +24,8 @@ pub(crate) enum IndexerCommand {
 
 /// Runs an indexer.
 pub(crate) async fn run(global: &Global) -> anyhow::Result<ExitCode> {
+    role::log_to_stderr()?;
     let config = Config::load(&locate(global.config.as_deref())?)?;
-    role::log_to_stderr();
     let shutdown = role::shutdown_on_signal()?;
     let (listening, listens) = oneshot::channel::<run::Listening>();
     let is_json = global.json;
@@ -33,7 +33,7 @@ pub(crate) async fn run(global: &Global) -> anyhow::Result<ExitCode> {
         if let Ok(on) = listens.await {
             output::say(&format!("indexer listens: http://{}", on.http));
             if is_json {
-                let _ = output::json(&json!({"http": format!("http://{}", on.http)}));
+                role::announce(&json!({"http": format!("http://{}", on.http)}));
             }
         }
     };

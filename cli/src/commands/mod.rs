@@ -5,6 +5,7 @@ pub(crate) mod ca;
 pub(crate) mod client;
 pub(crate) mod demo;
 pub(crate) mod health;
+pub(crate) mod http;
 pub(crate) mod indexer;
 pub(crate) mod load;
 pub(crate) mod network;

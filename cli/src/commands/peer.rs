@@ -26,8 +26,8 @@ pub(crate) enum PeerCommand {
 
 /// Runs a peer.
 pub(crate) async fn run(global: &Global) -> anyhow::Result<ExitCode> {
+    role::log_to_stderr()?;
     let config = Config::load(&locate(global.config.as_deref())?)?;
-    role::log_to_stderr();
     let shutdown = role::shutdown_on_signal()?;
     let (listening, listens) = oneshot::channel::<run::Listening>();
     let is_json = global.json;
@@ -38,7 +38,7 @@ pub(crate) async fn run(global: &Global) -> anyhow::Result<ExitCode> {
                 on.grpc, on.quic, on.http
             ));
             if is_json {
-                let _ = output::json(&json!({
+                role::announce(&json!({
                     "grpc": format!("https://{}", on.grpc),
                     "quic": on.quic.to_string(),
                     "http": format!("http://{}", on.http),

@@ -36,12 +36,29 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     raw(format!("{text}\n").as_bytes())
 }
 
-/// Prints bytes on standard output. A reader that went away ends the program quietly.
+/// Whoever read standard output went away. A command that only shows things ends then, quietly and with exit code 0.
+#[derive(Debug, Error)]
+#[error("nobody reads standard output any more")]
+pub(crate) struct Gone;
+
+/// Prints bytes on standard output.
+///
+/// # Errors
+/// [`Gone`] if its reader went away; whoever has more to do than to show things asks [`even_if_gone`].
 pub(crate) fn raw(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Gone.into()),
         done => Ok(done?),
+    }
+}
+
+/// Goes on when a line could not be printed because its reader went away: there is work to finish, or an exit code to
+/// give.
+pub(crate) fn even_if_gone(printed: anyhow::Result<()>) -> anyhow::Result<()> {
+    match printed {
+        Err(error) if error.is::<Gone>() => Ok(()),
+        printed => printed,
     }
 }
 
@@ -59,6 +76,9 @@ pub(crate) fn error(error: &anyhow::Error) {
 
 /// Tells people what went wrong; the exit code of a command that failed.
 pub(crate) fn fail(failure: &anyhow::Error) -> ExitCode {
+    if failure.is::<Gone>() {
+        return ExitCode::SUCCESS;
+    }
     error(failure);
     if failure.is::<Usage>() {
         ExitCode::from(2)
@@ -94,6 +114,12 @@ mod tests {
             .context("cannot write a.toml: no space")
             .unwrap_err();
         assert_eq!(describe(&error), "cannot write a.toml: no space");
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure_and_other_trouble_is() {
+        assert!(even_if_gone(Err(Gone.into())).is_ok());
+        assert!(even_if_gone(Err(io::Error::other("no space").into())).is_err());
     }
 
     #[test]

@@ -17,8 +17,23 @@ pub(crate) fn number(value: u64) -> String {
 
 /// A number and what it counts: `1 peer`, `24,387 lines`.
 pub(crate) fn count(value: u64, one: &str) -> String {
-    let s = if value == 1 { "" } else { "s" };
-    format!("{} {one}{s}", number(value))
+    count_of(value, one, &format!("{one}s"))
+}
+
+/// A number and what it counts, where more than one take another word: `1 copy`, `3 copies`.
+pub(crate) fn count_of(value: u64, one: &str, many: &str) -> String {
+    let word = if value == 1 { one } else { many };
+    format!("{} {word}", number(value))
+}
+
+/// A word of a shell's command line, quoted if it has to be.
+pub(crate) fn shell(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// A moment, from Unix milliseconds: `2026-11-20 12:01:03`, in UTC.
@@ -99,6 +114,17 @@ mod tests {
         }
         assert_eq!(count(1, "peer"), "1 peer");
         assert_eq!(count(0, "peer"), "0 peers");
+        assert_eq!(count_of(1, "copy", "copies"), "1 copy");
+        assert_eq!(count_of(3, "copy", "copies"), "3 copies");
+    }
+
+    #[test]
+    fn words_for_a_shell_are_quoted_if_they_have_to_be() {
+        assert_eq!(shell("/srv/demo/client.toml"), "/srv/demo/client.toml");
+        assert_eq!(shell("/my demo/it's"), r"'/my demo/it'\''s'");
+        for word in ["", "$HOME", "a;b", "~", "a\"b", "*"] {
+            assert_eq!(shell(word), format!("'{word}'"));
+        }
     }
 
     #[test]

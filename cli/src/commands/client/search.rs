@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::Session;
 use crate::{
     cli::Global,
+    commands::http,
     output::{
         self, Usage,
         paint::Paint,
@@ -100,12 +101,7 @@ async fn ask(indexer: &str, parameters: &[(&str, String)]) -> anyhow::Result<Val
     let silent = || {
         format!("the indexer at {indexer} does not answer; `kittengrad health` asks all processes")
     };
-    let client = reqwest::Client::builder()
-        .timeout(PATIENCE)
-        .no_proxy()
-        .build()
-        .context("cannot make an HTTP client")?;
-    let request = client
+    let request = http::client(PATIENCE)?
         .get(format!("{indexer}/api/search"))
         .query(parameters);
     let mut answer = request.send().await.with_context(silent)?;

@@ -1,0 +1,118 @@
+//! Asking the HTTP pages of our own processes.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+/// How often one that does not answer yet is asked again at first.
+pub(crate) const POLL_MIN: Duration = Duration::from_millis(100);
+/// How often at last.
+pub(crate) const POLL_MAX: Duration = Duration::from_secs(2);
+
+/// A client for the pages of the network's processes, which are never behind a proxy: `http_proxy` is not heeded.
+pub(crate) fn client(patience: Duration) -> anyhow::Result<reqwest::Client> {
+    let client = reqwest::Client::builder().no_proxy().timeout(patience);
+    client.build().context("cannot make an HTTP client")
+}
+
+/// An address as people write it, `http://host:port`, without what may follow.
+pub(crate) fn parse_url(text: &str) -> Result<String, String> {
+    let url = text.trim().trim_end_matches('/');
+    let rest = url
+        .strip_prefix("http://")
+        .ok_or("it must begin with http://")?;
+    match reqwest::Url::parse(url) {
+        Ok(parsed) if parsed.has_host() && !rest.contains(['/', '?', '#', '@']) => {
+            Ok(url.to_owned())
+        }
+        _ => Err("write http://host:port".to_owned()),
+    }
+}
+
+/// A wait that doubles.
+pub(crate) struct Poll(Duration);
+
+impl Poll {
+    pub(crate) const fn begin() -> Self {
+        Self(POLL_MIN)
+    }
+
+    /// Waits, the next time for longer.
+    pub(crate) async fn wait(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(POLL_MAX);
+    }
+}
+
+/// An address as members announce it, `host:port`.
+pub(crate) fn parse_address(text: &str) -> Result<String, String> {
+    check_address(text)
+        .map(|()| text.to_owned())
+        .map_err(|why| format!("{why}: write host:port"))
+}
+
+fn check_address(text: &str) -> anyhow::Result<()> {
+    let (host, port) = text.rsplit_once(':').context("there is no port")?;
+    match port.parse::<u16>() {
+        Ok(0) | Err(_) => bail!("{port:?} is no port"),
+        Ok(_) => {}
+    }
+    let is_name = |host: &str| {
+        let is_fit = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+        (1..=253).contains(&host.len()) && host.chars().all(is_fit)
+    };
+    let is_ipv6 = |host: &str| {
+        let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())
+    };
+    if is_name(host) || is_ipv6(host) {
+        Ok(())
+    } else {
+        bail!("{host:?} is no host")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_pages_is_trimmed_and_checked() {
+        for text in ["http://127.0.0.1:7003", " http://127.0.0.1:7003/ "] {
+            assert_eq!(parse_url(text).as_deref(), Ok("http://127.0.0.1:7003"));
+        }
+        assert!(parse_url("http://[::1]:7003").is_ok());
+        for text in [
+            "",
+            "127.0.0.1:7003",
+            "https://a:1",
+            "http://",
+            "http://a:x",
+            "http://a:1/readyz",
+        ] {
+            assert!(parse_url(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_a_member_is_a_host_and_a_port() {
+        for text in ["127.0.0.1:7001", "peer1.example.org:4701", "[::1]:1"] {
+            assert_eq!(parse_address(text).as_deref(), Ok(text));
+        }
+        for text in [
+            "",
+            "7001",
+            "host",
+            ":7001",
+            "host:",
+            "host:0",
+            "host:70000",
+            "::1:7001",
+            "https://host:7001",
+            "a b:1",
+            "host:+1",
+        ] {
+            assert!(parse_address(text).is_err(), "{text}");
+        }
+    }
+}
