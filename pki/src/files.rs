@@ -139,7 +139,10 @@ impl Draft {
     /// [`FileError::Io`]; the file is as it was before.
     pub fn commit(mut self, bytes: &[u8]) -> Result<(), FileError> {
         let path = &self.path;
-        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_all());
+        let written = self
+            .file
+            .write_all(bytes)
+            .and_then(|()| self.file.sync_all());
         written.map_err(FileError::on("write", path))?;
         fs::rename(&self.draft, path).map_err(FileError::on("replace", path))?;
         sync_folder(parent(path))

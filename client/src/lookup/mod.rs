@@ -151,15 +151,14 @@ impl Client {
                 .map(<[_]>::to_vec)
                 .collect::<Vec<_>>()
         });
-        let parts: Vec<_> =
-            stream::iter(questions)
-                .map(|question| async move {
-                    let found = self.lookup_together(&question, consistency, records).await;
-                    (question, found)
-                })
-                .buffer_unordered(REQUESTS_IN_FLIGHT)
-                .collect()
-                .await;
+        let parts: Vec<_> = stream::iter(questions)
+            .map(|question| async move {
+                let found = self.lookup_together(&question, consistency, records).await;
+                (question, found)
+            })
+            .buffer_unordered(REQUESTS_IN_FLIGHT)
+            .collect()
+            .await;
         let (mut found, mut publishers) = (BTreeMap::new(), BTreeMap::new());
         let mut unanswered = Vec::new();
         for (canonicals, part) in parts {

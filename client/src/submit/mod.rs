@@ -107,7 +107,12 @@ impl Submitted {
         let Some(earlier) = earlier else {
             return self;
         };
-        let bits = self.added.as_bytes().len().max(earlier.added.as_bytes().len()) * 8;
+        let bits = self
+            .added
+            .as_bytes()
+            .len()
+            .max(earlier.added.as_bytes().len())
+            * 8;
         let is_new = |bit| self.added.is_set(bit) || earlier.added.is_set(bit);
         self.added = Bitmap::new((0..bits).map(is_new));
         self.created.extend(earlier.created);

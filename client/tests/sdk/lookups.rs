@@ -255,7 +255,10 @@ async fn records_that_one_answer_has_no_room_for_are_asked_for_again() {
     let together = soon(client.lookup(&[draft.canonical], Consistency::Quorum, true)).await;
     for found in [alone.unwrap(), together.unwrap()] {
         let answer = &found.answers[0];
-        assert_eq!((answer.updates.len(), answer.absent_records().count()), (5, 0));
+        assert_eq!(
+            (answer.updates.len(), answer.absent_records().count()),
+            (5, 0)
+        );
     }
 }
 
@@ -309,7 +312,10 @@ async fn a_cell_that_nobody_answers_for_does_not_hide_the_others() {
         }
     }
     let (found, unanswered) = soon(client.lookup_each(&question, Consistency::One, false)).await;
-    let silent: Vec<_> = unanswered.iter().flat_map(|part| &part.canonicals).collect();
+    let silent: Vec<_> = unanswered
+        .iter()
+        .flat_map(|part| &part.canonicals)
+        .collect();
     assert!(silent.contains(&&question[0]));
     assert!(!found.answers.is_empty());
     assert_eq!(found.answers.len() + silent.len(), question.len());
