@@ -96,11 +96,98 @@ pub(crate) fn not_ready(status: &Status) -> Vec<String> {
             "starting: {up} of {} partners are reachable",
             status.partners.len()
         ));
-    } else if !status.is_settled {
+    } else if !status.is_settled && status.missing > 0 {
         reasons.push(format!(
             "filling: {} transactions are missing",
             status.missing
         ));
+    } else if !status.is_settled {
+        reasons.push(format!("filling: {}", waits_for(&status.partners)));
     }
     reasons
+}
+
+/// What a filling peer that lacks no transaction waits for: partners that it does not reach, whose journals it has not
+/// read to their heads, or that are filling too and so prove nothing.
+fn waits_for(partners: &[(PublicKey, StatusOf)]) -> String {
+    let of = |is_one: fn(&StatusOf) -> bool, what: &str| {
+        let found = partners.iter().filter(|(_, of)| is_one(of));
+        let keys: Vec<_> = found.map(|(key, _)| format!("{key:?}")).collect();
+        (!keys.is_empty()).then(|| format!("{what} {}", keys.join(", ")))
+    };
+    let groups = [
+        of(|of| !of.is_up, "it waits for"),
+        of(|of| of.is_up && !is_read(of), "it reads the journals of"),
+        of(
+            |of| of.is_up && is_read(of) && !of.is_settled,
+            "not settled either:",
+        ),
+    ];
+    let groups: Vec<_> = groups.into_iter().flatten().collect();
+    if groups.is_empty() {
+        "it is about to be settled".to_owned()
+    } else {
+        groups.join("; ")
+    }
+}
+
+fn is_read(of: &StatusOf) -> bool {
+    let place = |head: Head| (head.incarnation, head.height);
+    of.head.map(place) <= of.applied.map(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use kittengrad_proto::id::Id;
+
+    use super::*;
+
+    /// A partner that was read up to `applied` of a journal of 9 blocks.
+    fn partner(number: u8, is_up: bool, is_settled: bool, applied: u64) -> (PublicKey, StatusOf) {
+        let head = |height| Head {
+            incarnation: 1,
+            height,
+            hash: Id::ZERO,
+        };
+        let of = StatusOf {
+            is_up,
+            is_open: is_up,
+            is_settled,
+            head: Some(head(9)),
+            applied: Some(head(applied)),
+        };
+        (PublicKey::new([number; 32]), of)
+    }
+
+    #[test]
+    fn a_filling_peer_says_whom_it_waits_for() {
+        let status = |partners, missing| Status {
+            tip: None,
+            is_open: true,
+            is_settled: false,
+            missing,
+            waiting: 0,
+            partners,
+        };
+        let partners = vec![
+            partner(1, false, false, 0),
+            partner(2, true, true, 4),
+            partner(3, true, false, 9),
+            partner(4, true, true, 9),
+        ];
+        assert_eq!(
+            not_ready(&status(partners.clone(), 0)),
+            [
+                "filling: it waits for 01010101; it reads the journals of 02020202; not settled either: 03030303"
+            ]
+        );
+        assert_eq!(
+            not_ready(&status(partners, 7)),
+            ["filling: 7 transactions are missing"]
+        );
+        assert_eq!(
+            not_ready(&status(vec![partner(4, true, true, 9)], 0)),
+            ["filling: it is about to be settled"]
+        );
+    }
 }

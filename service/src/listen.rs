@@ -34,10 +34,12 @@ pub async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListene
         })
 }
 
-fn next_step(error: &std::io::Error) -> &'static str {
+/// What to do when the system refuses an address to listen on, TCP or UDP.
+#[must_use]
+pub fn next_step(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::AddrInUse => {
-            "stop the process that has the port (`ss -ltnp` names it) or configure another"
+            "stop the process that has the port (`ss -ltunp` names it) or configure another"
         }
         std::io::ErrorKind::PermissionDenied => {
             "ports below 1024 need privileges: configure another"

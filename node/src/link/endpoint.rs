@@ -6,6 +6,7 @@ use kittengrad_pki::{
     tls::{self, Revocations, TlsError},
     transport::Transport,
 };
+use kittengrad_service::listen::next_step;
 use quinn::{
     ClientConfig, Endpoint, ServerConfig, TransportConfig, VarInt,
     crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig},
@@ -42,7 +43,10 @@ pub enum BindError {
     #[error("QUIC: {0}")]
     Cipher(#[from] NoInitialCipherSuite),
     /// The address is taken or not ours.
-    #[error("cannot listen for QUIC on {address} (key `listen.quic`): {error}")]
+    #[error(
+        "cannot listen for QUIC on {address} (`listen.quic`): {error}; {}",
+        next_step(error)
+    )]
     Address {
         /// The address.
         address: SocketAddr,
