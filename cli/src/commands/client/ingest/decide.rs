@@ -1,28 +1,16 @@
 //! Deciding what each line of a batch changes, in the order of the file.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    sync::Arc,
-};
+use std::collections::{HashMap, HashSet};
 
-use bytes::Bytes;
 use kittengrad_client::submit::Draft;
-use kittengrad_client_core::{
-    ingest::{Decision, decide},
-    map::{Mapped, Mode, Refusal},
-};
-use kittengrad_proto::{
-    id::{PublicKey, RecordId},
-    record::{Record, Summary, check},
-};
+use kittengrad_client_core::map::{Mapped, Mode, Refusal};
+use kittengrad_proto::id::{PublicKey, RecordId};
 
 use super::{
     batch::Fate,
-    sets::{Known, Sets},
+    sets::Sets,
+    state::{Set, State, Taken},
 };
-
-/// What `decide` needs to know of a canonical: statements of the one publisher, or `None` if nobody has it.
-pub(super) type Set = Option<Vec<(RecordId, Record)>>;
 
 /// What a batch changes.
 pub(super) struct Decided {
@@ -30,25 +18,70 @@ pub(super) struct Decided {
     pub(super) drafts: Vec<Draft>,
     /// One for each line, as if everything were acknowledged.
     pub(super) fates: Vec<Fate>,
-    /// The line that each update came of.
-    updates: HashMap<RecordId, usize>,
-    /// The sets of the canonicals that change, with what is said anew.
-    pub(super) changed: HashMap<RecordId, Set>,
+    /// What stands behind each fate.
+    rests: Vec<Rest>,
+    /// What is known of the canonicals, with what is said anew.
+    states: HashMap<RecordId, State>,
+}
+
+/// What a line said, and what earlier lines of the batch said that it rests on: what its update replaces, or what
+/// says the same already.
+#[derive(Debug, Default)]
+struct Rest {
+    update: Option<RecordId>,
+    on: Vec<RecordId>,
 }
 
 impl Decided {
-    /// An update was not acknowledged.
-    pub(super) fn refuse(&mut self, update: &RecordId, why: &str) {
-        if let Some(line) = self.updates.get(update) {
-            self.fates[*line] = Fate::Refused(why.to_owned());
+    /// These updates were not acknowledged, each for its reason: their lines are refused, and those that rest on them.
+    pub(super) fn refuse(&mut self, mut refused: HashMap<RecordId, String>) {
+        for (fate, rest) in self.fates.iter_mut().zip(&self.rests) {
+            let own = rest.update.as_ref().and_then(|update| refused.get(update));
+            let (why, said) = match (own, rest.on.iter().find_map(|on| refused.get(on))) {
+                (Some(why), _) => (why.clone(), why.clone()),
+                (None, Some(why)) => {
+                    let said = format!("an earlier line that it rests on is refused: {why}");
+                    (why.clone(), said)
+                }
+                (None, None) => continue,
+            };
+            *fate = Fate::Refused(said);
+            if let Some(update) = rest.update {
+                refused.insert(update, why);
+            }
+        }
+        for state in self.states.values_mut() {
+            state.forget(&refused);
         }
     }
 
     /// No update was acknowledged.
     pub(super) fn refuse_all(&mut self, why: &str) {
-        for line in self.updates.values() {
-            self.fates[*line] = Fate::Refused(why.to_owned());
-        }
+        let updates = self.rests.iter().filter_map(|rest| rest.update);
+        self.refuse(updates.map(|update| (update, why.to_owned())).collect());
+    }
+
+    /// The sets of the canonicals that change, with what is said anew.
+    pub(super) fn changed(self) -> impl Iterator<Item = (RecordId, Set)> {
+        let states = self.states.into_iter();
+        states.filter_map(|(canonical, state)| match state {
+            State::Known {
+                set,
+                said_ms: Some(_),
+            } => Some((canonical, set)),
+            _ => None,
+        })
+    }
+
+    /// All that the publisher says of these canonicals, now that it was acknowledged.
+    pub(super) fn said(&self) -> impl Iterator<Item = (RecordId, Vec<RecordId>)> {
+        let states = self.states.iter();
+        states.filter_map(|(canonical, state)| match state {
+            State::Known { set: Some(set), .. } if !set.is_empty() => {
+                Some((*canonical, set.iter().map(|(id, _)| *id).collect()))
+            }
+            _ => None,
+        })
     }
 }
 
@@ -57,6 +90,8 @@ impl Decided {
 pub(super) struct Speaker {
     pub(super) publisher: PublicKey,
     pub(super) mode: Mode,
+    /// Whether it speaks only of what it never spoke of.
+    pub(super) is_first_word: bool,
     /// Unix milliseconds.
     pub(super) now_ms: u64,
 }
@@ -81,131 +116,45 @@ pub(super) fn decide_all(
     let mut decided = Decided {
         drafts: Vec::new(),
         fates: Vec::with_capacity(mapped.len()),
-        updates: HashMap::new(),
-        changed: HashMap::new(),
+        rests: Vec::with_capacity(mapped.len()),
+        states,
     };
+    // What the lines of this batch say.
+    let mut new = HashSet::new();
     for mapped in mapped {
-        let line = decided.fates.len();
-        let fate = match mapped {
-            Err(refusal) => Fate::Refused(refusal.to_string()),
-            Ok(mapped) => match states.entry(mapped.canonical_id) {
-                Entry::Vacant(_) => {
-                    Fate::Refused("nobody was asked about its canonical".to_owned())
-                }
-                Entry::Occupied(mut state) => {
-                    let (fate, draft) = state.get_mut().take(speaker, mapped);
-                    if let Some((update, draft)) = draft {
-                        decided.updates.insert(update, line);
-                        decided.drafts.push(draft);
-                    }
-                    fate
+        let (fate, rest) = match mapped {
+            Err(refusal) => (Fate::Refused(refusal.to_string()), Rest::default()),
+            Ok(mapped) => match decided.states.get_mut(&mapped.canonical_id) {
+                None => (
+                    Fate::Refused("nobody was asked about its canonical".to_owned()),
+                    Rest::default(),
+                ),
+                Some(state) => {
+                    let Taken {
+                        fate,
+                        draft,
+                        mut on,
+                    } = state.take(speaker, mapped);
+                    on.retain(|update| new.contains(update));
+                    let update = draft.as_ref().map(|(update, _)| *update);
+                    new.extend(update);
+                    decided.drafts.extend(draft.map(|(_, draft)| draft));
+                    (fate, Rest { update, on })
                 }
             },
         };
         decided.fates.push(fate);
+        decided.rests.push(rest);
     }
-    let changed = states
-        .into_iter()
-        .filter_map(|(canonical, state)| match state {
-            State::Known {
-                set,
-                said_ms: Some(_),
-            } => Some((canonical, set)),
-            _ => None,
-        });
-    decided.changed = changed.collect();
     decided
-}
-
-/// What is known of a canonical, lines of this batch included.
-enum State {
-    Known {
-        set: Set,
-        /// When the last update of this batch says that it was said.
-        said_ms: Option<u64>,
-    },
-    Unreachable(Arc<str>),
-}
-
-impl State {
-    fn new(speaker: &Speaker, known: Known) -> Self {
-        match known {
-            Known::Absent => Self::Known {
-                set: None,
-                said_ms: None,
-            },
-            Known::Set(statements) => {
-                let own = statements
-                    .into_iter()
-                    .filter_map(|(id, bytes)| own(speaker, id, &bytes));
-                Self::Known {
-                    set: Some(own.collect()),
-                    said_ms: None,
-                }
-            }
-            Known::Unreachable(why) => Self::Unreachable(why),
-        }
-    }
-
-    /// Decides one line, and notes what it says for those that follow.
-    fn take(&mut self, speaker: &Speaker, mapped: Mapped) -> (Fate, Option<(RecordId, Draft)>) {
-        let (set, said_ms) = match self {
-            Self::Known { set, said_ms } => (set, said_ms),
-            Self::Unreachable(why) => return (Fate::Refused(why.to_string()), None),
-        };
-        let (fate, previous, insert) =
-            match decide(speaker.mode, &speaker.publisher, &mapped, set.as_deref()) {
-                Decision::Unchanged => return (Fate::Unchanged, None),
-                Decision::Insert => (
-                    Fate::Inserted,
-                    Vec::new(),
-                    Some(mapped.canonical_bytes.clone()),
-                ),
-                Decision::Update { previous } => (Fate::Updated, previous, None),
-            };
-        let canonical = mapped.canonical_id;
-        // What is said later on one canonical is also dated later.
-        let timestamp_ms = said_ms.map_or(speaker.now_ms, |last| {
-            speaker.now_ms.max(last.saturating_add(1))
-        });
-        let update = mapped.update(speaker.publisher, timestamp_ms, previous);
-        let bytes = match update.encode() {
-            Ok(bytes) => bytes,
-            Err(error) => return (Fate::Refused(error.to_string()), None),
-        };
-        let id = RecordId::of(&bytes);
-        *said_ms = Some(timestamp_ms);
-        set.get_or_insert_default()
-            .push((id, Record::Update(update)));
-        (
-            fate,
-            Some((
-                id,
-                Draft {
-                    canonical,
-                    insert,
-                    updates: vec![bytes],
-                },
-            )),
-        )
-    }
-}
-
-/// The record, if it is the speaker's own: nobody else's decides anything here.
-fn own(speaker: &Speaker, id: RecordId, bytes: &Bytes) -> Option<(RecordId, Record)> {
-    match check(bytes) {
-        Ok(Summary::Statement { publisher, .. }) if publisher == speaker.publisher => {
-            Record::decode(bytes).ok().map(|record| (id, record))
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use kittengrad_client_core::map::Map;
+    use kittengrad_proto::record::Record;
 
-    use super::*;
+    use super::{super::sets::Known, *};
 
     const TATE: PublicKey = PublicKey::new([1; 32]);
     const CMOA: PublicKey = PublicKey::new([2; 32]);
@@ -213,6 +162,7 @@ mod tests {
     /// What the network knows, and a batch of lines `(id, title)`.
     struct Scene {
         mode: Mode,
+        is_first_word: bool,
         sets: Sets,
     }
 
@@ -220,6 +170,7 @@ mod tests {
         fn new(mode: Mode) -> Self {
             Self {
                 mode,
+                is_first_word: false,
                 sets: Sets::new(),
             }
         }
@@ -255,6 +206,7 @@ mod tests {
             let speaker = Speaker {
                 publisher: TATE,
                 mode: self.mode,
+                is_first_word: self.is_first_word,
                 now_ms: 100,
             };
             decide_all(
@@ -349,7 +301,7 @@ mod tests {
                 .said(TATE, 1, "a")
                 .decide(&[(1, "a"), (2, "b"), (3, "c")]);
         let second = RecordId::of(&decided.drafts[0].updates[0]);
-        decided.refuse(&second, "no disk");
+        decided.refuse(HashMap::from([(second, "no disk".to_owned())]));
         assert_eq!(
             decided.fates,
             [Unchanged, Fate::Refused("no disk".to_owned()), Inserted]
@@ -357,6 +309,78 @@ mod tests {
         decided.refuse_all("nobody");
         let refused = Fate::Refused("nobody".to_owned());
         assert_eq!(decided.fates, [Unchanged, refused.clone(), refused]);
+    }
+
+    /// Refuses the update of one draft, and gives the fates as words.
+    fn refuse(mut decided: Decided, draft: usize) -> Vec<&'static str> {
+        let update = RecordId::of(&decided.drafts[draft].updates[0]);
+        decided.refuse(HashMap::from([(update, "no disk".to_owned())]));
+        let fates = decided.fates.iter().map(|fate| match fate {
+            Inserted => "inserted",
+            Updated => "updated",
+            Unchanged => "unchanged",
+            Fate::Refused(why) if why == "no disk" => "refused",
+            Fate::Refused(_) => "rests on it",
+        });
+        fates.collect()
+    }
+
+    #[test]
+    fn a_line_that_rests_on_a_refused_one_is_refused_too() {
+        let lines = [(1, "a"), (1, "a"), (1, "b"), (1, "b"), (2, "a")];
+        let replaced = Scene::new(Mode::Replace).decide(&lines);
+        let rests = "rests on it";
+        assert_eq!(
+            refuse(replaced, 0),
+            ["refused", rests, rests, rests, "inserted"]
+        );
+        let accumulated = Scene::new(Mode::Accumulate).decide(&lines);
+        assert_eq!(
+            refuse(accumulated, 0),
+            ["refused", rests, "updated", "unchanged", "inserted"]
+        );
+        let later = Scene::new(Mode::Replace).decide(&lines);
+        assert_eq!(
+            refuse(later, 1),
+            ["inserted", "unchanged", "refused", rests, "inserted"]
+        );
+    }
+
+    #[test]
+    fn a_line_that_says_what_was_said_before_rests_on_nobody() {
+        let scene = Scene::new(Mode::Replace).said(TATE, 1, "a");
+        let decided = scene.decide(&[(1, "a"), (1, "b"), (1, "a")]);
+        assert_eq!(refuse(decided, 0), ["unchanged", "refused", "rests on it"]);
+    }
+
+    #[test]
+    fn a_first_word_is_said_only_where_nothing_was() {
+        let mut scene = Scene::new(Mode::Replace)
+            .said(TATE, 1, "mine")
+            .said(CMOA, 2, "theirs");
+        scene.is_first_word = true;
+        scene.check(
+            &[(1, "a"), (2, "a"), (3, "a")],
+            &[Unchanged, Updated, Inserted],
+        );
+    }
+
+    #[test]
+    fn what_is_said_in_the_end_is_all_but_what_was_refused() {
+        let mut decided = Scene::new(Mode::Accumulate)
+            .said(TATE, 1, "a")
+            .decide(&[(1, "b"), (2, "c")]);
+        let said = |decided: &Decided| {
+            let mut said: Vec<_> = decided.said().map(|(_, updates)| updates.len()).collect();
+            said.sort_unstable();
+            said
+        };
+        assert_eq!(said(&decided), [1, 2]);
+        let update = RecordId::of(&decided.drafts[0].updates[0]);
+        decided.refuse(HashMap::from([(update, "no disk".to_owned())]));
+        assert_eq!(said(&decided), [1, 1]);
+        decided.refuse_all("nobody");
+        assert_eq!(said(&decided), [1]);
     }
 
     #[test]
@@ -368,10 +392,11 @@ mod tests {
         let speaker = Speaker {
             publisher: TATE,
             mode: Mode::Replace,
+            is_first_word: false,
             now_ms: 200,
         };
         let lines = vec![Ok(Scene::mapped(1, "a")), Ok(Scene::mapped(1, "b"))];
-        let second = decide_all(&speaker, lines, sets, first.changed);
+        let second = decide_all(&speaker, lines, sets, first.changed().collect());
         assert_eq!(second.fates, [Unchanged, Updated]);
     }
 }

@@ -44,7 +44,7 @@ const BUILT_IN: [(&str, &str); 8] = [
 ];
 
 /// Reads the map in that file; if there is none, takes the built-in one of that name.
-pub(super) fn load(named: &str) -> anyhow::Result<Map> {
+pub(crate) fn load(named: &str) -> anyhow::Result<Map> {
     let path = Path::new(named);
     let built_in = BUILT_IN.iter().find(|(name, _)| *name == named);
     let text = match built_in {
@@ -59,6 +59,18 @@ pub(super) fn load(named: &str) -> anyhow::Result<Map> {
         _ => fs::read_to_string(path).with_context(|| format!("cannot read the map {named}"))?,
     };
     Map::parse(&text).with_context(|| format!("{named} is no map"))
+}
+
+/// Whose words the built-in maps make, each once.
+pub(crate) fn publishers() -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for (name, text) in BUILT_IN {
+        let map = Map::parse(text).with_context(|| format!("{name} is no map"))?;
+        if !names.iter().any(|known| known == map.publisher()) {
+            names.push(map.publisher().to_owned());
+        }
+    }
+    Ok(names)
 }
 
 #[cfg(test)]

@@ -10,20 +10,22 @@
 
 mod batch;
 mod decide;
-mod maps;
+pub(crate) mod maps;
 mod pipeline;
 mod progress;
 mod rejects;
 mod sets;
 mod source;
+mod state;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use clap::Args;
 use serde::Serialize;
 
+use self::rejects::AllRejects;
 pub(crate) use self::{
-    pipeline::{Job, load},
+    pipeline::{Job, Kept, load},
     progress::Progress,
     rejects::Rejects,
     source::Source,
@@ -49,7 +51,8 @@ use crate::{
     sfomuseum-publicart, sfomuseum-places\n\n\
     Loading the same again adds nothing, so what was interrupted or refused is simply loaded again; with\n\
     mode = \"replace\" a file should have one line for each thing, because each replaces what was said before.\n\
-    Refused lines stop nothing; they are in FILE.rejects.ndjson with their reasons. Exit code 1 if there are any.")]
+    Refused lines stop nothing; the first 20 are told, and all are in FILE.rejects.ndjson with their reasons.\n\
+    Exit code 1 if there are any.")]
 pub(crate) struct IngestArgs {
     /// The map: a TOML file, or the name of one that is built in
     #[arg(long, value_name = "MAP")]
@@ -57,7 +60,8 @@ pub(crate) struct IngestArgs {
     /// Files of JSON lines, also compressed with gzip, or - for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Where refused lines are written [default: FILE.rejects.ndjson beside each file]
+    /// Where refused lines are written [default: FILE.rejects.ndjson beside each file, or here if it has no folder
+    /// that can be written]. Without refused lines that file is taken away, if it is of an earlier run
     #[arg(long, value_name = "PATH")]
     rejects: Option<PathBuf>,
     /// Say what would be done, and do nothing
@@ -129,25 +133,27 @@ pub(crate) async fn run(args: IngestArgs, global: &Global) -> anyhow::Result<Exi
         .iter()
         .map(Source::at)
         .collect::<anyhow::Result<_>>()?;
-    rejects::check(args.rejects.as_deref(), &args.files)?;
+    let mut all_rejects = AllRejects::of(args.rejects, &sources)?;
     let session = Session::open(global)?;
     let publisher = session.client.publisher(map.publisher());
     let publisher = publisher
         .ok_or_else(|| session.no_publisher(map.publisher()))?
         .key();
-    let job = Job::new(session.client.clone(), publisher, map, args.dry_run);
+    let job = Job::new(session.client.clone(), publisher, map);
+    let job = if args.dry_run { job.dry() } else { job };
 
     let (mut total, began, mut is_failed) = (Counts::default(), Instant::now(), false);
     let files = sources.len();
-    let mut shared = args.rejects.map(Rejects::at);
     for source in sources {
         let began = Instant::now();
         let name = source.name().to_owned();
-        let mut own = Rejects::beside(&source);
-        let rejects = shared.as_mut().unwrap_or(&mut own);
+        let rejects = all_rejects.for_source(&source);
         let mut progress = Progress::begin(&source);
         let loaded = load(&job, source, rejects, &mut progress).await;
         progress.end();
+        if !args.dry_run && loaded.failures.is_empty() {
+            rejects.clear();
+        }
         let line = FileJson {
             file: Some(&name),
             counts: loaded.counts,
@@ -161,7 +167,7 @@ pub(crate) async fn run(args: IngestArgs, global: &Global) -> anyhow::Result<Exi
         }
         is_failed |= loaded.counts.refused > 0 || !loaded.failures.is_empty();
     }
-    let rejects = shared.and_then(|rejects| rejects.written());
+    let rejects = all_rejects.shared();
     let line = FileJson {
         file: None,
         counts: total,
@@ -184,8 +190,9 @@ fn seconds(began: Instant) -> f64 {
 }
 
 fn report(line: &FileJson<'_>, is_dry_run: bool, global: &Global) -> anyhow::Result<()> {
+    // Without a reader there is still an exit code to give, and the rest to load.
     if global.json {
-        return output::json(line);
+        return output::even_if_gone(output::json(line));
     }
     let name = output::text::clean(line.file.unwrap_or("total"));
     let dry = if is_dry_run {
@@ -193,11 +200,11 @@ fn report(line: &FileJson<'_>, is_dry_run: bool, global: &Global) -> anyhow::Res
     } else {
         ""
     };
-    output::line(&format!(
+    output::even_if_gone(output::line(&format!(
         "{name}: {} in {:.1} s{dry}",
         line.counts.text(),
         line.seconds
-    ))?;
+    )))?;
     if let Some(rejects) = &line.rejects {
         let lines = count(line.counts.refused, "line");
         output::say(&format!(

@@ -1,7 +1,7 @@
 //! The pipeline: batches of one source, side by side where they speak of different things, counted in their order.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     io,
     sync::{Arc, Mutex, PoisonError},
     thread::available_parallelism,
@@ -23,25 +23,35 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     Counts, Progress, Rejects,
     batch::{Batch, account},
-    decide::{Decided, Set, Speaker, decide_all},
+    decide::{Decided, Speaker, decide_all},
     rejects::Reject,
     sets::look_up,
     source::{OwnedLine, Source},
+    state::Set,
 };
 use crate::output;
 
+/// Refused lines of one source that are told one by one.
+const REJECTS_TOLD_MAX: u64 = 20;
 /// Batches that are looked up and submitted side by side.
 const BATCHES_IN_FLIGHT: usize = 4;
 
-/// What is loaded and in whose name. Cheap to clone.
+/// What is loaded, in whose name, and how. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Job {
     client: Client,
     publisher: PublicKey,
     map: Arc<Map>,
+    is_first_word: bool,
     /// In a dry run: what would have been said so far. Short-lived lock.
     said: Option<Arc<Mutex<HashMap<RecordId, Set>>>>,
+    /// Short-lived lock.
+    kept: Option<Arc<Mutex<Kept>>>,
 }
+
+/// What the publishers of some jobs say about the canonicals of lines that were not refused: canonicals, and all
+/// their updates.
+pub(crate) type Kept = BTreeMap<RecordId, BTreeSet<RecordId>>;
 
 /// What came of one source.
 pub(crate) struct Loaded {
@@ -52,12 +62,38 @@ pub(crate) struct Loaded {
 
 impl Job {
     /// To load through `map` as `publisher`, which the client must speak for.
-    pub(crate) fn new(client: Client, publisher: PublicKey, map: Map, is_dry_run: bool) -> Self {
+    pub(crate) fn new(client: Client, publisher: PublicKey, map: Map) -> Self {
         Self {
             client,
             publisher,
             map: Arc::new(map),
-            said: is_dry_run.then(Arc::default),
+            is_first_word: false,
+            said: None,
+            kept: None,
+        }
+    }
+
+    /// To decide everything and send nothing.
+    pub(crate) fn dry(self) -> Self {
+        Self {
+            said: Some(Arc::default()),
+            ..self
+        }
+    }
+
+    /// To leave alone whatever the publisher said something about already, the same or not.
+    pub(crate) fn first_word(self) -> Self {
+        Self {
+            is_first_word: true,
+            ..self
+        }
+    }
+
+    /// To note what the network has in the end.
+    pub(crate) fn keeping(self, kept: &Arc<Mutex<Kept>>) -> Self {
+        Self {
+            kept: Some(Arc::clone(kept)),
+            ..self
         }
     }
 
@@ -69,20 +105,28 @@ impl Job {
         let speaker = Speaker {
             publisher: self.publisher,
             mode: self.map.mode(),
+            is_first_word: self.is_first_word,
             now_ms: unix_ms(),
         };
         let Batch { lines, mapped } = batch;
         let decided = spawn_blocking(move || decide_all(&speaker, mapped, known, said)).await;
         let mut decided = decided.context("deciding failed")?;
-        match &self.said {
-            Some(said) => {
-                said.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .extend(std::mem::take(&mut decided.changed));
-            }
-            None => self.submit(&mut decided).await,
+        if self.said.is_none() {
+            self.submit(&mut decided).await;
         }
-        Ok(account(&file, lines, decided.fates))
+        let counted = account(&file, lines, std::mem::take(&mut decided.fates));
+        if let Some(kept) = &self.kept {
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            for (canonical, updates) in decided.said() {
+                kept.entry(canonical).or_default().extend(updates);
+            }
+        }
+        if let Some(said) = &self.said {
+            said.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(decided.changed());
+        }
+        Ok(counted)
     }
 
     fn said_about(&self, canonicals: &HashSet<RecordId>) -> HashMap<RecordId, Set> {
@@ -110,6 +154,7 @@ impl Job {
             Ok(outcomes) => outcomes,
             Err(error) => return decided.refuse_all(&error.to_string()),
         };
+        let mut refused = HashMap::new();
         for outcome in outcomes {
             let why = match outcome.result {
                 Ok(submitted) if submitted.acknowledged => continue,
@@ -119,14 +164,11 @@ impl Job {
                 }
                 Err(error) => error.to_string(),
             };
-            for update in outcome
-                .transaction
-                .elements()
-                .filter_map(|element| element.update)
-            {
-                decided.refuse(&update, &why);
-            }
+            let elements = outcome.transaction.elements();
+            let updates = elements.filter_map(|element| element.update);
+            refused.extend(updates.map(|update| (update, why.clone())));
         }
+        decided.refuse(refused);
     }
 }
 
@@ -162,7 +204,7 @@ pub(crate) async fn load(
                 flights.pop_front();
                 let done: Result<anyhow::Result<(Counts, Vec<Reject>)>, JoinError> = done;
                 match done.context("a batch failed").flatten() {
-                    Ok((counts, refused)) => loaded.account(&counts, &refused, rejects),
+                    Ok((counts, refused)) => loaded.account(&counts, &refused, rejects, progress),
                     Err(error) => loaded.failures.push(error),
                 }
                 progress.show(&loaded.counts);
@@ -217,19 +259,32 @@ fn depart(
 }
 
 impl Loaded {
-    fn account(&mut self, counts: &Counts, refused: &[Reject], rejects: &mut Rejects) {
+    /// Counts a batch, keeps what was refused of it, and tells people.
+    fn account(
+        &mut self,
+        counts: &Counts,
+        refused: &[Reject],
+        rejects: &mut Rejects,
+        progress: &Progress,
+    ) {
+        let told_before = self.counts.refused;
         self.counts.add(counts);
+        let mut told_max = REJECTS_TOLD_MAX;
         if let Err(error) = rejects.write(refused) {
-            for reject in refused {
-                output::say(&output::text::clean(&format!(
-                    "line {} refused: {}",
-                    reject.line, reject.reason
-                )));
-            }
+            // They are nowhere else then.
+            told_max = u64::MAX;
             let path = rejects.path().display();
             self.failures.push(anyhow::anyhow!(
                 "refused lines cannot be kept in {path}: {error}"
             ));
+        }
+        for (number, reject) in (told_before..).zip(refused) {
+            if number < told_max {
+                progress.say(&reject.line_for_people());
+            } else if number == told_max {
+                let path = rejects.path().display();
+                progress.say(&output::text::clean(&format!("more in {path}")));
+            }
         }
     }
 }

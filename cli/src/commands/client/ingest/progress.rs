@@ -66,6 +66,14 @@ impl Progress {
         }
     }
 
+    /// Tells people something, above the bar if there is one.
+    pub(super) fn say(&self, text: &str) {
+        match &self.shown {
+            Shown::Bar(bar) => bar.suspend(|| output::say(text)),
+            Shown::Lines { .. } => output::say(text),
+        }
+    }
+
     /// Takes the bar away.
     pub(crate) fn end(self) {
         if let Shown::Bar(bar) = self.shown {

@@ -1,18 +1,24 @@
-//! The file of refused lines: made when there is the first one.
+//! The file of refused lines: made when there is the first one, taken away when there are none any more.
 
 use std::{
-    fs::File,
-    io::{self, BufWriter, Write},
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::source::Source;
-use crate::output::Usage;
+use crate::output::{self, Usage};
+
+/// Bytes of a first line by which an earlier file of rejects is known: more than one line that was refused may have.
+const FIRST_LINE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// A line that was not taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Reject {
     pub(super) file: String,
     /// Counted from 1, lines of white space included.
@@ -22,27 +28,33 @@ pub(super) struct Reject {
     pub(super) text: String,
 }
 
+impl Reject {
+    /// Which line, and why.
+    pub(super) fn line_for_people(&self) -> String {
+        let Self {
+            file, line, reason, ..
+        } = self;
+        output::text::clean(&format!("{file}, line {line} is refused: {reason}"))
+    }
+}
+
 /// Where refused lines are written.
 #[derive(Debug)]
 pub(crate) struct Rejects {
     path: PathBuf,
-    file: Option<BufWriter<File>>,
+    file: Option<File>,
+    /// Bytes of the lines that are there wholly.
+    whole_bytes: u64,
 }
 
 impl Rejects {
     /// In this file, which is replaced when there is a refused line.
     pub(crate) const fn at(path: PathBuf) -> Self {
-        Self { path, file: None }
-    }
-
-    /// Beside the source: `FILE.rejects.ndjson`.
-    pub(crate) fn beside(source: &Source) -> Self {
-        let name = if source.name() == "-" {
-            "stdin"
-        } else {
-            source.name()
-        };
-        Self::at(PathBuf::from(format!("{name}.rejects.ndjson")))
+        Self {
+            path,
+            file: None,
+            whole_bytes: 0,
+        }
     }
 
     /// Where they are, if there are any.
@@ -50,20 +62,42 @@ impl Rejects {
         self.file.as_ref().map(|_| self.path.display().to_string())
     }
 
-    /// Writes refused lines, and has them on their way to the disk when it returns.
+    /// Writes refused lines, and has them on their way to the disk when it returns. On an error none of these lines is
+    /// there in part.
     pub(super) fn write(&mut self, rejects: &[Reject]) -> io::Result<()> {
         if rejects.is_empty() {
             return Ok(());
         }
+        let mut lines = Vec::new();
+        for reject in rejects {
+            serde_json::to_writer(&mut lines, reject)?;
+            lines.push(b'\n');
+        }
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(BufWriter::new(File::create(&self.path)?)),
+            none => none.insert(File::create(&self.path)?),
         };
-        for reject in rejects {
-            serde_json::to_writer(&mut *file, reject)?;
-            file.write_all(b"\n")?;
+        if let Err(error) = file.write_all(&lines) {
+            // What went wrong first is worth more; a device has no end that could be moved.
+            let _ = file.set_len(self.whole_bytes);
+            let _ = file.seek(SeekFrom::Start(self.whole_bytes));
+            return Err(error);
         }
-        file.flush()
+        self.whole_bytes += lines.len() as u64;
+        Ok(())
+    }
+
+    /// Takes away what an earlier run left, if nothing was refused now and that is a file of refused lines.
+    pub(crate) fn clear(&self) {
+        if self.file.is_none()
+            && is_ours(&self.path)
+            && let Err(error) = fs::remove_file(&self.path)
+        {
+            let path = self.path.display();
+            output::say(&format!(
+                "note: {path} is of an earlier run and cannot be removed: {error}"
+            ));
+        }
     }
 
     /// The file, for errors.
@@ -72,29 +106,99 @@ impl Rejects {
     }
 }
 
-/// Checks that refused lines are not written over what is read.
-pub(super) fn check(rejects: Option<&Path>, files: &[PathBuf]) -> anyhow::Result<()> {
-    let Some(rejects) = rejects else {
-        return Ok(());
-    };
-    let is_same = |file: &PathBuf| match (file.canonicalize(), rejects.canonicalize()) {
-        (Ok(file), Ok(rejects)) => file == rejects,
-        _ => false,
-    };
-    match files.iter().find(|file| is_same(file)) {
-        Some(file) => Err(Usage(format!(
-            "--rejects would be written over {}",
-            file.display()
-        ))
-        .into()),
-        None => Ok(()),
+/// The files of refused lines of some sources: one for all, or one for each that is read, however often it is named.
+#[derive(Debug)]
+pub(super) struct AllRejects {
+    shared: Option<PathBuf>,
+    files: BTreeMap<PathBuf, Rejects>,
+}
+
+impl AllRejects {
+    /// For these sources, in `shared` or beside each.
+    ///
+    /// # Errors
+    /// [`Usage`] if one would be written over a file that is read.
+    pub(super) fn of(shared: Option<PathBuf>, sources: &[Source]) -> anyhow::Result<Self> {
+        for source in sources {
+            let path = shared.clone().unwrap_or_else(|| beside(source));
+            let is_read = |file: &&Source| is_same(Path::new(file.name()), &path);
+            if let Some(file) = sources.iter().find(is_read) {
+                let (rejects, file) = (source.name(), file.name());
+                return Err(Usage(format!(
+                    "refused lines of {rejects} would be written over {file}, which is read too; \
+                     name another file with --rejects"
+                ))
+                .into());
+            }
+        }
+        Ok(Self {
+            shared,
+            files: BTreeMap::new(),
+        })
     }
+
+    /// Where those of a source go.
+    pub(super) fn for_source(&mut self, source: &Source) -> &mut Rejects {
+        let path = self.shared.clone().unwrap_or_else(|| beside(source));
+        let new = || Rejects::at(path.clone());
+        self.files.entry(path.clone()).or_insert_with(new)
+    }
+
+    /// The one file for all, if there is one and it has lines.
+    pub(super) fn shared(&self) -> Option<String> {
+        self.files.get(self.shared.as_ref()?)?.written()
+    }
+}
+
+/// `FILE.rejects.ndjson` beside a source; in the working directory where it has no folder that can be written.
+fn beside(source: &Source) -> PathBuf {
+    let path = Path::new(source.name());
+    let name = match path.file_name() {
+        Some(name) if source.name() != "-" => name.to_string_lossy().into_owned(),
+        _ => "stdin".to_owned(),
+    };
+    let name = format!("{name}.rejects.ndjson");
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    if fs::metadata(path).is_ok_and(|found| found.is_file()) && is_writable(folder) {
+        folder.join(name)
+    } else {
+        PathBuf::from(name)
+    }
+}
+
+/// Whether a file can be made in a folder; only trying tells, whatever the permissions say.
+fn is_writable(folder: &Path) -> bool {
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    tempfile::tempfile_in(folder).is_ok()
+}
+
+/// Whether both are one file, by whatever names.
+fn is_same(a: &Path, b: &Path) -> bool {
+    let inode = |path| {
+        let found = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+        Some((found.dev(), found.ino()))
+    };
+    inode(a).is_some_and(|a| inode(b) == Some(a))
+}
+
+/// Whether there is a file that an earlier run wrote refused lines into.
+fn is_ours(path: &Path) -> bool {
+    let is_file = fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
+    let read = || {
+        let mut line = String::new();
+        let file = File::open(path)?.take(FIRST_LINE_BYTES_MAX);
+        BufReader::new(file).read_line(&mut line)?;
+        io::Result::Ok(line)
+    };
+    is_file && read().is_ok_and(|line| serde_json::from_str::<Reject>(&line).is_ok())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn reject(line: u64) -> Reject {
@@ -105,6 +209,18 @@ mod tests {
             reason,
             text,
         }
+    }
+
+    /// A folder with a file of lines in it.
+    fn folder_with(name: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        fs::write(&path, "{}\n").unwrap();
+        (folder, path)
+    }
+
+    fn sources(paths: &[&PathBuf]) -> Vec<Source> {
+        paths.iter().map(|path| Source::at(path).unwrap()).collect()
     }
 
     #[test]
@@ -132,17 +248,73 @@ mod tests {
         };
         assert_eq!(text, format!("{}\n{}\n", line(3), line(9)));
         assert_eq!(rejects.written(), Some(path.display().to_string()));
+        assert_eq!(
+            reject(3).line_for_people(),
+            "a.ndjson, line 3 is refused: no id: {/id} is missing"
+        );
+    }
+
+    #[test]
+    fn what_an_earlier_run_left_is_taken_away_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rejects");
+        Rejects::at(path.clone()).write(&[reject(3)]).unwrap();
+        Rejects::at(path.clone()).clear();
+        assert!(!path.exists());
+        Rejects::at(path.clone()).clear();
+        for text in ["", "notes\n", "{\"id\":1}\n"] {
+            fs::write(&path, text).unwrap();
+            Rejects::at(path.clone()).clear();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        let mut rejects = Rejects::at(path.clone());
+        rejects.write(&[reject(3)]).unwrap();
+        rejects.clear();
+        assert!(path.exists());
     }
 
     #[test]
     fn refused_lines_are_never_written_over_what_is_read() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let path = file.path().to_owned();
-        assert!(
-            check(Some(&path), &[PathBuf::from("-"), path.clone()])
-                .unwrap_err()
-                .is::<Usage>()
-        );
-        assert!(check(Some(&path.with_extension("rejects")), &[path]).is_ok());
+        let (folder, read) = folder_with("a.ndjson");
+        let usage = |shared, paths: &[&PathBuf]| {
+            let error = AllRejects::of(shared, &sources(paths)).err();
+            error.is_some_and(|error| error.is::<Usage>())
+        };
+        assert!(!usage(None, &[&read]));
+        assert!(usage(Some(read.clone()), &[&read]));
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&read, &link).unwrap();
+        assert!(usage(Some(link), &[&read]));
+        let own = folder.path().join("a.ndjson.rejects.ndjson");
+        fs::write(&own, "{}\n").unwrap();
+        assert!(usage(None, &[&read, &own]));
+        assert!(!usage(None, &[&own]));
+        assert!(!usage(Some(own), &[&read]));
+    }
+
+    #[test]
+    fn a_file_that_is_named_twice_has_one_file_of_refused_lines() {
+        let (_folder, read) = folder_with("a.ndjson");
+        let sources = sources(&[&read, &read]);
+        let mut all = AllRejects::of(None, &sources).unwrap();
+        for (number, source) in (1..).zip(&sources) {
+            all.for_source(source).write(&[reject(number)]).unwrap();
+        }
+        let path = read.with_extension("ndjson.rejects.ndjson");
+        assert_eq!(fs::read_to_string(path).unwrap().lines().count(), 2);
+        assert_eq!(all.shared(), None);
+    }
+
+    #[test]
+    fn what_has_no_folder_of_its_own_has_its_refused_lines_here() {
+        let stdin = Source::at(&PathBuf::from("-")).unwrap();
+        assert_eq!(beside(&stdin), Path::new("stdin.rejects.ndjson"));
+        let device = Source::at(&PathBuf::from("/dev/null")).unwrap();
+        assert_eq!(beside(&device), Path::new("null.rejects.ndjson"));
+        let text = Source::text("works", "");
+        assert_eq!(beside(&text), Path::new("works.rejects.ndjson"));
+        let (_folder, read) = folder_with("a.ndjson");
+        let source = Source::at(&read).unwrap();
+        assert_eq!(beside(&source).parent(), read.parent());
     }
 }

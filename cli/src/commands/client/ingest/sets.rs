@@ -8,7 +8,10 @@ use std::{
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use kittengrad_client::{Client, lookup::Consistency};
+use kittengrad_client::{
+    Client,
+    lookup::{Answer, Consistency},
+};
 use kittengrad_proto::id::RecordId;
 use tokio::time::{Instant, sleep};
 
@@ -25,7 +28,7 @@ const CELLS_IN_FLIGHT: usize = 8;
 pub(super) enum Known {
     /// Nobody has it.
     Absent,
-    /// Its statements; those whose records nobody has are left out.
+    /// All its statements.
     Set(Vec<(RecordId, Bytes)>),
     /// It cannot be told now.
     Unreachable(Arc<str>),
@@ -60,23 +63,18 @@ async fn look_up_cell(client: &Client, mut missing: Vec<RecordId>) -> Sets {
         let why: Arc<str> = match client.lookup(&missing, Consistency::Quorum, true).await {
             Ok(found) => {
                 missing.clear();
+                let mut why: Arc<str> = Arc::from("");
                 for answer in found.answers {
-                    if !answer.complete {
-                        missing.push(answer.canonical);
-                        continue;
+                    let canonical = answer.canonical;
+                    match known(answer) {
+                        Ok(known) => drop(sets.insert(canonical, known)),
+                        Err(reason) => {
+                            missing.push(canonical);
+                            why = reason.into();
+                        }
                     }
-                    let statements = answer
-                        .updates
-                        .into_iter()
-                        .filter_map(|(id, bytes)| Some((id, bytes?)));
-                    let known = if answer.exists {
-                        Known::Set(statements.collect())
-                    } else {
-                        Known::Absent
-                    };
-                    sets.insert(answer.canonical, known);
                 }
-                "too few of its replicas answer to know what was said about it before".into()
+                why
             }
             Err(error) => error.to_string().into(),
         };
@@ -93,5 +91,58 @@ async fn look_up_cell(client: &Client, mut missing: Vec<RecordId>) -> Sets {
         }
         sleep(wait).await;
         wait = (wait * 2).min(WAIT_MAX);
+    }
+}
+
+/// What an answer tells of its canonical. What is not told is not taken for never said: that would say it twice.
+fn known(answer: Answer) -> Result<Known, &'static str> {
+    if !answer.complete {
+        return Err("too few of its replicas answer to know what was said about it before");
+    }
+    if answer.absent_records().next().is_some() {
+        return Err("no replica that answers shows all records of what was said about it before");
+    }
+    if !answer.exists {
+        return Ok(Known::Absent);
+    }
+    let statements = answer.updates.into_iter();
+    Ok(Known::Set(
+        statements
+            .filter_map(|(id, bytes)| Some((id, bytes?)))
+            .collect(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(exists: bool, complete: bool, updates: &[Option<&'static str>]) -> Answer {
+        let updates = (1..).zip(updates).map(|(number, bytes)| {
+            let bytes = bytes.map(|text| Bytes::from_static(text.as_bytes()));
+            (RecordId::new([number; 32]), bytes)
+        });
+        Answer {
+            canonical: RecordId::new([9; 32]),
+            exists,
+            record: None,
+            updates: updates.collect(),
+            answered_by: Vec::new(),
+            complete,
+        }
+    }
+
+    #[test]
+    fn a_set_is_known_only_if_a_quorum_told_it_with_all_records() {
+        let all = answer(true, true, &[Some("a"), Some("b")]);
+        assert!(matches!(known(all), Ok(Known::Set(set)) if set.len() == 2));
+        assert!(matches!(known(answer(false, true, &[])), Ok(Known::Absent)));
+        for unknown in [
+            answer(true, true, &[Some("a"), None]),
+            answer(true, false, &[Some("a")]),
+            answer(false, false, &[]),
+        ] {
+            assert!(known(unknown).is_err());
+        }
     }
 }
