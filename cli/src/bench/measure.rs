@@ -74,11 +74,12 @@ impl Measured {
     }
 
     /// Tells people what went wrong.
-    fn say_failure(&self) {
+    pub(super) fn say_failure(&self) {
         if let Some(failure) = &self.failure {
             output::say(&format!(
-                "note: {} operations failed, the first: {failure}",
-                self.errors
+                "note: {} failed, the first: {}",
+                output::text::count(self.errors, "operation"),
+                output::text::clean(failure)
             ));
         }
     }

@@ -32,7 +32,8 @@ pub(crate) enum BenchCommand {
     Insert(BenchArgs),
     /// Update canonicals, many updates in each signed transaction
     #[command(after_help = "Examples:\n  kittengrad bench bulk --batch 1000\n  \
-        kittengrad bench bulk --record-bytes 1000 --json")]
+        kittengrad bench bulk --record-bytes 1000 --json\n\n\
+        Each request is one signed transaction with exactly --batch updates, 4 MiB with their records at most.")]
     Bulk(BenchArgs),
     /// Look up the sets of canonicals, one in each request
     #[command(after_help = "Examples:\n  kittengrad bench lookup --per 5\n  \
@@ -212,7 +213,7 @@ pub(crate) async fn run(command: BenchCommand, global: &Global) -> anyhow::Resul
         }
     };
     if global.json {
-        output::json(&line)?;
+        output::even_if_gone(output::json(&line))?;
     } else {
         output::line(&line.text())?;
     }

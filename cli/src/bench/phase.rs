@@ -8,7 +8,7 @@ use kittengrad_client::{
     lookup::Consistency,
     submit::{Draft, GroupLimits, Prepared, SubmitOptions},
 };
-use kittengrad_proto::id::PublicKey;
+use kittengrad_proto::{id::PublicKey, limits::SUBMISSION_BYTES_MAX};
 use tokio::task::spawn_blocking;
 
 use super::{
@@ -16,7 +16,16 @@ use super::{
     data::{Maker, load},
     measure::{Measured, Work, run},
 };
-use crate::commands::client::Session;
+use crate::{
+    commands::client::Session,
+    output::{
+        Usage,
+        text::{count, number},
+    },
+};
+
+/// Bytes of an update in a transaction beside its record: its name, and its share of an entry for 5 of them.
+const ENTRY_BYTES: u64 = 32 + 10;
 
 /// Single inserts, each signed.
 pub(super) async fn insert(session: &Session, args: &BenchArgs) -> anyhow::Result<Measured> {
@@ -33,29 +42,60 @@ pub(super) async fn insert(session: &Session, args: &BenchArgs) -> anyhow::Resul
     send(session, args, prepared).await
 }
 
-/// Transactions with many updates of canonicals that exist.
+/// Transactions with exactly `batch` updates of canonicals that exist.
 pub(super) async fn bulk(session: &Session, args: &BenchArgs) -> anyhow::Result<Measured> {
+    check_batch(args)?;
     let publisher = session.publisher(args.publisher.as_deref())?.key();
     let maker = Maker::new(args.record_bytes, publisher)?;
     let drafts = (0..args.canonicals(40_000)).map(|number| maker.said(number, args.per));
     let drafts = drafts.collect::<anyhow::Result<Vec<_>>>()?;
-    let bare = drafts.iter().map(|draft| Draft {
-        updates: Vec::new(),
-        ..draft.clone()
-    });
-    load(&session.client, &publisher, bare.collect()).await?;
+    let bare: Vec<_> = drafts.iter().map(bare).collect();
     let updates = drafts.into_iter().map(|draft| Draft {
         insert: None,
         ..draft
     });
-    let prepared = sign(
-        &session.client,
-        publisher,
-        updates.collect(),
-        args.batch as usize,
-    )
-    .await?;
+    let batch = args.batch as usize;
+    let mut prepared = sign(&session.client, publisher, updates.collect(), batch).await?;
+    // What is left over in each cell makes a smaller one.
+    prepared.retain(|prepared| updates_of(prepared) == batch);
+    if prepared.is_empty() {
+        return Err(Usage(format!(
+            "no cell of the ring has {} for one transaction: take more --canonicals or a smaller --batch",
+            count(u64::from(args.batch), "update")
+        ))
+        .into());
+    }
+    load(&session.client, &publisher, bare).await?;
     send(session, args, prepared).await
+}
+
+/// The canonical of a draft alone.
+fn bare(draft: &Draft) -> Draft {
+    Draft {
+        updates: Vec::new(),
+        ..draft.clone()
+    }
+}
+
+fn updates_of(prepared: &Prepared) -> usize {
+    let entries = prepared.transaction().entries().iter();
+    entries.map(|entry| entry.updates.len()).sum()
+}
+
+/// Refuses batches that no transaction has room for.
+fn check_batch(args: &BenchArgs) -> Result<(), Usage> {
+    let bytes = u64::from(args.batch) * (u64::from(args.record_bytes) + ENTRY_BYTES);
+    let max = SUBMISSION_BYTES_MAX as u64;
+    if bytes > max {
+        return Err(Usage(format!(
+            "--batch {} of --record-bytes {} makes about {} bytes, a transaction has at most {}: make one smaller",
+            args.batch,
+            args.record_bytes,
+            number(bytes),
+            number(max)
+        )));
+    }
+    Ok(())
 }
 
 /// Signs transactions of at most so many updates, and mixes them so that they go to all peers alike.
@@ -140,4 +180,27 @@ pub(super) async fn lookup(
         }
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_that_no_transaction_has_room_for_is_wrong_use() {
+        let args = |record_bytes, batch| BenchArgs {
+            record_bytes,
+            conc: 1,
+            batch,
+            per: 5,
+            canonicals: None,
+            limit_s: 1.0,
+            publisher: None,
+        };
+        assert!(check_batch(&args(60_000, 100)).is_err());
+        assert!(check_batch(&args(5_000, 1_000)).is_err());
+        for (record_bytes, batch) in [(300, 100), (300, 1_000), (60_000, 50)] {
+            assert!(check_batch(&args(record_bytes, batch)).is_ok());
+        }
+    }
 }

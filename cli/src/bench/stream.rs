@@ -15,7 +15,13 @@ use super::{
     data::{Maker, load},
     measure::Measured,
 };
-use crate::commands::client::Session;
+use crate::{
+    commands::client::{Session, explain},
+    output::{
+        self,
+        text::{clean, count, number},
+    },
+};
 
 /// How long the source may take to have what was loaded.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -104,11 +110,22 @@ async fn read(
                 measured.note(last.elapsed(), Ok(block.added));
                 last = Instant::now();
             }
+            Some(Ok(Event::Waiting { error, .. })) => {
+                let error = clean(&error.to_string());
+                output::say(&format!("note: {error}; trying again"));
+            }
             Some(Ok(_)) => {}
-            Some(Err(error)) => measured.note(last.elapsed(), Err(error.into())),
+            Some(Err(error)) => measured.note(last.elapsed(), Err(explain(error, &source))),
             None => break,
         }
     }
     measured.elapsed = began.elapsed();
+    measured.say_failure();
+    if measured.updates < expected {
+        let (read, all) = (number(measured.updates), count(expected, "update"));
+        output::say(&format!(
+            "note: {read} of {all} were read, then the time was over"
+        ));
+    }
     Ok(measured)
 }
