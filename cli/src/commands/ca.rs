@@ -9,7 +9,7 @@ use kittengrad_pki::{
     credentials::read_key,
     directory::{Admission, InitOptions},
 };
-use kittengrad_proto::certificate::Role;
+use kittengrad_proto::{certificate::Role, signed::Signer};
 use kittengrad_service::clock::unix_ms;
 use serde_json::json;
 
@@ -123,6 +123,17 @@ pub(crate) fn run(command: CaCommand, global: &Global) -> anyhow::Result<ExitCod
                     "would admit {name} as {role} for {days} days into {}",
                     out.display()
                 ));
+                if global.json {
+                    let key = existing_key.as_ref().map(|key| key.public().to_string());
+                    output::json(&json!({
+                        "id": key,
+                        "role": role.as_str(),
+                        "name": name,
+                        "dir": out,
+                        "days": days,
+                        "dry_run": true,
+                    }))?;
+                }
                 return Ok(ExitCode::SUCCESS);
             }
             let admission = Admission {
@@ -146,6 +157,7 @@ pub(crate) fn run(command: CaCommand, global: &Global) -> anyhow::Result<ExitCod
                     "name": name,
                     "dir": out,
                     "not_after_ms": holder.not_after_ms,
+                    "dry_run": false,
                 }))?;
             }
         }

@@ -3,10 +3,9 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use kittengrad_client_core::map::Map;
 use kittengrad_node::run::Listening;
@@ -15,10 +14,17 @@ use serde_json::json;
 use tokio::{sync::oneshot, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{load, role};
+use super::{
+    client::ingest::{Source, maps},
+    load::{self, DemoInput},
+    role,
+};
 use crate::{
     cli::Global,
-    output,
+    output::{
+        self, Usage,
+        text::{count, shell},
+    },
     prepare::{Plan, Prepared, prepare},
     sample,
 };
@@ -29,9 +35,12 @@ use crate::{
     kittengrad demo                                    with a sample of well-known works\n  \
     kittengrad demo --peers 7 --dir my-network         resumes when it is started again\n  \
     kittengrad demo --ingest works.ndjson.gz --map works.toml\n  \
+    kittengrad demo --ingest tate-artworks.ndjson.gz --map tate-artworks      a map that is built in\n  \
     kittengrad demo --prepare --dir my-network         only the files; then each as its own process:\n  \
     kittengrad peer run --config my-network/peers/1/peer.toml\n\n\
-    It runs until Ctrl-C. Logs go to DIR/demo.log; KITTENGRAD_LOG=debug says more.")]
+    It runs until Ctrl-C; a second one does not wait for the end. Logs go to DIR/demo.log, refused lines to\n\
+    DIR/rejects.ndjson; KITTENGRAD_LOG=debug says more. DIR/client.toml speaks for the publishers of the sample, of\n\
+    the maps given, and of the maps that are built in.")]
 pub(crate) struct DemoArgs {
     /// Peers on the ring, for a new folder
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -39,38 +48,31 @@ pub(crate) struct DemoArgs {
     /// Folder of everything [default: kittengrad-demo]
     #[arg(long, default_value = "kittengrad-demo", hide_default_value = true)]
     dir: PathBuf,
-    /// Load this file of newline-delimited JSON (also .gz) instead of the sample; --map says how
+    /// Load this file of newline-delimited JSON, also compressed with gzip, instead of the sample; --map says how
     #[arg(long, value_name = "FILE", requires = "map")]
     ingest: Vec<PathBuf>,
-    /// The map of each --ingest, in the same order
+    /// The map of each --ingest, in the same order: a file, or the name of one that is built in
     #[arg(long, value_name = "MAP", requires = "ingest")]
-    map: Vec<PathBuf>,
+    map: Vec<String>,
     /// Peers only: no aggregator, no indexer, no records
     #[arg(long, conflicts_with_all = ["ingest", "prepare"])]
     bare: bool,
-    /// Write the files and exit
-    #[arg(long, conflicts_with_all = ["ingest", "bare"])]
+    /// Write the files and exit; nothing is loaded, but the publishers of the maps given are admitted
+    #[arg(long, conflicts_with = "bare")]
     prepare: bool,
 }
 
 /// Runs the demo.
 pub(crate) async fn run(args: DemoArgs, global: &Global) -> anyhow::Result<ExitCode> {
     if args.ingest.len() != args.map.len() {
-        output::say("error: give one --map for each --ingest, in the same order");
-        return Ok(ExitCode::from(2));
+        let why = "give one --map for each --ingest, in the same order";
+        return Err(Usage(why.to_owned()).into());
     }
     let inputs = inputs(&args)?;
-    let mut publishers: Vec<_> = inputs
-        .iter()
-        .map(|input| input.map.publisher().to_owned())
-        .collect();
-    publishers.extend(sample::FILES.iter().map(|file| file.publisher().to_owned()));
-    publishers.sort_unstable();
-    publishers.dedup();
     let plan = Plan {
         dir: args.dir.clone(),
         peers: usize::from(args.peers),
-        publishers,
+        publishers: publishers(&inputs)?,
     };
     let prepared = prepare(&plan)?;
     if args.prepare {
@@ -86,26 +88,13 @@ pub(crate) async fn run(args: DemoArgs, global: &Global) -> anyhow::Result<ExitC
     demo.run(&args, inputs, global).await
 }
 
-/// Something to load, with its map.
-pub(crate) struct DemoInput {
-    pub(crate) map: Map,
-    pub(crate) source: load::Source,
-}
-
+/// What is given to load, else the sample.
 fn inputs(args: &DemoArgs) -> anyhow::Result<Vec<DemoInput>> {
-    if args.bare || args.prepare {
-        return Ok(Vec::new());
-    }
     let given = args.ingest.iter().zip(&args.map).map(|(file, map)| {
-        if !file.exists() {
-            bail!("{} is not there", file.display());
-        }
-        let text = std::fs::read_to_string(map)
-            .with_context(|| format!("cannot read the map {}", map.display()))?;
-        let map = Map::parse(&text).with_context(|| format!("map {}", map.display()))?;
         Ok(DemoInput {
-            map,
-            source: load::Source::File(file.clone()),
+            map: maps::load(map)?,
+            source: Source::at(file)?,
+            is_sample: false,
         })
     });
     let given: Vec<_> = given.collect::<anyhow::Result<_>>()?;
@@ -113,16 +102,26 @@ fn inputs(args: &DemoArgs) -> anyhow::Result<Vec<DemoInput>> {
         return Ok(given);
     }
     let sample = sample::FILES.iter().map(|file| {
-        let source = load::Source::Text {
-            name: file.name,
-            lines: file.lines,
-        };
         Ok(DemoInput {
             map: Map::parse(file.map)?,
-            source,
+            source: Source::text(file.name, file.lines),
+            is_sample: true,
         })
     });
     sample.collect()
+}
+
+/// Whom the client speaks for: those of the sample, of what is given, and of the built-in maps, each once.
+fn publishers(inputs: &[DemoInput]) -> anyhow::Result<Vec<String>> {
+    let sample = sample::FILES.iter().map(|file| file.publisher().to_owned());
+    let given = inputs.iter().map(|input| input.map.publisher().to_owned());
+    let mut publishers = Vec::new();
+    for name in sample.chain(given).chain(maps::publishers()?) {
+        if !publishers.contains(&name) {
+            publishers.push(name);
+        }
+    }
+    Ok(publishers)
 }
 
 fn show_prepared(prepared: &Prepared, global: &Global) -> anyhow::Result<ExitCode> {
@@ -132,12 +131,10 @@ fn show_prepared(prepared: &Prepared, global: &Global) -> anyhow::Result<ExitCod
         prepared.dir.display()
     ));
     let run = |role: &str, config: &Path| {
-        output::say(&format!(
-            "  {program} {role} run --config {}",
-            config.display()
-        ));
+        let config = shell(&config.display().to_string());
+        output::say(&format!("  {program} {role} run --config {config}"));
     };
-    for config in prepared.peer_configs()? {
+    for config in prepared.peer_configs() {
         run("peer", &config);
     }
     run("aggregator", &prepared.aggregator_config());
@@ -166,8 +163,13 @@ impl Demo {
             Ok(()) => self.until_stopped().await,
             Err(error) => Err(error),
         };
+        // Told to stop, whatever ended since ended because of that.
+        let is_told = self.shutdown.is_cancelled();
         self.shutdown.cancel();
         while self.tasks.join_next().await.is_some() {}
+        if is_told {
+            return Ok(ExitCode::SUCCESS);
+        }
         ended.map(|()| ExitCode::SUCCESS)
     }
 
@@ -177,12 +179,13 @@ impl Demo {
         inputs: Vec<DemoInput>,
         global: &Global,
     ) -> anyhow::Result<()> {
+        let configs: Vec<_> = self.prepared.peer_configs().collect();
         output::say(&format!(
-            "starting {} peers in {}",
-            self.prepared.peer_configs()?.len(),
+            "starting {} in {}",
+            count(configs.len() as u64, "peer"),
             self.prepared.dir.display()
         ));
-        for config in self.prepared.peer_configs()? {
+        for config in configs {
             self.start_peer(&config).await?;
         }
         if !args.bare {
@@ -198,8 +201,9 @@ impl Demo {
             anyhow::Ok(())
         };
         tokio::select! {
-            done = wait => done?,
+            biased;
             () = self.shutdown.cancelled() => return Ok(()),
+            done = wait => done?,
             ended = self.tasks.join_next() => return Err(why_ended(ended)),
         }
         announce(&self.prepared, args.bare, global)
@@ -246,8 +250,9 @@ impl Demo {
 
     async fn until_stopped(&mut self) -> anyhow::Result<()> {
         tokio::select! {
+            biased;
             () = self.shutdown.cancelled() => Ok(()),
-            ended = self.tasks.join_next(), if !self.shutdown.is_cancelled() => Err(why_ended(ended)),
+            ended = self.tasks.join_next() => Err(why_ended(ended)),
         }
     }
 }
@@ -261,10 +266,12 @@ fn why_ended(ended: Option<Result<anyhow::Result<()>, tokio::task::JoinError>>) 
     }
 }
 
+/// This program, as a shell takes it.
 fn program() -> String {
-    std::env::current_exe().map_or_else(
+    let path = std::env::current_exe();
+    path.map_or_else(
         |_| "kittengrad".to_owned(),
-        |path| path.display().to_string(),
+        |path| shell(&path.display().to_string()),
     )
 }
 
@@ -280,7 +287,7 @@ fn announce(prepared: &Prepared, is_bare: bool, global: &Global) -> anyhow::Resu
             .key;
         [
             "ring show".to_owned(),
-            "health".to_owned(),
+            format!("journal head --peer {first}"),
             format!("journal verify --peer {first}"),
         ]
     } else {
@@ -296,22 +303,20 @@ fn announce(prepared: &Prepared, is_bare: bool, global: &Global) -> anyhow::Resu
         .map(str::to_owned)
     };
     let (program, client) = (program(), prepared.client_config());
+    let client = shell(&client.display().to_string());
     for command in commands {
-        output::say(&format!(
-            "  {program} --config {} {command}",
-            client.display()
-        ));
+        output::say(&format!("  {program} --config {client} {command}"));
     }
     output::say("\nCtrl-C ends it; the same command goes on with what is there.");
     if global.json {
-        output::json(&described(prepared, is_bare)?)?;
+        role::announce(&described(prepared, is_bare)?);
     }
     Ok(())
 }
 
 /// The line that scripts wait for.
 fn described(prepared: &Prepared, is_bare: bool) -> anyhow::Result<serde_json::Value> {
-    let peer = |config: &PathBuf| {
+    let peer = |config: &Path| {
         let folder = config.parent().unwrap_or(&prepared.dir);
         let identity = prepared.member(folder, Role::Peer)?;
         let at = &identity.addresses;
@@ -323,9 +328,8 @@ fn described(prepared: &Prepared, is_bare: bool) -> anyhow::Result<serde_json::V
         }))
     };
     let peers = prepared
-        .peer_configs()?
-        .iter()
-        .map(peer)
+        .peer_configs()
+        .map(|config| peer(&config))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let grpc_and_http = |identity: &Identity| {
         json!({
@@ -348,6 +352,3 @@ fn described(prepared: &Prepared, is_bare: bool) -> anyhow::Result<serde_json::V
         "indexer": indexer,
     }))
 }
-
-/// How often something is asked for again while the demo starts.
-pub(crate) const POLL: Duration = Duration::from_millis(100);

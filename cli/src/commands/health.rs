@@ -70,7 +70,9 @@ fn members(global: &Global) -> anyhow::Result<Vec<(String, String, String)>> {
             (member.role.as_str().to_owned(), member.key.to_string(), url)
         })
         .collect();
-    let indexer = config.indexer.map(|url| url.trim_end_matches('/').to_owned());
+    let indexer = config
+        .indexer
+        .map(|url| url.trim_end_matches('/').to_owned());
     if let Some(indexer) = indexer
         && !asked.iter().any(|(_, _, url)| *url == indexer)
     {

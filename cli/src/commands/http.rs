@@ -62,7 +62,9 @@ fn check_address(text: &str) -> anyhow::Result<()> {
         (1..=253).contains(&host.len()) && host.chars().all(is_fit)
     };
     let is_ipv6 = |host: &str| {
-        let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let inner = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
         inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())
     };
     if is_name(host) || is_ipv6(host) {

@@ -1,71 +1,46 @@
 //! Loading a demo: waits for the peers, loads records, and waits until all of them can be searched.
 
 use std::{
-    collections::BTreeSet,
-    fs::File,
-    io::{BufReader, Read},
-    path::PathBuf,
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use anyhow::Context;
-use flate2::read::MultiGzDecoder;
-use kittengrad_client_core::{
-    ingest::{Line, Lines},
-    map::Map,
-};
-use kittengrad_proto::{certificate::Role, id::RecordId};
+use kittengrad_client_core::map::Map;
+use kittengrad_proto::certificate::Role;
 use serde_json::Value;
 use tokio::time::sleep;
 
 use super::{
-    client::{Session, ingest},
-    demo::{DemoInput, POLL},
-};
-use crate::{output, prepare::Prepared};
-
-/// Where lines come from.
-pub(crate) enum Source {
-    /// A file, compressed if its name ends in .gz.
-    File(PathBuf),
-    /// The program itself.
-    Text {
-        /// For messages.
-        name: &'static str,
-        /// Newline-delimited JSON.
-        lines: &'static str,
+    client::{
+        Session,
+        ingest::{self, Kept},
     },
-}
+    http::{self, POLL_MIN, Poll},
+};
+use crate::{
+    output::{self, text::count},
+    prepare::Prepared,
+};
 
-impl Source {
-    fn name(&self) -> String {
-        match self {
-            Self::File(path) => path.display().to_string(),
-            Self::Text { name, .. } => (*name).to_owned(),
-        }
-    }
+/// How long a process may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an index may take to say what it has.
+const PATIENCE_FOR_ALL: Duration = Duration::from_secs(120);
 
-    fn open(&self) -> anyhow::Result<Box<dyn Read + Send>> {
-        match self {
-            Self::File(path) => {
-                let file =
-                    File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-                let is_gzip = path.extension().is_some_and(|extension| extension == "gz");
-                let file = BufReader::new(file);
-                Ok(if is_gzip {
-                    Box::new(MultiGzDecoder::new(file))
-                } else {
-                    Box::new(file)
-                })
-            }
-            Self::Text { lines, .. } => Ok(Box::new(lines.as_bytes())),
-        }
-    }
+/// Something to load, with its map.
+pub(crate) struct DemoInput {
+    pub(crate) map: Map,
+    pub(crate) source: ingest::Source,
+    /// Of our own sample: only what its publishers never spoke of is loaded, so that a demo that goes on does not take
+    /// back what was said in it since.
+    pub(crate) is_sample: bool,
 }
 
 /// Waits until every peer says that it is ready.
 pub(crate) async fn until_settled(prepared: &Prepared) -> anyhow::Result<()> {
-    let client = reqwest::Client::new();
-    for config in prepared.peer_configs()? {
+    let client = http::client(PATIENCE)?;
+    for config in prepared.peer_configs() {
         let folder = config.parent().unwrap_or(&prepared.dir);
         let identity = prepared.member(folder, Role::Peer)?;
         let url = format!("http://{}/readyz", identity.addresses.http);
@@ -75,54 +50,60 @@ pub(crate) async fn until_settled(prepared: &Prepared) -> anyhow::Result<()> {
             .await
             .is_ok_and(|answer| answer.status().is_success())
         {
-            sleep(POLL).await;
+            sleep(POLL_MIN).await;
         }
     }
     Ok(())
 }
 
-/// Loads everything, and waits until the index has all of its canonicals.
+/// Loads everything, and waits until the index has all that was not refused.
 pub(crate) async fn load_and_wait(
     prepared: &Prepared,
     inputs: Vec<DemoInput>,
 ) -> anyhow::Result<()> {
     let session = Session::load(&prepared.client_config())?;
-    let mut canonicals = BTreeSet::new();
+    let kept = Arc::new(Mutex::new(Kept::new()));
+    let mut rejects = ingest::Rejects::at(prepared.dir.join("rejects.ndjson"));
     for input in inputs {
-        canonicals.extend(canonicals_of(&input)?);
-        load_one(&session, input).await?;
+        load_one(&session, input, &kept, &mut rejects).await?;
     }
+    rejects.clear();
+    let kept = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
     output::say(&format!(
-        "waiting until {} canonicals can be searched",
-        canonicals.len()
+        "waiting until {} can be searched",
+        count(kept.len() as u64, "canonical")
     ));
-    until_indexed(prepared, &canonicals).await
+    until_indexed(prepared, &kept).await
 }
 
-async fn load_one(session: &Session, input: DemoInput) -> anyhow::Result<()> {
-    let name = input.map.publisher();
+async fn load_one(
+    session: &Session,
+    input: DemoInput,
+    kept: &Arc<Mutex<Kept>>,
+    rejects: &mut ingest::Rejects,
+) -> anyhow::Result<()> {
+    let DemoInput {
+        map,
+        source,
+        is_sample,
+    } = input;
     let publisher = session
         .client
-        .publisher(name)
-        .ok_or_else(|| session.no_publisher(name))?
+        .publisher(map.publisher())
+        .ok_or_else(|| session.no_publisher(map.publisher()))?
         .key();
-    let source = match &input.source {
-        Source::File(path) => ingest::Source::at(path)?,
-        Source::Text { name, lines } => ingest::Source::text(name, lines),
-    };
-    let job = ingest::Job::new(session.client.clone(), publisher, input.map, false);
-    let mut rejects = ingest::Rejects::beside(&source);
+    let job = ingest::Job::new(session.client.clone(), publisher, map).keeping(kept);
+    let job = if is_sample { job.first_word() } else { job };
+    let name = output::text::clean(source.name());
     let mut progress = ingest::Progress::begin(&source);
-    let loaded = ingest::load(&job, source, &mut rejects, &mut progress).await;
+    let loaded = ingest::load(&job, source, rejects, &mut progress).await;
     progress.end();
-    let rejects = rejects.written().filter(|_| loaded.counts.refused > 0);
-    let rejects = rejects
-        .map(|path| format!("; refused lines are in {path}"))
-        .unwrap_or_default();
+    let written = rejects.written().filter(|_| loaded.counts.refused > 0);
+    let written = written.map(|path| format!("; refused lines are in {path}"));
     output::say(&format!(
-        "  {}: {}{rejects}",
-        input.source.name(),
-        loaded.counts.text()
+        "  {name}: {}{}",
+        loaded.counts.text(),
+        written.unwrap_or_default()
     ));
     match loaded.failures.into_iter().next() {
         Some(failure) => Err(failure),
@@ -130,48 +111,80 @@ async fn load_one(session: &Session, input: DemoInput) -> anyhow::Result<()> {
     }
 }
 
-/// The canonicals that the lines of an input name.
-fn canonicals_of(input: &DemoInput) -> anyhow::Result<BTreeSet<RecordId>> {
-    let mut found = BTreeSet::new();
-    let mut lines = Lines::default();
-    let mut take = |line: Line<'_>, map: &Map| {
-        if let Ok(mapped) = line.read(map) {
-            found.insert(mapped.canonical_id);
-        }
-    };
-    let mut reader = input.source.open()?;
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        let count = reader
-            .read(&mut buffer)
-            .with_context(|| format!("cannot read {}", input.source.name()))?;
-        if count == 0 {
-            break;
-        }
-        lines.push(&buffer[..count], |line| take(line, &input.map));
-    }
-    lines.finish(|line| take(line, &input.map));
-    Ok(found)
-}
-
-/// Waits until the index has a document of each canonical.
-async fn until_indexed(prepared: &Prepared, canonicals: &BTreeSet<RecordId>) -> anyhow::Result<()> {
+/// Waits until the index has a document of each canonical, with all its updates.
+async fn until_indexed(prepared: &Prepared, kept: &Kept) -> anyhow::Result<()> {
     let indexer = prepared.member(&prepared.dir.join("indexer"), Role::Indexer)?;
     let url = format!("http://{}/api/documents", indexer.addresses.http);
-    let mut missing: BTreeSet<String> = canonicals.iter().map(ToString::to_string).collect();
-    let client = reqwest::Client::new();
-    while !missing.is_empty() {
+    let client = http::client(PATIENCE_FOR_ALL)?;
+    let mut missing = Missing::of(kept);
+    let mut poll = Poll::begin();
+    while !missing.0.is_empty() {
         if let Ok(answer) = client.get(&url).send().await {
             for line in answer.text().await.unwrap_or_default().lines() {
-                let line: Value = serde_json::from_str(line).unwrap_or_default();
-                if let Some(canonical) = line["canonical"].as_str() {
-                    missing.remove(canonical);
-                }
+                missing.found(&serde_json::from_str(line).unwrap_or_default());
             }
         }
-        if !missing.is_empty() {
-            sleep(POLL).await;
+        if !missing.0.is_empty() {
+            poll.wait().await;
         }
     }
     Ok(())
+}
+
+/// Updates that the index does not show yet, by their canonicals.
+struct Missing(BTreeMap<String, BTreeSet<String>>);
+
+impl Missing {
+    fn of(kept: &Kept) -> Self {
+        let updates = |updates: &BTreeSet<_>| updates.iter().map(ToString::to_string).collect();
+        let kept = kept.iter();
+        Self(
+            kept.map(|(canonical, all)| (canonical.to_string(), updates(all)))
+                .collect(),
+        )
+    }
+
+    /// Takes a document into account, as the index lists it.
+    fn found(&mut self, document: &Value) {
+        let canonical = document["canonical"].as_str().unwrap_or_default();
+        let Some(missing) = self.0.get_mut(canonical) else {
+            return;
+        };
+        let updates = document["updates"].as_array().into_iter().flatten();
+        for update in updates.filter_map(Value::as_str) {
+            missing.remove(update);
+        }
+        if missing.is_empty() {
+            self.0.remove(canonical);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kittengrad_proto::id::RecordId;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_canonical_is_indexed_when_all_its_updates_are() {
+        let id = |number| RecordId::new([number; 32]);
+        let kept = Kept::from([
+            (id(1), BTreeSet::from([id(10), id(11)])),
+            (id(2), BTreeSet::from([id(20)])),
+        ]);
+        let mut missing = Missing::of(&kept);
+        let document = |canonical: u8, updates: &[u8]| {
+            let updates: Vec<_> = updates.iter().map(|n| id(*n).to_string()).collect();
+            json!({"canonical": id(canonical).to_string(), "updates": updates})
+        };
+        missing.found(&document(1, &[10]));
+        missing.found(&document(3, &[30]));
+        missing.found(&json!({"cursor": "x", "documents": 2, "updates": 3}));
+        assert_eq!(missing.0.len(), 2);
+        missing.found(&document(1, &[10, 11, 12]));
+        missing.found(&document(2, &[20]));
+        assert!(missing.0.is_empty());
+    }
 }

@@ -8,7 +8,10 @@ use std::{
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use kittengrad_client::network::NetworkFile;
-use kittengrad_pki::credentials::{Credentials, Paths, read_root};
+use kittengrad_pki::{
+    credentials::{Credentials, Paths, read_root},
+    files::{PUBLIC, replace},
+};
 use kittengrad_proto::{
     certificate::Role,
     identity::{Addresses, Identity, IdentityFields, State},
@@ -18,7 +21,11 @@ use kittengrad_ring::Replicas;
 use kittengrad_service::clock::unix_ms;
 use serde_json::json;
 
-use crate::{cli::Global, output};
+use super::http::parse_address;
+use crate::{
+    cli::Global,
+    output::{self, Usage},
+};
 
 /// Commands about the network file.
 #[derive(Debug, Subcommand)]
@@ -44,7 +51,8 @@ pub(crate) enum NetworkCommand {
     #[command(after_help = "Examples:\n  \
         kittengrad network add --credentials peers/1 --role peer \\\n      \
         --grpc 10.0.0.1:7001 --quic 10.0.0.1:7002 --http 127.0.0.1:7003\n\n\
-        The entry is signed with the member's key. Every process of the network needs the same file.")]
+        The entry is signed with the member's key; addresses that are left out stay as the file has them.\n\
+        Every process of the network needs the same file.")]
     Add {
         /// The network file
         #[arg(long, default_value = "network.toml", value_name = "FILE")]
@@ -55,15 +63,15 @@ pub(crate) enum NetworkCommand {
         /// What it was admitted as: peer, aggregator or indexer
         #[arg(long, default_value = "peer")]
         role: Role,
-        /// host:port of gRPC
-        #[arg(long, default_value = "")]
-        grpc: String,
-        /// host:port of QUIC
-        #[arg(long, default_value = "")]
-        quic: String,
-        /// host:port of HTTP
-        #[arg(long, default_value = "")]
-        http: String,
+        /// host:port of gRPC, for peers and aggregators
+        #[arg(long, value_parser = parse_address)]
+        grpc: Option<String>,
+        /// host:port of QUIC, for peers
+        #[arg(long, value_parser = parse_address)]
+        quic: Option<String>,
+        /// host:port of HTTP, for peers and indexers
+        #[arg(long, value_parser = parse_address)]
+        http: Option<String>,
         /// Say what would be done, and do nothing
         #[arg(long)]
         dry_run: bool,
@@ -114,25 +122,31 @@ pub(crate) fn run(command: NetworkCommand, global: &Global) -> anyhow::Result<Ex
         } => {
             let mut file = NetworkFile::load(&network)?;
             let loaded = Credentials::load(&Paths::in_dir(&credentials), role, unix_ms())?;
-            let identity = sign(
-                &file,
-                &loaded.credentials,
-                role,
-                Addresses { grpc, quic, http },
-            )?;
-            let key = identity.key;
+            let key = loaded.credentials.holder().key;
+            let known = file.members().iter().find(|member| member.key == key);
+            let known = known.map_or_else(Addresses::default, |member| member.addresses.clone());
+            let addresses = Addresses {
+                grpc: grpc.unwrap_or(known.grpc),
+                quic: quic.unwrap_or(known.quic),
+                http: http.unwrap_or(known.http),
+            };
+            check_addresses(role, &addresses)?;
+            let identity = sign(&file, &loaded.credentials, role, addresses)?;
             file.add(identity)
                 .with_context(|| format!("cannot add {role} {key}"))?;
             if dry_run {
                 output::say(&format!("would add {role} {key} to {}", network.display()));
-                return Ok(ExitCode::SUCCESS);
+            } else {
+                write(&network, &file)?;
+                output::say(&format!("{role} {key} is in {}", network.display()));
             }
-            write(&network, &file)?;
-            output::say(&format!("{role} {key} is in {}", network.display()));
             if global.json {
-                output::json(
-                    &json!({"id": key.to_string(), "role": role.as_str(), "file": network}),
-                )?;
+                output::json(&json!({
+                    "id": key.to_string(),
+                    "role": role.as_str(),
+                    "file": network,
+                    "dry_run": dry_run,
+                }))?;
             }
         }
     }
@@ -148,8 +162,10 @@ pub(crate) fn sign(
 ) -> anyhow::Result<Identity> {
     let key = credentials.holder().key;
     let known = file.members().iter().find(|member| member.key == key);
+    let seq = known.map_or(0, |member| member.seq).checked_add(1);
     let fields = IdentityFields {
-        seq: known.map_or(1, |member| member.seq + 1),
+        seq: seq
+            .with_context(|| format!("{key} has said its last word: no number is above its"))?,
         state: State::Active,
         role,
         addresses,
@@ -160,8 +176,49 @@ pub(crate) fn sign(
 
 /// Replaces the file as a whole.
 pub(crate) fn write(path: &Path, file: &NetworkFile) -> anyhow::Result<()> {
-    let beside = path.with_extension("toml.new");
-    std::fs::write(&beside, file.to_toml())
-        .with_context(|| format!("cannot write {}", beside.display()))?;
-    std::fs::rename(&beside, path).with_context(|| format!("cannot write {}", path.display()))
+    Ok(replace(path, file.to_toml().as_bytes(), PUBLIC)?)
+}
+
+/// Checks that a member of this role has the addresses without which nobody can use it.
+fn check_addresses(role: Role, addresses: &Addresses) -> Result<(), Usage> {
+    let Addresses { grpc, quic, http } = addresses;
+    let needed: &[(&str, &String)] = match role {
+        Role::Peer => &[("--grpc", grpc), ("--quic", quic), ("--http", http)],
+        Role::Aggregator => &[("--grpc", grpc)],
+        _ => &[("--http", http)],
+    };
+    let missing: Vec<_> = needed
+        .iter()
+        .filter(|(_, address)| address.is_empty())
+        .map(|(name, _)| *name)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing = missing.join(" and ");
+    Err(Usage(format!(
+        "{missing} must say where others reach this {role}: write host:port"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_role_needs_the_addresses_that_others_call() {
+        let addresses = |grpc: &str, quic: &str, http: &str| Addresses {
+            grpc: grpc.to_owned(),
+            quic: quic.to_owned(),
+            http: http.to_owned(),
+        };
+        let missing = |role, addresses| check_addresses(role, &addresses).err().map(|e| e.0);
+        assert_eq!(missing(Role::Peer, addresses("a:1", "a:2", "a:3")), None);
+        let found = missing(Role::Peer, addresses("a:1", "", ""));
+        assert!(found.is_some_and(|why| why.starts_with("--quic and --http must")));
+        assert_eq!(missing(Role::Aggregator, addresses("a:1", "", "")), None);
+        assert!(missing(Role::Aggregator, addresses("", "", "a:3")).is_some());
+        assert_eq!(missing(Role::Indexer, addresses("", "", "a:3")), None);
+        assert!(missing(Role::Indexer, addresses("a:1", "", "")).is_some());
+    }
 }

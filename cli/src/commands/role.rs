@@ -18,7 +18,9 @@ const INTERRUPTED: i32 = 130;
 
 /// What is to be logged, by the text of the variable; `info` without one.
 fn filter(text: Option<&str>) -> Result<EnvFilter, Usage> {
-    let text = text.filter(|text| !text.trim().is_empty()).unwrap_or("info");
+    let text = text
+        .filter(|text| !text.trim().is_empty())
+        .unwrap_or("info");
     EnvFilter::builder().parse(text).map_err(|error| {
         Usage(format!(
             "{LOG_VARIABLE} is {text:?}: {error}; write a level (error, warn, info, debug, trace) or \
@@ -94,7 +96,12 @@ mod tests {
 
     #[test]
     fn what_to_log_is_a_level_or_levels_of_parts_and_nothing_else() {
-        for text in [None, Some(""), Some("debug"), Some("kittengrad_node=debug,info")] {
+        for text in [
+            None,
+            Some(""),
+            Some("debug"),
+            Some("kittengrad_node=debug,info"),
+        ] {
             assert!(filter(text).is_ok(), "{text:?}");
         }
         for text in ["kittengrad=loud", "a=b=c"] {

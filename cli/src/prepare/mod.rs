@@ -8,17 +8,20 @@
 //! DIR/aggregator/aggregator.toml, DIR/indexer/indexer.toml
 //! ```
 
-use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
-    path::{Path, PathBuf},
-};
+mod ports;
+
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use kittengrad_client::network::{Network, NetworkFile};
+use kittengrad_client::{
+    config::ClientConfig,
+    network::{Network, NetworkFile},
+};
 use kittengrad_pki::{
     authority::{Authority, default_validity},
     credentials::{Credentials, Paths},
     directory::{Admission, InitOptions},
+    files::{PUBLIC, replace},
 };
 use kittengrad_proto::{
     certificate::Role,
@@ -27,7 +30,14 @@ use kittengrad_proto::{
 use kittengrad_ring::Replicas;
 use kittengrad_service::clock::unix_ms;
 
-use crate::commands::network::{sign, write};
+use self::ports::Ports;
+use crate::{
+    commands::{
+        client::toml_text,
+        network::{sign, write},
+    },
+    output::Usage,
+};
 
 /// Name of the namespace and of the network.
 const NAME: &str = "demo";
@@ -36,6 +46,7 @@ const NAME: &str = "demo";
 pub(crate) struct Plan {
     pub(crate) dir: PathBuf,
     pub(crate) peers: usize,
+    /// The client speaks for them, by default for the first.
     pub(crate) publishers: Vec<String>,
 }
 
@@ -43,6 +54,8 @@ pub(crate) struct Plan {
 pub(crate) struct Prepared {
     pub(crate) dir: PathBuf,
     pub(crate) network: Network,
+    /// Folders of the peers in the network, in the order of their numbers.
+    peers: Vec<PathBuf>,
 }
 
 impl Prepared {
@@ -51,13 +64,8 @@ impl Prepared {
     }
 
     /// The peers' configurations, in the order of their numbers.
-    pub(crate) fn peer_configs(&self) -> anyhow::Result<Vec<PathBuf>> {
-        let configs = (1..).map(|n| self.dir.join(format!("peers/{n}/peer.toml")));
-        let configs: Vec<_> = configs.take_while(|path| path.exists()).collect();
-        if configs.is_empty() {
-            bail!("{} has no peers: choose another --dir", self.dir.display());
-        }
-        Ok(configs)
+    pub(crate) fn peer_configs(&self) -> impl Iterator<Item = PathBuf> {
+        self.peers.iter().map(|folder| folder.join(PEER_CONFIG))
     }
 
     pub(crate) fn aggregator_config(&self) -> PathBuf {
@@ -79,6 +87,9 @@ impl Prepared {
 
 /// Makes a network in a folder, or takes up the one that is there; publishers that are new are admitted.
 pub(crate) fn prepare(plan: &Plan) -> anyhow::Result<Prepared> {
+    plan.publishers
+        .iter()
+        .try_for_each(|name| check_name(name))?;
     let file = plan.dir.join("network.toml");
     std::fs::create_dir_all(&plan.dir)
         .with_context(|| format!("cannot make {}", plan.dir.display()))?;
@@ -95,25 +106,77 @@ pub(crate) fn prepare(plan: &Plan) -> anyhow::Result<Prepared> {
         },
     )?;
     let authority = made.authority;
-    if !file.exists() {
+    let is_new = !file.exists();
+    if is_new {
         lay_out(&authority, &dir, plan.peers)?;
     }
     admit(&authority, Role::Client, "client", &dir.join("client"))?;
-    let mut publishers = known_publishers(&dir)?;
     for name in &plan.publishers {
-        if !publishers.contains(name) {
-            publishers.push(name.clone());
-        }
-        admit(
-            &authority,
-            Role::Client,
-            name,
-            &dir.join("publishers").join(name),
-        )?;
+        let folder = dir.join("publishers").join(name);
+        admit(&authority, Role::Client, name, &folder)?;
     }
-    write_client_config(&dir, &publishers)?;
     let network = Network::load(&dir.join("network.toml"))?;
-    Ok(Prepared { dir, network })
+    write_client_config(&dir, &network, &plan.publishers, is_new)?;
+    let peers = peers(&dir, &network)?;
+    if peers.is_empty() {
+        bail!("{} has no peers: choose another --dir", dir.display());
+    }
+    Ok(Prepared {
+        dir,
+        network,
+        peers,
+    })
+}
+
+/// Refuses names of publishers that are no name of a folder of their own, or that would disturb a terminal.
+fn check_name(name: &str) -> Result<(), Usage> {
+    if name.is_empty() || name == "." || name == ".." || name.contains(is_unfit) {
+        return Err(Usage(format!(
+            "{name:?} is no name of a publisher here: its credentials are kept in a folder of that name"
+        )));
+    }
+    Ok(())
+}
+
+fn is_unfit(c: char) -> bool {
+    c == '/' || c.is_control()
+}
+
+/// The folders of peers that are in the network: one that was begun and not finished may have left more.
+fn peers(dir: &Path, network: &Network) -> anyhow::Result<Vec<PathBuf>> {
+    let folder = dir.join("peers");
+    let mut found = Vec::new();
+    for (name, folder) in folders(&folder)? {
+        let Ok(number) = name.parse::<u64>() else {
+            continue;
+        };
+        let paths = Paths::in_dir(&folder);
+        if !paths.chain.exists() || !folder.join(PEER_CONFIG).exists() {
+            continue;
+        }
+        let loaded = Credentials::load(&paths, Role::Peer, unix_ms())?;
+        if network.member(&loaded.credentials.holder().key).is_some() {
+            found.push((number, folder));
+        }
+    }
+    found.sort_unstable();
+    Ok(found.into_iter().map(|(_, folder)| folder).collect())
+}
+
+/// What is in a folder, by name; nothing if it is not there.
+fn folders(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let unreadable = || format!("cannot read {}", folder.display());
+    let mut found = Vec::new();
+    for entry in folder.read_dir().with_context(unreadable)? {
+        let entry = entry.with_context(unreadable)?;
+        let name = entry.file_name().into_string();
+        found.extend(name.ok().map(|name| (name, entry.path())));
+    }
+    found.sort_unstable();
+    Ok(found)
 }
 
 /// Admits everybody and writes the network file last, so that an interrupted preparation begins anew.
@@ -130,7 +193,7 @@ fn lay_out(authority: &Authority, dir: &Path, peers: usize) -> anyhow::Result<()
             http: ports.tcp()?,
         };
         file.add(sign(&file, &credentials, Role::Peer, addresses)?)?;
-        put(&folder.join("peer.toml"), PEER_TOML)?;
+        put(&folder.join(PEER_CONFIG), PEER_TOML)?;
     }
     let folder = dir.join("aggregator");
     let credentials = admit(authority, Role::Aggregator, "aggregator", &folder)?;
@@ -176,48 +239,63 @@ fn admit(
     Ok(authority.admit(&admission, folder)?.credentials)
 }
 
-fn known_publishers(dir: &Path) -> anyhow::Result<Vec<String>> {
-    let folder = dir.join("publishers");
-    if !folder.exists() {
-        return Ok(Vec::new());
+/// Writes the client's configuration. One that is there stays as its owner has it, and only gets the publishers that
+/// it lacks.
+fn write_client_config(
+    dir: &Path,
+    network: &Network,
+    publishers: &[String],
+    is_new: bool,
+) -> anyhow::Result<()> {
+    let path = dir.join("client.toml");
+    let mut names = publishers.to_vec();
+    let mut text = if is_new || !path.exists() {
+        let known = folders(&dir.join("publishers"))?;
+        let known = known.into_iter();
+        let admitted = known.filter(|(_, folder)| Paths::in_dir(folder).chain.exists());
+        let others = admitted.map(|(name, _)| name);
+        names.extend(others.filter(|name| !publishers.contains(name)));
+        client_toml(dir, network)?
+    } else {
+        let known = ClientConfig::load(&path)?.publishers;
+        names.retain(|name| known.iter().all(|known| known.name != *name));
+        std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?
+    };
+    if names.is_empty() {
+        return Ok(());
     }
-    let mut names = Vec::new();
-    for entry in folder
-        .read_dir()
-        .with_context(|| format!("cannot read {}", folder.display()))?
-    {
-        names.extend(entry?.file_name().into_string());
+    for name in names {
+        text.push_str(&format!(
+            "\n[[publisher]]\nname = {}\ncredentials = {}\n",
+            toml_text(&name),
+            toml_text(&format!("publishers/{name}"))
+        ));
     }
-    names.sort_unstable();
-    Ok(names)
+    ClientConfig::parse(&text, dir)
+        .with_context(|| format!("cannot add publishers to {}", path.display()))?;
+    put(&path, &text)
 }
 
-fn write_client_config(dir: &Path, publishers: &[String]) -> anyhow::Result<()> {
-    let indexer = Credentials::load(
-        &Paths::in_dir(&dir.join("indexer")),
-        Role::Indexer,
-        unix_ms(),
-    )?;
-    let network = Network::load(&dir.join("network.toml"))?;
+/// A client's configuration without publishers.
+fn client_toml(dir: &Path, network: &Network) -> anyhow::Result<String> {
+    let paths = Paths::in_dir(&dir.join("indexer"));
+    let indexer = Credentials::load(&paths, Role::Indexer, unix_ms())?;
     let indexer = network
         .member(&indexer.credentials.holder().key)
         .context("the indexer is not in the network")?;
-    let mut text = format!(
-        "# For commands: who calls, who publishes, and where the network is.\n\
+    Ok(format!(
+        "# For commands: who calls, who publishes, and where the network is. deploy/client.toml documents every key.\n\
          network = \"network.toml\"\ncredentials = \"client\"\nindexer = \"http://{}\"\n",
         indexer.addresses.http
-    );
-    for name in publishers {
-        text.push_str(&format!(
-            "\n[[publisher]]\nname = \"{name}\"\ncredentials = \"publishers/{name}\"\n"
-        ));
-    }
-    put(&dir.join("client.toml"), &text)
+    ))
 }
 
 fn put(path: &Path, text: &str) -> anyhow::Result<()> {
-    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+    Ok(replace(path, text.as_bytes(), PUBLIC)?)
 }
+
+/// Name of a peer's configuration in its folder.
+const PEER_CONFIG: &str = "peer.toml";
 
 const PEER_TOML: &str = "# A peer of the demo. deploy/peer.toml documents every key.\n\
     network = \"../../network.toml\"\ncredentials = \".\"\ndata = \"data\"\n\n\
@@ -233,56 +311,66 @@ fn indexer_toml(http: &str) -> String {
     )
 }
 
-/// Free ports on loopback, none of them twice: all stay bound until all are chosen.
-///
-/// They lie below the ports that the system gives to outgoing connections, so that they are still free later.
-struct Ports {
-    next: u16,
-    tcp: Vec<TcpListener>,
-    udp: Vec<UdpSocket>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-const FIRST: u16 = 20_000;
-const LAST: u16 = 32_000;
+    fn prepared(dir: &Path, peers: usize, publishers: &[&str]) -> anyhow::Result<Prepared> {
+        let publishers = publishers.iter().map(|name| (*name).to_owned()).collect();
+        prepare(&Plan {
+            dir: dir.to_owned(),
+            peers,
+            publishers,
+        })
+    }
 
-impl Ports {
-    fn new() -> Self {
-        let random = u16::try_from(getrandom::u32().unwrap_or_default() % u32::from(LAST - FIRST));
-        Self {
-            next: FIRST + random.unwrap_or_default(),
-            tcp: Vec::new(),
-            udp: Vec::new(),
+    fn publishers(dir: &Path) -> Vec<String> {
+        let config = ClientConfig::load(&dir.join("client.toml")).unwrap();
+        config
+            .publishers
+            .into_iter()
+            .map(|publisher| publisher.name)
+            .collect()
+    }
+
+    #[test]
+    fn the_clients_configuration_stays_as_its_owner_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        prepared(dir.path(), 1, &["tate", "o\"neil"]).unwrap();
+        assert_eq!(publishers(dir.path()), ["tate", "o\"neil"]);
+        let path = dir.path().join("client.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let edited = text + "\n[timeouts] # mine\nread_ms = 60_000\n";
+        std::fs::write(&path, &edited).unwrap();
+        prepared(dir.path(), 1, &["tate"]).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), edited);
+        prepared(dir.path(), 1, &["tate", "cmoa"]).unwrap();
+        assert!(std::fs::read_to_string(&path).unwrap().starts_with(&edited));
+        assert_eq!(publishers(dir.path()), ["tate", "o\"neil", "cmoa"]);
+    }
+
+    #[test]
+    fn a_preparation_that_was_interrupted_is_finished_as_asked_for_then() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(prepared(dir.path(), 3, &[]).unwrap().peers.len(), 3);
+        // As if it had ended before its last write.
+        std::fs::remove_file(dir.path().join("network.toml")).unwrap();
+        std::fs::create_dir_all(dir.path().join("publishers/begun")).unwrap();
+        let again = prepared(dir.path(), 2, &[]).unwrap();
+        let configs: Vec<_> = again.peer_configs().collect();
+        assert_eq!(configs.len(), 2);
+        assert!(configs[1].ends_with("peers/2/peer.toml"));
+        assert_eq!(publishers(dir.path()), [""; 0]);
+        assert_eq!(prepared(dir.path(), 5, &[]).unwrap().peers.len(), 2);
+    }
+
+    #[test]
+    fn a_publisher_has_a_name_that_a_folder_of_its_own_may_have() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["", ".", "..", "../x", "/etc/x", "a/b", "a\nb", "a\u{7}"] {
+            let error = prepared(dir.path(), 1, &[name]).err();
+            assert!(error.is_some_and(|error| error.is::<Usage>()), "{name:?}");
         }
-    }
-
-    fn tcp(&mut self) -> anyhow::Result<String> {
-        let (address, socket) = self.search(TcpListener::bind)?;
-        self.tcp.push(socket);
-        Ok(address.to_string())
-    }
-
-    fn udp(&mut self) -> anyhow::Result<String> {
-        let (address, socket) = self.search(UdpSocket::bind)?;
-        self.udp.push(socket);
-        Ok(address.to_string())
-    }
-
-    /// Tries one port after another.
-    fn search<T>(
-        &mut self,
-        bind: impl Fn(SocketAddr) -> std::io::Result<T>,
-    ) -> anyhow::Result<(SocketAddr, T)> {
-        for _ in FIRST..LAST {
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.next));
-            self.next = if self.next + 1 < LAST {
-                self.next + 1
-            } else {
-                FIRST
-            };
-            if let Ok(socket) = bind(address) {
-                return Ok((address, socket));
-            }
-        }
-        bail!("no free port from {FIRST} to {LAST} on loopback")
+        assert!(check_name("Musée d'Orsay").is_ok());
     }
 }
