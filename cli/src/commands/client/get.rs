@@ -5,7 +5,7 @@ use std::{path::Path, process::ExitCode};
 use anyhow::Context;
 use clap::Args;
 use futures::{StreamExt, stream};
-use kittengrad_client::lookup::{Answer, Answers, Consistency};
+use kittengrad_client::lookup::{Answer, Answers, Consistency, Unanswered};
 use kittengrad_client_core::json::ShownMap;
 use kittengrad_proto::{
     error::ErrorCode,
@@ -91,18 +91,13 @@ pub(crate) async fn get(args: GetArgs, global: &Global) -> anyhow::Result<ExitCo
         .map(|beginning| session.journal(beginning))
         .transpose()?;
     let (canonicals, mut is_failed) = asked(&args.cid)?;
+    let may_be_alone = peer.is_some() || args.consistency == Consistency::One;
     let parts = stream::iter(canonicals.chunks(TOGETHER_MAX)).map(|part| {
         let session = &session;
         async move {
             match peer {
                 Some(peer) => get_at(session, &peer, part).await,
-                None => vec![
-                    session
-                        .client
-                        .lookup(part, args.consistency, true)
-                        .await
-                        .map_err(Into::into),
-                ],
+                None => get_together(session, part, args.consistency).await,
             }
         }
     });
@@ -110,7 +105,7 @@ pub(crate) async fn get(args: GetArgs, global: &Global) -> anyhow::Result<ExitCo
     while let Some(found) = parts.next().await {
         for found in found {
             match found {
-                Ok(found) => is_failed |= !show_all(found, global)?,
+                Ok(found) => is_failed |= !show_all(found, may_be_alone, global)?,
                 Err(error) => {
                     output::error(&error);
                     is_failed = true;
@@ -125,6 +120,24 @@ pub(crate) async fn get(args: GetArgs, global: &Global) -> anyhow::Result<ExitCo
     })
 }
 
+/// Asks replicas. What is known comes first, then which cells nobody answered for.
+async fn get_together(
+    session: &Session,
+    part: &[RecordId],
+    consistency: Consistency,
+) -> Vec<anyhow::Result<Answers>> {
+    let (found, unanswered) = session.client.lookup_each(part, consistency, true).await;
+    let failed = unanswered
+        .into_iter()
+        .map(|Unanswered { canonicals, error }| {
+            Err(match canonicals.len() {
+                0 | 1 => error.into(),
+                all => anyhow::anyhow!("{error}; so it is with {} of its cell", all - 1),
+            })
+        });
+    std::iter::once(Ok(found)).chain(failed).collect()
+}
+
 /// The canonicals asked for, and whether some of those on standard input are none.
 fn asked(args: &[Asked]) -> anyhow::Result<(Vec<RecordId>, bool)> {
     let (mut canonicals, mut is_failed) = (Vec::new(), false);
@@ -132,7 +145,7 @@ fn asked(args: &[Asked]) -> anyhow::Result<(Vec<RecordId>, bool)> {
         match asked {
             Asked::Canonical(canonical) => canonicals.push(*canonical),
             Asked::StandardInput => {
-                let text = read_input(Path::new("-"))?;
+                let text = read_input(Path::new("-"), "ask for fewer canonicals at a time")?;
                 for (number, line) in (1..).zip(String::from_utf8_lossy(&text).lines()) {
                     match line.trim() {
                         "" => {}
@@ -177,7 +190,7 @@ async fn get_at(
 }
 
 /// Shows what is known, in the order asked; says what is not. Whether all of it is known.
-fn show_all(found: Answers, global: &Global) -> anyhow::Result<bool> {
+fn show_all(found: Answers, may_be_alone: bool, global: &Global) -> anyhow::Result<bool> {
     let mut is_known = true;
     for answer in found.answers {
         if !answer.exists {
@@ -185,7 +198,9 @@ fn show_all(found: Answers, global: &Global) -> anyhow::Result<bool> {
             output::error(&unknown(&answer));
             continue;
         }
-        warn_if_incomplete(&answer);
+        if !may_be_alone {
+            warn_if_incomplete(&answer);
+        }
         let document = Document::new(answer);
         if global.json {
             output::json(&DocumentJson::new(&document, &found.publishers))?;
@@ -204,9 +219,9 @@ fn unknown(answer: &Answer) -> anyhow::Error {
     )
 }
 
+/// Whoever asks one replica alone knows that it does not prove to have everything; everybody else is told.
 fn warn_if_incomplete(answer: &Answer) {
-    // One replica alone never proves that it has everything; whoever asks for it knows.
-    if !answer.complete && answer.answered_by.len() != 1 {
+    if !answer.complete {
         let replicas = count(answer.answered_by.len() as u64, "replica");
         output::say(&format!(
             "warning: only {replicas} of {} answered, there may be more",
@@ -332,7 +347,9 @@ pub(crate) async fn history(args: HistoryArgs, global: &Global) -> anyhow::Resul
     if !answer.exists {
         return Err(unknown(&answer));
     }
-    warn_if_incomplete(&answer);
+    if args.consistency != Consistency::One {
+        warn_if_incomplete(&answer);
+    }
     let document = Document::new(answer);
     let paint = Paint::stdout();
     let mut text = if global.json {

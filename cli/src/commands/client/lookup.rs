@@ -10,9 +10,10 @@ use kittengrad_proto::{
 };
 
 use super::Session;
-use crate::output;
+use crate::output::{self, text::count};
 
-/// What is known of one canonical that must exist, from enough replicas to see every acknowledged write.
+/// What is known of one canonical that must exist, with all records, from enough replicas to see every acknowledged
+/// write.
 pub(crate) async fn known(session: &Session, canonical: &RecordId) -> anyhow::Result<Answers> {
     let found = session
         .client
@@ -22,7 +23,12 @@ pub(crate) async fn known(session: &Session, canonical: &RecordId) -> anyhow::Re
         Some(answer) if !answer.complete => bail!(
             "only {} of {canonical} answered, which may not know its latest updates; \
              `kittengrad ring show` says who is down",
-            output::text::count(answer.answered_by.len() as u64, "replica"),
+            count(answer.answered_by.len() as u64, "replica"),
+        ),
+        Some(answer) if answer.absent_records().next().is_some() => bail!(
+            "no replica that answers shows {} about {canonical}: what they say is not known; \
+             `kittengrad ring show` says who is down",
+            count(answer.absent_records().count() as u64, "statement"),
         ),
         Some(answer) if answer.exists => Ok(found),
         _ => bail!("{canonical} is unknown; `kittengrad put` inserts it"),
@@ -40,7 +46,8 @@ pub(crate) fn statements(answer: &Answer) -> Vec<(RecordId, Record)> {
         .collect()
 }
 
-/// The heads of one publisher, strictly ascending: what its next update replaces. At most as many as one may.
+/// The heads of one publisher, strictly ascending: what its next update replaces. At most as many as one may, which
+/// people are told.
 pub(crate) fn own_heads(statements: &[(RecordId, Record)], publisher: &PublicKey) -> Vec<RecordId> {
     let heads = heads(statements.iter().map(|(id, record)| (*id, record)));
     let own = heads
@@ -48,6 +55,14 @@ pub(crate) fn own_heads(statements: &[(RecordId, Record)], publisher: &PublicKey
         .filter(|(_, update)| update.publisher == *publisher);
     let mut own: Vec<_> = own.map(|(id, _)| id).collect();
     own.sort_unstable();
+    if own.len() > RECORD_PREVIOUS_MAX {
+        let (all, some) = (own.len() as u64, RECORD_PREVIOUS_MAX as u64);
+        output::say(&format!(
+            "warning: {} stand, of which one update replaces {}; the next update replaces more",
+            count(all, "statement"),
+            output::text::number(some)
+        ));
+    }
     own.truncate(RECORD_PREVIOUS_MAX);
     own
 }

@@ -17,7 +17,6 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-pub(crate) use self::session::{Session, SourceArgs};
 use self::{
     get::{GetArgs, HistoryArgs},
     ingest::IngestArgs,
@@ -27,6 +26,10 @@ use self::{
     tail::TailArgs,
     verify::VerifyCommand,
     write::{PutArgs, RetractArgs, UpdateArgs},
+};
+pub(crate) use self::{
+    session::{Session, SourceArgs, toml_text},
+    tail::explain,
 };
 use crate::{
     bench::{self, BenchCommand},

@@ -19,7 +19,7 @@ use crate::{
         self,
         paint::Paint,
         table::{Align, Table, Tone, plain},
-        text::{count, number, short},
+        text::{count, count_of, short},
     },
 };
 
@@ -229,7 +229,7 @@ async fn show(session: &Session, global: &Global) -> anyhow::Result<ExitCode> {
     }
     let paint = Paint::stdout();
     let peers = count(ring.peers.len() as u64, "peer");
-    let copies = count(ring.replicas as u64, "copy").replace("copys", "copies");
+    let copies = count_of(ring.replicas as u64, "copy", "copies");
     let namespace = paint.bold(&ring.namespace);
     output::line(&format!(
         "{namespace}  {peers}, {copies} of everything, quorum {}\n",
@@ -245,9 +245,9 @@ async fn show(session: &Session, global: &Global) -> anyhow::Result<ExitCode> {
         .collect();
     output::line("")?;
     if ring.uncovered.is_empty() {
-        let journals = count(sources.len() as u64, "journal");
+        let journals = count_of(sources.len() as u64, "journal has", "journals have");
         output::line(&format!(
-            "cover: {journals} have everything: {}",
+            "cover: {journals} everything: {}",
             sources.join(", ")
         ))?;
     } else {
@@ -344,14 +344,20 @@ fn why(session: &Session, cid: &RecordId, global: &Global) -> anyhow::Result<Exi
     output::line(&format!("point     {}", why.point))?;
     output::line(&format!("owner     {}", paint.green(&first.join(""))))?;
     let share = format!("{:.3} %", route.distance.share() * 100.0);
-    output::line(&format!(
-        "          the closest of {} peers, {share} of the circle away",
-        number(peers(session))
-    ))?;
+    let which = match peers(session) {
+        1 => "the only peer".to_owned(),
+        peers => format!("the closest of {}", count(peers, "peer")),
+    };
+    output::line(&format!("          {which}, {share} of the circle away"))?;
     for replica in rest {
         output::line(&format!("replica   {replica}"))?;
     }
-    output::line(&paint.dim("          the neighbours of the owner on the ring"))?;
+    let neighbours = match rest.len() {
+        0 => return Ok(ExitCode::SUCCESS),
+        1 => "the neighbour of the owner on the ring",
+        _ => "the neighbours of the owner on the ring",
+    };
+    output::line(&paint.dim(&format!("          {neighbours}")))?;
     Ok(ExitCode::SUCCESS)
 }
 

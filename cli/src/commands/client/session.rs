@@ -16,10 +16,10 @@ use kittengrad_proto::{certificate::Role, id::PublicKey, identity::Identity};
 
 use crate::{
     cli::Global,
-    output::{self, Usage},
+    output::{self, Usage, text::shell},
 };
 
-/// Bytes of a file that is one record as JSON: far more than the JSON of the largest record.
+/// Bytes of a file that is one record as JSON, or a list of canonicals: far more than the JSON of the largest record.
 const INPUT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// A client and the configuration that it was made of.
@@ -84,18 +84,19 @@ impl Session {
             .map(|p| format!("{:?}", p.name()))
             .collect();
         let path = self.path.display();
-        let folder = self
-            .path
-            .parent()
-            .unwrap_or_else(|| Path::new(""))
-            .join("publishers")
-            .join(name);
+        let folder = self.path.parent().unwrap_or_else(|| Path::new(""));
+        let out = folder.join("publishers").join(name);
+        let ca = folder.join("ca");
         Usage(format!(
             "{path} has no publisher {name:?}, only {}. To make one, with the folder of your authority as --ca:\n  \
-             kittengrad ca admit --role client --name {name} --out {} --ca ca\n\
-             and add to {path}:\n  [[publisher]]\n  name = {name:?}\n  credentials = \"publishers/{name}\"",
+             kittengrad ca admit --role client --name {} --out {} --ca {}\n\
+             and add to {path}:\n  [[publisher]]\n  name = {}\n  credentials = {}",
             if names.is_empty() { "none".to_owned() } else { names.join(", ") },
-            folder.display(),
+            shell(name),
+            shell(&out.display().to_string()),
+            shell(&ca.display().to_string()),
+            toml_text(name),
+            toml_text(&format!("publishers/{name}")),
         ))
         .into()
     }
@@ -121,6 +122,11 @@ impl Session {
             .map(|member| member.key)
             .collect()
     }
+}
+
+/// A text as TOML has it.
+pub(crate) fn toml_text(text: &str) -> String {
+    toml::Value::from(text).to_string()
 }
 
 fn has_journal(member: &Identity) -> bool {
@@ -176,8 +182,8 @@ pub(crate) fn input_name(path: &Path) -> String {
     }
 }
 
-/// All bytes of a file, or of standard input for `-`.
-pub(crate) fn read_input(path: &Path) -> anyhow::Result<Vec<u8>> {
+/// All bytes of a file, or of standard input for `-`. If there are too many, `instead` says what to do.
+pub(crate) fn read_input(path: &Path, instead: &str) -> anyhow::Result<Vec<u8>> {
     let name = input_name(path);
     let source: Box<dyn Read> = if path == Path::new("-") {
         Box::new(std::io::stdin())
@@ -188,9 +194,7 @@ pub(crate) fn read_input(path: &Path) -> anyhow::Result<Vec<u8>> {
     let read = source.take(INPUT_BYTES_MAX + 1).read_to_end(&mut bytes);
     read.with_context(|| format!("cannot read {name}"))?;
     if bytes.len() as u64 > INPUT_BYTES_MAX {
-        bail!(
-            "{name} has more than {INPUT_BYTES_MAX} bytes: one record was expected; `kittengrad ingest` loads many"
-        );
+        bail!("{name} has more than {INPUT_BYTES_MAX} bytes: {instead}");
     }
     Ok(bytes)
 }

@@ -14,7 +14,7 @@ use kittengrad_proto::{
 };
 use serde::Serialize;
 
-use super::{Session, session::SourceArgs};
+use super::{Session, journal::elements_before, session::SourceArgs};
 use crate::{
     cli::Global,
     output::{
@@ -101,13 +101,16 @@ pub(crate) async fn run(args: TailArgs, global: &Global) -> anyhow::Result<ExitC
         give_up_after: args.no_follow.then_some(patience),
     };
     let mut subscription = session.client.subscribe(source, options);
-    let mut left = args.limit.unwrap_or(u64::MAX);
+    let (mut left, mut offsets) = (args.limit.unwrap_or(u64::MAX), Offsets::default());
     while left > 0 {
         let Some(event) = subscription.next().await else {
             break;
         };
         match event.map_err(|error| explain(error, &source))? {
-            Event::Block(block) => left -= show(&block, left, global)?,
+            Event::Block(block) => {
+                let before = offsets.before(&block, &session, &source).await?;
+                left -= show(&block, before, left, global)?;
+            }
             other => note(&other),
         }
     }
@@ -138,8 +141,37 @@ fn source(args: &TailArgs, session: &Session) -> anyhow::Result<PublicKey> {
         .context("the network has no journal; `kittengrad ring show` lists the peers")
 }
 
-/// Shows the elements of a block, at most `limit`; how many.
-fn show(block: &VerifiedBlock, limit: u64, global: &Global) -> anyhow::Result<u64> {
+/// How many elements the journal has before the incarnation that is read: blocks count from its beginning only.
+#[derive(Debug, Default)]
+struct Offsets {
+    incarnation: Option<u64>,
+    before: u64,
+    /// Elements of the incarnation up to the block that was read last.
+    own: u64,
+}
+
+impl Offsets {
+    /// Elements before the incarnation of the next block.
+    async fn before(
+        &mut self,
+        block: &VerifiedBlock,
+        session: &Session,
+        source: &PublicKey,
+    ) -> anyhow::Result<u64> {
+        let incarnation = block.header.incarnation;
+        match self.incarnation {
+            Some(read) if read == incarnation => {}
+            Some(_) => self.before = self.before.saturating_add(self.own),
+            None => self.before = elements_before(session, source, incarnation).await?,
+        }
+        self.incarnation = Some(incarnation);
+        self.own = block.resume().offset.unwrap_or_default();
+        Ok(self.before)
+    }
+}
+
+/// Shows the elements of a block that has so many `before` its incarnation, at most `limit`; how many.
+fn show(block: &VerifiedBlock, before: u64, limit: u64, global: &Global) -> anyhow::Result<u64> {
     let mut lines = Vec::new();
     let mut shown = 0;
     for at in block
@@ -147,7 +179,7 @@ fn show(block: &VerifiedBlock, limit: u64, global: &Global) -> anyhow::Result<u6
         .take(usize::try_from(limit).unwrap_or(usize::MAX))
     {
         if global.json {
-            output::json_into(&mut lines, &json(block, &at))?;
+            output::json_into(&mut lines, &json(block, before, &at))?;
         } else {
             lines.extend_from_slice(text(block, &at).as_bytes());
         }
@@ -157,7 +189,7 @@ fn show(block: &VerifiedBlock, limit: u64, global: &Global) -> anyhow::Result<u6
     Ok(shown)
 }
 
-fn json(block: &VerifiedBlock, at: &ElementAt<'_>) -> ElementJson {
+fn json(block: &VerifiedBlock, before: u64, at: &ElementAt<'_>) -> ElementJson {
     ElementJson {
         canonical: at.element.canonical.to_string(),
         update: at.element.update.map(|update| update.to_string()),
@@ -165,7 +197,7 @@ fn json(block: &VerifiedBlock, at: &ElementAt<'_>) -> ElementJson {
         journal: block.header.peer.to_string(),
         incarnation: block.header.incarnation,
         height: block.header.height,
-        offset: at.offset,
+        offset: before.saturating_add(at.offset),
         cursor: at.position.to_string(),
     }
 }
@@ -206,7 +238,7 @@ fn note(event: &Event) {
             incarnation,
             fork: Some(fork),
         } => format!(
-            "a new incarnation begins: {incarnation}, after block {} of {}; what it had comes again",
+            "a new incarnation begins: {incarnation}, after block {} of {}; what was lost after that comes again",
             fork.height, fork.incarnation
         ),
         Event::Gap {

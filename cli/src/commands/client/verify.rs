@@ -55,7 +55,7 @@ pub(crate) fn run(command: &VerifyCommand, global: &Global) -> anyhow::Result<Ex
         Err(error) => (Verdict::bad(&name, output::describe(&error)), Some(error)),
     };
     if global.json {
-        output::json(&verdict)?;
+        output::even_if_gone(output::json(&verdict))?;
     } else if verdict.ok {
         verdict.show()?;
     }

@@ -1,10 +1,6 @@
 //! `kittengrad put`, `update` and `retract`: one statement, signed, on the disks of a quorum.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -12,6 +8,7 @@ use kittengrad_client::{
     publisher::Publisher,
     submit::{Ack, Draft, SubmitOptions, Submitted},
 };
+use kittengrad_pki::files::{Draft as ReceiptFile, FileError, PUBLIC};
 use kittengrad_proto::{
     id::{Id, PublicKey, RecordId},
     record::{Link, Record, Retraction, Update},
@@ -31,6 +28,9 @@ use crate::{
         text::{clean, count, short},
     },
 };
+
+/// What to do with an input that is too large to be one record.
+const ONE_RECORD: &str = "one record was expected; `kittengrad ingest` loads many";
 
 /// How to write.
 #[derive(Debug, Args)]
@@ -112,7 +112,7 @@ pub(crate) struct RetractArgs {
 pub(crate) async fn put(args: PutArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let session = Session::open(global)?;
     let publisher = session.publisher(args.write.publisher.as_deref())?;
-    let text = read_input(&args.file)?;
+    let text = read_input(&args.file, ONE_RECORD)?;
     let canonical = canonical::canonical(&text);
     let canonical =
         canonical.with_context(|| format!("{} is no canonical", input_name(&args.file)))?;
@@ -132,7 +132,7 @@ pub(crate) async fn put(args: PutArgs, global: &Global) -> anyhow::Result<ExitCo
 pub(crate) async fn update(args: UpdateArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let session = Session::open(global)?;
     let publisher = session.publisher(args.write.publisher.as_deref())?;
-    let text = read_input(&args.file)?;
+    let text = read_input(&args.file, ONE_RECORD)?;
     let meta = canonical::object(&text);
     let meta =
         meta.with_context(|| format!("{} is no meta of an update", input_name(&args.file)))?;
@@ -237,6 +237,8 @@ fn who_retracts<'a>(
 struct Written {
     transaction: Id,
     submitted: Submitted,
+    /// Whether the receipt is in its file, if there is one.
+    kept: Result<(), FileError>,
 }
 
 #[derive(Serialize)]
@@ -266,33 +268,27 @@ async fn submit(
         receipt: args.receipt.is_some(),
         ..SubmitOptions::default()
     };
+    // What the system has against the file is better known before anything is written.
+    let draft_of = |path: &PathBuf| {
+        let begun = ReceiptFile::begin(path, PUBLIC);
+        begun.with_context(|| format!("a receipt cannot be kept in {}", path.display()))
+    };
+    let receipt_file = args.receipt.as_ref().map(draft_of).transpose()?;
     let mut outcomes = session
         .client
         .submit(&publisher.key(), vec![draft], options)
         .await?;
     let outcome = outcomes.pop().context("nothing was sent")?;
     let submitted = outcome.result?;
-    if let (Some(path), Some(receipt)) = (&args.receipt, &submitted.receipt) {
-        write_file(path, &receipt.encode())?;
-    }
+    let kept = match (receipt_file, &submitted.receipt) {
+        (Some(file), Some(receipt)) => file.commit(&receipt.encode()),
+        _ => Ok(()),
+    };
     Ok(Written {
         transaction: outcome.transaction.id(),
         submitted,
+        kept,
     })
-}
-
-/// Writes a file as a whole or not at all.
-fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    fs::write(&beside, bytes)
-        .and_then(|()| fs::rename(&beside, path))
-        .with_context(|| {
-            format!(
-                "it is written, but the receipt cannot be kept in {}",
-                path.display()
-            )
-        })
 }
 
 impl Written {
@@ -320,12 +316,15 @@ impl Written {
         };
         let disks = count(written.synced.len() as u64, "disk");
         let place = format!("block {} of {}", written.height, short(&written.journal));
+        // Without a reader there is still an exit code to give.
         if global.json {
-            output::json(&written)?;
+            output::even_if_gone(output::json(&written))?;
         } else {
-            output::line(&written.cid)?;
+            output::even_if_gone(output::line(&written.cid))?;
             output::say(&clean(&format!("{what}: on {disks}, {place}")));
         }
+        self.kept
+            .context("it is written, but its receipt is not kept")?;
         if submitted.acknowledged {
             return Ok(ExitCode::SUCCESS);
         }

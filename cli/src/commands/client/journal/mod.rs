@@ -30,9 +30,10 @@ pub(crate) enum JournalCommand {
     #[command(after_help = "Examples:\n  \
         kittengrad journal blocks --aggregator --limit 10\n  \
         kittengrad journal blocks --peer 3f9a12cd --from 1795171200000/41 --json\n\n\
-        Without --from it begins at height 0 of the current incarnation.")]
+        Without --from it begins with the first block of the first incarnation. A journal has more than one\n\
+        incarnation if its owner lost blocks that it had shown; they come one after the other.")]
     Blocks(BlocksArgs),
-    /// Verify every block of the current incarnation: links, signatures, roots, transactions, bitmaps
+    /// Verify every block of every incarnation: links, signatures, roots, transactions, bitmaps
     #[command(after_help = "Examples:\n  \
         kittengrad journal verify                      all peers and aggregators\n  \
         kittengrad journal verify --peer 3f9a12cd --json\n\n\
@@ -168,30 +169,48 @@ async fn blocks(args: &BlocksArgs, session: &Session, global: &Global) -> anyhow
             "say whose blocks: --peer ID or --aggregator; `kittengrad ring show` lists the peers";
         return Err(Usage(why.to_owned()).into());
     };
-    let from = match args.from {
-        Some(from) => Some(from),
-        None => {
-            let head = session.client.head_of(&journal).await?.heartbeat;
-            head.map(|heartbeat| Place {
-                incarnation: heartbeat.head.incarnation,
-                height: 0,
-            })
-        }
-    };
-    let Some(Place {
-        incarnation,
-        mut height,
-    }) = from
-    else {
+    let head = session.client.head_of(&journal).await?;
+    if head.heartbeat.is_none() {
         output::say("the journal has no block yet");
         return Ok(ExitCode::SUCCESS);
-    };
+    }
     let mut left = args.limit.unwrap_or(u64::MAX);
+    for place in places(args.from, &head.incarnations) {
+        left = list(&journal, place, left, session, global).await?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where to begin in each incarnation: at `from`, and then at the beginning of each later one.
+fn places(from: Option<Place>, incarnations: &[u64]) -> Vec<Place> {
+    let first = from.into_iter();
+    let is_later = |incarnation: &u64| from.is_none_or(|from| *incarnation > from.incarnation);
+    let later = incarnations.iter().copied().filter(is_later);
+    first
+        .chain(later.map(|incarnation| Place {
+            incarnation,
+            height: 0,
+        }))
+        .collect()
+}
+
+/// Lists at most `left` blocks of one incarnation; how many may still be listed.
+async fn list(
+    journal: &PublicKey,
+    from: Place,
+    mut left: u64,
+    session: &Session,
+    global: &Global,
+) -> anyhow::Result<u64> {
+    let Place {
+        incarnation,
+        mut height,
+    } = from;
     while left > 0 {
         let limit = u32::try_from(left).unwrap_or(u32::MAX).min(BLOCKS_AT_ONCE);
         let found = session
             .client
-            .blocks(&journal, incarnation, height, limit, Bodies::Transactions)
+            .blocks(journal, incarnation, height, limit, Bodies::Transactions)
             .await?;
         let Some(last) = found.last() else { break };
         let next = last.block.header.height.saturating_add(1);
@@ -212,7 +231,38 @@ async fn blocks(args: &BlocksArgs, session: &Session, global: &Global) -> anyhow
         }
         output::raw(&lines)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(left)
+}
+
+/// Elements of a journal in the incarnations before one, as its owner says: at the end of each that ended, which the
+/// genesis of the next one names as its fork (rfd 4).
+pub(crate) async fn elements_before(
+    session: &Session,
+    journal: &PublicKey,
+    incarnation: u64,
+) -> anyhow::Result<u64> {
+    let client = &session.client;
+    let block = async |incarnation, height| {
+        let found = client.blocks(journal, incarnation, height, 1, Bodies::Transactions);
+        anyhow::Ok(found.await?.into_iter().next())
+    };
+    let incarnations = client.head_of(journal).await?.incarnations;
+    let mut elements = 0_u64;
+    for (ended, next) in incarnations.iter().zip(incarnations.iter().skip(1)) {
+        if *next > incarnation {
+            break;
+        }
+        let fork = block(*next, 0)
+            .await?
+            .and_then(|found| found.block.header.fork);
+        let fork = fork.filter(|fork| fork.incarnation == *ended);
+        let Some(fork) = fork else { continue };
+        if let Some(last) = block(*ended, fork.height).await? {
+            let own = last.elements.len() as u64;
+            elements = elements.saturating_add(last.offset).saturating_add(own);
+        }
+    }
+    Ok(elements)
 }
 
 #[derive(Serialize)]
@@ -253,7 +303,7 @@ async fn heads(
             elements: found.elements,
         };
         if global.json {
-            output::json(&line)?;
+            output::even_if_gone(output::json(&line))?;
         } else {
             let place = match (line.incarnation, line.height, &line.hash) {
                 (Some(incarnation), Some(height), Some(hash)) => {
@@ -278,6 +328,18 @@ async fn heads(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_come_from_one_place_on_through_all_incarnations() {
+        let place = |incarnation, height| Place {
+            incarnation,
+            height,
+        };
+        let all = [3, 5, 9];
+        assert_eq!(places(None, &all), [place(3, 0), place(5, 0), place(9, 0)]);
+        assert_eq!(places(Some(place(5, 7)), &all), [place(5, 7), place(9, 0)]);
+        assert_eq!(places(Some(place(9, 7)), &all), [place(9, 7)]);
+    }
 
     #[test]
     fn a_place_is_incarnation_and_height() {

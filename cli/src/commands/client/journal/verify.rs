@@ -6,7 +6,6 @@ use anyhow::bail;
 use kittengrad_client::subscribe::{Bodies, Event, Start, SubscribeOptions, VerifiedBlock};
 use kittengrad_proto::{
     block::{Head, Item},
-    cursor::{Cursor, Position},
     id::PublicKey,
 };
 use serde::Serialize;
@@ -25,6 +24,7 @@ use crate::{
 #[derive(Debug, Default, Serialize)]
 struct Verdict {
     journal: String,
+    /// The current one; the counts are over all.
     incarnation: Option<u64>,
     blocks: u64,
     transactions: u64,
@@ -66,11 +66,12 @@ pub(super) async fn run(
             Err(error) => verdict.error = Some(output::describe(&error)),
         }
         is_ok &= verdict.ok;
-        if global.json {
-            output::json(&verdict)?;
+        // Without a reader there is still an exit code to give.
+        output::even_if_gone(if global.json {
+            output::json(&verdict)
         } else {
-            show(&verdict)?;
-        }
+            show(&verdict)
+        })?;
     }
     Ok(if is_ok {
         ExitCode::SUCCESS
@@ -96,7 +97,7 @@ fn show(verdict: &Verdict) -> anyhow::Result<()> {
     ))
 }
 
-/// Reads the current incarnation from its genesis to the head that its owner signed before.
+/// Reads all incarnations from the first genesis to the head that the owner signed before.
 async fn verify(
     journal: &PublicKey,
     session: &Session,
@@ -107,16 +108,8 @@ async fn verify(
     };
     let signed = heartbeat.head;
     verdict.incarnation = Some(signed.incarnation);
-    let genesis = Cursor {
-        journal: *journal,
-        incarnation: signed.incarnation,
-        height: None,
-    };
     let options = SubscribeOptions {
-        start: Start::Cursor(Position {
-            cursor: genesis,
-            elements: 0,
-        }),
+        start: Start::Genesis,
         bodies: Bodies::Records,
         follow: false,
         give_up_after: Some(Duration::from_millis(session.config.timeouts.read_ms)),
@@ -125,17 +118,31 @@ async fn verify(
     let mut subscription = session.client.subscribe(*journal, options);
     while let Some(event) = subscription.next().await {
         match event? {
-            Event::Block(block) if block.header.incarnation == signed.incarnation => {
-                check_head(&block.header.head(), &signed)?;
-                last = Some(block.header.height);
+            // What begins after the signed head is for the next time.
+            Event::Block(block) if block.header.incarnation > signed.incarnation => break,
+            Event::Block(block) => {
+                let head = block.header.head();
+                check_head(&head, &signed)?;
+                last = (head.incarnation == signed.incarnation).then_some(head.height);
                 verdict.add(&block);
             }
-            Event::Block(_) => break,
-            Event::Missing { to_height, .. } => {
-                bail!("blocks before {to_height} are no longer there")
+            Event::Missing {
+                incarnation,
+                to_height,
+            } => {
+                bail!("blocks of incarnation {incarnation} before {to_height} are no longer there")
             }
-            Event::Waiting { error, .. } => output::say(&format!("note: {error}; trying again")),
-            Event::Began { .. } | Event::Gap { .. } | Event::Alive(_) => {}
+            Event::Gap {
+                incarnation,
+                from_height,
+            } => output::say(&format!(
+                "note: its owner signed that blocks of incarnation {incarnation} are lost from {from_height} on"
+            )),
+            Event::Waiting { error, .. } => {
+                let error = output::text::clean(&error.to_string());
+                output::say(&format!("note: {error}; trying again"));
+            }
+            Event::Began { .. } | Event::Alive(_) => {}
         }
     }
     if last >= Some(signed.height) {
@@ -153,7 +160,8 @@ async fn verify(
 
 /// Checks that the block at the place of the signed head is the one that was signed.
 fn check_head(found: &Head, signed: &Head) -> anyhow::Result<()> {
-    if found.height == signed.height && found.hash != signed.hash {
+    let is_there = (found.incarnation, found.height) == (signed.incarnation, signed.height);
+    if is_there && found.hash != signed.hash {
         let Head { height, hash, .. } = found;
         bail!(
             "block {height} is {hash}, its owner signed {} as its head",
