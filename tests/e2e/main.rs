@@ -5,6 +5,7 @@ mod bad_input;
 mod commands;
 mod copies;
 mod harness;
+mod incarnations;
 mod kill;
 mod skeleton;
 mod tidy;

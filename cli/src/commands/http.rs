@@ -53,9 +53,9 @@ pub(crate) fn parse_address(text: &str) -> Result<String, String> {
 
 fn check_address(text: &str) -> anyhow::Result<()> {
     let (host, port) = text.rsplit_once(':').context("there is no port")?;
-    match port.parse::<u16>() {
-        Ok(0) | Err(_) => bail!("{port:?} is no port"),
-        Ok(_) => {}
+    let is_number = port.chars().all(|c| c.is_ascii_digit());
+    if !is_number || port.parse::<u16>().unwrap_or_default() == 0 {
+        bail!("{port:?} is no port");
     }
     let is_name = |host: &str| {
         let is_fit = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);

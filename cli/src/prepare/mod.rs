@@ -249,7 +249,8 @@ fn write_client_config(
 ) -> anyhow::Result<()> {
     let path = dir.join("client.toml");
     let mut names = publishers.to_vec();
-    let mut text = if is_new || !path.exists() {
+    let is_begun = is_new || !path.exists();
+    let mut text = if is_begun {
         let known = folders(&dir.join("publishers"))?;
         let known = known.into_iter();
         let admitted = known.filter(|(_, folder)| Paths::in_dir(folder).chain.exists());
@@ -261,7 +262,7 @@ fn write_client_config(
         names.retain(|name| known.iter().all(|known| known.name != *name));
         std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?
     };
-    if names.is_empty() {
+    if names.is_empty() && !is_begun {
         return Ok(());
     }
     for name in names {
