@@ -9,7 +9,7 @@
 //! - One process at a time has a directory, and only that of its own network, namespace and key.
 //! - Memory is bounded by [`Options`], whatever the size of the data.
 //!
-//! A damaged store is not mended: [`quarantine`] puts it aside, and its owner fills a new one from its partners
+//! A damaged store is not mended (rfd 4): [`quarantine`] puts it aside, and its owner fills a new one from its partners
 //! under a new incarnation.
 #![warn(missing_docs)]
 

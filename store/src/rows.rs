@@ -139,11 +139,11 @@ pub(crate) fn block_value(stored: &StoredBlock) -> Vec<u8> {
     value.push(VERSION);
     value.extend_from_slice(&stored.offset.to_be_bytes());
     value.extend_from_slice(&wire.signature);
-    let body_bytes = u32::try_from(wire.body.len()).expect("a header has at most 64 KiB");
+    let body_bytes = u32::try_from(wire.body.len()).expect("a header has at most HEADER_BYTES_MAX");
     value.extend_from_slice(&body_bytes.to_be_bytes());
     value.extend_from_slice(&wire.body);
     for item in items {
-        let item_bytes = u16::try_from(item.len()).expect("an item has at most 4 KiB");
+        let item_bytes = u16::try_from(item.len()).expect("an item has at most ITEM_BYTES_MAX");
         value.extend_from_slice(&item_bytes.to_be_bytes());
         value.extend_from_slice(item);
     }
