@@ -1,4 +1,5 @@
-//! Following somebody else's journal: every link, signature and time is checked.
+//! Following somebody else's journal: every link, signature and time is checked. Rfd 4 says how a follower crosses over
+//! to a new incarnation.
 
 use kittengrad_proto::{
     block::{Block, BlockError, Head, Header},

@@ -2,7 +2,7 @@
 //!
 //! A journal's owner applies transactions to its set, lists what each adds, and signs the list: a block.
 //! **The set at a height is the fold of the items up to that height.** Peers and aggregators both keep a
-//! journal this way; whoever reads one checks it with [`Follower`].
+//! journal this way (rfd 3); whoever reads one checks it with [`Follower`].
 //!
 //! Nothing here has a clock, a disk or a thread. What is written comes out as a value, [`Write`]s, which the
 //! owner commits in one synced batch before anybody hears of it.

@@ -1,6 +1,6 @@
 //! Certificates in use: issuing them, keeping them in files, and showing them in TLS.
 //!
-//! What a certificate *means* is decided by [`kittengrad_proto::certificate`]; here are the edges of that:
+//! What a certificate *means* is decided by [`kittengrad_proto::certificate`] (rfd 1); here are the edges of that:
 //! random keys and serial numbers, files, and the configurations of rustls. The time is an argument
 //! everywhere, in Unix milliseconds.
 //!

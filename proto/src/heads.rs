@@ -6,7 +6,7 @@
 //!
 //! What was replaced stays replaced when its replacement is retracted: a retraction takes back, it does
 //! not say the older thing again. So an update that is no head never becomes one, and every reader's view
-//! moves in one direction only.
+//! moves in one direction only (rfd 6).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,7 +3,7 @@
 //! ```text
 //! message   = "kittengrad/v1/" ‖ kind ‖ 0x00 ‖ body
 //! id        = SHA-256(message)
-//! signature = Ed25519(message), verified under ZIP 215 rules
+//! signature = Ed25519(message), verified under ZIP 215 rules (rfd 5)
 //! ```
 //!
 //! The body's bytes are kept exactly as received and never encoded again. The id leaves the signature

@@ -20,7 +20,7 @@ const VERSION: u32 = 1;
 /// The policy in force: no stamp, certificates checked at `created_ms`.
 pub const POLICY: u64 = 1;
 
-/// One element of the set: a canonical that was inserted bare, or one update of a canonical.
+/// One element of the set (rfd 2): a canonical that was inserted bare, or one update of a canonical.
 ///
 /// The set of a peer is a grow-only set of these; a canonical exists once any element names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,7 +1,7 @@
 //! The edge that all servers share: verified connections, the Journal service, lookups, plain pages.
 //!
 //! Peers and aggregators serve their journals through the same code, so that a reader cannot tell them
-//! apart. Nothing here is global: what a process counts, signs and shows belongs to one object, and ten of
+//! apart (rfd 3). Nothing here is global: what a process counts, signs and shows belongs to one object, and ten of
 //! them can live in one process.
 //!
 //! | module | what |

@@ -1,4 +1,5 @@
-//! Emitting one transaction: what the own set lacks of it, with the records that go with it.
+//! Emitting one transaction: what the own set lacks of it, with the records that go with it, and when not to wait for
+//! them any longer (rfd 7).
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,4 @@
-//! Records that transactions wait for.
+//! Records that transactions wait for, up to the time that rfd 7 gives them.
 
 use std::collections::BTreeMap;
 

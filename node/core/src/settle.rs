@@ -6,7 +6,8 @@
 //! that is not settled may have lost its own copy, so it does not count as one of them.
 //!
 //! # Source
-//! Design section 1 (settled, filling) and section 4 (a filling replica counts for new writes, not for reads).
+//! Design section 1 (settled, filling) and section 4 (a filling replica counts for new writes, not for reads);
+//! rfd 4 for the rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -7,7 +7,7 @@
 //! peer's own signature only, so that nobody can make it believe in a past that it never had.
 //!
 //! # Source
-//! Design section 4, "Start"; reliability, faults 13 to 15.
+//! Design section 4, "Start"; reliability, faults 13 to 15; rfd 4 for what the set is then.
 
 use std::collections::BTreeMap;
 
