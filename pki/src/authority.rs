@@ -203,6 +203,34 @@ impl Authority {
     /// # Errors
     /// If the name is unfit or its issuer's own, or the issuer is no longer in force.
     pub fn certify(&self, request: &Request<'_>) -> Result<(Chain, Holder), AuthorityError> {
+        self.certify_from(request, u64::MAX)
+    }
+
+    /// As [`Authority::certify`], for a key that was certified before: the new certificate begins when the old one
+    /// did, so that what the key signed in between verifies with the new one as well.
+    ///
+    /// # Errors
+    /// As [`Authority::certify`].
+    pub fn renew(
+        &self,
+        request: &Request<'_>,
+        before: &Holder,
+    ) -> Result<(Chain, Holder), AuthorityError> {
+        let is_same = before.key == *request.key && before.role == request.role;
+        let from_ms = if is_same {
+            before.not_before_ms
+        } else {
+            u64::MAX
+        };
+        self.certify_from(request, from_ms)
+    }
+
+    /// Certifies a key from `from_ms` on, or from now on if that is earlier.
+    fn certify_from(
+        &self,
+        request: &Request<'_>,
+        from_ms: u64,
+    ) -> Result<(Chain, Holder), AuthorityError> {
         let Request {
             role,
             name,
@@ -225,7 +253,8 @@ impl Authority {
             }
             .into());
         }
-        let validity = Validity::of(now_ms, validity, issuer.not_after_ms);
+        let mut validity = Validity::of(now_ms, validity, issuer.not_after_ms);
+        validity.not_before_ms = validity.not_before_ms.min(from_ms);
         let der = issue(shape, name, key, validity, issuer)?;
         let chain = Chain::from_der(if is_level1 {
             vec![der, self.level0.clone()]

@@ -18,15 +18,17 @@ use std::{
 };
 
 use kittengrad_proto::{
-    certificate::Role,
+    certificate::{Holder, Role, Root},
     id::Id,
-    signed::{Signer, SigningKey},
+    signed::{Ed25519, Signer, SigningKey},
 };
 use thiserror::Error;
 
 use crate::{
     authority::{Authority, AuthorityError, Parts, Request},
-    credentials::{Credentials, CredentialsError, Paths, read_certificate, read_key, read_root},
+    credentials::{
+        Credentials, CredentialsError, Paths, read_certificate, read_chain, read_key, read_root,
+    },
     files::{self, FileError, PUBLIC, SECRET},
     key_file::{generate_key, write_key},
     pem::write_certificates,
@@ -200,7 +202,8 @@ impl Authority {
 
     /// Certifies a key and writes key, chain and root into `out_dir`, which is made if need be.
     ///
-    /// Interrupted, it can be repeated: a key without a chain beside it is taken up again.
+    /// Interrupted, it can be repeated: a key without a chain beside it is taken up again. Over credentials of the same
+    /// key and role it renews them: the new certificate begins when the old one did.
     ///
     /// # Errors
     /// If there are credentials already and their key was not given, or of another network, or the
@@ -222,13 +225,17 @@ impl Authority {
             }
         }
         let key = key_to_certify(&paths, admission.existing_key.as_ref(), out_dir)?;
-        let (chain, _) = self.certify(&Request {
+        let request = Request {
             role: admission.role,
             name: admission.name,
             key: &key.public(),
             validity: admission.validity,
             now_ms: admission.now_ms,
-        })?;
+        };
+        let (chain, _) = match admitted_before(&paths, self.root()) {
+            Some(before) => self.renew(&request, &before)?,
+            None => self.certify(&request)?,
+        };
 
         create_private(out_dir)?;
         if !paths.key.exists() {
@@ -245,6 +252,12 @@ impl Authority {
         let credentials = Credentials::new(key, chain, self.root().clone())?;
         Ok(Admitted { credentials, paths })
     }
+}
+
+/// Whom the chain vouches for that is about to be replaced. One that is damaged says nothing that could be kept.
+fn admitted_before(paths: &Paths, root: &Root) -> Option<Holder> {
+    let chain = read_chain(&paths.chain).ok()?;
+    chain.verify(root, &Ed25519).ok()
 }
 
 /// The key given, the one of an interrupted admission, or a new one.

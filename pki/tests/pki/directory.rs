@@ -210,7 +210,30 @@ fn credentials_are_renewed_with_their_key() {
         second.credentials.holder().not_after_ms,
         first.credentials.holder().not_after_ms + 600 * DAY_MS,
     );
+    assert_eq!(
+        second.credentials.holder().not_before_ms,
+        first.credentials.holder().not_before_ms,
+        "what was signed before verifies with the new certificate too"
+    );
     assert_eq!(names(&dir), ["chain.pem", "key.pem", "root.pem"]);
+}
+
+#[test]
+fn a_key_that_changes_its_role_is_in_force_from_now_on_only() {
+    let temp = tempfile::tempdir().unwrap();
+    let (authority, _) = init(&temp.path().join("ca"), "Sample").unwrap();
+    let dir = temp.path().join("peer");
+    let first = authority.admit(&admission(Role::Peer), &dir).unwrap();
+    let changed = Admission {
+        existing_key: Some(read_key(&first.paths.key).unwrap()),
+        now_ms: NOW_MS + DAY_MS,
+        ..admission(Role::Aggregator)
+    };
+    let second = authority.admit(&changed, &dir).unwrap();
+    assert_eq!(
+        second.credentials.holder().not_before_ms,
+        first.credentials.holder().not_before_ms + DAY_MS
+    );
 }
 
 #[test]
