@@ -5,6 +5,7 @@ use std::io;
 use kittengrad_client::network::NetworkError;
 use kittengrad_node_core::MembershipError;
 use kittengrad_pki::{credentials::CredentialsError, transport::TransportError};
+use kittengrad_proto::identity::IdentityError;
 use kittengrad_service::{
     http::HttpError, listen::ListenError, reflection::ReflectionError, serve::ServeError,
     tls::DoorError,
@@ -41,6 +42,9 @@ pub enum RunError {
     /// This peer is not in the ring.
     #[error(transparent)]
     Membership(#[from] MembershipError),
+    /// Its identity cannot be signed with the certificates that it has now.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// An address in the network file or the configuration cannot be listened on.
     #[error("{key} = {value:?} is no address to listen on: give \"ip:port\" in the configuration")]
     Address {

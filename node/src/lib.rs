@@ -15,6 +15,7 @@ pub mod config;
 mod driver;
 mod failure;
 mod grpc;
+mod identity;
 mod link;
 mod metrics;
 pub mod run;

@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use kittengrad_client::network::Network;
-use kittengrad_node_core::{Membership, MembershipError};
+use kittengrad_node_core::Membership;
 use kittengrad_pki::credentials::{Credentials, Paths};
-use kittengrad_proto::{certificate::Role, id::PublicKey, identity::Identity};
+use kittengrad_proto::{certificate::Role, id::PublicKey};
 use kittengrad_service::clock;
 use kittengrad_store::{OpenError, Options, Owner, RocksStore, quarantine};
 use tokio::sync::oneshot;
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 pub use crate::failure::RunError;
 use crate::{
     config::Config,
+    identity,
     running::{Prepared, Running},
     sockets::Sockets,
 };
@@ -38,9 +39,9 @@ pub async fn run(
     shutdown: CancellationToken,
     listening: oneshot::Sender<Listening>,
 ) -> Result<(), RunError> {
-    let network = Arc::new(Network::load(&config.network)?);
+    let network = Network::load(&config.network)?;
     let credentials = load_credentials(&config, &network)?;
-    let identity = identity_of(&network, &credentials)?;
+    let (network, identity) = identity::today(network, &credentials)?;
     let membership = membership_of(&network, credentials.holder().key)?;
     let sockets = Sockets::bind(&config, &identity.addresses, &credentials).await?;
     let store = Arc::new(open_store(&config, &membership)?);
@@ -49,7 +50,7 @@ pub async fn run(
     let data = config.data.clone();
     let prepared = Prepared {
         config,
-        network,
+        network: Arc::new(network),
         credentials,
         identity,
         membership,
@@ -92,12 +93,6 @@ fn load_credentials(config: &Config, network: &Network) -> Result<Credentials, R
         });
     }
     Ok(loaded.credentials)
-}
-
-fn identity_of(network: &Network, credentials: &Credentials) -> Result<Identity, RunError> {
-    let key = credentials.holder().key;
-    let known = network.peers().find(|identity| identity.key == key);
-    Ok(known.ok_or(MembershipError::Stranger(key))?.clone())
 }
 
 fn membership_of(network: &Network, me: PublicKey) -> Result<Membership, RunError> {

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -29,6 +29,7 @@ use tokio::{
 use super::{
     frame::{self, Writer},
     lanes::{Lane, lanes},
+    vouched::Vouched,
 };
 use crate::{driver::Command, metrics::PeerMetrics, verify::Verifying};
 
@@ -76,7 +77,7 @@ pub(crate) async fn serve(
     }
     context.metrics.link(true);
     tracing::debug!(?partner, "link is up");
-    let heard_hello = Arc::new(AtomicBool::new(false));
+    let vouched = Arc::new(Vouched::default());
     let mut tasks = JoinSet::new();
     tasks.spawn(write(
         connection.clone(),
@@ -88,7 +89,7 @@ pub(crate) async fn serve(
         connection.clone(),
         partner,
         Arc::clone(context),
-        Arc::clone(&heard_hello),
+        Arc::clone(&vouched),
     ));
     let why = match tasks.join_next().await {
         Some(Ok(Err(why))) => why,
@@ -103,7 +104,7 @@ pub(crate) async fn serve(
         connection: number,
     };
     let _ = context.commands.send(down).await;
-    heard_hello.load(Ordering::Relaxed)
+    vouched.heard_hello()
 }
 
 fn refuse(connection: &Connection, why: &str) -> bool {
@@ -181,7 +182,7 @@ async fn read_all(
     connection: Connection,
     partner: PublicKey,
     context: Arc<LinkContext>,
-    heard_hello: Arc<AtomicBool>,
+    vouched: Arc<Vouched>,
 ) -> Result<(), String> {
     let permits = Arc::new(Semaphore::new(VERIFYING_MAX));
     let mut lanes = JoinSet::new();
@@ -191,7 +192,7 @@ async fn read_all(
                 let reader = Reader {
                     partner,
                     context: Arc::clone(&context),
-                    heard_hello: Arc::clone(&heard_hello),
+                    vouched: Arc::clone(&vouched),
                     permits: Arc::clone(&permits),
                 };
                 lanes.spawn(reader.run(stream.map_err(|e| e.to_string())?));
@@ -207,7 +208,7 @@ async fn read_all(
 struct Reader {
     partner: PublicKey,
     context: Arc<LinkContext>,
-    heard_hello: Arc<AtomicBool>,
+    vouched: Arc<Vouched>,
     permits: Arc<Semaphore>,
 }
 
@@ -239,16 +240,19 @@ impl Reader {
                     self.verify(body, Delivery::Body).await?;
                 }
             }
-            other => {
-                if let Message::Hello(hello) = &other {
-                    hello
-                        .identity
-                        .verify(&self.context.root, &kittengrad_proto::signed::Ed25519)
-                        .map_err(|e| e.to_string())?;
-                    self.heard_hello.store(true, Ordering::Relaxed);
-                }
-                self.tell(Input::Message(self.partner, other)).await?;
+            Message::Hello(hello) => {
+                let root = &self.context.root;
+                self.vouched
+                    .hello(&hello.identity, root)
+                    .map_err(|e| e.to_string())?;
+                let message = Message::Hello(hello);
+                self.tell(Input::Message(self.partner, message)).await?;
             }
+            Message::PushResult(result) => {
+                let message = Message::PushResult(self.vouched.in_force(self.partner, result));
+                self.tell(Input::Message(self.partner, message)).await?;
+            }
+            other => self.tell(Input::Message(self.partner, other)).await?,
         }
         Ok(())
     }

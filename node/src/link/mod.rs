@@ -12,6 +12,7 @@ mod dial;
 mod endpoint;
 mod frame;
 mod lanes;
+mod vouched;
 
 pub(crate) use connection::LinkContext;
 pub(crate) use dial::dial;

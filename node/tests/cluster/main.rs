@@ -17,6 +17,7 @@ use kittengrad_client::{
 use kittengrad_node::{config::Config, run};
 use kittengrad_pki::{
     authority::{Authority, default_validity},
+    credentials::{Paths, read_key},
     directory::{Admission, InitOptions},
 };
 use kittengrad_proto::{
@@ -110,7 +111,7 @@ impl Cluster {
 
     fn client(&self) -> Client {
         let network = Network::load(&self.dir.path().join("network.toml")).unwrap();
-        let paths = kittengrad_pki::credentials::Paths::in_dir(&self.dir.path().join("client"));
+        let paths = Paths::in_dir(&self.dir.path().join("client"));
         let loaded =
             kittengrad_pki::credentials::Credentials::load(&paths, Role::Client, unix_ms())
                 .unwrap();
@@ -254,6 +255,41 @@ async fn what_is_acknowledged_is_at_every_replica_also_after_a_restart() {
     }
     let answers = client.lookup(&ids, Consistency::All, true).await.unwrap();
     assert!(answers.answers.iter().all(|answer| answer.complete));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_carry_the_certificates_that_peers_have_now_and_not_those_of_the_network_file() {
+    let mut cluster = Cluster::prepare(3);
+    let authority = Authority::open(&cluster.dir.path().join("ca")).unwrap();
+    let mut renewed = Vec::new();
+    for peer in 0..3 {
+        let paths = Paths::in_dir(&cluster.folder(peer));
+        let admission = Admission {
+            role: Role::Peer,
+            name: "renewed",
+            validity: default_validity(Role::Peer),
+            existing_key: Some(read_key(&paths.key).unwrap()),
+            now_ms: unix_ms(),
+        };
+        let admitted = authority.admit(&admission, &cluster.folder(peer)).unwrap();
+        renewed.push(admitted.credentials.chain().id());
+    }
+    for peer in 0..3 {
+        cluster.start(peer).await;
+    }
+    let client = cluster.client();
+    cluster.until_settled(&client).await;
+    let options = SubmitOptions {
+        receipt: true,
+        ..SubmitOptions::default()
+    };
+    let publisher = client.publishers()[0].key();
+    let draft = Draft::insert(&canonical(1)).unwrap();
+    let outcomes = client.submit(&publisher, vec![draft], options).await;
+    let receipt = outcomes.unwrap().remove(0).result.unwrap().receipt.unwrap();
+    for confirmation in receipt.confirmations {
+        assert!(renewed.contains(&confirmation.chain.id()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
