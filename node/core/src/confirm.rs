@@ -6,11 +6,14 @@ use kittengrad_journal::{Cut, ProveError, Store, prove};
 use kittengrad_proto::{
     block::Head,
     id::Id,
-    limits::{MESSAGE_BYTES_MAX, TRANSACTION_UPDATES_MAX},
+    limits::{
+        CERTIFICATE_BYTES_MAX, MESSAGE_BYTES_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_UPDATES_MAX,
+    },
     link::{Message, PushResult},
     receipt::{Confirmation, ItemProof, Receipt},
     transaction::Transaction,
 };
+use kittengrad_ring::Replicas;
 
 use crate::{
     acks::{Ask, Waiting},
@@ -19,9 +22,25 @@ use crate::{
     push::newest,
 };
 
-/// Bytes of one peer's proofs of one transaction, so that those of a quorum fit one message. Only a repeat of many
-/// elements, each from a large transaction of its own, comes near it.
-const PROOFS_BYTES_MAX: usize = MESSAGE_BYTES_MAX / 8;
+/// Bytes of one peer's proofs of one transaction, so that a receipt of all members that can confirm it fits one
+/// message. Only a repeat of many elements, each from a large transaction of its own, comes near it.
+///
+/// A coordinator holds all cells of a transaction, so their owners are at most h places away and all their replicas 2h.
+const fn proofs_bytes_max(replicas: Replicas) -> usize {
+    let (cells, members) = (2 * replicas.h() + 1, 4 * replicas.h() + 1);
+    let named = cells * (ARC_BYTES + replicas.get() * KEY_BYTES);
+    let chains = members * 2 * CERTIFICATE_BYTES_MAX;
+    (MESSAGE_BYTES_MAX - TRANSACTION_BYTES_MAX - ANSWER_BYTES - named - chains) / members
+}
+
+/// More than what an answer has beside its receipt: bitmap, canonicals created, peers synced.
+const ANSWER_BYTES: usize = 64 * 1024;
+/// A public key with the tag and length before it.
+const KEY_BYTES: usize = 32 + 2;
+/// More than an arc with tags and lengths, and those of the cell around it.
+const ARC_BYTES: usize = 2 * KEY_BYTES + 16;
+/// More than the tags and lengths in a proof, and its number.
+const PROOF_BYTES: usize = 48;
 
 impl Peer {
     /// The round ends: proves what this peer's disk will have once it is committed.
@@ -92,7 +111,9 @@ impl Peer {
             }
         }
         let bytes: usize = proofs.iter().map(size_bytes).sum();
-        if bytes > PROOFS_BYTES_MAX || proofs.len() > TRANSACTION_UPDATES_MAX {
+        if bytes > proofs_bytes_max(membership.ring().replication())
+            || proofs.len() > TRANSACTION_UPDATES_MAX
+        {
             let count = proofs.len();
             return Ok(Err(format!(
                 "it repeats what {count} items of {bytes} bytes prove: send it in smaller transactions"
@@ -188,9 +209,32 @@ fn prove_in(cut: &Cut, index: u32, transaction: &Id) -> ItemProof {
     }
 }
 
-/// About what a proof has on the wire.
+/// What a proof has on the wire at most.
 fn size_bytes(proof: &ItemProof) -> usize {
     let other = proof.transaction.as_ref();
     let other = other.map_or(0, |transaction| transaction.signed().size_bytes());
-    proof.header.signed().size_bytes() + proof.item.len() + 32 * proof.path.len() + other
+    proof.header.signed().size_bytes()
+        + proof.item.len()
+        + 32 * proof.path.len()
+        + other
+        + PROOF_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_receipt_of_all_members_fits_one_message_whatever_r_is() {
+        for number in (1..=u8::MAX).step_by(2) {
+            let replicas = Replicas::new(number).unwrap();
+            let members = 2 * replicas.get() - 1;
+            let confirmation = proofs_bytes_max(replicas) + 2 * CERTIFICATE_BYTES_MAX;
+            assert!(proofs_bytes_max(replicas) > 0, "R = {number}");
+            assert!(
+                members * confirmation + TRANSACTION_BYTES_MAX < MESSAGE_BYTES_MAX,
+                "R = {number}"
+            );
+        }
+    }
 }
