@@ -8,14 +8,14 @@ use kittengrad_client::network::Network;
 use kittengrad_journal::Tip;
 use kittengrad_proto::{
     error::Responsible,
-    id::{PublicKey, RecordId},
+    id::PublicKey,
     identity::Identity,
-    limits::LOOKUP_CANONICALS_MAX,
     transaction::{POLICY, Transaction},
     wire::{self, routing_server::Routing, store_server::Store},
 };
 use kittengrad_service::{
     lookup,
+    route::route,
     status::{ErrorCode, Refusal, check_namespace},
 };
 use kittengrad_store::RocksStore;
@@ -138,31 +138,9 @@ impl Routing for AggregatorService {
         &self,
         request: Request<wire::RouteRequest>,
     ) -> Result<Response<wire::RouteResponse>, Status> {
-        let request = request.into_inner();
-        check_namespace(self.network.overlay(), &request.namespace)?;
-        let asked = request.canonicals.len() / 32;
-        if asked > LOOKUP_CANONICALS_MAX {
-            let why = format!("{asked} canonicals, at most {LOOKUP_CANONICALS_MAX} are answered");
-            return Err(Refusal::new(ErrorCode::TooLarge, why).into());
-        }
-        let canonicals = RecordId::list_from_slice(&request.canonicals)
-            .map_err(|error| Refusal::new(ErrorCode::Invalid, error.to_string()))?;
-        let replicas = canonicals.iter().map(|canonical| {
-            let peers = self
-                .network
-                .holders(canonical)
-                .into_iter()
-                .cloned()
-                .collect();
-            Responsible {
-                canonical: *canonical,
-                peers,
-            }
-            .to_wire()
-        });
-        Ok(Response::new(wire::RouteResponse {
-            replicas: replicas.collect(),
-        }))
+        let holders = |canonical: &_| self.network.holders(canonical);
+        let overlay = self.network.overlay();
+        Ok(Response::new(route(request.get_ref(), overlay, holders)?))
     }
 }
 

@@ -9,7 +9,7 @@
 //! | [`tls`], [`serve`] | connections: mutual TLS 1.3, roles, limits, keep-alive, shutdown |
 //! | [`caller`], [`status`] | who calls, and how a call is refused |
 //! | [`journal`] | the Journal service over a store and the last block on disk |
-//! | [`lookup`] | sets and records within limits |
+//! | [`lookup`], [`route`] | sets and records, and who holds them, within limits |
 //! | [`http`], [`metrics`], [`reflection`] | what operators and tools look at |
 #![warn(missing_docs)]
 
@@ -21,6 +21,7 @@ pub mod listen;
 pub mod lookup;
 pub mod metrics;
 pub mod reflection;
+pub mod route;
 pub mod serve;
 pub mod status;
 pub mod tls;

@@ -104,7 +104,7 @@ pub fn get_record(
     })
 }
 
-fn names(bytes: &[u8], what: &str, max: usize) -> Result<Vec<RecordId>, Refusal> {
+pub(crate) fn names(bytes: &[u8], what: &str, max: usize) -> Result<Vec<RecordId>, Refusal> {
     if bytes.len() > max * 32 {
         let message = format!(
             "{} {what} asked for, at most {max} are answered",

@@ -2,13 +2,11 @@
 
 use bytes::Bytes;
 use kittengrad_proto::{
-    id::RecordId,
     identity::Identity,
-    limits::LOOKUP_CANONICALS_MAX,
     transaction::POLICY,
     wire::{self, routing_server::Routing},
 };
-use kittengrad_service::status::{ErrorCode, Refusal, check_namespace};
+use kittengrad_service::{route::route, status::check_namespace};
 use tonic::{Request, Response, Status};
 
 use super::PeerService;
@@ -39,30 +37,8 @@ impl Routing for PeerService {
         &self,
         request: Request<wire::RouteRequest>,
     ) -> Result<Response<wire::RouteResponse>, Status> {
-        let request = request.into_inner();
-        check_namespace(self.membership.overlay(), &request.namespace)?;
-        let invalid = |why: String| Refusal::new(ErrorCode::Invalid, why);
-        let canonicals =
-            RecordId::list_from_slice(&request.canonicals).map_err(|e| invalid(e.to_string()))?;
-        if canonicals.len() > LOOKUP_CANONICALS_MAX {
-            let why = format!(
-                "{} canonicals, at most {LOOKUP_CANONICALS_MAX} are answered",
-                canonicals.len()
-            );
-            return Err(Refusal::new(ErrorCode::TooLarge, why).into());
-        }
-        let replicas = canonicals.iter().map(|canonical| {
-            let holders = self.network.holders(canonical);
-            wire::Replicas {
-                canonical: Bytes::copy_from_slice(canonical.as_bytes()),
-                peers: holders
-                    .into_iter()
-                    .map(|identity| identity.signed().to_wire())
-                    .collect(),
-            }
-        });
-        Ok(Response::new(wire::RouteResponse {
-            replicas: replicas.collect(),
-        }))
+        let holders = |canonical: &_| self.network.holders(canonical);
+        let overlay = self.membership.overlay();
+        Ok(Response::new(route(request.get_ref(), overlay, holders)?))
     }
 }

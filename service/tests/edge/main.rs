@@ -6,5 +6,6 @@ mod doors;
 mod lookups;
 mod network;
 mod pages;
+mod routes;
 mod streams;
 mod world;
