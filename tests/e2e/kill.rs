@@ -7,6 +7,7 @@ use crate::{
     harness::{Network, Process, lines, text as text_of, until},
 };
 
+/// Keeps S1, S5.
 #[test]
 fn nothing_acknowledged_is_lost_when_any_one_process_is_killed_in_mid_ingest() {
     let mut network = Network::whole(5);

@@ -7,5 +7,6 @@ mod copies;
 mod harness;
 mod incarnations;
 mod kill;
+mod promises;
 mod skeleton;
 mod tidy;

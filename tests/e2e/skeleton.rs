@@ -2,6 +2,7 @@
 
 use crate::harness::{Network, Process, until};
 
+/// Keeps S11.
 #[test]
 fn an_acknowledged_put_is_read_back_after_any_one_process_was_killed() {
     let mut network = Network::with_peers(3);

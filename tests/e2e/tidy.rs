@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 /// Lines above which a file has more than one idea.
 const LINES_MAX: usize = 500;
 
-fn sources() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_owned();
+/// Where the repository is.
+pub(crate) fn root() -> PathBuf {
+    let cli = Path::new(env!("CARGO_MANIFEST_DIR"));
+    cli.parent().unwrap().to_owned()
+}
+
+/// All files of Rust in it.
+pub(crate) fn sources() -> Vec<PathBuf> {
+    let root = root();
     let crates = [
         "ring",
         "proto",

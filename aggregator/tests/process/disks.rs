@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use crate::network::{Running, World};
 
+/// Keeps S5.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_aggregator_goes_on_where_it_was() {
     let mut world = World::new(5).await;

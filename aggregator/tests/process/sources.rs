@@ -2,6 +2,7 @@
 
 use crate::network::{World, until};
 
+/// Keeps S5.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_source_is_named_and_waited_for_and_read_on_when_it_is_back() {
     let mut world = World::new(5).await;

@@ -264,6 +264,7 @@ mod tests {
             prop_assert_eq!(&merged(&turned), &expected);
         }
 
+        /// Keeps S3.
         #[test]
         fn another_answer_never_takes_anything_away(replies in replies(), more in replies()) {
             let holders = [key(0), key(1), key(2)];

@@ -186,6 +186,7 @@ async fn a_replica_that_fills_is_passed_over() {
     assert!(found.answers[0].updates.values().all(Option::is_some));
 }
 
+/// Keeps S2.
 #[tokio::test]
 async fn a_replica_that_lies_is_found_out_and_passed_over() {
     let world = World::new(3).await;

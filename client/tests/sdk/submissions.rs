@@ -119,6 +119,7 @@ async fn a_replica_that_is_down_is_passed_over_with_the_same_bytes() {
     );
 }
 
+/// Keeps S11.
 #[tokio::test]
 async fn replicas_that_cannot_now_are_asked_again_until_one_can() {
     let world = World::new(3).await;
@@ -363,6 +364,7 @@ async fn nothing_is_sent_that_every_peer_would_refuse() {
     assert_eq!(seen(&world.members[0].fake), 0);
 }
 
+/// Keeps S10.
 #[tokio::test]
 async fn whoever_shows_another_certificate_is_not_spoken_to() {
     let mut world = World::new(1).await;

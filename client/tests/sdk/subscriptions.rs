@@ -127,6 +127,7 @@ async fn everything_comes_once_in_order_with_its_place() {
     }
 }
 
+/// Keeps S11.
 #[tokio::test]
 async fn a_stream_that_breaks_anywhere_goes_on_exactly_where_it_was() {
     let (_world, client, fake) = written(9).await;
@@ -144,6 +145,7 @@ async fn a_stream_that_breaks_anywhere_goes_on_exactly_where_it_was() {
     }
 }
 
+/// Keeps S12.
 #[tokio::test]
 async fn a_stream_that_falls_silent_is_begun_anew() {
     let (_world, client, fake) = written(4).await;
@@ -239,6 +241,7 @@ async fn from_now_on_means_from_the_next_block_even_if_the_connection_is_lost_be
     }
 }
 
+/// Keeps S12.
 #[tokio::test]
 async fn a_new_incarnation_and_what_it_lost_are_told() {
     let (world, client, fake) = written(3).await;
@@ -321,6 +324,7 @@ async fn without_bodies_items_still_verify_and_are_counted() {
     assert_eq!(elements(&transactions), elements(&with));
 }
 
+/// Keeps S12.
 #[tokio::test]
 async fn a_cursor_that_cannot_be_served_ends_with_its_reason() {
     let (_world, client, fake) = written(2).await;

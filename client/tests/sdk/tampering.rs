@@ -155,6 +155,7 @@ async fn a_block_that_does_not_continue_the_journal_is_refused() {
     .await;
 }
 
+/// Keeps S7.
 #[tokio::test]
 async fn two_blocks_in_one_place_are_noticed() {
     let (_world, client, fake) = written(5).await;
@@ -187,6 +188,7 @@ async fn two_blocks_in_one_place_are_noticed() {
     assert!(is_expected, "{error:?}");
 }
 
+/// Keeps S2.
 #[tokio::test]
 async fn a_transaction_that_is_not_the_one_listed_is_refused() {
     let forged = |_: &World, _: &Fake| {
@@ -265,6 +267,7 @@ async fn a_bitmap_that_does_not_fit_is_refused_even_if_it_is_signed() {
     .await;
 }
 
+/// Keeps S2.
 #[tokio::test]
 async fn a_record_that_is_not_one_of_its_elements_is_refused() {
     let changed = |_: &World, _: &Fake| body(|body| body.records[0] = flip(&body.records[0]));
@@ -279,6 +282,7 @@ async fn a_record_that_is_not_one_of_its_elements_is_refused() {
     .await;
 }
 
+/// Keeps S2.
 #[tokio::test]
 async fn a_publisher_that_nobody_vouches_for_is_refused() {
     // The chain is on the body of the first block; in this stream no later one names it again.

@@ -111,6 +111,7 @@ fn indexes_until_killed_when_told_to() {
     }
 }
 
+/// Keeps S6.
 #[test]
 fn killed_at_any_moment_documents_and_cursor_fit_each_other() {
     let directory = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@ use kittengrad_proto::{id::Id, namespace::Overlay};
 
 use crate::world::{Indexing, TATE, canonical, cursor, open, open_as, overlay, says};
 
+/// Keeps S6.
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_names_and_cursor_are_there_again_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();

@@ -133,6 +133,7 @@ async fn an_unknown_document_is_not_found_and_nonsense_is_refused() {
     indexing.end().await;
 }
 
+/// Keeps S6.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_is_absent_is_shown_as_such_and_holds_nothing_up() {
     let mut indexing = Indexing::start().await;

@@ -84,6 +84,7 @@ fn check_refused(
     );
 }
 
+/// Keeps S4.
 #[test]
 fn a_follower_accepts_the_whole_journal_with_real_signatures() {
     let key = SigningKey::from_seed(&[9; 32]);
@@ -108,6 +109,7 @@ fn a_block_that_was_processed_before_is_known() {
     assert_eq!(follower, before);
 }
 
+/// Keeps S12.
 #[test]
 fn a_skipped_block_is_missed() {
     let mut follower = following(&owners_journal()[..2]);
@@ -176,6 +178,7 @@ fn a_forged_block_is_refused() {
     check_refused(&known, &Fake, is_forged);
 }
 
+/// Keeps S4.
 #[test]
 fn a_block_that_links_elsewhere_is_refused() {
     let relinked = resigned(&owners_journal()[3], &OWNER, |fields| {
@@ -186,6 +189,7 @@ fn a_block_that_links_elsewhere_is_refused() {
     });
 }
 
+/// Keeps S4.
 #[test]
 fn a_block_that_is_dated_back_is_refused() {
     let back = resigned(&owners_journal()[3], &OWNER, |fields| {
@@ -206,6 +210,7 @@ fn a_block_that_is_dated_back_is_refused() {
     );
 }
 
+/// Keeps S7.
 #[test]
 fn two_blocks_for_one_height_are_evidence() {
     let other = resigned(&owners_journal()[2], &OWNER, |fields| fields.time_ms += 1);

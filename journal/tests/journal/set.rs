@@ -88,6 +88,7 @@ fn run(owner: &mut Owner, acts: Vec<Act>) -> Vec<Submission> {
 }
 
 proptest! {
+    /// Keeps S4.
     #[test]
     fn the_set_is_the_fold_of_the_items_whatever_an_owner_does(acts in acts()) {
         let mut owner = Owner::new(everything);
@@ -97,6 +98,7 @@ proptest! {
         prop_assert_eq!(owner.store.elements(), fold(&committed, everything));
     }
 
+    /// Keeps S3.
     #[test]
     fn any_order_of_the_same_transactions_gives_the_same_set(
         (submissions, shuffled) in submissions(12)
@@ -137,6 +139,7 @@ proptest! {
         prop_assert_eq!((owner.store.elements(), owner.journal.tip()), before);
     }
 
+    /// Keeps S3.
     #[test]
     fn owners_of_parts_list_their_part_and_together_the_whole(submissions in submissions(8)) {
         let [mut first, mut second] = [first_half, second_half].map(Owner::new);

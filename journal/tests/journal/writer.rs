@@ -108,6 +108,7 @@ fn several_blocks_may_be_cut_before_they_are_committed() {
     check_set(&owner);
 }
 
+/// Keeps S9.
 #[test]
 fn a_block_keeps_its_limits_in_bytes() {
     let mut owner = Owner::new(everything);
@@ -165,6 +166,7 @@ fn a_block_keeps_its_limit_in_items() {
     check_journal(&owner);
 }
 
+/// Keeps S7.
 #[test]
 fn a_new_incarnation_begins_at_height_0_and_says_what_it_follows() {
     let mut owner = Owner::new(everything);

@@ -198,6 +198,7 @@ fn canonical(number: usize) -> Record {
     ))
 }
 
+/// Keeps S1.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_acknowledged_is_at_every_replica_also_after_a_restart() {
     let mut cluster = Cluster::prepare(3);
@@ -292,6 +293,7 @@ async fn receipts_carry_the_certificates_that_peers_have_now_and_not_those_of_th
     }
 }
 
+/// Keeps S1.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_whose_disk_was_wiped_fills_again_under_a_new_incarnation() {
     let mut cluster = Cluster::prepare(3);

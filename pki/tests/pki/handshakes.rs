@@ -197,6 +197,7 @@ fn a_level_1_certificate_is_no_end_of_a_connection() {
     );
 }
 
+/// Keeps S10.
 #[test]
 fn an_expired_leaf_is_refused_by_both_ends() {
     let net = Net::new();
@@ -248,6 +249,7 @@ fn a_client_cannot_pass_for_a_listener() {
     );
 }
 
+/// Keeps S10.
 #[test]
 fn nothing_is_resumed() {
     let net = Net::new();

@@ -94,6 +94,7 @@ fn network() -> TempDir {
     temp
 }
 
+/// Keeps S10.
 #[test]
 fn openssl_verifies_every_chain_strictly() {
     if !is_installed() {

@@ -35,6 +35,7 @@ fn is_accepted(root: &Root, certificates: Vec<Bytes>) -> bool {
     Chain::from_der(certificates).is_ok_and(|chain| chain.verify(root, &Ed25519).is_ok())
 }
 
+/// Keeps S2.
 #[test]
 fn no_certificate_with_one_changed_bit_is_accepted() {
     let (root, chains) = chains();

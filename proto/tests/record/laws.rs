@@ -290,6 +290,7 @@ proptest! {
         prop_assert_eq!(serde_ipld_dagcbor::to_vec(&value).unwrap(), bytes);
     }
 
+    /// Keeps S2.
     #[test]
     fn the_readers_agree_on_damaged_records(record in records(), changes in vec(changes(), 1..4)) {
         let mut bytes = record.encode().unwrap().to_vec();

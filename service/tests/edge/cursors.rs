@@ -53,6 +53,7 @@ async fn check(
     assert_eq!(found, expected, "{incarnation}/{height:?}");
 }
 
+/// Keeps S12.
 #[tokio::test]
 async fn every_cursor_has_an_answer() {
     let mut world = World::new();
@@ -102,6 +103,7 @@ async fn every_cursor_has_an_answer() {
     served.stop().await;
 }
 
+/// Keeps S12.
 #[tokio::test]
 async fn a_wiped_journal_tells_old_readers_where_it_begins_now() {
     let mut world = World::new();
@@ -121,6 +123,7 @@ async fn a_wiped_journal_tells_old_readers_where_it_begins_now() {
     served.stop().await;
 }
 
+/// Keeps S12.
 #[tokio::test]
 async fn a_cursor_whose_blocks_are_gone_is_told_the_first_there_is() {
     let mut world = World::new();

@@ -37,6 +37,7 @@ async fn is_answered(
     }
 }
 
+/// Keeps S10.
 #[tokio::test]
 async fn callers_of_the_admitted_roles_are_served_and_no_others() {
     let world = World::new();
@@ -57,6 +58,7 @@ async fn callers_of_the_admitted_roles_are_served_and_no_others() {
     served.stop().await;
 }
 
+/// Keeps S10.
 #[tokio::test]
 async fn a_caller_of_another_root_is_refused() {
     let world = World::new();
@@ -72,6 +74,7 @@ async fn a_caller_of_another_root_is_refused() {
     served.stop().await;
 }
 
+/// Keeps S10.
 #[tokio::test]
 async fn a_caller_without_certificate_is_refused() {
     let world = World::new();
@@ -106,6 +109,7 @@ async fn connects(world: &World, served: &Served, config: ClientConfig) -> bool 
     soon(journal.get_head(head_of(world))).await.is_ok()
 }
 
+/// Keeps S10.
 #[tokio::test]
 async fn tls_1_2_is_refused_with_the_alert_for_versions() {
     let world = World::new();
@@ -146,6 +150,7 @@ fn client_hello_1_2() -> Vec<u8> {
     record
 }
 
+/// Keeps S9.
 #[tokio::test]
 async fn a_caller_that_says_nothing_is_let_go_and_counted() {
     let world = World::new();

@@ -107,6 +107,7 @@ fn records_beyond_the_limit_are_left_empty_and_can_be_fetched() {
     }
 }
 
+/// Keeps S9.
 #[test]
 fn requests_beyond_a_limit_or_for_another_namespace_are_refused() {
     let mut world = World::new();

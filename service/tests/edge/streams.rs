@@ -75,6 +75,7 @@ fn block(world: &World, frame: &wire::FrameBlock) -> Block {
     Block::from_wire(frame.header.clone(), frame.items.clone(), &world.overlay).unwrap()
 }
 
+/// Keeps S4.
 #[tokio::test]
 async fn a_subscription_is_exactly_the_journal() {
     let mut world = World::new();
@@ -226,6 +227,7 @@ async fn a_journal_without_blocks_is_read_from_its_first_one_on() {
     served.stop().await;
 }
 
+/// Keeps S9.
 #[tokio::test]
 async fn a_slow_reader_misses_nothing() {
     let mut world = World::new();

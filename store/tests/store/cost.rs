@@ -49,6 +49,7 @@ fn effort(ask: impl FnOnce()) -> u64 {
     effort
 }
 
+/// Keeps S9.
 #[test]
 fn a_canonical_with_many_updates_costs_no_more_than_one_with_few() {
     const MANY: u64 = 50_000;

@@ -70,6 +70,7 @@ fn acknowledged(child: &mut Child) -> impl Iterator<Item = u64> + use<> {
     lines.filter_map(|line| line.strip_prefix(ACKNOWLEDGED)?.trim().parse().ok())
 }
 
+/// Keeps S1.
 #[test]
 fn a_commit_that_returned_is_there_after_a_kill_at_any_moment() {
     let directory = TempDir::new().unwrap();

@@ -101,6 +101,7 @@ fn flip_bit(file: &Path, at: u64, bit: u8) {
     fs::write(file, bytes).unwrap();
 }
 
+/// Keeps S8.
 #[test]
 fn a_flipped_bit_in_a_log_is_found_when_the_store_is_opened() {
     assert_eq!(
@@ -134,6 +135,7 @@ fn a_flipped_bit_in_the_name_of_the_manifest_is_found_when_the_store_is_opened()
     );
 }
 
+/// Keeps S8.
 #[test]
 fn a_flipped_bit_in_a_table_gives_no_wrong_answer() {
     let tally = flip(".sst");
@@ -149,6 +151,7 @@ fn a_flipped_bit_in_a_blob_file_gives_no_wrong_answer() {
 
 /// RocksDB alone takes some of these for the end of the log: a length that reaches over the end of the file, a
 /// type that belongs to recycled logs.
+/// Keeps S1.
 #[test]
 fn no_bit_of_the_first_and_the_last_records_of_a_log_can_flip_unseen() {
     let whole = whole();

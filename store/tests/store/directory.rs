@@ -35,6 +35,7 @@ fn a_store_is_made_where_there_is_none_and_found_again() {
     check_has(&open(&path), 1).unwrap();
 }
 
+/// Keeps S7.
 #[test]
 fn a_directory_is_used_by_one_store_at_a_time() {
     let directory = TempDir::new().unwrap();
@@ -82,6 +83,7 @@ fn options_that_are_too_small_are_made_larger() {
     check_has(&store, 20).unwrap();
 }
 
+/// Keeps S7.
 #[test]
 fn a_directory_belongs_to_one_network_namespace_and_key() {
     let directory = TempDir::new().unwrap();
@@ -204,6 +206,7 @@ fn a_store_that_lost_a_file_is_damaged_and_not_made_anew() {
     assert!(matches!(read, Err(StoreError::Damaged(_))), "{read:?}");
 }
 
+/// Keeps S8.
 #[test]
 fn what_is_damaged_is_put_aside_as_it_is_and_a_new_store_takes_its_place() {
     let directory = TempDir::new().unwrap();

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::content::{check_has, commit, open};
 
+/// Keeps S8.
 #[test]
 fn a_failed_commit_ends_all_reads_and_writes_and_loses_nothing_before_it() {
     let directory = TempDir::new().unwrap();

@@ -174,6 +174,7 @@ fn check_records(process: &Process) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
+    /// Keeps S5.
     #[test]
     fn whatever_happens_every_element_is_emitted_exactly_once(
         count in 1..8_u8,
@@ -232,6 +233,7 @@ proptest! {
         check_exactly_once(&process, &scene.peers);
     }
 
+    /// Keeps S5.
     #[test]
     fn the_order_of_a_source_is_kept(said in said(), deliveries in vec(any::<bool>(), 0..40)) {
         let mut scene = Scene::new(3, 3, &said);

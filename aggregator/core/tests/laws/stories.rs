@@ -180,6 +180,7 @@ fn an_element_whose_record_is_gone_everywhere_is_emitted_all_the_same() {
     assert_eq!(lost, [None], "nothing stands in their place");
 }
 
+/// Keeps S5.
 #[test]
 fn a_wiped_source_is_followed_from_its_new_genesis_and_adds_nothing_twice() {
     let mut peers = Peers::new(3, 3);
@@ -213,6 +214,7 @@ fn a_wiped_source_is_followed_from_its_new_genesis_and_adds_nothing_twice() {
     assert_eq!(process.events.iter().filter(began).count(), 1);
 }
 
+/// Keeps S5.
 #[test]
 fn complete_is_never_true_by_default_and_says_why_not() {
     let mut peers = Peers::new(5, 3);

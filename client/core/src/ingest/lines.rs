@@ -136,6 +136,7 @@ mod tests {
         check("\na\n \t\r\n\nb\n \n", &[(2, "a"), (5, "b")]);
     }
 
+    /// Keeps S9.
     #[test]
     fn a_line_without_end_does_not_fill_the_memory() {
         let piece = vec![b'x'; LINE_BYTES_MAX / 2 + 1];

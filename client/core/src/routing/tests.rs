@@ -186,6 +186,7 @@ fn play(
 }
 
 proptest! {
+    /// Keeps S11.
     #[test]
     fn every_call_ends_within_its_budget(
         candidates in 0_usize..8,

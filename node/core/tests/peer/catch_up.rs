@@ -34,6 +34,7 @@ fn while_everybody_is_there_each_transaction_moves_once_to_each() {
     }
 }
 
+/// Keeps S3.
 #[test]
 fn what_a_peer_missed_moves_once() {
     let mut c = Cluster::booted(1, Shape::new(3, 3));
@@ -84,6 +85,7 @@ fn more_blocks_than_one_answer_has_are_read_to_the_end() {
     c.settle();
 }
 
+/// Keeps S11.
 #[test]
 fn reading_survives_a_link_that_drops_at_any_moment() {
     for number in 0..30 {

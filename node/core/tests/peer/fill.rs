@@ -55,6 +55,7 @@ fn a_wiped_peer_is_filling_until_it_has_all_that_was_acknowledged_before_and_mea
     }
 }
 
+/// Keeps S1.
 #[test]
 fn nobody_settles_without_those_who_may_have_what_was_lost() {
     let mut c = Cluster::booted(1, Shape::new(3, 3));
@@ -113,6 +114,7 @@ fn a_filling_peer_counts_for_new_writes() {
     c.settle();
 }
 
+/// Keeps S1.
 #[test]
 fn all_disks_lost_one_after_another_lose_nothing() {
     let mut c = Cluster::booted(1, Shape::new(5, 3));

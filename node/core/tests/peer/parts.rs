@@ -4,6 +4,7 @@ use kittengrad_node_core::Ack;
 
 use crate::cluster::{Cluster, Said, Shape};
 
+/// Keeps S3.
 #[test]
 fn the_last_writes_of_a_coordinator_that_never_returns_reach_every_replica() {
     let mut c = Cluster::booted(1, Shape::new(5, 3));
@@ -46,6 +47,7 @@ fn torn() -> (Cluster, Said) {
     (c, said)
 }
 
+/// Keeps S3.
 #[test]
 fn parts_of_a_transaction_come_from_different_holders() {
     let (mut c, said) = torn();

@@ -27,6 +27,7 @@ fn write(c: &mut Cluster, member: usize, count: usize) {
     }
 }
 
+/// Keeps S7.
 #[test]
 fn nobody_signs_before_a_quorum_less_one_of_partners_answered() {
     let mut c = Cluster::new(1, Shape::new(5, 5));
@@ -79,6 +80,7 @@ fn an_intact_disk_goes_on_where_it_was_and_stays_settled() {
     c.settle();
 }
 
+/// Keeps S7.
 #[test]
 fn a_disk_that_forgot_what_others_saw_begins_a_new_incarnation_and_fills_again() {
     let mut c = Cluster::booted(1, Shape::new(3, 3));
@@ -107,6 +109,7 @@ fn a_disk_that_forgot_what_others_saw_begins_a_new_incarnation_and_fills_again()
     assert!(first.header.incarnation > seen.incarnation);
 }
 
+/// Keeps S7.
 #[test]
 fn a_wiped_peer_begins_after_what_others_saw_even_if_its_clock_went_back() {
     let mut c = Cluster::booted(1, Shape::new(3, 3));
@@ -139,6 +142,7 @@ fn what_was_seen_of_a_peer_is_remembered_by_a_witness_that_restarts() {
     assert!(opened(&c, 0)[0] < opened(&c, 0)[1]);
 }
 
+/// Keeps S4.
 #[test]
 fn blocks_are_never_older_than_the_ones_before_whatever_the_clock_says() {
     let mut c = Cluster::booted(1, Shape::new(3, 3));

@@ -46,6 +46,7 @@ struct Story {
     saved: Vec<kittengrad_journal::MemoryStore>,
 }
 
+/// Keeps S1, S3.
 #[test]
 fn whatever_happens_nothing_acknowledged_is_lost_and_all_converge_once_healed() {
     let given = env::var("KITTENGRAD_SEED").ok();

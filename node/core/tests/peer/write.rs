@@ -24,6 +24,7 @@ fn an_acknowledged_transaction_is_on_a_quorum_of_disks_and_reaches_all() {
     }
 }
 
+/// Keeps S1.
 #[test]
 fn an_acknowledged_transaction_survives_the_loss_of_either_disk_that_has_it() {
     for lost in [0, 1] {
@@ -41,6 +42,7 @@ fn an_acknowledged_transaction_survives_the_loss_of_either_disk_that_has_it() {
     }
 }
 
+/// Keeps S11.
 #[test]
 fn without_a_quorum_the_answer_says_so_and_the_write_spreads_later() {
     let mut c = Cluster::booted(1, Shape::new(3, 3));
@@ -238,6 +240,7 @@ fn who_does_not_hold_a_canonical_refuses_it_and_an_update_needs_its_canonical() 
     );
 }
 
+/// Keeps S8.
 #[test]
 fn a_full_disk_takes_no_writes_until_there_is_room_again() {
     let mut c = Cluster::booted(1, Shape::new(3, 3));
@@ -255,6 +258,7 @@ fn a_full_disk_takes_no_writes_until_there_is_room_again() {
     assert_eq!(c.bodies(2, &said), (1, 1));
 }
 
+/// Keeps S1.
 #[test]
 fn a_crash_between_any_two_steps_of_a_driver_breaks_no_promise() {
     for victim in [0, 1] {
