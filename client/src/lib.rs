@@ -7,6 +7,7 @@
 //! | [`config`] | the configuration of a client |
 //! | [`channel`] | gRPC over mutual TLS 1.3, one connection per member |
 //! | [`submit`] | drafts in, acknowledged transactions out |
+//! | [`receipt`] | whether those who confirmed are the right ones |
 //! | [`lookup`] | sets of canonicals, merged from several replicas |
 //! | [`subscribe`] | journals as verified, resumable streams |
 //! | [`status`] | who holds what, and where every journal stands |
@@ -24,6 +25,7 @@ pub mod fault;
 pub mod lookup;
 pub mod network;
 pub mod publisher;
+pub mod receipt;
 pub mod status;
 pub mod submit;
 pub mod subscribe;

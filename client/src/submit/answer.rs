@@ -9,8 +9,8 @@ use kittengrad_proto::{
     wire,
 };
 
-use super::{Prepared, SubmitOptions, Submitted};
-use crate::{client::Client, fault::CallError};
+use super::{Ack, Prepared, SubmitOptions, Submitted};
+use crate::{client::Client, fault::CallError, receipt};
 
 impl Client {
     /// Checks a peer's answer against what was sent.
@@ -48,7 +48,7 @@ impl Client {
             Head::from_wire(answer.block.as_ref()).map_err(|e| misbehaved(e.to_string()))?;
         let receipt = match answer.receipt.filter(|_| options.receipt) {
             Some(receipt) => Some(
-                self.check_receipt(receipt, transaction)
+                self.check_receipt(receipt, transaction, options.ack)
                     .map_err(misbehaved)?,
             ),
             None if options.receipt && answer.acknowledged => {
@@ -74,16 +74,17 @@ impl Client {
         &self,
         wire: wire::Receipt,
         transaction: &Transaction,
+        ack: Ack,
     ) -> Result<Receipt, String> {
         let network = self.network();
         let receipt = Receipt::from_wire(wire, network.overlay()).map_err(|e| e.to_string())?;
         receipt
             .verify(network.root(), &Ed25519)
             .map_err(|e| e.to_string())?;
-        if receipt.transaction.id() == transaction.id() {
-            Ok(receipt)
-        } else {
-            Err("the receipt is for another transaction".to_owned())
+        if receipt.transaction.id() != transaction.id() {
+            return Err("the receipt is for another transaction".to_owned());
         }
+        receipt::check(&receipt, &network, ack).map_err(|e| e.to_string())?;
+        Ok(receipt)
     }
 }

@@ -8,7 +8,9 @@ use std::{
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use kittengrad_journal::{Journal, MemoryStore, Store as _, StoredBlock, Write, blocks, entries};
+use kittengrad_journal::{
+    Journal, MemoryStore, Store as _, StoredBlock, Write, blocks, entries, prove,
+};
 use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{
     block::{Head, Item},
@@ -18,11 +20,13 @@ use kittengrad_proto::{
     id::{Id, PublicKey, RecordId},
     identity::{Heartbeat, Identity},
     namespace::Overlay,
+    receipt::{Confirmation, Receipt},
     signed::{Ed25519, Signer},
     submission::Submission,
     transaction::Transaction,
     wire::{self, frame::Kind, journal_server, routing_server, store_server},
 };
+use kittengrad_ring as ring;
 use tonic::{Code, Request, Response, Status};
 
 use crate::world::now_ms;
@@ -163,7 +167,9 @@ impl Fake {
             block: Some(tip.head.to_wire()),
             synced: vec![Bytes::copy_from_slice(self.key().as_bytes())],
             acknowledged: self.acknowledges(),
-            receipt: None,
+            receipt: request
+                .receipt
+                .then(|| self.receipt(&submission.transaction, &self.overlay, &log.store)),
             created: RecordId::concat(&added.created),
         })
     }
@@ -173,6 +179,29 @@ impl Fake {
         let is_sure = *doubts == 0 && *self.acknowledges.lock().unwrap();
         *doubts = doubts.saturating_sub(1);
         is_sure
+    }
+
+    /// What this member alone proves, as if it held the whole circle.
+    fn receipt(
+        &self,
+        transaction: &Transaction,
+        overlay: &Overlay,
+        store: &MemoryStore,
+    ) -> wire::Receipt {
+        let (id, elements) = (transaction.id(), transaction.elements());
+        let confirmation = Confirmation {
+            peer: self.key(),
+            chain: self.credentials.chain().clone(),
+            proofs: prove(store, overlay, &id, elements).unwrap(),
+        };
+        let point = self.key().point();
+        let receipt = Receipt {
+            transaction: transaction.clone(),
+            quorum: 1,
+            cells: vec![(ring::Arc::new(point, point), vec![self.key()])],
+            confirmations: vec![confirmation],
+        };
+        receipt.to_wire()
     }
 
     fn refused(&self) -> Result<(), Status> {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use kittengrad_client::{
     Client,
     config::Timeouts,
-    submit::{Draft, GroupLimits, SendError, SubmitError, SubmitOptions},
+    submit::{Ack, Draft, GroupLimits, SendError, SubmitError, SubmitOptions},
 };
 use kittengrad_proto::{
     certificate::Role,
@@ -415,4 +415,24 @@ async fn members_report_their_heads_and_the_dead_are_unreachable() {
         };
         assert_eq!(report.state, expected);
     }
+}
+
+#[tokio::test]
+async fn a_receipt_of_fewer_replicas_than_a_quorum_is_not_taken_for_one() {
+    let world = World::new(1).await;
+    let client = world.client();
+    let submit = |ack| {
+        let draft = draft(publisher(&world), 1, 1);
+        let options = SubmitOptions {
+            ack,
+            receipt: true,
+            ..SubmitOptions::default()
+        };
+        soon(client.submit(&publisher(&world), vec![draft], options))
+    };
+    let outcome = submit(Ack::One).await.unwrap().remove(0);
+    assert!(outcome.result.unwrap().receipt.is_some());
+    let refused = submit(Ack::Quorum).await.unwrap().remove(0).result;
+    let why = refused.unwrap_err().to_string();
+    assert!(why.contains("misbehaves"), "{why}");
 }
