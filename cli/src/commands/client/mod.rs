@@ -79,7 +79,7 @@ pub(crate) enum ClientCommand {
     /// Verify something offline
     #[command(
         subcommand,
-        after_help = "Examples:\n  kittengrad verify receipt work.receipt --root ca/root.pem"
+        after_help = "Examples:\n  kittengrad verify receipt work.receipt --network network.toml"
     )]
     Verify(VerifyCommand),
 }

@@ -1,10 +1,11 @@
-//! `kittengrad verify`: what can be checked with nothing but a file and the root certificate.
+//! `kittengrad verify`: what can be checked with nothing but files: a receipt, and the root or the network file.
 
 use std::{collections::BTreeSet, fs, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use clap::{Args, Subcommand};
+use kittengrad_client::{network::Network, receipt, submit::Ack};
 use kittengrad_pki::credentials::read_root;
 use kittengrad_proto::{
     certificate::Root, id::PublicKey, limits::MESSAGE_BYTES_MAX, namespace::Overlay,
@@ -28,9 +29,13 @@ pub(crate) enum VerifyCommand {
     /// Verify that a transaction is on the disks of a quorum of each of its cells
     #[command(after_help = "Examples:\n  \
         kittengrad put work.json --receipt work.receipt\n  \
+        kittengrad verify receipt work.receipt --network network.toml\n  \
         kittengrad verify receipt work.receipt --root ca/root.pem\n\n\
-        Nobody is asked: signatures, certificates and inclusion proofs are in the file.\n\
-        Exit code 1 if it proves less than it claims.")]
+        Nobody is asked: signatures, certificates and inclusion proofs are in the file. With the root alone it is\n\
+        checked that as many peers of the network as it claims have every element on disk. A receipt does not carry\n\
+        the ring: only with the network file is it checked as well that these peers are the replicas, and that they\n\
+        are a majority in each cell. The file must be that of the ring in which the receipt was made.\n\
+        Exit code 1 if it proves less than that.")]
     Receipt(ReceiptArgs),
 }
 
@@ -40,18 +45,24 @@ pub(crate) struct ReceiptArgs {
     /// The receipt, as `--receipt` wrote it
     file: PathBuf,
     /// Root certificate of the network
-    #[arg(long, value_name = "PEM")]
-    root: PathBuf,
+    #[arg(long, value_name = "PEM", required_unless_present = "network")]
+    root: Option<PathBuf>,
+    /// Network file: checks cells, replicas and quorum too
+    #[arg(long, value_name = "FILE")]
+    network: Option<PathBuf>,
 }
 
 /// Runs an offline check.
 pub(crate) fn run(command: &VerifyCommand, global: &Global) -> anyhow::Result<ExitCode> {
     let VerifyCommand::Receipt(args) = command;
-    let root = read_root(&args.root)?;
+    let trust = Trust::load(args)?;
     let name = args.file.display().to_string();
     let bytes = read_receipt(args)?;
-    let (verdict, failure) = match check(bytes, &root) {
-        Ok(receipt) => (Verdict::good(&name, &receipt), None),
+    let (verdict, failure) = match trust.check(bytes) {
+        Ok(receipt) => (
+            Verdict::good(&name, &receipt, trust.network.is_some()),
+            None,
+        ),
         Err(error) => (Verdict::bad(&name, output::describe(&error)), Some(error)),
     };
     if global.json {
@@ -77,16 +88,47 @@ fn read_receipt(args: &ReceiptArgs) -> anyhow::Result<Bytes> {
     Ok(fs::read(&args.file).with_context(unreadable)?.into())
 }
 
-/// Checks a receipt of whichever namespace of the root's network it names.
-fn check(bytes: Bytes, root: &Root) -> anyhow::Result<Receipt> {
-    let namespace = namespace(&bytes).context("it is no receipt")?;
-    let overlay = Overlay {
-        network: root.network(),
-        namespace: namespace.parse()?,
-    };
-    let receipt = Receipt::decode(bytes, &overlay)?;
-    receipt.verify(root, &Ed25519)?;
-    Ok(receipt)
+/// What a receipt is checked against.
+struct Trust {
+    root: Root,
+    network: Option<Network>,
+}
+
+impl Trust {
+    fn load(args: &ReceiptArgs) -> anyhow::Result<Self> {
+        let network = args.network.as_deref().map(Network::load).transpose()?;
+        let root = args.root.as_deref().map(read_root).transpose()?;
+        let root = match (root, &network) {
+            (Some(root), Some(network)) if root.network() != network.root().network() => {
+                bail!("the root certificate is not the one in the network file")
+            }
+            (Some(root), _) => root,
+            (None, Some(network)) => network.root().clone(),
+            (None, None) => bail!("give --root or --network"),
+        };
+        Ok(Self { root, network })
+    }
+
+    /// Checks a receipt: of whichever namespace of the network it names, or of that of the network file.
+    fn check(&self, bytes: Bytes) -> anyhow::Result<Receipt> {
+        let Some(network) = &self.network else {
+            let namespace = namespace(&bytes).context("it is no receipt")?;
+            let overlay = Overlay {
+                network: self.root.network(),
+                namespace: namespace.parse()?,
+            };
+            return self.verified(bytes, &overlay);
+        };
+        let receipt = self.verified(bytes, network.overlay())?;
+        receipt::check(&receipt, network, Ack::Quorum)?;
+        Ok(receipt)
+    }
+
+    fn verified(&self, bytes: Bytes, overlay: &Overlay) -> anyhow::Result<Receipt> {
+        let receipt = Receipt::decode(bytes, overlay)?;
+        receipt.verify(&self.root, &Ed25519)?;
+        Ok(receipt)
+    }
 }
 
 /// The namespace that the transaction in a receipt names, unverified.
@@ -105,12 +147,14 @@ struct Verdict {
     publisher: Option<String>,
     created_ms: Option<u64>,
     quorum: Option<u32>,
+    /// Whether cells, replicas and quorum were checked against a network file.
+    ring_checked: bool,
     peers: Vec<String>,
     elements: Vec<(String, Option<String>)>,
 }
 
 impl Verdict {
-    fn good(file: &str, receipt: &Receipt) -> Self {
+    fn good(file: &str, receipt: &Receipt, ring_checked: bool) -> Self {
         let transaction = &receipt.transaction;
         let peers: BTreeSet<_> = receipt
             .confirmations
@@ -131,6 +175,7 @@ impl Verdict {
             publisher: Some(transaction.publisher().to_string()),
             created_ms: Some(transaction.envelope().created_ms),
             quorum: Some(receipt.quorum),
+            ring_checked,
             peers: peers.iter().map(PublicKey::to_string).collect(),
             elements: elements.collect(),
         }
@@ -149,9 +194,14 @@ impl Verdict {
         let quorum = u64::from(self.quorum.unwrap_or_default());
         let elements = count(self.elements.len() as u64, "element");
         output::line(&format!(
-            "{}  {elements}, each on {} at least",
+            "{}  {elements}, each on {} at least{}",
             paint.green("ok"),
-            count(quorum, "disk")
+            count(quorum, "disk"),
+            if self.ring_checked {
+                ", all of them replicas"
+            } else {
+                "; --network checks that these are replicas"
+            }
         ))?;
         let publisher = self.publisher.as_deref().unwrap_or_default();
         output::line(&format!(
