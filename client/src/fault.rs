@@ -128,6 +128,7 @@ impl CallError {
                 ErrorCode::Invalid | ErrorCode::TooLarge | ErrorCode::WrongNamespace => {
                     Trouble::Refused
                 }
+                ErrorCode::NotFresh => Trouble::NotFresh,
                 ErrorCode::UnknownCanonical => Trouble::Unknown,
                 ErrorCode::Overloaded | ErrorCode::DiskFull => Trouble::Overloaded,
                 ErrorCode::ChainUnknown | ErrorCode::Internal => Trouble::Unavailable,
@@ -209,6 +210,7 @@ mod tests {
             (ErrorCode::NotResponsible, Trouble::NotResponsible),
             (ErrorCode::Filling, Trouble::Filling),
             (ErrorCode::Invalid, Trouble::Refused),
+            (ErrorCode::NotFresh, Trouble::NotFresh),
             (ErrorCode::UnknownCanonical, Trouble::Unknown),
             (ErrorCode::DiskFull, Trouble::Overloaded),
         ] {

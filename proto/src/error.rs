@@ -29,6 +29,8 @@ pub enum ErrorCode {
     ChainUnknown,
     /// What was sent breaks a rule; every peer refuses it.
     Invalid,
+    /// What was sent was signed too long ago, or in the future, by the peer's clock.
+    NotFresh,
     /// An update is about a canonical that does not exist.
     UnknownCanonical,
     /// The peer has more to do than it can.
@@ -50,12 +52,13 @@ pub struct ErrorCodeError(String);
 
 impl ErrorCode {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NotResponsible,
         Self::Filling,
         Self::Starting,
         Self::ChainUnknown,
         Self::Invalid,
+        Self::NotFresh,
         Self::UnknownCanonical,
         Self::Overloaded,
         Self::DiskFull,
@@ -73,6 +76,7 @@ impl ErrorCode {
             Self::Starting => "STARTING",
             Self::ChainUnknown => "CHAIN_UNKNOWN",
             Self::Invalid => "INVALID",
+            Self::NotFresh => "NOT_FRESH",
             Self::UnknownCanonical => "UNKNOWN_CANONICAL",
             Self::Overloaded => "OVERLOADED",
             Self::DiskFull => "DISK_FULL",
@@ -95,6 +99,7 @@ impl ErrorCode {
             Self::Starting => "ask another replica; the peer waits to hear from its partners",
             Self::ChainUnknown => "send the same request again with the publisher's chain",
             Self::Invalid => "correct what was sent; no peer accepts it as it is",
+            Self::NotFresh => "check the clock here; if it is right, sign anew and send that",
             Self::UnknownCanonical => "insert the canonical first, with `kittengrad put`",
             Self::Overloaded => "send less at once, or the same again a little later",
             Self::DiskFull => "ask another replica; the peer's operator has to make room",
@@ -111,7 +116,7 @@ impl ErrorCode {
             Self::Invalid | Self::TooLarge => 3,
             Self::UnknownCanonical => 5,
             Self::Overloaded | Self::DiskFull => 8,
-            Self::NotResponsible | Self::ChainUnknown | Self::WrongNamespace => 9,
+            Self::NotResponsible | Self::ChainUnknown | Self::WrongNamespace | Self::NotFresh => 9,
             Self::Internal => 13,
             Self::Filling | Self::Starting => 14,
         }

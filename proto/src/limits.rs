@@ -1,4 +1,4 @@
-//! Every size that a peer accepts, in one place; the relations between them are checked at compile time.
+//! Every size that a peer accepts, and every age, in one place; the relations between them are checked at compile time.
 
 /// Bytes of one record as DAG-CBOR (design section 2).
 pub const RECORD_BYTES_MAX: usize = 64 * 1024;
@@ -31,6 +31,11 @@ pub const TRANSACTION_BYTES_MAX: usize = 128 * 1024;
 pub const NONCE_BYTES: usize = 16;
 /// Bytes of a transaction's stamp; policy 1 has none.
 pub const STAMP_BYTES_MAX: usize = 256;
+/// How long before a coordinator's time a transaction may have been created, in milliseconds. Replicas do not ask: they
+/// must judge it alike for ever.
+pub const CREATED_PAST_MS_MAX: u64 = 60 * 60 * 1_000;
+/// How long after a coordinator's time, for publishers whose clock is ahead.
+pub const CREATED_AHEAD_MS_MAX: u64 = 10 * 60 * 1_000;
 
 /// Bytes of one block: header and items, and the transactions and records that it adds.
 pub const BLOCK_BYTES_MAX: usize = 8 * 1024 * 1024;

@@ -7,7 +7,7 @@ use kittengrad_client_core::grouping::{Group, GroupError, Limits, Want, group};
 use kittengrad_proto::{
     certificate::{CertificateError, Chain},
     id::{PublicKey, RecordId},
-    limits::NONCE_BYTES,
+    limits::{CREATED_PAST_MS_MAX, NONCE_BYTES},
     record::{self, Record, RecordError, Summary},
     transaction::{Entry, Envelope, POLICY, Transaction, TransactionError},
 };
@@ -110,6 +110,11 @@ impl Prepared {
     #[must_use]
     pub fn records(&self) -> &[Bytes] {
         &self.records
+    }
+
+    /// Whether peers still take it if sending it lasts until `call_ms` from now.
+    pub(super) fn is_fresh(&self, now_ms: u64, call_ms: u64) -> bool {
+        is_fresh(self.transaction.envelope().created_ms, now_ms, call_ms)
     }
 
     /// What it says, as drafts again.
@@ -245,4 +250,31 @@ fn sign(
         records,
         chain: publisher.chain().clone(),
     })
+}
+
+fn is_fresh(created_ms: u64, now_ms: u64, call_ms: u64) -> bool {
+    let age_ms = now_ms.saturating_sub(created_ms);
+    // Whoever is more patient than that hears from the peer.
+    let call_ms = call_ms.min(CREATED_PAST_MS_MAX / 2);
+    age_ms.saturating_add(call_ms) <= CREATED_PAST_MS_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_grow_old_while_it_is_sent_is_signed_anew() {
+        const NOW_MS: u64 = 1_790_000_000_000;
+        const CALL_MS: u64 = 60_000;
+        let oldest_ms = NOW_MS - CREATED_PAST_MS_MAX + CALL_MS;
+        assert!(is_fresh(NOW_MS, NOW_MS, CALL_MS));
+        assert!(
+            is_fresh(NOW_MS + 5_000, NOW_MS, CALL_MS),
+            "the clock was set back"
+        );
+        assert!(is_fresh(oldest_ms, NOW_MS, CALL_MS));
+        assert!(!is_fresh(oldest_ms - 1, NOW_MS, CALL_MS));
+        assert!(is_fresh(NOW_MS, NOW_MS, u64::MAX), "any patience can send");
+    }
 }

@@ -17,7 +17,9 @@ use kittengrad_proto::{
 };
 use thiserror::Error;
 
-use crate::{ask::Asked, channel::Member, client::Client, fault::CallError, network::Network};
+use crate::{
+    ask::Asked, channel::Member, client::Client, clock::wall_ms, fault::CallError, network::Network,
+};
 
 pub use draft::{Draft, Prepared, SubmitError};
 pub use kittengrad_client_core::grouping::Limits as GroupLimits;
@@ -67,6 +69,12 @@ pub enum SendError {
     /// No peer holds all its canonicals, because the ring changed since it was grouped. Nothing was stored.
     #[error("no peer holds all canonicals of transaction {transaction:?}; group them anew")]
     NoHolder {
+        /// The transaction.
+        transaction: Id,
+    },
+    /// It was signed too long ago for any peer to take it before the time for writes is over. Nothing was sent.
+    #[error("transaction {transaction:?} was signed too long ago; prepare it anew")]
+    NotFresh {
         /// The transaction.
         transaction: Id,
     },
@@ -155,14 +163,18 @@ impl Client {
             .await;
         let mut done = Vec::with_capacity(outcomes.len());
         for (prepared, result) in outcomes {
-            if !matches!(result, Err(SendError::NoHolder { .. })) {
+            if !matches!(
+                result,
+                Err(SendError::NoHolder { .. } | SendError::NotFresh { .. })
+            ) {
                 done.push(Outcome {
                     transaction: prepared.transaction,
                     result,
                 });
                 continue;
             }
-            // The ring changed in between. Signing anew is safe: elements are the same, so nothing is said twice.
+            // The ring changed in between, or it waited too long for its turn. Signing anew is safe: elements are the
+            // same, so nothing is said twice.
             let again = match self.prepare(publisher, prepared.drafts(), options.limits) {
                 Ok(again) => again,
                 Err(error) => {
@@ -197,6 +209,10 @@ impl Client {
         options: SubmitOptions,
     ) -> Result<Submitted, SendError> {
         let transaction = prepared.transaction.id();
+        let patience = self.write_patience();
+        if !prepared.is_fresh(wall_ms(), patience.call_ms) {
+            return Err(SendError::NotFresh { transaction });
+        }
         let canonicals = || {
             prepared
                 .transaction
@@ -225,7 +241,7 @@ impl Client {
             mut answers,
             errors,
             given_up,
-        } = self.ask(self.write_patience(), route, ask).await;
+        } = self.ask(patience, route, ask).await;
         if let Some((_, submitted)) = answers.pop() {
             return Ok(submitted);
         }

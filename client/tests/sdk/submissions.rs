@@ -192,6 +192,27 @@ async fn a_canonical_that_no_replica_knows_is_an_error_at_once() {
 }
 
 #[tokio::test]
+async fn peers_whose_clock_differs_are_passed_over_and_the_refusal_says_what_to_do() {
+    let world = World::new(3).await;
+    let client = world.client();
+    let submit = |number| {
+        let drafts = vec![draft(publisher(&world), number, 1)];
+        soon(client.submit(&publisher(&world), drafts, SubmitOptions::default()))
+    };
+    let owner = holders(&world, &client, &draft(publisher(&world), 1, 0).canonical)[0];
+    owner.refuse_next(refusal(ErrorCode::NotFresh));
+    let outcome = submit(1).await.unwrap().remove(0);
+    assert!(outcome.result.unwrap().acknowledged);
+
+    for member in &world.members {
+        member.fake.refuse_next(refusal(ErrorCode::NotFresh));
+    }
+    let outcome = submit(2).await.unwrap().remove(0);
+    let why = outcome.result.unwrap_err().to_string();
+    assert!(why.contains("check the clock"), "{why}");
+}
+
+#[tokio::test]
 async fn a_chain_is_sent_once_per_connection_and_again_when_it_is_not_known() {
     let world = World::new(1).await;
     let (client, fake) = (world.client(), &world.members[0].fake);

@@ -1,5 +1,6 @@
 //! What a peer answers over gRPC, beside its journal.
 
+mod fresh;
 mod routing;
 mod store;
 

@@ -15,13 +15,13 @@ use kittengrad_proto::{
     wire::{self, store_server::Store},
 };
 use kittengrad_service::{
-    lookup,
+    clock, lookup,
     status::{ErrorCode, Refusal, check_namespace},
 };
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
 
-use super::PeerService;
+use super::{PeerService, fresh};
 use crate::{driver::Command, verify::VerifyError};
 
 #[tonic::async_trait]
@@ -119,6 +119,7 @@ impl PeerService {
         }
         let transaction = Transaction::from_wire(request.transaction, self.membership.overlay())
             .map_err(|e| invalid(e.to_string()))?;
+        fresh::check(transaction.envelope().created_ms, clock::unix_ms())?;
         let canonicals: Vec<_> = transaction
             .entries()
             .iter()

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use kittengrad_client::{
     Client,
     config::Timeouts,
@@ -22,9 +23,13 @@ use kittengrad_pki::{
 };
 use kittengrad_proto::{
     certificate::Role,
+    error::{ErrorCode, ErrorDetail},
     id::{PublicKey, RecordId},
     identity::{Addresses, Identity, IdentityFields, State},
+    limits::{CREATED_AHEAD_MS_MAX, CREATED_PAST_MS_MAX},
     record::{Canonical, CanonicalType, Record},
+    transaction::{Entry, Envelope, POLICY, Transaction},
+    wire,
 };
 use kittengrad_ring::Replicas;
 use kittengrad_service::clock::unix_ms;
@@ -294,6 +299,51 @@ async fn receipts_carry_the_certificates_that_peers_have_now_and_not_those_of_th
 }
 
 /// Keeps S1.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_signed_lately_is_refused_by_its_coordinator() {
+    let mut cluster = Cluster::prepare(3);
+    for peer in 0..3 {
+        cluster.start(peer).await;
+    }
+    let client = cluster.client();
+    cluster.until_settled(&client).await;
+    let publisher = &client.publishers()[0];
+    let key = read_key(&Paths::in_dir(&cluster.dir.path().join("client")).key).unwrap();
+    let record = canonical(1).encode().unwrap();
+    let submit = async |created_ms| {
+        let envelope = Envelope {
+            chain: publisher.chain().id(),
+            policy: POLICY,
+            created_ms,
+            nonce: [1; 16],
+        };
+        let entry = Entry {
+            canonical: RecordId::of(&record),
+            insert: true,
+            updates: Vec::new(),
+        };
+        let network = client.network();
+        let transaction = Transaction::sign(network.overlay(), &envelope, vec![entry], &key);
+        let request = wire::SubmitRequest {
+            namespace: "test".to_owned(),
+            transaction: Some(transaction.unwrap().signed().to_wire()),
+            records: vec![record.clone()],
+            chain: Some(publisher.chain().to_wire()),
+            ..wire::SubmitRequest::default()
+        };
+        let member = client.member(&cluster.keys[0]).unwrap();
+        let refused = member.store().submit(request).await.err()?;
+        let detail = Bytes::copy_from_slice(refused.details());
+        Some(ErrorDetail::decode(detail, network.overlay()).unwrap().code)
+    };
+    let now_ms = unix_ms();
+    let ahead = submit(now_ms + CREATED_AHEAD_MS_MAX + 60_000).await;
+    assert_eq!(ahead, Some(ErrorCode::NotFresh));
+    let past = submit(now_ms - CREATED_PAST_MS_MAX - 60_000).await;
+    assert_eq!(past, Some(ErrorCode::NotFresh));
+    assert_eq!(submit(now_ms).await, None);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_whose_disk_was_wiped_fills_again_under_a_new_incarnation() {
     let mut cluster = Cluster::prepare(3);

@@ -21,7 +21,7 @@
 //! | `NotResponsible` | learns the ring and goes on | as before |
 //! | `Filling`, `Starting`, `Unavailable`, `TimedOut`, `Overloaded` | others first, then again after a back-off | last |
 //! | `Unacknowledged` | others first, then again after a back-off | as before |
-//! | `Unknown` | others, never again | as before |
+//! | `Unknown`, `NotFresh` | others, never again | as before |
 //! | `Misbehaved` | others, never again | last |
 //! | `Refused` | ends: others would refuse it alike | as before |
 
@@ -52,6 +52,8 @@ pub enum Trouble {
     Overloaded,
     /// It does not know the canonical that an update is about, perhaps not yet.
     Unknown,
+    /// By its clock what was sent was not signed lately; another one's may be right.
+    NotFresh,
     /// It has the write, but not enough other disks confirmed it in time.
     Unacknowledged,
     /// It answered something that does not verify.
@@ -71,7 +73,11 @@ impl Trouble {
             | Self::TimedOut
             | Self::Overloaded
             | Self::Misbehaved => true,
-            Self::NotResponsible | Self::Unknown | Self::Unacknowledged | Self::Refused => false,
+            Self::NotResponsible
+            | Self::Unknown
+            | Self::NotFresh
+            | Self::Unacknowledged
+            | Self::Refused => false,
         }
     }
 }
@@ -252,9 +258,11 @@ impl Call {
         };
         let wait_ms = patience.backoff.wait_ms(candidate.attempts, random);
         candidate.state = match trouble {
-            Trouble::NotResponsible | Trouble::Unknown | Trouble::Misbehaved | Trouble::Refused => {
-                State::Out
-            }
+            Trouble::NotResponsible
+            | Trouble::Unknown
+            | Trouble::NotFresh
+            | Trouble::Misbehaved
+            | Trouble::Refused => State::Out,
             _ if candidate.attempts >= patience.attempts_max => State::Out,
             _ => State::Ready {
                 from_ms: now_ms.saturating_add(wait_ms),

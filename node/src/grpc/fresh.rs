@@ -1,0 +1,53 @@
+//! Freshness: a coordinator takes what was signed lately by its own clock.
+//!
+//! Replicas judge a transaction by the time that it gives, for ever and all alike; so only the peer that a client talks
+//! to can notice that this time is not now. Without it whoever has an old key could go on speaking under an old date.
+
+use kittengrad_proto::limits::{CREATED_AHEAD_MS_MAX, CREATED_PAST_MS_MAX};
+use kittengrad_service::status::{ErrorCode, Refusal};
+
+/// Refuses what was signed too long ago, or in the future.
+pub(super) fn check(created_ms: u64, now_ms: u64) -> Result<(), Refusal> {
+    let (past_ms, ahead_ms) = (
+        now_ms.saturating_sub(created_ms),
+        created_ms.saturating_sub(now_ms),
+    );
+    let why = if past_ms > CREATED_PAST_MS_MAX {
+        format!(
+            "it was signed {past_ms} ms ago by this peer's clock, {CREATED_PAST_MS_MAX} ms at most are taken"
+        )
+    } else if ahead_ms > CREATED_AHEAD_MS_MAX {
+        format!(
+            "it was signed {ahead_ms} ms ahead of this peer's clock, {CREATED_AHEAD_MS_MAX} ms at most are taken"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::new(ErrorCode::NotFresh, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_signed_within_an_hour_or_ten_minutes_ahead_is_taken() {
+        const NOW_MS: u64 = 1_790_000_000_000;
+        let check = |created_ms| check(created_ms, NOW_MS).map_err(|refusal| refusal.code());
+        for created_ms in [
+            NOW_MS,
+            NOW_MS - CREATED_PAST_MS_MAX,
+            NOW_MS + CREATED_AHEAD_MS_MAX,
+        ] {
+            assert_eq!(check(created_ms), Ok(()));
+        }
+        for created_ms in [
+            0,
+            NOW_MS - CREATED_PAST_MS_MAX - 1,
+            NOW_MS + CREATED_AHEAD_MS_MAX + 1,
+            u64::MAX,
+        ] {
+            assert_eq!(check(created_ms), Err(ErrorCode::NotFresh));
+        }
+    }
+}
