@@ -76,6 +76,25 @@ pub trait Store: Send + Sync {
     /// If the store cannot tell.
     fn set(&self, canonical: &RecordId) -> Result<Option<Vec<RecordId>>, StoreError>;
 
+    /// The first `limit` updates of a canonical after one of them, or from the beginning, ascending; `None` if no element
+    /// names it.
+    ///
+    /// # Errors
+    /// If the store cannot tell.
+    fn set_page(
+        &self,
+        canonical: &RecordId,
+        after: Option<&RecordId>,
+        limit: usize,
+    ) -> Result<Option<Vec<RecordId>>, StoreError> {
+        let page = |updates: Vec<RecordId>| {
+            let updates = updates.into_iter();
+            let rest = updates.skip_while(|update| after.is_some_and(|after| update <= after));
+            rest.take(limit).collect()
+        };
+        Ok(self.set(canonical)?.map(page))
+    }
+
     /// Whether any element names this canonical.
     ///
     /// # Errors

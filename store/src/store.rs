@@ -226,12 +226,25 @@ impl Store for RocksStore {
     }
 
     fn set(&self, canonical: &RecordId) -> Result<Option<Vec<RecordId>>, StoreError> {
+        self.set_page(canonical, None, usize::MAX)
+    }
+
+    fn set_page(
+        &self,
+        canonical: &RecordId,
+        after: Option<&RecordId>,
+        limit: usize,
+    ) -> Result<Option<Vec<RecordId>>, StoreError> {
         let mut rows = self.scan(Family::Elements, canonical.as_bytes())?;
-        let mut is_there = false;
+        let is_there = rows.valid();
+        if let Some(after) = after.filter(|_| is_there) {
+            let (canonical, update) = (*canonical, Some(*after));
+            rows.seek(ElementKey::new(&Element { canonical, update }));
+        }
         let mut updates = Vec::new();
-        while let Some(key) = rows.key() {
-            is_there = true;
-            updates.extend(rows::update_of_key(key).map_err(|e| damaged(Family::Elements, &e))?);
+        while let Some(key) = rows.key().filter(|_| updates.len() < limit) {
+            let update = rows::update_of_key(key).map_err(|e| damaged(Family::Elements, &e))?;
+            updates.extend(update.filter(|update| after != Some(update)));
             rows.next();
         }
         rows.status().map_err(store_error)?;

@@ -147,6 +147,21 @@ impl Model {
     }
 }
 
+/// Every page of every length, from the beginning and after any update, in the set or not.
+fn compare_pages(store: &dyn Store, canonical: &RecordId, set: Option<Vec<RecordId>>) {
+    for after in digests().map(RecordId::new).map(Some).chain([None]) {
+        for limit in [0, 1, 2, usize::MAX] {
+            let expected = set.clone().map(|mut updates| {
+                updates.retain(|update| after.is_none_or(|after| *update > after));
+                updates.truncate(limit);
+                updates
+            });
+            let page = store.set_page(canonical, after.as_ref(), limit);
+            assert_eq!(page, Ok(expected), "after {after:?}, {limit} at most");
+        }
+    }
+}
+
 fn compare(store: &dyn Store, model: &Model) {
     let set = model.set.read();
     let elements = elements();
@@ -162,7 +177,8 @@ fn compare(store: &dyn Store, model: &Model) {
     for canonical in digests().map(RecordId::new) {
         let expected = model.set(canonical);
         assert_eq!(store.exists(&canonical), Ok(expected.is_some()));
-        assert_eq!(store.set(&canonical), Ok(expected));
+        assert_eq!(store.set(&canonical), Ok(expected.clone()));
+        compare_pages(store, &canonical, expected);
     }
     compare_bytes(store, model);
     for (incarnation, height) in INCARNATIONS
