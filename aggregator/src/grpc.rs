@@ -14,7 +14,7 @@ use kittengrad_proto::{
     wire::{self, routing_server::Routing, store_server::Store},
 };
 use kittengrad_service::{
-    lookup,
+    lookup::{self, Room},
     route::route,
     status::{ErrorCode, Refusal, check_namespace},
 };
@@ -98,7 +98,14 @@ impl Store for AggregatorService {
         let tip = *self.tip.borrow();
         let read = move || {
             let overlay = this.network.overlay();
-            lookup::lookup(&*this.store, &request, overlay, this.own, tip)
+            lookup::lookup(
+                &*this.store,
+                &request,
+                overlay,
+                this.own,
+                tip,
+                Room::default(),
+            )
         };
         Ok(Response::new(on_store(read).await?))
     }

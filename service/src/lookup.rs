@@ -16,13 +16,30 @@ use crate::status::{ErrorCode, Refusal, check_namespace};
 
 /// Records asked of the store at a time, so that a reader of large ones costs no more than it gets.
 const RECORDS_AT_ONCE: usize = 64;
-/// Bytes of sets without their records that one lookup answers with.
-const SETS_BYTES_MAX: usize = LOOKUP_BYTES_MAX / 2;
+
+/// What one lookup has room for.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// Updates named, in all sets together; at least one.
+    pub updates: usize,
+    /// Bytes of records.
+    pub record_bytes: usize,
+}
+
+/// As much as one message carries.
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            updates: LOOKUP_BYTES_MAX / 2 / 32,
+            record_bytes: LOOKUP_BYTES_MAX,
+        }
+    }
+}
 
 /// The sets of some canonicals as the owner of `store`, whose key is `own`, has them.
 ///
-/// `tip` must be read before the call: the answer is at least as new as it. Records beyond
-/// [`LOOKUP_BYTES_MAX`] are left empty, to be fetched by id.
+/// `tip` must be read before the call: the answer is at least as new as it. A set that there is no room for ends early
+/// and has `more`, to be asked for alone. Records that there is no room for are left empty, to be fetched by id.
 ///
 /// # Errors
 /// If the request is malformed or asks too much, or the store does not answer.
@@ -32,19 +49,21 @@ pub fn lookup(
     overlay: &Overlay,
     own: PublicKey,
     tip: Option<Tip>,
+    room: Room,
 ) -> Result<wire::LookupResponse, Refusal> {
     let canonicals = canonicals(request, overlay)?;
+    let after = after(request, canonicals.len())?;
     let mut sets = Vec::with_capacity(canonicals.len());
-    let mut bytes = 0;
+    let mut left = room.updates;
     for canonical in canonicals {
-        let updates = store.set(&canonical)?;
-        bytes += updates.as_ref().map_or(0, |updates| updates.len() * 32);
-        if bytes > SETS_BYTES_MAX {
-            let message = format!("the sets have more than {SETS_BYTES_MAX} bytes");
-            return Err(Refusal::new(ErrorCode::TooLarge, message)
-                .hint("ask for fewer canonicals at a time, or follow the journal"));
+        // One more than there is room for tells whether there are more.
+        let mut updates = store.set_page(&canonical, after.as_ref(), left.saturating_add(1))?;
+        let found = updates.as_ref().map_or(0, Vec::len);
+        if let Some(updates) = &mut updates {
+            updates.truncate(left);
         }
-        sets.push((canonical, updates));
+        sets.push((canonical, updates, found > left));
+        left -= found.min(left);
     }
     let mut response = wire::LookupResponse {
         peer: Bytes::copy_from_slice(own.as_bytes()),
@@ -54,13 +73,12 @@ pub fn lookup(
     };
     let mut reader = Records {
         store,
-        left_bytes: LOOKUP_BYTES_MAX,
+        left_bytes: room.record_bytes,
         publishers: BTreeSet::new(),
     };
-    for (canonical, updates) in sets {
-        response
-            .sets
-            .push(reader.set(canonical, updates, request.records)?);
+    for (canonical, updates, more) in sets {
+        let set = reader.set(canonical, updates, request.records)?;
+        response.sets.push(wire::Set { more, ..set });
     }
     for publisher in reader.publishers {
         if let Some(chain) = publisher_chain(store, publisher)? {
@@ -80,6 +98,20 @@ pub fn canonicals(
 ) -> Result<Vec<RecordId>, Refusal> {
     check_namespace(overlay, &request.namespace)?;
     names(&request.canonicals, "canonicals", LOOKUP_CANONICALS_MAX)
+}
+
+/// Where a lookup goes on in the set of its only canonical.
+fn after(request: &wire::LookupRequest, canonicals: usize) -> Result<Option<RecordId>, Refusal> {
+    if request.after.is_empty() {
+        return Ok(None);
+    }
+    let invalid = |why: String| Refusal::new(ErrorCode::Invalid, why);
+    if canonicals != 1 {
+        let why = format!("{canonicals} canonicals, only one can be gone on with");
+        return Err(invalid(why));
+    }
+    let after = RecordId::from_slice(&request.after);
+    after.map(Some).map_err(|e| invalid(format!("after: {e}")))
 }
 
 /// The bytes of some records. Beyond [`LOOKUP_BYTES_MAX`] they are left empty, as those that are not here:
@@ -150,6 +182,7 @@ impl Records<'_> {
             updates: RecordId::concat(&updates),
             record,
             records,
+            more: false,
         })
     }
 

@@ -52,6 +52,7 @@ async fn everything_is_emitted_once_and_whole_and_can_be_looked_up() {
         namespace: "works".to_owned(),
         canonicals: RecordId::concat(&canonicals),
         records: true,
+        ..wire::LookupRequest::default()
     };
     let mut store = world.client.member(&world.aggregator).unwrap().store();
     let found = store.lookup(request).await.unwrap().into_inner();

@@ -15,7 +15,8 @@ use kittengrad_proto::{
     wire::{self, store_server::Store},
 };
 use kittengrad_service::{
-    clock, lookup,
+    clock,
+    lookup::{self, Room},
     status::{ErrorCode, Refusal, check_namespace},
 };
 use tokio::sync::oneshot;
@@ -80,6 +81,7 @@ impl Store for PeerService {
                 overlay,
                 this.membership.my_key(),
                 tip,
+                Room::default(),
             )
         };
         Ok(Response::new(on_store(read).await?))

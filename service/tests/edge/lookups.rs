@@ -7,7 +7,10 @@ use kittengrad_proto::{
     limits::{GET_RECORD_MAX, LOOKUP_BYTES_MAX, LOOKUP_CANONICALS_MAX},
     wire,
 };
-use kittengrad_service::lookup::{get_record, lookup};
+use kittengrad_service::{
+    lookup::{Room, get_record, lookup},
+    status::Refusal,
+};
 
 use crate::world::World;
 
@@ -16,6 +19,7 @@ fn ask(world: &World, canonicals: &[RecordId], records: bool) -> wire::LookupRes
         namespace: "works".to_owned(),
         canonicals: RecordId::concat(canonicals),
         records,
+        after: Bytes::new(),
     };
     let own = world.owner.holder().key;
     lookup(
@@ -24,6 +28,7 @@ fn ask(world: &World, canonicals: &[RecordId], records: bool) -> wire::LookupRes
         &world.overlay,
         own,
         Some(world.tip()),
+        Room::default(),
     )
     .unwrap()
 }
@@ -118,8 +123,16 @@ fn requests_beyond_a_limit_or_for_another_namespace_are_refused() {
             namespace: namespace.to_owned(),
             canonicals: Bytes::from(vec![0; bytes]),
             records: true,
+            after: Bytes::new(),
         };
-        let found = lookup(&*world.store(), &request, &world.overlay, own, None);
+        let found = lookup(
+            &*world.store(),
+            &request,
+            &world.overlay,
+            own,
+            None,
+            Room::default(),
+        );
         assert_eq!(
             found.map(|_| ()).map_err(|refusal| refusal.code()),
             expected
@@ -140,4 +153,63 @@ fn requests_beyond_a_limit_or_for_another_namespace_are_refused() {
     };
     let refused = get_record(&*world.store(), &request, &world.overlay).unwrap_err();
     assert_eq!(refused.code(), ErrorCode::TooLarge);
+}
+
+#[test]
+fn a_set_that_does_not_fit_is_read_page_by_page() {
+    let mut world = World::new();
+    world.block(&[3]);
+    world.block(&[5]);
+    world.block(&[0]);
+    let canonicals = [2, 1, 3].map(|number| world.canonical(number));
+    let own = world.owner.holder().key;
+    let room = Room {
+        updates: 2,
+        ..Room::default()
+    };
+    let ask = |canonicals: &[RecordId], after: &[u8]| {
+        let request = wire::LookupRequest {
+            namespace: "works".to_owned(),
+            canonicals: RecordId::concat(canonicals),
+            records: true,
+            after: Bytes::copy_from_slice(after),
+        };
+        let (store, tip) = (world.store(), Some(world.tip()));
+        lookup(&*store, &request, &world.overlay, own, tip, room).map(|found| found.sets)
+    };
+
+    let first = ask(&canonicals, &[]).unwrap();
+    let shape: Vec<_> = first
+        .iter()
+        .map(|set| {
+            (
+                set.exists,
+                set.updates.len() / 32,
+                set.records.len(),
+                set.more,
+            )
+        })
+        .collect();
+    assert_eq!(
+        shape,
+        [(true, 2, 2, true), (true, 0, 0, true), (true, 0, 0, false)]
+    );
+
+    let mut pages = vec![first[0].clone()];
+    while let Some(page) = pages.last().filter(|page| page.more) {
+        let last = &page.updates[page.updates.len() - 32..];
+        let next = ask(&canonicals[..1], last).unwrap().remove(0);
+        pages.push(next);
+    }
+    let read: Vec<_> = pages.iter().map(|page| &page.updates[..]).collect();
+    let whole = ask_all(&world, canonicals[0]);
+    assert_eq!((pages.len(), read.concat()), (3, whole.to_vec()));
+
+    let code = |refused: Result<Vec<wire::Set>, Refusal>| refused.unwrap_err().code();
+    assert_eq!(code(ask(&canonicals[..1], &[1; 31])), ErrorCode::Invalid);
+    assert_eq!(code(ask(&canonicals, &[1; 32])), ErrorCode::Invalid);
+}
+
+fn ask_all(world: &World, canonical: RecordId) -> Bytes {
+    ask(world, &[canonical], false).sets[0].updates.clone()
 }
