@@ -334,11 +334,35 @@ impl Client {
         }
     }
 
-    /// Asks one member and verifies its answer.
+    /// Asks one member and verifies its answer, page by page where a set has more updates than fit one.
+    ///
+    /// The head is that of the first page: sets only grow, so that all of it is at least as new.
     async fn lookup_once(
         &self,
         member: &Member,
         canonicals: &[RecordId],
+        records: bool,
+    ) -> Result<Verified, CallError> {
+        let mut verified = self.lookup_page(member, canonicals, None, records).await?;
+        for (index, canonical) in canonicals.iter().enumerate() {
+            while verified.sets[index].more {
+                let after = verified.sets[index].updates.last().copied();
+                let one = [*canonical];
+                let page = self.lookup_page(member, &one, after, records).await?;
+                verified
+                    .go_on(index, page)
+                    .map_err(|why| CallError::misbehaved(member.key(), why))?;
+            }
+        }
+        Ok(verified)
+    }
+
+    /// One page: what one answer has room for of some canonicals, or of one after an update of it.
+    async fn lookup_page(
+        &self,
+        member: &Member,
+        canonicals: &[RecordId],
+        after: Option<RecordId>,
         records: bool,
     ) -> Result<Verified, CallError> {
         let peer = member.key();
@@ -347,6 +371,7 @@ impl Client {
             namespace,
             canonicals: RecordId::concat(canonicals),
             records,
+            after: RecordId::concat(&after),
         };
         let answer = member.store().lookup(request).await;
         let answer = answer

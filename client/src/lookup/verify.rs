@@ -24,6 +24,27 @@ pub(super) struct VerifiedSet {
     pub(super) exists: bool,
     pub(super) updates: Vec<RecordId>,
     pub(super) records: BTreeMap<RecordId, Bytes>,
+    /// The replica has more updates than these.
+    pub(super) more: bool,
+}
+
+impl Verified {
+    /// Takes the next page of a set.
+    pub(super) fn go_on(&mut self, index: usize, page: Self) -> Result<(), String> {
+        let (set, more) = (&mut self.sets[index], page.sets.into_iter().next());
+        let more = more.ok_or("a page without a set")?;
+        if !more.exists || more.more && more.updates.is_empty() {
+            return Err("a set with more updates does not go on".to_owned());
+        }
+        if set.updates.last() >= more.updates.first() && !more.updates.is_empty() {
+            return Err("a set goes on with updates that it had before".to_owned());
+        }
+        set.updates.extend(more.updates);
+        set.records.extend(more.records);
+        set.more = more.more;
+        self.publishers.extend(page.publishers);
+        Ok(())
+    }
 }
 
 impl Client {
@@ -76,7 +97,7 @@ fn verify_set(canonical: &RecordId, set: wire::Set) -> Result<VerifiedSet, Strin
     if updates.binary_search(canonical).is_ok() {
         return Err(format!("{canonical} is among its own updates"));
     }
-    if !(set.exists || updates.is_empty() && set.record.is_empty()) {
+    if !(set.exists || updates.is_empty() && set.record.is_empty() && !set.more) {
         return Err(format!(
             "{canonical} does not exist, but has a record or updates"
         ));
@@ -106,6 +127,7 @@ fn verify_set(canonical: &RecordId, set: wire::Set) -> Result<VerifiedSet, Strin
         exists: set.exists,
         updates,
         records,
+        more: set.more,
     })
 }
 
@@ -154,6 +176,7 @@ mod tests {
             updates: RecordId::concat(updates.iter().map(|(id, _)| id)),
             record: Bytes::new(),
             records: updates.into_iter().map(|(_, bytes)| bytes).collect(),
+            more: false,
         }
     }
 

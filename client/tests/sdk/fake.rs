@@ -64,6 +64,8 @@ pub(crate) struct Fake {
     /// Applied to the answers of lookups.
     pub(crate) lie: Mutex<Option<fn(&mut wire::LookupResponse)>>,
     pub(crate) lookups: Mutex<Vec<wire::LookupRequest>>,
+    /// Updates of a set that one answer has room for.
+    pub(crate) page: Mutex<usize>,
     pub(crate) tamper: Mutex<Option<Tamper>>,
     /// How the next streams end; when none is left they end as they should.
     pub(crate) endings: Mutex<VecDeque<Ending>>,
@@ -103,6 +105,7 @@ impl Fake {
             records_max: Mutex::new(usize::MAX),
             lie: Mutex::default(),
             lookups: Mutex::default(),
+            page: Mutex::new(1_000),
             tamper: Mutex::default(),
             endings: Mutex::default(),
             subscriptions: Mutex::default(),
@@ -328,7 +331,12 @@ impl store_server::Store for Fake {
         self.refused()?;
         let log = self.log.lock().unwrap();
         let set = |canonical: &RecordId| {
-            let updates = log.store.set(canonical).unwrap();
+            let page = *self.page.lock().unwrap();
+            let after = RecordId::from_slice(&request.after).ok();
+            let found = log.store.set_page(canonical, after.as_ref(), page + 1);
+            let mut updates = found.unwrap();
+            let more = updates.as_ref().is_some_and(|found| found.len() > page);
+            updates.iter_mut().for_each(|found| found.truncate(page));
             let records = |ids: &[RecordId]| {
                 let found = log
                     .store
@@ -344,6 +352,7 @@ impl store_server::Store for Fake {
                 record: records(&[*canonical]).pop().unwrap_or_default(),
                 records: records(&updates.clone().unwrap_or_default()),
                 updates: RecordId::concat(&updates.unwrap_or_default()),
+                more,
             }
         };
         let canonicals = RecordId::list_from_slice(&request.canonicals).unwrap();

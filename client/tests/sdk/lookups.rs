@@ -323,3 +323,35 @@ async fn a_cell_that_nobody_answers_for_does_not_hide_the_others() {
     let all = soon(client.lookup(&question, Consistency::One, false)).await;
     assert!(matches!(all, Err(LookupError::NoAnswer { .. })));
 }
+
+#[tokio::test]
+async fn sets_of_any_size_are_read_page_by_page() {
+    let world = World::new(1).await;
+    let (client, fake) = (world.client(), &world.members[0].fake);
+    let [one, two] =
+        [(1, 7), (2, 4)].map(|(number, updates)| draft(publisher(&world), number, updates));
+    let drafts = vec![one.clone(), two.clone()];
+    let outcomes = client.submit(&publisher(&world), drafts, SubmitOptions::default());
+    assert!(soon(outcomes).await.unwrap()[0].result.is_ok());
+
+    *fake.page.lock().unwrap() = 3;
+    let asked = [one.canonical, two.canonical];
+    let found = soon(client.lookup(&asked, Consistency::One, true))
+        .await
+        .unwrap();
+    for (answer, draft) in found.answers.iter().zip([&one, &two]) {
+        let updates: Vec<_> = answer.updates.keys().copied().collect();
+        assert_eq!(updates, ids(&draft.updates));
+        assert!(answer.updates.values().all(Option::is_some));
+    }
+
+    // It says that there are more for ever.
+    *fake.lie.lock().unwrap() = Some(|answer| {
+        for set in &mut answer.sets {
+            set.more = true;
+        }
+    });
+    let refused = soon(client.lookup_at(&fake.key(), &asked, false)).await;
+    let why = refused.unwrap_err().to_string();
+    assert!(why.contains("does not go on"), "{why}");
+}
