@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_client(grpc)
         .build_server(grpc)
         .bytes(".")
+        .codec_path("crate::codec::WeighedCodec")
         .compile_fds(descriptors)?;
     println!("cargo:rerun-if-changed=schema");
     Ok(())

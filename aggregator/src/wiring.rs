@@ -8,7 +8,7 @@ use kittengrad_journal::{Store, Tip};
 use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{
     id::PublicKey,
-    limits::MESSAGE_BYTES_MAX,
+    limits::{MESSAGE_BYTES_MAX, SUBMIT_BYTES_MAX},
     signed::Ed25519,
     wire::{
         journal_server::JournalServer, routing_server::RoutingServer, store_server::StoreServer,
@@ -194,7 +194,7 @@ impl Start {
             view,
         });
         let lookups = StoreServer::new(service.clone())
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_decoding_message_size(SUBMIT_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
         let journal = JournalServer::new(journal).max_encoding_message_size(MESSAGE_BYTES_MAX);
         let routes = Routes::new(lookups)

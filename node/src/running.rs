@@ -13,7 +13,7 @@ use kittengrad_pki::{credentials::Credentials, transport::Transport};
 use kittengrad_proto::{
     certificate::Role,
     identity::Identity,
-    limits::MESSAGE_BYTES_MAX,
+    limits::{MESSAGE_BYTES_MAX, SUBMIT_BYTES_MAX},
     signed::Ed25519,
     wire::{
         journal_server::JournalServer, routing_server::RoutingServer, store_server::StoreServer,
@@ -257,7 +257,7 @@ impl Running {
     ) -> Result<(), RunError> {
         let door = Arc::new(Door::new(credentials, |role| role != Role::Registrar)?);
         let store = StoreServer::new(service.clone())
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_decoding_message_size(SUBMIT_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
         let journal = JournalServer::new(journal).max_encoding_message_size(MESSAGE_BYTES_MAX);
         let routes = Routes::new(store)

@@ -6,6 +6,8 @@
 
 pub mod block;
 pub mod certificate;
+#[cfg(feature = "grpc")]
+mod codec;
 pub mod cursor;
 pub mod error;
 pub mod heads;

@@ -25,6 +25,12 @@ pub const TRANSACTION_ELEMENTS_MAX: usize = TRANSACTION_UPDATES_MAX + TRANSACTIO
 pub const SUBMISSION_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Records that come with one transaction: its canonicals and its updates.
 pub const SUBMISSION_RECORDS_MAX: usize = TRANSACTION_ENTRIES_MAX + TRANSACTION_UPDATES_MAX;
+/// Bytes of a submission as a client sends it: with the publisher's chain, and tags and lengths around all of it.
+pub const SUBMIT_BYTES_MAX: usize = SUBMISSION_BYTES_MAX
+    + SUBMISSION_RECORDS_MAX * TAG_BYTES
+    + CHAIN_CERTIFICATES_MAX * (CERTIFICATE_BYTES_MAX + TAG_BYTES)
+    + NAMESPACE_BYTES_MAX
+    + ENVELOPE_BYTES;
 /// Bytes of a transaction's body alone.
 pub const TRANSACTION_BYTES_MAX: usize = 128 * 1024;
 /// Bytes of a transaction's nonce, exactly.
@@ -90,6 +96,8 @@ pub const ERROR_DETAIL_BYTES_MAX: usize = 6 * 1024;
 
 /// More than the tags and lengths, names, times and nonce around the lists of any signed body.
 const ENVELOPE_BYTES: usize = 512;
+/// More than the tag and length before a record or certificate.
+const TAG_BYTES: usize = 8;
 /// A member in an aggregator's checkpoint: how far its journal went into the set, and its share of the journals
 /// followed and of the arcs that cannot be proved.
 const CHECKPOINT_MEMBER_BYTES: usize = 100;

@@ -9,8 +9,8 @@ use thiserror::Error;
 
 /// Bytes of memory that a message may take for each of its bytes.
 const MEMORY_PER_BYTE_MAX: usize = 4;
-/// Bytes of memory that every message may take beside.
-const MEMORY_FREE: usize = 4 * 1024;
+/// Bytes of memory that every message may take beside: a thousand records that are not here are two bytes each.
+const MEMORY_FREE: usize = 64 * 1024;
 
 /// Why a message is not decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -31,9 +31,11 @@ pub(crate) struct Part {
     /// Number of the field.
     pub(crate) field: u32,
     /// Bytes of memory that each of them takes.
-    pub(crate) memory: usize,
+    memory: usize,
     /// The parts in it, if it is a message itself.
     pub(crate) parts: &'static [Self],
+    /// Many of them come as one field, each a number of some bytes of which the last has no top bit.
+    is_packed: bool,
 }
 
 impl Part {
@@ -43,6 +45,26 @@ impl Part {
             field,
             memory: size_of::<T>(),
             parts,
+            is_packed: false,
+        }
+    }
+
+    /// Numbers held as `T`, packed into the field with this number.
+    #[cfg(any(test, feature = "grpc"))]
+    pub(crate) const fn packed<T>(field: u32) -> Self {
+        Self {
+            is_packed: true,
+            ..Self::new::<T>(field, &[])
+        }
+    }
+
+    /// What it takes with this content, without the parts in it.
+    fn memory(&self, content: &[u8]) -> usize {
+        if self.is_packed {
+            let ends = content.iter().filter(|byte| **byte < 0x80);
+            ends.count().saturating_mul(self.memory)
+        } else {
+            self.memory
         }
     }
 }
@@ -84,7 +106,7 @@ fn weigh(mut message: &[u8], parts: &[Part], left: &mut usize) -> Result<(), Wei
             let too_many = WeightError::TooManyParts {
                 bytes: content.len(),
             };
-            *left = left.checked_sub(part.memory).ok_or(too_many)?;
+            *left = left.checked_sub(part.memory(content)).ok_or(too_many)?;
             if !part.parts.is_empty() {
                 weigh(content, part.parts, left)?;
             }

@@ -27,7 +27,7 @@ use crate::{
 const VERSION: u32 = 1;
 
 /// Parts of which a receipt may have many.
-const PARTS: &[Part] = &[
+pub(crate) const PARTS: &[Part] = &[
     Part::new::<wire::CellReceipt>(4, &[Part::new::<Bytes>(2, &[])]),
     Part::new::<wire::Confirmation>(
         5,
