@@ -16,6 +16,7 @@
 pub mod caller;
 pub mod clock;
 pub mod http;
+mod intake;
 pub mod journal;
 pub mod listen;
 pub mod lookup;

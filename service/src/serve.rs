@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::Server};
 
 use crate::{
+    intake::Intake,
     metrics::{RefusedBecause, ServiceMetrics},
     tls::{Connection, Door},
 };
@@ -72,6 +73,7 @@ pub async fn serve(
         .http2_max_header_list_size(HEADERS_BYTES_MAX)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
+        .layer(Intake::default())
         .add_routes(routes)
         .serve_with_incoming_shutdown(
             ReceiverStream::new(connections),
