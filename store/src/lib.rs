@@ -16,6 +16,8 @@
 mod crc32c;
 mod directory;
 mod family;
+#[cfg(test)]
+mod golden;
 mod growth;
 mod log_file;
 mod open;

@@ -122,8 +122,12 @@ fn create(directory: &Path, owner: &Owner, options: &Options) -> Result<(), Refu
         .ok_or_else(|| missing(Family::Meta))?;
     let mut synced = WriteOptions::new();
     synced.set_sync(true);
-    let value = [&[rows::VERSION], &owner.encode()[..]].concat();
-    Ok(db.put_cf_opt(family, OWNER_KEY, value, &synced)?)
+    Ok(db.put_cf_opt(family, OWNER_KEY, owner_value(owner), &synced)?)
+}
+
+/// What the database keeps of its owner.
+pub(crate) fn owner_value(owner: &Owner) -> Vec<u8> {
+    [&[rows::VERSION], &owner.encode()[..]].concat()
 }
 
 /// Opens a database that is there, if it has everything that was ever synced to it and is the owner's.
@@ -310,7 +314,7 @@ pub(crate) fn is_damage(error: &rocksdb::Error) -> bool {
     }
 }
 
-const OWNER_KEY: &[u8] = b"owner";
+pub(crate) const OWNER_KEY: &[u8] = b"owner";
 /// How RocksDB says that somebody who does not know our lock has its own.
 const ROCKSDB_LOCK: &str = "/LOCK: ";
 /// RocksDB insists on it; nothing is kept in it.

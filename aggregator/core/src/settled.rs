@@ -116,6 +116,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_has_the_bytes_that_it_always_had() {
+        let vectors = include_str!("../testdata/settled.txt");
+        let vector = |name: &str| {
+            let named = |line: &'static str| line.strip_prefix(name)?.strip_prefix(' ');
+            vectors.lines().find_map(named).unwrap()
+        };
+        let hex = |bytes: &Bytes| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };
+        let source = PublicKey::new([7; 32]);
+        let mut settled = Settled::default();
+        let arcs = [Item::Settled(arc(1, 5)), Item::Settled(arc(5, 9))];
+        settled.take(1_780_000_000_000, &arcs);
+        let Write::State(key, value) = settled.keep(source) else {
+            panic!("it is kept as state")
+        };
+        assert_eq!(hex(&key), vector("key"));
+        assert_eq!(hex(&value), vector("value"));
+    }
+
+    #[test]
     fn what_a_source_said_is_kept_and_forgotten_with_its_incarnation() {
         let source = PublicKey::new([7; 32]);
         let mut settled = Settled::default();

@@ -4,6 +4,7 @@
 mod conformance;
 mod fixture;
 mod follower;
+mod golden;
 mod memory;
 mod owner;
 mod prove;

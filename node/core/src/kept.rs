@@ -87,3 +87,40 @@ fn key(kind: u8, subject: &[u8]) -> Bytes {
     key.extend_from_slice(subject);
     key.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the file has under `name`, in hexadecimal.
+    fn vector(name: &str) -> &'static str {
+        let named = |line: &'static str| line.strip_prefix(name)?.strip_prefix(' ');
+        let vectors = include_str!("../testdata/kept.txt");
+        vectors.lines().find_map(named).unwrap()
+    }
+
+    fn check(write: &Write, key: &str, value: &str) {
+        let hex = |bytes: &Bytes| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };
+        let Write::State(found_key, found_value) = write else {
+            panic!("{write:?} is no state")
+        };
+        assert_eq!(hex(found_key), vector(key));
+        assert_eq!(hex(found_value), vector(value));
+    }
+
+    #[test]
+    fn what_is_kept_has_the_bytes_that_it_always_had() {
+        let settled = keep_settled(1_780_000_000_000);
+        check(&settled, "settled.key", "settled.value");
+        let head = Head {
+            incarnation: 1_780_000_000_000,
+            height: 42,
+            hash: Id::new([0xaa; 32]),
+        };
+        let seen = keep_seen(PublicKey::new([0x22; 32]), head);
+        check(&seen, "seen.key", "seen.value");
+        let id = Id::new([0x33; 32]);
+        check(&keep_partial(&id, true), "partial.key", "partial.value");
+        check(&keep_partial(&id, false), "partial.key", "partial.done");
+    }
+}

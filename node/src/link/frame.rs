@@ -52,3 +52,18 @@ impl Writer {
         stream.write_chunk(self.buffer.split().freeze()).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_comes_after_its_length_in_four_bytes() {
+        let mut writer = Writer::default();
+        assert!(!writer.add(b"hello"));
+        assert!(!writer.add(b""));
+        assert_eq!(writer.buffer[..], *b"\0\0\0\x05hello\0\0\0\0");
+        assert!(writer.add(&[7; BUFFER_BYTES]));
+        assert_eq!(writer.buffer[13..17], [0, 1, 0, 0]);
+    }
+}

@@ -27,9 +27,9 @@ const LINKS: &str = include_str!("../../testdata/links.txt");
 const FRAMES: &str = include_str!("../../testdata/frames.txt");
 
 /// Names and values, in the order of a file.
-type Vectors = Vec<(String, String)>;
+pub(crate) type Vectors = Vec<(String, String)>;
 
-fn read(file: &str) -> Vectors {
+pub(crate) fn read(file: &str) -> Vectors {
     let lines = file
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -48,7 +48,7 @@ fn bytes(file: &str, name: &str) -> Bytes {
     hex::decode(value).unwrap().into()
 }
 
-fn check(file: &str, made: &[(&str, String)]) {
+pub(crate) fn check(file: &str, made: &[(&str, String)]) {
     let expected = read(file);
     for ((name, value), (made_name, made)) in expected.iter().zip(made) {
         assert_eq!((name.as_str(), value), (*made_name, made), "{name}");
@@ -86,7 +86,7 @@ fn ring() -> Vec<(PublicKey, State)> {
         .collect()
 }
 
-fn cursors() -> [(&'static str, Position); 3] {
+pub(crate) fn cursors() -> [(&'static str, Position); 3] {
     let cursor = |height| Cursor {
         journal: WORLD.peers[0].public,
         incarnation: TIME_MS,

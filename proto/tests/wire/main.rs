@@ -10,6 +10,7 @@ mod merging;
 mod noise;
 mod receipts;
 mod samples;
+mod services;
 mod signatures;
 mod submissions;
 #[path = "../certificate/tower.rs"]

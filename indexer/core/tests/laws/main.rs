@@ -6,4 +6,5 @@
 
 mod convergence;
 mod folding;
+mod golden;
 mod world;

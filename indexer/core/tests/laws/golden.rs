@@ -1,0 +1,59 @@
+//! Golden vectors: what an index keeps beside its documents, in a file that never changes.
+
+use bytes::Bytes;
+use kittengrad_indexer_core::{Counts, Set, State};
+use kittengrad_proto::{
+    cursor::Cursor,
+    id::{Id, PublicKey, RecordId},
+    namespace::Overlay,
+};
+
+const STORED: &str = include_str!("../../testdata/stored.txt");
+
+/// What the file has under `name`.
+fn vector(name: &str) -> &'static str {
+    let named = |line: &'static str| line.strip_prefix(name)?.strip_prefix(' ');
+    STORED.lines().find_map(named).unwrap()
+}
+
+fn check(set: &Set, name: &str) {
+    let bytes = set.encode();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, vector(name));
+    assert_eq!(Set::decode(bytes).as_ref(), Ok(set));
+}
+
+#[test]
+fn sets_have_the_bytes_that_they_always_had() {
+    check(&Set::default(), "set.nothing");
+    let mut set = Set::default();
+    set.supply_record(&Bytes::from_static(b"canonical"));
+    let [one, two] = [1, 2].map(|byte| RecordId::new([byte; 32]));
+    set.add(one);
+    set.add(two);
+    set.supply(one, &Bytes::from_static(b"one"));
+    check(&set, "set");
+}
+
+#[test]
+fn a_state_has_the_text_that_it_always_had() {
+    let mut state = State::new(Overlay {
+        network: Id::new([0x4e; 32]),
+        namespace: "works".parse().unwrap(),
+    });
+    for (journal, incarnation, height) in [(1, 3, None), (2, 1_780_000_000_000, Some(9))] {
+        state.cursors.advance(&Cursor {
+            journal: PublicKey::new([journal; 32]),
+            incarnation,
+            height,
+        });
+    }
+    state.counts = Counts {
+        documents: 1,
+        updates: 2,
+        absent: 3,
+    };
+    state.digest.add(&Id::of(&[b"document"]));
+    assert_eq!(state.encode(), vector("state"));
+    assert_eq!(State::decode(vector("state")), Ok(state));
+}

@@ -1,0 +1,232 @@
+//! Golden vectors of what is called over gRPC: one of each message, in a file that never changes.
+
+use std::fmt::Debug;
+
+use bytes::Bytes;
+use kittengrad_proto::{
+    error::{ErrorCode, ErrorDetail, Responsible},
+    id::RecordId,
+    identity::State,
+    wire::{self, subscribe_request::From},
+};
+use prost::Message;
+
+use crate::{
+    golden::{check, cursors, read},
+    samples::{
+        TIME_MS, WORLD, heartbeat, identity, ordinary, overlay, push, receipt, record, updates,
+    },
+};
+
+const SERVICES: &str = include_str!("../../testdata/services.txt");
+
+/// A message by its name: encoded, and read and encoded again.
+fn sample<M: Message + Default + PartialEq + Debug>(
+    name: &'static str,
+    message: &M,
+) -> (&'static str, String) {
+    let bytes = message.encode_to_vec();
+    assert_eq!(M::decode(&bytes[..]).as_ref(), Ok(message), "{name}");
+    (name, hex::encode(bytes))
+}
+
+fn key(peer: usize) -> Bytes {
+    Bytes::copy_from_slice(WORLD.peers[peer].public.as_bytes())
+}
+
+fn names(bytes: &[u8]) -> Bytes {
+    RecordId::concat(&bytes.iter().map(|byte| record(*byte)).collect::<Vec<_>>())
+}
+
+fn member() -> wire::Signed {
+    identity(7, State::Active).signed().to_wire()
+}
+
+fn store() -> Vec<(&'static str, String)> {
+    let (namespace, push) = ("works".to_owned(), push());
+    let submit = wire::SubmitRequest {
+        namespace: namespace.clone(),
+        transaction: Some(push.transaction.signed().to_wire()),
+        records: push.records,
+        chain: push.chain.map(|chain| chain.to_wire()),
+        ack: wire::Ack::All.into(),
+        receipt: true,
+    };
+    let submitted = wire::SubmitResponse {
+        id: Bytes::copy_from_slice(updates().id().as_bytes()),
+        added: Bytes::from_static(&[3]),
+        block: Some(ordinary().header.head().to_wire()),
+        synced: vec![key(0), key(1)],
+        acknowledged: true,
+        receipt: Some(receipt().to_wire()),
+        created: names(&[0xc1]),
+    };
+    let lookup = wire::LookupRequest {
+        namespace: namespace.clone(),
+        canonicals: names(&[0xc1, 0xc2]),
+        records: true,
+        after: names(&[0x33]),
+    };
+    let set = |canonical, updates: &[u8], more| wire::Set {
+        canonical: names(&[canonical]),
+        exists: !updates.is_empty(),
+        updates: names(updates),
+        record: Bytes::from_static(b"record"),
+        records: updates
+            .iter()
+            .map(|byte| Bytes::from(vec![*byte]))
+            .collect(),
+        more,
+    };
+    let found = wire::LookupResponse {
+        peer: key(0),
+        head: Some(ordinary().header.head().to_wire()),
+        sets: vec![set(0xc1, &[0x33, 0x44], true), set(0xc2, &[], false)],
+        chains: vec![WORLD.publisher.chain.to_wire()],
+    };
+    let get = wire::GetRecordRequest {
+        namespace,
+        digests: names(&[0x33, 0x44]),
+    };
+    let got = wire::GetRecordResponse {
+        records: vec![Bytes::from_static(b"record"), Bytes::new()],
+    };
+    vec![
+        sample("submit.request", &submit),
+        sample("submit.response", &submitted),
+        sample("lookup.request", &lookup),
+        sample("lookup.response", &found),
+        sample("get-record.request", &get),
+        sample("get-record.response", &got),
+    ]
+}
+
+fn routing() -> Vec<(&'static str, String)> {
+    let namespace = "works".to_owned();
+    let get_ring = wire::GetRingRequest {
+        namespace: namespace.clone(),
+    };
+    let status = wire::MemberStatus {
+        key: key(1),
+        state: "settled".to_owned(),
+        head: Some(ordinary().header.head().to_wire()),
+    };
+    let ring = wire::GetRingResponse {
+        namespace: namespace.clone(),
+        network: Bytes::copy_from_slice(overlay().network.as_bytes()),
+        replicas: 3,
+        members: vec![member()],
+        statuses: vec![status],
+        aggregators: vec![member()],
+        policy: 1,
+    };
+    let route = wire::RouteRequest {
+        namespace,
+        canonicals: names(&[0xc1]),
+    };
+    let replicas = vec![wire::Replicas {
+        canonical: names(&[0xc1]),
+        peers: vec![member()],
+    }];
+    vec![
+        sample("get-ring.request", &get_ring),
+        sample("get-ring.response", &ring),
+        sample("route.request", &route),
+        sample("route.response", &wire::RouteResponse { replicas }),
+    ]
+}
+
+fn journal() -> Vec<(&'static str, String)> {
+    let namespace = "works".to_owned();
+    let subscribe = |from| wire::SubscribeRequest {
+        namespace: namespace.clone(),
+        bodies: wire::WithBodies::Records.into(),
+        no_follow: true,
+        from: Some(from),
+    };
+    let get_blocks = wire::GetBlocksRequest {
+        namespace: namespace.clone(),
+        incarnation: TIME_MS,
+        from_height: 42,
+        limit: 10,
+        bodies: wire::WithBodies::Transactions.into(),
+    };
+    let block = wire::FrameBlock {
+        header: Some(ordinary().header.signed().to_wire()),
+        items: ordinary().items,
+        bodies: Vec::new(),
+        offset: 5,
+    };
+    let blocks = vec![block];
+    let get_head = wire::GetHeadRequest {
+        namespace: namespace.clone(),
+    };
+    let head = wire::GetHeadResponse {
+        heartbeat: Some(heartbeat().signed().to_wire()),
+        incarnations: vec![TIME_MS - 1_000, TIME_MS],
+        elements: 12,
+        chain: Some(WORLD.peers[0].chain.to_wire()),
+    };
+    let cursor = cursors()[1].1.cursor.to_wire();
+    vec![
+        sample("subscribe.cursor", &subscribe(From::Cursor(cursor))),
+        sample("subscribe.genesis", &subscribe(From::Genesis(true))),
+        sample("subscribe.now", &subscribe(From::Now(true))),
+        sample("get-blocks.request", &get_blocks),
+        sample("get-blocks.response", &wire::GetBlocksResponse { blocks }),
+        sample("get-head.request", &get_head),
+        sample("get-head.response", &head),
+    ]
+}
+
+fn detail() -> ErrorDetail {
+    let responsible = Responsible {
+        canonical: record(0xc1),
+        peers: vec![identity(7, State::Active)],
+    };
+    ErrorDetail {
+        code: ErrorCode::NotResponsible,
+        hint: "ask one of the peers named".to_owned(),
+        responsible: vec![responsible],
+    }
+}
+
+#[test]
+fn calls_have_the_bytes_that_they_always_had() {
+    let mut made = store();
+    made.extend(routing());
+    made.extend(journal());
+    made.push(("error-detail", hex::encode(detail().encode())));
+    check(SERVICES, &made);
+}
+
+#[test]
+fn a_detail_in_the_file_means_what_it_always_meant() {
+    let vectors = read(SERVICES);
+    let (_, bytes) = vectors
+        .iter()
+        .find(|(name, _)| name == "error-detail")
+        .unwrap();
+    let bytes = hex::decode(bytes).unwrap();
+    assert_eq!(ErrorDetail::decode(bytes.into(), overlay()), Ok(detail()));
+}
+
+#[test]
+fn codes_are_the_words_that_they_always_were() {
+    let codes = ErrorCode::ALL.map(|code| format!("{code} {}", code.grpc_status()));
+    let expected = [
+        "NOT_RESPONSIBLE 9",
+        "FILLING 14",
+        "STARTING 14",
+        "CHAIN_UNKNOWN 9",
+        "INVALID 3",
+        "NOT_FRESH 9",
+        "UNKNOWN_CANONICAL 5",
+        "OVERLOADED 8",
+        "DISK_FULL 8",
+        "TOO_LARGE 3",
+        "WRONG_NAMESPACE 9",
+        "INTERNAL 13",
+    ];
+    assert_eq!(codes, expected);
+}
