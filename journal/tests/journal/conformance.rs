@@ -149,7 +149,12 @@ impl Model {
 
 /// Every page of every length, from the beginning and after any update, in the set or not.
 fn compare_pages(store: &dyn Store, canonical: &RecordId, set: Option<Vec<RecordId>>) {
-    for after in digests().map(RecordId::new).map(Some).chain([None]) {
+    for after in digests()
+        .map(RecordId::new)
+        .into_iter()
+        .map(Some)
+        .chain([None])
+    {
         for limit in [0, 1, 2, usize::MAX] {
             let expected = set.clone().map(|mut updates| {
                 updates.retain(|update| after.is_none_or(|after| *update > after));
