@@ -6,7 +6,8 @@
 //! seen     = 0x11 ‖ partner's key (32)   version (1 byte) ‖ protobuf `SignedHead`
 //! partial  = 0x12 ‖ transaction's id (32)   version (1 byte) ‖ 1 while parts are missing, 0 afterwards
 //! ```
-//! Integers are big-endian. What was seen keeps its owner's signature: only so does the owner believe it. The kinds below 0x10 are the journal's.
+//! Integers are big-endian. What was seen keeps its owner's signature: only so does the owner believe it. The kinds below
+//! 0x10 are the journal's.
 
 use std::collections::BTreeSet;
 
@@ -90,7 +91,26 @@ fn key(kind: u8, subject: &[u8]) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use kittengrad_proto::{
+        block::Head,
+        identity::Heartbeat,
+        signed::{SIGNATURE_BYTES, Signer},
+    };
+
     use super::*;
+
+    /// Signs everything alike: what is kept is not verified here.
+    struct Stamp;
+
+    impl Signer for Stamp {
+        fn public(&self) -> PublicKey {
+            PublicKey::new([0x22; 32])
+        }
+
+        fn sign(&self, _: &[u8]) -> [u8; SIGNATURE_BYTES] {
+            [0x5a; SIGNATURE_BYTES]
+        }
+    }
 
     /// What the file has under `name`, in hexadecimal.
     fn vector(name: &str) -> &'static str {
@@ -117,7 +137,13 @@ mod tests {
             height: 42,
             hash: Id::new([0xaa; 32]),
         };
-        let seen = keep_seen(PublicKey::new([0x22; 32]), head);
+        let overlay = Overlay {
+            network: Id::new([0x4e; 32]),
+            namespace: "works".parse().unwrap(),
+        };
+        let heartbeat = Heartbeat::sign(&overlay, head, 1_780_000_000_123, &Stamp);
+        let head = SignedHead::Heartbeat(Box::new(heartbeat));
+        let seen = keep_seen(Stamp.public(), &head);
         check(&seen, "seen.key", "seen.value");
         let id = Id::new([0x33; 32]);
         check(&keep_partial(&id, true), "partial.key", "partial.value");

@@ -298,7 +298,6 @@ async fn receipts_carry_the_certificates_that_peers_have_now_and_not_those_of_th
     }
 }
 
-/// Keeps S1.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_signed_lately_is_refused_by_its_coordinator() {
     let mut cluster = Cluster::prepare(3);
@@ -344,6 +343,7 @@ async fn what_was_not_signed_lately_is_refused_by_its_coordinator() {
     assert_eq!(submit(now_ms).await, None);
 }
 
+/// Keeps S1.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_whose_disk_was_wiped_fills_again_under_a_new_incarnation() {
     let mut cluster = Cluster::prepare(3);
