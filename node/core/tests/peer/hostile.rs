@@ -187,6 +187,7 @@ fn a_hello_of_another_ring_counts_for_nothing() {
     assert!(!solo.status().is_open);
 }
 
+/// Keeps S7.
 #[test]
 fn a_past_that_a_peer_never_signed_is_not_believed() {
     let (mut solo, partners) = Solo::start(Shape::new(3, 3));
@@ -206,6 +207,7 @@ fn a_past_that_a_peer_never_signed_is_not_believed() {
     assert!(solo.status().tip.unwrap().head.incarnation < 1 << 50);
 }
 
+/// Keeps S7.
 #[test]
 fn a_peer_that_hears_too_late_what_its_disk_forgot_ends_so_that_it_asks_again() {
     let (mut solo, partners) = Solo::open(Shape::new(3, 3));

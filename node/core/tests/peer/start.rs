@@ -163,6 +163,7 @@ fn blocks_are_never_older_than_the_ones_before_whatever_the_clock_says() {
     assert_eq!(c.incarnations(0).len(), 1);
 }
 
+/// Keeps S4.
 #[test]
 fn nothing_is_signed_while_the_clock_is_far_from_those_of_the_others() {
     let mut c = Cluster::booted(1, Shape::new(3, 3));
