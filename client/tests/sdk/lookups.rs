@@ -331,7 +331,8 @@ async fn sets_of_any_size_are_read_page_by_page() {
     let [one, two] =
         [(1, 7), (2, 4)].map(|(number, updates)| draft(publisher(&world), number, updates));
     let drafts = vec![one.clone(), two.clone()];
-    let outcomes = client.submit(&publisher(&world), drafts, SubmitOptions::default());
+    let me = publisher(&world);
+    let outcomes = client.submit(&me, drafts, SubmitOptions::default());
     assert!(soon(outcomes).await.unwrap()[0].result.is_ok());
 
     *fake.page.lock().unwrap() = 3;

@@ -195,9 +195,10 @@ async fn a_canonical_that_no_replica_knows_is_an_error_at_once() {
 async fn peers_whose_clock_differs_are_passed_over_and_the_refusal_says_what_to_do() {
     let world = World::new(3).await;
     let client = world.client();
+    let me = publisher(&world);
     let submit = |number| {
-        let drafts = vec![draft(publisher(&world), number, 1)];
-        soon(client.submit(&publisher(&world), drafts, SubmitOptions::default()))
+        let drafts = vec![draft(me, number, 1)];
+        soon(client.submit(&me, drafts, SubmitOptions::default()))
     };
     let owner = holders(&world, &client, &draft(publisher(&world), 1, 0).canonical)[0];
     owner.refuse_next(refusal(ErrorCode::NotFresh));
@@ -442,14 +443,15 @@ async fn members_report_their_heads_and_the_dead_are_unreachable() {
 async fn a_receipt_of_fewer_replicas_than_a_quorum_is_not_taken_for_one() {
     let world = World::new(1).await;
     let client = world.client();
+    let me = publisher(&world);
     let submit = |ack| {
-        let draft = draft(publisher(&world), 1, 1);
+        let draft = draft(me, 1, 1);
         let options = SubmitOptions {
             ack,
             receipt: true,
             ..SubmitOptions::default()
         };
-        soon(client.submit(&publisher(&world), vec![draft], options))
+        soon(client.submit(&me, vec![draft], options))
     };
     let outcome = submit(Ack::One).await.unwrap().remove(0);
     assert!(outcome.result.unwrap().receipt.is_some());
