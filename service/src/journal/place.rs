@@ -117,11 +117,8 @@ fn at_cursor(
     };
     match extent(cursor.incarnation, tip, store)? {
         Extent::Unknown => {
-            let current = Place {
-                incarnation: tip.head.incarnation,
-                height: 0,
-            };
-            Ok(problem(Kind::UnknownIncarnation, own, Some(current)))
+            let start = begun_after(cursor.incarnation, tip, store)?;
+            Ok(problem(Kind::UnknownIncarnation, own, Some(start)))
         }
         Extent::Known { last, following } if place.height > last + 1 => {
             let end = following.unwrap_or(Place {
@@ -137,6 +134,21 @@ fn at_cursor(
         }
         Extent::Known { .. } => Ok(Start::At(Some(place))),
     }
+}
+
+/// The first block of the lowest published incarnation above `incarnation`, so that a reader passes over none;
+/// of the current one if there is none above.
+fn begun_after(incarnation: u64, tip: Tip, store: &dyn Store) -> Result<Place, StoreError> {
+    let current = tip.head.incarnation;
+    let published = store.incarnations()?;
+    let next = published
+        .iter()
+        .map(|last| last.incarnation)
+        .find(|found| (incarnation..=current).contains(found));
+    Ok(Place {
+        incarnation: next.unwrap_or(current),
+        height: 0,
+    })
 }
 
 /// How far an incarnation reaches.

@@ -125,6 +125,28 @@ async fn a_wiped_journal_tells_old_readers_where_it_begins_now() {
 
 /// Keeps S12.
 #[tokio::test]
+async fn a_wiped_journal_that_began_anew_twice_is_read_from_the_first_of_both() {
+    let mut world = World::new();
+    world.block(&[1]);
+    world.wipe();
+    for incarnation in [9, 11] {
+        world.open(incarnation);
+        world.block(&[1]);
+    }
+    let served = Served::start(&world).await;
+    for (cursor, start) in [
+        ((served.owner, 7, Some(0)), 9),
+        ((served.owner, 8, None), 9),
+        ((served.owner, 10, Some(3)), 11),
+        ((served.owner, 12, Some(3)), 11),
+    ] {
+        let expected = Answer::Problem(Problem::UnknownIncarnation, Some((start, None)));
+        check(&world, &served, cursor, expected).await;
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
 async fn a_cursor_whose_blocks_are_gone_is_told_the_first_there_is() {
     let mut world = World::new();
     for _ in 0..3 {
