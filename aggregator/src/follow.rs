@@ -86,7 +86,9 @@ impl Following {
             }
             Ended::Lied => self.pause_after_lie().await?,
             Ended::Failed(
-                SubscribeError::UnknownIncarnation { start } | SubscribeError::TooOld { start },
+                SubscribeError::UnknownIncarnation { start }
+                | SubscribeError::TooOld { start }
+                | SubscribeError::Future { start },
             ) if redirected.is_none() && is_newer(start, position) => return Ok(Some(start)),
             Ended::Failed(error) => {
                 self.input(Input::Down(self.source, error.to_string()))

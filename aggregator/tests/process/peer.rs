@@ -108,6 +108,25 @@ impl Peer {
         self.cut();
     }
 
+    /// Loses everything but what `kept` added, and begins the incarnation after that. It must be stopped.
+    pub(crate) fn restore(&mut self, kept: &[Submission], chain: &Chain, incarnation: u64) {
+        assert!(self.serving.is_none());
+        self.data = self.data.with_extension(incarnation.to_string());
+        self.store = open(&self.overlay, self.key, &self.data);
+        *self.journal.lock().unwrap() = begin(&self.overlay, &self.credentials, self.held, 10);
+        self.cut();
+        kept.iter().for_each(|submission| self.apply(submission, chain));
+        let fork = self.store.head().unwrap();
+        *self.journal.lock().unwrap() = Journal::open(
+            self.overlay.clone(),
+            Arc::new(self.credentials.key().clone()),
+            incarnation,
+            fork,
+            &[Item::Hold(self.held), Item::Settled(self.held)],
+        );
+        self.cut();
+    }
+
     /// Answers on its address.
     pub(crate) async fn serve(&mut self) {
         let shutdown = CancellationToken::new();

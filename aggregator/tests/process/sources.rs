@@ -67,3 +67,29 @@ async fn a_wiped_source_is_read_from_its_new_beginning_and_nothing_comes_twice()
     assert_eq!(status["sources"][0]["applied"]["incarnation"], 20);
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_lost_its_last_blocks_is_read_on_in_its_next_incarnation() {
+    let mut world = World::new(3).await;
+    let mut submissions = Vec::new();
+    let mut expected = Vec::new();
+    for number in 0..6 {
+        let submission = world.say(&[(number, 2)]);
+        world.apply(&submission);
+        expected.extend(submission.transaction.elements());
+        submissions.push(submission);
+    }
+    let running = world.start().await;
+    world.until_emitted(&expected).await;
+
+    let chain = world.publisher.chain().clone();
+    let source = world.source();
+    source.stop().await;
+    source.restore(&submissions[..2], &chain, 20);
+    source.serve().await;
+    expected.extend(world.publish(&[(100, 3)]));
+    world.until_emitted(&expected).await;
+    let status = running.status().await;
+    assert_eq!(status["sources"][0]["applied"]["incarnation"], 20);
+    running.stop().await;
+}
