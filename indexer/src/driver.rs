@@ -10,7 +10,7 @@ use std::{
 };
 
 use kittengrad_indexer_core::{Block, Fetched, Indexer, Input, Output, StoreError};
-use kittengrad_proto::id::RecordId;
+use kittengrad_proto::id::{PublicKey, RecordId};
 use thiserror::Error;
 use tokio::{
     runtime::Handle,
@@ -33,6 +33,8 @@ pub const FETCHES_MAX: usize = 1;
 pub enum Command {
     /// The journal goes on.
     Block(Block),
+    /// The journal is read again from its first block.
+    Again(PublicKey),
     /// A lookup that was asked for is done, with whatever was found.
     Fetched(Vec<Fetched>),
 }
@@ -178,6 +180,7 @@ impl Driver {
                 self.metrics.blocks.inc();
                 self.handle(Input::Block(block))?;
             }
+            Command::Again(journal) => drop(self.handle(Input::Again(journal))?),
             Command::Fetched(all) => {
                 self.is_fetching = false;
                 for fetched in all {

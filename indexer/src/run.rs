@@ -121,7 +121,7 @@ pub async fn run(
     let mut registry = Registry::with_prefix("kittengrad");
     let metrics = IndexerMetrics::register(&mut registry);
     let feed = Feed::default();
-    let committed = index.snapshot().state.cursors.of(&journal);
+    let committed = index.snapshot().state.cursors.last(&journal);
     let driver = driver::start(index, feed.clone(), metrics.clone())?;
     let (status, source) = watch::channel(SourceStatus::default());
 

@@ -2,19 +2,42 @@
 
 use std::collections::BTreeMap;
 
-use kittengrad_proto::{cursor::Cursor, id::PublicKey};
+use kittengrad_proto::{block::Head, cursor::Cursor, id::PublicKey};
 
-/// The furthest cursor of every journal that was followed, and which one is followed now.
+/// The last block of a journal that was processed: whoever goes on after it notices if there is another one now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Last {
+    /// Key of the journal's owner.
+    pub journal: PublicKey,
+    /// The block.
+    pub head: Head,
+    /// Its time, in Unix milliseconds.
+    pub time_ms: u64,
+}
+
+impl Last {
+    /// Its place alone.
+    #[must_use]
+    pub const fn cursor(&self) -> Cursor {
+        Cursor {
+            journal: self.journal,
+            incarnation: self.head.incarnation,
+            height: Some(self.head.height),
+        }
+    }
+}
+
+/// The furthest block of every journal that was followed, and which one is followed now.
 ///
-/// Within a journal only forwards: an older cursor never replaces a newer one.
+/// Within a journal only forwards: an older block never replaces a newer one, unless the journal is read again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cursors {
     current: Option<PublicKey>,
-    journals: BTreeMap<PublicKey, (u64, Option<u64>)>,
+    journals: BTreeMap<PublicKey, Last>,
 }
 
 impl Cursors {
-    /// Where the journal that is followed now stands; `None` before the first block ever.
+    /// Where the journal that is followed now stands; `None` before its first block.
     #[must_use]
     pub fn current(&self) -> Option<Cursor> {
         self.of(&self.current?)
@@ -23,81 +46,98 @@ impl Cursors {
     /// Where a journal stands.
     #[must_use]
     pub fn of(&self, journal: &PublicKey) -> Option<Cursor> {
-        let &(incarnation, height) = self.journals.get(journal)?;
-        Some(Cursor {
-            journal: *journal,
-            incarnation,
-            height,
-        })
+        self.last(journal).map(|last| last.cursor())
+    }
+
+    /// The last block of a journal that was processed.
+    #[must_use]
+    pub fn last(&self, journal: &PublicKey) -> Option<Last> {
+        self.journals.get(journal).copied()
     }
 
     /// All of them, the current one last.
-    pub fn all(&self) -> impl Iterator<Item = Cursor> + '_ {
-        let others = self
-            .journals
-            .keys()
-            .filter(|journal| Some(**journal) != self.current);
+    pub fn all(&self) -> impl Iterator<Item = Last> + '_ {
+        let is_current = |last: &&Last| Some(last.journal) == self.current;
+        let others = self.journals.values().filter(move |last| !is_current(last));
         others
-            .filter_map(|journal| self.of(journal))
-            .chain(self.current())
+            .chain(self.journals.values().filter(is_current))
+            .copied()
     }
 
-    /// Moves the journal of `cursor` to it unless it is further already, and makes it the current one.
+    /// Moves a journal to this block unless it is further already, and makes it the current one.
     /// True if anything changed.
-    pub fn advance(&mut self, cursor: &Cursor) -> bool {
-        let switched = self.current != Some(cursor.journal);
-        self.current = Some(cursor.journal);
-        let found = (cursor.incarnation, cursor.height);
-        let known = self.journals.entry(cursor.journal).or_insert((0, None));
-        let moved = found > *known;
+    pub fn advance(&mut self, last: &Last) -> bool {
+        let switched = self.current != Some(last.journal);
+        self.current = Some(last.journal);
+        let place = |last: &Last| (last.head.incarnation, last.head.height);
+        let known = self.journals.get(&last.journal);
+        let moved = known.is_none_or(|known| place(last) > place(known));
         if moved {
-            *known = found;
+            self.journals.insert(last.journal, *last);
         }
         moved || switched
+    }
+
+    /// A journal is read again from its first block. True if anything of it was processed.
+    pub fn forget(&mut self, journal: &PublicKey) -> bool {
+        self.journals.remove(journal).is_some()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use kittengrad_proto::id::Id;
+
     use super::*;
 
-    const fn cursor(journal: u8, incarnation: u64, height: Option<u64>) -> Cursor {
-        Cursor {
+    fn last(journal: u8, incarnation: u64, height: u64) -> Last {
+        let hash = Id::of(&[
+            &[journal],
+            &incarnation.to_be_bytes(),
+            &height.to_be_bytes(),
+        ]);
+        Last {
             journal: PublicKey::new([journal; 32]),
-            incarnation,
-            height,
+            head: Head {
+                incarnation,
+                height,
+                hash,
+            },
+            time_ms: height,
         }
     }
 
     #[test]
     fn an_older_cursor_never_overwrites_a_newer_one() {
         let mut cursors = Cursors::default();
-        assert!(cursors.advance(&cursor(1, 5, Some(7))));
-        for older in [
-            cursor(1, 5, Some(6)),
-            cursor(1, 5, None),
-            cursor(1, 4, Some(99)),
-            cursor(1, 5, Some(7)),
-        ] {
-            assert!(!cursors.advance(&older), "{older}");
-            assert_eq!(cursors.current(), Some(cursor(1, 5, Some(7))));
+        assert!(cursors.advance(&last(1, 5, 7)));
+        for older in [last(1, 5, 6), last(1, 4, 99), last(1, 5, 7)] {
+            assert!(!cursors.advance(&older), "{older:?}");
+            assert_eq!(cursors.current(), Some(last(1, 5, 7).cursor()));
         }
-        assert!(cursors.advance(&cursor(1, 6, Some(0))));
-        assert_eq!(cursors.current(), Some(cursor(1, 6, Some(0))));
+        assert!(cursors.advance(&last(1, 6, 0)));
+        assert_eq!(cursors.current(), Some(last(1, 6, 0).cursor()));
     }
 
     #[test]
     fn a_journal_that_was_left_is_remembered() {
         let mut cursors = Cursors::default();
-        cursors.advance(&cursor(1, 5, Some(7)));
-        assert!(cursors.advance(&cursor(2, 1, None)));
-        assert_eq!(cursors.current(), Some(cursor(2, 1, None)));
-        assert!(
-            cursors.advance(&cursor(1, 5, Some(3))),
-            "the current one changed"
-        );
-        assert_eq!(cursors.current(), Some(cursor(1, 5, Some(7))));
-        assert_eq!(cursors.all().last(), cursors.current());
+        cursors.advance(&last(1, 5, 7));
+        assert!(cursors.advance(&last(2, 1, 0)));
+        assert_eq!(cursors.current(), Some(last(2, 1, 0).cursor()));
+        assert!(cursors.advance(&last(1, 5, 3)), "the current one changed");
+        assert_eq!(cursors.current(), Some(last(1, 5, 7).cursor()));
+        assert_eq!(cursors.all().last(), Some(last(1, 5, 7)));
         assert_eq!(cursors.all().count(), 2);
+    }
+
+    #[test]
+    fn a_journal_that_is_read_again_begins_before_its_first_block() {
+        let mut cursors = Cursors::default();
+        cursors.advance(&last(1, 5, 7));
+        assert!(cursors.forget(&PublicKey::new([1; 32])));
+        assert_eq!(cursors.current(), None);
+        assert!(cursors.advance(&last(1, 4, 0)));
+        assert_eq!(cursors.last(&PublicKey::new([1; 32])), Some(last(1, 4, 0)));
     }
 }

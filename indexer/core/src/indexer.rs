@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use kittengrad_proto::{
-    cursor::Cursor,
     id::{Id, PublicKey, RecordId},
     transaction::Element,
 };
 use thiserror::Error;
 
 use crate::{
+    cursors::Last,
     limits::WAITING_MAX,
     pending::{Commit, News, Pending},
     publisher::{PublisherName, Publishers},
@@ -26,9 +26,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
     /// The block itself: once it is processed, this is where the journal stands.
-    pub cursor: Cursor,
-    /// Its time, in Unix milliseconds.
-    pub time_ms: u64,
+    pub last: Last,
     /// What it adds.
     pub transactions: Vec<Transaction>,
 }
@@ -62,6 +60,9 @@ pub struct Fetched {
 pub enum Input {
     /// The journal goes on.
     Block(Block),
+    /// A journal is not the one that was read, and is read again from its first block: what is known of it
+    /// adds nothing twice.
+    Again(PublicKey),
     /// Records that were absent came.
     Fetched(Fetched),
     /// Nothing more is queued, or enough is pending: commit it.
@@ -144,6 +145,10 @@ impl Indexer {
     ) -> Result<(), StoreError> {
         match input {
             Input::Block(block) => self.take_block(&block, store),
+            Input::Again(journal) => {
+                self.pending.has_moved |= self.state.cursors.forget(&journal);
+                Ok(())
+            }
             Input::Fetched(fetched) => self.take_fetched(&fetched, store),
             Input::Cut => {
                 out.commit = self.cut(now_ms);
@@ -204,13 +209,13 @@ impl Indexer {
                         canonical: element.canonical,
                         update: element.update,
                         publisher: transaction.publisher,
-                        cursor: block.cursor,
-                        time_ms: block.time_ms,
+                        cursor: block.last.cursor(),
+                        time_ms: block.last.time_ms,
                     });
                 }
             }
         }
-        self.pending.has_moved |= self.state.cursors.advance(&block.cursor);
+        self.pending.has_moved |= self.state.cursors.advance(&block.last);
         Ok(())
     }
 

@@ -17,7 +17,7 @@ mod state;
 mod waiting;
 mod words;
 
-pub use cursors::Cursors;
+pub use cursors::{Cursors, Last};
 pub use digest::{Digest, DigestError};
 pub use document::{Document, Said, Statement};
 pub use fold::fold;

@@ -1,6 +1,7 @@
 //! State: what is committed together with the documents, and says which stream they are the fold of.
 
 use kittengrad_proto::{
+    block::Head,
     cursor::{Cursor, CursorError},
     id::{Id, IdError},
     namespace::{Namespace, NamespaceError, Overlay},
@@ -9,12 +10,14 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    cursors::Cursors,
+    cursors::{Cursors, Last},
     digest::{Digest, DigestError},
 };
 
 /// The version of [`State::encode`].
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The version before: its cursors say no hash, so that nothing tells whether a journal is still the same.
+const VERSION_WITHOUT_HASHES: u32 = 1;
 
 /// Why stored text is no state. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -82,31 +85,31 @@ impl State {
             version: VERSION,
             network: self.overlay.network.to_string(),
             namespace: self.overlay.namespace.to_string(),
-            cursors: self
-                .cursors
-                .all()
-                .map(|cursor| cursor.to_string())
-                .collect(),
+            cursors: self.cursors.all().map(StoredLast::of).collect(),
             counts: self.counts,
             digest: self.digest.encode(),
         };
         serde_json::to_string(&stored).expect("strings and numbers are always JSON")
     }
 
-    /// Reads what [`State::encode`] wrote.
+    /// Reads what [`State::encode`] wrote, now or in the version before: then journals are read again, which
+    /// adds nothing twice.
     ///
     /// # Errors
     /// If it is not that.
     pub fn decode(text: &str) -> Result<Self, StateError> {
         let malformed = |error: serde_json::Error| StateError::Malformed(error.to_string());
         let version: Version = serde_json::from_str(text).map_err(malformed)?;
-        if version.version != VERSION {
-            return Err(StateError::Version(version.version));
+        let mut value: serde_json::Value = serde_json::from_str(text).map_err(malformed)?;
+        match version.version {
+            VERSION => {}
+            VERSION_WITHOUT_HASHES => value["cursors"] = serde_json::Value::Array(Vec::new()),
+            other => return Err(StateError::Version(other)),
         }
-        let stored: Stored = serde_json::from_str(text).map_err(malformed)?;
+        let stored: Stored = serde_json::from_value(value).map_err(malformed)?;
         let mut cursors = Cursors::default();
-        for text in &stored.cursors {
-            cursors.advance(&text.parse::<Cursor>()?);
+        for last in &stored.cursors {
+            cursors.advance(&last.read()?);
         }
         Ok(Self {
             overlay: Overlay {
@@ -131,9 +134,40 @@ struct Stored {
     network: String,
     namespace: String,
     /// The current one last.
-    cursors: Vec<String>,
+    cursors: Vec<StoredLast>,
     counts: Counts,
     digest: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredLast {
+    cursor: String,
+    hash: String,
+    time_ms: u64,
+}
+
+impl StoredLast {
+    fn of(last: Last) -> Self {
+        Self {
+            cursor: last.cursor().to_string(),
+            hash: last.head.hash.to_string(),
+            time_ms: last.time_ms,
+        }
+    }
+
+    fn read(&self) -> Result<Last, StateError> {
+        let cursor: Cursor = self.cursor.parse()?;
+        let before_first = || StateError::Malformed(format!("no block is at {cursor}"));
+        Ok(Last {
+            journal: cursor.journal,
+            head: Head {
+                incarnation: cursor.incarnation,
+                height: cursor.height.ok_or_else(before_first)?,
+                hash: self.hash.parse()?,
+            },
+            time_ms: self.time_ms,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -150,12 +184,15 @@ mod tests {
         };
         let mut state = State::new(overlay);
         assert_eq!(State::decode(&state.encode()), Ok(state.clone()));
-        for (journal, incarnation, height) in [(2, 7, Some(9)), (1, 3, None)] {
-            let journal = PublicKey::new([journal; 32]);
-            state.cursors.advance(&Cursor {
-                journal,
-                incarnation,
-                height,
+        for (journal, incarnation, height) in [(2, 7, 9), (1, 3, 0)] {
+            state.cursors.advance(&Last {
+                journal: PublicKey::new([journal; 32]),
+                head: Head {
+                    incarnation,
+                    height,
+                    hash: Id::of(&[&[journal]]),
+                },
+                time_ms: 5,
             });
         }
         state.counts = Counts {
@@ -169,15 +206,27 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for bad in ["", "{}", "[1]", r#"{"version":1}"#] {
+        for bad in ["", "{}", "[1]", r#"{"version":1}"#, r#"{"version":2}"#] {
             assert!(
                 matches!(State::decode(bad), Err(StateError::Malformed(_))),
                 "{bad}"
             );
         }
         assert_eq!(
-            State::decode(r#"{"version":2,"future":true}"#),
-            Err(StateError::Version(2))
+            State::decode(r#"{"version":3,"future":true}"#),
+            Err(StateError::Version(3))
         );
+    }
+
+    #[test]
+    fn a_state_of_the_version_before_is_taken_and_its_journals_are_read_again() {
+        let text = format!(
+            r#"{{"version":1,"network":"{}","namespace":"demo","cursors":["{}/7/9"],"counts":{{"documents":1,"updates":2,"absent":3}},"digest":"{}"}}"#,
+            Id::of(&[b"root"]),
+            "ab".repeat(32),
+            Digest::default().encode(),
+        );
+        let state = State::decode(&text).unwrap();
+        assert_eq!((state.counts.updates, state.cursors.all().count()), (2, 0));
     }
 }

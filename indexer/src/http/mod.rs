@@ -8,7 +8,10 @@ mod feed;
 mod search;
 mod statements;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -139,7 +142,7 @@ impl App {
         let committed = source
             .journal
             .and_then(|journal| self.snapshot().state.cursors.of(&journal));
-        source.not_ready(committed)
+        source.not_ready(committed, Instant::now())
     }
 
     fn status(&self) -> Value {

@@ -1,6 +1,9 @@
 //! What operators and browsers look at.
 
+use std::time::Instant;
+
 use kittengrad_indexer::source::SourceStatus;
+use kittengrad_proto::{block::Head, id::Id};
 use serde_json::{Value, json};
 
 use crate::world::{Indexing, JOURNAL, TATE, cursor, overlay, says};
@@ -18,12 +21,14 @@ async fn ready_is_never_green_by_default() {
             .unwrap()
             .contains("nothing was heard of it yet")
     );
-    let status = SourceStatus {
-        journal: Some(JOURNAL),
-        is_connected: true,
-        target: Some((1, 0)),
-        problem: None,
+    let mut status = SourceStatus::default();
+    status.journal = Some(JOURNAL);
+    let head = Head {
+        incarnation: 1,
+        height: 0,
+        hash: Id::ZERO,
     };
+    status.heard_head(head, Instant::now());
     indexing.source.send_replace(status);
     assert_eq!(indexing.get("/readyz").await.status(), 503);
     indexing

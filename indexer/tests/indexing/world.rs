@@ -21,8 +21,9 @@ use kittengrad_indexer::{
     ring::{ArcReport, CoverReport, PeerReport, RingCache, RingReader, RingReport},
     source::SourceStatus,
 };
-use kittengrad_indexer_core::{Block, Transaction};
+use kittengrad_indexer_core::{Block, Last, Transaction};
 use kittengrad_proto::{
+    block::Head,
     cursor::Cursor,
     id::{Id, PublicKey, RecordId},
     namespace::Overlay,
@@ -179,8 +180,15 @@ pub(crate) fn block(height: u64, publisher: PublicKey, said: Vec<Said>) -> Block
         records,
     };
     Block {
-        cursor: cursor(height),
-        time_ms: 1_700_000_000_000 + height,
+        last: Last {
+            journal: JOURNAL,
+            head: Head {
+                incarnation: 1,
+                height,
+                hash: Id::of(&[&height.to_be_bytes()]),
+            },
+            time_ms: 1_700_000_000_000 + height,
+        },
         transactions: vec![transaction],
     }
 }

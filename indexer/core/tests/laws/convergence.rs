@@ -1,7 +1,7 @@
 //! Any order, any batching, any repetition, any crash, any number of shards: the same documents and digest.
 
 use kittengrad_indexer_core::{Digest, Fetched, Input};
-use kittengrad_proto::cursor::Cursor;
+use kittengrad_proto::{cursor::Cursor, id::Id};
 use proptest::prelude::*;
 
 use crate::world::{Driver, Journal, arbitrary_journal, by_definition, digest_of};
@@ -40,7 +40,7 @@ proptest! {
         let expected = by_definition(&journal, false);
         prop_assert_eq!(&driver.disk.documents, &expected);
         prop_assert_eq!(driver.disk.state().digest, digest_of(expected.values()));
-        let last = journal.blocks.last().map(|block| block.cursor);
+        let last = journal.blocks.last().map(|block| block.last.cursor());
         prop_assert_eq!(driver.disk.state().cursors.current(), last);
     }
 
@@ -113,12 +113,12 @@ fn duplicates_across_a_journal_switch_are_dropped_by_id_and_the_cursor_moves_to_
     let other = kittengrad_proto::id::PublicKey::new([8; 32]);
     for block in &journal.blocks {
         let mut block = block.clone();
-        block.cursor.journal = other;
+        block.last.journal = other;
         driver.block(&block);
     }
     driver.cut();
     assert_eq!((&driver.disk.documents, driver.news), (&documents, news));
-    let height = journal.blocks.last().and_then(|block| block.cursor.height);
+    let height = journal.blocks.last().map(|block| block.last.head.height);
     let expected = Cursor {
         journal: other,
         incarnation: 1,
@@ -130,6 +130,29 @@ fn duplicates_across_a_journal_switch_are_dropped_by_id_and_the_cursor_moves_to_
         2,
         "the journal that was left is remembered"
     );
+}
+
+#[test]
+fn a_journal_that_is_read_again_adds_nothing_twice_and_what_it_has_now() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let journal = arbitrary_journal().new_tree(&mut runner).unwrap().current();
+    let mut driver = Driver::new();
+    journal.blocks.iter().for_each(|block| driver.block(block));
+    driver.cut();
+    let (documents, news) = (driver.disk.documents.clone(), driver.news);
+    let owner = journal.blocks[0].last.journal;
+    driver.feed(0, Input::Again(owner));
+    driver.cut();
+    assert_eq!(driver.disk.state().cursors.current(), None);
+    for block in &journal.blocks {
+        let mut other = block.clone();
+        other.last.head.hash = Id::ZERO;
+        driver.block(&other);
+    }
+    driver.cut();
+    assert_eq!((&driver.disk.documents, driver.news), (&documents, news));
+    let last = driver.disk.state().cursors.last(&owner).unwrap();
+    assert_eq!(last.head.hash, Id::ZERO, "of the journal that there is now");
 }
 
 use proptest::strategy::ValueTree as _;

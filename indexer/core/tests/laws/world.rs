@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use ipld_core::ipld::Ipld;
 use kittengrad_indexer_core::{
-    Block, Commit, Digest, Document, Indexer, Input, Output, PublisherName, Publishers, Set, State,
-    Store, StoreError, Stored, Transaction, fold,
+    Block, Commit, Digest, Document, Indexer, Input, Last, Output, PublisherName, Publishers, Set,
+    State, Store, StoreError, Stored, Transaction, fold,
 };
 use kittengrad_proto::{
-    cursor::Cursor,
+    block::Head,
     id::{Id, PublicKey, RecordId},
     namespace::Overlay,
     record::{Canonical, CanonicalType, Record, Retraction, Update},
@@ -94,12 +94,15 @@ pub(crate) fn block(
     let added = said.iter().map(|(element, _)| *element).collect();
     let publisher_name = Some(if publisher == TATE { "Tate" } else { "CMOA" }.to_owned());
     Block {
-        cursor: Cursor {
+        last: Last {
             journal: PublicKey::new([9; 32]),
-            incarnation: 1,
-            height: Some(height),
+            head: Head {
+                incarnation: 1,
+                height,
+                hash: Id::of(&[&height.to_be_bytes()]),
+            },
+            time_ms: height,
         },
-        time_ms: height,
         transactions: vec![Transaction {
             publisher,
             publisher_name,
