@@ -67,7 +67,7 @@ struct Shared {
     parts: Parts,
     pages: SearchPages,
     /// Searches and documents that are read at the same time, each on a blocking thread.
-    reads: Semaphore,
+    reads: Arc<Semaphore>,
     /// Lists of all documents that are read at the same time.
     lists: Arc<Semaphore>,
     shell: Shell,
@@ -80,7 +80,7 @@ impl App {
         let shell = Shell::new(&parts.snapshots.borrow().state.overlay);
         let pages = SearchPages::default();
         let (reads, lists) = (
-            Semaphore::new(READS_MAX),
+            Arc::new(Semaphore::new(READS_MAX)),
             Arc::new(Semaphore::new(LISTS_MAX)),
         );
         Self(Arc::new(Shared {
@@ -126,11 +126,18 @@ impl App {
         &self,
         work: impl FnOnce(&Self, Arc<Snapshot>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let Ok(Ok(_permit)) = timeout(PATIENCE, self.0.reads.acquire()).await else {
+        let turn = Arc::clone(&self.0.reads).acquire_owned();
+        let Ok(Ok(permit)) = timeout(PATIENCE, turn).await else {
             return Err(Failure::busy());
         };
         let app = self.clone();
-        spawn_blocking(move || work(&app, app.snapshot())).await?
+        // Whoever asked may go away; the work goes on, and its permit with it.
+        let work = move || {
+            let done = work(&app, app.snapshot());
+            drop(permit);
+            done
+        };
+        spawn_blocking(work).await?
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {

@@ -35,7 +35,7 @@ pub(super) struct Shared {
     recent: Recent,
     /// Held by the one reader that loads what all live readers wait for.
     loading: Mutex<()>,
-    reads: Semaphore,
+    reads: Arc<Semaphore>,
 }
 
 /// What is there from a place on.
@@ -65,7 +65,7 @@ impl Shared {
             source: Arc::new(source),
             recent: Recent::default(),
             loading: Mutex::new(()),
-            reads: Semaphore::new(READS_MAX),
+            reads: Arc::new(Semaphore::new(READS_MAX)),
         }
     }
 
@@ -74,13 +74,16 @@ impl Shared {
         &self,
         read: impl FnOnce(&Source) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let _permit = self
-            .reads
-            .acquire()
-            .await
-            .map_err(|error| Refusal::internal(&error))?;
+        let permit = Arc::clone(&self.reads).acquire_owned().await;
+        let permit = permit.map_err(|error| Refusal::internal(&error))?;
         let source = Arc::clone(&self.source);
-        let done = tokio::task::spawn_blocking(move || read(&source)).await;
+        // A caller that goes away does not end the read: its permit ends with it and not before.
+        let read = move || {
+            let done = read(&source);
+            drop(permit);
+            done
+        };
+        let done = tokio::task::spawn_blocking(read).await;
         Ok(done.map_err(|error| Refusal::internal(&error))??)
     }
 
