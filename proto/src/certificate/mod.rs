@@ -128,8 +128,10 @@ impl Chain {
             return Err(CertificateError::Count(certificates.len()));
         }
         certificates.iter().try_for_each(|der| check_size(der))?;
+        // Chains are kept for as long as a process lives, and what was received is a slice of a whole message.
+        let own = certificates.iter().map(|der| Bytes::copy_from_slice(der));
         let mut chain = Self {
-            certificates,
+            certificates: own.collect(),
             id: Id::ZERO,
         };
         chain.id = Kind::Chain.id(&chain.to_wire().encode_to_vec());

@@ -8,6 +8,7 @@ use kittengrad_proto::{
     signed::Ed25519,
     wire,
 };
+use prost::Message;
 use rcgen::SanType;
 
 use crate::tower::{
@@ -293,6 +294,15 @@ fn a_chain_travels_and_keeps_its_id() {
         Root::from_der(large),
         Err(CertificateError::TooLarge { .. })
     ));
+}
+
+#[test]
+fn a_chain_that_is_kept_does_not_keep_the_message_that_it_came_in() {
+    let tower = Tower::new();
+    let message = Bytes::from(tower.member(&tower.peer).to_wire().encode_to_vec());
+    let chain = Chain::from_wire(wire::Chain::decode(message.clone()).unwrap()).unwrap();
+    assert!(message.is_unique(), "nothing else refers to its bytes");
+    assert_eq!(chain.to_wire().encode_to_vec(), message);
 }
 
 #[test]
