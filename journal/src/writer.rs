@@ -9,7 +9,7 @@ use bytes::Bytes;
 use kittengrad_proto::{
     block::{Bitmap, Block, Head, Header, HeaderFields, Item},
     id::{Id, RecordId},
-    limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, ITEM_BYTES_MAX},
+    limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, CHAIN_BYTES_MAX, ITEM_BYTES_MAX},
     merkle::Tree,
     namespace::Overlay,
     signed::Signer,
@@ -80,6 +80,9 @@ pub struct Journal {
     /// Records written since the last commit.
     pending_records: BTreeSet<RecordId>,
     writes: Vec<Write>,
+    /// Certificate chains that the block's transactions name: they travel with it.
+    chains: BTreeSet<Id>,
+    /// Bytes of the block with everything that travels with it, at most.
     bytes: usize,
 }
 
@@ -155,6 +158,7 @@ impl Journal {
             uncommitted: BTreeSet::new(),
             pending_records: BTreeSet::new(),
             writes: Vec::new(),
+            chains: BTreeSet::new(),
             bytes: 0,
         }
     }
@@ -177,12 +181,14 @@ impl Journal {
         self.items.is_empty()
     }
 
-    /// Whether a submission of so many bytes still fits the block under construction.
+    /// Whether a submission of so many bytes still fits the block under construction, with the certificates of its
+    /// publisher: every block can be sent to somebody who knows none of its publishers.
     #[must_use]
     pub const fn has_room(&self, submission_bytes: usize) -> bool {
         self.items.is_empty()
             || self.items.len() < BLOCK_ITEMS_MAX
-                && self.bytes + submission_bytes + ITEM_BYTES_MAX < BLOCK_BYTES_MAX
+                && self.bytes + submission_bytes + CHAIN_BYTES_MAX + ITEM_BYTES_MAX
+                    < BLOCK_BYTES_MAX
     }
 
     /// Whether any element names this canonical, in the store or in the block under construction.
@@ -338,6 +344,9 @@ impl Journal {
         }
         let bytes: Bytes = transaction.signed().encode().into();
         self.bytes += bytes.len();
+        if self.chains.insert(transaction.envelope().chain) {
+            self.bytes += CHAIN_BYTES_MAX;
+        }
         self.writes
             .push(Write::Transaction(transaction.id(), bytes));
         self.listed.push((index, Arc::clone(transaction)));
@@ -354,6 +363,7 @@ impl Journal {
     pub fn cut(&mut self, wall_ms: u64, writes: &mut Vec<Write>) -> Option<Cut> {
         writes.append(&mut self.writes);
         self.bytes = 0;
+        self.chains.clear();
         if self.items.is_empty() {
             return None;
         }

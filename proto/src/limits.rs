@@ -43,7 +43,8 @@ pub const CREATED_PAST_MS_MAX: u64 = 60 * 60 * 1_000;
 /// How long after a coordinator's time, for publishers whose clock is ahead.
 pub const CREATED_AHEAD_MS_MAX: u64 = 10 * 60 * 1_000;
 
-/// Bytes of one block: header and items, and the transactions and records that it adds.
+/// Bytes of one block: header and items, the transactions and records that it adds, and [`CHAIN_BYTES_MAX`] for each
+/// publisher of them.
 pub const BLOCK_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Items of one block.
 pub const BLOCK_ITEMS_MAX: usize = 10_000;
@@ -63,6 +64,8 @@ pub const SIGNED_HEAD_BYTES_MAX: usize = HEADER_BYTES_MAX + 128;
 pub const CHAIN_CERTIFICATES_MAX: usize = 3;
 /// Bytes of one certificate.
 pub const CERTIFICATE_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of one chain, as it travels.
+pub const CHAIN_BYTES_MAX: usize = CHAIN_CERTIFICATES_MAX * (CERTIFICATE_BYTES_MAX + 4) + 64;
 /// Bytes of a namespace's name.
 pub const NAMESPACE_BYTES_MAX: usize = 63;
 /// Bytes of "host:port".
@@ -111,7 +114,9 @@ const _: () = assert!(
         <= TRANSACTION_BYTES_MAX
 );
 const _: () = assert!(RECORD_BYTES_MAX + TRANSACTION_BYTES_MAX < SUBMISSION_BYTES_MAX);
-const _: () = assert!(SUBMISSION_BYTES_MAX + ITEM_BYTES_MAX + HEADER_BYTES_MAX < BLOCK_BYTES_MAX);
+const _: () = assert!(
+    SUBMISSION_BYTES_MAX + CHAIN_BYTES_MAX + ITEM_BYTES_MAX + HEADER_BYTES_MAX < BLOCK_BYTES_MAX
+);
 const _: () = assert!(TRANSACTION_ELEMENTS_MAX.div_ceil(8) + 64 < ITEM_BYTES_MAX);
 const _: () = assert!(1 << ITEM_PATH_MAX >= BLOCK_ITEMS_MAX);
 const _: () = assert!(RING_MEMBERS_MAX * CHECKPOINT_MEMBER_BYTES <= HEADER_BYTES_MAX);

@@ -115,7 +115,8 @@ impl Peer {
         self.store = open(&self.overlay, self.key, &self.data);
         *self.journal.lock().unwrap() = begin(&self.overlay, &self.credentials, self.held, 10);
         self.cut();
-        kept.iter().for_each(|submission| self.apply(submission, chain));
+        kept.iter()
+            .for_each(|submission| self.apply(submission, chain));
         let fork = self.store.head().unwrap();
         *self.journal.lock().unwrap() = Journal::open(
             self.overlay.clone(),

@@ -91,8 +91,30 @@ pub(crate) fn submission_of(nonce: u8, said: &[Said], record_bytes: usize) -> Su
         }
     };
     let entries = said.iter().map(&mut entry).collect();
+    sign(Id::ZERO, nonce, entries, records)
+}
+
+/// What the publisher with this chain says about a canonical of its own.
+pub(crate) fn submission_by(publisher: u64) -> Submission {
+    let bytes = record(publisher, 100);
+    let canonical = RecordId::of(&bytes);
+    let entry = Entry {
+        canonical,
+        insert: true,
+        updates: Vec::new(),
+    };
+    let chain = Id::of(&[&publisher.to_be_bytes()]);
+    sign(chain, 0, vec![entry], [(canonical, bytes)].into())
+}
+
+fn sign(
+    chain: Id,
+    nonce: u8,
+    entries: Vec<Entry>,
+    records: std::collections::BTreeMap<RecordId, Bytes>,
+) -> Submission {
     let envelope = Envelope {
-        chain: Id::ZERO,
+        chain,
         policy: POLICY,
         created_ms: 1_000,
         nonce: [nonce; 16],

@@ -6,11 +6,11 @@ use kittengrad_journal::{Journal, JournalError, Store};
 use kittengrad_proto::{
     block::{Header, Item},
     id::{Id, RecordId},
-    limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, HEADER_BYTES_MAX},
+    limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, CHAIN_BYTES_MAX, HEADER_BYTES_MAX},
 };
 
 use crate::{
-    fixture::{FakeKey, Said, overlay, record, submission, submission_of},
+    fixture::{FakeKey, Said, overlay, record, submission, submission_by, submission_of},
     owner::{Owner, check_journal, check_set, everything, first_half},
 };
 
@@ -136,6 +136,29 @@ fn a_block_keeps_its_limits_in_bytes() {
         );
     }
     assert_eq!(cuts.len(), 4, "two transactions of 3 MB fit, three do not");
+    check_journal(&owner);
+}
+
+#[test]
+fn a_block_has_no_more_publishers_than_their_certificates_can_travel_with_it() {
+    let mut owner = Owner::new(everything);
+    let mut cuts = Vec::new();
+    for publisher in 0..2_000 {
+        let submission = submission_by(publisher);
+        if !owner.journal.has_room(submission.size_bytes()) {
+            cuts.extend(owner.cut(1));
+        }
+        owner.add(&submission);
+    }
+    cuts.extend(owner.cut(1));
+    for cut in &cuts {
+        let publishers = cut.listed.len();
+        assert!(
+            publishers * CHAIN_BYTES_MAX < BLOCK_BYTES_MAX,
+            "{publishers}"
+        );
+    }
+    assert_eq!(cuts.len(), 4);
     check_journal(&owner);
 }
 

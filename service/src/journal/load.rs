@@ -10,7 +10,10 @@ use kittengrad_journal::{Store, StoreError, StoredBlock};
 use kittengrad_proto::{
     block::{Bitmap, Block, Item},
     id::{Id, RecordId},
-    limits::{BLOCK_BYTES_MAX, FRAMES_BYTES_MAX, MESSAGE_BYTES_MAX},
+    limits::{
+        BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, FRAMES_BYTES_MAX, HEADER_BYTES_MAX, MESSAGE_BYTES_MAX,
+        RECORD_BYTES_MAX,
+    },
     namespace::Overlay,
     transaction::Transaction,
     wire::{self, WithBodies},
@@ -19,9 +22,21 @@ use prost::Message;
 
 use super::place::Place;
 
-/// Bytes of one frame without chains. What a block adds always fits; repeats of canonicals may be left out.
-const FRAME_BYTES_MAX: usize = BLOCK_BYTES_MAX + FRAMES_BYTES_MAX;
-const _: () = assert!(FRAME_BYTES_MAX < MESSAGE_BYTES_MAX);
+/// Bytes of one frame with the chains that its transactions name. What a block adds always fits; repeats of
+/// canonicals may be left out.
+pub(super) const FRAME_BYTES_MAX: usize = BLOCK_BYTES_MAX + FRAMES_BYTES_MAX;
+/// Bytes that one body takes beside its transaction, records and chain; that one record takes beside itself.
+const BODY_BYTES: usize = 32;
+const RECORD_BYTES: usize = 8;
+const _: () = assert!(FRAME_BYTES_MAX + RECORD_BYTES_MAX < MESSAGE_BYTES_MAX);
+// A block counts its items, transactions, records and chains. What a frame adds to that fits beside: the header, the
+// bodies, and the lengths of records, of which none has less than 64 bytes.
+const _: () = assert!(
+    HEADER_BYTES_MAX
+        + BLOCK_ITEMS_MAX * (BODY_BYTES + RECORD_BYTES)
+        + BLOCK_BYTES_MAX / 64 * RECORD_BYTES
+        < FRAMES_BYTES_MAX
+);
 
 /// What blocks are loaded from.
 pub(super) struct Source {
@@ -70,7 +85,7 @@ pub(super) struct Loaded {
     frame: wire::FrameBlock,
     /// Of each transaction the chain that it names, if that is here; empty below [`WithBodies::Records`].
     chains: Vec<NamedChain>,
-    /// About as many as the frame has.
+    /// About as many as the frame has, with all its chains.
     pub(super) bytes: usize,
 }
 
@@ -100,14 +115,18 @@ impl Loaded {
             let items = block.decode_items().map_err(damaged)?;
             frame.bodies = transactions(&*source.store, &items)?;
             if bodies == WithBodies::Records {
-                let room_bytes = FRAME_BYTES_MAX.saturating_sub(frame.encoded_len());
-                let room_bytes =
-                    room_bytes.saturating_sub(block.items.iter().map(Bytes::len).sum());
+                let items_bytes: usize = block
+                    .items
+                    .iter()
+                    .map(|item| item.len() + RECORD_BYTES)
+                    .sum();
+                let taken_bytes = frame.encoded_len() + items_bytes + items.len() * BODY_BYTES;
+                let room_bytes = FRAME_BYTES_MAX.saturating_sub(taken_bytes);
                 chains = add_records(source, &items, &mut frame.bodies, room_bytes)?;
             }
         }
         frame.items = block.items;
-        let bytes = frame.encoded_len();
+        let bytes = frame.encoded_len() + chains_bytes(&chains);
         Ok(Self {
             place,
             bodies,
@@ -207,13 +226,13 @@ fn add_records(
         let chain = transaction.envelope().chain;
         chains.push((chain, source.chain(&chain)?));
     }
+    room_bytes = room_bytes.saturating_sub(chains_bytes(&chains));
     for mut wanted in [wanted.updates, wanted.canonicals] {
         // In the store's order, neighbours are read together.
         wanted.sort_unstable_by_key(|(_, id)| *id);
         let ids: Vec<RecordId> = wanted.iter().map(|(_, id)| *id).collect();
         for ((number, _), record) in wanted.into_iter().zip(source.store.records(&ids)?) {
-            // A record takes a few bytes more than it has.
-            let framed_bytes = |record: &Bytes| record.len() + 8;
+            let framed_bytes = |record: &Bytes| record.len() + RECORD_BYTES;
             if let Some(record) = record.filter(|record| framed_bytes(record) <= room_bytes) {
                 room_bytes -= framed_bytes(&record);
                 bodies[number].records.push(record);
@@ -221,6 +240,15 @@ fn add_records(
         }
     }
     Ok(chains)
+}
+
+/// Bytes of the chains that a frame has, each once.
+fn chains_bytes(chains: &[NamedChain]) -> usize {
+    let each: BTreeMap<_, _> = chains
+        .iter()
+        .filter_map(|(id, chain)| Some((id, chain.as_ref()?)))
+        .collect();
+    each.values().map(|chain| chain.encoded_len()).sum()
 }
 
 /// Records to send, each with the number of the body that it belongs to.
