@@ -77,8 +77,9 @@ pub struct Journal {
     pending: BTreeMap<Element, u32>,
     /// Elements of blocks that were cut and are not committed yet.
     uncommitted: BTreeSet<Element>,
-    /// Records written since the last commit.
+    /// Records of the block under construction, and of what was cut and is not committed yet.
     pending_records: BTreeSet<RecordId>,
+    uncommitted_records: BTreeSet<RecordId>,
     writes: Vec<Write>,
     /// Certificate chains that the block's transactions name: they travel with it.
     chains: BTreeSet<Id>,
@@ -157,6 +158,7 @@ impl Journal {
             pending: BTreeMap::new(),
             uncommitted: BTreeSet::new(),
             pending_records: BTreeSet::new(),
+            uncommitted_records: BTreeSet::new(),
             writes: Vec::new(),
             chains: BTreeSet::new(),
             bytes: 0,
@@ -223,7 +225,7 @@ impl Journal {
     /// Everything cut so far is in the store now.
     pub fn committed(&mut self) {
         self.uncommitted.clear();
-        self.pending_records.clear();
+        self.uncommitted_records.clear();
     }
 
     /// Lists something that is no transaction.
@@ -248,6 +250,20 @@ impl Journal {
         holds: impl Fn(&RecordId) -> bool,
         store: &dyn Store,
     ) -> Result<Added, JournalError> {
+        self.add_without(submission, holds, &BTreeSet::new(), store)
+    }
+
+    /// The same, where the bytes of some records are `absent`: what they belong to is added without them.
+    ///
+    /// # Errors
+    /// If the store does not answer or another record is missing. Nothing is added then.
+    pub fn add_without(
+        &mut self,
+        submission: &Submission,
+        holds: impl Fn(&RecordId) -> bool,
+        absent: &BTreeSet<RecordId>,
+        store: &dyn Store,
+    ) -> Result<Added, JournalError> {
         let transaction = &submission.transaction;
         let elements: Vec<_> = transaction.elements().collect();
         let held: Vec<_> = elements
@@ -260,6 +276,11 @@ impl Journal {
             .collect();
         let created = self.created(&elements, &is_new, store)?;
         let records = self.records_to_keep(submission, &elements, &is_new, &holds, store)?;
+        let is_missing =
+            |id: &&RecordId| !submission.records.contains_key(id) && !absent.contains(id);
+        if let Some(id) = records.iter().find(is_missing) {
+            return Err(JournalError::MissingRecord(*id));
+        }
         let bitmap = Bitmap::new(is_new.iter().copied());
         self.keep_records(submission, records);
         if bitmap.count() > 0 {
@@ -293,7 +314,7 @@ impl Journal {
         is_new: &[bool],
         holds: &impl Fn(&RecordId) -> bool,
         store: &dyn Store,
-    ) -> Result<Vec<RecordId>, JournalError> {
+    ) -> Result<Vec<RecordId>, StoreError> {
         let updates = elements
             .iter()
             .zip(is_new)
@@ -317,11 +338,10 @@ impl Journal {
                 .filter(|(_, here)| here.is_none())
                 .map(|(id, _)| *id),
         );
-        ids.retain(|id| !self.pending_records.contains(id));
-        match ids.iter().find(|id| !submission.records.contains_key(id)) {
-            Some(id) => Err(JournalError::MissingRecord(*id)),
-            None => Ok(ids),
-        }
+        ids.retain(|id| {
+            !self.pending_records.contains(id) && !self.uncommitted_records.contains(id)
+        });
+        Ok(ids)
     }
 
     fn keep_records(&mut self, submission: &Submission, ids: Vec<RecordId>) {
@@ -362,6 +382,7 @@ impl Journal {
     /// `writes`: they must be synced before the block is shown to anybody.
     pub fn cut(&mut self, wall_ms: u64, writes: &mut Vec<Write>) -> Option<Cut> {
         writes.append(&mut self.writes);
+        self.uncommitted_records.append(&mut self.pending_records);
         self.bytes = 0;
         self.chains.clear();
         if self.items.is_empty() {

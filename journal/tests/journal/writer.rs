@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kittengrad_journal::{Journal, JournalError, Store};
+use kittengrad_journal::{Journal, JournalError, Store, Write};
 use kittengrad_proto::{
     block::{Header, Item},
     id::{Id, RecordId},
@@ -109,6 +109,50 @@ fn several_blocks_may_be_cut_before_they_are_committed() {
 }
 
 /// Keeps S9.
+#[test]
+fn a_record_is_written_once_however_often_something_is_committed_meanwhile() {
+    let mut owner = Owner::new(everything);
+    for nonce in 0..3 {
+        let submission = submission(nonce, &[(1, true, vec![u64::from(nonce)])]);
+        owner.add(&submission);
+        owner.journal.committed();
+    }
+    let mut writes = Vec::new();
+    owner.journal.cut(1, &mut writes);
+    let mut records: Vec<_> = writes
+        .iter()
+        .filter_map(|write| match write {
+            Write::Record(id, _) => Some(id),
+            _ => None,
+        })
+        .collect();
+    let written = records.len();
+    records.sort_unstable();
+    records.dedup();
+    assert_eq!(records.len(), written);
+}
+
+#[test]
+fn what_is_added_without_its_bytes_leaves_room_for_them() {
+    let mut owner = Owner::new(everything);
+    let whole = submission(1, &[(1, true, vec![2])]);
+    let canonical = RecordId::of(&record(1, 100));
+    let mut part = whole.clone();
+    part.records.remove(&canonical);
+    let absent = [canonical].into();
+    let store = &owner.store;
+    let refused = owner.journal.add(&part, everything, store);
+    assert_eq!(refused, Err(JournalError::MissingRecord(canonical)));
+    let added = owner.journal.add_without(&part, everything, &absent, store);
+    assert_eq!(added.unwrap().bitmap.count(), 1);
+    let again = submission(2, &[(1, true, vec![3])]);
+    owner.journal.add(&again, everything, store).unwrap();
+    let mut writes = Vec::new();
+    owner.journal.cut(1, &mut writes);
+    let bytes = record(1, 100);
+    assert!(writes.contains(&Write::Record(canonical, bytes)));
+}
+
 #[test]
 fn a_block_keeps_its_limits_in_bytes() {
     let mut owner = Owner::new(everything);
