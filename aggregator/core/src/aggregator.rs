@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use kittengrad_journal::{Follower, Journal, Store, Tip, Write, keep_applied};
+use kittengrad_journal::{Follower, Journal, Store, Tip, keep_applied};
 use kittengrad_proto::{
     block::Item,
     id::PublicKey,
@@ -16,7 +16,8 @@ use kittengrad_proto::{
 use kittengrad_ring::{Arc as RingArc, Point};
 
 use crate::{
-    emit::{Emitter, Memory, Step, is_missing},
+    absent::Absent,
+    emit::{Emitter, Memory, Step},
     io::{Event, Fatal, Heard, Input, Now, Output, SourceBlock, Timing},
     plan::Plan,
     signals::{Looked, View},
@@ -76,7 +77,7 @@ impl Aggregator {
             sources: BTreeMap::new(),
             plan: None,
             turn: None,
-            memory: Memory::default(),
+            memory: Memory::new(Absent::load(store, now.monotonic_ms)?),
             committing: Vec::new(),
         })
     }
@@ -113,15 +114,19 @@ impl Aggregator {
                 }
             }
             Input::Records(records) => {
-                records
-                    .into_iter()
-                    .for_each(|bytes| self.memory.wants.came(bytes));
+                for bytes in records {
+                    if let Some(write) = self.memory.absent.came(&bytes) {
+                        self.journal.keep(write);
+                    }
+                    self.memory.wants.came(bytes);
+                }
             }
             Input::Tick => {
                 let fetch_ms = self.timing.fetch_ms;
                 self.memory
                     .wants
                     .retry(now.monotonic_ms, fetch_ms, &mut out.fetches);
+                self.memory.absent.due(now.monotonic_ms, &mut out.fetches);
             }
             Input::Flush => {
                 self.flush(now, out);
@@ -340,9 +345,10 @@ impl Aggregator {
                 self.committing.push((key, follower));
             }
         }
+        if let Some(write) = self.memory.absent.unkept() {
+            self.journal.keep(write);
+        }
         self.journal.cut(now.wall_ms, &mut out.writes);
-        out.writes
-            .retain(|write| !matches!(write, Write::Record(_, bytes) if is_missing(bytes)));
         out.tip = self.journal.tip();
     }
 }

@@ -17,6 +17,7 @@ use kittengrad_proto::{
 };
 
 use crate::{
+    absent::Absent,
     io::{Event, Fatal, Fetch, Now, Output, Timing},
     source::{Blocked, Waiting},
     wants::Wants,
@@ -24,13 +25,6 @@ use crate::{
 
 /// Chains that are known to be on disk; with more the store is asked again.
 const CHAINS_MAX: usize = 65_536;
-/// What stands in place of bytes that are missing; no record is empty. Never written: see [`is_missing`].
-const MISSING: Bytes = Bytes::new();
-
-/// Whether these are the bytes of no record.
-pub(crate) const fn is_missing(bytes: &Bytes) -> bool {
-    bytes.is_empty()
-}
 
 /// What became of a transaction.
 #[derive(Debug)]
@@ -49,6 +43,7 @@ pub(crate) enum Step {
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     pub(crate) wants: Wants,
+    pub(crate) absent: Absent,
     /// Until when nothing waits for records, because a wait was in vain.
     hopeless_until_ms: u64,
     /// Chains that are in the store or in the writes of the next block.
@@ -56,6 +51,14 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
+    /// Nothing is remembered but what is absent.
+    pub(crate) fn new(absent: Absent) -> Self {
+        Self {
+            absent,
+            ..Self::default()
+        }
+    }
+
     /// A transaction was emitted or forgotten: nothing is waited for in its name.
     pub(crate) fn release(&mut self, blocked: Option<Blocked>) {
         for record in blocked.into_iter().flat_map(|blocked| blocked.missing) {
@@ -89,6 +92,7 @@ impl Emitter<'_> {
             {
                 return Ok(Step::Full);
             }
+            self.heal(waiting);
             if self.add_whole(waiting)? {
                 return Ok(Step::Done);
             }
@@ -105,6 +109,15 @@ impl Emitter<'_> {
             return Ok(Step::Blocked);
         }
         self.go_on(waiting, blocked, out)
+    }
+
+    /// Writes bytes that came with a transaction and were absent, whether or not it adds anything.
+    fn heal(&mut self, waiting: &Waiting) {
+        for bytes in waiting.entry.records.values() {
+            if let Some(write) = self.memory.absent.came(bytes) {
+                self.journal.keep(write);
+            }
+        }
     }
 
     /// Adds a transaction as it came, if no record is missing. Returns whether it did.
@@ -175,20 +188,34 @@ impl Emitter<'_> {
                 canonicals,
             });
         }
-        if emission.without > 0 {
+        let absent = &emission.absent;
+        if !absent.is_empty() {
             out.events.push(Event::WithoutRecords {
                 transaction,
-                records: emission.without,
+                records: absent.len(),
             });
         }
-        let was_in_vain = canonicals > 0 || emission.without > 0;
+        let was_in_vain = canonicals > 0 || !absent.is_empty();
         if was_in_vain && self.now.monotonic_ms >= self.memory.hopeless_until_ms {
             self.memory.hopeless_until_ms = self.now.monotonic_ms + self.timing.hopeless_ms;
         }
         let holds = |canonical: &RecordId| !emission.left_out.contains(canonical);
-        let added = self.journal.add(&emission.submission, holds, self.store)?;
+        let records = absent.keys().copied().collect();
+        let submission = &emission.submission;
+        let added = self
+            .journal
+            .add_without(submission, holds, &records, self.store)?;
         if added.bitmap.count() > 0 {
             self.keep_chain(waiting)?;
+        }
+        let publisher = waiting.entry.transaction.publisher();
+        for (record, canonical) in &emission.absent {
+            let fetch = Fetch {
+                canonical: *canonical,
+                record: *record,
+            };
+            let now_ms = self.now.monotonic_ms;
+            self.memory.absent.add(fetch, publisher, now_ms);
         }
         Ok(Step::Done)
     }
@@ -243,8 +270,8 @@ struct Emission {
     submission: Submission,
     /// Canonicals that are left for later.
     left_out: BTreeSet<RecordId>,
-    /// Records whose bytes are missing though their elements are emitted.
-    without: usize,
+    /// Records whose bytes are missing though their elements are emitted, each with its canonical.
+    absent: BTreeMap<RecordId, RecordId>,
 }
 
 /// Puts a transaction together with the records that were fetched. What is still missing is left out where
@@ -254,7 +281,7 @@ struct Emission {
 fn assemble(waiting: &Waiting, missing: &[RecordId], wants: &Wants) -> Result<Emission, RecordId> {
     let transaction = &waiting.entry.transaction;
     let mut records = waiting.entry.records.clone();
-    let (mut left_out, mut without) = (BTreeSet::new(), 0);
+    let (mut left_out, mut all_absent) = (BTreeSet::new(), BTreeMap::new());
     let missing: BTreeSet<_> = missing.iter().collect();
     for (entry, is_listed) in entries(transaction, &waiting.bitmap) {
         let names = entry
@@ -268,12 +295,11 @@ fn assemble(waiting: &Waiting, missing: &[RecordId], wants: &Wants) -> Result<Em
                     records.insert(*id, bytes.clone());
                 }
                 Some(_) if is_listed => return Err(*id),
-                _ => drop(absent.insert(*id, MISSING)),
+                _ => drop(absent.insert(*id, entry.canonical)),
             }
         }
         if is_listed {
-            without += absent.len();
-            records.append(&mut absent);
+            all_absent.append(&mut absent);
         } else if !absent.is_empty() {
             left_out.insert(entry.canonical);
         }
@@ -285,7 +311,7 @@ fn assemble(waiting: &Waiting, missing: &[RecordId], wants: &Wants) -> Result<Em
             records,
         },
         left_out,
-        without,
+        absent: all_absent,
     })
 }
 

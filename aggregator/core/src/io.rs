@@ -183,6 +183,12 @@ pub enum Fatal {
         /// How many bytes there are.
         bytes: usize,
     },
+    /// What the store says of absent records is damaged.
+    #[error("store is damaged: what it says of absent records has {bytes} bytes")]
+    Absent {
+        /// How many bytes there are.
+        bytes: usize,
+    },
     /// The journal cannot be written.
     #[error(transparent)]
     Journal(#[from] JournalError),

@@ -18,7 +18,7 @@
 //! source sent after it, for [`Timing::record_ms`] at most. Then it goes on without:
 //!
 //! - what its source lists is emitted, for it is in a journal; only the bytes are missing, and whoever reads
-//!   them is told so like of any record that is gone;
+//!   them is told so like of any record that is gone. They are asked for until they come;
 //! - what no journal read so far lists is left for when one does, with its bytes. That is the only case in
 //!   which a transaction comes in two parts, and it needs a coordinator that failed halfway.
 //!
@@ -30,6 +30,7 @@
 //! stop. Then say [`Aggregator::committed`], publish [`Output::tip`], and send [`Output::fetches`].
 #![warn(missing_docs)]
 
+mod absent;
 mod aggregator;
 mod emit;
 mod io;

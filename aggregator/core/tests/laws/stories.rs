@@ -178,6 +178,20 @@ fn an_element_whose_record_is_gone_everywhere_is_emitted_all_the_same() {
         .records(&[RecordId::of(&canonical(1))])
         .unwrap();
     assert_eq!(lost, [None], "nothing stands in their place");
+
+    // After a restart it still asks, and takes the bytes when somebody has them.
+    process.crash();
+    process.pass(60_000);
+    process.answer(&peers);
+    process.flush();
+    let found = process
+        .store
+        .records(&[RecordId::of(&canonical(1))])
+        .unwrap();
+    assert_eq!(found, [Some(canonical(1))]);
+    process.fetches.clear();
+    process.pass(600_000);
+    assert!(process.fetches.is_empty(), "nothing is absent any more");
 }
 
 /// Keeps S5.

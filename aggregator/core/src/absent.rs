@@ -1,0 +1,191 @@
+//! Absent records: what was emitted without its bytes, kept across restarts and asked for until it comes.
+//!
+//! ```text
+//! key   = 0x42
+//! value = version (1 byte) ‖ for each record: canonical (32) ‖ record (32) ‖ publisher (32)
+//! ```
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use kittengrad_journal::{Store, Write};
+use kittengrad_proto::{
+    id::{PublicKey, RecordId},
+    record::{Summary, check},
+};
+
+use crate::io::{Fatal, Fetch};
+
+const KEY: &[u8] = &[0x42];
+const VERSION: u8 = 1;
+const ROW_BYTES: usize = 96;
+/// Records that are remembered; readers find what is beyond at the peers, as they do all absent records.
+const ABSENT_MAX: usize = 4_096;
+/// Records asked for at a time.
+const FETCHES_MAX: usize = 256;
+/// Time before an absent record is asked for again, in milliseconds, at first and at most.
+const BACK_OFF_MS_MIN: u64 = 5_000;
+const BACK_OFF_MS_MAX: u64 = 600_000;
+
+/// Records whose bytes are missing, though the set names them.
+#[derive(Debug, Default)]
+pub(crate) struct Absent {
+    records: BTreeMap<RecordId, Lacked>,
+    is_kept: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Lacked {
+    canonical: RecordId,
+    publisher: PublicKey,
+    /// Monotonic time of the next fetch.
+    due_ms: u64,
+    back_off_ms: u64,
+}
+
+impl Absent {
+    /// Reads what was kept.
+    pub(crate) fn load(store: &dyn Store, now_ms: u64) -> Result<Self, Fatal> {
+        let mut absent = Self {
+            is_kept: true,
+            ..Self::default()
+        };
+        let Some(value) = store.state(KEY)? else {
+            return Ok(absent);
+        };
+        let bytes = value.len();
+        let (rows, rest) = value.get(1..).unwrap_or_default().as_chunks::<ROW_BYTES>();
+        if value.first() != Some(&VERSION) || !rest.is_empty() {
+            return Err(Fatal::Absent { bytes });
+        }
+        for row in rows {
+            let part = |at: usize| {
+                let mut part = [0; 32];
+                part.copy_from_slice(&row[at..at + 32]);
+                part
+            };
+            let fetch = Fetch {
+                canonical: RecordId::new(part(0)),
+                record: RecordId::new(part(32)),
+            };
+            absent.add(fetch, PublicKey::new(part(64)), now_ms);
+        }
+        absent.is_kept = true;
+        Ok(absent)
+    }
+
+    /// A record was emitted without its bytes.
+    pub(crate) fn add(&mut self, fetch: Fetch, publisher: PublicKey, now_ms: u64) {
+        if self.records.len() >= ABSENT_MAX {
+            return;
+        }
+        self.records.entry(fetch.record).or_insert_with(|| {
+            self.is_kept = false;
+            Lacked {
+                canonical: fetch.canonical,
+                publisher,
+                due_ms: now_ms.saturating_add(BACK_OFF_MS_MIN),
+                back_off_ms: BACK_OFF_MS_MIN,
+            }
+        });
+    }
+
+    /// Asks for those whose turn it is.
+    pub(crate) fn due(&mut self, now_ms: u64, fetches: &mut Vec<Fetch>) {
+        let due = self.records.iter_mut();
+        let due = due.filter(|(_, lacked)| lacked.due_ms <= now_ms);
+        for (record, lacked) in due.take(FETCHES_MAX) {
+            lacked.back_off_ms = (lacked.back_off_ms * 2).min(BACK_OFF_MS_MAX);
+            lacked.due_ms = now_ms.saturating_add(lacked.back_off_ms);
+            fetches.push(Fetch {
+                canonical: lacked.canonical,
+                record: *record,
+            });
+        }
+    }
+
+    /// Bytes came. Gives what is to be written if they are absent no more.
+    pub(crate) fn came(&mut self, bytes: &Bytes) -> Option<Write> {
+        if self.records.is_empty() {
+            return None;
+        }
+        let id = RecordId::of(bytes);
+        let lacked = self.records.get(&id)?;
+        let is_usable = match check(bytes) {
+            Ok(Summary::Canonical { .. }) => id == lacked.canonical,
+            Ok(Summary::Statement {
+                reference,
+                publisher,
+                ..
+            }) => reference == lacked.canonical && publisher == lacked.publisher,
+            Err(_) => false,
+        };
+        // Bytes that say something else are what the record is: nothing better will come.
+        self.records.remove(&id);
+        self.is_kept = false;
+        is_usable.then(|| Write::Record(id, bytes.clone()))
+    }
+
+    /// What is to be kept on disk by now, if it changed.
+    pub(crate) fn unkept(&mut self) -> Option<Write> {
+        if std::mem::replace(&mut self.is_kept, true) {
+            return None;
+        }
+        let mut value = vec![VERSION];
+        for (record, lacked) in &self.records {
+            value.extend_from_slice(lacked.canonical.as_bytes());
+            value.extend_from_slice(record.as_bytes());
+            value.extend_from_slice(lacked.publisher.as_bytes());
+        }
+        Some(Write::State(Bytes::from_static(KEY), value.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kittengrad_journal::MemoryStore;
+
+    use super::*;
+
+    fn fetch(number: u8) -> Fetch {
+        Fetch {
+            canonical: RecordId::new([1; 32]),
+            record: RecordId::new([number; 32]),
+        }
+    }
+
+    #[test]
+    fn what_is_absent_is_kept_and_asked_for_less_and_less_often() {
+        let (mut absent, publisher) = (Absent::default(), PublicKey::new([7; 32]));
+        absent.add(fetch(2), publisher, 0);
+        absent.add(fetch(3), publisher, 0);
+        let mut store = MemoryStore::default();
+        store.commit(vec![absent.unkept().unwrap()]);
+        assert_eq!(absent.unkept(), None);
+
+        let mut absent = Absent::load(&store, 0).unwrap();
+        assert_eq!(absent.unkept(), None);
+        let mut asked = Vec::new();
+        for second in 0..100 {
+            let mut fetches = Vec::new();
+            absent.due(second * 1_000, &mut fetches);
+            if !fetches.is_empty() {
+                assert_eq!(fetches, [fetch(2), fetch(3)]);
+                asked.push(second);
+            }
+        }
+        assert_eq!(asked, [5, 15, 35, 75]);
+    }
+
+    #[test]
+    fn a_damaged_value_is_said_to_be_damaged() {
+        for value in [&b""[..], &[9; 97], &[1; 96]] {
+            let mut store = MemoryStore::default();
+            let value = Bytes::copy_from_slice(value);
+            let bytes = value.len();
+            store.commit(vec![Write::State(Bytes::from_static(KEY), value)]);
+            let found = Absent::load(&store, 0).err();
+            assert_eq!(found, Some(Fatal::Absent { bytes }));
+        }
+    }
+}
