@@ -58,7 +58,7 @@ impl Wants {
         self.0.get(record)?.came.as_ref()
     }
 
-    /// Fetches again what was asked for before `asked_before_ms`.
+    /// Fetches again what was asked for `after_ms` ago or earlier, and did not come.
     pub(crate) fn retry(&mut self, now_ms: u64, after_ms: u64, fetches: &mut Vec<Fetch>) {
         for (record, want) in &mut self.0 {
             if want.came.is_none() && now_ms.saturating_sub(want.asked_ms) >= after_ms {
