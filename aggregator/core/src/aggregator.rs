@@ -18,7 +18,7 @@ use kittengrad_ring::{Arc as RingArc, Point};
 use crate::{
     absent::Absent,
     emit::{Emitter, Memory, Step},
-    io::{Event, Fatal, Heard, Input, Now, Output, SourceBlock, Timing},
+    io::{Event, Fatal, Heard, Input, Moment, Now, Output, SourceBlock, Timing},
     plan::Plan,
     signals::{Looked, View},
     source::{Link, Source},
@@ -96,12 +96,14 @@ impl Aggregator {
         self.committed();
         match input {
             Input::Plan(plan) => self.plan(plan, store, out)?,
-            Input::Block(source, block) => self.block(source, *block, out),
+            Input::Block(source, block) => self.block(now, source, *block, out),
             Input::Alive(source, heartbeat) => {
-                let heard = Heard {
-                    head: heartbeat.head,
-                    time_ms: heartbeat.time_ms,
+                let at = Moment {
+                    signed_ms: heartbeat.time_ms,
+                    heard_ms: now.monotonic_ms,
                 };
+                let head = heartbeat.head;
+                let heard = Heard { head, at };
                 if let Some(source) = self.up(source, out) {
                     source.heard(heard);
                 }
@@ -177,7 +179,7 @@ impl Aggregator {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(new) => new.insert(Source::load(planned.source, store)?),
             };
-            source.required = Some(planned.arc);
+            source.require(planned.arc);
         }
         self.plan = Some(plan);
         let unplanned = self
@@ -248,11 +250,11 @@ impl Aggregator {
         }
     }
 
-    fn block(&mut self, key: PublicKey, block: SourceBlock, out: &mut Output) {
+    fn block(&mut self, now: Now, key: PublicKey, block: SourceBlock, out: &mut Output) {
         let verifier = Arc::clone(&self.verifier);
         let mut events = Vec::new();
         let taken = match self.up(key, out) {
-            Some(source) => source.take(block, &*verifier, &mut events),
+            Some(source) => source.take(block, now.monotonic_ms, &*verifier, &mut events),
             None => Ok(false),
         };
         out.events.append(&mut events);

@@ -198,5 +198,33 @@ pub enum Fatal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Heard {
     pub(crate) head: Head,
-    pub(crate) time_ms: u64,
+    pub(crate) at: Moment,
+}
+
+/// When something was signed, and when it was heard: neither clock alone says how old it is, for the owner's may
+/// be ahead and ours may be set back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// Unix milliseconds, by the clock of whoever signed.
+    pub(crate) signed_ms: u64,
+    /// Our monotonic time.
+    pub(crate) heard_ms: u64,
+}
+
+impl Moment {
+    /// How long ago it was at least.
+    pub(crate) fn age_ms(self, now: Now) -> u64 {
+        let by_wall = now.wall_ms.saturating_sub(self.signed_ms);
+        by_wall.max(now.monotonic_ms.saturating_sub(self.heard_ms))
+    }
+
+    /// How far ahead of our clock it was signed.
+    pub(crate) const fn ahead_ms(self, now: Now) -> u64 {
+        self.signed_ms.saturating_sub(now.wall_ms)
+    }
+
+    /// Whether it was less than `fresh_ms` ago. What is dated further ahead than that says nothing about now.
+    pub(crate) fn is_young(self, now: Now, fresh_ms: u64) -> bool {
+        self.age_ms(now) < fresh_ms && self.ahead_ms(now) <= fresh_ms
+    }
 }

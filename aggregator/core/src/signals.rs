@@ -5,7 +5,7 @@ use kittengrad_proto::{block::Head, id::PublicKey};
 use kittengrad_ring::Arc;
 
 use crate::{
-    io::{Now, Timing},
+    io::{Moment, Now, Timing},
     source::{Link, Source},
 };
 
@@ -55,6 +55,9 @@ pub struct SourceReport {
     pub head_time_ms: Option<u64>,
     /// Whether it says that it has everything of its part.
     pub is_settled: bool,
+    /// Whether everything that it had of its part was on our disk once since the start: until then, what is not
+    /// in our set may well be in its.
+    pub has_caught_up: bool,
     /// Blocks that wait in memory.
     pub queued: usize,
     /// Why it does not answer, or what it did.
@@ -136,12 +139,10 @@ impl View {
             Link::Up if is_level => (SourceState::Level, None),
             Link::Up => (SourceState::Behind, None),
         };
-        let age = |time_ms: u64| now.wall_ms.saturating_sub(time_ms);
-        let is_young = |age_ms: Option<u64>| age_ms.is_some_and(|age_ms| age_ms < timing.fresh_ms);
-        let heard_age_ms = source.heard.map(|heard| age(heard.time_ms));
-        let reached_age_ms = source.reached_ms.map(age);
-        self.is_fresh &= is_young(heard_age_ms);
-        self.is_complete &= is_settled && is_young(reached_age_ms);
+        let is_young = |at: Option<Moment>| at.is_some_and(|at| at.is_young(now, timing.fresh_ms));
+        let (heard, reached) = (source.heard.map(|heard| heard.at), source.reached);
+        self.is_fresh &= is_young(heard);
+        self.is_complete &= is_settled && is_young(reached);
 
         let mut say = |what: String| self.reasons.push(format!("source {key:?} {what}"));
         if let Some(why) = &reason {
@@ -152,7 +153,7 @@ impl View {
         }
         let blocks = |head: Option<Head>| head.map_or(0, |head| head.height + 1);
         let (read, all) = (blocks(position), blocks(head));
-        match reached_age_ms {
+        match reached.map(|at| at.age_ms(now)) {
             None => say(format!("is read to block {read} of {all}")),
             Some(age_ms) if age_ms >= timing.fresh_ms => {
                 say(format!(
@@ -161,8 +162,14 @@ impl View {
             }
             Some(_) => {}
         }
-        if let Some(age_ms) = heard_age_ms.filter(|age_ms| *age_ms >= timing.fresh_ms) {
-            say(format!("signed its head {age_ms} ms ago by our clock"));
+        let age_ms = heard.map_or(0, |at| at.age_ms(now));
+        if age_ms >= timing.fresh_ms {
+            say(format!("signed its head {age_ms} ms ago by our clocks"));
+        }
+        let ahead = [heard, reached].into_iter().flatten();
+        let ahead_ms = ahead.map(|at| at.ahead_ms(now)).max().unwrap_or(0);
+        if ahead_ms > timing.fresh_ms {
+            say(format!("dates its head {ahead_ms} ms ahead of our clock"));
         }
         self.sources.push(SourceReport {
             source: key,
@@ -170,8 +177,9 @@ impl View {
             state,
             position,
             head,
-            head_time_ms: source.heard.map(|heard| heard.time_ms),
+            head_time_ms: heard.map(|at| at.signed_ms),
             is_settled,
+            has_caught_up: source.has_caught_up,
             queued: source.queued(),
             reason,
         });

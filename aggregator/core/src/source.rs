@@ -12,7 +12,7 @@ use kittengrad_ring::Arc;
 use thiserror::Error;
 
 use crate::{
-    io::{Event, Fatal, Heard, SourceBlock, SourceEntry},
+    io::{Event, Fatal, Heard, Moment, SourceBlock, SourceEntry},
     settled::Settled,
 };
 
@@ -59,6 +59,7 @@ pub(crate) struct Blocked {
 struct Queued {
     /// Where the follower is once the block is wholly emitted.
     follower: Follower,
+    at: Moment,
     waiting: VecDeque<Waiting>,
     /// The arcs after the block, if it said anything of them.
     settled: Option<Settled>,
@@ -88,13 +89,16 @@ pub(crate) struct Source {
     /// The last block taken in; `None` before the first.
     taken: Option<Follower>,
     queue: VecDeque<Queued>,
-    /// The last block wholly emitted.
+    /// The last block wholly emitted, and when it was signed and heard.
     emitted: Option<Follower>,
+    emitted_at: Moment,
     /// The last block of which that is on disk.
     pub(crate) durable: Option<Follower>,
     /// The last time for which it is proved that nothing of the source is missing on our disk: when it signed
     /// a head that `durable` has reached.
-    pub(crate) reached_ms: Option<u64>,
+    pub(crate) reached: Option<Moment>,
+    /// Whether everything that it had of its part was on our disk once since the start.
+    pub(crate) has_caught_up: bool,
     /// The arcs as of `emitted`.
     pub(crate) settled: Settled,
     /// The arcs as of `taken`.
@@ -116,7 +120,12 @@ impl Source {
             queue: VecDeque::new(),
             emitted: follower,
             durable: follower,
-            reached_ms: follower.map(|follower| follower.time_ms()),
+            emitted_at: Moment::default(),
+            reached: follower.map(|follower| Moment {
+                signed_ms: follower.time_ms(),
+                heard_ms: 0,
+            }),
+            has_caught_up: false,
             settled_taken: settled.clone(),
             settled,
             is_settled_kept: true,
@@ -132,6 +141,7 @@ impl Source {
     pub(crate) fn take(
         &mut self,
         block: SourceBlock,
+        heard_ms: u64,
         verifier: &dyn Verifier,
         events: &mut Vec<Event>,
     ) -> Result<bool, SourceError> {
@@ -169,25 +179,38 @@ impl Source {
         let changed = self.settled_taken.take(incarnation, &items);
         let settled = changed.then(|| self.settled_taken.clone());
         self.taken = Some(follower);
-        self.heard(Heard {
-            head: block.head(),
-            time_ms: block.header.time_ms,
-        });
+        let at = Moment {
+            signed_ms: block.header.time_ms,
+            heard_ms,
+        };
+        let head = block.head();
+        self.heard(Heard { head, at });
         self.queue.push_back(Queued {
             follower,
+            at,
             waiting,
             settled,
         });
         Ok(true)
     }
 
-    /// Takes a signed head, unless a newer one was heard.
+    /// The source is required for this part of the circle.
+    pub(crate) fn require(&mut self, arc: Arc) {
+        self.required = Some(arc);
+        self.has_caught_up = false;
+        self.prove();
+    }
+
+    /// Takes a signed head, unless it or a newer one was heard: one that is said again is no younger.
     pub(crate) fn heard(&mut self, heard: Heard) {
-        let rank = |heard: &Heard| (heard.head.incarnation, heard.head.height, heard.time_ms);
+        let rank = |heard: &Heard| {
+            let head = heard.head;
+            (head.incarnation, head.height, heard.at.signed_ms)
+        };
         if self
             .heard
             .as_ref()
-            .is_none_or(|before| rank(before) <= rank(&heard))
+            .is_none_or(|before| rank(before) < rank(&heard))
         {
             self.heard = Some(heard);
             self.prove();
@@ -197,15 +220,27 @@ impl Source {
     /// Everything up to there is on disk.
     pub(crate) fn synced(&mut self, follower: Follower) {
         self.durable = Some(follower);
-        self.reached_ms = self.reached_ms.max(Some(follower.time_ms()));
+        self.reach(self.emitted_at);
         self.prove();
+    }
+
+    /// Nothing that was signed before that is missing.
+    fn reach(&mut self, at: Moment) {
+        if self
+            .reached
+            .is_none_or(|before| before.signed_ms <= at.signed_ms)
+        {
+            self.reached = Some(at);
+        }
     }
 
     /// If we have the head that was heard of last, nothing was missing when it was signed.
     fn prove(&mut self) {
         let durable = self.durable.and_then(|follower| follower.head());
         if let Some(heard) = self.heard.filter(|heard| Some(heard.head) == durable) {
-            self.reached_ms = self.reached_ms.max(Some(heard.time_ms));
+            self.reach(heard.at);
+            let required = self.required.as_ref();
+            self.has_caught_up |= required.is_some_and(|arc| self.settled.covers(arc));
         }
     }
 
@@ -224,7 +259,7 @@ impl Source {
         let Some(done) = self.queue.pop_front_if(|queued| queued.waiting.is_empty()) else {
             return false;
         };
-        self.emitted = Some(done.follower);
+        (self.emitted, self.emitted_at) = (Some(done.follower), done.at);
         if let Some(settled) = done.settled {
             self.settled = settled;
             self.is_settled_kept = false;

@@ -186,7 +186,7 @@ impl Peers {
         listed.flat_map(|entry| entry.added).collect()
     }
 
-    fn by_key(&self, key: PublicKey) -> &Peer {
+    pub(crate) fn by_key(&self, key: PublicKey) -> &Peer {
         self.peers
             .iter()
             .find(|peer| peer.key.public() == key)

@@ -286,6 +286,57 @@ fn complete_is_never_true_by_default_and_says_why_not() {
 }
 
 #[test]
+fn a_head_that_is_dated_ahead_or_said_again_is_no_younger_than_when_it_was_heard() {
+    let mut peers = Peers::new(3, 3);
+    peers.apply(0, &say(0, &[(1, &[1])]));
+    peers.peers.iter_mut().for_each(|peer| peer.cut());
+    let mut process = Process::start(&peers);
+    process.read_all(&peers, true);
+    let source = process.sources()[0];
+    let say_head = |process: &mut Process, ahead_ms: u64| {
+        let heartbeat = peers
+            .by_key(source)
+            .heartbeat(process.now.wall_ms + ahead_ms);
+        process.handle(Input::Alive(source, heartbeat));
+    };
+    say_head(&mut process, 4_000);
+    assert!(process.view().is_ready, "{:?}", process.view().reasons);
+    process.now.monotonic_ms += 5_000;
+    assert!(!process.view().is_fresh && !process.view().is_complete);
+    say_head(&mut process, 4_000);
+    assert!(!process.view().is_fresh, "it is the same");
+    say_head(&mut process, 3_600_000);
+    let view = process.view();
+    assert!(!view.is_fresh && !view.is_complete);
+    let reasons = view.reasons.join("; ");
+    assert!(
+        reasons.contains("3600000 ms ahead of our clock"),
+        "{reasons}"
+    );
+}
+
+#[test]
+fn what_a_source_has_is_unknown_until_it_was_read_to_its_head_once() {
+    let mut peers = Peers::new(5, 3);
+    (0..5).for_each(|peer| peers.apply(peer, &say(0, &[(1, &[1])])));
+    peers.peers.iter_mut().for_each(|peer| peer.cut());
+    let mut process = Process::start(&peers);
+    let has_caught_up = |process: &Process| {
+        let view = process.view();
+        view.sources.iter().all(|source| source.has_caught_up)
+    };
+    process.hear_all(&peers);
+    assert!(!has_caught_up(&process));
+    process.read_all(&peers, true);
+    assert!(has_caught_up(&process));
+    process.handle(Input::Down(process.sources()[0], "gone".to_owned()));
+    process.pass(60_000);
+    assert!(has_caught_up(&process), "it lags, and says so");
+    process.crash();
+    assert!(!has_caught_up(&process), "who knows what it missed");
+}
+
+#[test]
 fn a_source_that_is_not_settled_proves_nothing() {
     let mut peers = Peers::new(3, 3);
     let mut process = Process::start(&peers);
