@@ -9,6 +9,7 @@
 //! | [`submit`] | drafts in, acknowledged transactions out |
 //! | [`receipt`] | whether those who confirmed are the right ones |
 //! | [`lookup`] | sets of canonicals, merged from several replicas |
+//! | [`records`] | records from whoever of their holders answers first |
 //! | [`subscribe`] | journals as verified, resumable streams |
 //! | [`status`] | who holds what, and where every journal stands |
 //! | [`fault`], [`publisher`], [`vouched`] | what went wrong; who speaks; who vouches for whom |
@@ -26,6 +27,7 @@ pub mod lookup;
 pub mod network;
 pub mod publisher;
 pub mod receipt;
+pub mod records;
 pub mod status;
 pub mod submit;
 pub mod subscribe;
