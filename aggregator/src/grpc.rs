@@ -14,6 +14,7 @@ use kittengrad_proto::{
     wire::{self, routing_server::Routing, store_server::Store},
 };
 use kittengrad_service::{
+    caller::Caller,
     lookup::{self, Room},
     route::route,
     status::{ErrorCode, Refusal, check_namespace},
@@ -94,7 +95,9 @@ impl Store for AggregatorService {
         &self,
         request: Request<wire::LookupRequest>,
     ) -> Result<Response<wire::LookupResponse>, Status> {
+        let room = Caller::of(&request)?.room.clone();
         let (request, this) = (request.into_inner(), self.clone());
+        let asked = lookup::canonicals(&request, self.network.overlay())?;
         let tip = *self.tip.borrow();
         let read = move || {
             let overlay = this.network.overlay();
@@ -107,16 +110,18 @@ impl Store for AggregatorService {
                 Room::default(),
             )
         };
-        Ok(Response::new(on_store(read).await?))
+        Ok(room.answer(lookup::bytes_about(asked.len()), read).await?)
     }
 
     async fn get_record(
         &self,
         request: Request<wire::GetRecordRequest>,
     ) -> Result<Response<wire::GetRecordResponse>, Status> {
+        let room = Caller::of(&request)?.room.clone();
         let (request, this) = (request.into_inner(), self.clone());
+        let bytes = lookup::bytes_about(request.digests.len() / 32);
         let read = move || lookup::get_record(&*this.store, &request, this.network.overlay());
-        Ok(Response::new(on_store(read).await?))
+        Ok(room.answer(bytes, read).await?)
     }
 }
 
@@ -149,13 +154,4 @@ impl Routing for AggregatorService {
         let overlay = self.network.overlay();
         Ok(Response::new(route(request.get_ref(), overlay, holders)?))
     }
-}
-
-/// Runs a read where it may wait for the disk.
-async fn on_store<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-) -> Result<T, Refusal> {
-    tokio::task::spawn_blocking(read)
-        .await
-        .map_err(Refusal::internal)?
 }

@@ -8,11 +8,9 @@ use kittengrad_journal::{Store, Tip};
 use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{
     id::PublicKey,
-    limits::{MESSAGE_BYTES_MAX, SUBMIT_BYTES_MAX},
+    limits::{MESSAGE_BYTES_MAX, REQUEST_BYTES_MAX, SUBMIT_BYTES_MAX},
     signed::Ed25519,
-    wire::{
-        journal_server::JournalServer, routing_server::RoutingServer, store_server::StoreServer,
-    },
+    wire::{routing_server::RoutingServer, store_server::StoreServer},
 };
 use kittengrad_service::{
     http::Pages,
@@ -196,9 +194,10 @@ impl Start {
         let lookups = StoreServer::new(service.clone())
             .max_decoding_message_size(SUBMIT_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
-        let journal = JournalServer::new(journal).max_encoding_message_size(MESSAGE_BYTES_MAX);
+        let journal = journal.server();
+        let routing = RoutingServer::new(service).max_decoding_message_size(REQUEST_BYTES_MAX);
         let routes = Routes::new(lookups)
-            .add_service(RoutingServer::new(service))
+            .add_service(routing)
             .add_service(journal);
         let names = [
             "kittengrad.v1.Store",

@@ -77,6 +77,8 @@ pub const RING_MEMBERS_MAX: usize = 10_000;
 
 /// Bytes of one gRPC message or one message between partners.
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of a request that brings no records.
+pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
 /// Canonicals in one lookup.
 pub const LOOKUP_CANONICALS_MAX: usize = 1_000;
 /// Bytes of records that one lookup answers with; beyond it the reader fetches by id.
@@ -130,4 +132,8 @@ const _: () = assert!(
 );
 const _: () = assert!(BLOCK_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(FRAMES_BYTES_MAX + BLOCK_BYTES_MAX < MESSAGE_BYTES_MAX);
+const _: () = assert!(
+    LOOKUP_CANONICALS_MAX * 32 + NAMESPACE_BYTES_MAX + ENVELOPE_BYTES <= REQUEST_BYTES_MAX
+        && GET_RECORD_MAX * 32 + NAMESPACE_BYTES_MAX + ENVELOPE_BYTES <= REQUEST_BYTES_MAX
+);
 const _: () = assert!(LOOKUP_BYTES_MAX + LOOKUP_CANONICALS_MAX * 64 < MESSAGE_BYTES_MAX);

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use kittengrad_proto::certificate::Holder;
 
-use crate::status::Refusal;
+use crate::{room::Room, status::Refusal};
 
 /// Whom a connection is from, as its certificates say; part of every request that comes over it.
 #[derive(Debug, Clone)]
@@ -13,6 +13,8 @@ pub struct Caller {
     pub holder: Arc<Holder>,
     /// The other end of the connection.
     pub address: SocketAddr,
+    /// Where answers wait to be taken.
+    pub room: Room,
 }
 
 impl Caller {

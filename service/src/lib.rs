@@ -7,7 +7,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`tls`], [`serve`] | connections: mutual TLS 1.3, roles, limits, keep-alive, shutdown |
-//! | [`caller`], [`status`] | who calls, and how a call is refused |
+//! | [`caller`], [`room`], [`status`] | who calls, what may lie ready for it, and how a call is refused |
 //! | [`journal`] | the Journal service over a store and the last block on disk |
 //! | [`lookup`], [`route`] | sets and records, and who holds them, within limits |
 //! | [`http`], [`metrics`], [`reflection`] | what operators and tools look at |
@@ -23,6 +23,8 @@ pub mod lookup;
 pub mod metrics;
 pub mod reflection;
 pub mod route;
+pub mod room;
+mod seats;
 pub mod serve;
 pub mod status;
 pub mod tls;

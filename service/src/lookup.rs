@@ -6,7 +6,10 @@ use bytes::Bytes;
 use kittengrad_journal::{Store, Tip, publisher_chain};
 use kittengrad_proto::{
     id::{IdError, PublicKey, RecordId},
-    limits::{GET_RECORD_MAX, LOOKUP_BYTES_MAX, LOOKUP_CANONICALS_MAX},
+    limits::{
+        GET_RECORD_MAX, LOOKUP_BYTES_MAX, LOOKUP_CANONICALS_MAX, MESSAGE_BYTES_MAX,
+        RECORD_BYTES_MAX,
+    },
     namespace::Overlay,
     record::{Summary, check},
     wire,
@@ -86,6 +89,17 @@ pub fn lookup(
         }
     }
     Ok(response)
+}
+
+/// About how many bytes an answer about so many canonicals or records has, of whom most are small.
+#[must_use]
+pub const fn bytes_about(asked: usize) -> usize {
+    let bytes = (asked + 1) * RECORD_BYTES_MAX;
+    if bytes < MESSAGE_BYTES_MAX {
+        bytes
+    } else {
+        MESSAGE_BYTES_MAX
+    }
 }
 
 /// The canonicals that a lookup asks for.

@@ -1,30 +1,40 @@
 //! Serving gRPC: accepting, bounding and, at the end, letting go.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use thiserror::Error;
 use tokio::{
     net::TcpListener,
-    sync::{Semaphore, mpsc},
+    sync::mpsc,
     task::JoinSet,
     time::{sleep, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{service::Routes, transport::Server};
+use tower::util::MapResponseLayer;
 
 use crate::{
     intake::Intake,
     metrics::{RefusedBecause, ServiceMetrics},
+    room::keep_with_body,
+    seats::Seats,
     tls::{Connection, Door},
 };
 
 /// Handshakes at one time; further callers wait in the system's queue.
-const HANDSHAKES_MAX: usize = 64;
-/// Connections at one time; further ones are closed.
-const CONNECTIONS_MAX: usize = 1_024;
+const HANDSHAKES_MAX: usize = 1_024;
+/// Handshakes of one address, or of one network in IPv6; further ones are closed.
+const HANDSHAKES_OF_ADDRESS_MAX: usize = 64;
 /// Calls at one time on one connection.
-const STREAMS_MAX: u32 = 256;
+const STREAMS_MAX: u32 = 64;
+/// How long a call may take until its answer begins.
+pub const CALL_MAX: Duration = Duration::from_secs(20);
 /// Bytes of a call's headers.
 const HEADERS_BYTES_MAX: u32 = 16 * 1024;
 /// Bytes on their way to us on one call and on one connection, before the sender must wait.
@@ -74,6 +84,8 @@ pub async fn serve(
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
         .layer(Intake::default())
+        .timeout(CALL_MAX)
+        .layer(MapResponseLayer::new(keep_with_body))
         .add_routes(routes)
         .serve_with_incoming_shutdown(
             ReceiverStream::new(connections),
@@ -110,7 +122,7 @@ struct Accepting {
 
 impl Accepting {
     async fn run(self, shutdown: CancellationToken) {
-        let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let shaking = Seats::new(HANDSHAKES_MAX, HANDSHAKES_OF_ADDRESS_MAX);
         let mut handshakes = JoinSet::new();
         loop {
             tokio::select! {
@@ -119,7 +131,7 @@ impl Accepting {
                 Some(_) = handshakes.join_next() => {}
                 accepted = self.listener.accept(), if handshakes.len() < HANDSHAKES_MAX => match accepted {
                     Ok((stream, address)) => {
-                        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+                        let Ok(seat) = shaking.take(network_of(address.ip())) else {
                             self.metrics.refuse(RefusedBecause::Full);
                             continue;
                         };
@@ -127,7 +139,9 @@ impl Accepting {
                         let (metrics, cut) = (self.metrics.clone(), self.cut.clone());
                         let admitted = self.admitted.clone();
                         handshakes.spawn(async move {
-                            match door.accept(stream, permit, cut, metrics.connections.clone()).await {
+                            let accepted = door.accept(stream, &cut, metrics.connections.clone()).await;
+                            drop(seat);
+                            match accepted {
                                 Ok(connection) => drop(admitted.send(Ok(connection)).await),
                                 Err(error) => {
                                     metrics.refuse(error.because());
@@ -144,5 +158,16 @@ impl Accepting {
             }
         }
         handshakes.shutdown().await;
+    }
+}
+
+/// What one caller may have many addresses of: in IPv6 the upper half of an address.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
     }
 }

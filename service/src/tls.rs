@@ -16,21 +16,33 @@ use kittengrad_pki::{
     tls::{Revocations, TlsError, holder_of, server_config},
     transport::{Transport, TransportError},
 };
-use kittengrad_proto::certificate::{CertificateError, Role};
+use kittengrad_proto::{
+    certificate::{CertificateError, Role},
+    id::PublicKey,
+};
 use prometheus_client::metrics::gauge::Gauge;
 use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::OwnedSemaphorePermit,
     time::{Sleep, sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
-use crate::{caller::Caller, clock, metrics::RefusedBecause};
+use crate::{
+    caller::Caller,
+    clock,
+    metrics::RefusedBecause,
+    room::Rooms,
+    seats::{Seat, Seats},
+};
 
+/// Connections at one time; further ones are closed.
+const CONNECTIONS_MAX: usize = 1_024;
+/// Connections of one key.
+const CONNECTIONS_OF_CALLER_MAX: usize = 32;
 /// How long a handshake may take.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(3);
 
@@ -56,6 +68,8 @@ pub(crate) enum RefusedError {
     Certificate(#[from] CertificateError),
     #[error("role {0} is not served here")]
     Role(Role),
+    #[error("there are {CONNECTIONS_MAX} connections, or {CONNECTIONS_OF_CALLER_MAX} of this key")]
+    Full,
     #[error(transparent)]
     Door(#[from] DoorError),
 }
@@ -65,6 +79,7 @@ impl RefusedError {
         match self {
             Self::Handshake(_) | Self::Door(_) => RefusedBecause::Handshake,
             Self::Slow => RefusedBecause::Slow,
+            Self::Full => RefusedBecause::Full,
             Self::Certificate(_) | Self::Role(_) => RefusedBecause::Role,
         }
     }
@@ -76,6 +91,8 @@ pub struct Door {
     transport: Arc<Transport>,
     acceptor: TlsAcceptor,
     admits: fn(Role) -> bool,
+    callers: Arc<Seats<PublicKey>>,
+    rooms: Rooms,
 }
 
 impl Door {
@@ -92,6 +109,8 @@ impl Door {
             transport,
             acceptor,
             admits,
+            callers: Seats::new(CONNECTIONS_MAX, CONNECTIONS_OF_CALLER_MAX),
+            rooms: Rooms::new(),
         })
     }
 
@@ -107,8 +126,7 @@ impl Door {
     pub(crate) async fn accept(
         &self,
         stream: TcpStream,
-        permit: OwnedSemaphorePermit,
-        cut: CancellationToken,
+        cut: &CancellationToken,
         open: Gauge,
     ) -> Result<Connection, RefusedError> {
         let address = stream.peer_addr()?;
@@ -124,9 +142,13 @@ impl Door {
         if !(self.admits)(holder.role) {
             return Err(RefusedError::Role(holder.role));
         }
+        let seat = self.callers.take(holder.key);
+        let seat = seat.map_err(|_| RefusedError::Full)?;
         let left = Duration::from_millis(holder.not_after_ms.saturating_sub(now_ms));
+        let cut = cut.child_token();
         Ok(Connection {
             caller: Caller {
+                room: self.rooms.of(holder.key, cut.clone()),
                 holder: Arc::new(holder),
                 address,
             },
@@ -134,7 +156,7 @@ impl Door {
             expiry: Box::pin(sleep(left)),
             cut: Box::pin(cut.cancelled_owned()),
             _counted: Counted::new(open),
-            _permit: permit,
+            _seat: seat,
         })
     }
 }
@@ -161,11 +183,11 @@ pub struct Connection {
     stream: TlsStream<TcpStream>,
     /// When the caller's certificates end.
     expiry: Pin<Box<Sleep>>,
-    /// When this process has waited long enough for the caller to go.
+    /// When this process has waited long enough for the caller to go, or to take what is ready for it.
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     _counted: Counted,
     /// Held so that there are never too many connections.
-    _permit: OwnedSemaphorePermit,
+    _seat: Seat<PublicKey>,
 }
 
 impl Connection {
@@ -179,7 +201,7 @@ impl Connection {
         if self.cut.as_mut().poll(cx).is_ready() {
             return Some(io::Error::new(
                 io::ErrorKind::ConnectionAborted,
-                "process is stopping",
+                "the process is stopping, or the caller took nothing",
             ));
         }
         None

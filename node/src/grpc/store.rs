@@ -15,6 +15,7 @@ use kittengrad_proto::{
     wire::{self, store_server::Store},
 };
 use kittengrad_service::{
+    caller::Caller,
     clock,
     lookup::{self, Room},
     status::{ErrorCode, Refusal, check_namespace},
@@ -58,6 +59,7 @@ impl Store for PeerService {
         &self,
         request: Request<wire::LookupRequest>,
     ) -> Result<Response<wire::LookupResponse>, Status> {
+        let room = Caller::of(&request)?.room.clone();
         let request = request.into_inner();
         let asked = lookup::canonicals(&request, self.membership.overlay())?;
         self.check_holds(&asked)?;
@@ -84,27 +86,20 @@ impl Store for PeerService {
                 Room::default(),
             )
         };
-        Ok(Response::new(on_store(read).await?))
+        Ok(room.answer(lookup::bytes_about(asked.len()), read).await?)
     }
 
     async fn get_record(
         &self,
         request: Request<wire::GetRecordRequest>,
     ) -> Result<Response<wire::GetRecordResponse>, Status> {
+        let room = Caller::of(&request)?.room.clone();
         let request = request.into_inner();
+        let bytes = lookup::bytes_about(request.digests.len() / 32);
         let this = self.clone();
         let read = move || lookup::get_record(&*this.store, &request, this.membership.overlay());
-        Ok(Response::new(on_store(read).await?))
+        Ok(room.answer(bytes, read).await?)
     }
-}
-
-/// Runs a read where it may wait for the disk.
-async fn on_store<T: Send + 'static>(
-    read: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-) -> Result<T, Refusal> {
-    tokio::task::spawn_blocking(read)
-        .await
-        .map_err(Refusal::internal)?
 }
 
 impl PeerService {

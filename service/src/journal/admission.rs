@@ -1,14 +1,12 @@
 //! How many subscriptions there may be, in all and by one caller.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use kittengrad_proto::id::PublicKey;
 
 use crate::{
     metrics::ServiceMetrics,
+    seats::{self, Full, Seats},
     status::{ErrorCode, Refusal},
 };
 
@@ -19,22 +17,18 @@ const SUBSCRIPTIONS_OF_CALLER_MAX: usize = 64;
 
 /// Counts who listens.
 pub(super) struct Admission {
-    /// Subscriptions by caller, none of them 0. Whoever comes or goes writes it.
-    callers: Mutex<BTreeMap<PublicKey, usize>>,
+    seats: Arc<Seats<PublicKey>>,
     metrics: ServiceMetrics,
 }
 
 impl Admission {
-    pub(super) fn new(metrics: ServiceMetrics) -> Arc<Self> {
-        Arc::new(Self {
-            callers: Mutex::default(),
-            metrics,
-        })
+    pub(super) fn new(metrics: ServiceMetrics) -> Self {
+        let seats = Seats::new(SUBSCRIPTIONS_MAX, SUBSCRIPTIONS_OF_CALLER_MAX);
+        Self { seats, metrics }
     }
 
     /// Takes a seat, which is free again when it is dropped.
-    pub(super) fn take(self: &Arc<Self>, caller: PublicKey) -> Result<Seat, Refusal> {
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn take(&self, caller: PublicKey) -> Result<Seat, Refusal> {
         let busy = |who: &str, max: usize| {
             Refusal::new(
                 ErrorCode::Overloaded,
@@ -42,48 +36,33 @@ impl Admission {
             )
             .hint("end one of them, or try again later")
         };
-        if callers.values().sum::<usize>() >= SUBSCRIPTIONS_MAX {
-            return Err(busy("this process has", SUBSCRIPTIONS_MAX));
-        }
-        let mine = callers.entry(caller).or_default();
-        if *mine >= SUBSCRIPTIONS_OF_CALLER_MAX {
-            return Err(busy("you have", SUBSCRIPTIONS_OF_CALLER_MAX));
-        }
-        *mine += 1;
+        let seat = self.seats.take(caller).map_err(|full| match full {
+            Full::All => busy("this process has", SUBSCRIPTIONS_MAX),
+            Full::Each => busy("you have", SUBSCRIPTIONS_OF_CALLER_MAX),
+        })?;
         self.metrics.subscriptions.inc();
         Ok(Seat {
-            admission: Arc::clone(self),
-            caller,
+            metrics: self.metrics.clone(),
+            _seat: seat,
         })
     }
 }
 
 /// Leave to listen.
 pub(super) struct Seat {
-    admission: Arc<Admission>,
-    caller: PublicKey,
+    metrics: ServiceMetrics,
+    _seat: seats::Seat<PublicKey>,
 }
 
 impl Seat {
     /// Counts a block that is sent.
     pub(super) fn count_block(&self) {
-        self.admission.metrics.blocks_sent.inc();
+        self.metrics.blocks_sent.inc();
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut callers = self
-            .admission
-            .callers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = callers.get_mut(&self.caller) {
-            *count -= 1;
-            if *count == 0 {
-                callers.remove(&self.caller);
-            }
-        }
-        self.admission.metrics.subscriptions.dec();
+        self.metrics.subscriptions.dec();
     }
 }

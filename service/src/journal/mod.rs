@@ -15,10 +15,14 @@ use futures::Stream;
 use kittengrad_journal::{Store, StoreError, Tip};
 use kittengrad_proto::{
     certificate::Chain,
-    limits::{FRAMES_BYTES_MAX, GET_BLOCKS_MAX},
+    limits::{FRAMES_BYTES_MAX, GET_BLOCKS_MAX, MESSAGE_BYTES_MAX, REQUEST_BYTES_MAX},
     namespace::Overlay,
     signed::Signer,
-    wire::{self, WithBodies, frame::Kind, journal_server::Journal},
+    wire::{
+        self, WithBodies,
+        frame::Kind,
+        journal_server::{Journal, JournalServer},
+    },
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +35,7 @@ use self::{
     place::{From, Start},
     pulse::Pulse,
     shared::Shared,
-    subscription::{Subscription, Wish},
+    subscription::{Leave, Subscription, Wish},
 };
 use crate::{
     caller::Caller,
@@ -64,7 +68,7 @@ pub struct JournalService {
     chain: Chain,
     tip: watch::Receiver<Option<Tip>>,
     shared: Arc<Shared>,
-    admission: Arc<Admission>,
+    admission: Admission,
 }
 
 impl JournalService {
@@ -85,6 +89,14 @@ impl JournalService {
             tip: parts.tip,
             admission: Admission::new(parts.metrics),
         }
+    }
+
+    /// The service with the limits of what it takes and gives.
+    #[must_use]
+    pub fn server(self) -> JournalServer<Self> {
+        JournalServer::new(self)
+            .max_decoding_message_size(REQUEST_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
     async fn subscription(
@@ -115,8 +127,12 @@ impl JournalService {
                     follow: !request.no_follow,
                 };
                 let shared = Arc::clone(&self.shared);
+                let leave = Leave {
+                    seat,
+                    room: caller.room.clone(),
+                };
                 Ok(Box::pin(
-                    Subscription::new(shared, tip, now, &wish, seat).frames(),
+                    Subscription::new(shared, tip, now, &wish, leave).frames(),
                 ))
             }
         }
@@ -124,8 +140,9 @@ impl JournalService {
 
     async fn blocks(
         &self,
+        caller: &Caller,
         request: wire::GetBlocksRequest,
-    ) -> Result<wire::GetBlocksResponse, Refusal> {
+    ) -> Result<Response<wire::GetBlocksResponse>, Refusal> {
         check_namespace(&self.overlay, &request.namespace)?;
         let bodies = with_bodies(request.bodies)?;
         let limit = request.limit.min(GET_BLOCKS_MAX);
@@ -133,6 +150,7 @@ impl JournalService {
         let Some(tip) = *self.tip.borrow() else {
             return Err(unknown_incarnation(incarnation));
         };
+        let held = caller.room.take(MESSAGE_BYTES_MAX).await?;
         let found = self
             .shared
             .on_store(move |source| {
@@ -158,7 +176,7 @@ impl JournalService {
             })
             .await?;
         let blocks = found.ok_or_else(|| unknown_incarnation(incarnation))?;
-        Ok(wire::GetBlocksResponse { blocks })
+        held.with(wire::GetBlocksResponse { blocks })
     }
 
     async fn head(&self, request: wire::GetHeadRequest) -> Result<wire::GetHeadResponse, Refusal> {
@@ -205,7 +223,8 @@ impl Journal for JournalService {
         &self,
         request: Request<wire::GetBlocksRequest>,
     ) -> Result<Response<wire::GetBlocksResponse>, Status> {
-        Ok(Response::new(self.blocks(request.into_inner()).await?))
+        let caller = Caller::of(&request)?.clone();
+        Ok(self.blocks(&caller, request.into_inner()).await?)
     }
 
     async fn get_head(

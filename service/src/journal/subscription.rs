@@ -4,19 +4,29 @@ use std::{collections::VecDeque, sync::Arc};
 
 use futures::Stream;
 use kittengrad_journal::Tip;
-use kittengrad_proto::wire::{self, WithBodies, frame::Kind};
+use kittengrad_proto::{
+    limits::{FRAMES_BYTES_MAX, MESSAGE_BYTES_MAX},
+    wire::{self, WithBodies, frame::Kind},
+};
 use tokio::{sync::watch, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tonic::Status;
 
 use super::{
     admission::Seat,
-    load::{ChainsSent, Loaded},
+    load::{ChainsSent, FRAME_BYTES_MAX, Loaded},
     place::Place,
     pulse::HEARTBEAT_EVERY,
     shared::{Read, Shared},
 };
-use crate::status::{ErrorCode, Refusal};
+use crate::{
+    room::{Held, Room},
+    status::{ErrorCode, Refusal},
+};
+
+/// Bytes that one read may bring: it ends with the block that fills it.
+const READ_BYTES_MAX: usize = FRAMES_BYTES_MAX + FRAME_BYTES_MAX;
+const _: () = assert!(READ_BYTES_MAX <= MESSAGE_BYTES_MAX);
 
 /// What a reader asked for, and where it is.
 pub(super) struct Subscription {
@@ -31,13 +41,24 @@ pub(super) struct Subscription {
     /// Blocks read and not sent.
     ready: VecDeque<Arc<Loaded>>,
     /// The read of the blocks after those.
-    ahead: Option<AbortOnDropHandle<Result<Read, Refusal>>>,
+    ahead: Option<AbortOnDropHandle<Result<(Read, Held), Refusal>>>,
     chains_sent: ChainsSent,
     /// The reader was told the head since it came level.
     has_heard_head: bool,
     has_ended: bool,
+    /// Room of the blocks that are ready.
+    held: Option<Held>,
+    /// Closes the connection of a reader that does not take the frame that it was given.
+    lies: Option<AbortOnDropHandle<()>>,
+    leave: Leave,
+}
+
+/// What a reader may take.
+pub(super) struct Leave {
     /// Held until the stream is dropped, so that readers stay countable.
-    seat: Seat,
+    pub(super) seat: Seat,
+    /// Where its blocks wait.
+    pub(super) room: Room,
 }
 
 /// What a reader wants.
@@ -54,7 +75,7 @@ impl Subscription {
         tip: watch::Receiver<Option<Tip>>,
         now: Option<Tip>,
         wish: &Wish,
-        seat: Seat,
+        leave: Leave,
     ) -> Self {
         let head = now.map(|tip| Place::of(tip.head));
         let nothing_to_send = match (wish.place, head) {
@@ -72,7 +93,9 @@ impl Subscription {
             chains_sent: ChainsSent::default(),
             has_heard_head: false,
             has_ended: !wish.follow && nothing_to_send,
-            seat,
+            held: None,
+            lies: None,
+            leave,
         }
     }
 
@@ -85,12 +108,21 @@ impl Subscription {
         })
     }
 
+    /// The next frame. That it is asked for says that the one before was taken.
     async fn next(&mut self) -> Option<Result<wire::Frame, Refusal>> {
+        self.lies = None;
+        let frame = self.next_frame().await?;
+        self.lies = Some(self.leave.room.closing());
+        Some(frame)
+    }
+
+    async fn next_frame(&mut self) -> Option<Result<wire::Frame, Refusal>> {
         let shutdown = self.shared.shutdown.clone();
         loop {
             if let Some(loaded) = self.ready.pop_front() {
                 return Some(Ok(self.block(&loaded)));
             }
+            self.held = None;
             if self.has_ended {
                 return None;
             }
@@ -113,12 +145,17 @@ impl Subscription {
             Some(place) => place,
             None => *self.place.insert(self.shared.oldest(tip).await?),
         };
-        let read = match self.ahead.take() {
+        let (read, held) = match self.ahead.take() {
             Some(ahead) => ahead.await.map_err(|error| Refusal::internal(&error))??,
-            None => self.shared.read(place, tip, self.bodies).await?,
+            None if place > Place::of(tip.head) => return self.wait(Some(tip)).await,
+            None => {
+                let (shared, room) = (Arc::clone(&self.shared), self.leave.room.clone());
+                read(shared, room, place, tip, self.bodies).await?
+            }
         };
         match read {
             Read::Blocks { loaded, next } => {
+                self.held = Some(held);
                 self.take(loaded, next, tip);
                 Ok(None)
             }
@@ -142,8 +179,8 @@ impl Subscription {
             self.has_ended = next > last;
         }
         if !self.has_ended && next <= Place::of(tip.head) {
-            let (shared, bodies) = (Arc::clone(&self.shared), self.bodies);
-            let read = async move { shared.read(next, tip, bodies).await };
+            let (shared, room) = (Arc::clone(&self.shared), self.leave.room.clone());
+            let read = read(shared, room, next, tip, self.bodies);
             self.ahead = Some(AbortOnDropHandle::new(tokio::spawn(read)));
         }
     }
@@ -165,12 +202,29 @@ impl Subscription {
     }
 
     fn block(&mut self, loaded: &Loaded) -> wire::Frame {
-        self.seat.count_block();
+        self.leave.seat.count_block();
         let frame = loaded.frame(self.bodies, &mut self.chains_sent);
         wire::Frame {
             kind: Some(Kind::Block(frame)),
         }
     }
+}
+
+/// Reads blocks, once there is room for as many as one read may bring.
+async fn read(
+    shared: Arc<Shared>,
+    room: Room,
+    place: Place,
+    tip: Tip,
+    bodies: WithBodies,
+) -> Result<(Read, Held), Refusal> {
+    let mut held = room.take(READ_BYTES_MAX).await?;
+    let read = shared.read(place, tip, bodies).await?;
+    if let Read::Blocks { loaded, .. } = &read {
+        let bytes = loaded.iter().map(|loaded| loaded.bytes).sum::<usize>();
+        held.fit(bytes.min(READ_BYTES_MAX))?;
+    }
+    Ok((read, held))
 }
 
 fn stopping() -> Refusal {

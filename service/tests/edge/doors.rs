@@ -6,12 +6,12 @@ use kittengrad_pki::{
     tls::{Revocations, client_config, server_name},
     transport::Transport,
 };
-use kittengrad_proto::{certificate::Role, signed::Ed25519, wire};
+use kittengrad_proto::{certificate::Role, limits::REQUEST_BYTES_MAX, signed::Ed25519, wire};
 use kittengrad_service::{clock::unix_ms, metrics::RefusedBecause};
 use rustls::{ClientConfig, SignatureScheme, client::ResolvesClientCert, sign::CertifiedKey};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 use crate::{
@@ -167,6 +167,61 @@ async fn a_caller_that_says_nothing_is_let_go_and_counted() {
         }
     };
     soon(counted).await;
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn one_key_has_so_many_connections_and_no_more() {
+    let world = World::new();
+    let served = Served::start(&world).await;
+    let mut open = Vec::new();
+    for _ in 0..32 {
+        let mut journal = served.journal(&world.publisher).await;
+        soon(journal.get_head(head_of(&world))).await.unwrap();
+        open.push(journal);
+    }
+    assert!(!is_answered(&world, &served, &world.publisher).await);
+    let other = world.network.admit(Role::Client);
+    assert!(
+        is_answered(&world, &served, &other).await,
+        "others have their own"
+    );
+    open.pop();
+    let again = async {
+        while !is_answered(&world, &served, &world.publisher).await {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(again).await;
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_that_connects_and_says_nothing_shuts_nobody_else_out() {
+    let world = World::new();
+    let served = Served::start(&world).await;
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        silent.push(socket.connect(served.address).await.unwrap());
+    }
+    assert!(is_answered(&world, &served, &world.publisher).await);
+    let full = &[("reason", RefusedBecause::Full)];
+    assert_eq!(served.metrics.refused.get_or_create(full).get(), 100 - 64);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_larger_than_any_should_be_is_not_read() {
+    let world = World::new();
+    let served = Served::start(&world).await;
+    let mut journal = served.journal(&world.publisher).await;
+    let large = wire::GetHeadRequest {
+        namespace: "x".repeat(REQUEST_BYTES_MAX),
+    };
+    let refused = soon(journal.get_head(large)).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::OutOfRange);
     served.stop().await;
 }
 

@@ -1,0 +1,89 @@
+//! Seats: how many there may be at one time, in all and of each.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Why there is no seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// All are taken.
+    All,
+    /// This one has as many as it may.
+    Each,
+}
+
+/// Seats, by who has them.
+#[derive(Debug)]
+pub(crate) struct Seats<K: Ord> {
+    all_max: usize,
+    each_max: usize,
+    /// How many each has, none of them 0. Whoever comes or goes writes it, for a moment.
+    taken: Mutex<BTreeMap<K, usize>>,
+}
+
+impl<K: Ord + Clone> Seats<K> {
+    pub(crate) fn new(all_max: usize, each_max: usize) -> Arc<Self> {
+        Arc::new(Self {
+            all_max,
+            each_max,
+            taken: Mutex::default(),
+        })
+    }
+
+    /// Takes a seat, which is free again when it is dropped.
+    pub(crate) fn take(self: &Arc<Self>, who: K) -> Result<Seat<K>, Full> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.values().sum::<usize>() >= self.all_max {
+            return Err(Full::All);
+        }
+        let mine = taken.entry(who.clone()).or_default();
+        if *mine >= self.each_max {
+            return Err(Full::Each);
+        }
+        *mine += 1;
+        Ok(Seat {
+            seats: Arc::clone(self),
+            who,
+        })
+    }
+}
+
+/// A seat that is taken.
+#[derive(Debug)]
+pub(crate) struct Seat<K: Ord> {
+    seats: Arc<Seats<K>>,
+    who: K,
+}
+
+impl<K: Ord> Drop for Seat<K> {
+    fn drop(&mut self) {
+        let taken = self.seats.taken.lock();
+        let mut taken = taken.unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.who) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.who);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_so_many_seats_in_all_and_for_each() {
+        let seats = Seats::new(3, 2);
+        let first = seats.take('a').unwrap();
+        let _second = seats.take('a').unwrap();
+        assert_eq!(seats.take('a').err(), Some(Full::Each));
+        let _third = seats.take('b').unwrap();
+        assert_eq!(seats.take('c').err(), Some(Full::All));
+        drop(first);
+        let _fourth = seats.take('a').unwrap();
+        assert_eq!(seats.take('b').err(), Some(Full::All));
+    }
+}
