@@ -11,7 +11,7 @@ use std::{
 };
 
 use kittengrad_aggregator_core::{
-    Aggregator, Config, Event, Fatal, Fetch, Input, Now, Output, SourceBlock, View,
+    Aggregator, Config, Event, Fatal, Fetch, Input, Now, Output, SourceBlock,
 };
 use kittengrad_journal::{Follower, StoreError, Tip};
 use kittengrad_proto::id::PublicKey;
@@ -20,7 +20,7 @@ use kittengrad_store::RocksStore;
 use thiserror::Error;
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
 
-use crate::metrics::AggregatorMetrics;
+use crate::{metrics::AggregatorMetrics, show::Shown};
 
 /// Commands that may wait for the driver.
 pub(crate) const COMMANDS_MAX: usize = 1_024;
@@ -63,7 +63,7 @@ pub(crate) enum Command {
 pub(crate) struct Outlets {
     /// Only what is committed.
     pub(crate) tip: watch::Sender<Option<Tip>>,
-    pub(crate) view: watch::Sender<Arc<View>>,
+    pub(crate) view: watch::Sender<Arc<Shown>>,
     pub(crate) fetches: mpsc::Sender<Fetch>,
     /// Told when the core found that the source lies.
     pub(crate) lies: BTreeMap<PublicKey, Arc<Notify>>,
@@ -206,7 +206,7 @@ impl Driver {
     fn show(&self) {
         let view = self.aggregator.view(now(self.started));
         self.outlets.metrics.view(&view);
-        self.outlets.view.send_replace(Arc::new(view));
+        self.outlets.view.send_replace(Arc::new(Shown::new(view)));
     }
 
     fn tell(&self, event: &Event) {

@@ -1,10 +1,46 @@
 //! An aggregator's state in words: for `GetRing`, for the status page, for readiness.
 
+use std::{
+    borrow::Cow,
+    time::{Duration, Instant},
+};
+
 use bytes::Bytes;
 use kittengrad_aggregator_core::{SourceReport, SourceState, View};
 use kittengrad_proto::{block::Head, id::PublicKey, namespace::Overlay, wire};
 use kittengrad_ring::Arc;
 use serde_json::{Value, json};
+
+/// A view that is older than this says nothing about now.
+const VIEW_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// What the driver shows of itself each time it did something; it does so several times a second.
+pub(crate) struct Shown {
+    pub(crate) view: View,
+    at: Instant,
+}
+
+impl Shown {
+    pub(crate) fn new(view: View) -> Self {
+        let at = Instant::now();
+        Self { view, at }
+    }
+
+    /// The view, as far as it holds `now`: of a driver that hangs nothing is known.
+    pub(crate) fn as_of(&self, now: Instant) -> Cow<'_, View> {
+        let age = now.saturating_duration_since(self.at);
+        if age < VIEW_AGE_MAX {
+            return Cow::Borrowed(&self.view);
+        }
+        let mut view = self.view.clone();
+        (view.is_complete, view.is_fresh, view.is_ready) = (false, false, false);
+        let seconds = age.as_secs();
+        view.reasons.push(format!(
+            "the driver did nothing for {seconds} s: the disk hangs or is too slow"
+        ));
+        Cow::Owned(view)
+    }
+}
 
 /// The sources and this aggregator, as they are answered over gRPC.
 pub(crate) fn statuses(own: PublicKey, view: &View) -> Vec<wire::MemberStatus> {
@@ -77,4 +113,23 @@ fn head(head: Option<Head>) -> Value {
 
 fn arc(arc: &Arc) -> Value {
     json!({ "from": arc.from.to_string(), "to": arc.to.to_string(), "share": arc.share() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_view_of_a_driver_that_hangs_is_not_green() {
+        let shown = Shown::new(View {
+            is_complete: true,
+            is_fresh: true,
+            is_ready: true,
+            ..View::default()
+        });
+        assert!(shown.as_of(shown.at).is_ready);
+        let later = shown.as_of(shown.at + VIEW_AGE_MAX);
+        assert!(!later.is_ready && !later.is_complete && !later.is_fresh);
+        assert!(later.reasons[0].contains("5 s"), "{:?}", later.reasons);
+    }
 }

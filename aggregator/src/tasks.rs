@@ -7,8 +7,9 @@ use kittengrad_client::Client;
 use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{certificate::Role, id::PublicKey};
 use kittengrad_service::{
-    http::{self, Pages},
+    http::{self, NotReady, Pages},
     metrics::ServiceMetrics,
+    reflection::Health,
     serve::serve,
     tls::Door,
 };
@@ -151,6 +152,15 @@ impl Running {
     pub(crate) fn pages(&mut self, listener: TcpListener, pages: Pages) {
         let serving = http::serve(listener, http::router(pages), self.shutdown.clone());
         self.tasks.spawn(async move { Ok(serving.await?) });
+    }
+
+    /// Says over gRPC too whether the aggregator is ready.
+    pub(crate) fn health(&mut self, health: Health, not_ready: NotReady) {
+        let following = health.follow(not_ready, self.shutdown.clone());
+        self.tasks.spawn(async move {
+            following.await;
+            Ok(())
+        });
     }
 
     pub(crate) fn serve(

@@ -1,6 +1,10 @@
 //! Putting an aggregator's parts together.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use kittengrad_aggregator_core::{Config as CoreConfig, Input, Plan, Timing, View};
 use kittengrad_client::{Client, config::Timeouts, network::Network};
@@ -13,10 +17,10 @@ use kittengrad_proto::{
     wire::{routing_server::RoutingServer, store_server::StoreServer},
 };
 use kittengrad_service::{
-    http::Pages,
+    http::{NotReady, Pages},
     journal::{JournalParts, JournalService},
     metrics::ServiceMetrics,
-    reflection,
+    reflection::{self, Health},
 };
 use kittengrad_store::RocksStore;
 use prometheus_client::registry::Registry;
@@ -33,7 +37,7 @@ use crate::{
     grpc::{AggregatorService, Parts},
     metrics::AggregatorMetrics,
     run::{RunError, Sockets},
-    show,
+    show::{self, Shown},
     tasks::Running,
 };
 
@@ -77,7 +81,7 @@ impl Start {
         let (commands, received) = mpsc::channel(COMMANDS_MAX);
         let (fetches, wanted) = mpsc::channel(FETCHES_MAX);
         let (tip, tips) = watch::channel(None);
-        let (view, views) = watch::channel(Arc::new(View::default()));
+        let (view, views) = watch::channel(Arc::new(Shown::new(View::default())));
         let outlets = Outlets {
             tip,
             view,
@@ -103,11 +107,13 @@ impl Start {
                 shortages.clone(),
             );
         }
-        let pages = self.pages(registry, views.clone(), shortages);
+        let not_ready = not_ready(views.clone(), shortages);
+        let pages = self.pages(registry, Arc::clone(&not_ready), views.clone());
         running.pages(sockets.http, pages);
-        let routes = self
+        let (routes, health) = self
             .routes(&running, tips, views, service_metrics.clone())
             .await?;
+        running.health(health, not_ready);
         running.serve(sockets.grpc, self.credentials, routes, service_metrics)?;
         let ended = running.until_stopped(commands).await;
         close(self.store).await;
@@ -140,27 +146,19 @@ impl Start {
     fn pages(
         &self,
         registry: Registry,
-        views: watch::Receiver<Arc<View>>,
-        shortage: watch::Receiver<Option<String>>,
+        not_ready: NotReady,
+        views: watch::Receiver<Arc<Shown>>,
     ) -> Pages {
         let (own, overlay) = (
             self.credentials.holder().key,
             self.network.overlay().clone(),
         );
-        let ready = views.clone();
         Pages {
             registry: Arc::new(registry),
-            not_ready: Arc::new(move || {
-                let view = Arc::clone(&ready.borrow());
-                let mut reasons = view.reasons.clone();
-                reasons.extend(shortage.borrow().clone());
-                if !view.is_ready && reasons.is_empty() {
-                    reasons.push("starting".to_owned());
-                }
-                reasons
-            }),
+            not_ready,
             status: Arc::new(move || {
-                show::status_page(own, &overlay, &Arc::clone(&views.borrow()))
+                let shown = Arc::clone(&views.borrow());
+                show::status_page(own, &overlay, &shown.as_of(Instant::now()))
             }),
         }
     }
@@ -169,9 +167,9 @@ impl Start {
         &self,
         running: &Running,
         tip: watch::Receiver<Option<Tip>>,
-        view: watch::Receiver<Arc<View>>,
+        view: watch::Receiver<Arc<Shown>>,
         metrics: ServiceMetrics,
-    ) -> Result<Routes, RunError> {
+    ) -> Result<(Routes, Health), RunError> {
         let store = Arc::clone(&self.store);
         let journal = JournalService::new(JournalParts {
             overlay: self.network.overlay().clone(),
@@ -206,6 +204,23 @@ impl Start {
         ];
         Ok(reflection::describe(routes, &names).await?)
     }
+}
+
+/// Why the aggregator is not ready, read whenever somebody asks.
+fn not_ready(
+    views: watch::Receiver<Arc<Shown>>,
+    shortage: watch::Receiver<Option<String>>,
+) -> NotReady {
+    Arc::new(move || {
+        let shown = Arc::clone(&views.borrow());
+        let view = shown.as_of(Instant::now());
+        let mut reasons = view.reasons.clone();
+        reasons.extend(shortage.borrow().clone());
+        if !view.is_ready && reasons.is_empty() {
+            reasons.push("starting".to_owned());
+        }
+        reasons
+    })
 }
 
 /// Waits until nobody reads the store any more, so that its directory is free when the aggregator has ended.

@@ -19,10 +19,10 @@ use kittengrad_proto::{
 };
 use kittengrad_service::{
     clock,
-    http::{self, Pages},
+    http::{self, NotReady, Pages},
     journal::{JournalParts, JournalService},
     metrics::ServiceMetrics,
-    reflection,
+    reflection::{self, Health},
     serve::serve,
     tls::Door,
 };
@@ -150,10 +150,13 @@ impl Running {
             shutdown: running.shutdown.clone(),
             metrics: service_metrics.clone(),
         });
-        running
+        let ready = status.clone();
+        let not_ready: NotReady = Arc::new(move || show::not_ready(&ready.borrow()));
+        let health = running
             .serve(sockets.grpc, credentials, service, journal, service_metrics)
             .await?;
-        running.pages(sockets.http, registry, membership, status);
+        running.health(health, Arc::clone(&not_ready));
+        running.pages(sockets.http, registry, membership, not_ready, status);
         running.until_stopped(commands).await
     }
 
@@ -252,7 +255,7 @@ impl Running {
         service: PeerService,
         journal: JournalService,
         metrics: ServiceMetrics,
-    ) -> Result<(), RunError> {
+    ) -> Result<Health, RunError> {
         let door = Arc::new(Door::new(credentials, |role| role != Role::Registrar)?);
         let store = StoreServer::new(service.clone())
             .max_decoding_message_size(SUBMIT_BYTES_MAX)
@@ -267,10 +270,19 @@ impl Running {
             "kittengrad.v1.Routing",
             "kittengrad.v1.Journal",
         ];
-        let routes = reflection::describe(routes, &names).await?;
+        let (routes, health) = reflection::describe(routes, &names).await?;
         let serving = serve(listener, door, routes, metrics, self.shutdown.clone());
         self.doors.spawn(async move { Ok(serving.await?) });
-        Ok(())
+        Ok(health)
+    }
+
+    /// Says over gRPC too whether the peer is ready.
+    fn health(&mut self, health: Health, not_ready: NotReady) {
+        let following = health.follow(not_ready, self.shutdown.clone());
+        self.doors.spawn(async move {
+            following.await;
+            Ok(())
+        });
     }
 
     fn pages(
@@ -278,12 +290,12 @@ impl Running {
         listener: TcpListener,
         registry: Registry,
         membership: Membership,
+        not_ready: NotReady,
         status: watch::Receiver<Status>,
     ) {
-        let ready = status.clone();
         let pages = Pages {
             registry: Arc::new(registry),
-            not_ready: Arc::new(move || show::not_ready(&ready.borrow())),
+            not_ready,
             status: Arc::new(move || show::status_page(&membership, &status.borrow())),
         };
         let serving = http::serve(listener, http::router(pages), self.shutdown.clone());

@@ -19,7 +19,10 @@ use tokio_util::sync::CancellationToken;
 /// Why serving pages ended other than by a shutdown.
 #[derive(Debug, Error)]
 #[error("http: {0}")]
-pub struct HttpError(#[from] std::io::Error);
+pub struct HttpError(#[from] io::Error);
+
+/// Why a process is not ready, read whenever somebody asks; empty when it is.
+pub type NotReady = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
 /// What the pages show.
 #[derive(Clone)]
@@ -27,7 +30,7 @@ pub struct Pages {
     /// What `/metrics` shows.
     pub registry: Arc<Registry>,
     /// Why the process is not ready; empty when it is.
-    pub not_ready: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+    pub not_ready: NotReady,
     /// What `/status` shows.
     pub status: Arc<dyn Fn() -> Value + Send + Sync>,
 }

@@ -1,35 +1,88 @@
 //! What lets generic gRPC clients find their way: reflection in both versions, and health.
 
+use std::time::Duration;
+
 use kittengrad_proto::wire::DESCRIPTORS;
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tonic_health::{ServingStatus, server::health_reporter};
+use tonic_health::{
+    ServingStatus,
+    server::{HealthReporter, health_reporter},
+};
 use tonic_reflection::server::Builder;
+
+use crate::http::NotReady;
+
+/// How often health is made what readiness is.
+const EVERY: Duration = Duration::from_millis(250);
 
 /// The schemas that reflection shows are damaged: the program was built wrongly.
 #[derive(Debug, Error)]
 #[error("gRPC reflection: {0}")]
 pub struct ReflectionError(#[from] tonic_reflection::server::Error);
 
-/// Adds reflection (v1 and v1alpha) and health, which says that all of `services` are served.
+/// What health says of the services of a process: nothing is served until it is ready.
+pub struct Health {
+    reporter: HealthReporter,
+    services: Vec<String>,
+}
+
+/// Adds reflection (v1 and v1alpha) and health, which says that none of `services` is served until
+/// [`Health::follow`] finds that they are.
 ///
 /// # Errors
 /// If the schemas in the program are damaged.
-pub async fn describe(routes: Routes, services: &[&str]) -> Result<Routes, ReflectionError> {
+pub async fn describe(
+    routes: Routes,
+    services: &[&str],
+) -> Result<(Routes, Health), ReflectionError> {
     let (reporter, health) = health_reporter();
-    for service in services.iter().chain([&""]) {
-        reporter
-            .set_service_status(*service, ServingStatus::Serving)
-            .await;
-    }
+    let services = services.iter().chain([&""]);
+    let services = Health {
+        reporter,
+        services: services.map(|service| (*service).to_owned()).collect(),
+    };
+    services.say(false).await;
     let schemas = || {
         Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let (v1, v1alpha) = (schemas().build_v1()?, schemas().build_v1alpha()?);
-    Ok(routes
+    let routes = routes
         .add_service(health)
         .add_service(v1)
-        .add_service(v1alpha))
+        .add_service(v1alpha);
+    Ok((routes, services))
+}
+
+impl Health {
+    /// Says until `shutdown` whether the process is ready, and from then on that it is not.
+    pub async fn follow(self, not_ready: NotReady, shutdown: CancellationToken) {
+        let mut said = false;
+        while !shutdown.is_cancelled() {
+            let is_ready = not_ready().is_empty();
+            if is_ready != said {
+                self.say(is_ready).await;
+                said = is_ready;
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(EVERY) => {}
+            }
+        }
+        self.say(false).await;
+    }
+
+    async fn say(&self, is_ready: bool) {
+        let status = if is_ready {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
+        for service in &self.services {
+            self.reporter.set_service_status(service, status).await;
+        }
+    }
 }

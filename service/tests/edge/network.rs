@@ -11,10 +11,7 @@ use kittengrad_pki::{
     transport::Transport,
 };
 use kittengrad_proto::{
-    certificate::Role,
-    id::PublicKey,
-    signed::Signer,
-    wire::{journal_client::JournalClient, journal_server::JournalServer},
+    certificate::Role, id::PublicKey, signed::Signer, wire::journal_client::JournalClient,
 };
 use kittengrad_service::{
     clock::unix_ms,
@@ -26,7 +23,7 @@ use kittengrad_service::{
     tls::Door,
 };
 use rustls::pki_types::ServerName;
-use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
+use tokio::{net::TcpStream, sync::watch, task::JoinHandle, time::timeout};
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -72,6 +69,8 @@ pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     pub(crate) owner: PublicKey,
     pub(crate) metrics: ServiceMetrics,
+    /// Whether the process is ready.
+    pub(crate) ready: watch::Sender<bool>,
     shutdown: CancellationToken,
     serving: JoinHandle<()>,
 }
@@ -82,7 +81,7 @@ impl Served {
         let credentials = &world.owner;
         let shutdown = CancellationToken::new();
         let metrics = ServiceMetrics::default();
-        let journal = JournalServer::new(JournalService::new(JournalParts {
+        let journal = JournalService::new(JournalParts {
             overlay: world.overlay.clone(),
             store: world.store(),
             tip: world.tips(),
@@ -90,10 +89,15 @@ impl Served {
             chain: credentials.chain().clone(),
             shutdown: shutdown.clone(),
             metrics: metrics.clone(),
-        }));
-        let routes = describe(Routes::new(journal), &["kittengrad.v1.Journal"])
+        })
+        .server();
+        let (routes, health) = describe(Routes::new(journal), &["kittengrad.v1.Journal"])
             .await
             .unwrap();
+        let (ready, readiness) = watch::channel(true);
+        let not_ready =
+            move || Vec::from_iter((!*readiness.borrow()).then(|| "told so".to_owned()));
+        let following = tokio::spawn(health.follow(Arc::new(not_ready), shutdown.clone()));
         let admits = |role| matches!(role, Role::Client | Role::Aggregator);
         let door = Arc::new(Door::new(credentials.clone(), admits).unwrap());
         let listener = listen("127.0.0.1:0".parse().unwrap(), "grpc")
@@ -101,9 +105,13 @@ impl Served {
             .unwrap();
         let address = listener.local_addr().unwrap();
         let serving = serve(listener, door, routes, metrics.clone(), shutdown.clone());
-        let serving = tokio::spawn(async move { serving.await.unwrap() });
+        let serving = tokio::spawn(async move {
+            serving.await.unwrap();
+            following.await.unwrap();
+        });
         Self {
             address,
+            ready,
             owner: credentials.key().public(),
             metrics,
             shutdown,

@@ -23,7 +23,9 @@ use tokio::{
     net::TcpStream,
 };
 use tokio_util::sync::CancellationToken;
-use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::{
@@ -115,10 +117,14 @@ async fn health_and_both_versions_of_reflection_are_served() {
     let request = HealthCheckRequest {
         service: service.clone(),
     };
-    let health = soon(HealthClient::new(channel.clone()).check(request))
-        .await
-        .unwrap();
-    assert_eq!(health.into_inner().status, 1);
+    let mut health = HealthClient::new(channel.clone());
+    let mut health = soon(health.watch(request)).await.unwrap().into_inner();
+    let mut until = async |status: ServingStatus| {
+        while soon(health.message()).await.unwrap().unwrap().status() != status {}
+    };
+    until(ServingStatus::Serving).await;
+    served.ready.send_replace(false);
+    until(ServingStatus::NotServing).await;
 
     let mut client = v1::server_reflection_client::ServerReflectionClient::new(channel.clone());
     let request = v1::ServerReflectionRequest {
