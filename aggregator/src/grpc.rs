@@ -1,14 +1,13 @@
 //! What an aggregator answers over gRPC, beside its journal: lookups over the whole key space, and the ring.
 
-use std::{ops::Deref, sync::Arc};
+use std::{ops::Deref, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use kittengrad_aggregator_core::View;
 use kittengrad_client::network::Network;
 use kittengrad_journal::Tip;
 use kittengrad_proto::{
     error::Responsible,
-    id::PublicKey,
+    id::{PublicKey, RecordId},
     identity::Identity,
     transaction::{POLICY, Transaction},
     wire::{self, routing_server::Routing, store_server::Store},
@@ -23,7 +22,7 @@ use kittengrad_store::RocksStore;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
-use crate::show;
+use crate::show::{self, Shown};
 
 /// Canonicals of which a refused submission is told the replicas.
 const RESPONSIBLE_MAX: usize = 4;
@@ -38,12 +37,27 @@ pub(crate) struct Parts {
     pub(crate) network: Arc<Network>,
     pub(crate) store: Arc<RocksStore>,
     pub(crate) tip: watch::Receiver<Option<Tip>>,
-    pub(crate) view: watch::Receiver<Arc<View>>,
+    pub(crate) view: watch::Receiver<Arc<Shown>>,
 }
 
 impl AggregatorService {
     pub(crate) fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    /// Refuses to answer for what was not read yet: that a canonical does not exist, or that its set is whole, can
+    /// only be said once its source was read to its head.
+    fn check_has_read(&self, canonicals: &[RecordId]) -> Result<(), Refusal> {
+        let shown = Arc::clone(&self.view.borrow());
+        let has_read = |canonical: &RecordId| {
+            let mut sources = shown.view.sources.iter();
+            sources.any(|source| source.has_caught_up && source.arc.contains(canonical.point()))
+        };
+        let Some(unread) = canonicals.iter().find(|canonical| !has_read(canonical)) else {
+            return Ok(());
+        };
+        let why = format!("this aggregator has not read all that its source has of {unread}");
+        Err(Refusal::new(ErrorCode::Filling, why))
     }
 
     /// Says who takes what was submitted here.
@@ -98,6 +112,7 @@ impl Store for AggregatorService {
         let room = Caller::of(&request)?.room.clone();
         let (request, this) = (request.into_inner(), self.clone());
         let asked = lookup::canonicals(&request, self.network.overlay())?;
+        self.check_has_read(&asked)?;
         let tip = *self.tip.borrow();
         let read = move || {
             let overlay = this.network.overlay();
@@ -134,13 +149,13 @@ impl Routing for AggregatorService {
         let overlay = self.network.overlay();
         check_namespace(overlay, &request.get_ref().namespace)?;
         let signed = |identity: &Identity| identity.signed().to_wire();
-        let view = Arc::clone(&self.view.borrow());
+        let shown = Arc::clone(&self.view.borrow());
         Ok(Response::new(wire::GetRingResponse {
             namespace: overlay.namespace.to_string(),
             network: Bytes::copy_from_slice(overlay.network.as_bytes()),
             replicas: u32::try_from(self.network.replicas().get()).unwrap_or(u32::MAX),
             members: self.network.peers().map(signed).collect(),
-            statuses: show::statuses(self.own, &view),
+            statuses: show::statuses(self.own, &shown.as_of(Instant::now())),
             aggregators: self.network.aggregators().map(signed).collect(),
             policy: POLICY,
         }))
