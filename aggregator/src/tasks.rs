@@ -207,13 +207,32 @@ impl Running {
     }
 }
 
-/// Why nothing more is to be read, if the disk is nearly full.
+/// Why nothing more is to be read, if the disk is nearly full. One that does not say how much is free has
+/// nothing free.
 fn shortage_of(data: &Path, reserve_mib: u64) -> Option<String> {
-    let free_mib = free_bytes(data).ok()? / (1024 * 1024);
-    (free_mib < reserve_mib).then(|| {
-        format!(
-            "{free_mib} MiB of disk are free, `store.reserve_mib` wants {reserve_mib}: \
-             nothing is read from sources until there is room"
-        )
-    })
+    if reserve_mib == 0 {
+        return None;
+    }
+    let found = match free_bytes(data).map(|bytes| bytes / (1024 * 1024)) {
+        Ok(free_mib) if free_mib >= reserve_mib => return None,
+        Ok(free_mib) => format!("{free_mib} MiB of disk are free"),
+        Err(error) => format!("the disk does not say how much is free ({error})"),
+    };
+    Some(format!(
+        "{found}, `store.reserve_mib` wants {reserve_mib}: \
+         nothing is read from sources until there is room"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_says_nothing_is_taken_for_full() {
+        let nowhere = Path::new("/nowhere/at/all");
+        assert!(shortage_of(nowhere, 1).unwrap().contains("does not say"));
+        assert_eq!(shortage_of(nowhere, 0), None);
+        assert_eq!(shortage_of(Path::new("/"), 1), None);
+    }
 }
