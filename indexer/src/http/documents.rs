@@ -1,6 +1,6 @@
 //! `GET /api/documents`: every document of one snapshot, a line each, and a last line that says which it was.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::{runtime::Handle, sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{App, failure::Failure};
@@ -24,6 +24,11 @@ pub(super) async fn documents(State(app): State<App>) -> Result<Response, Failur
     };
     let snapshot = app.snapshot();
     let (chunks, received) = mpsc::channel(CHUNKS_MAX);
+    let chunks = Chunks {
+        sender: chunks,
+        runtime: Handle::current(),
+    };
+    // It ends with its reader: when the body is dropped, or takes nothing for too long, nothing more can be sent.
     tokio::task::spawn_blocking(move || {
         list(&snapshot, &chunks);
         drop(permit);
@@ -32,7 +37,21 @@ pub(super) async fn documents(State(app): State<App>) -> Result<Response, Failur
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }
 
-fn list(snapshot: &Arc<Snapshot>, chunks: &mpsc::Sender<Chunk>) {
+/// The way to the reader.
+struct Chunks {
+    sender: mpsc::Sender<Chunk>,
+    runtime: Handle,
+}
+
+impl Chunks {
+    /// Waits until the reader takes it. False if it left or takes nothing.
+    fn send(&self, chunk: Chunk) -> bool {
+        let sent = async { timeout(TAKE_MAX, self.sender.send(chunk)).await };
+        matches!(self.runtime.block_on(sent), Ok(Ok(())))
+    }
+}
+
+fn list(snapshot: &Arc<Snapshot>, chunks: &Chunks) {
     let (mut buffer, mut documents, mut updates) = (Vec::new(), 0_u64, 0_u64);
     let mut is_heard = true;
     let read = snapshot.for_each(|canonical, stored| {
@@ -48,9 +67,7 @@ fn list(snapshot: &Arc<Snapshot>, chunks: &mpsc::Sender<Chunk>) {
             &json!({ "canonical": canonical.to_string(), "updates": said }),
         );
         if buffer.len() >= CHUNK_BYTES {
-            is_heard = chunks
-                .blocking_send(Ok(std::mem::take(&mut buffer).into()))
-                .is_ok();
+            is_heard = chunks.send(Ok(std::mem::take(&mut buffer).into()));
         }
         is_heard
     });
@@ -64,12 +81,12 @@ fn list(snapshot: &Arc<Snapshot>, chunks: &mpsc::Sender<Chunk>) {
             let last = json!({ "cursor": cursor, "documents": documents, "updates": updates });
             write_line(&mut buffer, &last);
             // Whoever left early does not want the rest.
-            let _ = chunks.blocking_send(Ok(buffer.into()));
+            let _ = chunks.send(Ok(buffer.into()));
         }
         Ok(()) => {}
         Err(error) => {
             tracing::error!(%error, "the list of all documents broke off");
-            let _ = chunks.blocking_send(Err(std::io::Error::other(error)));
+            let _ = chunks.send(Err(std::io::Error::other(error)));
         }
     }
 }
@@ -81,5 +98,7 @@ fn write_line(buffer: &mut Vec<u8>, line: &serde_json::Value) {
 
 /// Bytes that are sent at a time, about.
 const CHUNK_BYTES: usize = 64 * 1024;
+/// How long a reader may take nothing.
+const TAKE_MAX: Duration = Duration::from_secs(30);
 /// Chunks that wait for a slow reader.
 const CHUNKS_MAX: usize = 4;

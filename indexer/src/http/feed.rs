@@ -16,22 +16,29 @@ use futures::{Stream, StreamExt as _, stream};
 use prometheus_client::metrics::gauge::Gauge;
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::{
+    OwnedSemaphorePermit,
+    broadcast::{Receiver, error::RecvError},
+};
 
-use super::App;
+use super::{App, failure::Failure};
 use crate::feed::Batch;
 
 type Events = Pin<Box<dyn Stream<Item = Result<Event, Infallible>> + Send>>;
 
 pub(super) async fn feed(
     State(app): State<App>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
     let parts = &app.0.parts;
+    let Ok(seat) = Arc::clone(&app.0.readers).try_acquire_owned() else {
+        return Err(Failure::busy());
+    };
     let reader = Reader {
         batches: parts.feed.subscribe(),
         app: app.clone(),
         is_over: false,
         _counted: Counted::new(&parts.metrics.feed_readers),
+        _seat: seat,
     };
     let state = &app.snapshot().state;
     let hello = json!({
@@ -46,7 +53,7 @@ pub(super) async fn feed(
     let shutdown = parts.shutdown.clone();
     let events = stream::once(async { hello }).chain(batches);
     let events: Events = Box::pin(events.map(Ok).take_until(shutdown.cancelled_owned()));
-    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
 struct Reader {
@@ -54,6 +61,7 @@ struct Reader {
     app: App,
     is_over: bool,
     _counted: Counted,
+    _seat: OwnedSemaphorePermit,
 }
 
 impl Reader {

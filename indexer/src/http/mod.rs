@@ -70,6 +70,8 @@ struct Shared {
     reads: Arc<Semaphore>,
     /// Lists of all documents that are read at the same time.
     lists: Arc<Semaphore>,
+    /// Readers of the feed.
+    readers: Arc<Semaphore>,
     shell: Shell,
 }
 
@@ -88,6 +90,7 @@ impl App {
             pages,
             reads,
             lists,
+            readers: Arc::new(Semaphore::new(READERS_MAX)),
             shell,
         }))
     }
@@ -203,5 +206,9 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 const READS_MAX: usize = 8;
 /// How long a request waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How often snapshots of searches are looked through.
+const TEND_EVERY: Duration = Duration::from_secs(30);
+/// Readers of the feed at one time.
+const READERS_MAX: usize = 256;
 /// Lists of all documents that are read at the same time.
 const LISTS_MAX: usize = 2;

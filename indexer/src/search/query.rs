@@ -152,7 +152,7 @@ struct Clause {
 
 /// Takes the typed text apart. Never fails: what makes no sense is text, and text without words is nothing.
 fn parse(typed: &str) -> Vec<Clause> {
-    let mut clauses = Vec::new();
+    let (mut clauses, mut prefixes) = (Vec::new(), 0);
     let mut rest = typed.trim_start();
     while !rest.is_empty() && clauses.len() < CLAUSES_MAX {
         let is_excluded = rest.starts_with('-');
@@ -161,7 +161,11 @@ fn parse(typed: &str) -> Vec<Clause> {
             Some(quoted) => quoted.split_once(QUOTES).unwrap_or((quoted, "")),
             None => rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len())),
         };
-        let is_prefix = !rest.starts_with(QUOTES) && text.ends_with('*');
+        let is_prefix = !rest.starts_with(QUOTES)
+            && text.ends_with('*')
+            && text.chars().filter(|char| char.is_alphanumeric()).count() >= PREFIX_LETTERS_MIN
+            && prefixes < PREFIXES_MAX;
+        prefixes += usize::from(is_prefix);
         clauses.push(Clause {
             text: text.to_owned(),
             is_excluded,
@@ -225,6 +229,10 @@ fn words_query(field: Field, mut words: Vec<String>, is_prefix: bool) -> Option<
 const QUOTES: [char; 3] = ['"', '\u{201c}', '\u{201d}'];
 /// Parts of one query; more are left out.
 const CLAUSES_MAX: usize = 32;
+/// Beginnings of words in one query, each of which reads all words that begin so; more are taken for whole words.
+const PREFIXES_MAX: usize = 4;
+/// Letters of a beginning; a shorter one is taken for a whole word.
+const PREFIX_LETTERS_MIN: usize = 2;
 /// Words in a row; more are left out.
 const PHRASE_WORDS_MAX: usize = 32;
 /// A name says more about a document than its text does.
@@ -270,6 +278,14 @@ mod tests {
         );
         check("tate:artwork:1035", &[("tate:artwork:1035", false, false)]);
         check("well-known", &[("well-known", false, false)]);
+    }
+
+    #[test]
+    fn beginnings_are_few_and_not_too_short() {
+        check("t* tu*", &[("t*", false, false), ("tu*", false, true)]);
+        let found = parse("aa* bb* cc* dd* ee*");
+        let prefixes: Vec<_> = found.iter().map(|clause| clause.is_prefix).collect();
+        assert_eq!(prefixes, [true, true, true, true, false]);
     }
 
     #[test]
