@@ -10,8 +10,10 @@ use std::{
 use kittengrad_indexer_core::{Publishers, State, StateError};
 use kittengrad_proto::namespace::Overlay;
 use tantivy::{
-    IndexReader, IndexWriter, ReloadPolicy, TantivyError, directory::MmapDirectory,
-    indexer::IndexWriterOptions, merge_policy::LogMergePolicy,
+    IndexReader, IndexWriter, ReloadPolicy, TantivyError,
+    directory::{MmapDirectory, error::OpenReadError},
+    indexer::IndexWriterOptions,
+    merge_policy::LogMergePolicy,
 };
 use thiserror::Error;
 
@@ -41,6 +43,14 @@ pub enum OpenError {
         /// Whose data was expected.
         expected: String,
     },
+    /// The system or the configuration does not allow it; what is there is as it was.
+    #[error("the index in {} does not open: {source}; {}", path.display(), next_step(source))]
+    Refused {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<TantivyError>,
+    },
     /// What is there cannot be read.
     #[error("the index in {} cannot be read: {source}; move the directory away, and it will be built anew from the journal", path.display())]
     Damaged {
@@ -60,6 +70,42 @@ pub enum OpenError {
     /// The first commit failed.
     #[error(transparent)]
     Begin(#[from] IndexError),
+}
+
+impl OpenError {
+    /// Tells an index that cannot be read from one that may not be opened now.
+    fn of(error: TantivyError, directory: &Path) -> Self {
+        let path = directory.to_owned();
+        let is_refused = match &error {
+            TantivyError::LockFailure(..)
+            | TantivyError::IoError(_)
+            | TantivyError::InvalidArgument(_)
+            | TantivyError::OpenWriteError(_)
+            | TantivyError::OpenDirectoryError(_)
+            | TantivyError::SystemError(_) => true,
+            TantivyError::OpenReadError(error) => {
+                matches!(error, OpenReadError::IoError { io_error, .. }
+                    if io_error.kind() != io::ErrorKind::NotFound)
+            }
+            _ => false,
+        };
+        let source = Box::new(error);
+        if is_refused {
+            Self::Refused { path, source }
+        } else {
+            Self::Damaged { path, source }
+        }
+    }
+}
+
+fn next_step(error: &TantivyError) -> &'static str {
+    match error {
+        TantivyError::LockFailure(..) => {
+            "a process that was not stopped wholly may still write there: stop it, then start again"
+        }
+        TantivyError::InvalidArgument(_) => "correct `index.memory_mib`",
+        _ => "free space or repair the disk or the permissions, then start again",
+    }
 }
 
 /// How an index is kept.
@@ -83,26 +129,22 @@ impl Index {
             path: directory.to_owned(),
             source,
         };
-        let damaged = |source| OpenError::Damaged {
-            path: directory.to_owned(),
-            source: Box::new(source),
-        };
+        let failed = |error| OpenError::of(error, directory);
         let index_directory = directory.join("index");
         fs::create_dir_all(&index_directory).map_err(io)?;
         let lock = Lock::take(directory)?;
 
         let (schema, fields) = schema::schema();
-        let mapped =
-            MmapDirectory::open(&index_directory).map_err(|error| damaged(error.into()))?;
-        let index = tantivy::Index::open_or_create(mapped, schema).map_err(damaged)?;
+        let mapped = MmapDirectory::open(&index_directory).map_err(|error| failed(error.into()))?;
+        let index = tantivy::Index::open_or_create(mapped, schema).map_err(failed)?;
         words::register(index.tokenizers());
         let state = read_state(&index, directory, overlay)?;
         let reader: IndexReader = index
             .reader_builder()
             .reload_policy(ReloadPolicy::Manual)
             .try_into()
-            .map_err(damaged)?;
-        let writer = open_writer(&index, options).map_err(damaged)?;
+            .map_err(failed)?;
+        let writer = open_writer(&index, options).map_err(failed)?;
 
         let publishers = Arc::new(Publishers::default());
         let begun = state.clone().unwrap_or_else(|| State::new(overlay.clone()));
@@ -112,7 +154,7 @@ impl Index {
             state: begun,
             publishers,
         };
-        snapshot.publishers = Arc::new(snapshot.read_publishers().map_err(damaged)?);
+        snapshot.publishers = Arc::new(snapshot.read_publishers().map_err(failed)?);
         let begun = snapshot.state.clone();
         let mut index = Self {
             fields,
@@ -148,10 +190,9 @@ fn read_state(
     overlay: &Overlay,
 ) -> Result<Option<State>, OpenError> {
     let path = || directory.to_owned();
-    let metas = index.load_metas().map_err(|source| OpenError::Damaged {
-        path: path(),
-        source: Box::new(source),
-    })?;
+    let metas = index
+        .load_metas()
+        .map_err(|error| OpenError::of(error, directory))?;
     let Some(payload) = metas.payload else {
         return Ok(None);
     };
@@ -192,6 +233,25 @@ impl Lock {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse(directory.to_owned())),
             Err(TryLockError::Error(source)) => Err(io(source)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_index_that_cannot_be_read_is_called_damaged() {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let budget = "memory arena".to_owned();
+        for (error, part) in [
+            (TantivyError::IoError(Arc::new(full)), "free space"),
+            (TantivyError::InvalidArgument(budget), "index.memory_mib"),
+            (TantivyError::SchemaError("no".to_owned()), "built anew"),
+        ] {
+            let said = OpenError::of(error, Path::new("/d")).to_string();
+            assert!(said.contains(part) && said.contains("/d"), "{said}");
         }
     }
 }
