@@ -1,10 +1,9 @@
 //! Snapshots: one commit, seen whole, however many come after it.
 
-use std::sync::Arc;
+use std::{ops::Bound, sync::Arc};
 
 use kittengrad_indexer_core::{Document, Publishers, State, Stored, fold};
 use kittengrad_proto::id::RecordId;
-use std::ops::Bound;
 use tantivy::{
     DocAddress, Searcher, TantivyDocument, TantivyError, Term,
     collector::{DocSetCollector, TopDocs},
