@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kittengrad_indexer_core::{Block, Fetched, Indexer, Input, Output, StoreError};
-use kittengrad_proto::id::{PublicKey, RecordId};
+use kittengrad_indexer_core::{Block, Fetched, Indexer, Input, Output, StoreError, Wanted};
+use kittengrad_proto::id::PublicKey;
 use thiserror::Error;
 use tokio::{
     runtime::Handle,
@@ -35,8 +35,10 @@ pub enum Command {
     Block(Block),
     /// The journal is read again from its first block.
     Again(PublicKey),
-    /// A lookup that was asked for is done, with whatever was found.
+    /// A lookup that was asked for found something.
     Fetched(Vec<Fetched>),
+    /// It is done, with whatever was found.
+    FetchEnded,
 }
 
 /// Why the driver stopped by itself. Everything up to the last commit is on the disk.
@@ -58,8 +60,8 @@ pub enum DriverError {
 pub struct Controls {
     /// What the driver is told. When all senders are gone it commits what it has and ends.
     pub commands: mpsc::Sender<Command>,
-    /// Canonicals to look up; each batch is answered with [`Command::Fetched`], found or not.
-    pub fetches: mpsc::Receiver<Vec<RecordId>>,
+    /// Absent records to look up; each batch ends with [`Command::FetchEnded`], found or not.
+    pub fetches: mpsc::Receiver<Vec<Wanted>>,
     /// The last commit.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
     /// How the driver ended.
@@ -114,7 +116,7 @@ struct Driver {
     feed: Feed,
     metrics: IndexerMetrics,
     commands: mpsc::Receiver<Command>,
-    fetches: mpsc::Sender<Vec<RecordId>>,
+    fetches: mpsc::Sender<Vec<Wanted>>,
     shown: watch::Sender<Arc<Snapshot>>,
     runtime: Handle,
     began: Instant,
@@ -180,9 +182,9 @@ impl Driver {
                 self.metrics.blocks.inc();
                 self.handle(Input::Block(block))?;
             }
+            Command::FetchEnded => self.is_fetching = false,
             Command::Again(journal) => drop(self.handle(Input::Again(journal))?),
             Command::Fetched(all) => {
-                self.is_fetching = false;
                 for fetched in all {
                     self.handle(Input::Fetched(fetched))?;
                 }
@@ -194,7 +196,7 @@ impl Driver {
     fn tick(&mut self) -> Result<(), DriverError> {
         self.tick_from = Instant::now() + TICK;
         let fetch = self.handle(Input::Tick)?.fetch;
-        // Full or closed: the turn of these canonicals comes again.
+        // Full or closed: the turn of these records comes again.
         self.is_fetching = !fetch.is_empty() && self.fetches.try_send(fetch).is_ok();
         Ok(())
     }

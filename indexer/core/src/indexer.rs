@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::{
     cursors::Last,
-    limits::WAITING_MAX,
+    limits::{FETCH_RECORDS_MAX, FETCH_RECORDS_OF_ONE_MAX, WAITING_MAX},
     pending::{Commit, News, Pending},
     publisher::{PublisherName, Publishers},
     set::Set,
@@ -44,6 +44,15 @@ pub struct Transaction {
     pub added: Vec<Element>,
     /// Records of elements and canonicals, each under its own hash, as far as they came along.
     pub records: BTreeMap<RecordId, Bytes>,
+}
+
+/// Absent records of one canonical, to be looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The canonical.
+    pub canonical: RecordId,
+    /// Which: of the canonical itself or of elements of its set.
+    pub records: Vec<RecordId>,
 }
 
 /// The answer to a lookup of one canonical.
@@ -76,8 +85,8 @@ pub enum Input {
 pub struct Output {
     /// To be put on the disk as one.
     pub commit: Option<Commit>,
-    /// Canonicals to look up for absent records; every answer comes back as [`Input::Fetched`].
-    pub fetch: Vec<RecordId>,
+    /// Absent records to look up; what is found comes back as [`Input::Fetched`].
+    pub fetch: Vec<Wanted>,
 }
 
 /// Why the store did not answer. The indexer must not go on.
@@ -158,7 +167,7 @@ impl Indexer {
                 if self.waiting.should_refill() {
                     self.waiting.refill(now_ms, &store.incomplete(WAITING_MAX)?);
                 }
-                out.fetch = self.waiting.due(now_ms);
+                out.fetch = wanted(&self.waiting.due(now_ms), store)?;
                 Ok(())
             }
         }
@@ -309,6 +318,24 @@ impl Indexer {
             news,
         })
     }
+}
+
+/// The absent records of `canonicals`, as the store knows them. Those that find no room have their turn again.
+fn wanted(canonicals: &[RecordId], store: &dyn Store) -> Result<Vec<Wanted>, StoreError> {
+    let (mut wanted, mut left) = (Vec::new(), FETCH_RECORDS_MAX);
+    for canonical in canonicals {
+        let Some(Stored { set, .. }) = store.load(canonical)? else {
+            continue;
+        };
+        let absent = set.absent(*canonical);
+        let records: Vec<_> = absent.take(left.min(FETCH_RECORDS_OF_ONE_MAX)).collect();
+        left -= records.len();
+        if !records.is_empty() {
+            let canonical = *canonical;
+            wanted.push(Wanted { canonical, records });
+        }
+    }
+    Ok(wanted)
 }
 
 /// What an element takes beside its record.

@@ -21,7 +21,9 @@ pub use cursors::{Cursors, Last};
 pub use digest::{Digest, DigestError};
 pub use document::{Document, Said, Statement};
 pub use fold::fold;
-pub use indexer::{Block, Fetched, Indexer, Input, Output, Store, StoreError, Stored, Transaction};
+pub use indexer::{
+    Block, Fetched, Indexer, Input, Output, Store, StoreError, Stored, Transaction, Wanted,
+};
 pub use pending::{Changed, Commit, News};
 pub use publisher::{PublisherName, Publishers};
 pub use set::{Set, SetError};

@@ -6,6 +6,10 @@ pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
 pub const NAMES_MAX: usize = 1_000;
 /// Canonicals of one lookup for records that were absent.
 pub const FETCH_CANONICALS_MAX: usize = 100;
+/// Absent records of one canonical that are looked up at a time, so that none keeps the others waiting.
+pub const FETCH_RECORDS_OF_ONE_MAX: usize = 100;
+/// Absent records that are looked up at a time.
+pub const FETCH_RECORDS_MAX: usize = 1_000;
 /// Canonicals with absent records that are remembered; the store knows the others.
 pub const WAITING_MAX: usize = 100_000;
 /// Time before the first lookup for an absent record, in milliseconds.
@@ -14,4 +18,4 @@ pub const BACK_OFF_MS_MIN: u64 = 1_000;
 pub const BACK_OFF_MS_MAX: u64 = 300_000;
 
 const _: () = assert!(BACK_OFF_MS_MIN < BACK_OFF_MS_MAX);
-const _: () = assert!(FETCH_CANONICALS_MAX <= kittengrad_proto::limits::LOOKUP_CANONICALS_MAX);
+const _: () = assert!(FETCH_RECORDS_OF_ONE_MAX < FETCH_RECORDS_MAX);

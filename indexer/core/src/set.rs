@@ -99,6 +99,14 @@ impl Set {
                 .count()
     }
 
+    /// The records that are absent, the first the one of `canonical`, whose set this is.
+    pub fn absent(&self, canonical: RecordId) -> impl Iterator<Item = RecordId> + '_ {
+        let own = self.record.is_none().then_some(canonical);
+        let elements = self.elements.iter();
+        let absent = elements.filter(|(_, record)| record.is_none());
+        own.into_iter().chain(absent.map(|(id, _)| *id))
+    }
+
     /// About how much memory the set takes, in bytes.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {

@@ -103,7 +103,11 @@ impl State {
         let mut value: serde_json::Value = serde_json::from_str(text).map_err(malformed)?;
         match version.version {
             VERSION => {}
-            VERSION_WITHOUT_HASHES => value["cursors"] = serde_json::Value::Array(Vec::new()),
+            VERSION_WITHOUT_HASHES => {
+                if let Some(cursors) = value.get_mut("cursors") {
+                    *cursors = serde_json::Value::Array(Vec::new());
+                }
+            }
             other => return Err(StateError::Version(other)),
         }
         let stored: Stored = serde_json::from_value(value).map_err(malformed)?;

@@ -33,10 +33,10 @@ impl Waiting {
         self.by_canonical.is_empty()
     }
 
-    /// Whether there may be more than are remembered: none is left, and some did not fit.
+    /// Whether to ask the store: there may be more than are remembered, and there is room for them.
     #[must_use]
     pub fn should_refill(&self) -> bool {
-        self.has_forgotten && self.is_empty()
+        self.has_forgotten && self.len() <= WAITING_MAX / 2
     }
 
     /// Says that the store may know of canonicals that wait and are not remembered here.
@@ -78,7 +78,8 @@ impl Waiting {
     }
 
     /// Those whose turn it is, the longest waiting first, at most [`FETCH_CANONICALS_MAX`]. The next turn of
-    /// each comes after twice the time, whether or not an answer does.
+    /// each comes after twice the time, whether or not an answer does. While there are more than are remembered, one
+    /// that was asked for in vain for the longest time is forgotten after that, so that the others have a turn.
     pub fn due(&mut self, now_ms: u64) -> Vec<RecordId> {
         let until = (now_ms, RecordId::new([0xff; 32]));
         let due: Vec<_> = self
@@ -94,6 +95,9 @@ impl Waiting {
                 .map_or(BACK_OFF_MS_MIN, |turn| turn.back_off_ms);
             let back_off_ms = back_off_ms.saturating_mul(2).min(BACK_OFF_MS_MAX);
             self.remove(canonical);
+            if self.has_forgotten && back_off_ms == BACK_OFF_MS_MAX {
+                continue;
+            }
             self.put(
                 *canonical,
                 Turn {
@@ -154,6 +158,20 @@ mod tests {
         assert!(waiting.due(1_000).is_empty());
         asked.iter().for_each(|id| waiting.remove(id));
         assert!(waiting.is_empty() && waiting.by_time.is_empty());
+    }
+
+    #[test]
+    fn those_that_are_asked_for_in_vain_make_room_for_the_others() {
+        let mut waiting = Waiting::default();
+        (0..WAITING_MAX as u32 + 1).for_each(|n| waiting.add(0, id(n)));
+        let mut now_ms = 0;
+        while !waiting.should_refill() {
+            now_ms += 1_000;
+            assert!(now_ms < 10_000_000, "it never ends");
+            while !waiting.due(now_ms).is_empty() {}
+        }
+        waiting.refill(now_ms, &[id(u32::MAX)]);
+        assert!(waiting.by_canonical.contains_key(&id(u32::MAX)));
     }
 
     #[test]

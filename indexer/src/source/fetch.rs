@@ -1,48 +1,61 @@
-//! Lookups for records that did not come along.
+//! Lookups for records that did not come along: each by its name, at whoever holds its canonical.
 
-use kittengrad_client::{
-    Client,
-    lookup::{Answer, Consistency},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::pin,
 };
-use kittengrad_indexer_core::Fetched;
-use kittengrad_proto::id::{PublicKey, RecordId};
+
+use futures::StreamExt;
+use kittengrad_client::{Client, records::WantedRecord};
+use kittengrad_indexer_core::{Fetched, Wanted};
+use kittengrad_proto::id::RecordId;
 use tokio::sync::mpsc;
 
 use crate::driver::Command;
 
-/// Looks up canonicals with absent records: at their replicas, else at the aggregator.
-///
-/// What is not found is answered too, with nothing; its turn comes again.
+/// Looks absent records up, and hands on what is found as it comes. What is not found has its turn again.
 pub async fn fetch(
     client: Client,
-    journal: PublicKey,
-    mut asked: mpsc::Receiver<Vec<RecordId>>,
+    mut asked: mpsc::Receiver<Vec<Wanted>>,
     commands: mpsc::Sender<Command>,
 ) {
-    while let Some(canonicals) = asked.recv().await {
-        let answers = match client.lookup(&canonicals, Consistency::Quorum, true).await {
-            Ok(found) => found.answers,
-            Err(error) => {
-                tracing::debug!(%error, "absent records are not found at their replicas");
-                let found = client.lookup_at(&journal, &canonicals, true).await;
-                found.map(|found| found.answers).unwrap_or_default()
+    while let Some(wanted) = asked.recv().await {
+        let owners = owners(&wanted);
+        let records = owners.iter().map(|(record, canonical)| WantedRecord {
+            canonical: *canonical,
+            record: *record,
+        });
+        let mut found = pin!(client.records_from_holders(records.collect::<BTreeSet<_>>()));
+        while let Some(records) = found.next().await {
+            let mut fetched: BTreeMap<RecordId, Fetched> = BTreeMap::new();
+            for bytes in records {
+                let id = RecordId::of(&bytes);
+                let Some(canonical) = owners.get(&id).copied() else {
+                    continue;
+                };
+                let of = fetched.entry(canonical).or_insert_with(|| Fetched {
+                    canonical,
+                    records: BTreeMap::new(),
+                });
+                of.records.insert(id, bytes);
             }
-        };
-        let fetched = answers.into_iter().map(to_fetched).collect();
-        if commands.send(Command::Fetched(fetched)).await.is_err() {
+            let fetched = fetched.into_values().collect();
+            if commands.send(Command::Fetched(fetched)).await.is_err() {
+                return;
+            }
+        }
+        if commands.send(Command::FetchEnded).await.is_err() {
             return;
         }
     }
 }
 
-fn to_fetched(answer: Answer) -> Fetched {
-    let canonical = answer.canonical;
-    let updates = answer
-        .updates
-        .into_iter()
-        .filter_map(|(id, record)| Some((id, record?)));
-    let records = updates
-        .chain(answer.record.map(|record| (canonical, record)))
-        .collect();
-    Fetched { canonical, records }
+/// Of each record the canonical in whose set it is absent.
+fn owners(wanted: &[Wanted]) -> BTreeMap<RecordId, RecordId> {
+    let of = |wanted: &Wanted| {
+        let canonical = wanted.canonical;
+        let records = wanted.records.clone();
+        records.into_iter().map(move |record| (record, canonical))
+    };
+    wanted.iter().flat_map(of).collect()
 }

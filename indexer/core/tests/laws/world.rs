@@ -344,7 +344,7 @@ impl Driver {
             self.disk.write(commit);
             self.disk.check();
         }
-        out.fetch
+        out.fetch.iter().map(|wanted| wanted.canonical).collect()
     }
 
     pub(crate) fn block(&mut self, block: &Block) {
