@@ -11,8 +11,10 @@ use kittengrad_proto::id::PublicKey;
 use serde::{Deserialize, Serialize};
 
 use super::{App, failure::Failure};
-use crate::index::Snapshot;
-use crate::search::{self, Facets, Hit, LIMIT_DEFAULT, Search};
+use crate::{
+    index::Snapshot,
+    search::{self, Facets, Hit, LIMIT_DEFAULT, Search},
+};
 
 /// What may be asked.
 #[derive(Debug, Default, Deserialize)]
@@ -135,6 +137,7 @@ fn parse(asked: &Asked, publishers: &Publishers) -> Result<Search, Failure> {
     let publishers = some(&asked.publisher).map(keys);
     Ok(Search {
         words: asked.q.trim().to_owned(),
+        publisher: asked.publisher.trim().to_owned(),
         kind,
         publishers,
         links_to,

@@ -54,6 +54,8 @@ pub struct Search {
     pub words: String,
     /// Only this type.
     pub kind: Option<CanonicalType>,
+    /// Who was asked for: a key or a name, which may be that of several.
+    pub publisher: String,
     /// Only what one of these says something about today.
     pub publishers: Option<Vec<PublicKey>>,
     /// Only what links to this canonical.
