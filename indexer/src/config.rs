@@ -58,7 +58,7 @@ pub struct Config {
     /// Where to listen.
     #[serde(default)]
     pub listen: Listen,
-    /// Memory.
+    /// Memory and disk.
     #[serde(default)]
     pub index: IndexConfig,
 }
@@ -72,17 +72,22 @@ pub struct Listen {
     pub http: Option<SocketAddr>,
 }
 
-/// Memory of the index.
+/// Memory and disk of the index.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct IndexConfig {
     /// Mebibytes of documents that are kept in memory before they are written, 16 to 4,000.
     pub memory_mib: usize,
+    /// Mebibytes of free disk below which no more is read from the journal; 0 switches it off.
+    pub reserve_mib: u64,
 }
 
 impl Default for IndexConfig {
     fn default() -> Self {
-        Self { memory_mib: 64 }
+        Self {
+            memory_mib: 64,
+            reserve_mib: 256,
+        }
     }
 }
 

@@ -23,3 +23,4 @@ pub mod ring;
 pub mod run;
 pub mod search;
 pub mod source;
+mod space;

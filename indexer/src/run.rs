@@ -31,6 +31,7 @@ use crate::{
     metrics::IndexerMetrics,
     ring::RingCache,
     source::{Source, SourceStatus, fetch},
+    space,
 };
 
 /// Why an indexer did not start, or stopped by itself.
@@ -138,6 +139,11 @@ pub async fn run(
     let stopped = shutdown.child_token();
     let stop = stopped.clone();
     let commands = driver.commands.clone();
+    let space = space::watch(
+        config.data.clone(),
+        config.index.reserve_mib,
+        status.clone(),
+    );
     let following = Source {
         client: client.clone(),
         journal,
@@ -148,8 +154,15 @@ pub async fn run(
     .follow(committed);
     tasks.spawn(async move { stop.run_until_cancelled(following).await.map_or(Ok(()), Ok) });
     let stop = stopped.clone();
-    let fetching = fetch(client, journal, driver.fetches, driver.commands);
+    let fetching = fetch(client, driver.fetches, driver.commands);
     tasks.spawn(async move { stop.run_until_cancelled(fetching).await.map_or(Ok(()), Ok) });
+    let stop = stopped.clone();
+    let tending = app.clone();
+    tasks.spawn(async move {
+        let tended = async { tokio::join!(space, tending.tend()) };
+        stop.run_until_cancelled(tended).await;
+        Ok(())
+    });
     tasks.spawn(serve(listener, app.router(), stopped.clone()));
     tracing::info!(%http, %journal, "indexer runs");
     end(tasks, driver.ended, stopped).await

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use tokio::{
     sync::{Semaphore, watch},
     task::spawn_blocking,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -122,6 +122,14 @@ impl App {
             .with_state(self.clone())
             .merge(kittengrad_service::http::router(pages))
             .layer(middleware::from_fn(harden))
+    }
+
+    /// Lets go of what searches no longer go on in, for as long as it is awaited.
+    pub async fn tend(&self) {
+        loop {
+            self.0.pages.expire(Instant::now());
+            sleep(TEND_EVERY).await;
+        }
     }
 
     /// Reads the last commit on a blocking thread, when it is this request's turn.

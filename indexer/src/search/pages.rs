@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use data_encoding::BASE64URL_NOPAD;
@@ -14,31 +15,51 @@ use crate::index::Snapshot;
 /// Snapshots that searches may go on in. More than these are forgotten, the longest unused first; a search
 /// whose snapshot is forgotten goes on in the newest one, after the last hit that it saw.
 const SNAPSHOTS_MAX: usize = 16;
+/// A snapshot that no search went on in for so long is forgotten too.
+const UNUSED_MAX: Duration = Duration::from_secs(300);
 
 /// The snapshots that were handed out in `next`.
 #[derive(Debug, Default)]
 pub struct Pages {
     /// Short critical sections only: nothing is searched under this lock.
-    kept: Mutex<VecDeque<(u64, Arc<Snapshot>)>>,
+    kept: Mutex<VecDeque<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    generation: u64,
+    snapshot: Arc<Snapshot>,
+    used: Instant,
 }
 
 impl Pages {
+    /// Forgets snapshots that no search went on in for [`UNUSED_MAX`]: each holds files on the disk.
+    pub fn expire(&self, now: Instant) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|kept| now.saturating_duration_since(kept.used) < UNUSED_MAX);
+    }
+
     /// Keeps the snapshot, and says how to go on after `after`.
     pub(super) fn keep(&self, snapshot: &Arc<Snapshot>, search: &Search, after: Rank) -> String {
         let generation = snapshot.searcher.generation().generation_id();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|(known, _)| *known != generation);
-        kept.push_front((generation, Arc::clone(snapshot)));
+        kept.retain(|kept| kept.generation != generation);
+        kept.push_front(Kept {
+            generation,
+            snapshot: Arc::clone(snapshot),
+            used: Instant::now(),
+        });
         kept.truncate(SNAPSHOTS_MAX);
         Token { generation, after }.encode(search)
     }
 
     /// The snapshot that the token was handed out with, if it is still kept.
     pub(super) fn find(&self, token: &Token) -> Option<Arc<Snapshot>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter()
-            .find(|(known, _)| *known == token.generation)
-            .map(|(_, snapshot)| Arc::clone(snapshot))
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = kept.iter_mut();
+        let found = kept.find(|kept| kept.generation == token.generation)?;
+        found.used = Instant::now();
+        Some(Arc::clone(&found.snapshot))
     }
 }
 
@@ -100,6 +121,8 @@ const VERSION: u8 = 1;
 
 #[cfg(test)]
 mod tests {
+    use kittengrad_proto::id::PublicKey;
+
     use super::*;
 
     #[test]
@@ -122,6 +145,11 @@ mod tests {
         let text = token.encode(&search);
         assert_eq!(Token::decode(&text, &search), Some(token));
         assert_eq!(Token::decode(&text, &other), None);
+        let known_by_now = Search {
+            publishers: Some(vec![PublicKey::new([1; 32])]),
+            ..search.clone()
+        };
+        assert_eq!(Token::decode(&text, &known_by_now), Some(token));
         for bad in [
             "",
             "AQ",
@@ -134,8 +162,3 @@ mod tests {
         }
     }
 }
-        let known_by_now = Search {
-            publishers: Some(vec![PublicKey::new([1; 32])]),
-            ..search.clone()
-        };
-        assert_eq!(Token::decode(&text, &known_by_now), Some(token));

@@ -121,6 +121,7 @@ impl Source {
                 Ok(Event::Block(block)) => {
                     self.heard(SourceStatus::heard);
                     let block = to_block(block);
+                    self.room().await?;
                     *at = At::Read(block.last);
                     self.commands.send(Command::Block(block)).await.ok()?;
                 }
@@ -160,6 +161,13 @@ impl Source {
             }
         }
         None
+    }
+
+    /// Waits until there is room on the disk; `None` when nobody says any more.
+    async fn room(&self) -> Option<()> {
+        let mut status = self.status.subscribe();
+        let room = status.wait_for(|status| status.shortage.is_none()).await;
+        room.is_ok().then_some(())
     }
 
     fn heard(&self, take: impl FnOnce(&mut SourceStatus) -> bool) {

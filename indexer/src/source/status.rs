@@ -24,6 +24,8 @@ pub struct SourceStatus {
     pub is_connected: bool,
     /// What went wrong last, until it works again.
     pub problem: Option<String>,
+    /// Why nothing is to be read at the moment: the disk is nearly full.
+    pub shortage: Option<String>,
     heads: Heads,
 }
 
@@ -52,6 +54,12 @@ impl SourceStatus {
     /// Why what `committed` covers is not all that the source has; empty if it was a moment ago.
     #[must_use]
     pub fn not_ready(&self, committed: Option<Cursor>, now: Instant) -> Vec<String> {
+        let mut reasons = Vec::from_iter(self.shortage.clone());
+        reasons.extend(self.not_level(committed, now));
+        reasons
+    }
+
+    fn not_level(&self, committed: Option<Cursor>, now: Instant) -> Vec<String> {
         if !self.is_connected {
             let why = self
                 .problem

@@ -10,6 +10,7 @@ mod documents;
 mod feed;
 mod pages;
 mod real;
+mod restored;
 mod running;
 mod searching;
 mod world;

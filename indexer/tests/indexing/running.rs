@@ -9,13 +9,14 @@ use kittengrad_indexer::{
 };
 use kittengrad_pki::{
     authority::{Authority, default_validity},
-    credentials::Credentials,
+    credentials::{Credentials, Paths},
     directory::{Admission, InitOptions},
 };
 use kittengrad_proto::{
     certificate::Role,
     id::PublicKey,
     identity::{Addresses, Identity, IdentityFields, State},
+    namespace::Overlay,
 };
 use kittengrad_ring::Replicas;
 use kittengrad_service::clock::unix_ms;
@@ -25,13 +26,26 @@ use tokio_util::sync::CancellationToken;
 use crate::world::until;
 
 /// A network in a folder: a peer, and an aggregator if wanted; nobody listens.
-struct Network {
+pub(crate) struct Network {
     folder: tempfile::TempDir,
     authority: Authority,
     file: NetworkFile,
 }
 
 impl Network {
+    /// A network whose aggregator is announced at this address, and its credentials.
+    pub(crate) fn with_aggregator_at(grpc: &str) -> (Self, Credentials) {
+        let mut network = Self::new("demo", false);
+        let folder = network.add(Role::Aggregator, grpc, "");
+        let paths = Paths::in_dir(&folder);
+        let loaded = Credentials::load(&paths, Role::Aggregator, unix_ms()).unwrap();
+        (network, loaded.credentials)
+    }
+
+    pub(crate) fn overlay(&self) -> Overlay {
+        self.file.overlay().clone()
+    }
+
     fn new(name: &str, has_aggregator: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options = InitOptions {
@@ -55,7 +69,7 @@ impl Network {
         network
     }
 
-    fn admit(&self, role: Role, name: &str) -> (PathBuf, Credentials) {
+    pub(crate) fn admit(&self, role: Role, name: &str) -> (PathBuf, Credentials) {
         let folder = self.folder.path().join(name);
         let validity = default_validity(role);
         let admission = Admission {
@@ -95,7 +109,7 @@ impl Network {
         folder
     }
 
-    fn config(&self, credentials: PathBuf) -> Config {
+    pub(crate) fn config(&self, credentials: PathBuf) -> Config {
         Config {
             network: self.folder.path().join("network.toml"),
             credentials,
@@ -104,7 +118,10 @@ impl Network {
             listen: Listen {
                 http: Some(([127, 0, 0, 1], 0).into()),
             },
-            index: IndexConfig { memory_mib: 16 },
+            index: IndexConfig {
+                memory_mib: 16,
+                reserve_mib: 0,
+            },
         }
     }
 }
@@ -120,7 +137,7 @@ async fn refusal(config: Config) -> RunError {
 }
 
 /// Runs; the address, and what ends it.
-async fn running(
+pub(crate) async fn running(
     config: Config,
 ) -> (
     String,

@@ -1,0 +1,162 @@
+//! An aggregator whose disk was restored from an older copy goes on with other blocks than the index has read.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use kittengrad_journal::{Journal, MemoryStore, Store, keep_chain};
+use kittengrad_pki::credentials::Credentials;
+use kittengrad_proto::{
+    block::Item,
+    namespace::Overlay,
+    signed::Ed25519,
+    submission::Submission,
+    transaction::{Entry, Envelope, POLICY, Transaction},
+};
+use kittengrad_ring::{Arc as RingArc, Point};
+use kittengrad_service::{
+    clock::unix_ms,
+    journal::{JournalParts, JournalService},
+    listen::listen,
+    metrics::ServiceMetrics,
+    serve::serve,
+    tls::Door,
+};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use crate::{
+    running::{Network, running},
+    world::{says, until},
+};
+
+/// An aggregator that has what it is told.
+struct Aggregator<'a> {
+    overlay: &'a Overlay,
+    credentials: &'a Credentials,
+    publisher: &'a Credentials,
+    store: MemoryStore,
+    journal: Journal,
+}
+
+impl<'a> Aggregator<'a> {
+    fn new(
+        overlay: &'a Overlay,
+        credentials: &'a Credentials,
+        publisher: &'a Credentials,
+        store: MemoryStore,
+    ) -> Self {
+        let signer = Arc::new(credentials.key().clone());
+        let resumed = Journal::resume(overlay.clone(), signer.clone(), &store).unwrap();
+        let whole = Item::Hold(RingArc::new(Point::ZERO, Point::ZERO));
+        let journal =
+            resumed.unwrap_or_else(|| Journal::open(overlay.clone(), signer, 7, None, &[whole]));
+        Self {
+            overlay,
+            credentials,
+            publisher,
+            store,
+            journal,
+        }
+    }
+
+    /// Cuts a block for each of these identifiers, which somebody says something about.
+    fn hear(&mut self, identifiers: &[&str]) {
+        for identifier in identifiers {
+            let holder = self.publisher.holder();
+            let (element, records) = says(holder.key, 1, identifier, identifier, "{}").said();
+            let entry = Entry {
+                canonical: element.canonical,
+                insert: true,
+                updates: Vec::from_iter(element.update),
+            };
+            let envelope = Envelope {
+                chain: self.publisher.chain().id(),
+                policy: POLICY,
+                created_ms: holder.not_before_ms,
+                nonce: [0; 16],
+            };
+            let key = self.publisher.key();
+            let signed = Transaction::sign(self.overlay, &envelope, vec![entry], key).unwrap();
+            let records = records.into_values().collect();
+            let submission =
+                Submission::check(Arc::new(signed), records, holder, |_| true, &Ed25519).unwrap();
+            self.journal
+                .add(&submission, |_| true, &self.store)
+                .unwrap();
+            for write in keep_chain(self.publisher.chain(), holder.key) {
+                self.journal.keep(write);
+            }
+            let mut writes = Vec::new();
+            self.journal.cut(unix_ms(), &mut writes);
+            self.store.commit(writes);
+            self.journal.committed();
+        }
+    }
+
+    /// Serves the journal as it is now.
+    async fn serve(&self, address: SocketAddr) -> (CancellationToken, JoinHandle<()>) {
+        let shutdown = CancellationToken::new();
+        let (_, tip) = watch::channel(self.journal.tip());
+        let journal = JournalService::new(JournalParts {
+            overlay: self.overlay.clone(),
+            store: Arc::new(self.store.clone()) as Arc<dyn Store>,
+            tip,
+            signer: Arc::new(self.credentials.key().clone()),
+            chain: self.credentials.chain().clone(),
+            shutdown: shutdown.clone(),
+            metrics: ServiceMetrics::default(),
+        });
+        let door = Arc::new(Door::new(self.credentials.clone(), |_| true).unwrap());
+        let listener = listen(address, "grpc").await.unwrap();
+        let routes = Routes::new(journal.server());
+        let metrics = ServiceMetrics::default();
+        let serving = serve(listener, door, routes, metrics, shutdown.clone());
+        let serving = tokio::spawn(async move { serving.await.unwrap() });
+        (shutdown, serving)
+    }
+}
+
+/// Runs an indexer until it is ready and has so many documents.
+async fn index(network: &Network, credentials: std::path::PathBuf, documents: u64) {
+    let (url, shutdown, task) = running(network.config(credentials)).await;
+    until("it is ready and has them all", async || {
+        let json = async |path: &str| -> serde_json::Value {
+            let answer = reqwest::get(format!("{url}{path}")).await.unwrap();
+            answer.json().await.unwrap()
+        };
+        json("/readyz").await["ready"] == true && json("/status").await["documents"] == documents
+    })
+    .await;
+    shutdown.cancel();
+    task.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_missing_after_the_aggregator_was_restored_from_an_older_copy() {
+    // A port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let (network, aggregator) = Network::with_aggregator_at(&address.to_string());
+    let (_, publisher) = network.admit(kittengrad_proto::certificate::Role::Client, "client");
+    let (indexer, _) = network.admit(kittengrad_proto::certificate::Role::Indexer, "indexer");
+    let overlay = network.overlay();
+
+    let mut first = Aggregator::new(&overlay, &aggregator, &publisher, MemoryStore::default());
+    first.hear(&["test:a", "test:b"]);
+    let copy = first.store.clone();
+    first.hear(&["test:c", "test:d"]);
+    let (shutdown, serving) = first.serve(address).await;
+    index(&network, indexer.clone(), 4).await;
+    shutdown.cancel();
+    serving.await.unwrap();
+
+    let mut restored = Aggregator::new(&overlay, &aggregator, &publisher, copy);
+    restored.hear(&["test:e", "test:f", "test:g"]);
+    let (shutdown, serving) = restored.serve(address).await;
+    index(&network, indexer.clone(), 7).await;
+    // And it has read this journal to its end: there is nothing to read again.
+    index(&network, indexer, 7).await;
+    shutdown.cancel();
+    serving.await.unwrap();
+}
