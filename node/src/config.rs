@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use kittengrad_service::serve::CALL_MAX;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -96,6 +97,10 @@ impl Default for StoreConfig {
     }
 }
 
+/// How long a submission may wait for other disks: less than a call may take.
+const ACK_MS_MAX: u64 = 15_000;
+const _: () = assert!((ACK_MS_MAX as u128) < CALL_MAX.as_millis());
+
 /// How long to wait for what, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -159,13 +164,20 @@ impl Config {
                 return Err(range(key, value.to_string(), "it may be 8 to 65536"));
             }
         }
-        for (key, value) in [
-            ("timing.ack_ms", self.timing.ack_ms),
-            ("timing.suspicion_ms", self.timing.suspicion_ms),
-        ] {
-            if !millis.contains(&value) {
-                return Err(range(key, value.to_string(), "it may be 100 to 600000"));
-            }
+        // A submission must be answered before its call ends.
+        let ack_ms = self.timing.ack_ms;
+        if !(100..=ACK_MS_MAX).contains(&ack_ms) {
+            let wanted = "it may be 100 to 15000";
+            return Err(range("timing.ack_ms", ack_ms.to_string(), wanted));
+        }
+        let suspicion_ms = self.timing.suspicion_ms;
+        if !millis.contains(&suspicion_ms) {
+            let wanted = "it may be 100 to 600000";
+            return Err(range(
+                "timing.suspicion_ms",
+                suspicion_ms.to_string(),
+                wanted,
+            ));
         }
         Ok(())
     }

@@ -262,9 +262,7 @@ impl Running {
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
         let journal = journal.server();
         let routing = RoutingServer::new(service).max_decoding_message_size(REQUEST_BYTES_MAX);
-        let routes = Routes::new(store)
-            .add_service(routing)
-            .add_service(journal);
+        let routes = Routes::new(store).add_service(routing).add_service(journal);
         let names = [
             "kittengrad.v1.Store",
             "kittengrad.v1.Routing",
