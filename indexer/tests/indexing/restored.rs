@@ -96,7 +96,7 @@ impl<'a> Aggregator<'a> {
     /// Serves the journal as it is now.
     async fn serve(&self, address: SocketAddr) -> (CancellationToken, JoinHandle<()>) {
         let shutdown = CancellationToken::new();
-        let (_, tip) = watch::channel(self.journal.tip());
+        let (shown, tip) = watch::channel(self.journal.tip());
         let journal = JournalService::new(JournalParts {
             overlay: self.overlay.clone(),
             store: Arc::new(self.store.clone()) as Arc<dyn Store>,
@@ -111,7 +111,11 @@ impl<'a> Aggregator<'a> {
         let routes = Routes::new(journal.server());
         let metrics = ServiceMetrics::default();
         let serving = serve(listener, door, routes, metrics, shutdown.clone());
-        let serving = tokio::spawn(async move { serving.await.unwrap() });
+        // Nobody is shown another tip while it serves.
+        let serving = tokio::spawn(async move {
+            serving.await.unwrap();
+            drop(shown);
+        });
         (shutdown, serving)
     }
 }
