@@ -1,9 +1,9 @@
 //! Golden vectors: what an index keeps beside its documents, in a file that never changes.
 
 use bytes::Bytes;
-use kittengrad_indexer_core::{Counts, Set, State};
+use kittengrad_indexer_core::{Counts, Cursors, Last, Set, State};
 use kittengrad_proto::{
-    cursor::Cursor,
+    block::Head,
     id::{Id, PublicKey, RecordId},
     namespace::Overlay,
 };
@@ -41,11 +41,15 @@ fn a_state_has_the_text_that_it_always_had() {
         network: Id::new([0x4e; 32]),
         namespace: "works".parse().unwrap(),
     });
-    for (journal, incarnation, height) in [(1, 3, None), (2, 1_780_000_000_000, Some(9))] {
-        state.cursors.advance(&Cursor {
+    for (journal, incarnation, height) in [(1, 3, 0), (2, 1_780_000_000_000, 9)] {
+        state.cursors.advance(&Last {
             journal: PublicKey::new([journal; 32]),
-            incarnation,
-            height,
+            head: Head {
+                incarnation,
+                height,
+                hash: Id::new([0x60 + journal; 32]),
+            },
+            time_ms: 4 + u64::from(journal),
         });
     }
     state.counts = Counts {
@@ -55,5 +59,8 @@ fn a_state_has_the_text_that_it_always_had() {
     };
     state.digest.add(&Id::of(&[b"document"]));
     assert_eq!(state.encode(), vector("state"));
-    assert_eq!(State::decode(vector("state")), Ok(state));
+    assert_eq!(State::decode(vector("state")), Ok(state.clone()));
+    // Of the version before its cursors are left.
+    state.cursors = Cursors::default();
+    assert_eq!(State::decode(vector("state.1")), Ok(state));
 }
