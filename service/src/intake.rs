@@ -202,9 +202,11 @@ mod tests {
         id::Id,
     };
     use tokio::sync::watch;
+    use tokio_util::sync::CancellationToken;
     use tower::service_fn;
 
     use super::*;
+    use crate::room::Rooms;
 
     fn request(caller: u8, bytes: usize) -> Request<Body> {
         let holder = Holder {
@@ -221,6 +223,7 @@ mod tests {
         request.extensions_mut().insert(Caller {
             holder: Arc::new(holder),
             address: "127.0.0.1:1".parse().unwrap(),
+            room: Rooms::new().of(PublicKey::new([1; 32]), CancellationToken::new()),
         });
         request
     }
