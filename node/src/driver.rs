@@ -52,10 +52,6 @@ impl DriverError {
 }
 
 /// What others ask of the driver.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a command is moved twice, which costs less than a box for each"
-)]
 pub(crate) enum Command {
     /// For the core.
     Input(Input),

@@ -326,7 +326,8 @@ fn outcome(ended: Result<Result<(), RunError>, JoinError>) -> Result<(), RunErro
 async fn all(parts: &mut JoinSet<Result<(), RunError>>) -> Result<(), RunError> {
     let mut all = Ok(());
     while let Some(ended) = parts.join_next().await {
-        all = all.and(outcome(ended));
+        let ended = outcome(ended);
+        all = all.and(ended);
     }
     all
 }

@@ -162,6 +162,8 @@ mod tests {
     #[test]
     fn a_filling_peer_says_whom_it_waits_for() {
         let status = |partners, missing| Status {
+            clock_behind_ms: 0,
+            is_clock_wrong: false,
             tip: None,
             is_open: true,
             is_settled: false,
