@@ -10,6 +10,7 @@
 
 mod follower;
 mod memory;
+pub mod place;
 mod prove;
 mod read;
 mod state;

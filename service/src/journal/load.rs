@@ -20,7 +20,7 @@ use kittengrad_proto::{
 };
 use prost::Message;
 
-use super::place::Place;
+use kittengrad_journal::place::Place;
 
 /// Bytes of one frame with the chains that its transactions name. What a block adds always fits; repeats of
 /// canonicals may be left out.

@@ -3,7 +3,6 @@
 
 mod admission;
 mod load;
-mod place;
 mod pulse;
 mod recent;
 mod shared;
@@ -12,7 +11,10 @@ mod subscription;
 use std::{pin::Pin, sync::Arc};
 
 use futures::Stream;
-use kittengrad_journal::{Store, StoreError, Tip};
+use kittengrad_journal::{
+    Store, StoreError, Tip,
+    place::{self, From, Start},
+};
 use kittengrad_proto::{
     certificate::Chain,
     limits::{FRAMES_BYTES_MAX, GET_BLOCKS_MAX, MESSAGE_BYTES_MAX, REQUEST_BYTES_MAX},
@@ -32,7 +34,6 @@ pub use self::pulse::HEARTBEAT_EVERY;
 use self::{
     admission::Admission,
     load::{ChainsSent, Loaded, Source, added_elements},
-    place::{From, Start},
     pulse::Pulse,
     shared::Shared,
     subscription::{Leave, Subscription, Wish},

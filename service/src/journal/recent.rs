@@ -7,7 +7,9 @@ use std::{
 
 use kittengrad_proto::wire::WithBodies;
 
-use super::{load::Loaded, place::Place};
+use kittengrad_journal::place::Place;
+
+use super::load::Loaded;
 
 /// Bytes kept.
 const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;

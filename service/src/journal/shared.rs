@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use kittengrad_journal::{Store, StoreError, Tip};
+use kittengrad_journal::{
+    Store, StoreError, Tip,
+    place::{self, Extent, From, Place, Start},
+};
 use kittengrad_proto::{
     id::PublicKey,
     limits::FRAMES_BYTES_MAX,
@@ -13,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     load::{Loaded, Source},
-    place::{self, Extent, From, Place, Start},
     pulse::Pulse,
     recent::Recent,
 };

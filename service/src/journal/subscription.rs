@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use futures::Stream;
-use kittengrad_journal::Tip;
+use kittengrad_journal::{Tip, place::Place};
 use kittengrad_proto::{
     limits::{FRAMES_BYTES_MAX, MESSAGE_BYTES_MAX},
     wire::{self, WithBodies, frame::Kind},
@@ -15,7 +15,6 @@ use tonic::Status;
 use super::{
     admission::Seat,
     load::{ChainsSent, FRAME_BYTES_MAX, Loaded},
-    place::Place,
     pulse::HEARTBEAT_EVERY,
     shared::{Read, Shared},
 };

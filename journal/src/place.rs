@@ -1,6 +1,5 @@
 //! Where a subscription begins, and the typed answers for cursors that it cannot begin at.
 
-use kittengrad_journal::{Store, StoreError, Tip};
 use kittengrad_proto::{
     block::Head,
     cursor::{Cursor, CursorError},
@@ -8,15 +7,24 @@ use kittengrad_proto::{
     wire::{self, cursor_problem::Kind, subscribe_request},
 };
 
+use crate::{
+    store::{Store, StoreError},
+    writer::Tip,
+};
+
 /// The next block to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    pub(super) incarnation: u64,
-    pub(super) height: u64,
+pub struct Place {
+    /// Which journal of the owner.
+    pub incarnation: u64,
+    /// Height of the block.
+    pub height: u64,
 }
 
 impl Place {
-    pub(super) const fn of(head: Head) -> Self {
+    /// Where a block stands.
+    #[must_use]
+    pub const fn of(head: Head) -> Self {
         Self {
             incarnation: head.incarnation,
             height: head.height,
@@ -24,7 +32,8 @@ impl Place {
     }
 
     /// The block after it, if its incarnation goes on.
-    pub(super) const fn next(self) -> Self {
+    #[must_use]
+    pub const fn next(self) -> Self {
         Self {
             height: self.height.saturating_add(1),
             ..self
@@ -34,15 +43,18 @@ impl Place {
 
 /// What a reader asked to start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum From {
+pub enum From {
+    /// After the last block that it processed.
     Cursor(Cursor),
+    /// The first block there is.
     Genesis,
+    /// After the last one.
     Now,
 }
 
 /// The answer to it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Start {
+pub enum Start {
     /// Here; `None` while the journal has no block at all.
     At(Option<Place>),
     /// Nowhere.
@@ -51,7 +63,10 @@ pub(super) enum Start {
 
 impl From {
     /// Reads the request.
-    pub(super) fn from_wire(from: Option<&subscribe_request::From>) -> Result<Self, CursorError> {
+    ///
+    /// # Errors
+    /// If it says nothing, or a cursor is none.
+    pub fn from_wire(from: Option<&subscribe_request::From>) -> Result<Self, CursorError> {
         match from {
             Some(subscribe_request::From::Cursor(cursor)) => {
                 Ok(Self::Cursor(Cursor::from_wire(Some(cursor))?))
@@ -64,7 +79,10 @@ impl From {
 }
 
 /// Decides where a subscription to the journal of `own` begins, of which blocks up to `tip` are published.
-pub(super) fn start(
+///
+/// # Errors
+/// If the store does not answer.
+pub fn start(
     from: From,
     own: PublicKey,
     tip: Option<Tip>,
@@ -78,7 +96,10 @@ pub(super) fn start(
 }
 
 /// The first block there is.
-pub(super) fn oldest(tip: Option<Tip>, store: &dyn Store) -> Result<Option<Place>, StoreError> {
+///
+/// # Errors
+/// If the store does not answer.
+pub fn oldest(tip: Option<Tip>, store: &dyn Store) -> Result<Option<Place>, StoreError> {
     let Some(tip) = tip else { return Ok(None) };
     let first = store
         .incarnations()?
@@ -153,7 +174,7 @@ fn begun_after(incarnation: u64, tip: Tip, store: &dyn Store) -> Result<Place, S
 
 /// How far an incarnation reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
+pub enum Extent {
     /// There is no such incarnation.
     Unknown,
     /// There is.
@@ -166,7 +187,10 @@ pub(super) enum Extent {
 }
 
 /// Looks an incarnation up among those that are published.
-pub(super) fn extent(incarnation: u64, tip: Tip, store: &dyn Store) -> Result<Extent, StoreError> {
+///
+/// # Errors
+/// If the store does not answer.
+pub fn extent(incarnation: u64, tip: Tip, store: &dyn Store) -> Result<Extent, StoreError> {
     if incarnation == tip.head.incarnation {
         return Ok(Extent::Known {
             last: tip.head.height,
@@ -219,11 +243,8 @@ fn problem(kind: Kind, journal: PublicKey, start: Option<Place>) -> Start {
 }
 
 /// As it travels.
-pub(super) fn cursor_problem(
-    kind: Kind,
-    journal: PublicKey,
-    start: Option<Place>,
-) -> wire::CursorProblem {
+#[must_use]
+pub fn cursor_problem(kind: Kind, journal: PublicKey, start: Option<Place>) -> wire::CursorProblem {
     let start = start.map(|place| {
         let height = place.height.checked_sub(1);
         Cursor {
