@@ -59,14 +59,23 @@ pub(crate) enum Command {
     Stop,
 }
 
+/// What whoever reads a source is told by the core.
+#[derive(Default)]
+pub(crate) struct Reader {
+    /// It lies.
+    pub(crate) lies: Notify,
+    /// It is to be read again from where the core is now.
+    pub(crate) is_behind: Notify,
+}
+
 /// Where the driver's word goes.
 pub(crate) struct Outlets {
     /// Only what is committed.
     pub(crate) tip: watch::Sender<Option<Tip>>,
     pub(crate) view: watch::Sender<Arc<Shown>>,
     pub(crate) fetches: mpsc::Sender<Fetch>,
-    /// Told when the core found that the source lies.
-    pub(crate) lies: BTreeMap<PublicKey, Arc<Notify>>,
+    /// Those who read the sources.
+    pub(crate) readers: BTreeMap<PublicKey, Arc<Reader>>,
     pub(crate) metrics: AggregatorMetrics,
 }
 
@@ -225,6 +234,12 @@ impl Driver {
             } => {
                 tracing::warn!(?source, incarnation, from_height, "a source lost blocks");
             }
+            Event::Behind { source } => {
+                tracing::warn!(?source, "an old disk came back; its journal is read again");
+                if let Some(reader) = self.outlets.readers.get(source) {
+                    reader.is_behind.notify_one();
+                }
+            }
             Event::Source {
                 source,
                 waiting: None,
@@ -239,8 +254,8 @@ impl Driver {
             }
             Event::Lied { source, why } => {
                 tracing::warn!(?source, why, "a source showed what does not verify");
-                if let Some(lies) = self.outlets.lies.get(source) {
-                    lies.notify_one();
+                if let Some(reader) = self.outlets.readers.get(source) {
+                    reader.lies.notify_one();
                 }
             }
             Event::WithoutRecords {

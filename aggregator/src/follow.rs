@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt;
-use kittengrad_aggregator_core::{Input, SourceBlock, SourceEntry};
+use kittengrad_aggregator_core::{Input, SourceBlock, SourceEntry, redirect};
 use kittengrad_client::{
     Client,
     subscribe::{
@@ -18,12 +18,12 @@ use kittengrad_proto::{
     id::PublicKey,
 };
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::driver::Command;
+use crate::driver::{Command, Reader};
 
 /// Bytes of blocks of one source that are in memory, in units of [`UNIT_BYTES`].
 const MEMORY_UNITS: u32 = 256;
@@ -40,7 +40,7 @@ pub(crate) struct Following {
     pub(crate) client: Client,
     pub(crate) commands: mpsc::Sender<Command>,
     /// Told when the core found what the subscription could not.
-    pub(crate) lies: Arc<Notify>,
+    pub(crate) told: Arc<Reader>,
     /// Why nothing is to be read at the moment.
     pub(crate) shortage: watch::Receiver<Option<String>>,
     pub(crate) shutdown: CancellationToken,
@@ -52,6 +52,8 @@ enum Ended {
     Failed(SubscribeError),
     /// The core found a lie; it knows already.
     Lied,
+    /// The core is to be given the journal from another place.
+    Behind,
     /// The subscription is over without a word.
     Closed,
 }
@@ -85,12 +87,14 @@ impl Following {
                 self.pause_after_lie().await?;
             }
             Ended::Lied => self.pause_after_lie().await?,
-            Ended::Failed(
-                SubscribeError::UnknownIncarnation { start }
-                | SubscribeError::TooOld { start }
-                | SubscribeError::Future { start },
-            ) if redirected.is_none() && is_newer(start, position) => return Ok(Some(start)),
+            Ended::Behind => {}
             Ended::Failed(error) => {
+                if redirected.is_none()
+                    && let Some(start) = start_instead(&error)
+                    && let Some(start) = redirect(start, position)
+                {
+                    return Ok(Some(start));
+                }
                 self.input(Input::Down(self.source, error.to_string()))
                     .await?;
                 self.pause(WAITING_PAUSE).await?;
@@ -131,7 +135,8 @@ impl Following {
         loop {
             let event = tokio::select! {
                 () = self.shutdown.cancelled() => return Err(Gone),
-                () = self.lies.notified() => return Ok(Ended::Lied),
+                () = self.told.lies.notified() => return Ok(Ended::Lied),
+                () = self.told.is_behind.notified() => return Ok(Ended::Behind),
                 event = subscription.next() => event,
             };
             match event {
@@ -207,7 +212,7 @@ impl Following {
     async fn pause_after_lie(&self) -> Result<(), Gone> {
         self.pause(LYING_PAUSE).await?;
         // The core also told of a lie that it heard of from here.
-        let _ = self.lies.notified().now_or_never();
+        let _ = self.told.lies.notified().now_or_never();
         self.input(Input::Retry(self.source)).await
     }
 
@@ -219,9 +224,14 @@ impl Following {
     }
 }
 
-/// Whether a journal that begins at `start` is a later one of its owner than the one that was read.
-fn is_newer(start: Cursor, position: Option<Follower>) -> bool {
-    position.is_none_or(|position| start.incarnation > position.cursor().incarnation)
+/// Where a source that cannot go on from our cursor can begin.
+const fn start_instead(error: &SubscribeError) -> Option<Cursor> {
+    match error {
+        SubscribeError::UnknownIncarnation { start }
+        | SubscribeError::TooOld { start }
+        | SubscribeError::Future { start } => Some(*start),
+        _ => None,
+    }
 }
 
 fn start_of(position: Option<Follower>) -> Start {

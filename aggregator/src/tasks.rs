@@ -16,7 +16,7 @@ use kittengrad_service::{
 use kittengrad_store::free_bytes;
 use tokio::{
     net::TcpListener,
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
@@ -25,7 +25,7 @@ use tonic::service::Routes;
 
 use crate::{
     config::Config,
-    driver::{Command, Driver},
+    driver::{Command, Driver, Reader},
     fetch,
     follow::Following,
     run::RunError,
@@ -131,7 +131,7 @@ impl Running {
         source: PublicKey,
         client: Client,
         commands: mpsc::Sender<Command>,
-        lies: Arc<Notify>,
+        told: Arc<Reader>,
         shortage: watch::Receiver<Option<String>>,
     ) {
         let shutdown = self.shutdown.clone();
@@ -139,7 +139,7 @@ impl Running {
             source,
             client,
             commands,
-            lies,
+            told,
             shortage,
             shutdown,
         };

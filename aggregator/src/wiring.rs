@@ -25,7 +25,7 @@ use kittengrad_service::{
 use kittengrad_store::RocksStore;
 use prometheus_client::registry::Registry;
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{mpsc, watch},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,7 @@ use tonic::service::Routes;
 
 use crate::{
     config::Config,
-    driver::{COMMANDS_MAX, Command, Driver, FETCHES_MAX, Outlets},
+    driver::{COMMANDS_MAX, Command, Driver, FETCHES_MAX, Outlets, Reader},
     grpc::{AggregatorService, Parts},
     metrics::AggregatorMetrics,
     run::{RunError, Sockets},
@@ -77,7 +77,7 @@ impl Start {
             .sources
             .iter()
             .map(|planned| (planned.source, Arc::default()));
-        let lies: BTreeMap<PublicKey, Arc<Notify>> = followed.collect();
+        let readers: BTreeMap<PublicKey, Arc<Reader>> = followed.collect();
         let (commands, received) = mpsc::channel(COMMANDS_MAX);
         let (fetches, wanted) = mpsc::channel(FETCHES_MAX);
         let (tip, tips) = watch::channel(None);
@@ -86,7 +86,7 @@ impl Start {
             tip,
             view,
             fetches,
-            lies: lies.clone(),
+            readers: readers.clone(),
             metrics,
         };
         let driver = Driver::new(self.core(), Arc::clone(&self.store), received, outlets)?;
@@ -98,12 +98,12 @@ impl Start {
         let (shortage, shortages) = watch::channel(None);
         running.tick(&self.config, commands.clone(), shortage);
         running.fetch(client.clone(), wanted, commands.clone());
-        for (source, lies) in lies {
+        for (source, told) in readers {
             running.follow(
                 source,
                 client.clone(),
                 commands.clone(),
-                lies,
+                told,
                 shortages.clone(),
             );
         }

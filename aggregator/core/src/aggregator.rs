@@ -21,7 +21,7 @@ use crate::{
     io::{Event, Fatal, Heard, Input, Moment, Now, Output, SourceBlock, Timing},
     plan::Plan,
     signals::{Looked, View},
-    source::{Link, Source},
+    source::{Link, Source, Taken},
 };
 
 /// What does not change while an aggregator runs.
@@ -255,12 +255,16 @@ impl Aggregator {
         let mut events = Vec::new();
         let taken = match self.up(key, out) {
             Some(source) => source.take(block, now.monotonic_ms, &*verifier, &mut events),
-            None => Ok(false),
+            None => Ok(Taken::Known),
         };
         out.events.append(&mut events);
         match taken {
-            Ok(true) => {}
-            Ok(false) => *out.done.entry(key).or_default() += 1,
+            Ok(Taken::Next) => {}
+            Ok(Taken::Known) => *out.done.entry(key).or_default() += 1,
+            Ok(Taken::Behind) => {
+                *out.done.entry(key).or_default() += 1;
+                out.events.push(Event::Behind { source: key });
+            }
             Err(error) => {
                 *out.done.entry(key).or_default() += 1;
                 self.lying(key, error.to_string(), out);

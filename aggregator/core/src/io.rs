@@ -119,6 +119,13 @@ pub enum Event {
         /// The first height that is lost.
         from_height: u64,
     },
+    /// A source's journal goes on from an old disk: it is to be read again, from where [`Aggregator::taken`] says now.
+    ///
+    /// [`Aggregator::taken`]: crate::Aggregator::taken
+    Behind {
+        /// Which source.
+        source: PublicKey,
+    },
     /// A source answers again, or does not any more.
     Source {
         /// Which.

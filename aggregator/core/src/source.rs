@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use kittengrad_journal::{FollowError, Follower, Step, Store, applied};
 use kittengrad_proto::{
-    block::{Bitmap, BitmapError, BlockError, Item},
+    block::{Bitmap, BitmapError, Block, BlockError, Item},
     id::{Id, PublicKey, RecordId},
     signed::Verifier,
 };
@@ -65,6 +65,17 @@ struct Queued {
     settled: Option<Settled>,
 }
 
+/// What became of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It was the next one.
+    Next,
+    /// It was taken before.
+    Known,
+    /// Blocks before it were perhaps never read: the journal is to be read from its beginning.
+    Behind,
+}
+
 /// How a source is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Link {
@@ -88,6 +99,8 @@ pub(crate) struct Source {
     pub(crate) heard: Option<Heard>,
     /// The last block taken in; `None` before the first.
     taken: Option<Follower>,
+    /// The journal is to be read again, and begins before this incarnation.
+    again_before: Option<u64>,
     queue: VecDeque<Queued>,
     /// The last block wholly emitted, and when it was signed and heard.
     emitted: Option<Follower>,
@@ -117,6 +130,7 @@ impl Source {
             link: Link::Silent,
             heard: None,
             taken: follower,
+            again_before: None,
             queue: VecDeque::new(),
             emitted: follower,
             durable: follower,
@@ -137,24 +151,33 @@ impl Source {
         self.taken
     }
 
-    /// Takes a block into the queue, if it is the next one. Returns whether it was.
+    /// Takes a block into the queue, if it is the next one.
     pub(crate) fn take(
         &mut self,
         block: SourceBlock,
         heard_ms: u64,
         verifier: &dyn Verifier,
         events: &mut Vec<Event>,
-    ) -> Result<bool, SourceError> {
+    ) -> Result<Taken, SourceError> {
         let SourceBlock { block, entries } = block;
         let header = &block.header;
         let (incarnation, height) = (header.incarnation, header.height);
+        if self.again_before.is_some_and(|began| incarnation >= began) {
+            // It was on its way before the journal was read again.
+            return Ok(Taken::Known);
+        }
         let mut follower = self
             .taken
             .unwrap_or_else(|| Follower::new(self.key, incarnation));
         let step = follower.accept(&block, verifier)?;
         if step == Step::Known {
-            return Ok(false);
+            return Ok(Taken::Known);
         }
+        if step == Step::Began && self.is_behind(&block) {
+            (self.taken, self.again_before) = (None, Some(incarnation));
+            return Ok(Taken::Behind);
+        }
+        self.again_before = None;
         let items = block.decode_items()?;
         let waiting = pair(height, &items, entries)?;
         for item in &items {
@@ -191,7 +214,17 @@ impl Source {
             waiting,
             settled,
         });
-        Ok(true)
+        Ok(Taken::Next)
+    }
+
+    /// Whether a new incarnation goes on from one that is older than what was taken last.
+    ///
+    /// An old disk came back that had been given up: how much of it was ever read is not remembered, so the journal is
+    /// read again from its beginning.
+    fn is_behind(&self, first: &Block) -> bool {
+        let read = self.taken.map(|taken| taken.cursor().incarnation);
+        let fork = first.header.fork.map(|fork| fork.incarnation);
+        fork.is_some() && fork < read
     }
 
     /// The source is required for this part of the circle.
