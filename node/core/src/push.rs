@@ -73,6 +73,14 @@ impl Peer {
         let Some(member) = self.config.membership.index_of(&from) else {
             return;
         };
+        if self
+            .links
+            .get(&from)
+            .is_none_or(|link| link.chain.is_none())
+        {
+            // Its hello was overtaken: a receipt needs the certificates in it. It is pushed to again when that comes.
+            return;
+        }
         match result.outcome {
             Ok(proofs) => {
                 if let Err(why) = self.count(from, member, &result.id, proofs) {
