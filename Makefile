@@ -30,8 +30,10 @@ fix: deps ## Format, and mend what lints can mend
 	cargo fmt --all
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 
-sim: deps ## Run the protocol's simulated cluster; SEED=n repeats one seed
-	KITTENGRAD_SEED="$(SEED)" cargo test --locked -p kittengrad-node-core --test cluster -- --nocapture
+sim: ## Simulate networks: SEED=n replays one seed; RUNS=n FROM=m sweeps; JSON=1 ends with a line for programs
+	@cargo build --quiet --locked -p kittengrad-sim
+	@SEED="$(SEED)" RUNS="$(RUNS)" FROM="$(FROM)" JSON="$(JSON)" GO_ON="$(GO_ON)" KINDS="$(KINDS)" \
+	    "$(CARGO_TARGET_DIR)/debug/kittengrad-sim"
 
 deps: ## Install the system packages that building needs
 	@deploy/install-build-deps.sh

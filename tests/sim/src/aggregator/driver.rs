@@ -1,0 +1,247 @@
+//! The aggregator's driver, step by step.
+
+use std::{collections::VecDeque, mem, sync::Arc};
+
+use kittengrad_aggregator_core::{Aggregator, Config, Event as Told, Fatal, Input, Now, Output};
+
+use super::Process;
+use crate::{host::Node, queue::Event, world::World};
+
+/// Inputs taken into one round.
+const ROUND_MAX: usize = 256;
+/// Ticks until the free disk is looked at.
+const SPACE_TICKS: u64 = 5;
+
+impl World {
+    /// Starts the aggregator.
+    pub(crate) fn start_aggregator(&mut self) {
+        let now_us = self.queue.now_us;
+        let (overlay, verifier) = (self.overlay.clone(), self.scheme.verifier());
+        let timing = self.shape.aggregator_timing;
+        let Some(machine) = &mut self.aggregator else {
+            return;
+        };
+        machine.host.start(now_us);
+        let config = Config {
+            overlay,
+            signer: Arc::clone(&machine.signer),
+            verifier,
+            timing,
+        };
+        let now = now_of(&machine.host, now_us);
+        let aggregator = match Aggregator::open(config, &machine.disk, now) {
+            Ok(aggregator) => aggregator,
+            Err(fatal) => return self.aggregator_stops(&fatal),
+        };
+        machine.process = Some(Process {
+            tip: aggregator.view(now).tip,
+            aggregator,
+            inbox: VecDeque::from([Input::Plan(machine.plan.clone())]),
+            is_woken: false,
+            output: None,
+            is_full: false,
+            following: std::collections::BTreeMap::new(),
+            wanted: std::collections::BTreeSet::new(),
+            fetching: None,
+            is_short: false,
+            ticks: 0,
+        });
+        let run = machine.host.run;
+        let sources: Vec<_> = machine.plan.sources.iter().map(|of| of.source).collect();
+        let node = Node::Aggregator;
+        self.queue
+            .after(self.shape.weather.tick_us, Event::Tick { node, run });
+        for source in sources {
+            self.queue
+                .after(1_000, Event::Follows { node, run, source });
+        }
+        self.wake_aggregator();
+    }
+
+    /// Hands something in.
+    pub(crate) fn hand_aggregator(&mut self, input: Input) {
+        if let Some(process) = self.aggregator.as_mut().and_then(|m| m.process.as_mut()) {
+            process.inbox.push_back(input);
+            self.wake_aggregator();
+        }
+    }
+
+    pub(super) fn wake_aggregator(&mut self) {
+        let Some(machine) = &mut self.aggregator else {
+            return;
+        };
+        let (run, us) = (machine.host.run, machine.host.slowness * 10);
+        let Some(process) = &mut machine.process else {
+            return;
+        };
+        if process.output.is_none() && !process.is_woken {
+            process.is_woken = true;
+            let node = Node::Aggregator;
+            self.queue.after(us, Event::Round { node, run });
+        }
+    }
+
+    /// Takes what is queued, and cuts a block of it.
+    pub(crate) fn aggregator_round(&mut self, run: u64) {
+        let now_us = self.queue.now_us;
+        let Some(machine) = self.aggregator.as_mut().filter(|m| m.host.runs(run)) else {
+            return;
+        };
+        let now = now_of(&machine.host, now_us);
+        let process = machine.process.as_mut().expect("it runs");
+        process.is_woken = false;
+        let mut out = Output::default();
+        if mem::take(&mut process.is_full) {
+            process.inbox.push_front(Input::Tick);
+        }
+        let mut count = 0;
+        while !out.is_full && count < ROUND_MAX {
+            let Some(input) = process.inbox.pop_front() else {
+                break;
+            };
+            count += 1;
+            let handled = process
+                .aggregator
+                .handle(now, input, &machine.disk, &mut out);
+            if let Err(fatal) = handled {
+                return self.aggregator_stops(&fatal);
+            }
+        }
+        process.is_full = mem::take(&mut out.is_full);
+        let handled = process
+            .aggregator
+            .handle(now, Input::Flush, &machine.disk, &mut out);
+        if let Err(fatal) = handled {
+            return self.aggregator_stops(&fatal);
+        }
+        let is_empty = out.writes.is_empty();
+        process.output = Some(out);
+        let at_us = if is_empty {
+            now_us
+        } else {
+            let us = self.random.within(self.shape.weather.commit_us.clone());
+            machine.host.synced_at_us(now_us, us)
+        };
+        let node = Node::Aggregator;
+        self.queue.at(at_us, Event::Synced { node, run });
+    }
+
+    /// The commit is done: the head is shown, and records are fetched.
+    pub(crate) fn aggregator_synced(&mut self, run: u64) {
+        let Some(machine) = self.aggregator.as_mut().filter(|m| m.host.runs(run)) else {
+            return;
+        };
+        let process = machine.process.as_mut().expect("it runs");
+        let out = process.output.take().expect("a round was committed");
+        if machine.host.is_failing && !out.writes.is_empty() {
+            process.output = Some(out);
+            self.commit_failed(Node::Aggregator);
+            return self.aggregator_dies();
+        }
+        let Output {
+            writes,
+            tip,
+            fetches,
+            done,
+            events,
+            is_full: _,
+        } = out;
+        self.commit_aggregator(writes);
+        let machine = self.aggregator.as_mut().expect("it is there");
+        let process = machine.process.as_mut().expect("it runs");
+        process.aggregator.committed();
+        process.tip = tip.or(process.tip);
+        process.wanted.extend(fetches);
+        let mut done: Vec<_> = done.into_iter().collect();
+        let is_idle = process.inbox.is_empty() && !process.is_full;
+        done.retain(|(_, blocks)| *blocks > 0);
+        for (source, blocks) in done {
+            self.source_done(source, blocks);
+        }
+        for event in events {
+            self.aggregator_tells(&event);
+        }
+        self.fetch();
+        self.pump_all(Node::Aggregator);
+        if !is_idle {
+            self.wake_aggregator();
+        }
+    }
+
+    fn commit_aggregator(&mut self, writes: Vec<kittengrad_journal::Write>) {
+        let machine = self.aggregator.as_mut().expect("it is there");
+        let checked = self
+            .invariants
+            .merges(&machine.disk, &writes, &self.overlay);
+        machine.disk.commit(writes);
+        self.judge(checked);
+    }
+
+    fn aggregator_tells(&mut self, event: &Told) {
+        let now_us = self.queue.now_us;
+        self.trace.line(now_us, || format!("aggregator: {event:?}"));
+        match event {
+            Told::Lied { source, .. } => self.source_lied(*source),
+            Told::Behind { source } => self.read_again(*source),
+            _ => {}
+        }
+    }
+
+    /// Some time went by.
+    pub(crate) fn aggregator_tick(&mut self, run: u64) {
+        let Some(machine) = self.aggregator.as_mut().filter(|m| m.host.runs(run)) else {
+            return;
+        };
+        let is_full = machine.host.is_full;
+        let process = machine.process.as_mut().expect("it runs");
+        let mut was_short = false;
+        if process.ticks.is_multiple_of(SPACE_TICKS) {
+            was_short = mem::replace(&mut process.is_short, is_full);
+        }
+        process.ticks += 1;
+        if was_short && !is_full {
+            self.release_all();
+        }
+        self.hand_aggregator(Input::Tick);
+        let node = Node::Aggregator;
+        self.queue
+            .after(self.shape.weather.tick_us, Event::Tick { node, run });
+    }
+
+    /// The process is killed: what it was committing is lost or kept.
+    pub(crate) fn aggregator_dies(&mut self) {
+        let Some(machine) = &mut self.aggregator else {
+            return;
+        };
+        let committing = machine
+            .process
+            .as_mut()
+            .and_then(|process| process.output.take());
+        let writes = committing.map_or_else(Vec::new, |output| output.writes);
+        if !writes.is_empty() && self.fate.permille(500) {
+            self.commit_aggregator(writes);
+        }
+        let machine = self.aggregator.as_mut().expect("it is there");
+        machine.crash();
+        self.left(Node::Aggregator);
+        self.look_after(Node::Aggregator);
+    }
+
+    /// The core cannot go on.
+    pub(super) fn aggregator_stops(&mut self, fatal: &Fatal) {
+        let line = format!("aggregator stops: {fatal}");
+        self.trace.line(self.queue.now_us, || line);
+        if let Some(machine) = &mut self.aggregator {
+            machine.crash();
+        }
+        self.left(Node::Aggregator);
+        self.look_after(Node::Aggregator);
+    }
+}
+
+pub(super) fn now_of(host: &crate::host::Host, now_us: u64) -> Now {
+    Now {
+        monotonic_ms: host.monotonic_ms(now_us),
+        wall_ms: host.wall_ms(now_us),
+    }
+}

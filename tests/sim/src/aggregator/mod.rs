@@ -1,0 +1,67 @@
+//! The aggregator: the real core on a simulated disk, its driver, and how it follows its sources.
+
+mod driver;
+mod fetch;
+mod follow;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use kittengrad_aggregator_core::{Aggregator, Fetch, Input, Output, Plan};
+use kittengrad_journal::Tip;
+use kittengrad_proto::{id::PublicKey, signed::Signer};
+
+use crate::{disk::SimDisk, host::Host};
+
+use fetch::Fetching;
+use follow::Following;
+
+/// A computer that aggregates.
+pub(crate) struct Machine {
+    pub(crate) host: Host,
+    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) disk: SimDisk,
+    pub(crate) plan: Plan,
+    pub(crate) process: Option<Process>,
+    /// Blocks of one source that are in memory at most.
+    pub(crate) window: usize,
+}
+
+/// A running aggregator.
+pub(crate) struct Process {
+    pub(crate) aggregator: Aggregator,
+    inbox: VecDeque<Input>,
+    is_woken: bool,
+    /// What is being committed.
+    output: Option<Output>,
+    /// The block under construction was full: the core has more to say.
+    is_full: bool,
+    pub(crate) tip: Option<Tip>,
+    following: BTreeMap<PublicKey, Following>,
+    wanted: BTreeSet<Fetch>,
+    fetching: Option<Fetching>,
+    /// There is no room on the disk: nothing is read.
+    is_short: bool,
+    ticks: u64,
+}
+
+impl Machine {
+    pub(crate) fn new(signer: Arc<dyn Signer>, disk: SimDisk, plan: Plan, window: usize) -> Self {
+        Self {
+            host: Host::default(),
+            signer,
+            disk,
+            plan,
+            process: None,
+            window,
+        }
+    }
+
+    /// Kills the process.
+    pub(crate) fn crash(&mut self) {
+        self.process = None;
+        self.host.stop();
+    }
+}

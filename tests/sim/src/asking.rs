@@ -1,0 +1,318 @@
+//! Asking several replicas until enough of them answered: the client's own state machine decides whom and when.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use kittengrad_client_core::{
+    merge::{Consistency, Reply, merge},
+    routing::{Call, Health, Patience, Step, Trouble},
+};
+use kittengrad_node_core::Ack;
+use kittengrad_proto::{
+    error::ErrorCode,
+    id::{PublicKey, RecordId},
+};
+
+use crate::{
+    call::{Answer, By, Question},
+    host::Node,
+    publisher::Said,
+    queue::Event,
+    world::World,
+};
+
+/// What somebody wants.
+#[derive(Debug, Clone)]
+pub(crate) enum Purpose {
+    /// That a transaction is taken.
+    Put { said: Said, ack: Ack },
+    /// To know the set of a canonical.
+    Get {
+        canonical: RecordId,
+        consistency: Consistency,
+    },
+    /// The records of canonicals that an indexer lacks; at the aggregator, as the last resort.
+    Absent {
+        canonicals: Vec<RecordId>,
+        is_last: bool,
+    },
+}
+
+/// Somebody who waits for answers.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) node: Node,
+    call: Call,
+    pub(crate) purpose: Purpose,
+    pub(crate) began_us: u64,
+    /// How many faults there had been.
+    pub(crate) faults: u64,
+    running: BTreeMap<u64, PublicKey>,
+    replies: Vec<Reply>,
+    records: BTreeMap<RecordId, Bytes>,
+    due_us: u64,
+}
+
+/// All who wait, and what each learnt about replicas.
+#[derive(Debug, Default)]
+pub(crate) struct Asks {
+    pub(crate) asks: BTreeMap<u64, Ask>,
+    count: u64,
+    health: BTreeMap<Node, Health>,
+    /// Who was sent whose certificates.
+    told: BTreeSet<(Node, PublicKey)>,
+}
+
+impl World {
+    /// Begins to ask.
+    pub(crate) fn ask(&mut self, node: Node, purpose: Purpose) -> u64 {
+        let now_us = self.queue.now_us;
+        let host = self.host(node);
+        let now_ms = host.monotonic_ms(now_us);
+        let (holders, needed, patience) = self.route(&purpose);
+        let health = self.asks.health.entry(node).or_default();
+        let holders = health.order(holders, now_ms);
+        self.asks.count += 1;
+        let number = self.asks.count;
+        let ask = Ask {
+            node,
+            call: Call::new(patience, holders, needed, now_ms),
+            purpose,
+            began_us: now_us,
+            faults: self.fault_count(),
+            running: BTreeMap::new(),
+            replies: Vec::new(),
+            records: BTreeMap::new(),
+            due_us: 0,
+        };
+        self.asks.asks.insert(number, ask);
+        self.advance(number);
+        number
+    }
+
+    fn route(&self, purpose: &Purpose) -> (Vec<PublicKey>, usize, Patience) {
+        let membership = &self.machines[0].membership;
+        let ring = membership.ring();
+        let holders_of_all = |canonicals: &[RecordId]| {
+            let mut holders = ring.replicas_of(canonicals[0].point());
+            for canonical in &canonicals[1..] {
+                holders.retain(|holder| ring.holds(*holder, canonical.point()));
+            }
+            let keys = holders.into_iter().map(|holder| membership.key(holder));
+            keys.collect::<Vec<_>>()
+        };
+        let replicas = ring.replication();
+        match purpose {
+            Purpose::Put { said, .. } => (holders_of_all(&said.canonicals()), 1, Patience::WRITE),
+            Purpose::Get {
+                canonical,
+                consistency,
+            } => {
+                let holders = holders_of_all(&[*canonical]);
+                let needed = consistency.needed(holders.len(), replicas);
+                (holders, needed, Patience::READ)
+            }
+            Purpose::Absent {
+                canonicals,
+                is_last: false,
+            } => {
+                let holders = holders_of_all(canonicals);
+                let needed = Consistency::Quorum.needed(holders.len(), replicas);
+                (holders, needed, Patience::READ)
+            }
+            Purpose::Absent { .. } => (vec![self.key_of(Node::Aggregator)], 1, Patience::READ),
+        }
+    }
+
+    /// Does what the call wants now.
+    fn advance(&mut self, number: u64) {
+        loop {
+            let now_us = self.queue.now_us;
+            let Some(ask) = self.asks.asks.get(&number) else {
+                return;
+            };
+            let host = self.host(ask.node);
+            let (started_us, now_ms) = (host.started_us, host.monotonic_ms(now_us));
+            let ask = self.asks.asks.get_mut(&number).expect("it was there");
+            match ask.call.step(now_ms) {
+                Step::Ask(peer) => self.put_question(number, peer),
+                Step::Wait { until_ms } => {
+                    let at_us = (started_us + until_ms * 1_000).max(now_us + 1_000);
+                    if ask.due_us <= now_us || at_us < ask.due_us {
+                        ask.due_us = at_us;
+                        let (node, ask) = (ask.node, number);
+                        self.queue.at(at_us, Event::Due { node, ask });
+                    }
+                    return;
+                }
+                Step::Reroute { .. } => {
+                    let purpose = ask.purpose.clone();
+                    let (holders, ..) = self.route(&purpose);
+                    let ask = self.asks.asks.get_mut(&number).expect("it was there");
+                    ask.call.rerouted(holders, now_ms);
+                }
+                Step::Done => return self.finish(number, true),
+                Step::GiveUp(_) => return self.finish(number, false),
+            }
+        }
+    }
+
+    fn put_question(&mut self, number: u64, peer: PublicKey) {
+        let Some(ask) = self.asks.asks.get(&number) else {
+            return;
+        };
+        let node = ask.node;
+        let question = match &ask.purpose {
+            Purpose::Put { said, ack } => Question::Submit {
+                said: said.clone(),
+                ack: *ack,
+                chain: !self.asks.told.contains(&(node, peer)),
+            },
+            Purpose::Get { canonical, .. } => Question::Lookup {
+                canonicals: vec![*canonical],
+                records: false,
+            },
+            Purpose::Absent { canonicals, .. } => Question::Lookup {
+                canonicals: canonicals.clone(),
+                records: true,
+            },
+        };
+        let to = self.peer_of(&peer).unwrap_or(Node::Aggregator);
+        let patience_us = if node == Node::Indexer {
+            3_000_000
+        } else {
+            self.shape.attempt_us
+        };
+        let call = self.call(node, to, question, By::Ask(number), patience_us);
+        if let Some(ask) = self.asks.asks.get_mut(&number) {
+            ask.running.insert(call, peer);
+        }
+    }
+
+    /// Time to look at the clock.
+    pub(crate) fn due(&mut self, number: u64) {
+        self.advance(number);
+    }
+
+    /// An answer came, or did not in time.
+    pub(crate) fn heard(&mut self, number: u64, call: u64, answer: Answer) {
+        let Some(ask) = self.asks.asks.get_mut(&number) else {
+            return;
+        };
+        let Some(peer) = ask.running.remove(&call) else {
+            return;
+        };
+        let node = ask.node;
+        if matches!(answer, Answer::Refused(ErrorCode::ChainUnknown))
+            && self.asks.told.remove(&(node, peer))
+        {
+            return self.put_question(number, peer);
+        }
+        if matches!(ask.purpose, Purpose::Put { .. }) && matches!(answer, Answer::Submitted(_)) {
+            self.asks.told.insert((node, peer));
+        }
+        let trouble = self.take_answer(number, peer, answer);
+        let now_us = self.queue.now_us;
+        let now_ms = self.host(node).monotonic_ms(now_us);
+        let random = self.random.next();
+        let health = self.asks.health.entry(node).or_default();
+        let Some(ask) = self.asks.asks.get_mut(&number) else {
+            return;
+        };
+        match trouble {
+            None => {
+                health.answered(peer);
+                ask.call.answered(peer);
+            }
+            Some(trouble) => {
+                health.failed(peer, trouble, now_ms, random);
+                ask.call.failed(peer, trouble, now_ms, random);
+            }
+        }
+        self.advance(number);
+    }
+
+    /// What an answer says, and what was wrong with it.
+    fn take_answer(&mut self, number: u64, peer: PublicKey, answer: Answer) -> Option<Trouble> {
+        match answer {
+            Answer::Submitted(submitted) if submitted.is_acknowledged => None,
+            Answer::Submitted(_) => Some(Trouble::Unacknowledged),
+            Answer::Looked(looked) => {
+                let ask = self.asks.asks.get_mut(&number).expect("it was there");
+                ask.records.extend(looked.records);
+                if let Purpose::Get { .. } = ask.purpose {
+                    let set = looked.sets.into_iter().next().flatten();
+                    ask.replies.push(Reply {
+                        peer,
+                        head: looked.head,
+                        exists: set.is_some(),
+                        updates: set.unwrap_or_default(),
+                    });
+                }
+                None
+            }
+            Answer::Refused(code) => Some(trouble_of(code)),
+            Answer::Unreachable | Answer::Records(_) => Some(Trouble::Unavailable),
+            Answer::TimedOut => Some(Trouble::TimedOut),
+        }
+    }
+
+    /// Enough answered, or it will not get better.
+    fn finish(&mut self, number: u64, is_done: bool) {
+        let Some(ask) = self.asks.asks.remove(&number) else {
+            return;
+        };
+        match &ask.purpose {
+            Purpose::Put { said, .. } => self.put_ended(&ask, said.id(), is_done),
+            Purpose::Get {
+                canonical,
+                consistency,
+            } => {
+                let ring = self.machines[0].membership.ring();
+                let holders = ring.replicas_of(canonical.point()).into_iter();
+                let holders: Vec<_> = holders.map(|holder| self.key(holder)).collect();
+                let merged = merge(&ask.replies, &holders, ring.replication(), *consistency);
+                if merged.complete {
+                    let checked = self.invariants.looks(*canonical, &merged, ask.began_us);
+                    self.judge(checked);
+                }
+            }
+            Purpose::Absent {
+                canonicals,
+                is_last,
+            } => {
+                if !is_done && !is_last && ask.records.is_empty() {
+                    let (canonicals, is_last) = (canonicals.clone(), true);
+                    let purpose = Purpose::Absent {
+                        canonicals,
+                        is_last,
+                    };
+                    self.ask(Node::Indexer, purpose);
+                } else {
+                    self.found_absent(canonicals, &ask.records);
+                }
+            }
+        }
+    }
+
+    /// A process ended: it waits for nothing any more.
+    pub(crate) fn forget_asks(&mut self, node: Node) {
+        self.asks.asks.retain(|_, ask| ask.node != node);
+        self.asks.health.remove(&node);
+        self.asks.told.retain(|(from, _)| *from != node);
+    }
+}
+
+/// What a refusal means for a call that may still ask others, as the SDK has it.
+const fn trouble_of(code: ErrorCode) -> Trouble {
+    match code {
+        ErrorCode::NotResponsible => Trouble::NotResponsible,
+        ErrorCode::Filling => Trouble::Filling,
+        ErrorCode::Starting => Trouble::Starting,
+        ErrorCode::Invalid | ErrorCode::TooLarge | ErrorCode::WrongNamespace => Trouble::Refused,
+        ErrorCode::UnknownCanonical => Trouble::Unknown,
+        ErrorCode::NotFresh => Trouble::NotFresh,
+        ErrorCode::Overloaded | ErrorCode::DiskFull => Trouble::Overloaded,
+        ErrorCode::ChainUnknown | ErrorCode::Internal => Trouble::Unavailable,
+    }
+}

@@ -1,0 +1,191 @@
+//! Clients: what they say and ask, and what became of it.
+
+use std::collections::BTreeSet;
+
+use kittengrad_client_core::merge::Consistency;
+use kittengrad_node_core::Ack;
+use kittengrad_proto::id::Id;
+
+use crate::{
+    asking::{Ask, Purpose},
+    host::{Host, Node},
+    publisher::{About, Publisher, Said, canonical},
+    queue::Event,
+    random::Random,
+    world::World,
+};
+
+/// How much clients say.
+#[derive(Debug, Clone)]
+pub struct Load {
+    /// How many clients there are.
+    pub clients: usize,
+    /// Mean time between two things that one client does, in microseconds.
+    pub pause_us: u64,
+    /// Things that are known to all, for each member.
+    pub names: usize,
+    /// So many of a thousand things are lookups.
+    pub lookup_permille: u64,
+    /// So many of a thousand transactions are said again, by the same bytes.
+    pub again_permille: u64,
+}
+
+/// A computer of a client.
+pub(crate) struct Machine {
+    pub(crate) host: Host,
+    pub(crate) publisher: Publisher,
+    /// What was said, for saying it again.
+    said: Vec<Said>,
+}
+
+impl Machine {
+    pub(crate) fn new(publisher: Publisher) -> Self {
+        Self {
+            host: Host::default(),
+            publisher,
+            said: Vec::new(),
+        }
+    }
+}
+
+/// What became of everything that clients said.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    /// Transactions that were said to a quorum at least.
+    pub asked: usize,
+    /// Of them, those that their clients know to be safe.
+    pub acked: usize,
+    /// Transactions during which some fault struck or lasted.
+    pub overlapped: usize,
+    /// Lookups that were answered by enough replicas.
+    pub looked: usize,
+    acked_ids: BTreeSet<Id>,
+    asked_ids: BTreeSet<Id>,
+}
+
+/// Transactions of one client that wait, before it says no more.
+const WAITING_MAX: usize = 64;
+
+impl World {
+    /// Starts a client.
+    pub(crate) fn start_client(&mut self, client: usize) {
+        let now_us = self.queue.now_us;
+        let host = &mut self.clients[client].host;
+        host.start(now_us);
+        let (node, run) = (Node::Client(client), host.run);
+        let us = self.load_random.within(1..=500_000);
+        self.queue.after(us, Event::Speaks { node, run });
+    }
+
+    /// A client dies, with everything that it waited for.
+    pub(crate) fn client_dies(&mut self, client: usize) {
+        self.clients[client].host.stop();
+        self.left(Node::Client(client));
+        self.look_after(Node::Client(client));
+    }
+
+    /// A client does something, and later something else.
+    pub(crate) fn speaks(&mut self, client: usize, run: u64) {
+        if !self.clients[client].host.runs(run) || !self.is_speaking {
+            return;
+        }
+        let mut random = std::mem::replace(&mut self.load_random, Random::new(0));
+        let node = Node::Client(client);
+        let waiting = self.asks.asks.values().filter(|ask| ask.node == node);
+        if waiting.count() < WAITING_MAX {
+            if random.permille(self.shape.load.lookup_permille) {
+                let canonical = canonical(&self.any_name(&mut random));
+                let consistency = random.pick(&[
+                    Consistency::One,
+                    Consistency::Quorum,
+                    Consistency::Quorum,
+                    Consistency::All,
+                ]);
+                let purpose = Purpose::Get {
+                    canonical,
+                    consistency,
+                };
+                self.ask(node, purpose);
+            } else {
+                self.put_something(client, &mut random);
+            }
+        }
+        let pause_us = self.shape.load.pause_us;
+        let us = random.within(1..=2 * pause_us);
+        self.load_random = random;
+        self.queue.after(us, Event::Speaks { node, run });
+    }
+
+    fn any_name(&self, random: &mut Random) -> String {
+        let names = &self.names_of[random.next() as usize % self.names_of.len()];
+        names[random.next() as usize % names.len()].clone()
+    }
+
+    fn put_something(&mut self, client: usize, random: &mut Random) {
+        let again = random.permille(self.shape.load.again_permille);
+        let machine = &mut self.clients[client];
+        let said = if again && !machine.said.is_empty() {
+            machine.said[random.next() as usize % machine.said.len()].clone()
+        } else {
+            let about = self.about_something(random);
+            let said = self.clients[client].publisher.say(about);
+            self.invariants.says(&said);
+            self.clients[client].said.push(said.clone());
+            said
+        };
+        let ack = random.pick(&[Ack::Quorum, Ack::Quorum, Ack::Quorum, Ack::All, Ack::One]);
+        self.ask(Node::Client(client), Purpose::Put { said, ack });
+    }
+
+    /// New things and known things, as many as some member holds together.
+    fn about_something(&mut self, random: &mut Random) -> Vec<About> {
+        let members = self.machines.len();
+        let holder = random.next() as usize % members;
+        let ring = self.machines[0].membership.ring();
+        let owners = ring.shared_cells(holder, holder);
+        let mut all: Vec<About> = Vec::new();
+        for _ in 0..random.within(1..=3) {
+            let owner = owners[random.next() as usize % owners.len()];
+            let names = &self.names_of[owner];
+            let name = names[random.next() as usize % names.len()].clone();
+            if all.iter().any(|about| about.name == name) {
+                continue;
+            }
+            // Few texts, so that one and the same update comes with several transactions.
+            let updates = 0..random.within(0..=2);
+            let updates = updates.map(|_| format!("{name}: {}", random.within(0..=200)));
+            let mut updates: Vec<_> = updates.collect();
+            updates.sort();
+            updates.dedup();
+            all.push(About {
+                inserts: updates.is_empty() || random.permille(800),
+                name,
+                updates,
+            });
+        }
+        all
+    }
+
+    /// A transaction was acknowledged, or given up.
+    pub(crate) fn put_ended(&mut self, ask: &Ask, id: Id, is_done: bool) {
+        let Purpose::Put { ack, .. } = ask.purpose else {
+            return;
+        };
+        if ask.faults != self.fault_count() || self.has_faults() {
+            self.tally.overlapped += 1;
+        }
+        if is_done {
+            self.probed(id);
+        }
+        if ack == Ack::One {
+            return;
+        }
+        // What a client does not live to hear is neither.
+        if self.tally.asked_ids.insert(id) {
+            self.tally.asked += 1;
+        }
+        if is_done && self.tally.acked_ids.insert(id) {
+            self.tally.acked += 1;
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! The director: draws faults, lets them strike, and lets everything heal in the end.
+
+use std::collections::BTreeMap;
+
+use super::{Kind, Relief};
+use crate::{host::Node, queue::Event, random::Random, world::World};
+
+/// Which faults a world has to bear, and for how long.
+#[derive(Debug, Clone, Default)]
+pub struct Trouble {
+    /// Each kind, and how often it strikes: about once in so many milliseconds.
+    pub kinds: Vec<(Kind, u64)>,
+    /// How long, in milliseconds.
+    pub ms: u64,
+    /// A process that died is started again after so long at most, in microseconds.
+    pub restart_us_max: u64,
+}
+
+impl Trouble {
+    /// A random subset of all kinds: that finds more than all of them at once.
+    #[must_use]
+    pub fn draw(random: &mut Random, ms: u64) -> Self {
+        let density = random.pick(&[80, 150, 250, 400]);
+        let mut kinds = Vec::new();
+        for kind in Kind::ALL {
+            if random.permille(density) {
+                let pause_ms = kind.pause_ms_min() * random.within(10..=30) / 10;
+                kinds.push((kind, pause_ms));
+            }
+        }
+        if kinds.is_empty() {
+            kinds.push((Kind::Kill, 3_000));
+        }
+        Self {
+            kinds,
+            ms,
+            restart_us_max: random.pick(&[200_000, 500_000, 2_000_000, 5_000_000]),
+        }
+    }
+}
+
+/// Who lets faults strike.
+#[derive(Debug, Default)]
+pub struct Director {
+    pub(super) trouble: Trouble,
+    pub(super) is_active: bool,
+    /// When trouble ends.
+    pub(super) end_us: u64,
+    /// How often each kind struck.
+    pub(super) fired: BTreeMap<Kind, u64>,
+    pub(super) count: u64,
+    /// The last effect that is known to last ends then.
+    pub(super) until_us: u64,
+    /// A peer of which a disk is about to be lost: whoever saw its journal must stay there.
+    pub(super) truce: Option<usize>,
+    /// A disk is going to be lost: one at a time, so that nobody ends another's truce.
+    pub(super) is_losing: bool,
+    /// Every message takes so much longer.
+    pub(super) spike_us: u64,
+    /// How messages behave when no fault changes it.
+    pub(super) usual: (bool, u64),
+}
+
+/// A fault that did not show yet strikes again after so long at most, in microseconds.
+const AWAITED_US_MAX: u64 = 3_000_000;
+/// A fault that could not strike is tried again after so long, in microseconds.
+const AGAIN_US: u64 = 200_000;
+
+impl World {
+    /// Trouble begins.
+    pub fn begin_trouble(&mut self, trouble: Trouble) {
+        let now_us = self.queue.now_us;
+        let weather = &self.shape.weather;
+        self.director = Some(Director {
+            is_active: true,
+            end_us: now_us + trouble.ms * 1_000,
+            usual: (weather.is_unordered, weather.twice_permille),
+            trouble: trouble.clone(),
+            ..Director::default()
+        });
+        for (kind, pause_ms) in trouble.kinds {
+            if kind == Kind::Drift {
+                self.fired(kind);
+                continue;
+            }
+            let latest_us = (trouble.ms * 400).min(pause_ms * 2_000);
+            let us = self.fate.within(100_000..=latest_us.max(200_000));
+            self.queue.after(us, Event::Strikes(kind));
+        }
+    }
+
+    /// A fault's time has come.
+    pub(crate) fn strikes(&mut self, kind: Kind) {
+        let now_us = self.queue.now_us;
+        let Some(director) = self.director.as_ref().filter(|d| d.is_active) else {
+            return;
+        };
+        let (end_us, truce) = (director.end_us, director.truce);
+        let kinds = director.trouble.kinds.iter();
+        let pause_ms = kinds
+            .clone()
+            .find(|(of, _)| *of == kind)
+            .map_or(5_000, |(_, ms)| *ms);
+        // What is over too soon proves nothing.
+        if now_us + 500_000 > end_us {
+            return;
+        }
+        let may_strike = (truce.is_none() || kind.spares_peers()) && !self.gives_way(kind);
+        let us = if may_strike && self.strike(kind) {
+            let has_struck = self.fired_faults().contains_key(&kind);
+            let longest_us = if has_struck {
+                pause_ms * 2_000
+            } else {
+                AWAITED_US_MAX
+            };
+            self.fate.within(100_000..=longest_us)
+        } else {
+            AGAIN_US
+        };
+        self.queue.after(us, Event::Strikes(kind));
+    }
+
+    /// Whether a fault that has struck leaves room for others now: trouble is half over, and some kind could not strike
+    /// yet, because too much was broken already.
+    fn gives_way(&mut self, kind: Kind) -> bool {
+        let now_us = self.queue.now_us;
+        let Some(director) = &self.director else {
+            return false;
+        };
+        let is_late = now_us + director.trouble.ms * 550 > director.end_us;
+        if !is_late || !director.fired.contains_key(&kind) {
+            return false;
+        }
+        let kinds = director.trouble.kinds.iter().map(|(kind, _)| *kind);
+        let waiting: Vec<_> = kinds
+            .filter(|kind| !director.fired.contains_key(kind))
+            .collect();
+        if waiting.iter().any(|kind| kind.loses()) && director.truce.is_none() {
+            self.gather();
+        }
+        if !waiting.is_empty() {
+            self.find_rot();
+        }
+        !waiting.is_empty()
+    }
+
+    /// A fault struck.
+    pub(crate) fn fired(&mut self, kind: Kind) {
+        let now_us = self.queue.now_us;
+        if let Some(director) = &mut self.director {
+            *director.fired.entry(kind).or_default() += 1;
+            director.count += 1;
+            director.until_us = director.until_us.max(now_us + 500_000);
+            self.trace.line(now_us, || format!("fault: {kind}"));
+        }
+    }
+
+    /// An effect lasts so long, or as long as there is trouble.
+    pub(super) fn lasting(&mut self, us_min: u64, us_max: u64) -> u64 {
+        let now_us = self.queue.now_us;
+        let us = self.fate.within(us_min..=us_max);
+        let Some(director) = &mut self.director else {
+            return us;
+        };
+        let us = us.min(director.end_us.saturating_sub(now_us));
+        director.until_us = director.until_us.max(now_us + us);
+        us
+    }
+
+    pub(super) fn passes_after(&mut self, us: u64, relief: Relief) {
+        self.queue.after(us, Event::Passes(relief));
+    }
+
+    /// How many times faults struck.
+    pub(crate) fn fault_count(&self) -> u64 {
+        self.director.as_ref().map_or(0, |director| director.count)
+    }
+
+    /// Whether some fault lasts.
+    pub(crate) fn has_faults(&self) -> bool {
+        let director = self.director.as_ref();
+        director.is_some_and(|director| director.until_us > self.queue.now_us)
+    }
+
+    /// How often each kind of fault struck.
+    #[must_use]
+    pub fn fired_faults(&self) -> BTreeMap<Kind, u64> {
+        let director = self.director.as_ref();
+        director.map_or_else(BTreeMap::new, |director| director.fired.clone())
+    }
+
+    /// How much longer a message takes than the weather says.
+    pub(crate) fn spike_us(&self, _: Node, _: Node) -> u64 {
+        self.director
+            .as_ref()
+            .map_or(0, |director| director.spike_us)
+    }
+
+    /// Somebody starts a process that died again.
+    pub(crate) fn look_after(&mut self, node: Node) {
+        let Some(director) = &self.director else {
+            return;
+        };
+        let longest_us = if !director.is_active {
+            500_000
+        } else if director.truce.is_some() {
+            // Whoever saw the last blocks of a disk that is lost is needed.
+            300_000
+        } else {
+            director.trouble.restart_us_max
+        };
+        let us = self.fate.within(50_000..=longest_us);
+        let run = self.host(node).run;
+        self.queue.after(us, Event::Restarts { node, run });
+    }
+
+    /// A process is started again, if it does not run.
+    pub(crate) fn restarts(&mut self, node: Node, run: u64) {
+        let host = self.host(node);
+        if host.is_up || host.run != run {
+            return;
+        }
+        match node {
+            Node::Peer(member) => self.start(member),
+            Node::Aggregator => {
+                let machine = self.aggregator.as_mut().expect("it died");
+                if machine.disk.is_found() {
+                    // It is put aside, and a new journal begins.
+                    machine.disk.wipe();
+                    self.invariants.merged_anew();
+                    self.fired(Kind::AggregatorRot);
+                }
+                self.start_aggregator();
+            }
+            Node::Indexer => self.start_indexer(),
+            Node::Client(client) => self.start_client(client),
+        }
+    }
+
+    /// All faults stop: everything runs, reaches everything, and is as fast as it can be.
+    pub fn calm(&mut self) {
+        if let Some(director) = &mut self.director {
+            director.is_active = false;
+            director.truce = None;
+            director.spike_us = 0;
+            (
+                self.shape.weather.is_unordered,
+                self.shape.weather.twice_permille,
+            ) = director.usual;
+        }
+        (self.overflows, self.replays) = (None, false);
+        for (from, to) in self.network.blocks() {
+            self.unblock(from, to);
+        }
+        for node in self.nodes() {
+            let host = self.host_mut(node);
+            (host.slowness, host.disk_slowness) = (1, 1);
+            (host.is_full, host.is_failing) = (false, false);
+            host.skew_ms = 0;
+        }
+        for machine in &mut self.machines {
+            machine.fuse = None;
+        }
+        self.find_rot();
+        for node in self.nodes() {
+            let run = self.host(node).run;
+            self.restarts(node, run);
+        }
+    }
+}

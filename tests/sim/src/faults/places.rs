@@ -1,0 +1,65 @@
+//! Faults between processes: who does not reach whom.
+
+use super::{Kind, Relief};
+use crate::{host::Node, world::World};
+
+impl World {
+    /// Some do not reach some others for a while. Returns whether they did before.
+    pub(super) fn parted(&mut self, kind: Kind) -> bool {
+        let nodes = self.nodes();
+        let pairs = match kind {
+            Kind::OneWay => {
+                let (a, b) = self.any_pair(&nodes);
+                vec![(a, b)]
+            }
+            Kind::Cut => {
+                let (a, b) = self.any_pair(&nodes);
+                vec![(a, b), (b, a)]
+            }
+            Kind::Isolate => {
+                let node = self.any_node(kind);
+                let others = nodes.iter().filter(|other| **other != node);
+                others
+                    .flat_map(|other| [(node, *other), (*other, node)])
+                    .collect()
+            }
+            _ => self.halves(&nodes),
+        };
+        let mut new = Vec::new();
+        for (from, to) in pairs {
+            if from != to && self.block(from, to) {
+                new.push((from, to));
+            }
+        }
+        let has_struck = !new.is_empty();
+        let us = self.lasting(500_000, 12_000_000);
+        self.passes_after(us, Relief::Unblock(new));
+        has_struck
+    }
+
+    /// Two that talk to each other.
+    fn any_pair(&mut self, nodes: &[Node]) -> (Node, Node) {
+        let a = self.fate.next() as usize % self.machines.len();
+        let partners = self.partners(a);
+        if partners.is_empty() || self.fate.permille(250) {
+            let other = self.fate.pick(nodes);
+            return (Node::Peer(a), other);
+        }
+        let b = self.fate.pick(&partners);
+        (Node::Peer(a), Node::Peer(b))
+    }
+
+    /// All pairs across a line that everybody is on one side of.
+    fn halves(&mut self, nodes: &[Node]) -> Vec<(Node, Node)> {
+        let sides: Vec<_> = nodes.iter().map(|_| self.fate.permille(500)).collect();
+        let mut pairs = Vec::new();
+        for (a, side_a) in nodes.iter().zip(&sides) {
+            for (b, side_b) in nodes.iter().zip(&sides) {
+                if side_a != side_b {
+                    pairs.push((*a, *b));
+                }
+            }
+        }
+        pairs
+    }
+}

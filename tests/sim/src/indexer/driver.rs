@@ -1,0 +1,214 @@
+//! The indexer's driver, step by step.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use kittengrad_indexer_core::{Fetched, Indexer, Input, Output};
+use kittengrad_proto::id::RecordId;
+
+use super::Process;
+use crate::{asking::Purpose, host::Node, queue::Event, stream::Reader, world::World};
+
+/// Time between two commits at least, in microseconds.
+const INTERVAL_US_MIN: u64 = 200_000;
+
+impl World {
+    /// Starts the indexer.
+    pub(crate) fn start_indexer(&mut self) {
+        let now_us = self.queue.now_us;
+        let journal = self.key_of(Node::Aggregator);
+        let Some(machine) = &mut self.indexer else {
+            return;
+        };
+        machine.host.start(now_us);
+        let state = machine.disk.state(&self.overlay);
+        let committed = state.cursors.last(&journal);
+        let indexer = Indexer::resume(state, machine.disk.publishers());
+        machine.process = Some(Process {
+            indexer,
+            inbox: VecDeque::new(),
+            is_woken: false,
+            commit: None,
+            cut_from_us: now_us,
+            fetching: 0,
+            stream: None,
+            reader: committed.map_or_else(
+                || Reader::genesis(journal),
+                |last| Reader::after(journal, last.head, last.time_ms),
+            ),
+            failures: 0,
+        });
+        let run = machine.host.run;
+        let node = Node::Indexer;
+        self.queue.after(1_000_000, Event::Tick { node, run });
+        let source = journal;
+        self.queue
+            .after(1_000, Event::Follows { node, run, source });
+    }
+
+    /// Hands something in.
+    pub(super) fn hand_indexer(&mut self, input: Input, stream: Option<u64>) {
+        if let Some(process) = self.indexer.as_mut().and_then(|m| m.process.as_mut()) {
+            process.inbox.push_back((input, stream));
+            self.wake_indexer(0);
+        }
+    }
+
+    fn wake_indexer(&mut self, us: u64) {
+        let Some(machine) = &mut self.indexer else {
+            return;
+        };
+        let (run, slowness) = (machine.host.run, machine.host.slowness);
+        let Some(process) = &mut machine.process else {
+            return;
+        };
+        if process.commit.is_none() && !process.is_woken {
+            process.is_woken = true;
+            let node = Node::Indexer;
+            self.queue
+                .after(us + slowness * 10, Event::Round { node, run });
+        }
+    }
+
+    /// Takes what is queued, and commits if it is time to.
+    pub(crate) fn indexer_round(&mut self, run: u64) {
+        let now_us = self.queue.now_us;
+        let Some(machine) = self.indexer.as_mut().filter(|m| m.host.runs(run)) else {
+            return;
+        };
+        let now_ms = machine.host.monotonic_ms(now_us);
+        let process = machine.process.as_mut().expect("it runs");
+        process.is_woken = false;
+        let mut out = Output::default();
+        let mut let_go = Vec::new();
+        let mut inputs: Vec<Input> = Vec::new();
+        for (input, stream) in process.inbox.drain(..) {
+            inputs.push(input);
+            let_go.extend(stream);
+        }
+        let may_cut = now_us >= process.cut_from_us;
+        for input in inputs.into_iter().chain(may_cut.then_some(Input::Cut)) {
+            process
+                .indexer
+                .handle(now_ms, input, &machine.disk, &mut out)
+                .expect("an index in memory answers");
+        }
+        let is_pending = process.indexer.has_pending();
+        let wait_us = process.cut_from_us.saturating_sub(now_us);
+        process.commit = out.commit.map(Box::new);
+        if process.commit.is_some() {
+            let us = self.random.within(self.shape.weather.commit_us.clone());
+            let at_us = machine.host.synced_at_us(now_us, us);
+            let node = Node::Indexer;
+            self.queue.at(at_us, Event::Synced { node, run });
+        } else if is_pending {
+            self.wake_indexer(wait_us);
+        }
+        for stream in let_go {
+            self.let_go(stream);
+        }
+        let wanted = out.fetch.iter().map(|wanted| wanted.canonical);
+        self.look_up_absent(&wanted.collect::<Vec<_>>());
+    }
+
+    /// The commit is done.
+    pub(crate) fn indexer_synced(&mut self, run: u64) {
+        let now_us = self.queue.now_us;
+        let Some(machine) = self.indexer.as_mut().filter(|m| m.host.runs(run)) else {
+            return;
+        };
+        if machine.host.is_failing {
+            self.commit_failed(Node::Indexer);
+            return self.indexer_dies();
+        }
+        let process = machine.process.as_mut().expect("it runs");
+        process.cut_from_us = now_us + INTERVAL_US_MIN;
+        let commit = process.commit.take().expect("a commit was under way");
+        let has_more = !process.inbox.is_empty();
+        self.commit_index(*commit);
+        if has_more {
+            self.wake_indexer(INTERVAL_US_MIN);
+        }
+    }
+
+    fn commit_index(&mut self, commit: kittengrad_indexer_core::Commit) {
+        let machine = self.indexer.as_mut().expect("it is there");
+        let checked = self.invariants.indexes(&machine.disk, &commit);
+        machine.disk.commit(commit);
+        self.judge(checked);
+    }
+
+    /// Some time went by.
+    pub(crate) fn indexer_tick(&mut self, run: u64) {
+        let Some(machine) = self.indexer.as_mut().filter(|m| m.host.runs(run)) else {
+            return;
+        };
+        let process = machine.process.as_mut().expect("it runs");
+        if process.fetching == 0 {
+            self.hand_indexer(Input::Tick, None);
+        }
+        let node = Node::Indexer;
+        self.queue.after(1_000_000, Event::Tick { node, run });
+    }
+
+    /// Looks up canonicals with absent records, those that the same peers hold together.
+    fn look_up_absent(&mut self, canonicals: &[RecordId]) {
+        let ring = self.machines[0].membership.ring();
+        let mut groups: BTreeMap<usize, Vec<RecordId>> = BTreeMap::new();
+        for canonical in canonicals {
+            let owner = ring.owner(canonical.point());
+            groups.entry(owner).or_default().push(*canonical);
+        }
+        if let Some(process) = self.indexer.as_mut().and_then(|m| m.process.as_mut()) {
+            process.fetching += groups.len();
+        }
+        for canonicals in groups.into_values() {
+            self.ask(
+                Node::Indexer,
+                Purpose::Absent {
+                    canonicals,
+                    is_last: false,
+                },
+            );
+        }
+    }
+
+    /// Canonicals were looked up, found or not.
+    pub(crate) fn found_absent(
+        &mut self,
+        canonicals: &[RecordId],
+        records: &BTreeMap<RecordId, bytes::Bytes>,
+    ) {
+        let Some(process) = self.indexer.as_mut().and_then(|m| m.process.as_mut()) else {
+            return;
+        };
+        process.fetching = process.fetching.saturating_sub(1);
+        for canonical in canonicals {
+            let fetched = Fetched {
+                canonical: *canonical,
+                records: records.clone(),
+            };
+            self.hand_indexer(Input::Fetched(fetched), None);
+        }
+    }
+
+    /// The process is killed: what it was committing is lost or kept.
+    pub(crate) fn indexer_dies(&mut self) {
+        let Some(machine) = &mut self.indexer else {
+            return;
+        };
+        let commit = machine
+            .process
+            .as_mut()
+            .and_then(|process| process.commit.take());
+        if let Some(commit) = commit
+            && self.fate.permille(500)
+        {
+            self.commit_index(*commit);
+        }
+        let machine = self.indexer.as_mut().expect("it is there");
+        machine.crash();
+        self.left(Node::Indexer);
+        self.check_index();
+        self.look_after(Node::Indexer);
+    }
+}

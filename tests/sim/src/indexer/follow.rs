@@ -1,0 +1,155 @@
+//! How an indexer follows the aggregator.
+
+use kittengrad_client_core::routing::Backoff;
+use kittengrad_indexer_core::{Block, Input, Last, Transaction};
+use kittengrad_journal::FollowError;
+use kittengrad_proto::{cursor::Cursor, wire::cursor_problem::Kind};
+
+use crate::{
+    host::Node,
+    queue::Event,
+    stream::{Broken, Fault, Reader, Shown, ShownBlock, Went},
+    world::World,
+};
+
+/// Blocks that wait for the driver.
+const WINDOW: usize = 16;
+/// Pause before a journal is tried again that cannot be read, in microseconds.
+const RETRY_US: u64 = 1_000_000;
+/// Waits between connections, as the SDK has them.
+const RECONNECT: Backoff = Backoff {
+    base_ms: 200,
+    max_ms: 10_000,
+};
+
+impl World {
+    /// Subscribes from where the reader is.
+    pub(crate) fn indexer_follows(&mut self, run: u64) {
+        let Some(machine) = self.indexer.as_mut().filter(|m| m.host.runs(run)) else {
+            return;
+        };
+        let process = machine.process.as_mut().expect("it runs");
+        if process.stream.is_some() {
+            return;
+        }
+        let from = process.reader.from();
+        let stream = self.subscribe(Node::Indexer, Node::Aggregator, from, WINDOW);
+        let process = self.indexer.as_mut().and_then(|m| m.process.as_mut());
+        process.expect("it runs").stream = Some(stream);
+    }
+
+    /// Something of the aggregator's journal came.
+    pub(crate) fn indexer_reads(&mut self, stream: u64, shown: Shown) {
+        let verifier = self.scheme.verifier();
+        let Some(process) = self.indexer.as_mut().and_then(|m| m.process.as_mut()) else {
+            return;
+        };
+        if process.stream != Some(stream) {
+            return;
+        }
+        process.failures = 0;
+        match shown {
+            Shown::Block(block) => match process.reader.accept(&block, &*verifier) {
+                Ok(Went::On) => {
+                    let block = block_of(*block, &self.vouched);
+                    self.hand_indexer(Input::Block(block), Some(stream));
+                }
+                Ok(Went::Known) => self.let_go(stream),
+                Err(Fault::Follow(FollowError::Link { .. } | FollowError::Equivocation { .. })) => {
+                    self.reads_again(stream);
+                }
+                Err(fault) => self.cannot_read(stream, format!("{fault:?}")),
+            },
+            Shown::Alive(heartbeat) => {
+                if let Err(fault) = process.reader.heartbeat(&heartbeat, &*verifier) {
+                    self.cannot_read(stream, format!("{fault:?}"));
+                }
+            }
+            Shown::Problem(kind, start) => self.index_problem(stream, kind, start),
+        }
+    }
+
+    fn index_problem(&mut self, stream: u64, kind: Kind, start: Option<Cursor>) {
+        match (kind, start) {
+            (Kind::UnknownIncarnation, None) => {
+                self.unsubscribe(stream);
+                self.indexer_lost(Broken::Unreachable);
+            }
+            (Kind::UnknownIncarnation | Kind::TooOld | Kind::Future, Some(start)) => {
+                let journal = self.key_of(Node::Aggregator);
+                let Some(process) = self.indexer.as_mut().and_then(|m| m.process.as_mut()) else {
+                    return;
+                };
+                if process.reader.is_before(start) {
+                    process.reader = Reader::at(journal, start);
+                    self.cannot_read(stream, format!("{kind:?}"));
+                } else {
+                    self.reads_again(stream);
+                }
+            }
+            _ => self.cannot_read(stream, format!("{kind:?}")),
+        }
+    }
+
+    /// The journal is not the one that was read: it is read from its first block.
+    fn reads_again(&mut self, stream: u64) {
+        let journal = self.key_of(Node::Aggregator);
+        if let Some(process) = self.indexer.as_mut().and_then(|m| m.process.as_mut()) {
+            process.reader = Reader::genesis(journal);
+        }
+        self.hand_indexer(Input::Again(journal), None);
+        self.cannot_read(stream, "it is another journal".to_owned());
+    }
+
+    fn cannot_read(&mut self, stream: u64, why: String) {
+        let now_us = self.queue.now_us;
+        self.trace
+            .line(now_us, || format!("indexer cannot read: {why}"));
+        self.unsubscribe(stream);
+        if let Some(process) = self.indexer.as_mut().and_then(|m| m.process.as_mut()) {
+            process.stream = None;
+        }
+        self.index_again(RETRY_US);
+    }
+
+    /// The subscription ended.
+    pub(crate) fn indexer_lost(&mut self, _why: Broken) {
+        let random = self.random.next();
+        let Some(process) = self.indexer.as_mut().and_then(|m| m.process.as_mut()) else {
+            return;
+        };
+        process.stream = None;
+        process.failures += 1;
+        let wait_ms = RECONNECT.wait_ms(process.failures, random);
+        self.index_again(wait_ms * 1_000);
+    }
+
+    fn index_again(&mut self, us: u64) {
+        let source = self.key_of(Node::Aggregator);
+        let run = self.host(Node::Indexer).run;
+        let node = Node::Indexer;
+        self.queue.after(us, Event::Follows { node, run, source });
+    }
+}
+
+fn block_of(shown: ShownBlock, vouched: &crate::keys::Vouched) -> Block {
+    let header = &shown.stored.block.header;
+    let last = Last {
+        journal: header.peer,
+        head: header.head(),
+        time_ms: header.time_ms,
+    };
+    let transactions = shown.entries.into_iter().map(|entry| Transaction {
+        publisher: entry.transaction.publisher(),
+        publisher_name: vouched
+            .get(&entry.chain.id())
+            .map(|holder| holder.name.clone()),
+        created_ms: entry.transaction.envelope().created_ms,
+        added: entry.added,
+        records: entry.records,
+    });
+    Block {
+        last,
+        transactions: transactions.collect(),
+    }
+}

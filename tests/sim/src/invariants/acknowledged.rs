@@ -1,0 +1,112 @@
+//! Acknowledged is never lost (S1): it is on the disks that were asked for when its client is told so, on one of them at
+//! least whatever happens to the others, and on all replicas in the end.
+
+use std::collections::BTreeMap;
+
+use kittengrad_journal::Store as _;
+use kittengrad_proto::{
+    id::{Id, RecordId},
+    transaction::Element,
+};
+
+use super::{Verdict, check};
+use crate::{peer::Machine, publisher::Said, story::Request};
+
+const NAME: &str = "acknowledged";
+const SOURCE: &str = "S1";
+
+/// A transaction that its client was told is safe.
+#[derive(Debug, Clone)]
+pub(crate) struct Acked {
+    pub(crate) at_us: u64,
+    pub(crate) id: Id,
+    pub(crate) elements: Vec<Element>,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Acknowledged {
+    pub(crate) all: Vec<Acked>,
+    /// When each element was first acknowledged, by canonical.
+    pub(crate) of: BTreeMap<RecordId, BTreeMap<Element, u64>>,
+}
+
+impl Acknowledged {
+    pub(super) fn add(&mut self, said: &Said, at_us: u64) {
+        let (id, elements) = (said.id(), said.elements());
+        for element in &elements {
+            let of = self.of.entry(element.canonical).or_default();
+            of.entry(*element).or_insert(at_us);
+        }
+        self.all.push(Acked {
+            at_us,
+            id,
+            elements,
+        });
+    }
+
+    /// What a disk had that lost something is on another one.
+    pub(super) fn survives(&self, machines: &[Machine], lost: usize) -> Verdict {
+        let ring = machines[0].membership.ring();
+        let held = self.of.iter();
+        let held = held.filter(|(id, _)| machines[lost].membership.holds_here(id));
+        for (canonical, elements) in held {
+            let replicas = ring.replicas_of(canonical.point());
+            for element in elements.keys() {
+                let is_left = replicas
+                    .iter()
+                    .any(|member| has(&machines[*member], *element));
+                check(is_left, NAME, SOURCE, || {
+                    format!("{element:?} was acknowledged and is on no disk")
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every replica has everything.
+    pub(crate) fn is_everywhere(&self, machines: &[Machine]) -> Verdict {
+        let ring = machines[0].membership.ring();
+        for acked in &self.all {
+            for element in &acked.elements {
+                for member in ring.replicas_of(element.canonical.point()) {
+                    check(has(&machines[member], *element), NAME, SOURCE, || {
+                        let id = acked.id;
+                        format!("{id:?} was acknowledged, and peer {member} lacks {element:?}")
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn has(machine: &Machine, element: Element) -> bool {
+    machine.disk.sound().contains(&[element]) == Ok(vec![true])
+}
+
+/// So many disks as were asked for have it in each cell.
+pub(super) fn is_on_disks(
+    machines: &[Machine],
+    request: &Request,
+    needed: impl Fn(usize) -> usize,
+) -> Verdict {
+    let ring = machines[0].membership.ring();
+    for element in request.said.elements() {
+        let replicas = ring.replicas_of(element.canonical.point());
+        let is_there = |member: &&usize| {
+            let machine = &machines[**member];
+            // A disk may be lost while the answer is on its way.
+            let is_lost = machine
+                .lost_us
+                .is_some_and(|lost_us| lost_us >= request.asked_us);
+            is_lost || has(machine, element)
+        };
+        let count = replicas.iter().filter(is_there).count();
+        check(count >= needed(replicas.len()), NAME, SOURCE, || {
+            let id = request.said.id();
+            format!("{id:?} is acknowledged, {element:?} is on {count} disks")
+        })?;
+    }
+    Ok(())
+}

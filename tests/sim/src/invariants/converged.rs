@@ -1,0 +1,42 @@
+//! Replicas agree (S3): once they run and reach each other they have the same.
+
+use std::collections::BTreeMap;
+
+use kittengrad_proto::{id::PublicKey, transaction::Element};
+
+use crate::peer::Machine;
+
+/// What keeps all machines from having the same: nothing, once they converged.
+pub(crate) fn differences(machines: &[Machine]) -> Vec<String> {
+    let mut differences = Vec::new();
+    for machine in machines {
+        let Some(process) = &machine.process else {
+            differences.push(format!("{:?} does not run", machine.membership.my_key()));
+            continue;
+        };
+        let status = process.peer.status();
+        if !status.is_open || !status.is_settled || status.missing > 0 {
+            let key = machine.membership.my_key();
+            differences.push(format!("{key:?} is at {status:?}"));
+        }
+    }
+    if !differences.is_empty() {
+        // The sets are compared when everything else is well: that takes longer.
+        return differences;
+    }
+    let mut union: BTreeMap<Element, Vec<PublicKey>> = BTreeMap::new();
+    for machine in machines {
+        for element in machine.disk.elements() {
+            let holders = union.entry(element).or_default();
+            holders.push(machine.membership.my_key());
+        }
+    }
+    let ring = machines[0].membership.ring();
+    for (element, holders) in union {
+        let replicas = ring.replicas_of(element.canonical.point()).len();
+        if holders.len() < replicas {
+            differences.push(format!("{element:?} is only on {holders:?}"));
+        }
+    }
+    differences
+}

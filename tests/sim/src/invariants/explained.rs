@@ -1,0 +1,144 @@
+//! The journal explains the set (S4): the set is the fold of the items, nothing is in it twice, and the records and
+//! transactions of all that are there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kittengrad_journal::{
+    self as journal, Follower, MemoryStore, Step, Store as _, StoredBlock, Write,
+};
+use kittengrad_proto::{
+    block::{Block, Item},
+    id::PublicKey,
+    limits::GET_BLOCKS_MAX,
+    namespace::Overlay,
+    signed::Verifier,
+    transaction::{Element, Transaction},
+};
+
+use super::{Verdict, check};
+
+const NAME: &str = "explained";
+const SOURCE: &str = "S4";
+
+/// What is about to be committed adds exactly the elements that are written with it.
+pub(super) fn commits(disk: &MemoryStore, writes: &[Write]) -> Verdict {
+    let mut rows: BTreeMap<(u64, u32), usize> = BTreeMap::new();
+    let mut fresh = BTreeSet::new();
+    for write in writes {
+        if let Write::Element(element, locator) = write {
+            let is_new = fresh.insert(*element) && disk.locate(element) == Ok(None);
+            check(is_new, "exactly-once", "S4, S5", || {
+                format!("{element:?} is added twice")
+            })?;
+            *rows.entry((locator.height, locator.index)).or_default() += 1;
+        }
+    }
+    for write in writes {
+        if let Write::Block(stored) = write {
+            check_rows(stored, &mut rows)?;
+        }
+    }
+    check(rows.is_empty(), NAME, SOURCE, || {
+        format!("elements were written that no block adds: {rows:?}")
+    })
+}
+
+/// Takes from `rows` what the block's items add, and nothing else.
+fn check_rows(stored: &StoredBlock, rows: &mut BTreeMap<(u64, u32), usize>) -> Verdict {
+    let height = stored.block.header.height;
+    for (number, count) in added_by_item(stored) {
+        let written = rows.remove(&(height, number)).unwrap_or_default();
+        check(written == count, NAME, SOURCE, || {
+            format!("item {number} of block {height} adds {count}, {written} were written")
+        })?;
+    }
+    Ok(())
+}
+
+/// How many elements each item of a block adds.
+pub(super) fn added_by_item(stored: &StoredBlock) -> impl Iterator<Item = (u32, usize)> {
+    let items = stored.block.decode_items().unwrap().into_iter();
+    (0..).zip(items).map(|(number, item)| match item {
+        Item::Transaction { bitmap, .. } => (number, bitmap.count()),
+        _ => (number, 0),
+    })
+}
+
+/// The blocks of a disk's journal, through all incarnations.
+pub(crate) fn blocks(disk: &MemoryStore) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for end in disk.incarnations().unwrap() {
+        let limit = GET_BLOCKS_MAX as usize;
+        let mut from_height = 0;
+        while from_height <= end.height {
+            let found =
+                journal::blocks(disk, end.incarnation, from_height, limit, usize::MAX).unwrap();
+            assert!(
+                !found.blocks.is_empty(),
+                "no block {from_height} of {}",
+                end.incarnation
+            );
+            from_height += found.blocks.len() as u64;
+            blocks.extend(found.blocks.into_iter().map(|stored| stored.block));
+        }
+    }
+    blocks
+}
+
+/// The elements that an item adds; the disk has its transaction.
+pub(super) fn added(disk: &MemoryStore, overlay: &Overlay, item: &Item) -> Vec<Element> {
+    let Item::Transaction { id, bitmap } = item else {
+        return Vec::new();
+    };
+    let bytes = disk.transactions(&[*id]).unwrap().pop().flatten();
+    let bytes = bytes.expect("a listed transaction is on the disk");
+    let transaction = Transaction::decode(bytes, overlay).unwrap();
+    let elements = transaction.elements().enumerate();
+    elements
+        .filter(|(number, _)| bitmap.is_set(*number))
+        .map(|(_, element)| element)
+        .collect()
+}
+
+/// A disk explains itself: its journal verifies, and its set is the fold of it.
+pub(crate) fn check_disk(
+    disk: &MemoryStore,
+    owner: PublicKey,
+    overlay: &Overlay,
+    verifier: &dyn Verifier,
+    holds: impl Fn(&Element) -> bool,
+    has_all_records: bool,
+) -> Verdict {
+    let mut follower = Follower::new(owner, 0);
+    let mut fold = BTreeSet::new();
+    for block in blocks(disk) {
+        let step = follower.accept(&block, verifier);
+        check(
+            matches!(step, Ok(Step::Next | Step::Began)),
+            "linked",
+            SOURCE,
+            || {
+                let height = block.header.height;
+                format!("block {height} of {owner:?} does not go on from the one before: {step:?}")
+            },
+        )?;
+        for item in block.decode_items().unwrap() {
+            for element in added(disk, overlay, &item) {
+                check(fold.insert(element), "exactly-once", "S4, S5", || {
+                    format!("{element:?} is journalled twice")
+                })?;
+                check(holds(&element), NAME, SOURCE, || {
+                    format!("{owner:?} has {element:?}, which it does not hold")
+                })?;
+                let record = element.update.unwrap_or(element.canonical);
+                let is_here = !has_all_records || disk.records(&[record]).unwrap()[0].is_some();
+                check(is_here, NAME, SOURCE, || {
+                    format!("{owner:?} has {element:?} without its record")
+                })?;
+            }
+        }
+    }
+    check(fold == disk.elements(), NAME, SOURCE, || {
+        format!("the set of {owner:?} is not the fold of its journal")
+    })
+}

@@ -1,0 +1,128 @@
+//! The index is the fold of the journal (S6): whatever the cursor passed is in it, nothing else is, and neither shrinks.
+//! With that no reader of the aggregator's journal passed over anything either (S12).
+
+use kittengrad_indexer_core::{Commit, Digest, Store as _, fold};
+use kittengrad_proto::{cursor::Cursor, id::PublicKey, namespace::Overlay, transaction::Element};
+
+use super::{Verdict, check, merged::Merged};
+use crate::indexer::IndexDisk;
+
+const NAME: &str = "indexed";
+const SOURCE: &str = "S6, S12";
+
+/// Where the index was.
+#[derive(Debug, Default)]
+pub(crate) struct Indexed {
+    cursor: Option<Cursor>,
+}
+
+impl Indexed {
+    pub(super) fn commits(
+        &mut self,
+        disk: &IndexDisk,
+        commit: &Commit,
+        merged: &Merged,
+    ) -> Verdict {
+        let cursor = commit.state.cursors.current();
+        // Of a journal that is not the one that was read, everything is read again.
+        let same = self.cursor.zip(cursor);
+        let same = same.filter(|(before, now)| before.incarnation == now.incarnation);
+        let goes_back = same.is_some_and(|(before, now)| before.height > now.height);
+        check(!goes_back, NAME, SOURCE, || {
+            format!("the cursor went back from {:?} to {cursor:?}", self.cursor)
+        })?;
+        self.cursor = cursor;
+        for changed in &commit.changed {
+            let canonical = changed.document.canonical;
+            let before = disk.load(&canonical).expect("an index in memory answers");
+            let before = before.map(|stored| stored.set);
+            let elements = changed.set.elements();
+            let has_all = before
+                .iter()
+                .all(|set| set.elements().keys().all(|id| elements.contains_key(id)));
+            check(has_all, NAME, SOURCE, || format!("{canonical} shrank"))?;
+            for update in elements.keys() {
+                let element = Element {
+                    canonical,
+                    update: Some(*update),
+                };
+                check(merged.ever.contains(&element), NAME, SOURCE, || {
+                    format!("{element:?} is in the index and was never in the journal")
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Everything up to the cursor is there.
+pub(crate) fn has_everything(
+    disk: &IndexDisk,
+    journal: PublicKey,
+    overlay: &Overlay,
+    merged: &Merged,
+) -> Verdict {
+    let Some(cursor) = disk.state(overlay).cursors.of(&journal) else {
+        return Ok(());
+    };
+    let Some(height) = cursor.height else {
+        return Ok(());
+    };
+    let passed = merged
+        .by_block
+        .range((cursor.incarnation, 0)..=(cursor.incarnation, height));
+    for (place, elements) in passed {
+        for element in elements {
+            check(has(disk, element), NAME, SOURCE, || {
+                format!("the cursor {cursor} passed {place:?}, and {element:?} is not in the index")
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn has(disk: &IndexDisk, element: &Element) -> bool {
+    let stored = disk.sets.get(&element.canonical);
+    stored.is_some_and(|stored| {
+        element
+            .update
+            .is_none_or(|update| stored.set.elements().contains_key(&update))
+    })
+}
+
+/// Documents, counts and digest are those of the sets.
+pub(crate) fn is_whole(disk: &IndexDisk, overlay: &Overlay) -> Verdict {
+    let state = disk.state(overlay);
+    let mut digest = Digest::default();
+    let (mut updates, mut absent) = (0, 0);
+    for (canonical, stored) in &disk.sets {
+        let set = &stored.set;
+        let record = set.record().map(|record| &record[..]);
+        let hash = fold(*canonical, record, set.elements()).hash();
+        check(hash == stored.hash, NAME, SOURCE, || {
+            format!("the document of {canonical} is not the fold of its set")
+        })?;
+        digest.add(&hash);
+        updates += set.elements().len() as u64;
+        absent += set.absent_count() as u64;
+    }
+    let counts = state.counts;
+    let found = (disk.sets.len() as u64, updates, absent);
+    check(
+        found == (counts.documents, counts.updates, counts.absent) && digest == state.digest,
+        NAME,
+        SOURCE,
+        || format!("the state counts {counts:?}, there are {found:?}"),
+    )
+}
+
+/// In the end the index has everything that the view has.
+pub(crate) fn is_view<'a>(
+    disk: &IndexDisk,
+    mut view: impl Iterator<Item = &'a Element>,
+) -> Verdict {
+    let missing = view.find(|element| !has(disk, element));
+    check(missing.is_none(), NAME, SOURCE, || {
+        format!("the index lacks {missing:?}")
+    })
+}

@@ -1,0 +1,49 @@
+//! No position in another's journal passes anything that is not here (S3): a crash loses no block that was not applied.
+
+use kittengrad_journal::{self as journal, Store as _};
+
+use super::{
+    Verdict, check,
+    explained::{added, blocks},
+};
+use crate::peer::Machine;
+
+/// Compares a disk with the journals that it read.
+pub(crate) fn check_positions(machine: &Machine, others: &[Machine]) -> Verdict {
+    let overlay = machine.membership.overlay();
+    let disk = machine.disk.sound();
+    for other in others {
+        let key = other.membership.my_key();
+        let Some(position) = journal::applied(disk, key).unwrap() else {
+            continue;
+        };
+        let position = position.head().expect("a kept position is a block");
+        let other = other.disk.sound();
+        let stored = other.block(position.incarnation, position.height).unwrap();
+        if stored.is_none_or(|stored| stored.block.header.hash() != position.hash) {
+            // The other disk was lost or replaced since: what is on it now was not passed.
+            continue;
+        }
+        let passed = |head: (u64, u64)| head <= (position.incarnation, position.height);
+        for block in blocks(other) {
+            if !passed((block.header.incarnation, block.header.height)) {
+                break;
+            }
+            for item in block.decode_items().unwrap() {
+                let mut elements = added(other, overlay, &item);
+                elements.retain(|element| machine.membership.holds_here(&element.canonical));
+                let here = disk.contains(&elements).unwrap();
+                check(
+                    here.into_iter().all(|is_here| is_here),
+                    "positions",
+                    "S3",
+                    || {
+                        let (me, height) = (machine.membership.my_key(), block.header.height);
+                        format!("{me:?} passed block {height} of {key:?} and lacks {item:?}")
+                    },
+                )?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,22 @@
+//! Whoever says that it is settled has everything that was acknowledged before it started (S1; rfd 4).
+
+use kittengrad_journal::Store as _;
+
+use super::{Verdict, acknowledged::Acknowledged, check};
+use crate::peer::Machine;
+
+/// A peer says so.
+pub(super) fn settles(acknowledged: &Acknowledged, machine: &Machine, started_us: u64) -> Verdict {
+    let before = acknowledged.all.iter();
+    for acked in before.filter(|acked| acked.at_us < started_us) {
+        for element in &acked.elements {
+            let is_mine = machine.membership.holds_here(&element.canonical);
+            let is_here = machine.disk.sound().contains(&[*element]) == Ok(vec![true]);
+            check(!is_mine || is_here, "settled", "S1", || {
+                let (me, id) = (machine.membership.my_key(), acked.id);
+                format!("{me:?} says that it is settled and lacks {id:?}")
+            })?;
+        }
+    }
+    Ok(())
+}

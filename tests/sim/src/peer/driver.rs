@@ -1,0 +1,310 @@
+//! A peer's driver, step by step: rounds, commits, what is sent and what is answered, and an end between any two.
+
+use std::mem;
+
+use kittengrad_node_core::{Ack, Event as Told, Fatal, Input, Output, Reply, Send};
+use kittengrad_proto::link::Message;
+
+use crate::{
+    call::{Answer, Question},
+    host::Node,
+    queue::Event,
+    world::World,
+};
+
+impl World {
+    /// A core with something to do begins a round as soon as its last one is done.
+    pub(crate) fn wake(&mut self, member: usize) {
+        let machine = &mut self.machines[member];
+        let run = machine.host.run;
+        let us = machine.host.slowness;
+        let Some(process) = &mut machine.process else {
+            return;
+        };
+        if process.output.is_none() && !process.is_woken {
+            process.is_woken = true;
+            let node = Node::Peer(member);
+            self.queue.after(us, Event::Round { node, run });
+        }
+    }
+
+    /// Hands anything to a core, as if its edge did.
+    pub fn hand_in(&mut self, member: usize, input: Input) {
+        if let Some(process) = &mut self.machines[member].process {
+            process.inbox.push(input);
+            self.wake(member);
+        }
+    }
+
+    pub(crate) fn peer_round(&mut self, member: usize, run: u64) {
+        if !self.machines[member].host.runs(run) {
+            return;
+        }
+        let now_us = self.queue.now_us;
+        let machine = &mut self.machines[member];
+        if let Err(fatal) = machine.round(now_us) {
+            return self.stops(member, &fatal);
+        }
+        let process = machine.process.as_mut().expect("it runs");
+        process.is_woken = false;
+        let output = process.output.as_mut().expect("a round ended");
+        let forwards = mem::take(&mut output.forwards);
+        let is_empty = output.writes.is_empty();
+        for send in forwards {
+            if !self.send(member, send, true) {
+                return;
+            }
+        }
+        let at_us = if is_empty {
+            now_us
+        } else {
+            let us = self.random.within(self.shape.weather.commit_us.clone());
+            self.machines[member].host.synced_at_us(now_us, us)
+        };
+        let node = Node::Peer(member);
+        self.queue.at(at_us, Event::Synced { node, run });
+    }
+
+    pub(crate) fn peer_synced(&mut self, member: usize, run: u64) {
+        if !self.machines[member].host.runs(run) || !self.survives(member) {
+            return;
+        }
+        let machine = &mut self.machines[member];
+        let process = machine.process.as_mut().expect("it runs");
+        let started_us = process.started_us;
+        let Output {
+            writes,
+            sends,
+            replies,
+            events,
+            ..
+        } = process.output.take().expect("a round was committed");
+        if machine.host.is_failing && !writes.is_empty() {
+            machine.process.as_mut().expect("it runs").output = Some(Output {
+                writes,
+                ..Output::default()
+            });
+            self.commit_failed(Node::Peer(member));
+            return self.dies(member);
+        }
+        self.commit(member, writes);
+        if events.contains(&Told::Settled) {
+            self.settles(member, started_us);
+        }
+        self.tell(member, events);
+        for send in sends {
+            if !self.send(member, send, false) {
+                return;
+            }
+        }
+        for reply in replies {
+            if !self.survives(member) {
+                return;
+            }
+            self.replied(member, reply);
+        }
+        self.machines[member].show();
+        self.pump_all(Node::Peer(member));
+        // Whoever read its journal may have found damage.
+        let process = self.machines[member].process.as_ref();
+        if process.is_some_and(|of| !of.inbox.is_empty() || !of.fallen.is_empty()) {
+            self.wake(member);
+        }
+    }
+
+    /// A commit reached the disk.
+    pub(crate) fn commit(&mut self, member: usize, writes: Vec<kittengrad_journal::Write>) {
+        let checked = self.invariants.commits(&self.machines[member], &writes);
+        self.judge(checked);
+        self.machines[member].disk.commit(writes);
+    }
+
+    fn replied(&mut self, member: usize, reply: Reply) {
+        let request = self
+            .requests
+            .get_mut(&reply.request)
+            .expect("somebody asked");
+        assert!(request.outcome.is_none(), "one request, two answers");
+        request.outcome = Some(reply.outcome.clone());
+        let process = self.machines[member].process.as_mut().expect("it runs");
+        let call = process.calls.remove(&reply.request);
+        let request = &self.requests[&reply.request];
+        if let Some(Ok(submitted)) = &request.outcome
+            && submitted.is_acknowledged
+            && request.ack != Ack::One
+        {
+            let ring = self.machines[0].membership.ring();
+            let quorum = ring.replication().quorum();
+            let is_all = request.ack == Ack::All;
+            let checked = self.invariants.acknowledges(
+                &self.machines,
+                request,
+                submitted,
+                self.queue.now_us,
+                |replicas| if is_all { replicas } else { quorum },
+            );
+            self.judge(checked);
+        }
+        if let Some(call) = call {
+            // Nobody needs it any more.
+            self.requests.remove(&reply.request);
+            let answer = match reply.outcome {
+                Ok(submitted) => Answer::Submitted(Box::new(submitted)),
+                Err(refusal) => Answer::Refused(crate::call::code_of(&refusal)),
+            };
+            self.answer(call, answer);
+        }
+    }
+
+    /// A client's transaction was verified, or not.
+    pub(crate) fn take_submission(&mut self, member: usize, call: u64) {
+        let Some(Question::Submit {
+            said, ack, chain, ..
+        }) = self.question(call)
+        else {
+            return;
+        };
+        let machine = &mut self.machines[member];
+        if chain {
+            machine.learn(Some((*said.chain).clone()));
+        }
+        let canonicals = said.canonicals();
+        if !canonicals
+            .iter()
+            .all(|id| machine.membership.holds_here(id))
+        {
+            let code = kittengrad_proto::error::ErrorCode::NotResponsible;
+            return self.answer(call, Answer::Refused(code));
+        }
+        let records = said.submission.records.values().cloned().collect();
+        let transaction = said.submission.transaction.clone();
+        match machine.check(None, transaction, records) {
+            Ok((submission, chain)) => {
+                let request = self.asks(&said, ack);
+                let machine = &mut self.machines[member];
+                let process = machine.process.as_mut().expect("it was asked");
+                process.calls.insert(request, call);
+                let input = Input::Submit {
+                    request,
+                    submission,
+                    chain,
+                    ack,
+                    receipt: request.is_multiple_of(8),
+                };
+                self.hand_in(member, input);
+            }
+            Err(kittengrad_node_core::Unverified::ChainUnknown) => {
+                let code = kittengrad_proto::error::ErrorCode::ChainUnknown;
+                self.answer(call, Answer::Refused(code));
+            }
+            Err(kittengrad_node_core::Unverified::Failed(_)) => {
+                let code = kittengrad_proto::error::ErrorCode::Internal;
+                self.answer(call, Answer::Refused(code));
+            }
+            Err(kittengrad_node_core::Unverified::Refused(_)) => {
+                let code = kittengrad_proto::error::ErrorCode::Invalid;
+                self.answer(call, Answer::Refused(code));
+            }
+        }
+        self.notice_damage(Node::Peer(member));
+    }
+
+    /// Sends one message, if the machine survives until then.
+    fn send(&mut self, from: usize, Send { to, message }: Send, is_early: bool) -> bool {
+        if !self.survives(from) {
+            return false;
+        }
+        let sender = self.key(from);
+        let checked = self.invariants.sends(sender, &message, is_early);
+        self.judge(checked);
+        let machine = &self.machines[from];
+        let process = machine.process.as_ref().expect("it runs");
+        let Some(&connection) = process.links.get(&to) else {
+            return true;
+        };
+        let to = machine
+            .membership
+            .index_of(&to)
+            .expect("a partner is a member");
+        if self.network.connection(from, to) != Some(connection) {
+            return true;
+        }
+        if self.is_overflowing(from, to) {
+            return true;
+        }
+        self.invariants.moves(self.key(to), &message);
+        self.deliver(connection, from, to, message);
+        true
+    }
+
+    /// A message is on its way.
+    pub(crate) fn deliver(&mut self, connection: u64, from: usize, to: usize, message: Message) {
+        if self.network.is_blocked(Node::Peer(from), Node::Peer(to)) {
+            return self.network.hold(from, to, message, false);
+        }
+        let weather = &self.shape.weather;
+        let now_us = self.queue.now_us;
+        let arrivals = self
+            .network
+            .arrivals(from, to, &message, now_us, weather, &mut self.random);
+        let (at_us, again_us) = arrivals;
+        let spike_us = self.spike_us(Node::Peer(from), Node::Peer(to));
+        let arrives = |message| Event::Arrives {
+            connection,
+            from,
+            to,
+            message,
+        };
+        if let Some(again_us) = again_us {
+            self.fired(crate::faults::Kind::Duplicate);
+            self.queue.at(again_us + spike_us, arrives(message.clone()));
+        }
+        self.queue.at(at_us + spike_us, arrives(message));
+    }
+
+    /// One more step of a driver: says whether its process is still there.
+    pub(crate) fn survives(&mut self, member: usize) -> bool {
+        let machine = &mut self.machines[member];
+        if machine.fuse == Some(0) {
+            self.fired(crate::faults::Kind::Crash);
+            self.dies(member);
+        } else {
+            machine.burn();
+        }
+        self.machines[member].process.is_some()
+    }
+
+    /// A process is killed: what it had not committed is gone, and what it was committing is lost or kept.
+    pub(crate) fn dies(&mut self, member: usize) {
+        let machine = &mut self.machines[member];
+        let committing = machine
+            .process
+            .as_mut()
+            .and_then(|process| process.output.take());
+        let writes = committing.map_or_else(Vec::new, |output| output.writes);
+        let is_kept = !writes.is_empty() && self.fate.permille(500);
+        if is_kept {
+            self.commit(member, writes);
+        }
+        self.machines[member].crash();
+        self.buried(member);
+    }
+
+    /// A core cannot go on: its process ends, and a damaged store is put aside when it is started again.
+    pub(crate) fn stops(&mut self, member: usize, fatal: &Fatal) {
+        let line = format!("{} stops: {fatal}", Node::Peer(member));
+        self.trace.line(self.queue.now_us, || line);
+        self.machines[member].crash();
+        self.buried(member);
+    }
+
+    /// A process is gone: its connections end, and its disk must make sense.
+    pub(crate) fn buried(&mut self, member: usize) {
+        for other in self.partners(member) {
+            self.disconnect(member, other);
+        }
+        self.left(Node::Peer(member));
+        self.check_burial(member);
+        self.look_after(Node::Peer(member));
+    }
+}

@@ -1,0 +1,238 @@
+//! One machine of a peer: a disk, a process while it runs, and the driver's steps with a fuse that can stop it between
+//! any two.
+
+use std::{collections::BTreeMap, mem, sync::Arc};
+
+use bytes::Bytes;
+use kittengrad_journal as journal;
+use kittengrad_node_core::{
+    Delivery, Fatal, Input, Membership, Now, Output, Peer, PeerConfig, RequestId, Status, Timing,
+    Unverified, entries_to_verify,
+};
+use kittengrad_proto::{
+    certificate::{Chain, Role},
+    id::{Id, PublicKey},
+    identity::{Addresses, Identity, IdentityFields, State},
+    link::Push,
+    signed::{Signer, Verifier},
+    submission::Submission,
+    transaction::Transaction,
+};
+
+use crate::{
+    disk::SimDisk,
+    host::Host,
+    keys::{Vouched, chain_of},
+};
+
+/// A computer with a disk that outlives its processes.
+pub(crate) struct Machine {
+    pub(crate) host: Host,
+    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) verifier: Arc<dyn Verifier>,
+    pub(crate) membership: Membership,
+    /// Whom certificates vouch for.
+    pub(crate) vouched: Arc<Vouched>,
+    pub(crate) disk: SimDisk,
+    /// When the disk last lost something that was synced, in microseconds.
+    pub(crate) lost_us: Option<u64>,
+    /// The disk lost something that was synced, and the peer is not settled since.
+    pub(crate) is_lost: bool,
+    pub(crate) process: Option<Process>,
+    /// So many steps of the driver until the process is killed.
+    pub(crate) fuse: Option<u64>,
+}
+
+/// A running peer.
+pub(crate) struct Process {
+    pub(crate) peer: Peer,
+    pub(crate) started_us: u64,
+    /// What waits for the next round.
+    pub(crate) inbox: Vec<Input>,
+    /// A round is about to begin.
+    pub(crate) is_woken: bool,
+    /// What the last round decided, while it is committed.
+    pub(crate) output: Option<Output>,
+    /// Certificates that came with messages.
+    pub(crate) chains: BTreeMap<Id, Arc<Chain>>,
+    /// The connection to each partner that the driver knows of.
+    pub(crate) links: BTreeMap<PublicKey, u64>,
+    /// Partners whose queue overflowed in the last round: the core hears of it in the next one.
+    pub(crate) fallen: Vec<PublicKey>,
+    /// What the driver shows: only what is committed.
+    pub(crate) shown: Status,
+    /// Ticks until the free disk is looked at.
+    pub(crate) ticks: u64,
+    /// Calls that wait for an answer to a submission.
+    pub(crate) calls: BTreeMap<RequestId, u64>,
+}
+
+impl Machine {
+    pub(crate) fn new(
+        signer: Arc<dyn Signer>,
+        verifier: Arc<dyn Verifier>,
+        membership: Membership,
+        vouched: Arc<Vouched>,
+        disk: SimDisk,
+    ) -> Self {
+        Self {
+            host: Host::default(),
+            signer,
+            verifier,
+            membership,
+            vouched,
+            disk,
+            lost_us: None,
+            is_lost: false,
+            process: None,
+            fuse: None,
+        }
+    }
+
+    pub(crate) fn now(&self, time_us: u64) -> Now {
+        Now {
+            monotonic_ms: self.host.monotonic_ms(time_us),
+            wall_ms: self.host.wall_ms(time_us),
+        }
+    }
+
+    /// Starts a process. If the store fails it is over at once.
+    pub(crate) fn start(&mut self, time_us: u64, timing: Timing) -> Result<(), Fatal> {
+        self.host.start(time_us);
+        self.fuse = None;
+        let fields = IdentityFields {
+            seq: self.host.run,
+            state: State::Active,
+            role: Role::Peer,
+            addresses: Addresses::default(),
+            chain: chain_of(&self.membership.my_key().to_string()),
+        };
+        let overlay = self.membership.overlay();
+        let config = PeerConfig {
+            membership: self.membership.clone(),
+            identity: Identity::sign(overlay, &fields, &*self.signer).unwrap(),
+            signer: Arc::clone(&self.signer),
+            verifier: Arc::clone(&self.verifier),
+            timing,
+        };
+        let peer =
+            Peer::new(config, &self.disk, self.now(time_us)).inspect_err(|_| self.host.stop())?;
+        self.process = Some(Process {
+            shown: peer.status(),
+            peer,
+            started_us: time_us,
+            inbox: Vec::new(),
+            is_woken: false,
+            output: None,
+            chains: BTreeMap::new(),
+            links: BTreeMap::new(),
+            fallen: Vec::new(),
+            ticks: 0,
+            calls: BTreeMap::new(),
+        });
+        Ok(())
+    }
+
+    /// Kills the process: what was not committed is gone.
+    pub(crate) fn crash(&mut self) {
+        self.process = None;
+        self.host.stop();
+        self.fuse = None;
+    }
+
+    /// One step of the driver passes; says whether the process survives it.
+    pub(crate) fn burn(&mut self) -> bool {
+        match &mut self.fuse {
+            None => {}
+            Some(0) => self.crash(),
+            Some(left) => *left -= 1,
+        }
+        self.process.is_some()
+    }
+
+    /// A round: takes everything that is queued. Nothing left the machine yet.
+    pub(crate) fn round(&mut self, time_us: u64) -> Result<(), Fatal> {
+        let now = self.now(time_us);
+        let Some(process) = &mut self.process else {
+            return Ok(());
+        };
+        let mut output = Output::default();
+        let fallen = mem::take(&mut process.fallen).into_iter();
+        let inbox = mem::take(&mut process.inbox);
+        for input in fallen
+            .map(Input::LinkDown)
+            .chain(inbox)
+            .chain([Input::Flush])
+        {
+            process.peer.handle(now, input, &self.disk, &mut output)?;
+        }
+        process.output = Some(output);
+        Ok(())
+    }
+
+    /// The driver shows what is committed now.
+    pub(crate) fn show(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.shown = process.peer.status();
+            if process.shown.is_settled && !self.disk.is_rotten() {
+                self.is_lost = false;
+            }
+        }
+    }
+
+    /// What the edge's worker pool makes of a partner's transaction.
+    pub(crate) fn verify(
+        &mut self,
+        from: PublicKey,
+        delivery: Delivery,
+        push: Push,
+    ) -> Option<Input> {
+        self.learn(push.chain);
+        self.process.as_ref()?;
+        let id = push.transaction.id();
+        Some(Input::Verified {
+            from,
+            delivery,
+            id,
+            outcome: self.check(Some(delivery), push.transaction, push.records),
+        })
+    }
+
+    /// Takes certificates that came with a message.
+    pub(crate) fn learn(&mut self, chain: Option<Chain>) {
+        if let (Some(process), Some(chain)) = (&mut self.process, chain) {
+            process.chains.insert(chain.id(), Arc::new(chain));
+        }
+    }
+
+    /// Checks a transaction of a client or, if there is a `delivery`, of a partner.
+    pub(crate) fn check(
+        &self,
+        delivery: Option<Delivery>,
+        transaction: Arc<Transaction>,
+        records: Vec<Bytes>,
+    ) -> Result<(Submission, Arc<Chain>), Unverified> {
+        let id = transaction.envelope().chain;
+        let cached = self
+            .process
+            .as_ref()
+            .and_then(|process| process.chains.get(&id).cloned());
+        let chain = match cached {
+            Some(chain) => chain,
+            None => {
+                let stored = journal::chain(&self.disk, &id);
+                let stored = stored.map_err(|error| Unverified::Failed(error.to_string()))?;
+                Arc::new(stored.ok_or(Unverified::ChainUnknown)?)
+            }
+        };
+        let refused = |why: String| Unverified::Refused(why);
+        let holder = self.vouched.get(&id);
+        let holder = holder.ok_or_else(|| refused("nobody vouches for it".to_owned()))?;
+        let delivery = delivery.unwrap_or(Delivery::Push);
+        let entries = entries_to_verify(&self.membership, delivery, &transaction, &records);
+        let holds = |canonical: &_| entries.contains(canonical);
+        let submission = Submission::check(transaction, records, holder, holds, &*self.verifier)
+            .map_err(|error| refused(error.to_string()))?;
+        Ok((submission, chain))
+    }
+}

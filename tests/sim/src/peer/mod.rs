@@ -1,0 +1,10 @@
+//! Peers: real cores on simulated machines, and what lies between them.
+
+mod driver;
+mod links;
+mod machine;
+mod network;
+
+pub(crate) use machine::{Machine, Process};
+pub(crate) use network::Network;
+pub use network::Weather;

@@ -1,0 +1,360 @@
+//! One seed from beginning to end: a world is drawn, troubled, healed, and must converge within the promised time.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use kittengrad_aggregator_core::Timing as AggregatorTiming;
+use kittengrad_node_core::{Ack, Timing};
+
+use crate::{
+    asking::Purpose,
+    client::Load,
+    faults::{Kind, Trouble},
+    host::Node,
+    invariants::{Violation, differences, progress},
+    keys::Scheme,
+    peer::Weather,
+    publisher::About,
+    random::Random,
+    world::{Shape, World},
+};
+
+/// Within which time replicas are equal again, in milliseconds.
+const REPLICAS_MS: u64 = 30_000;
+/// Within which time view and index are complete again, in milliseconds.
+const VIEW_MS: u64 = 60_000;
+/// Within which time new writes to every cell succeed again, in milliseconds.
+const WRITES_MS: u64 = 10_000;
+/// How long a world must be simulated, in milliseconds.
+const RUN_MS_MIN: u64 = 60_000;
+/// How often it is looked whether the world converged, in milliseconds.
+const LOOK_MS: u64 = 500;
+
+/// What is done in one run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The seed that everything is drawn from.
+    pub seed: u64,
+    /// What the world is made of.
+    pub shape: Shape,
+    /// What breaks.
+    pub trouble: Trouble,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// The promise that was broken, if one was.
+    pub violation: Option<Violation>,
+    /// Why the run proves nothing, if it does not.
+    pub invalid: Option<String>,
+    /// Virtual milliseconds.
+    pub simulated_ms: u64,
+    /// Transactions that clients asked a quorum to have.
+    pub asked: usize,
+    /// Of them, those that were acknowledged.
+    pub acked: usize,
+    /// How often each kind of fault struck.
+    pub faults: BTreeMap<Kind, u64>,
+    /// Names everything that happened.
+    pub digest: u64,
+    /// Virtual milliseconds from calm until writes succeed, replicas agree, and view and index are complete.
+    pub healed_ms: [u64; 3],
+}
+
+impl Plan {
+    /// What a seed says.
+    #[must_use]
+    pub fn draw(seed: u64) -> Self {
+        let mut random = Random::branch(seed, 0x5eed);
+        let shape = shape(&mut random);
+        let ms = random.within(40..=50) * 1_000;
+        let mut trouble = Trouble::draw(&mut random, ms);
+        if shape.replicas < 3 {
+            trouble.kinds.retain(|(kind, _)| *kind != Kind::Wipe);
+        }
+        let mut plan = Self {
+            seed,
+            shape,
+            trouble,
+        };
+        plan.fit();
+        plan
+    }
+
+    /// Has these kinds of faults and no others.
+    pub fn only(&mut self, kinds: &[Kind]) {
+        let kinds = kinds
+            .iter()
+            .map(|kind| (*kind, kind.pause_ms_min() * 3 / 2));
+        self.trouble.kinds = kinds.collect();
+        self.fit();
+    }
+
+    /// Makes shape and trouble fit each other.
+    pub fn fit(&mut self) {
+        let has = |kind| self.trouble.kinds.iter().any(|(of, _)| *of == kind);
+        let remembers = [Kind::Restore, Kind::Lie, Kind::Rot, Kind::AggregatorRot];
+        self.shape.remembers = remembers.into_iter().any(has);
+        self.shape.drift_ppm = if has(Kind::Drift) { 20_000 } else { 0 };
+    }
+
+    /// In a few words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let Shape {
+            peers,
+            replicas,
+            load,
+            scheme,
+            ..
+        } = &self.shape;
+        let kinds = self.trouble.kinds.iter();
+        let kinds: Vec<_> = kinds.map(|(kind, ms)| format!("{kind}/{ms}ms")).collect();
+        format!(
+            "{peers} peers, R={replicas}, {} clients every {} ms, {scheme:?} keys, {} s of {}",
+            load.clients,
+            load.pause_us / 1_000,
+            self.trouble.ms / 1_000,
+            kinds.join(" ")
+        )
+    }
+
+    /// Runs it. A panic breaks a promise too.
+    #[must_use]
+    pub fn run(&self) -> Report {
+        let run = || self.run_world(false).0;
+        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            let what = text.unwrap_or_default();
+            Report {
+                violation: Some(Violation::new("no-panic", "S8, S11", what)),
+                ..Report::default()
+            }
+        })
+    }
+
+    /// Runs it, and writes down what happened.
+    #[must_use]
+    pub fn run_traced(&self) -> (Report, String) {
+        let (report, world) = self.run_world(true);
+        (report, world.trace.text().to_owned())
+    }
+
+    fn run_world(&self, is_traced: bool) -> (Report, World) {
+        let mut world = World::new(self.seed, self.shape.clone());
+        if is_traced {
+            world.trace.write_down();
+        }
+        let mut report = Report::default();
+        world.run(&self.trouble, &mut report);
+        report.violation = world.violation.clone();
+        report.simulated_ms = world.now_ms();
+        (report.asked, report.acked) = (world.tally.asked, world.tally.acked);
+        report.faults = world.fired_faults();
+        report.digest = world.trace.digest();
+        if report.violation.is_none() {
+            report.invalid = self.why_invalid(&report, world.tally.overlapped);
+        }
+        (report, world)
+    }
+
+    /// Why a run in which no promise was broken proves nothing.
+    fn why_invalid(&self, report: &Report, overlapped: usize) -> Option<String> {
+        let kinds = self.trouble.kinds.iter().map(|(kind, _)| *kind);
+        let idle: BTreeSet<_> = kinds
+            .filter(|kind| !report.faults.contains_key(kind))
+            .collect();
+        if !idle.is_empty() {
+            return Some(format!("never struck: {idle:?}"));
+        }
+        if report.acked * 2 < report.asked {
+            let (acked, asked) = (report.acked, report.asked);
+            return Some(format!("only {acked} of {asked} were acknowledged"));
+        }
+        (overlapped == 0).then(|| "nothing happened during a fault".to_owned())
+    }
+}
+
+fn shape(random: &mut Random) -> Shape {
+    let (peers, replicas) = random.pick(&[
+        (3, 3),
+        (3, 3),
+        (3, 3),
+        (4, 3),
+        (5, 3),
+        (5, 3),
+        (6, 3),
+        (7, 3),
+        (5, 5),
+        (7, 5),
+        (9, 3),
+        (8, 7),
+        (12, 3),
+        (16, 5),
+        (25, 3),
+    ]);
+    let mut shape = Shape::new(peers, replicas);
+    shape.is_whole = true;
+    shape.weather = weather(random, peers);
+    shape.scheme = if random.permille(20) {
+        Scheme::Real
+    } else {
+        Scheme::Fast
+    };
+    shape.timing = Timing {
+        ack_ms: random.within(1_000..=5_000),
+        suspicion_ms: random.within(500..=3_000),
+        push_grace_ms: random.within(10..=500),
+        fetch_ms: random.within(500..=5_000),
+    };
+    shape.aggregator_timing = AggregatorTiming {
+        record_ms: random.within(300..=3_000),
+        hopeless_ms: random.within(1_000..=10_000),
+        ..AggregatorTiming::default()
+    };
+    shape.window = random.within(1..=32) as usize;
+    shape.attempt_us = random.within(2..=10) * 1_000_000;
+    let clients = random.within(1..=4);
+    shape.load = Load {
+        clients: clients as usize,
+        pause_us: clients * random.pick(&[30_000, 60_000, 120_000, 300_000]),
+        names: random.within(2..=12) as usize,
+        lookup_permille: random.within(100..=500),
+        again_permille: random.within(0..=200),
+    };
+    shape
+}
+
+fn weather(random: &mut Random, peers: usize) -> Weather {
+    let slowest_us = random.pick(&[500, 5_000, 50_000]);
+    Weather {
+        delay_us: 50..=slowest_us,
+        commit_us: 100..=random.pick(&[1_000, 10_000, 50_000]),
+        verify_us: 10..=random.pick(&[200, 2_000, 50_000]),
+        is_unordered: random.permille(200),
+        twice_permille: random.pick(&[0, 0, 0, 30]),
+        is_encoded: random.permille(100),
+        tick_us: if peers > 9 {
+            1_000_000
+        } else {
+            random.pick(&[200_000, 500_000, 1_000_000])
+        },
+    }
+}
+
+impl World {
+    /// From the first start to the last look.
+    fn run(&mut self, trouble: &Trouble, report: &mut Report) {
+        self.start_everything();
+        if !self.becomes("replicas agree", REPLICAS_MS, Self::replicas_differ) {
+            return;
+        }
+        for owner in self.members() {
+            let names = (0..self.shape.load.names).map(|_| self.name_in(owner));
+            let names = names.collect();
+            self.names_of.push(names);
+        }
+        self.is_speaking = true;
+        for client in 0..self.clients.len() {
+            self.start_client(client);
+        }
+        self.begin_trouble(trouble.clone());
+        self.pass(trouble.ms);
+        self.is_speaking = false;
+        self.calm();
+        self.converges(report);
+        if self.violation.is_none() {
+            let left_ms = RUN_MS_MIN.saturating_sub(self.now_ms());
+            self.pass(left_ms);
+            let checked = self.check_all();
+            self.judge(checked);
+        }
+    }
+
+    fn start_everything(&mut self) {
+        self.start_all();
+        self.start_aggregator();
+        self.start_indexer();
+    }
+
+    /// Writes succeed, replicas agree, view and index are complete, each in its time.
+    fn converges(&mut self, report: &mut Report) {
+        let from_ms = self.now_ms();
+        self.probe();
+        if !self.becomes("a write to every cell", WRITES_MS, Self::writes_wait) {
+            return;
+        }
+        report.healed_ms[0] = self.now_ms() - from_ms;
+        let left_ms = (from_ms + REPLICAS_MS).saturating_sub(self.now_ms());
+        if !self.becomes("replicas agree", left_ms, Self::replicas_differ) {
+            return;
+        }
+        report.healed_ms[1] = self.now_ms() - from_ms;
+        let left_ms = (from_ms + VIEW_MS).saturating_sub(self.now_ms());
+        if !self.becomes("view and index are complete", left_ms, Self::readers_lack) {
+            return;
+        }
+        report.healed_ms[2] = self.now_ms() - from_ms;
+    }
+
+    /// Runs until nothing keeps something from being so; it has to be so in time.
+    fn becomes(
+        &mut self,
+        what: &str,
+        within_ms: u64,
+        why_not: impl Fn(&Self) -> Option<String>,
+    ) -> bool {
+        let end_ms = self.now_ms() + within_ms;
+        while let Some(why) = why_not(self) {
+            if self.violation.is_none() && self.now_ms() >= end_ms {
+                self.breaks_promise(progress::late(what, within_ms, &why));
+            }
+            if self.violation.is_some() {
+                return false;
+            }
+            self.pass(LOOK_MS);
+        }
+        self.violation.is_none()
+    }
+
+    /// Somebody writes something new to every cell.
+    fn probe(&mut self) {
+        for owner in self.members() {
+            let name = self.name_in(owner);
+            let about = About {
+                updates: vec![format!("{name} is new")],
+                name,
+                inserts: true,
+            };
+            let client = owner % self.clients.len();
+            let said = self.clients[client].publisher.say(vec![about]);
+            self.invariants.says(&said);
+            self.probes.insert(said.id());
+            let ack = Ack::Quorum;
+            self.ask(Node::Client(client), Purpose::Put { said, ack });
+        }
+    }
+
+    /// A write was acknowledged.
+    pub(crate) fn probed(&mut self, id: kittengrad_proto::id::Id) {
+        self.probes.remove(&id);
+    }
+
+    fn writes_wait(&self) -> Option<String> {
+        let count = self.probes.len();
+        (count > 0).then(|| format!("{count} writes wait; {:?}", differences(&self.machines)))
+    }
+
+    fn replicas_differ(&self) -> Option<String> {
+        let found = differences(&self.machines);
+        (!found.is_empty()).then(|| format!("{found:#?}"))
+    }
+
+    fn readers_lack(&self) -> Option<String> {
+        self.view_lacks().or_else(|| self.index_lacks())
+    }
+}

@@ -1,0 +1,218 @@
+//! What breaks in a story, what heals it, and time.
+
+use kittengrad_node_core::Input;
+
+use crate::{
+    disk::Copy,
+    host::Node,
+    invariants::differences,
+    publisher::canonical,
+    queue::Event,
+    world::{Shape, World},
+};
+
+/// How long anything is waited for, in virtual milliseconds.
+const PATIENCE_MS: u64 = 60_000;
+
+impl World {
+    /// Peers that are up and settled.
+    #[must_use]
+    pub fn booted(seed: u64, shape: Shape) -> Self {
+        let mut world = Self::new(seed, shape);
+        world.start_all();
+        world.settle();
+        world
+    }
+
+    /// W: how many disks acknowledge.
+    #[must_use]
+    pub fn quorum(&self) -> usize {
+        self.machines[0].membership.ring().replication().quorum()
+    }
+
+    /// Who keeps what is called so, its owner first.
+    #[must_use]
+    pub fn replicas(&self, name: &str) -> Vec<usize> {
+        let ring = self.machines[0].membership.ring();
+        ring.replicas_of(canonical(name).point())
+    }
+
+    /// A name that was not used before, in the cell of a member.
+    pub fn name_in(&mut self, owner: usize) -> String {
+        loop {
+            let name = self.name();
+            if self.replicas(&name)[0] == owner {
+                return name;
+            }
+        }
+    }
+
+    /// A name that was not used before.
+    pub fn name(&mut self) -> String {
+        self.names += 1;
+        format!("work {}", self.names)
+    }
+
+    /// Starts a peer.
+    pub fn start(&mut self, member: usize) {
+        let (now_us, timing) = (self.queue.now_us, self.shape.timing);
+        let machine = &mut self.machines[member];
+        assert!(machine.process.is_none());
+        if machine.disk.is_found() {
+            // The store does not open: it is put aside, and a new one is filled.
+            machine.disk.wipe();
+            (machine.is_lost, machine.lost_us) = (true, Some(now_us));
+            self.invariants.forget_reads(Node::Peer(member));
+            self.fired(crate::faults::Kind::Rot);
+        }
+        let machine = &mut self.machines[member];
+        if let Err(fatal) = machine.start(now_us, timing) {
+            return self.stops(member, &fatal);
+        }
+        let (node, run) = (Node::Peer(member), machine.host.run);
+        let phase_us = self.random.within(0..=self.shape.weather.tick_us);
+        self.queue.after(phase_us, Event::Tick { node, run });
+        self.wake(member);
+    }
+
+    /// Starts all peers that do not run.
+    pub fn start_all(&mut self) {
+        for member in self.members() {
+            if !self.is_up(member) {
+                self.start(member);
+            }
+        }
+    }
+
+    /// Kills a process; what it had not synced is gone.
+    pub fn crash(&mut self, member: usize) {
+        self.machines[member].crash();
+        self.buried(member);
+    }
+
+    /// Kills a process after so many more steps of its driver.
+    pub fn crash_after(&mut self, member: usize, steps: u64) {
+        self.machines[member].fuse = Some(steps);
+    }
+
+    /// Kills a process and starts another.
+    pub fn restart(&mut self, member: usize) {
+        self.crash(member);
+        self.start(member);
+    }
+
+    /// Kills a process and empties its disk.
+    pub fn wipe(&mut self, member: usize) {
+        self.restore(member, Copy::default());
+    }
+
+    /// Kills a process and puts an older disk in its place: a backup, or what a disk kept that lied.
+    pub fn restore(&mut self, member: usize, copy: Copy) {
+        self.crash(member);
+        let machine = &mut self.machines[member];
+        machine.disk.restore(copy);
+        machine.lost_us = Some(self.queue.now_us);
+        machine.is_lost = true;
+        self.invariants.forget_reads(Node::Peer(member));
+    }
+
+    /// Copies a disk as it is now.
+    #[must_use]
+    pub fn save(&self, member: usize) -> Copy {
+        self.machines[member].disk.copy()
+    }
+
+    /// Lets nothing through between two members.
+    pub fn cut(&mut self, a: usize, b: usize) {
+        self.block(Node::Peer(a), Node::Peer(b));
+        self.block(Node::Peer(b), Node::Peer(a));
+        self.disconnect(a, b);
+    }
+
+    /// Lets everything through between two members.
+    pub fn join(&mut self, a: usize, b: usize) {
+        self.unblock(Node::Peer(a), Node::Peer(b));
+        self.unblock(Node::Peer(b), Node::Peer(a));
+    }
+
+    /// Cuts a member off from everybody.
+    pub fn isolate(&mut self, member: usize) {
+        for other in self.partners(member) {
+            self.cut(member, other);
+        }
+    }
+
+    /// Lets everything through again, sets all clocks right, and kills nobody any more.
+    pub fn heal(&mut self) {
+        for machine in &mut self.machines {
+            machine.fuse = None;
+            machine.host.skew_ms = 0;
+        }
+        for a in self.members() {
+            for b in 0..a {
+                self.join(a, b);
+            }
+        }
+    }
+
+    /// Moves a member's clock.
+    pub fn skew(&mut self, member: usize, skew_ms: i64) {
+        self.machines[member].host.skew_ms = skew_ms;
+    }
+
+    /// Says whether there is room on a member's disk.
+    pub fn set_space(&mut self, member: usize, has_space: bool) {
+        self.hand_in(member, Input::Space(has_space));
+    }
+
+    /// Lets time go by.
+    pub fn run_for(&mut self, ms: u64) {
+        self.pass(ms);
+        self.assert_kept();
+    }
+
+    /// Runs until something is true; it has to become so in time.
+    pub fn run_until(&mut self, what: &str, is_true: impl Fn(&Self) -> bool) {
+        let end_us = self.queue.now_us + PATIENCE_MS * 1_000;
+        while !is_true(self) {
+            let has_more = self.step(end_us);
+            self.assert_kept();
+            assert!(has_more, "{what} did not come within {PATIENCE_MS} ms");
+        }
+    }
+
+    /// Runs until all machines have the same, and looks at their disks.
+    pub fn settle(&mut self) {
+        let end_us = self.queue.now_us + PATIENCE_MS * 1_000;
+        let mut found = differences(&self.machines);
+        while !found.is_empty() {
+            assert!(
+                self.queue.now_us < end_us,
+                "not the same within {PATIENCE_MS} ms: {found:#?}"
+            );
+            self.run_for(100);
+            found = differences(&self.machines);
+        }
+        self.check();
+    }
+
+    fn assert_kept(&self) {
+        if let Some(violation) = &self.violation {
+            panic!("{violation}");
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() && self.director.is_none() {
+            eprintln!("at {} ms of seed {}", self.now_ms(), self.seed);
+            for member in self.members() {
+                let told = self.told[member].iter().rev().take(8).rev();
+                let told: Vec<_> = told.map(|told| format!("{told:?}")).collect();
+                let key = self.key(member);
+                eprintln!("machine {member} {key:?} told last: {told:#?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What is true of a world: what its disks have, what its cores say of themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kittengrad_journal::Store as _;
+use kittengrad_node_core::{Event as Told, Status};
+use kittengrad_proto::{
+    block::{Block, Item},
+    id::Id,
+    transaction::Element,
+};
+
+use crate::{
+    invariants::blocks,
+    peer::{Machine, Process},
+    publisher::Said,
+    world::World,
+};
+
+impl World {
+    /// What a running member says of itself.
+    #[must_use]
+    pub fn status(&self, member: usize) -> Status {
+        let process = self.machines[member].process.as_ref();
+        process.expect("it runs").peer.status()
+    }
+
+    /// Whether a member's disk has all that it holds of a transaction.
+    #[must_use]
+    pub fn has(&self, member: usize, said: &Said) -> bool {
+        let machine = &self.machines[member];
+        let mut elements = said.elements();
+        elements.retain(|element| machine.membership.holds_here(&element.canonical));
+        machine
+            .disk
+            .contains(&elements)
+            .unwrap()
+            .into_iter()
+            .all(|is_here| is_here)
+    }
+
+    /// A member's set.
+    #[must_use]
+    pub fn elements(&self, member: usize) -> BTreeSet<Element> {
+        self.machines[member].disk.elements()
+    }
+
+    /// A member's journal.
+    #[must_use]
+    pub fn blocks(&self, member: usize) -> Vec<Block> {
+        blocks(self.machines[member].disk.sound())
+    }
+
+    /// How many blocks of a member's journal list a transaction.
+    #[must_use]
+    pub fn listings(&self, member: usize, id: Id) -> usize {
+        let lists = |item| matches!(item, Item::Transaction { id: found, .. } if found == id);
+        let blocks = self.blocks(member);
+        let items = blocks
+            .iter()
+            .flat_map(|block| block.decode_items().unwrap());
+        items.filter(|item| lists(item.clone())).count()
+    }
+
+    /// The incarnations on a member's disk, ascending.
+    #[must_use]
+    pub fn incarnations(&self, member: usize) -> Vec<u64> {
+        let ends = self.machines[member].disk.incarnations().unwrap();
+        ends.iter().map(|end| end.incarnation).collect()
+    }
+
+    /// What a member's core told, in order.
+    #[must_use]
+    pub fn told(&self, member: usize) -> &[Told] {
+        &self.told[member]
+    }
+
+    /// How often the bytes of a transaction were sent to a member: pushed, and fetched.
+    #[must_use]
+    pub fn bodies(&self, member: usize, said: &Said) -> (usize, usize) {
+        let key = (self.key(member), said.id());
+        let count = |counts: &BTreeMap<_, usize>| counts.get(&key).copied().unwrap_or_default();
+        (
+            count(&self.invariants.pushed),
+            count(&self.invariants.fetched),
+        )
+    }
+
+    /// How many transactions were acknowledged by a quorum.
+    #[must_use]
+    pub fn acknowledged(&self) -> usize {
+        self.invariants.acknowledged.all.len()
+    }
+
+    /// Whether everything that was ever acknowledged is at all of its replicas.
+    pub fn assert_nothing_is_lost(&self) {
+        let verdict = self.invariants.acknowledged.is_everywhere(&self.machines);
+        verdict.unwrap();
+    }
+
+    /// How many others do not run, or may lack something that they once confirmed.
+    #[must_use]
+    pub fn weak_others(&self, member: usize) -> usize {
+        let others = self.machines.iter().enumerate();
+        let others = others.filter(|(number, _)| *number != member);
+        let is_weak = |machine: &Machine| {
+            let is_settled =
+                |process: &Process| process.output.is_none() && process.peer.status().is_settled;
+            !machine.process.as_ref().is_some_and(is_settled)
+        };
+        others.filter(|(_, machine)| is_weak(machine)).count()
+    }
+
+    /// Whether all run, and know each partner.
+    #[must_use]
+    pub fn are_all_connected(&self) -> bool {
+        self.members().into_iter().all(|member| {
+            self.is_up(member) && self.status(member).partners.iter().all(|(_, of)| of.is_up)
+        })
+    }
+
+    /// Looks at all disks.
+    pub fn check(&self) {
+        self.check_disks().unwrap();
+    }
+}

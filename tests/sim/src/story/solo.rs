@@ -1,0 +1,298 @@
+//! One core under a microscope: a test plays all of its partners.
+
+use kittengrad_journal::MemoryStore;
+use kittengrad_node_core::{Delivery, Event as Told, Fatal, Input, Output, Status};
+use kittengrad_proto::{
+    block::{Bitmap, Block, Head, Header, HeaderFields, Item},
+    certificate::Role,
+    id::{Id, PublicKey},
+    identity::{Addresses, Heartbeat, Identity, IdentityFields, State},
+    link::{Frames, Hello, Message, Push},
+    merkle::Tree,
+    namespace::Overlay,
+    signed::Signer as _,
+    signed_head::SignedHead,
+};
+
+use crate::{
+    host::WALL_MS,
+    keys::{Key, chain_of},
+    peer::Machine,
+    publisher::Said,
+    world::{Shape, World},
+};
+
+/// A running core; every round is committed at once.
+pub struct Solo {
+    pub(crate) machine: Machine,
+    now_us: u64,
+    /// Everything that its core told.
+    pub told: Vec<Told>,
+}
+
+/// Somebody who has the key of a partner, and says with it what a test wants.
+pub struct Partner {
+    key: Key,
+    overlay: Overlay,
+    ring: Id,
+    incarnation: u64,
+    /// Where its next block goes on from, if that is the first of an incarnation.
+    fork: Option<Head>,
+    /// Its journal.
+    pub blocks: Vec<Block>,
+}
+
+impl Solo {
+    /// The first machine of a network that is just starting, and all others as partners.
+    pub fn start(shape: Shape) -> (Self, Vec<Partner>) {
+        let timing = shape.timing;
+        let names = (0..shape.peers).map(|number| format!("peer {number} of 0"));
+        let mut keys: Vec<_> = names.map(|name| Key::named(&name)).collect();
+        keys.sort_by_key(|key| key.public().point());
+        let mut world = World::new(0, shape);
+        let mut machine = world.machines.remove(0);
+        machine.start(0, timing).unwrap();
+        let membership = &machine.membership;
+        let partner = |key: &Key| Partner {
+            key: *key,
+            overlay: membership.overlay().clone(),
+            ring: membership.id(),
+            incarnation: 1,
+            fork: None,
+            blocks: Vec::new(),
+        };
+        let partners = keys[1..].iter().map(partner).collect();
+        let solo = Self {
+            machine,
+            now_us: 0,
+            told: Vec::new(),
+        };
+        (solo, partners)
+    }
+
+    /// The same, after all partners said hello and it opened.
+    pub fn open(shape: Shape) -> (Self, Vec<Partner>) {
+        let (mut solo, partners) = Self::start(shape);
+        for partner in &partners {
+            solo.meet(partner);
+        }
+        assert!(solo.status().is_open);
+        (solo, partners)
+    }
+
+    pub fn key(&self) -> PublicKey {
+        self.machine.membership.my_key()
+    }
+
+    pub fn disk(&self) -> &MemoryStore {
+        self.machine.disk.sound()
+    }
+
+    pub fn status(&self) -> Status {
+        self.machine.process.as_ref().unwrap().peer.status()
+    }
+
+    /// One round.
+    pub fn round(&mut self, inputs: Vec<Input>) -> Output {
+        let process = self.machine.process.as_mut().unwrap();
+        process.inbox = inputs;
+        self.machine.round(self.now_us).unwrap();
+        let process = self.machine.process.as_mut().unwrap();
+        let mut output = process.output.take().unwrap();
+        self.machine.disk.commit(std::mem::take(&mut output.writes));
+        self.told.append(&mut output.events);
+        output
+    }
+
+    /// What the core ends with when a partner says something.
+    pub fn ends_with(&mut self, from: &Partner, message: Message) -> Option<Fatal> {
+        let now = self.machine.now(self.now_us);
+        let input = Input::Message(from.key.public(), message);
+        let peer = &mut self.machine.process.as_mut().unwrap().peer;
+        let ended = peer.handle(now, input, &self.machine.disk, &mut Output::default());
+        ended.err()
+    }
+
+    /// A heartbeat that this peer itself once signed, or would have.
+    #[must_use]
+    pub fn signed(&self, head: Head) -> SignedHead {
+        let overlay = self.machine.membership.overlay();
+        let heartbeat = Heartbeat::sign(overlay, head, 1, &*self.machine.signer);
+        SignedHead::Heartbeat(Box::new(heartbeat))
+    }
+
+    /// A partner says something.
+    pub fn hear(&mut self, from: &Partner, message: Message) -> Output {
+        self.round(vec![Input::Message(from.key.public(), message)])
+    }
+
+    /// A connection begins, and the partner says hello.
+    pub fn meet(&mut self, partner: &Partner) -> Output {
+        let up = Input::LinkUp(partner.key.public());
+        let hello = Input::Message(partner.key.public(), partner.hello(None));
+        self.round(vec![up, hello])
+    }
+
+    /// Time goes by.
+    pub fn wait(&mut self, ms: u64) -> Output {
+        self.now_us += ms * 1_000;
+        self.round(vec![Input::Tick])
+    }
+
+    /// A partner delivers a transaction.
+    pub fn deliver(&mut self, from: &Partner, delivery: Delivery, said: &Said) -> Output {
+        let push = Push {
+            transaction: said.submission.transaction.clone(),
+            records: said.submission.records.values().cloned().collect(),
+            chain: Some((*said.chain).clone()),
+        };
+        let mut inputs = Vec::new();
+        if delivery == Delivery::Body {
+            inputs.push(Input::Bodies {
+                from: from.key.public(),
+                delivered: vec![said.id()],
+                missing: Vec::new(),
+            });
+        }
+        inputs.extend(self.machine.verify(from.key.public(), delivery, push));
+        self.round(inputs)
+    }
+
+    /// The complaints about a partner.
+    pub fn complaints(&self, about: &Partner) -> usize {
+        let is_about = |told: &&Told| matches!(told, Told::Misbehaved { peer, .. } | Told::Invalid { peer, .. } if *peer == about.key());
+        self.told.iter().filter(is_about).count()
+    }
+}
+
+/// The messages of a round to a partner, early ones first.
+pub fn said_to<'a>(output: &'a Output, partner: &Partner) -> Vec<&'a Message> {
+    let sends = output.forwards.iter().chain(&output.sends);
+    let sends = sends.filter(|send| send.to == partner.key());
+    sends.map(|send| &send.message).collect()
+}
+
+/// From which height a round asked a partner for blocks.
+pub fn asked_from(output: &Output, partner: &Partner) -> Option<u64> {
+    said_to(output, partner)
+        .into_iter()
+        .find_map(|message| match message {
+            Message::Follow { from_height, .. } => Some(*from_height),
+            _ => None,
+        })
+}
+
+/// Which transactions a round fetched of a partner.
+pub fn fetched(output: &Output, partner: &Partner) -> Vec<Id> {
+    let messages = said_to(output, partner).into_iter();
+    let ids = messages.filter_map(|message| match message {
+        Message::Fetch(ids) => Some(ids.clone()),
+        _ => None,
+    });
+    ids.flatten().collect()
+}
+
+impl Partner {
+    pub fn key(&self) -> PublicKey {
+        self.key.public()
+    }
+
+    pub fn signer(&self) -> Key {
+        self.key
+    }
+
+    pub fn overlay(&self) -> &Overlay {
+        &self.overlay
+    }
+
+    fn identity(&self) -> Identity {
+        let fields = IdentityFields {
+            seq: 1,
+            state: State::Active,
+            role: Role::Peer,
+            addresses: Addresses::default(),
+            chain: chain_of("a partner"),
+        };
+        Identity::sign(&self.overlay, &fields, &self.key).unwrap()
+    }
+
+    /// Its hello, `seen` being what it saw of the other.
+    pub fn hello(&self, seen: Option<SignedHead>) -> Message {
+        Message::Hello(Box::new(Hello {
+            ring: self.ring,
+            head: self.blocks.last().map(Block::head),
+            seen,
+            is_settled: true,
+            is_open: true,
+            identity: self.identity(),
+            time_ms: WALL_MS,
+        }))
+    }
+
+    /// A hello of a member of another ring.
+    pub fn foreign_hello(&self) -> Message {
+        let Message::Hello(mut hello) = self.hello(None) else {
+            unreachable!("a hello is a hello");
+        };
+        hello.ring = Id::ZERO;
+        Message::Hello(hello)
+    }
+
+    /// The block that goes on after the last one, not in its journal yet.
+    pub fn next(&self, items: &[Item], time_ms: u64) -> Block {
+        let items: Vec<_> = items.iter().map(Item::encode).collect();
+        let last = self.blocks.last();
+        let last = last.filter(|last| last.header.incarnation == self.incarnation);
+        let fields = HeaderFields {
+            incarnation: self.incarnation,
+            height: last.map_or(0, |last| last.header.height + 1),
+            previous: last.map_or(Id::ZERO, |last| last.header.hash()),
+            time_ms,
+            items_root: Tree::new(items.iter().map(|item| &item[..])).root(),
+            item_count: u32::try_from(items.len()).unwrap(),
+            fork: self.fork.filter(|_| last.is_none()),
+        };
+        let header = Header::sign(&self.overlay, &fields, &self.key);
+        Block { header, items }
+    }
+
+    /// Goes on in a new incarnation, after its last block.
+    pub fn begin_anew(&mut self) {
+        self.incarnation += 1;
+        self.fork = self.blocks.last().map(Block::head);
+    }
+
+    /// Goes on with its journal.
+    pub fn write(&mut self, items: &[Item]) {
+        self.blocks.push(self.next(items, 1));
+    }
+
+    /// Lists a whole transaction.
+    pub fn list(&mut self, said: &Said) {
+        let bits = said.elements().into_iter().map(|_| true);
+        self.write(&[Item::Transaction {
+            id: said.id(),
+            bitmap: Bitmap::new(bits),
+        }]);
+    }
+
+    /// Blocks of its journal from a place on.
+    pub fn frames(&self, from: u64) -> Message {
+        frames(
+            &self.blocks[usize::try_from(from).unwrap()..],
+            self.blocks.last(),
+        )
+    }
+}
+
+/// Any blocks, all of whose items are said to matter.
+pub fn frames(blocks: &[Block], last: Option<&Block>) -> Message {
+    let framed = blocks.iter().map(|block| {
+        let relevant = Bitmap::new(block.items.iter().map(|_| true));
+        (block.clone(), relevant.as_bytes().clone())
+    });
+    Message::Frames(Frames {
+        blocks: framed.collect(),
+        head: last.map(Block::head),
+    })
+}

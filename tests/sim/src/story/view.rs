@@ -1,0 +1,50 @@
+//! Stories of the whole network: the view and the index above the peers.
+
+use crate::{host::Node, world::World};
+
+/// How long view and index are waited for, in virtual milliseconds.
+const PATIENCE_MS: u64 = 60_000;
+
+impl World {
+    /// Starts aggregator and indexer.
+    pub fn start_readers(&mut self) {
+        self.start_aggregator();
+        self.start_indexer();
+    }
+
+    /// Kills the aggregator.
+    pub fn crash_aggregator(&mut self) {
+        self.aggregator_dies();
+    }
+
+    /// Starts the aggregator again.
+    pub fn restart_aggregator(&mut self) {
+        self.start_aggregator();
+    }
+
+    /// The members whose journals the aggregator reads.
+    #[must_use]
+    pub fn sources(&self) -> Vec<usize> {
+        let aggregator = self.aggregator.as_ref().expect("the world is whole");
+        let sources = aggregator.plan.sources.iter();
+        let sources = sources.filter_map(|planned| self.peer_of(&planned.source));
+        let members = sources.filter_map(|node| match node {
+            Node::Peer(member) => Some(member),
+            _ => None,
+        });
+        members.collect()
+    }
+
+    /// Runs until view and index have everything that any peer has, and looks at all disks.
+    pub fn settle_readers(&mut self) {
+        let end_ms = self.now_ms() + PATIENCE_MS;
+        while let Some(why) = self.view_lacks().or_else(|| self.index_lacks()) {
+            assert!(
+                self.now_ms() < end_ms,
+                "view and index are not complete: {why}"
+            );
+            self.run_for(100);
+        }
+        self.check_all().unwrap();
+    }
+}

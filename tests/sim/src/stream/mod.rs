@@ -1,0 +1,471 @@
+//! Subscriptions: a journal's owner shows its blocks, one after another, to whoever reads them.
+//!
+//! What is sent when is what the service does: blocks from the place that was asked for, as fast as the reader takes
+//! them, then heartbeats. Where a subscription begins is decided by the service's own code.
+
+mod reader;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use kittengrad_journal::{
+    Store, StoreError, StoredBlock, Tip, entries,
+    place::{self, Extent, Place, Start},
+};
+use kittengrad_proto::{
+    certificate::Chain,
+    cursor::Cursor,
+    id::{PublicKey, RecordId},
+    identity::Heartbeat,
+    transaction::{Element, Transaction},
+    wire::cursor_problem::Kind,
+};
+
+pub(crate) use place::From;
+pub(crate) use reader::{Fault, Reader, Went};
+
+use crate::{disk::SimDisk, host::Node, queue::Event, world::World};
+
+/// What a reader hears.
+#[derive(Debug, Clone)]
+pub(crate) enum Shown {
+    /// The next block with everything in it.
+    Block(Box<ShownBlock>),
+    /// Where the journal ends.
+    Alive(Heartbeat),
+    /// It cannot begin where the reader wants; where it can.
+    Problem(Kind, Option<Cursor>),
+}
+
+/// A block with the bodies of its transactions.
+#[derive(Debug, Clone)]
+pub(crate) struct ShownBlock {
+    pub(crate) stored: StoredBlock,
+    pub(crate) entries: Vec<ShownEntry>,
+}
+
+/// One transaction of a block.
+#[derive(Debug, Clone)]
+pub(crate) struct ShownEntry {
+    pub(crate) transaction: Arc<Transaction>,
+    pub(crate) added: Vec<Element>,
+    pub(crate) records: BTreeMap<RecordId, Bytes>,
+    pub(crate) chain: Arc<Chain>,
+}
+
+/// Why a subscription ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// Nobody is there, or not any more.
+    Unreachable,
+    /// Nothing came for too long.
+    Silent,
+}
+
+/// One subscription.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) reader: Node,
+    reader_run: u64,
+    pub(crate) source: Node,
+    /// The process that serves it; `None` until it was asked.
+    source_run: Option<u64>,
+    /// The next block; `None` while the journal has none.
+    place: Option<Place>,
+    /// Frames that were sent and that the reader did not let go of yet.
+    flying: usize,
+    window: usize,
+    busy_until_us: u64,
+    has_heard_head: bool,
+    said_us: u64,
+    heard_us: u64,
+}
+
+/// All subscriptions.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    pub(crate) streams: BTreeMap<u64, Stream>,
+    count: u64,
+}
+
+/// A journal that said nothing for so long says its head again, in microseconds.
+const BEAT_US: u64 = 1_000_000;
+/// A subscription that brought nothing for so long is begun anew, in microseconds.
+const SILENCE_US: u64 = 20_000_000;
+
+impl World {
+    /// Subscribes to a journal.
+    pub(crate) fn subscribe(
+        &mut self,
+        reader: Node,
+        source: Node,
+        from: From,
+        window: usize,
+    ) -> u64 {
+        self.streams.count += 1;
+        let stream = self.streams.count;
+        let now_us = self.queue.now_us;
+        let entry = Stream {
+            reader,
+            reader_run: self.host(reader).run,
+            source,
+            source_run: None,
+            place: None,
+            flying: 0,
+            window,
+            busy_until_us: 0,
+            has_heard_head: false,
+            said_us: now_us,
+            heard_us: now_us,
+        };
+        self.streams.streams.insert(stream, entry);
+        if !self.network.is_blocked(reader, source) {
+            let us = self.way_us(reader, source);
+            let node = source;
+            self.queue.after(us, Event::Opens { node, stream, from });
+        }
+        let node = reader;
+        self.queue
+            .after(SILENCE_US, Event::Listens { node, stream });
+        stream
+    }
+
+    /// A subscription reaches the journal's owner.
+    pub(crate) fn opens(&mut self, stream: u64, from: From) {
+        let Some(entry) = self.streams.streams.get(&stream) else {
+            return;
+        };
+        let source = entry.source;
+        let host = self.host(source);
+        if !host.is_up {
+            return self.breaks(stream, Broken::Unreachable);
+        }
+        let run = host.run;
+        let (tip, own) = (self.tip(source), self.key_of(source));
+        let disk = self.disk(source).expect("whoever has a journal has a disk");
+        match place::start(from, own, tip, disk) {
+            Err(_) => self.breaks(stream, Broken::Unreachable),
+            Ok(Start::Problem(problem)) => self.says(stream, problem_of(&problem)),
+            Ok(Start::At(place)) => {
+                if let Some(entry) = self.streams.streams.get_mut(&stream) {
+                    entry.source_run = Some(run);
+                    entry.place = place;
+                }
+                self.queue.after(
+                    BEAT_US,
+                    Event::Beats {
+                        node: source,
+                        stream,
+                    },
+                );
+                self.pump(stream);
+            }
+        }
+        self.notice_damage(source);
+    }
+
+    /// Whoever reads this journal is shown what is new.
+    pub(crate) fn pump_all(&mut self, source: Node) {
+        let streams = self.streams.streams.iter();
+        let of_source = streams.filter(|(_, stream)| stream.source == source);
+        let streams: Vec<_> = of_source.map(|(number, _)| *number).collect();
+        for stream in streams {
+            self.pump(stream);
+        }
+    }
+
+    /// The reader let go of a frame.
+    pub(crate) fn let_go(&mut self, stream: u64) {
+        if let Some(entry) = self.streams.streams.get_mut(&stream) {
+            entry.flying = entry.flying.saturating_sub(1);
+            self.pump(stream);
+        }
+    }
+
+    /// Shows as many blocks as the reader takes.
+    fn pump(&mut self, stream: u64) {
+        loop {
+            let Some(entry) = self.streams.streams.get(&stream) else {
+                return;
+            };
+            let source = entry.source;
+            let Some(run) = entry.source_run else { return };
+            if !self.host(source).runs(run) || entry.flying >= entry.window {
+                return;
+            }
+            let Some(tip) = self.tip(source) else { return };
+            let disk = self.disk(source).expect("whoever has a journal has a disk");
+            match next_of(entry.place, tip, disk, &self.overlay, &self.chains) {
+                Err(_) => {
+                    self.breaks(stream, Broken::Unreachable);
+                    return self.notice_damage(source);
+                }
+                Ok(Next::Level) => return self.level(stream),
+                Ok(Next::Gone) => return self.breaks(stream, Broken::Unreachable),
+                Ok(Next::Block(block, place)) => {
+                    if let Some(entry) = self.streams.streams.get_mut(&stream) {
+                        entry.place = Some(place);
+                        entry.flying += 1;
+                        entry.has_heard_head = false;
+                    }
+                    self.says(stream, Shown::Block(block));
+                }
+            }
+        }
+    }
+
+    /// The reader has everything: it is told so once.
+    fn level(&mut self, stream: u64) {
+        if let Some(entry) = self.streams.streams.get_mut(&stream)
+            && !entry.has_heard_head
+        {
+            entry.has_heard_head = true;
+            self.beat(stream);
+        }
+    }
+
+    fn beat(&mut self, stream: u64) {
+        let Some(entry) = self.streams.streams.get(&stream) else {
+            return;
+        };
+        let source = entry.source;
+        if let Some(tip) = self.tip(source) {
+            let wall_ms = self.host(source).wall_ms(self.queue.now_us);
+            let signer = self.signer(source);
+            let heartbeat = Heartbeat::sign(&self.overlay, tip.head, wall_ms, &*signer);
+            self.says(stream, Shown::Alive(heartbeat));
+        }
+    }
+
+    /// A second went by at the journal's owner.
+    pub(crate) fn beats(&mut self, stream: u64) {
+        let Some(entry) = self.streams.streams.get(&stream) else {
+            return;
+        };
+        let (source, said_us) = (entry.source, entry.said_us);
+        if !entry
+            .source_run
+            .is_some_and(|run| self.host(source).runs(run))
+        {
+            return;
+        }
+        if self.queue.now_us - said_us >= BEAT_US {
+            self.beat(stream);
+        }
+        self.queue.after(
+            BEAT_US,
+            Event::Beats {
+                node: source,
+                stream,
+            },
+        );
+    }
+
+    /// Something is on its way to the reader.
+    fn says(&mut self, stream: u64, shown: Shown) {
+        let Some(entry) = self.streams.streams.get(&stream) else {
+            return;
+        };
+        let (source, reader) = (entry.source, entry.reader);
+        if self.network.is_blocked(source, reader) {
+            // It is sent again and again until the connection is given up; nothing overtakes it.
+            return self.lose(stream);
+        }
+        let us = self.way_us(source, reader) * self.host(reader).slowness;
+        let now_us = self.queue.now_us;
+        if let Some(entry) = self.streams.streams.get_mut(&stream) {
+            entry.busy_until_us = entry.busy_until_us.max(now_us + us);
+            entry.said_us = now_us;
+            let node = reader;
+            let at_us = entry.busy_until_us;
+            self.queue.at(
+                at_us,
+                Event::Frame {
+                    node,
+                    stream,
+                    shown,
+                },
+            );
+        }
+    }
+
+    /// What was said is lost with everything after it: the reader hears nothing any more.
+    fn lose(&mut self, stream: u64) {
+        if let Some(entry) = self.streams.streams.get_mut(&stream) {
+            entry.source_run = None;
+        }
+    }
+
+    /// A subscription ends at its source; the reader hears of it if anything gets through.
+    fn breaks(&mut self, stream: u64, why: Broken) {
+        let Some(entry) = self.streams.streams.get_mut(&stream) else {
+            return;
+        };
+        entry.source_run = None;
+        let (source, reader) = (entry.source, entry.reader);
+        let busy_until_us = entry.busy_until_us;
+        if !self.network.is_blocked(source, reader) {
+            let us = self.way_us(source, reader);
+            let at_us = busy_until_us.max(self.queue.now_us + us);
+            let node = reader;
+            self.queue.at(at_us, Event::Breaks { node, stream, why });
+        }
+    }
+
+    /// A reader looks whether anything came lately.
+    pub(crate) fn listens(&mut self, stream: u64) {
+        let Some(entry) = self.streams.streams.get(&stream) else {
+            return;
+        };
+        let (node, quiet_from_us) = (entry.reader, entry.heard_us + SILENCE_US);
+        if quiet_from_us <= self.queue.now_us {
+            return self.broken(stream, Broken::Silent);
+        }
+        self.queue
+            .at(quiet_from_us, Event::Listens { node, stream });
+    }
+
+    /// A frame reached its reader.
+    pub(crate) fn frame(&mut self, stream: u64, shown: Shown) {
+        let now_us = self.queue.now_us;
+        let Some(entry) = self.streams.streams.get_mut(&stream) else {
+            return;
+        };
+        entry.heard_us = now_us;
+        let (reader, run, source) = (entry.reader, entry.reader_run, entry.source);
+        if !self.host(reader).runs(run) {
+            return;
+        }
+        match reader {
+            Node::Aggregator => self.aggregator_reads(stream, source, shown),
+            Node::Indexer => self.indexer_reads(stream, shown),
+            Node::Peer(_) | Node::Client(_) => {}
+        }
+    }
+
+    /// A reader learns that its subscription ended.
+    pub(crate) fn broken(&mut self, stream: u64, why: Broken) {
+        let Some(entry) = self.streams.streams.remove(&stream) else {
+            return;
+        };
+        if !self.host(entry.reader).runs(entry.reader_run) {
+            return;
+        }
+        match entry.reader {
+            Node::Aggregator => self.aggregator_lost(entry.source, why),
+            Node::Indexer => self.indexer_lost(why),
+            Node::Peer(_) | Node::Client(_) => {}
+        }
+    }
+
+    /// A process ended: nobody reads what it read, and whoever read from it learns so.
+    pub(crate) fn hang_up_streams(&mut self, node: Node) {
+        self.streams
+            .streams
+            .retain(|_, stream| stream.reader != node);
+        let streams = self.streams.streams.iter();
+        let served =
+            streams.filter(|(_, stream)| stream.source == node && stream.source_run.is_some());
+        let served: Vec<_> = served.map(|(number, _)| *number).collect();
+        for stream in served {
+            self.breaks(stream, Broken::Unreachable);
+        }
+    }
+
+    /// The reader wants no more of it.
+    pub(crate) fn unsubscribe(&mut self, stream: u64) {
+        self.streams.streams.remove(&stream);
+    }
+
+    /// The key of whoever has a journal.
+    pub(crate) fn key_of(&self, node: Node) -> PublicKey {
+        self.signer(node).public()
+    }
+}
+
+enum Next {
+    Level,
+    Block(Box<ShownBlock>, Place),
+    Gone,
+}
+
+/// The next block from a place on, and the place after it.
+fn next_of(
+    place: Option<Place>,
+    tip: Tip,
+    disk: &SimDisk,
+    overlay: &kittengrad_proto::namespace::Overlay,
+    chains: &BTreeMap<kittengrad_proto::id::Id, Arc<Chain>>,
+) -> Result<Next, StoreError> {
+    let place = match place {
+        Some(place) => Some(place),
+        None => place::oldest(Some(tip), disk)?,
+    };
+    let Some(mut place) = place else {
+        return Ok(Next::Level);
+    };
+    loop {
+        if place > Place::of(tip.head) {
+            return Ok(Next::Level);
+        }
+        if let Some(stored) = disk.block(place.incarnation, place.height)? {
+            let block = load(stored, disk, overlay, chains)?;
+            return Ok(Next::Block(Box::new(block), place.next()));
+        }
+        match place::extent(place.incarnation, tip, disk)? {
+            Extent::Known {
+                last,
+                following: Some(following),
+            } if place.height > last => place = following,
+            _ => return Ok(Next::Gone),
+        }
+    }
+}
+
+fn load(
+    stored: StoredBlock,
+    disk: &SimDisk,
+    overlay: &kittengrad_proto::namespace::Overlay,
+    chains: &BTreeMap<kittengrad_proto::id::Id, Arc<Chain>>,
+) -> Result<ShownBlock, StoreError> {
+    let mut shown = Vec::new();
+    for entry in entries(disk, overlay, &stored.block)? {
+        let id = entry.transaction.envelope().chain;
+        let chain = disk.chain(&id)?.and_then(|_| chains.get(&id));
+        let missing = || StoreError::Damaged(format!("certificate chain {id} is gone"));
+        let chain = Arc::clone(chain.ok_or_else(missing)?);
+        let added = entry.added.iter();
+        let mut ids: Vec<_> = added.clone().filter_map(|element| element.update).collect();
+        let inserts = entry.transaction.entries().iter().filter(|of| of.insert);
+        let is_added = |canonical| {
+            entry
+                .added
+                .iter()
+                .any(|element| element.canonical == canonical)
+        };
+        ids.extend(inserts.map(|of| of.canonical).filter(|id| is_added(*id)));
+        let found = ids.iter().zip(disk.records(&ids)?);
+        let records = found
+            .filter_map(|(id, record)| Some((*id, record?)))
+            .collect();
+        shown.push(ShownEntry {
+            transaction: Arc::new(entry.transaction),
+            added: entry.added,
+            records,
+            chain,
+        });
+    }
+    Ok(ShownBlock {
+        stored,
+        entries: shown,
+    })
+}
+
+fn problem_of(problem: &kittengrad_proto::wire::CursorProblem) -> Shown {
+    let start = problem
+        .start
+        .as_ref()
+        .map(|start| Cursor::from_wire(Some(start)));
+    let start = start.transpose().expect("our own cursors are cursors");
+    Shown::Problem(problem.kind(), start)
+}

@@ -1,0 +1,112 @@
+//! Looking at whole disks: when a process died, when somebody settles, and in the end.
+
+use std::collections::BTreeSet;
+
+use kittengrad_proto::transaction::Element;
+
+use crate::{
+    host::Node,
+    invariants::{Verdict, check_disk, check_positions, indexed, merged},
+    world::World,
+};
+
+/// So many of a thousand burials in trouble are looked at closely: it takes time.
+const BURIALS_PERMILLE: u64 = 60;
+
+impl World {
+    /// A peer says that it is settled.
+    pub(crate) fn settles(&mut self, member: usize, started_us: u64) {
+        let checked = self.invariants.settles(&self.machines[member], started_us);
+        self.judge(checked);
+    }
+
+    /// A process died: no position on its disk passes anything that is not there.
+    pub(crate) fn check_burial(&mut self, member: usize) {
+        if self.director.is_none() || self.fate.permille(BURIALS_PERMILLE) {
+            let checked = check_positions(&self.machines[member], &self.machines);
+            self.judge(checked);
+        }
+    }
+
+    /// An indexer died: its index is the fold of the journal up to its cursor.
+    pub(crate) fn check_index(&mut self) {
+        let checked = self.index_has_everything();
+        self.judge(checked);
+    }
+
+    fn index_has_everything(&self) -> Verdict {
+        let Some(indexer) = &self.indexer else {
+            return Ok(());
+        };
+        let journal = self.key_of(Node::Aggregator);
+        let merged = &self.invariants.merged;
+        indexed::has_everything(&indexer.disk, journal, &self.overlay, merged)
+    }
+
+    /// All disks of peers explain themselves.
+    pub(crate) fn check_disks(&self) -> Verdict {
+        let verifier = self.scheme.verifier();
+        for machine in &self.machines {
+            check_disk(
+                machine.disk.sound(),
+                machine.membership.my_key(),
+                &self.overlay,
+                &*verifier,
+                |element| machine.membership.holds_here(&element.canonical),
+                true,
+            )?;
+            check_positions(machine, &self.machines)?;
+        }
+        Ok(())
+    }
+
+    /// Everything that any peer has.
+    pub(crate) fn union(&self) -> BTreeSet<Element> {
+        let elements = self
+            .machines
+            .iter()
+            .flat_map(|machine| machine.disk.elements());
+        elements.collect()
+    }
+
+    /// What keeps the view from being complete.
+    pub(crate) fn view_lacks(&self) -> Option<String> {
+        let aggregator = self.aggregator.as_ref()?;
+        let Some(process) = &aggregator.process else {
+            return Some("the aggregator does not run".to_owned());
+        };
+        let now = kittengrad_aggregator_core::Now {
+            monotonic_ms: aggregator.host.monotonic_ms(self.queue.now_us),
+            wall_ms: aggregator.host.wall_ms(self.queue.now_us),
+        };
+        let view = process.aggregator.view(now);
+        let verdict = merged::is_union(&aggregator.disk.elements(), &self.union());
+        let why = verdict.err().map(|violation| violation.what);
+        why.map(|why| format!("{why}; {:?}", view.reasons))
+    }
+
+    /// What keeps the index from being complete.
+    pub(crate) fn index_lacks(&self) -> Option<String> {
+        let indexer = self.indexer.as_ref()?;
+        let view = self.aggregator.as_ref()?.disk.elements();
+        let verdict = indexed::is_view(&indexer.disk, view.iter());
+        verdict.err().map(|violation| violation.what)
+    }
+
+    /// Everything is as it must be once all converged.
+    pub(crate) fn check_all(&self) -> Verdict {
+        self.check_disks()?;
+        self.invariants.acknowledged.is_everywhere(&self.machines)?;
+        if let (Some(aggregator), Some(indexer)) = (&self.aggregator, &self.indexer) {
+            let verifier = self.scheme.verifier();
+            let key = self.key_of(Node::Aggregator);
+            let disk = aggregator.disk.sound();
+            check_disk(disk, key, &self.overlay, &*verifier, |_| true, false)?;
+            merged::is_union(&disk.elements(), &self.union())?;
+            self.index_has_everything()?;
+            indexed::is_whole(&indexer.disk, &self.overlay)?;
+            indexed::is_view(&indexer.disk, disk.elements().iter())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,291 @@
+//! A whole network in one thread: real cores, disks in memory, virtual time, and everything that can go wrong between
+//! them, all of it from one seed.
+
+mod checks;
+mod nodes;
+mod step;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use kittengrad_aggregator_core::{Plan, Timing as AggregatorTiming};
+use kittengrad_node_core::{Event as Told, Membership, RequestId, Timing};
+use kittengrad_proto::{
+    certificate::Chain, id::Id, identity::State, namespace::Overlay, signed::Signer,
+};
+use kittengrad_ring::Replicas;
+
+use crate::{
+    aggregator,
+    asking::Asks,
+    call::Calls,
+    client,
+    client::{Load, Tally},
+    disk::{Copy, SimDisk},
+    faults::Director,
+    indexer,
+    invariants::{Invariants, Verdict, Violation},
+    keys::{Scheme, Vouched},
+    peer::{Machine, Network, Weather},
+    publisher::Publisher,
+    queue::{Event, Queue},
+    random::Random,
+    story::Request,
+    stream::Streams,
+    trace::Trace,
+};
+
+/// What a world is made of.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    /// How many peers there are.
+    pub peers: usize,
+    /// How many of them keep one thing.
+    pub replicas: u8,
+    /// How long peers wait for what.
+    pub timing: Timing,
+    /// How fast everything is.
+    pub weather: Weather,
+    /// How everybody signs.
+    pub scheme: Scheme,
+    /// Disks remember what they had, so that it can come back.
+    pub remembers: bool,
+    /// There are an aggregator and an indexer.
+    pub is_whole: bool,
+    /// How long the aggregator waits for what.
+    pub aggregator_timing: AggregatorTiming,
+    /// Blocks of one source that the aggregator keeps in memory.
+    pub window: usize,
+    /// How long a client waits for one answer, in microseconds.
+    pub attempt_us: u64,
+    /// What clients do.
+    pub load: Load,
+    /// By how much clocks may run wrong, in millionths.
+    pub drift_ppm: u64,
+}
+
+impl Shape {
+    /// Peers alone, on good machines in a good network.
+    #[must_use]
+    pub fn new(peers: usize, replicas: u8) -> Self {
+        Self {
+            peers,
+            replicas,
+            timing: Timing::default(),
+            weather: Weather::default(),
+            scheme: Scheme::Fast,
+            remembers: true,
+            is_whole: false,
+            aggregator_timing: AggregatorTiming::default(),
+            window: 16,
+            attempt_us: 10_000_000,
+            load: Load {
+                clients: 0,
+                pause_us: 100_000,
+                names: 8,
+                lookup_permille: 300,
+                again_permille: 100,
+            },
+            drift_ppm: 0,
+        }
+    }
+}
+
+/// The network, its clients, and the one who breaks it. Machines are numbered in the order of the ring.
+pub struct World {
+    pub(crate) seed: u64,
+    /// What the world is made of.
+    pub shape: Shape,
+    /// What happens by chance to messages and disks; tests may draw from it too.
+    pub random: Random,
+    /// What becomes of those whom faults strike.
+    pub(crate) fate: Random,
+    /// What clients do.
+    pub(crate) load_random: Random,
+    pub(crate) overlay: Overlay,
+    pub(crate) scheme: Scheme,
+    pub(crate) vouched: Arc<Vouched>,
+    /// Certificates of all publishers.
+    pub(crate) chains: BTreeMap<Id, Arc<Chain>>,
+    pub(crate) machines: Vec<Machine>,
+    pub(crate) aggregator: Option<aggregator::Machine>,
+    pub(crate) indexer: Option<indexer::Machine>,
+    pub(crate) clients: Vec<client::Machine>,
+    pub(crate) network: Network,
+    pub(crate) queue: Queue,
+    pub(crate) calls: Calls,
+    pub(crate) asks: Asks,
+    pub(crate) streams: Streams,
+    pub(crate) publisher: Publisher,
+    pub(crate) requests: BTreeMap<RequestId, Request>,
+    pub(crate) request_count: RequestId,
+    pub(crate) invariants: Invariants,
+    pub(crate) director: Option<Director>,
+    /// Older copies of disks that are going to be restored.
+    pub(crate) copies: BTreeMap<usize, Copy>,
+    /// The next message of this peer finds its link's queue full.
+    pub(crate) overflows: Option<usize>,
+    /// The next transaction of a partner that any peer verifies comes twice.
+    pub(crate) replays: bool,
+    /// What each machine's core told, in order, if anybody wants to know.
+    pub(crate) told: Vec<Vec<Told>>,
+    pub(crate) trace: Trace,
+    pub(crate) violation: Option<Violation>,
+    pub(crate) names: u64,
+    /// Things that clients talk about, by the owners of their cells.
+    pub(crate) names_of: Vec<Vec<String>>,
+    pub(crate) is_speaking: bool,
+    pub(crate) tally: Tally,
+    /// Writes that must succeed soon.
+    pub(crate) probes: std::collections::BTreeSet<Id>,
+}
+
+impl World {
+    /// A world of machines that are switched off.
+    #[must_use]
+    pub fn new(seed: u64, shape: Shape) -> Self {
+        let overlay = Overlay {
+            network: Id::of(&[b"a network"]),
+            namespace: "test".parse().unwrap(),
+        };
+        let scheme = shape.scheme;
+        let mut queue = Queue::default();
+        queue.after(0, Event::Dial);
+        let publisher = |name: &str| Publisher::new(name, scheme, overlay.clone());
+        let museum = publisher("a museum");
+        let clients: Vec<_> = (0..shape.load.clients)
+            .map(|number| client::Machine::new(publisher(&format!("client {number}"))))
+            .collect();
+        let publishers = || clients.iter().map(|c| &c.publisher).chain([&museum]);
+        let vouched = publishers().map(|p| (p.chain.id(), p.holder())).collect();
+        let chains = publishers()
+            .map(|p| (p.chain.id(), Arc::clone(&p.chain)))
+            .collect();
+        let vouched: Arc<Vouched> = Arc::new(vouched);
+        let machines = machines(seed, &shape, &overlay, &vouched);
+        let aggregator = shape.is_whole.then(|| {
+            let signer = scheme.signer(&format!("aggregator of {seed}"));
+            let membership = &machines[0].membership;
+            let key = |member| Some(membership.key(member));
+            let plan = Plan::cover(membership.ring(), key, |_| true);
+            aggregator::Machine::new(signer, disk(&shape), plan, shape.window)
+        });
+        let mut world = Self {
+            seed,
+            random: Random::new(seed),
+            fate: Random::branch(seed, 1),
+            load_random: Random::branch(seed, 2),
+            told: vec![Vec::new(); shape.peers],
+            vouched,
+            chains,
+            machines,
+            aggregator,
+            indexer: shape.is_whole.then(indexer::Machine::new),
+            clients,
+            network: Network::default(),
+            queue,
+            calls: Calls::default(),
+            asks: Asks::default(),
+            streams: Streams::default(),
+            publisher: museum,
+            requests: BTreeMap::new(),
+            request_count: 0,
+            invariants: Invariants::default(),
+            director: None,
+            copies: BTreeMap::new(),
+            overflows: None,
+            replays: false,
+            trace: Trace::default(),
+            violation: None,
+            names: 0,
+            names_of: Vec::new(),
+            is_speaking: false,
+            tally: Tally::default(),
+            probes: std::collections::BTreeSet::new(),
+            overlay,
+            scheme,
+            shape,
+        };
+        world.drift();
+        world
+    }
+
+    fn drift(&mut self) {
+        let ppm = self.shape.drift_ppm;
+        if ppm > 0 {
+            for node in self.nodes() {
+                let drift = self.fate.within(0..=2 * ppm) as i64 - ppm as i64;
+                self.host_mut(node).drift_ppm = drift;
+            }
+        }
+    }
+
+    /// Remembers the first promise that is broken.
+    pub(crate) fn judge(&mut self, verdict: Verdict) {
+        if let Err(mut violation) = verdict {
+            violation.at_ms = self.now_ms();
+            let now_us = self.queue.now_us;
+            self.trace.line(now_us, || format!("BROKEN: {violation}"));
+            self.violation.get_or_insert(violation);
+        }
+    }
+
+    /// The first promise that was broken.
+    #[must_use]
+    pub const fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    /// What became of what clients said.
+    #[must_use]
+    pub const fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Virtual time since the beginning, in milliseconds.
+    #[must_use]
+    pub const fn now_ms(&self) -> u64 {
+        self.queue.now_us / 1_000
+    }
+
+    pub(crate) fn tell(&mut self, member: usize, events: Vec<Told>) {
+        let now_us = self.queue.now_us;
+        for event in &events {
+            self.trace
+                .line(now_us, || format!("peer {member}: {event:?}"));
+        }
+        if self.director.is_none() {
+            self.told[member].extend(events);
+        }
+    }
+}
+
+fn disk(shape: &Shape) -> SimDisk {
+    if shape.remembers {
+        SimDisk::remembering()
+    } else {
+        SimDisk::default()
+    }
+}
+
+fn machines(seed: u64, shape: &Shape, overlay: &Overlay, vouched: &Arc<Vouched>) -> Vec<Machine> {
+    let names = (0..shape.peers).map(|number| format!("peer {number} of {seed}"));
+    let mut signers: Vec<Arc<dyn Signer>> = names.map(|name| shape.scheme.signer(&name)).collect();
+    signers.sort_by_key(|signer| signer.public().point());
+    let keys = signers
+        .iter()
+        .map(|signer| (signer.public(), State::Active));
+    let keys: Vec<_> = keys.collect();
+    let replicas = Replicas::new(shape.replicas).unwrap();
+    let machine = |signer: Arc<dyn Signer>| {
+        let membership = Membership::new(overlay.clone(), replicas, &keys, signer.public());
+        let verifier = shape.scheme.verifier();
+        Machine::new(
+            signer,
+            verifier,
+            membership.unwrap(),
+            Arc::clone(vouched),
+            disk(shape),
+        )
+    };
+    signers.into_iter().map(machine).collect()
+}

@@ -1,0 +1,109 @@
+//! Who is who in a world, and what everybody has.
+
+use std::sync::Arc;
+
+use kittengrad_journal::Tip;
+use kittengrad_proto::{id::PublicKey, signed::Signer};
+
+use crate::{
+    disk::SimDisk,
+    host::{Host, Node},
+    world::World,
+};
+
+impl World {
+    /// All peers, by number.
+    #[must_use]
+    pub fn members(&self) -> Vec<usize> {
+        (0..self.machines.len()).collect()
+    }
+
+    /// The key of a peer.
+    #[must_use]
+    pub fn key(&self, member: usize) -> PublicKey {
+        self.machines[member].membership.my_key()
+    }
+
+    /// Everybody with whom a peer shares a cell.
+    #[must_use]
+    pub fn partners(&self, member: usize) -> Vec<usize> {
+        self.machines[0].membership.ring().partners(member)
+    }
+
+    /// Whether a peer runs.
+    #[must_use]
+    pub fn is_up(&self, member: usize) -> bool {
+        self.machines[member].process.is_some()
+    }
+
+    /// Everybody.
+    pub(crate) fn nodes(&self) -> Vec<Node> {
+        let peers = (0..self.machines.len()).map(Node::Peer);
+        let aggregator = self.aggregator.iter().map(|_| Node::Aggregator);
+        let indexer = self.indexer.iter().map(|_| Node::Indexer);
+        let clients = (0..self.clients.len()).map(Node::Client);
+        peers
+            .chain(aggregator)
+            .chain(indexer)
+            .chain(clients)
+            .collect()
+    }
+
+    pub(crate) fn host(&self, node: Node) -> &Host {
+        match node {
+            Node::Peer(member) => &self.machines[member].host,
+            Node::Aggregator => &self.aggregator.as_ref().expect("it is there").host,
+            Node::Indexer => &self.indexer.as_ref().expect("it is there").host,
+            Node::Client(client) => &self.clients[client].host,
+        }
+    }
+
+    pub(crate) fn host_mut(&mut self, node: Node) -> &mut Host {
+        match node {
+            Node::Peer(member) => &mut self.machines[member].host,
+            Node::Aggregator => &mut self.aggregator.as_mut().expect("it is there").host,
+            Node::Indexer => &mut self.indexer.as_mut().expect("it is there").host,
+            Node::Client(client) => &mut self.clients[client].host,
+        }
+    }
+
+    /// The disk of whoever has a journal.
+    pub(crate) fn disk(&self, node: Node) -> Option<&SimDisk> {
+        match node {
+            Node::Peer(member) => Some(&self.machines[member].disk),
+            Node::Aggregator => Some(&self.aggregator.as_ref()?.disk),
+            Node::Indexer | Node::Client(_) => None,
+        }
+    }
+
+    /// The last block that somebody shows.
+    pub(crate) fn tip(&self, node: Node) -> Option<Tip> {
+        match node {
+            Node::Peer(member) => self.machines[member].process.as_ref()?.shown.tip,
+            Node::Aggregator => self.aggregator.as_ref()?.process.as_ref()?.tip,
+            Node::Indexer | Node::Client(_) => None,
+        }
+    }
+
+    /// Signs for whoever has a journal.
+    pub(crate) fn signer(&self, node: Node) -> Arc<dyn Signer> {
+        match node {
+            Node::Peer(member) => Arc::clone(&self.machines[member].signer),
+            _ => Arc::clone(&self.aggregator.as_ref().expect("it is there").signer),
+        }
+    }
+
+    /// The peer with a key.
+    pub(crate) fn peer_of(&self, key: &PublicKey) -> Option<Node> {
+        self.machines[0].membership.index_of(key).map(Node::Peer)
+    }
+
+    /// A process ended: nobody waits for it, and it waits for nobody.
+    pub(crate) fn left(&mut self, node: Node) {
+        self.hang_up(node);
+        self.hang_up_streams(node);
+        self.forget_asks(node);
+        let now_us = self.queue.now_us;
+        self.trace.line(now_us, || format!("{node} is gone"));
+    }
+}

@@ -1,0 +1,204 @@
+//! Bodies and confirmations that partners owe: what is wrong with them harms nobody but their sender.
+
+use kittengrad_journal::Store as _;
+use kittengrad_node_core::{Ack, Delivery, Event, Input};
+use kittengrad_proto::{
+    block::Item,
+    link::{Message, PushResult},
+    signed::{Kind, Signed},
+};
+
+use kittengrad_sim::{
+    Said, Shape, World,
+    story::solo::{Solo, asked_from, fetched, said_to},
+};
+
+/// A transaction in a three-member network.
+fn said(number: u64) -> Said {
+    let mut cluster = World::new(number, Shape::new(3, 3));
+    cluster.say(&[&format!("work {number}")])
+}
+
+#[test]
+fn a_body_that_no_replica_admits_is_fetched_of_another_holder() {
+    let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
+    let said = said(1);
+    for partner in &mut partners {
+        partner.list(&said);
+    }
+    let output = solo.hear(&partners[0], partners[0].frames(0));
+    assert_eq!(fetched(&output, &partners[0]), [said.id()]);
+    solo.hear(&partners[1], partners[1].frames(0));
+    // The same id under another signature: the id leaves the signature out.
+    let mut forged = said.clone();
+    let transaction = &said.submission.transaction;
+    let signed = Signed::new(
+        Kind::Transaction,
+        transaction.signed().body().clone(),
+        &partners[0].signer(),
+    );
+    let overlay = partners[0].overlay();
+    let transaction =
+        kittengrad_proto::transaction::Transaction::from_wire(Some(signed.to_wire()), overlay);
+    forged.submission.transaction = transaction.unwrap().into();
+    assert_eq!(forged.id(), said.id());
+    let output = solo.deliver(&partners[0], Delivery::Body, &forged);
+    assert!(
+        solo.told
+            .iter()
+            .any(|told| matches!(told, Event::Invalid { .. }))
+    );
+    assert_eq!(fetched(&output, &partners[1]), [said.id()]);
+    solo.deliver(&partners[1], Delivery::Body, &said);
+    assert_eq!(solo.status().missing, 0);
+    assert_eq!(solo.disk().contains(&said.elements()).unwrap(), [true]);
+    // What the liar lists is believed no more.
+    let height = partners[0].blocks.len() as u64;
+    partners[0].write(&[Item::Gap {
+        incarnation: 0,
+        from_height: height,
+    }]);
+    assert_eq!(asked_from(&solo.wait(60_000), &partners[0]), None);
+}
+
+#[test]
+fn what_nobody_can_show_is_told_and_taken_when_somebody_can() {
+    let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
+    let said = said(2);
+    partners[0].list(&said);
+    solo.hear(&partners[0], partners[0].frames(0));
+    let missing = Input::Bodies {
+        from: partners[0].key(),
+        delivered: Vec::new(),
+        missing: vec![said.id()],
+    };
+    let output = solo.round(vec![missing]);
+    assert_eq!(solo.told.last(), Some(&Event::Unavailable(said.id())));
+    assert!(fetched(&output, &partners[0]).is_empty());
+    assert_eq!(solo.status().missing, 1);
+    partners[1].list(&said);
+    let output = solo.hear(&partners[1], partners[1].frames(0));
+    assert_eq!(fetched(&output, &partners[1]), [said.id()]);
+    solo.deliver(&partners[1], Delivery::Body, &said);
+    assert_eq!(solo.status().missing, 0);
+}
+
+#[test]
+fn who_does_not_answer_a_fetch_is_passed_over_for_another_holder() {
+    let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
+    let said = said(3);
+    for partner in &mut partners {
+        partner.list(&said);
+    }
+    solo.hear(&partners[0], partners[0].frames(0));
+    solo.hear(&partners[1], partners[1].frames(0));
+    assert!(fetched(&solo.wait(1_000), &partners[1]).is_empty());
+    assert_eq!(fetched(&solo.wait(5_000), &partners[1]), [said.id()]);
+    // And an answer without any of it earns no new question at once.
+    let nothing = Input::Bodies {
+        from: partners[1].key(),
+        delivered: Vec::new(),
+        missing: Vec::new(),
+    };
+    let output = solo.round(vec![nothing]);
+    assert!(fetched(&output, &partners[0]).is_empty() && fetched(&output, &partners[1]).is_empty());
+    let output = solo.wait(5_000);
+    assert_eq!(
+        fetched(&output, &partners[0]).len() + fetched(&output, &partners[1]).len(),
+        1
+    );
+}
+
+#[test]
+fn bodies_that_nobody_asked_for_hold_up_no_fetch() {
+    let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
+    let said = said(4);
+    let claim = Input::Bodies {
+        from: partners[1].key(),
+        delivered: vec![said.id()],
+        missing: vec![said.id()],
+    };
+    solo.round(vec![claim.clone()]);
+    partners[0].list(&said);
+    let output = solo.hear(&partners[0], partners[0].frames(0));
+    assert_eq!(fetched(&output, &partners[0]), [said.id()]);
+    solo.round(vec![claim]);
+    solo.deliver(&partners[0], Delivery::Body, &said);
+    assert_eq!(solo.status().missing, 0);
+}
+
+#[test]
+fn a_confirmation_that_proves_nothing_does_not_count() {
+    let (mut solo, partners) = Solo::open(Shape::new(3, 3));
+    let said = said(5);
+    let output = solo.round(vec![Input::Submit {
+        request: 1,
+        submission: said.submission.clone(),
+        chain: said.chain.clone(),
+        ack: Ack::Quorum,
+        receipt: true,
+    }]);
+    assert!(output.replies.is_empty());
+    let pushes = said_to(&output, &partners[0]);
+    assert!(
+        pushes
+            .iter()
+            .any(|message| matches!(message, Message::Push(_)))
+    );
+    let own = output.sends.iter().find_map(|send| match &send.message {
+        Message::Frames(frames) => frames.blocks.first().map(|(block, _)| block.clone()),
+        _ => None,
+    });
+    // Nothing at all, and the proof of somebody else.
+    let nothing = PushResult {
+        id: said.id(),
+        outcome: Ok(Vec::new()),
+    };
+    let output = solo.hear(&partners[0], Message::PushResult(nothing));
+    assert!(output.replies.is_empty());
+    assert_eq!(solo.complaints(&partners[0]), 1);
+    assert!(own.is_none(), "nobody follows this journal");
+    let proofs = kittengrad_journal::prove(
+        solo.disk(),
+        partners[0].overlay(),
+        &said.id(),
+        said.elements(),
+    );
+    let stolen = PushResult {
+        id: said.id(),
+        outcome: Ok(proofs.unwrap()),
+    };
+    let output = solo.hear(&partners[1], Message::PushResult(stolen));
+    assert!(output.replies.is_empty());
+    assert_eq!(solo.complaints(&partners[1]), 1);
+    // The end of patience, with this peer's own disk alone.
+    let output = solo.wait(10_000);
+    let submitted = output.replies[0].outcome.as_ref().unwrap();
+    assert!(!submitted.is_acknowledged);
+    assert_eq!(submitted.synced, [solo.key()]);
+}
+
+#[test]
+fn certificates_that_are_unknown_are_sent_again_and_never_lose_a_transaction() {
+    let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
+    let said = said(6);
+    partners[0].list(&said);
+    solo.hear(&partners[0], partners[0].frames(0));
+    let refused = Input::Verified {
+        from: partners[0].key(),
+        delivery: Delivery::Body,
+        id: said.id(),
+        outcome: Err(kittengrad_node_core::Unverified::ChainUnknown),
+    };
+    let delivered = Input::Bodies {
+        from: partners[0].key(),
+        delivered: vec![said.id()],
+        missing: Vec::new(),
+    };
+    solo.round(vec![delivered, refused]);
+    assert_eq!(solo.status().missing, 1);
+    assert_eq!(solo.complaints(&partners[0]), 0);
+    assert_eq!(fetched(&solo.wait(5_000), &partners[0]), [said.id()]);
+    solo.deliver(&partners[0], Delivery::Body, &said);
+    assert_eq!(solo.status().missing, 0);
+}

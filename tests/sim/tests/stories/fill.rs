@@ -1,0 +1,130 @@
+//! Filling: a peer that lost its disk says so until it has everything again.
+
+use kittengrad_node_core::Event;
+
+use kittengrad_sim::{Said, Shape, World};
+
+fn write(c: &mut World, member: usize, count: usize) -> Vec<Said> {
+    let mut all = Vec::new();
+    for _ in 0..count {
+        let name = c.name_in(member);
+        let said = c.say(&[&name]);
+        c.put(member, &said);
+        all.push(said);
+    }
+    all
+}
+
+fn settled(c: &World, member: usize) -> usize {
+    c.told(member)
+        .iter()
+        .filter(|told| **told == Event::Settled)
+        .count()
+}
+
+#[test]
+fn a_new_network_settles_once_all_said_that_they_have_nothing() {
+    for (peers, replicas) in [(1, 3), (2, 3), (3, 3), (5, 3), (7, 5)] {
+        let c = World::booted(1, Shape::new(peers, replicas));
+        assert!(
+            c.members()
+                .into_iter()
+                .all(|member| settled(&c, member) == 1)
+        );
+    }
+}
+
+#[test]
+fn a_wiped_peer_is_filling_until_it_has_all_that_was_acknowledged_before_and_meanwhile() {
+    for (peers, replicas) in [(3, 3), (5, 3), (5, 5), (7, 5)] {
+        let mut c = World::booted(1, Shape::new(peers, replicas));
+        let mut all = write(&mut c, 1, 40);
+        c.settle();
+        c.wipe(1);
+        all.extend(write(&mut c, 0, 40));
+        c.start(1);
+        c.run_until("it to open", |c| c.status(1).is_open);
+        assert!(!c.status(1).is_settled);
+        c.run_until("it to settle", |c| settled(c, 1) == 2);
+        assert!(all.iter().all(|said| c.has(1, said)));
+        for said in &all {
+            assert!(c.bodies(1, said).1 <= 1, "a body moves once");
+        }
+        c.settle();
+        c.assert_nothing_is_lost();
+    }
+}
+
+/// Keeps S1.
+#[test]
+fn nobody_settles_without_those_who_may_have_what_was_lost() {
+    let mut c = World::booted(1, Shape::new(3, 3));
+    // On 0 and 1 only: if 1 loses it, 0 has it alone, and 2 cannot know.
+    c.crash(2);
+    let all = write(&mut c, 1, 5);
+    c.start(2);
+    c.isolate(0);
+    c.wipe(1);
+    c.start(1);
+    c.run_for(20_000);
+    assert!(c.status(1).is_open && !c.status(1).is_settled);
+    c.heal();
+    c.settle();
+    assert!(all.iter().all(|said| c.has(1, said)));
+}
+
+#[test]
+fn of_two_that_lost_their_disks_neither_settles_on_the_word_of_the_other() {
+    let mut c = World::booted(1, Shape::new(5, 5));
+    c.isolate(3);
+    c.isolate(4);
+    let all = write(&mut c, 0, 5);
+    // On 0, 1 and 2; then on 2 alone, which the first two do not reach.
+    for lost in [0, 1] {
+        c.wipe(lost);
+    }
+    c.heal();
+    for lost in [0, 1] {
+        c.cut(lost, 2);
+        c.start(lost);
+    }
+    c.cut(2, 3);
+    c.cut(2, 4);
+    c.run_for(20_000);
+    for lost in [0, 1] {
+        assert!(c.status(lost).is_open && !c.status(lost).is_settled);
+    }
+    c.heal();
+    c.settle();
+    assert!(all.iter().all(|said| c.has(0, said) && c.has(1, said)));
+}
+
+#[test]
+fn a_filling_peer_counts_for_new_writes() {
+    let mut c = World::booted(1, Shape::new(3, 3));
+    c.wipe(1);
+    c.crash(2);
+    c.start(1);
+    c.run_until("it to open", |c| c.status(1).is_open);
+    let name = c.name();
+    let said = c.say(&[&name]);
+    assert_eq!(c.put(0, &said).synced, [c.key(0), c.key(1)]);
+    assert!(!c.status(1).is_settled);
+    c.start(2);
+    c.settle();
+}
+
+/// Keeps S1.
+#[test]
+fn all_disks_lost_one_after_another_lose_nothing() {
+    let mut c = World::booted(1, Shape::new(5, 3));
+    for member in c.members() {
+        write(&mut c, member, 10);
+    }
+    for member in c.members() {
+        c.wipe(member);
+        c.start(member);
+        c.settle();
+        c.assert_nothing_is_lost();
+    }
+}

@@ -1,0 +1,250 @@
+//! Partners that lie, forge and send garbage: they are told on, what they say is ignored, and nobody else is harmed.
+
+use kittengrad_node_core::{Fatal, Input};
+use kittengrad_proto::{
+    block::{Head, Item},
+    id::Id,
+    identity::Heartbeat,
+    link::Message,
+    signed_head::SignedHead,
+};
+
+use kittengrad_sim::{
+    Shape,
+    story::solo::{Partner, Solo, asked_from, frames, said_to},
+};
+
+fn gap(height: u64) -> Item {
+    Item::Gap {
+        incarnation: 0,
+        from_height: height,
+    }
+}
+
+/// A core that reads the first partner's journal live, after two blocks.
+fn reading() -> (Solo, Vec<Partner>) {
+    let (mut solo, mut partners) = Solo::start(Shape::new(3, 3));
+    partners[0].write(&[gap(0)]);
+    partners[0].write(&[gap(1)]);
+    solo.meet(&partners[1]);
+    assert_eq!(asked_from(&solo.meet(&partners[0]), &partners[0]), Some(0));
+    let output = solo.hear(&partners[0], partners[0].frames(0));
+    assert_eq!(asked_from(&output, &partners[0]), None);
+    (solo, partners)
+}
+
+/// A core that was sent `message` complains, and reads nothing of the sender any more until they meet anew.
+fn check_quarantine(mut solo: Solo, partner: &mut Partner, message: Message) {
+    solo.hear(partner, message);
+    assert_eq!(solo.complaints(partner), 1);
+    let height = partner.blocks.len() as u64;
+    partner.write(&[gap(height)]);
+    assert_eq!(
+        asked_from(&solo.hear(partner, partner.frames(height)), partner),
+        None
+    );
+    assert_eq!(asked_from(&solo.wait(60_000), partner), None);
+    assert_eq!(
+        solo.status()
+            .partners
+            .iter()
+            .filter(|(_, of)| of.is_up)
+            .count(),
+        2
+    );
+    assert_eq!(asked_from(&solo.meet(partner), partner), Some(2));
+}
+
+#[test]
+fn a_forged_block_ends_the_reading_of_a_journal() {
+    let (solo, mut partners) = reading();
+    let mut forged = partners[0].next(&[gap(2)], 1);
+    let other = partners[1].next(&[gap(2)], 1);
+    // The header of one peer under the signature of another.
+    let wire = kittengrad_proto::wire::Signed {
+        body: forged.header.signed().body().clone(),
+        signature: other.header.signed().to_wire().signature,
+    };
+    forged.header =
+        kittengrad_proto::block::Header::from_wire(Some(wire), partners[0].overlay()).unwrap();
+    let message = frames(std::slice::from_ref(&forged), Some(&forged));
+    check_quarantine(solo, &mut partners[0], message);
+}
+
+#[test]
+fn two_blocks_for_one_height_end_the_reading_of_a_journal() {
+    let (solo, mut partners) = reading();
+    let last = partners[0].blocks.pop().unwrap();
+    let second = partners[0].next(&[gap(1)], 2);
+    partners[0].blocks.push(last);
+    assert_eq!(second.header.height, 1);
+    let message = frames(std::slice::from_ref(&second), Some(&second));
+    check_quarantine(solo, &mut partners[0], message);
+}
+
+#[test]
+fn a_block_that_does_not_link_or_goes_back_in_time_ends_the_reading_of_a_journal() {
+    let (solo, mut partners) = reading();
+    let old = partners[0].next(&[gap(2)], 0);
+    let message = frames(std::slice::from_ref(&old), Some(&old));
+    check_quarantine(solo, &mut partners[0], message);
+    let (solo, mut partners) = reading();
+    let last = partners[0].blocks.pop().unwrap();
+    let other = partners[0].next(&[gap(7)], 1);
+    partners[0].blocks.push(other);
+    let unlinked = partners[0].next(&[gap(2)], 1);
+    partners[0].blocks.pop();
+    partners[0].blocks.push(last);
+    let message = frames(std::slice::from_ref(&unlinked), Some(&unlinked));
+    check_quarantine(solo, &mut partners[0], message);
+}
+
+#[test]
+fn a_block_beyond_a_hole_is_not_believed_and_the_hole_is_asked_for() {
+    let (mut solo, mut partners) = reading();
+    partners[0].write(&[gap(2)]);
+    partners[0].write(&[gap(3)]);
+    let output = solo.hear(&partners[0], partners[0].frames(3));
+    assert_eq!(asked_from(&output, &partners[0]), Some(2));
+    assert_eq!(solo.complaints(&partners[0]), 0);
+    // One question, however many blocks are on their way, and again when the answer is lost.
+    assert_eq!(
+        asked_from(
+            &solo.hear(&partners[0], partners[0].frames(3)),
+            &partners[0]
+        ),
+        None
+    );
+    assert_eq!(asked_from(&solo.wait(1_000), &partners[0]), None);
+    assert_eq!(asked_from(&solo.wait(5_000), &partners[0]), Some(2));
+    solo.hear(&partners[0], partners[0].frames(2));
+    let (_, status) = solo
+        .status()
+        .partners
+        .into_iter()
+        .find(|(key, _)| *key == partners[0].key())
+        .unwrap();
+    assert_eq!(
+        status.applied,
+        partners[0].blocks.last().map(|block| block.head())
+    );
+}
+
+#[test]
+fn a_new_incarnation_is_not_read_before_the_rest_of_the_old_one() {
+    let (mut solo, mut partners) = reading();
+    partners[0].write(&[gap(2)]);
+    partners[0].begin_anew();
+    partners[0].write(&[gap(3)]);
+    let output = solo.hear(&partners[0], partners[0].frames(3));
+    assert_eq!(asked_from(&output, &partners[0]), Some(2));
+    solo.hear(
+        &partners[0],
+        frames(&partners[0].blocks[2..3], partners[0].blocks.last()),
+    );
+    solo.hear(&partners[0], partners[0].frames(3));
+    let status = solo
+        .status()
+        .partners
+        .into_iter()
+        .find(|(key, _)| *key == partners[0].key());
+    assert_eq!(
+        status.unwrap().1.applied,
+        partners[0].blocks.last().map(|block| block.head())
+    );
+    assert_eq!(solo.complaints(&partners[0]), 0);
+}
+
+#[test]
+fn whoever_answers_a_question_with_nothing_is_not_asked_in_circles() {
+    let (mut solo, mut partners) = Solo::start(Shape::new(3, 3));
+    partners[0].write(&[gap(0)]);
+    assert_eq!(asked_from(&solo.meet(&partners[0]), &partners[0]), Some(0));
+    let nothing = frames(&[], partners[0].blocks.last());
+    assert_eq!(
+        asked_from(&solo.hear(&partners[0], nothing.clone()), &partners[0]),
+        None
+    );
+    assert_eq!(
+        asked_from(&solo.hear(&partners[0], nothing), &partners[0]),
+        None
+    );
+    // It says once more that there is something.
+    let output = solo.hear(&partners[0], partners[0].hello(None));
+    assert_eq!(asked_from(&output, &partners[0]), Some(0));
+}
+
+#[test]
+fn a_hello_of_another_ring_counts_for_nothing() {
+    let (mut solo, partners) = Solo::start(Shape::new(3, 3));
+    for partner in &partners {
+        solo.round(vec![Input::LinkUp(partner.key())]);
+        let output = solo.hear(partner, partner.foreign_hello());
+        assert!(said_to(&output, partner).is_empty());
+        assert_eq!(solo.complaints(partner), 1);
+    }
+    solo.wait(60_000);
+    assert!(!solo.status().is_open);
+}
+
+/// Keeps S7.
+#[test]
+fn a_past_that_a_peer_never_signed_is_not_believed() {
+    let (mut solo, partners) = Solo::start(Shape::new(3, 3));
+    let head = Head {
+        incarnation: u64::MAX,
+        height: u64::MAX,
+        hash: Id::ZERO,
+    };
+    for partner in &partners {
+        let forged = Heartbeat::sign(partner.overlay(), head, 1, &partner.signer());
+        let seen = SignedHead::Heartbeat(Box::new(forged));
+        let hello = Input::Message(partner.key(), partner.hello(Some(seen)));
+        solo.round(vec![Input::LinkUp(partner.key()), hello]);
+        assert_eq!(solo.complaints(partner), 1);
+    }
+    assert!(solo.status().is_open);
+    assert!(solo.status().tip.unwrap().head.incarnation < 1 << 50);
+}
+
+/// Keeps S7.
+#[test]
+fn a_peer_that_hears_too_late_what_its_disk_forgot_ends_so_that_it_asks_again() {
+    let (mut solo, partners) = Solo::open(Shape::new(3, 3));
+    let tip = solo.status().tip.unwrap().head;
+    let beyond = Head {
+        height: tip.height + 1,
+        ..tip
+    };
+    let unlike = Head {
+        hash: Id::ZERO,
+        ..tip
+    };
+    for forgotten in [beyond, unlike] {
+        let hello = partners[0].hello(Some(solo.signed(forgotten)));
+        let ended = solo.ends_with(&partners[0], hello);
+        assert_eq!(ended, Some(Fatal::Forgotten(forgotten)));
+    }
+    let hello = partners[0].hello(Some(solo.signed(tip)));
+    assert_eq!(solo.ends_with(&partners[0], hello), None);
+}
+
+#[test]
+fn a_heartbeat_of_somebody_else_is_not_believed() {
+    let (mut solo, partners) = reading();
+    let head = Head {
+        incarnation: 9,
+        height: 9,
+        hash: Id::ZERO,
+    };
+    let heartbeat = Heartbeat::sign(partners[1].overlay(), head, 1, &partners[1].signer());
+    let output = solo.hear(&partners[0], Message::Alive(heartbeat));
+    assert_eq!(solo.complaints(&partners[0]), 1);
+    assert_eq!(asked_from(&output, &partners[0]), None);
+    assert!(
+        solo.status()
+            .partners
+            .iter()
+            .all(|(_, of)| of.head != Some(head))
+    );
+}

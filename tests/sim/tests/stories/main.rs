@@ -1,0 +1,19 @@
+//! The network under test: real cores, with everything around them simulated from one seed.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bodies;
+mod catch_up;
+mod disk;
+mod fill;
+mod hostile;
+mod limits;
+mod parts;
+mod seeds;
+mod start;
+mod view;
+mod write;
+
+#[path = "../../../../journal/tests/journal/conformance.rs"]
+mod conformance;
+#[path = "../../../../journal/tests/journal/fixture.rs"]
+mod fixture;

@@ -1,0 +1,79 @@
+//! A coordinator that never returns: what it wrote last reaches every replica through those that have it.
+
+use kittengrad_node_core::Ack;
+
+use kittengrad_sim::{Said, Shape, World};
+
+/// Keeps S3.
+#[test]
+fn the_last_writes_of_a_coordinator_that_never_returns_reach_every_replica() {
+    let mut c = World::booted(1, Shape::new(5, 3));
+    let name = c.name_in(2);
+    let said = c.say(&[&name]);
+    c.isolate(3);
+    assert_eq!(c.put(2, &said).synced, [c.key(2), c.key(1)]);
+    c.crash(2);
+    c.heal();
+    c.run_until("the third copy", |c| c.has(3, &said));
+    assert_eq!(c.bodies(3, &said), (0, 1));
+}
+
+#[test]
+fn what_a_coordinator_only_sent_before_it_died_reaches_every_replica_too() {
+    let mut c = World::booted(1, Shape::new(3, 3));
+    let name = c.name();
+    let said = c.say(&[&name]);
+    c.cut(0, 2);
+    // Its only push leaves, and nothing after it.
+    c.crash_after(0, 1);
+    c.submit(0, &said, Ack::Quorum);
+    c.run_until("the copies", |c| c.has(1, &said) && c.has(2, &said));
+    assert!(!c.has(0, &said) && !c.is_up(0));
+    c.heal();
+    c.start(0);
+    c.settle();
+    assert!(c.has(0, &said));
+}
+
+/// Machine 1 is down when 2 writes to the cells of 1 and 2; 0 keeps the first, 3 the second, and 2 never returns.
+fn torn() -> (World, Said) {
+    let mut c = World::booted(1, Shape::new(5, 3));
+    let (first, second) = (c.name_in(1), c.name_in(2));
+    let said = c.say(&[&first, &second]);
+    c.crash(1);
+    let submitted = c.put(2, &said);
+    assert_eq!(submitted.synced.len(), 3);
+    c.crash(2);
+    (c, said)
+}
+
+/// Keeps S3.
+#[test]
+fn parts_of_a_transaction_come_from_different_holders() {
+    let (mut c, said) = torn();
+    c.start(1);
+    c.run_until("both parts", |c| c.has(1, &said));
+    assert_eq!(c.listings(1, said.id()), 2);
+    assert_eq!(c.bodies(1, &said), (0, 2));
+    c.run_until("nothing missing", |c| c.status(1).missing == 0);
+    c.start(2);
+    c.settle();
+    // What it got in parts is not fetched again.
+    assert_eq!(c.bodies(1, &said), (0, 2));
+}
+
+#[test]
+fn a_part_that_is_missing_is_remembered_through_a_restart() {
+    let (mut c, said) = torn();
+    c.cut(1, 3);
+    c.start(1);
+    c.run_until("the first part", |c| c.listings(1, said.id()) == 1);
+    assert!(!c.has(1, &said));
+    c.restart(1);
+    c.run_for(10_000);
+    assert!(!c.has(1, &said));
+    c.heal();
+    c.run_until("the second part", |c| c.has(1, &said));
+    c.start(2);
+    c.settle();
+}

@@ -1,0 +1,212 @@
+//! Starting: nothing is signed before others said what they saw, and never twice for one height.
+
+use kittengrad_node_core::{Ack, Event, Refusal};
+use kittengrad_proto::block::Item;
+
+use kittengrad_sim::{Shape, World};
+
+/// Runs until a machine's processes opened so many times.
+fn until_opened(c: &mut World, member: usize, times: usize) {
+    c.run_until("it to open", |c| opened(c, member).len() == times);
+}
+
+/// The incarnations that a machine's processes opened, in order.
+fn opened(c: &World, member: usize) -> Vec<u64> {
+    let opened = c.told(member).iter().filter_map(|told| match told {
+        Event::Opened { incarnation, .. } => Some(*incarnation),
+        _ => None,
+    });
+    opened.collect()
+}
+
+fn write(c: &mut World, member: usize, count: usize) {
+    for _ in 0..count {
+        let name = c.name();
+        let said = c.say(&[&name]);
+        c.put(member, &said);
+    }
+}
+
+/// Keeps S7.
+#[test]
+fn nobody_signs_before_a_quorum_less_one_of_partners_answered() {
+    let mut c = World::new(1, Shape::new(5, 5));
+    c.start(0);
+    c.start(1);
+    c.run_for(20_000);
+    assert!(!c.status(0).is_open && !c.status(1).is_open);
+    c.start(2);
+    c.run_until("three to open", |c| {
+        (0..3).all(|member| c.status(member).is_open)
+    });
+}
+
+#[test]
+fn a_start_waits_for_every_partner_but_no_longer_than_the_suspicion_time() {
+    let shape = Shape::new(3, 3);
+    let mut c = World::new(1, shape.clone());
+    c.start_all();
+    c.run_for(shape.timing.suspicion_ms / 2);
+    assert!(
+        c.members()
+            .into_iter()
+            .all(|member| c.status(member).is_open)
+    );
+    let mut c = World::new(1, shape.clone());
+    c.start(0);
+    c.start(1);
+    c.run_for(shape.timing.suspicion_ms - 100);
+    assert!(!c.status(0).is_open);
+    c.run_until("two to open", |c| {
+        c.status(0).is_open && c.status(1).is_open
+    });
+}
+
+#[test]
+fn an_intact_disk_goes_on_where_it_was_and_stays_settled() {
+    let mut c = World::booted(1, Shape::new(3, 3));
+    write(&mut c, 0, 5);
+    for member in c.members() {
+        c.restart(member);
+    }
+    for member in c.members() {
+        until_opened(&mut c, member, 2);
+        assert!(c.status(member).is_settled);
+        let opened = opened(&c, member);
+        assert_eq!(opened[0], opened[1]);
+        assert_eq!(c.incarnations(member).len(), 1);
+    }
+    write(&mut c, 0, 5);
+    c.settle();
+}
+
+/// Keeps S7.
+#[test]
+fn a_disk_that_forgot_what_others_saw_begins_a_new_incarnation_and_fills_again() {
+    let mut c = World::booted(1, Shape::new(3, 3));
+    write(&mut c, 0, 5);
+    let lying = c.save(0);
+    let kept = c.blocks(0).last().unwrap().head();
+    write(&mut c, 0, 5);
+    let seen = c.blocks(0).last().unwrap().head();
+    c.restore(0, lying);
+    c.start(0);
+    c.run_until("it to open", |c| c.status(0).is_open);
+    assert!(!c.status(0).is_settled);
+    c.settle();
+    c.assert_nothing_is_lost();
+    let first = c
+        .blocks(0)
+        .into_iter()
+        .find(|block| block.header.incarnation > kept.incarnation);
+    let first = first.expect("a new incarnation");
+    assert_eq!((first.header.height, first.header.fork), (0, Some(kept)));
+    let gap = Item::Gap {
+        incarnation: kept.incarnation,
+        from_height: kept.height + 1,
+    };
+    assert!(first.decode_items().unwrap().contains(&gap));
+    assert!(first.header.incarnation > seen.incarnation);
+}
+
+/// Keeps S7.
+#[test]
+fn a_wiped_peer_begins_after_what_others_saw_even_if_its_clock_went_back() {
+    let mut c = World::booted(1, Shape::new(3, 3));
+    let before = c.incarnations(0)[0];
+    c.skew(0, -500_000);
+    c.wipe(0);
+    c.start(0);
+    c.settle();
+    assert_eq!(c.incarnations(0), [before + 1]);
+    write(&mut c, 0, 5);
+    c.settle();
+}
+
+#[test]
+fn what_was_seen_of_a_peer_is_remembered_by_a_witness_that_restarts() {
+    let mut c = World::booted(1, Shape::new(3, 3));
+    let lying = c.save(0);
+    // The only witness never applies what it saw: it cannot fetch.
+    c.crash(2);
+    c.set_space(1, false);
+    let name = c.name();
+    let said = c.say(&[&name]);
+    c.submit(0, &said, Ack::One);
+    c.run_for(3_000);
+    assert!(!c.has(1, &said));
+    c.restart(1);
+    c.restore(0, lying);
+    c.start(0);
+    until_opened(&mut c, 0, 2);
+    assert!(opened(&c, 0)[0] < opened(&c, 0)[1]);
+}
+
+/// Keeps S4.
+#[test]
+fn blocks_are_never_older_than_the_ones_before_whatever_the_clock_says() {
+    let mut c = World::booted(1, Shape::new(3, 3));
+    for skew_ms in [0, 500_000, -500_000, -400_000, 0] {
+        c.skew(0, skew_ms);
+        write(&mut c, 0, 2);
+        c.restart(0);
+        c.run_until("it to open", |c| c.status(0).is_open);
+        write(&mut c, 0, 2);
+    }
+    c.settle();
+    let times: Vec<_> = c
+        .blocks(0)
+        .iter()
+        .map(|block| block.header.time_ms)
+        .collect();
+    assert!(times.is_sorted());
+    assert_eq!(c.incarnations(0).len(), 1);
+}
+
+/// Keeps S4.
+#[test]
+fn nothing_is_signed_while_the_clock_is_far_from_those_of_the_others() {
+    let mut c = World::booted(1, Shape::new(3, 3));
+    write(&mut c, 0, 1);
+    let height = c.status(0).tip.unwrap().head.height;
+    c.skew(0, 3_600_000);
+    c.run_for(2_000);
+    assert!(c.status(0).is_clock_wrong && !c.status(1).is_clock_wrong);
+    let name = c.name();
+    let said = c.say(&[&name]);
+    let refused = c.ask_for(0, &said, Ack::Quorum);
+    assert!(matches!(refused, Err(Refusal::Clock(_))), "{refused:?}");
+    assert!(!c.put(1, &said).synced.contains(&c.key(0)));
+    c.run_for(2_000);
+    assert_eq!(c.status(0).tip.unwrap().head.height, height);
+    c.skew(0, -86_400_000);
+    c.restart(0);
+    c.run_for(20_000);
+    assert!(!c.status(0).is_open);
+    c.skew(0, 0);
+    c.settle();
+    assert!(c.has(0, &said));
+}
+
+#[test]
+fn an_old_disk_that_comes_back_after_it_was_given_up_is_read_from_its_beginning() {
+    let mut c = World::booted(1, Shape::new(3, 3));
+    write(&mut c, 0, 3);
+    c.settle();
+    c.isolate(0);
+    // Only on this disk, which then is taken out.
+    let name = c.name();
+    let said = c.say(&[&name]);
+    c.submit(0, &said, Ack::One);
+    c.run_for(1_000);
+    let old = c.save(0);
+    c.wipe(0);
+    c.heal();
+    c.start(0);
+    c.settle();
+    assert!(!c.has(1, &said));
+    c.restore(0, old);
+    c.start(0);
+    c.settle();
+    assert!(c.has(1, &said) && c.has(2, &said));
+}

@@ -1,0 +1,80 @@
+//! The merged view: whatever becomes of the disks that it is read from, it has everything in the end.
+
+use kittengrad_sim::{Shape, World};
+
+/// A network with an aggregator and an indexer, and the one peer whose journal the aggregator reads.
+fn whole(seed: u64) -> (World, usize) {
+    let mut shape = Shape::new(3, 3);
+    shape.is_whole = true;
+    let mut c = World::booted(seed, shape);
+    c.start_readers();
+    let source = c.sources()[0];
+    write(&mut c, source, 3);
+    c.settle_readers();
+    (c, source)
+}
+
+/// Writes something, so many times.
+fn write(c: &mut World, member: usize, count: usize) {
+    for _ in 0..count {
+        let name = c.name();
+        let said = c.say(&[&name]);
+        c.put(member, &said);
+    }
+    c.settle();
+}
+
+/// Keeps S5.
+#[test]
+fn a_source_that_lost_blocks_that_were_read_is_read_on() {
+    let (mut c, source) = whole(1);
+    let old = c.save(source);
+    write(&mut c, source, 3);
+    c.settle_readers();
+    c.restore(source, old);
+    c.start(source);
+    c.settle();
+    write(&mut c, source, 3);
+    c.settle_readers();
+}
+
+/// Keeps S5.
+#[test]
+fn a_source_that_lost_its_disk_and_then_blocks_of_the_next_is_read_from_the_first_that_it_has() {
+    let (mut c, source) = whole(2);
+    c.crash_aggregator();
+    c.wipe(source);
+    c.start(source);
+    c.settle();
+    write(&mut c, source, 3);
+    let old = c.save(source);
+    write(&mut c, source, 3);
+    c.restore(source, old);
+    c.start(source);
+    c.settle();
+    assert_eq!(c.incarnations(source).len(), 2);
+    write(&mut c, source, 3);
+    c.restart_aggregator();
+    c.settle_readers();
+}
+
+/// Keeps S5.
+#[test]
+fn an_old_disk_of_a_source_that_comes_back_is_read_from_its_beginning() {
+    let (mut c, source) = whole(3);
+    c.crash_aggregator();
+    // What the aggregator never reads in this journal, because another disk takes its place.
+    write(&mut c, source, 3);
+    let old = c.save(source);
+    c.wipe(source);
+    c.start(source);
+    c.run_until("a new journal", |c| c.status(source).is_open);
+    // Its partners see the new journal, and nothing gets into it.
+    c.set_space(source, false);
+    c.restart_aggregator();
+    c.run_for(5_000);
+    c.restore(source, old);
+    c.start(source);
+    c.settle();
+    c.settle_readers();
+}

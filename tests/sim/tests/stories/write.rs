@@ -1,0 +1,288 @@
+//! Inserting and updating: what is acknowledged, by whom, and what a client is told when it is not.
+
+use kittengrad_node_core::{Ack, Refusal};
+
+use kittengrad_sim::{About, Shape, World};
+
+#[test]
+fn an_acknowledged_transaction_is_on_a_quorum_of_disks_and_reaches_all() {
+    for (peers, replicas) in [(1, 1), (2, 3), (3, 3), (5, 3), (5, 5), (7, 3), (7, 5)] {
+        let mut c = World::booted(peers as u64, Shape::new(peers, replicas));
+        for owner in c.members() {
+            let name = c.name_in(owner);
+            let said = c.say(&[&name]);
+            for coordinator in c.replicas(&name) {
+                let submitted = c.put(coordinator, &said);
+                assert_eq!(submitted.synced[0], c.key(coordinator));
+                assert!(submitted.synced.len() >= c.quorum());
+                assert!(submitted.receipt.is_some());
+            }
+            assert!(c.ask_for(owner, &said, Ack::All).unwrap().is_acknowledged);
+        }
+        c.settle();
+        c.assert_nothing_is_lost();
+    }
+}
+
+/// Keeps S1.
+#[test]
+fn an_acknowledged_transaction_survives_the_loss_of_either_disk_that_has_it() {
+    for lost in [0, 1] {
+        let mut c = World::booted(lost as u64, Shape::new(3, 3));
+        c.isolate(2);
+        let name = c.name();
+        let said = c.say(&[&name]);
+        let submitted = c.put(0, &said);
+        assert_eq!(submitted.synced, [c.key(0), c.key(1)]);
+        c.wipe(lost);
+        c.heal();
+        c.start(lost);
+        c.settle();
+        c.assert_nothing_is_lost();
+    }
+}
+
+/// Keeps S11.
+#[test]
+fn without_a_quorum_the_answer_says_so_and_the_write_spreads_later() {
+    let mut c = World::booted(1, Shape::new(3, 3));
+    c.isolate(0);
+    let name = c.name();
+    let said = c.say(&[&name]);
+    let submitted = c.ask_for(0, &said, Ack::Quorum).unwrap();
+    assert!(!submitted.is_acknowledged);
+    assert_eq!(submitted.synced, [c.key(0)]);
+    assert_eq!(submitted.added.count(), 1);
+    assert!(submitted.receipt.is_none());
+    assert_eq!(Some(submitted.block), c.status(0).tip.map(|tip| tip.head));
+    c.heal();
+    c.settle();
+    assert!(c.members().into_iter().all(|member| c.has(member, &said)));
+}
+
+#[test]
+fn a_lone_peer_is_no_quorum_unless_it_was_configured_to_be() {
+    let mut c = World::booted(1, Shape::new(1, 3));
+    let name = c.name();
+    let said = c.say(&[&name]);
+    assert!(!c.ask_for(0, &said, Ack::Quorum).unwrap().is_acknowledged);
+    assert!(c.ask_for(0, &said, Ack::One).unwrap().is_acknowledged);
+}
+
+#[test]
+fn one_disk_or_all_are_enough_if_a_client_asks_so() {
+    let mut c = World::booted(1, Shape::new(3, 3));
+    c.crash(2);
+    let name = c.name();
+    let said = c.say(&[&name]);
+    let one = c.ask_for(0, &said, Ack::One).unwrap();
+    assert!(one.is_acknowledged);
+    assert_eq!(one.synced, [c.key(0)]);
+    let all = c.ask_for(0, &said, Ack::All).unwrap();
+    assert!(!all.is_acknowledged);
+    assert_eq!(all.synced, [c.key(0), c.key(1)]);
+    c.start(2);
+    c.run_until("a third peer", |c| c.status(2).is_open);
+    let all = c.ask_for(0, &said, Ack::All).unwrap();
+    assert!(all.is_acknowledged && all.receipt.is_some_and(|receipt| receipt.quorum == 3));
+}
+
+#[test]
+fn a_replica_that_returns_in_time_completes_the_quorum() {
+    let mut c = World::booted(1, Shape::new(3, 3));
+    c.isolate(0);
+    let name = c.name();
+    let said = c.say(&[&name]);
+    let request = c.submit(0, &said, Ack::Quorum);
+    c.run_for(1_000);
+    assert!(c.outcome(request).is_none());
+    c.heal();
+    c.run_until("the answer", |c| c.outcome(request).is_some());
+    assert!(
+        c.outcome(request)
+            .unwrap()
+            .as_ref()
+            .unwrap()
+            .is_acknowledged
+    );
+}
+
+#[test]
+fn a_repeat_through_another_peer_is_confirmed_anew_and_journalled_nowhere_twice() {
+    let mut c = World::booted(1, Shape::new(5, 3));
+    let name = c.name_in(2);
+    let said = c.say(&[&name]);
+    let first = c.put(2, &said);
+    assert_eq!(first.added.count(), 1);
+    assert_eq!(first.created.len(), 1);
+    let second = c.put(3, &said);
+    assert_eq!(second.added.count(), 0);
+    assert!(second.created.is_empty() && second.receipt.is_some());
+    c.settle();
+    for member in c.replicas(&name) {
+        assert_eq!(c.listings(member, said.id()), 1);
+    }
+    // Two of three have it for long, but they are not there to say so.
+    c.run_for(1_000);
+    c.crash(1);
+    c.crash(2);
+    assert!(!c.ask_for(3, &said, Ack::Quorum).unwrap().is_acknowledged);
+}
+
+#[test]
+fn a_request_that_joins_another_does_not_count_what_was_confirmed_before() {
+    let mut c = World::booted(1, Shape::new(3, 3));
+    c.crash(2);
+    let name = c.name();
+    let said = c.say(&[&name]);
+    // Waits for a disk that is down, long after the second one confirmed.
+    let all = c.submit(0, &said, Ack::All);
+    c.run_for(1_000);
+    c.crash(1);
+    let quorum = c.submit(0, &said, Ack::Quorum);
+    c.run_until("both answers", |c| {
+        c.outcome(quorum).is_some() && c.outcome(all).is_some()
+    });
+    let submitted = c.outcome(quorum).cloned().unwrap().unwrap();
+    assert!(!submitted.is_acknowledged);
+    assert_eq!(submitted.synced, [c.key(0)]);
+}
+
+#[test]
+fn what_a_disk_confirmed_before_it_was_lost_is_confirmed_by_it_anew() {
+    let mut shape = Shape::new(3, 3);
+    shape.timing.ack_ms = 5 * shape.timing.suspicion_ms;
+    let mut c = World::booted(1, shape);
+    c.crash(2);
+    let name = c.name();
+    let said = c.say(&[&name]);
+    let all = c.submit(0, &said, Ack::All);
+    c.run_for(100);
+    assert_eq!(c.bodies(1, &said), (1, 0));
+    c.wipe(1);
+    c.start(1);
+    c.run_until("the second push", |c| c.bodies(1, &said).0 == 2);
+    assert!(c.outcome(all).is_none());
+    c.start(2);
+    c.run_until("the answer", |c| c.outcome(all).is_some());
+    assert!(c.outcome(all).cloned().unwrap().unwrap().is_acknowledged);
+    c.settle();
+}
+
+#[test]
+fn what_is_known_already_is_proved_by_the_transaction_that_added_it() {
+    let mut c = World::booted(1, Shape::new(3, 3));
+    let name = c.name();
+    let about = |updates: &[&str]| About {
+        name: name.clone(),
+        inserts: true,
+        updates: updates.iter().map(|text| (*text).to_owned()).collect(),
+    };
+    let first = c.say_all(vec![about(&["a", "b"])]);
+    let same = c.say_all(vec![about(&["a"])]);
+    let more = c.say_all(vec![about(&["b", "c"])]);
+    c.put(0, &first);
+    let submitted = c.put(1, &same);
+    assert_eq!(submitted.added.count(), 0);
+    let proof = &submitted.receipt.unwrap().confirmations[0].proofs[0];
+    assert_eq!(
+        proof.transaction.as_ref().map(|other| other.id()),
+        Some(first.id())
+    );
+    assert_eq!(c.put(2, &more).added.count(), 1);
+    c.settle();
+    assert_eq!(c.elements(0).len(), 3);
+    assert_eq!(c.listings(0, same.id()), 0);
+}
+
+#[test]
+fn a_transaction_of_several_cells_needs_a_quorum_in_each() {
+    let mut c = World::booted(1, Shape::new(5, 3));
+    let (before, after) = (c.name_in(1), c.name_in(3));
+    let said = c.say(&[&before, &after]);
+    let submitted = c.put(2, &said);
+    assert_eq!(submitted.receipt.unwrap().cells.len(), 2);
+    c.settle();
+    // Of the cell of 3 only 2 is left; that of 1 is whole.
+    c.crash(3);
+    c.crash(4);
+    let (before, after) = (c.name_in(1), c.name_in(3));
+    let said = c.say(&[&before, &after]);
+    let submitted = c.ask_for(2, &said, Ack::Quorum).unwrap();
+    assert!(!submitted.is_acknowledged);
+    assert_eq!(submitted.synced.len(), 3);
+    c.start_all();
+    c.settle();
+}
+
+#[test]
+fn who_does_not_hold_a_canonical_refuses_it_and_an_update_needs_its_canonical() {
+    let mut c = World::booted(1, Shape::new(5, 3));
+    let (here, there) = (c.name_in(0), c.name_in(2));
+    let said = c.say(&[&here, &there]);
+    let refused = Refusal::NotResponsible(kittengrad_sim::canonical(&there));
+    assert_eq!(c.ask_for(0, &said, Ack::Quorum), Err(refused));
+    let update = About {
+        name: here.clone(),
+        inserts: false,
+        updates: vec!["it is blue".to_owned()],
+    };
+    let update = c.say_all(vec![update]);
+    let refused = Refusal::UnknownCanonical(kittengrad_sim::canonical(&here));
+    assert_eq!(c.ask_for(0, &update, Ack::Quorum), Err(refused));
+    let insert = c.say(&[&here]);
+    c.put(0, &insert);
+    c.put(0, &update);
+    assert!(
+        c.members()
+            .iter()
+            .all(|member| c.listings(*member, said.id()) == 0)
+    );
+}
+
+/// Keeps S8.
+#[test]
+fn a_full_disk_takes_no_writes_until_there_is_room_again() {
+    let mut c = World::booted(1, Shape::new(3, 3));
+    c.set_space(2, false);
+    let name = c.name();
+    let said = c.say(&[&name]);
+    assert_eq!(c.ask_for(2, &said, Ack::One), Err(Refusal::DiskFull));
+    // The others go on, and it neither takes their pushes nor fetches what it missed.
+    assert_eq!(c.put(0, &said).synced, [c.key(0), c.key(1)]);
+    c.run_for(10_000);
+    assert!(!c.has(2, &said));
+    assert_eq!(c.bodies(2, &said), (1, 0));
+    c.set_space(2, true);
+    c.settle();
+    assert_eq!(c.bodies(2, &said), (1, 1));
+}
+
+/// Keeps S1.
+#[test]
+fn a_crash_between_any_two_steps_of_a_driver_breaks_no_promise() {
+    for victim in [0, 1] {
+        for steps in 0..24 {
+            let mut c = World::booted(steps, Shape::new(3, 3));
+            let names = [c.name(), c.name(), c.name()];
+            let said = names.each_ref().map(|name| c.say(&[name]));
+            c.crash_after(victim, steps);
+            let requests = said.each_ref().map(|said| c.submit(0, said, Ack::Quorum));
+            c.run_for(3_000);
+            if !c.is_up(victim) {
+                c.start(victim);
+            }
+            c.settle();
+            c.assert_nothing_is_lost();
+            let is_here = said.iter().filter(|said| c.has(2, said)).count();
+            let answers = requests.map(|request| c.outcome(request).cloned());
+            assert!(is_here >= answers.iter().flatten().count());
+            assert!(
+                answers
+                    .into_iter()
+                    .flatten()
+                    .all(|answer| answer.unwrap().is_acknowledged)
+            );
+        }
+    }
+}
