@@ -221,7 +221,7 @@ fn shape(random: &mut Random) -> Shape {
     let clients = random.within(1..=4);
     shape.load = Load {
         clients: clients as usize,
-        pause_us: clients * random.pick(&[30_000, 60_000, 120_000, 300_000]),
+        pause_us: clients * random.pick(&[30_000, 60_000, 100_000, 200_000]),
         names: random.within(2..=12) as usize,
         lookup_permille: random.within(100..=500),
         again_permille: random.within(0..=200),
