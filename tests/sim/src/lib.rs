@@ -1,7 +1,7 @@
 //! A simulator of the whole network: the real cores of peers, aggregator, indexer and clients, on disks and a network
 //! that fail in every way we know of, all of it from one seed.
 //!
-//! A [`World`](world::World) is one network. What must never happen is in [`invariants`], one promise a file, each with
+//! A [`World`] is one network. What must never happen is in [`invariants`], one promise a file, each with
 //! its source in `docs/promises.md`. What breaks is in [`faults`]. [`run`] draws a world from a seed, troubles it, lets it
 //! heal and demands that it converges; [`sweep`] does that for many seeds; [`shrink`] makes a failing one small. Stories
 //! in the tests tell a world step by step what happens.
