@@ -241,6 +241,7 @@ mod tests {
         (rooms.of(PublicKey::new([number; 32]), close.clone()), close)
     }
 
+    /// Keeps S9.
     #[tokio::test]
     async fn a_caller_that_takes_nothing_waits_for_itself_and_not_the_others() {
         let rooms = Rooms::new();
@@ -272,6 +273,7 @@ mod tests {
         assert_eq!(refused.code(), ErrorCode::Overloaded);
     }
 
+    /// Keeps S9.
     #[tokio::test]
     async fn a_connection_whose_caller_lets_lie_what_is_ready_is_closed() {
         let rooms = Rooms::new();

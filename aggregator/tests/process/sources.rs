@@ -68,6 +68,7 @@ async fn a_wiped_source_is_read_from_its_new_beginning_and_nothing_comes_twice()
     running.stop().await;
 }
 
+/// Keeps S12.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_lost_its_last_blocks_is_read_on_in_its_next_incarnation() {
     let mut world = World::new(3).await;

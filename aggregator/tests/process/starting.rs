@@ -31,7 +31,7 @@ async fn each_mistake_is_named_with_what_to_do() {
 
     let mut port = config();
     port.listen.http = Some(address);
-    check(port, &[&address.to_string(), "`listen.http`", "ss -ltnp"]).await;
+    check(port, &[&address.to_string(), "`listen.http`", "ss -ltunp"]).await;
 
     let mut nowhere = config();
     nowhere.network = world.dir.path().join("nothing.toml");

@@ -135,6 +135,7 @@ async fn index(network: &Network, credentials: std::path::PathBuf, documents: u6
     task.await.unwrap().unwrap();
 }
 
+/// Keeps S6.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_missing_after_the_aggregator_was_restored_from_an_older_copy() {
     // A port that was free a moment ago.

@@ -108,7 +108,6 @@ fn several_blocks_may_be_cut_before_they_are_committed() {
     check_set(&owner);
 }
 
-/// Keeps S9.
 #[test]
 fn a_record_is_written_once_however_often_something_is_committed_meanwhile() {
     let mut owner = Owner::new(everything);
@@ -153,6 +152,7 @@ fn what_is_added_without_its_bytes_leaves_room_for_them() {
     assert!(writes.contains(&Write::Record(canonical, bytes)));
 }
 
+/// Keeps S9.
 #[test]
 fn a_block_keeps_its_limits_in_bytes() {
     let mut owner = Owner::new(everything);
@@ -183,6 +183,7 @@ fn a_block_keeps_its_limits_in_bytes() {
     check_journal(&owner);
 }
 
+/// Keeps S9.
 #[test]
 fn a_block_has_no_more_publishers_than_their_certificates_can_travel_with_it() {
     let mut owner = Owner::new(everything);

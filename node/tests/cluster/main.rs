@@ -185,6 +185,21 @@ fn udp() -> String {
         .to_string()
 }
 
+impl Drop for Cluster {
+    /// Waits for every peer: RocksDB does not bear a process that ends under it.
+    fn drop(&mut self) {
+        let running: Vec<_> = self.running.iter_mut().filter_map(Option::take).collect();
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                for (shutdown, running) in running {
+                    shutdown.cancel();
+                    let _ = running.await;
+                }
+            });
+        });
+    }
+}
+
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !holds().await {

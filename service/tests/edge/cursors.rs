@@ -146,6 +146,7 @@ async fn a_wiped_journal_that_began_anew_twice_is_read_from_the_first_of_both() 
     served.stop().await;
 }
 
+/// Keeps S12.
 #[tokio::test]
 async fn a_cursor_whose_blocks_are_gone_is_told_the_first_there_is() {
     let mut world = World::new();

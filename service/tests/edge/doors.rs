@@ -170,6 +170,7 @@ async fn a_caller_that_says_nothing_is_let_go_and_counted() {
     served.stop().await;
 }
 
+/// Keeps S9.
 #[tokio::test]
 async fn one_key_has_so_many_connections_and_no_more() {
     let world = World::new();
@@ -196,6 +197,7 @@ async fn one_key_has_so_many_connections_and_no_more() {
     served.stop().await;
 }
 
+/// Keeps S9.
 #[tokio::test]
 async fn an_address_that_connects_and_says_nothing_shuts_nobody_else_out() {
     let world = World::new();

@@ -101,7 +101,7 @@ async fn a_port_in_use_is_reported_with_the_key_that_names_it() {
         error.contains(&address.to_string()) && error.contains("`http`"),
         "{error}"
     );
-    assert!(error.contains("ss -ltnp"), "{error}");
+    assert!(error.contains("ss -ltunp"), "{error}");
 }
 
 #[tokio::test]
