@@ -14,7 +14,7 @@ use kittengrad_proto::{
 };
 use kittengrad_service::{
     caller::Caller,
-    lookup::{self, Room},
+    lookup::{self, PageMax},
     route::route,
     status::{ErrorCode, Refusal, check_namespace},
 };
@@ -122,7 +122,7 @@ impl Store for AggregatorService {
                 overlay,
                 this.own,
                 tip,
-                Room::default(),
+                PageMax::default(),
             )
         };
         Ok(room.answer(lookup::bytes_about(asked.len()), read).await?)

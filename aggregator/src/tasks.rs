@@ -1,6 +1,6 @@
 //! The tasks of a running aggregator, each owned and awaited, and their end in order.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use kittengrad_aggregator_core::{Fetch, Input};
 use kittengrad_client::Client;
@@ -11,6 +11,7 @@ use kittengrad_service::{
     metrics::ServiceMetrics,
     reflection::Health,
     serve::serve,
+    space,
     tls::Door,
 };
 use kittengrad_store::free_bytes;
@@ -95,15 +96,8 @@ impl Running {
                     break;
                 }
                 if count.is_multiple_of(SPACE_TICKS) {
-                    let now = shortage_of(&data, reserve_mib);
-                    shortage.send_if_modified(|before| {
-                        let has_changed = before.is_some() != now.is_some();
-                        if let Some(why) = now.as_ref().filter(|_| has_changed) {
-                            tracing::error!("{why}");
-                        }
-                        *before = now;
-                        has_changed
-                    });
+                    let now = space::shortage(free_bytes(&data), "store.reserve_mib", reserve_mib);
+                    space::tell(&shortage, now, |shortage| shortage);
                 }
             }
             Ok(())
@@ -204,35 +198,5 @@ impl Running {
             }
         }
         first_error.map_or(Ok(()), Err)
-    }
-}
-
-/// Why nothing more is to be read, if the disk is nearly full. One that does not say how much is free has
-/// nothing free.
-fn shortage_of(data: &Path, reserve_mib: u64) -> Option<String> {
-    if reserve_mib == 0 {
-        return None;
-    }
-    let found = match free_bytes(data).map(|bytes| bytes / (1024 * 1024)) {
-        Ok(free_mib) if free_mib >= reserve_mib => return None,
-        Ok(free_mib) => format!("{free_mib} MiB of disk are free"),
-        Err(error) => format!("the disk does not say how much is free ({error})"),
-    };
-    Some(format!(
-        "{found}, `store.reserve_mib` wants {reserve_mib}: \
-         nothing is read from sources until there is room"
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_disk_that_says_nothing_is_taken_for_full() {
-        let nowhere = Path::new("/nowhere/at/all");
-        assert!(shortage_of(nowhere, 1).unwrap().contains("does not say"));
-        assert_eq!(shortage_of(nowhere, 0), None);
-        assert_eq!(shortage_of(Path::new("/"), 1), None);
     }
 }

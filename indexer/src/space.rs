@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use kittengrad_service::space;
 use tokio::{sync::watch, time::sleep};
 
 use crate::source::SourceStatus;
@@ -18,42 +19,8 @@ pub(crate) async fn watch(data: PathBuf, reserve_mib: u64, status: watch::Sender
         let folder = data.clone();
         let found = tokio::task::spawn_blocking(move || fs4::available_space(folder)).await;
         let found = found.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        let shortage = shortage(found, reserve_mib);
-        status.send_if_modified(|status| {
-            let has_changed = status.shortage.is_some() != shortage.is_some();
-            if let Some(why) = shortage.as_ref().filter(|_| has_changed) {
-                tracing::error!("{why}");
-            }
-            status.shortage = shortage;
-            has_changed
-        });
+        let shortage = space::shortage(found, "index.reserve_mib", reserve_mib);
+        space::tell(&status, shortage, |status| &mut status.shortage);
         sleep(EVERY).await;
-    }
-}
-
-/// Why nothing more is to be read. A disk that does not say how much is free has nothing free.
-fn shortage(free_bytes: std::io::Result<u64>, reserve_mib: u64) -> Option<String> {
-    let found = match free_bytes {
-        Ok(bytes) if bytes / (1024 * 1024) >= reserve_mib => return None,
-        Ok(bytes) => format!("{} MiB of disk are free", bytes / (1024 * 1024)),
-        Err(error) => format!("the disk does not say how much is free ({error})"),
-    };
-    Some(format!(
-        "{found}, `index.reserve_mib` wants {reserve_mib}: the journal is not read until there is room"
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_disk_with_less_than_the_reserve_is_too_full() {
-        const MIB: u64 = 1024 * 1024;
-        assert_eq!(shortage(Ok(256 * MIB), 256), None);
-        let short = shortage(Ok(255 * MIB), 256).unwrap();
-        assert!(short.contains("255 MiB") && short.contains("index.reserve_mib"));
-        let failed = shortage(Err(std::io::ErrorKind::NotFound.into()), 256);
-        assert!(failed.unwrap().contains("does not say"));
     }
 }

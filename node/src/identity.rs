@@ -23,7 +23,11 @@ pub(crate) fn today(
         return Ok((network, known));
     }
     let fields = IdentityFields {
-        seq: known.seq.saturating_add(1),
+        // A later certificate makes a higher number, however often the file did not hear of one.
+        seq: known
+            .seq
+            .max(credentials.holder().not_after_ms)
+            .saturating_add(1),
         state: known.state,
         role: known.role,
         addresses: known.addresses,

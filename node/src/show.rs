@@ -85,11 +85,7 @@ pub(crate) fn status_page(membership: &Membership, status: &Status) -> Value {
 
 /// Why this peer is not ready; empty when it is.
 pub(crate) fn not_ready(status: &Status) -> Vec<String> {
-    let mut reasons = Vec::new();
-    if status.is_clock_wrong {
-        let seconds = status.clock_behind_ms / 1_000;
-        reasons.push(format!("its clock is {seconds} s behind its partners'"));
-    }
+    let mut reasons: Vec<_> = status.why_clock.clone().into_iter().collect();
     if !status.is_open {
         let up = status.partners.iter().filter(|(_, of)| of.is_up).count();
         reasons.push(format!(
@@ -163,7 +159,7 @@ mod tests {
     fn a_filling_peer_says_whom_it_waits_for() {
         let status = |partners, missing| Status {
             clock_behind_ms: 0,
-            is_clock_wrong: false,
+            why_clock: None,
             tip: None,
             is_open: true,
             is_settled: false,

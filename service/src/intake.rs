@@ -34,14 +34,14 @@ const _: () = assert!(SUBMIT_BYTES_MAX < CALLER_BYTES_MAX);
 /// The bound of one server, as a layer around all its calls. Clones count together.
 #[derive(Clone)]
 pub(crate) struct Intake {
-    held: Arc<Mutex<Held>>,
+    held: Arc<Mutex<Counts>>,
     all_bytes_max: usize,
     caller_bytes_max: usize,
 }
 
 /// What is held now. A short-lived lock, never held while waiting.
 #[derive(Default)]
-struct Held {
+struct Counts {
     all_bytes: usize,
     /// Only callers that hold anything.
     callers: BTreeMap<PublicKey, usize>,
@@ -58,7 +58,7 @@ impl Default for Intake {
 }
 
 impl Intake {
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, Counts> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

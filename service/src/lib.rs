@@ -26,5 +26,6 @@ pub mod room;
 pub mod route;
 mod seats;
 pub mod serve;
+pub mod space;
 pub mod status;
 pub mod tls;

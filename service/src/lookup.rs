@@ -22,7 +22,7 @@ const RECORDS_AT_ONCE: usize = 64;
 
 /// What one lookup has room for.
 #[derive(Debug, Clone, Copy)]
-pub struct Room {
+pub struct PageMax {
     /// Updates named, in all sets together; at least one.
     pub updates: usize,
     /// Bytes of records.
@@ -30,7 +30,7 @@ pub struct Room {
 }
 
 /// As much as one message carries.
-impl Default for Room {
+impl Default for PageMax {
     fn default() -> Self {
         Self {
             updates: LOOKUP_BYTES_MAX / 2 / 32,
@@ -52,12 +52,12 @@ pub fn lookup(
     overlay: &Overlay,
     own: PublicKey,
     tip: Option<Tip>,
-    room: Room,
+    max: PageMax,
 ) -> Result<wire::LookupResponse, Refusal> {
     let canonicals = canonicals(request, overlay)?;
     let after = after(request, canonicals.len())?;
     let mut sets = Vec::with_capacity(canonicals.len());
-    let mut left = room.updates;
+    let mut left = max.updates;
     for canonical in canonicals {
         // One more than there is room for tells whether there are more.
         let mut updates = store.set_page(&canonical, after.as_ref(), left.saturating_add(1))?;
@@ -76,7 +76,7 @@ pub fn lookup(
     };
     let mut reader = Records {
         store,
-        left_bytes: room.record_bytes,
+        left_bytes: max.record_bytes,
         publishers: BTreeSet::new(),
     };
     for (canonical, updates, more) in sets {

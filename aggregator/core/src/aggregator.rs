@@ -103,7 +103,11 @@ impl Aggregator {
                     heard_ms: now.monotonic_ms,
                 };
                 let head = heartbeat.head;
-                let heard = Heard { head, at };
+                let heard = Heard {
+                    head,
+                    at,
+                    is_current: true,
+                };
                 if let Some(source) = self.up(source, out) {
                     source.heard(heard);
                 }
@@ -253,8 +257,9 @@ impl Aggregator {
     fn block(&mut self, now: Now, key: PublicKey, block: SourceBlock, out: &mut Output) {
         let verifier = Arc::clone(&self.verifier);
         let mut events = Vec::new();
+        let clock = (now, self.timing.fresh_ms);
         let taken = match self.up(key, out) {
-            Some(source) => source.take(block, now.monotonic_ms, &*verifier, &mut events),
+            Some(source) => source.take(block, clock, &*verifier, &mut events),
             None => Ok(Taken::Known),
         };
         out.events.append(&mut events);

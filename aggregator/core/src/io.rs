@@ -206,6 +206,9 @@ pub enum Fatal {
 pub(crate) struct Heard {
     pub(crate) head: Head,
     pub(crate) at: Moment,
+    /// It was the last one when it was heard: the source said so, or signed it just then. A block from long ago says
+    /// nothing of what came after it.
+    pub(crate) is_current: bool,
 }
 
 /// When something was signed, and when it was heard: neither clock alone says how old it is, for the owner's may

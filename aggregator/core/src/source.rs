@@ -12,7 +12,7 @@ use kittengrad_ring::Arc;
 use thiserror::Error;
 
 use crate::{
-    io::{Event, Fatal, Heard, Moment, SourceBlock, SourceEntry},
+    io::{Event, Fatal, Heard, Moment, Now, SourceBlock, SourceEntry},
     settled::Settled,
 };
 
@@ -151,11 +151,11 @@ impl Source {
         self.taken
     }
 
-    /// Takes a block into the queue, if it is the next one.
+    /// Takes a block into the queue, if it is the next one. One that was signed less than `fresh_ms` ago is current.
     pub(crate) fn take(
         &mut self,
         block: SourceBlock,
-        heard_ms: u64,
+        (now, fresh_ms): (Now, u64),
         verifier: &dyn Verifier,
         events: &mut Vec<Event>,
     ) -> Result<Taken, SourceError> {
@@ -204,10 +204,14 @@ impl Source {
         self.taken = Some(follower);
         let at = Moment {
             signed_ms: block.header.time_ms,
-            heard_ms,
+            heard_ms: now.monotonic_ms,
         };
         let head = block.head();
-        self.heard(Heard { head, at });
+        self.heard(Heard {
+            head,
+            at,
+            is_current: at.is_young(now, fresh_ms),
+        });
         self.queue.push_back(Queued {
             follower,
             at,
@@ -273,7 +277,8 @@ impl Source {
         if let Some(heard) = self.heard.filter(|heard| Some(heard.head) == durable) {
             self.reach(heard.at);
             let required = self.required.as_ref();
-            self.has_caught_up |= required.is_some_and(|arc| self.settled.covers(arc));
+            let covers = required.is_some_and(|arc| self.settled.covers(arc));
+            self.has_caught_up |= heard.is_current && covers;
         }
     }
 

@@ -162,7 +162,9 @@ pub(crate) fn sign(
 ) -> anyhow::Result<Identity> {
     let key = credentials.holder().key;
     let known = file.members().iter().find(|member| member.key == key);
-    let seq = known.map_or(0, |member| member.seq).checked_add(1);
+    // Above what the file has, and above what a peer says of itself after a renewal that the file did not hear of.
+    let renewed = credentials.holder().not_after_ms;
+    let seq = known.map_or(Some(1), |member| member.seq.max(renewed).checked_add(2));
     let fields = IdentityFields {
         seq: seq
             .with_context(|| format!("{key} has said its last word: no number is above its"))?,

@@ -167,7 +167,7 @@ impl Indexer {
                 if self.waiting.should_refill() {
                     self.waiting.refill(now_ms, &store.incomplete(WAITING_MAX)?);
                 }
-                out.fetch = wanted(&self.waiting.due(now_ms), store)?;
+                out.fetch = wanted(now_ms, &self.waiting.due(now_ms), store)?;
                 Ok(())
             }
         }
@@ -321,14 +321,25 @@ impl Indexer {
 }
 
 /// The absent records of `canonicals`, as the store knows them. Those that find no room have their turn again.
-fn wanted(canonicals: &[RecordId], store: &dyn Store) -> Result<Vec<Wanted>, StoreError> {
+///
+/// Of a canonical that lacks many, other ones each time, so that those that never come do not hold up the rest.
+fn wanted(
+    now_ms: u64,
+    canonicals: &[RecordId],
+    store: &dyn Store,
+) -> Result<Vec<Wanted>, StoreError> {
     let (mut wanted, mut left) = (Vec::new(), FETCH_RECORDS_MAX);
     for canonical in canonicals {
         let Some(Stored { set, .. }) = store.load(canonical)? else {
             continue;
         };
-        let absent = set.absent(*canonical);
-        let records: Vec<_> = absent.take(left.min(FETCH_RECORDS_OF_ONE_MAX)).collect();
+        let absent: Vec<_> = set.absent(*canonical).collect();
+        let first = match absent.len() {
+            0..=FETCH_RECORDS_OF_ONE_MAX => 0,
+            many => usize::try_from(now_ms).unwrap_or_default() % many,
+        };
+        let turned = absent[first..].iter().chain(&absent[..first]).copied();
+        let records: Vec<_> = turned.take(left.min(FETCH_RECORDS_OF_ONE_MAX)).collect();
         left -= records.len();
         if !records.is_empty() {
             let canonical = *canonical;

@@ -33,7 +33,7 @@ struct Kept {
 }
 
 impl Pages {
-    /// Forgets snapshots that no search went on in for [`UNUSED_MAX`]: each holds files on the disk.
+    /// Forgets snapshots that no search went on in for five minutes: each holds files on the disk.
     pub fn expire(&self, now: Instant) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|kept| now.saturating_duration_since(kept.used) < UNUSED_MAX);

@@ -3,7 +3,7 @@
 //! ```text
 //! key      = kind (1 byte) ‖ subject
 //! settled  = 0x10 ‖ "settled"            version (1 byte) ‖ incarnation (8)
-//! seen     = 0x11 ‖ partner's key (32)   version (1 byte) ‖ protobuf `SignedHead`
+//! seen     = 0x11 ‖ partner's key (32)   2 (1 byte) ‖ protobuf `SignedHead`; 1 ‖ a head without signature, unread
 //! partial  = 0x12 ‖ transaction's id (32)   version (1 byte) ‖ 1 while parts are missing, 0 afterwards
 //! ```
 //! Integers are big-endian. What was seen keeps its owner's signature: only so does the owner believe it. The kinds below
@@ -20,6 +20,9 @@ use kittengrad_proto::{
 };
 
 const VERSION: u8 = 1;
+/// What was seen, before and since it has its owner's signature.
+const SEEN_UNSIGNED: u8 = 1;
+const SEEN_VERSION: u8 = 2;
 const SETTLED: &[u8] = b"\x10settled";
 const SEEN: u8 = 0x11;
 const PARTIAL: u8 = 0x12;
@@ -42,7 +45,7 @@ fn settled_value(incarnation: u64) -> Bytes {
 
 /// Keeps the highest head of a partner that was seen.
 pub(crate) fn keep_seen(partner: PublicKey, head: &SignedHead) -> Write {
-    let value = [&[VERSION], &head.encode()[..]].concat();
+    let value = [&[SEEN_VERSION], &head.encode()[..]].concat();
     Write::State(key(SEEN, partner.as_bytes()), value.into())
 }
 
@@ -58,11 +61,15 @@ pub(crate) fn seen(
     let damaged = |why: String| {
         StoreError::Damaged(format!("what was seen of {partner} is unreadable: {why}"))
     };
-    if value.first() != Some(&VERSION) {
-        return Err(damaged(format!("its version is {:?}", value.first())));
+    match value.first() {
+        Some(&SEEN_VERSION) => {
+            let head = SignedHead::decode(value.slice(1..), overlay);
+            head.map(Some).map_err(|error| damaged(error.to_string()))
+        }
+        // Its owner would not believe it.
+        Some(&SEEN_UNSIGNED) => Ok(None),
+        other => Err(damaged(format!("its version is {other:?}"))),
     }
-    let head = SignedHead::decode(value.slice(1..), overlay);
-    head.map(Some).map_err(|error| damaged(error.to_string()))
 }
 
 /// Keeps whether parts of a transaction are missing.
@@ -91,6 +98,7 @@ fn key(kind: u8, subject: &[u8]) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use kittengrad_journal::MemoryStore;
     use kittengrad_proto::{
         block::Head,
         identity::Heartbeat,
@@ -145,6 +153,18 @@ mod tests {
         let head = SignedHead::Heartbeat(Box::new(heartbeat));
         let seen = keep_seen(Stamp.public(), &head);
         check(&seen, "seen.key", "seen.value");
+        let mut store = MemoryStore::default();
+        store.commit(vec![seen.clone()]);
+        assert_eq!(
+            super::seen(Stamp.public(), &overlay, &store),
+            Ok(Some(head))
+        );
+        let Write::State(key, _) = seen else {
+            panic!("it is a state")
+        };
+        let unsigned = [&[SEEN_UNSIGNED][..], &[0; 48]].concat();
+        store.commit(vec![Write::State(key, unsigned.into())]);
+        assert_eq!(super::seen(Stamp.public(), &overlay, &store), Ok(None));
         let id = Id::new([0x33; 32]);
         check(&keep_partial(&id, true), "partial.key", "partial.value");
         check(&keep_partial(&id, false), "partial.key", "partial.done");

@@ -18,8 +18,8 @@ pub struct Status {
     pub missing: usize,
     /// How far its clock is behind its partners', in milliseconds; negative if it is ahead.
     pub clock_behind_ms: i64,
-    /// It signs nothing because of that.
-    pub is_clock_wrong: bool,
+    /// Why it signs nothing, if that is because of its clock.
+    pub why_clock: Option<String>,
     /// Submissions that wait for their quorum.
     pub waiting: usize,
     /// Its partners.
@@ -61,7 +61,7 @@ impl Peer {
             is_settled: self.is_settled(),
             missing: self.wants.len(),
             clock_behind_ms: self.clock_behind_ms(),
-            is_clock_wrong: !self.is_clock_right(),
+            why_clock: (!self.is_clock_right()).then(|| self.why_clock()),
             waiting: self.acks.len(),
             partners: self.links.iter().map(partner).collect(),
         }

@@ -17,7 +17,7 @@ use kittengrad_proto::{
 use kittengrad_service::{
     caller::Caller,
     clock,
-    lookup::{self, Room},
+    lookup::{self, PageMax},
     status::{ErrorCode, Refusal, check_namespace},
 };
 use tokio::sync::oneshot;
@@ -83,7 +83,7 @@ impl Store for PeerService {
                 overlay,
                 this.membership.my_key(),
                 tip,
-                Room::default(),
+                PageMax::default(),
             )
         };
         Ok(room.answer(lookup::bytes_about(asked.len()), read).await?)
@@ -176,7 +176,11 @@ impl PeerService {
     fn refuse(&self, refusal: CoreRefusal) -> Refusal {
         let code = match &refusal {
             CoreRefusal::NotResponsible(canonical) => return self.not_responsible(canonical),
-            CoreRefusal::Starting(_) | CoreRefusal::Clock(_) => ErrorCode::Starting,
+            CoreRefusal::Clock(_) => {
+                let hint = "ask another replica; the peer's operator has to set its clock";
+                return Refusal::new(ErrorCode::Starting, refusal.to_string()).hint(hint);
+            }
+            CoreRefusal::Starting(_) => ErrorCode::Starting,
             CoreRefusal::UnknownCanonical(_) => ErrorCode::UnknownCanonical,
             CoreRefusal::DiskFull => ErrorCode::DiskFull,
             CoreRefusal::Overloaded => ErrorCode::Overloaded,

@@ -130,7 +130,7 @@ fn identify(connection: &Connection, context: &LinkContext) -> Result<Holder, St
     Ok(holder)
 }
 
-/// Waits for the end of the partner's certificates: a session does not end with them by itself.
+/// Waits for the end of the partner's certificates: a connection does not end with them by itself.
 async fn end_with(holder: Holder, connection: Connection) -> Result<(), String> {
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);

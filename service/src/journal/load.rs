@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use kittengrad_journal::{Store, StoreError, StoredBlock};
+use kittengrad_journal::{Store, StoreError, StoredBlock, place::Place};
 use kittengrad_proto::{
     block::{Bitmap, Block, Item},
     id::{Id, RecordId},
@@ -19,8 +19,6 @@ use kittengrad_proto::{
     wire::{self, WithBodies},
 };
 use prost::Message;
-
-use kittengrad_journal::place::Place;
 
 /// Bytes of one frame with the chains that its transactions name. What a block adds always fits; repeats of
 /// canonicals may be left out.

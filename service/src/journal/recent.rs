@@ -5,9 +5,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use kittengrad_proto::wire::WithBodies;
-
 use kittengrad_journal::place::Place;
+use kittengrad_proto::wire::WithBodies;
 
 use super::load::Loaded;
 

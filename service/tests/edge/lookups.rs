@@ -8,7 +8,7 @@ use kittengrad_proto::{
     wire,
 };
 use kittengrad_service::{
-    lookup::{Room, get_record, lookup},
+    lookup::{PageMax, get_record, lookup},
     status::Refusal,
 };
 
@@ -28,7 +28,7 @@ fn ask(world: &World, canonicals: &[RecordId], records: bool) -> wire::LookupRes
         &world.overlay,
         own,
         Some(world.tip()),
-        Room::default(),
+        PageMax::default(),
     )
     .unwrap()
 }
@@ -131,7 +131,7 @@ fn requests_beyond_a_limit_or_for_another_namespace_are_refused() {
             &world.overlay,
             own,
             None,
-            Room::default(),
+            PageMax::default(),
         );
         assert_eq!(
             found.map(|_| ()).map_err(|refusal| refusal.code()),
@@ -163,9 +163,9 @@ fn a_set_that_does_not_fit_is_read_page_by_page() {
     world.block(&[0]);
     let canonicals = [2, 1, 3].map(|number| world.canonical(number));
     let own = world.owner.holder().key;
-    let room = Room {
+    let room = PageMax {
         updates: 2,
-        ..Room::default()
+        ..PageMax::default()
     };
     let ask = |canonicals: &[RecordId], after: &[u8]| {
         let request = wire::LookupRequest {

@@ -337,6 +337,23 @@ fn what_a_source_has_is_unknown_until_it_was_read_to_its_head_once() {
 }
 
 #[test]
+fn what_was_signed_long_ago_says_nothing_of_what_came_after_it() {
+    let mut peers = Peers::new(5, 3);
+    (0..5).for_each(|peer| peers.apply(peer, &say(0, &[(1, &[1])])));
+    peers.peers.iter_mut().for_each(|peer| peer.cut());
+    let mut process = Process::start(&peers);
+    let has_caught_up = |process: &Process| {
+        let view = process.view();
+        view.sources.iter().all(|source| source.has_caught_up)
+    };
+    process.pass(60_000);
+    process.read_all(&peers, true);
+    assert!(!has_caught_up(&process), "nobody said that this is all");
+    process.hear_all(&peers);
+    assert!(has_caught_up(&process));
+}
+
+#[test]
 fn a_source_that_is_not_settled_proves_nothing() {
     let mut peers = Peers::new(3, 3);
     let mut process = Process::start(&peers);

@@ -1,0 +1,60 @@
+//! Room on the disk: below a reserve nothing more is read from others, so that what is there can still be served.
+
+use std::io;
+
+use tokio::sync::watch;
+
+const MIB: u64 = 1024 * 1024;
+
+/// Why nothing more is to be read, `key` being the configuration's name of the reserve. A disk that does not say how
+/// much is free has nothing free; a reserve of nothing asks nothing.
+#[must_use]
+pub fn shortage(free_bytes: io::Result<u64>, key: &str, reserve_mib: u64) -> Option<String> {
+    if reserve_mib == 0 {
+        return None;
+    }
+    let found = match free_bytes.map(|bytes| bytes / MIB) {
+        Ok(free_mib) if free_mib >= reserve_mib => return None,
+        Ok(free_mib) => format!("{free_mib} MiB of disk are free"),
+        Err(error) => format!("the disk does not say how much is free ({error})"),
+    };
+    Some(format!(
+        "{found}, `{key}` wants {reserve_mib}: nothing more is read until there is room"
+    ))
+}
+
+/// Tells of a shortage, and of its end; the log hears of its beginning.
+pub fn tell<T>(
+    told: &watch::Sender<T>,
+    shortage: Option<String>,
+    of: impl FnOnce(&mut T) -> &mut Option<String>,
+) {
+    told.send_if_modified(|told| {
+        let before = of(told);
+        let has_changed = before.is_some() != shortage.is_some();
+        if let Some(why) = shortage.as_ref().filter(|_| has_changed) {
+            tracing::error!("{why}");
+        }
+        *before = shortage;
+        has_changed
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_with_less_than_the_reserve_is_too_full_and_one_that_says_nothing_too() {
+        assert_eq!(shortage(Ok(256 * MIB), "reserve", 256), None);
+        let short = shortage(Ok(255 * MIB), "reserve", 256).unwrap();
+        assert!(short.contains("255 MiB") && short.contains("`reserve`"));
+        let silent = || Err(io::ErrorKind::NotFound.into());
+        assert!(
+            shortage(silent(), "reserve", 1)
+                .unwrap()
+                .contains("does not say")
+        );
+        assert_eq!(shortage(silent(), "reserve", 0), None);
+    }
+}
