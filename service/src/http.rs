@@ -80,8 +80,8 @@ pub fn router(pages: Pages) -> Router {
 
 /// Serves the pages until `shutdown`; requests under way are cut off with their connections soon after.
 ///
-/// Whoever sends no whole head or takes nothing for a while is closed, and there are never more connections than
-/// [`CONNECTIONS_MAX`]: further ones wait in the system's queue.
+/// Whoever sends no whole head or takes nothing for a while is closed, and there are never more than 512 connections:
+/// further ones wait in the system's queue.
 ///
 /// # Errors
 /// If the listener fails.
