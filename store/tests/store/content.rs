@@ -1,6 +1,10 @@
 //! What tests fill a store with: numbered commits of which it can be told whether they are there.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use kittengrad_journal::{Locator, Store, StoreError, Write};
 use kittengrad_proto::{
@@ -9,7 +13,7 @@ use kittengrad_proto::{
     signed::Signer,
     transaction::Element,
 };
-use kittengrad_store::{Options, Owner, RocksStore};
+use kittengrad_store::{OpenError, Options, Owner, RocksStore};
 
 use crate::fixture::{FakeKey, overlay, record, stored_block};
 
@@ -32,8 +36,16 @@ pub(crate) fn small() -> Options {
     }
 }
 
+/// Opens a store that nobody uses any more. A child that another test starts has copies of all locks until it runs
+/// its own program, so one that was let go of may be held for a moment.
 pub(crate) fn open(path: &Path) -> RocksStore {
-    RocksStore::open(path, &owner(), &small()).unwrap()
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match RocksStore::open(path, &owner(), &small()) {
+            Err(OpenError::InUse { .. }) if Instant::now() < deadline => thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 /// The writes of commit `number`: something of everything.
