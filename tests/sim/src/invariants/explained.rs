@@ -20,6 +20,41 @@ use super::{Verdict, check};
 const NAME: &str = "explained";
 const SOURCE: &str = "S4";
 
+/// What is about to be committed brings the records of the elements that it adds, and the transactions that it lists.
+pub(super) fn brings(disk: &MemoryStore, writes: &[Write]) -> Verdict {
+    let mut brought = BTreeSet::new();
+    for write in writes {
+        match write {
+            Write::Record(id, _) => drop(brought.insert(*id.as_bytes())),
+            Write::Transaction(id, _) => drop(brought.insert(*id.as_bytes())),
+            _ => {}
+        }
+    }
+    for write in writes {
+        if let Write::Element(element, _) = write {
+            let id = element.update.unwrap_or(element.canonical);
+            let is_here =
+                brought.contains(id.as_bytes()) || disk.records(&[id]).unwrap()[0].is_some();
+            check(is_here, NAME, SOURCE, || {
+                format!("{element:?} is about to be committed without its record")
+            })?;
+        }
+        if let Write::Block(stored) = write {
+            for item in stored.block.decode_items().unwrap() {
+                let Item::Transaction { id, .. } = item else {
+                    continue;
+                };
+                let is_here = brought.contains(id.as_bytes())
+                    || disk.transactions(&[id]).unwrap()[0].is_some();
+                check(is_here, NAME, SOURCE, || {
+                    format!("a block lists {id:?}, which is not written with it")
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// What is about to be committed adds exactly the elements that are written with it.
 pub(super) fn commits(disk: &MemoryStore, writes: &[Write]) -> Verdict {
     let mut rows: BTreeMap<(u64, u32), usize> = BTreeMap::new();

@@ -124,6 +124,7 @@ impl Invariants {
         self.known.commits(writes)?;
         linked::commits(machine.disk.sound(), writes)?;
         explained::commits(machine.disk.sound(), writes)?;
+        explained::brings(machine.disk.sound(), writes)?;
         self.blocks.commits(owner, writes)
     }
 

@@ -72,6 +72,7 @@ impl World {
         let machine = &mut self.machines[member];
         let process = machine.process.as_mut().expect("it runs");
         let started_us = process.started_us;
+        let is_settled = process.peer.status().is_settled;
         let Output {
             writes,
             sends,
@@ -88,7 +89,14 @@ impl World {
             return self.dies(member);
         }
         self.commit(member, writes);
-        if events.contains(&Told::Settled) {
+        // Or it begins anew, and says at once that it lost nothing.
+        let begins = |event: &Told| {
+            let Told::Opened { began_after, .. } = event else {
+                return false;
+            };
+            began_after.is_some() && is_settled
+        };
+        if events.contains(&Told::Settled) || events.iter().any(begins) {
             self.settles(member, started_us);
         }
         self.tell(member, events);
