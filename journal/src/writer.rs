@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     block::{Bitmap, Block, Head, Header, HeaderFields, Item},
     id::{Id, RecordId},
@@ -85,6 +86,7 @@ pub struct Journal {
     chains: BTreeSet<Id>,
     /// Bytes of the block with everything that travels with it, at most.
     bytes: usize,
+    plants: Plants,
 }
 
 impl Journal {
@@ -162,7 +164,15 @@ impl Journal {
             writes: Vec::new(),
             chains: BTreeSet::new(),
             bytes: 0,
+            plants: Plants::NONE,
         }
+    }
+
+    /// The same, with planted bugs.
+    #[must_use]
+    pub const fn planted(mut self, plants: Plants) -> Self {
+        self.plants = plants;
+        self
     }
 
     /// The last block cut; `None` before the first.
@@ -219,7 +229,8 @@ impl Journal {
     }
 
     fn is_added(&self, element: &Element) -> bool {
-        self.pending.contains_key(element) || self.uncommitted.contains(element)
+        let is_pending = self.pending.contains_key(element);
+        is_pending && !self.plants.has(Plant::RepeatOfPending) || self.uncommitted.contains(element)
     }
 
     /// Everything cut so far is in the store now.
@@ -272,7 +283,10 @@ impl Journal {
             .collect();
         let known = store.contains(&elements)?;
         let is_new: Vec<_> = (0..elements.len())
-            .map(|i| held[i] && !known[i] && !self.is_added(&elements[i]))
+            .map(|i| {
+                let is_known = known[i] && !self.plants.has(Plant::RepeatOfStored);
+                held[i] && !is_known && !self.is_added(&elements[i])
+            })
             .collect();
         let created = self.created(&elements, &is_new, store)?;
         let records = self.records_to_keep(submission, &elements, &is_new, &holds, store)?;
@@ -381,7 +395,9 @@ impl Journal {
     /// The block's time is `wall_ms`, or the last block's if that is later. The writes are appended to
     /// `writes`: they must be synced before the block is shown to anybody.
     pub fn cut(&mut self, wall_ms: u64, writes: &mut Vec<Write>) -> Option<Cut> {
-        writes.append(&mut self.writes);
+        if self.items.is_empty() || !self.plants.has(Plant::RecordsLate) {
+            writes.append(&mut self.writes);
+        }
         self.uncommitted_records.append(&mut self.pending_records);
         self.bytes = 0;
         self.chains.clear();
@@ -413,11 +429,15 @@ impl Journal {
             offset,
         })));
 
+        let count = match self.plants.has(Plant::OffsetCountsItems) {
+            true => self.listed.len(),
+            false => added.len(),
+        };
         self.uncommitted.extend(added.keys());
         self.tip = Some(Tip {
             head: block.head(),
             time_ms: fields.time_ms,
-            offset: offset + added.len() as u64,
+            offset: offset + count as u64,
         });
         Some(Cut {
             block,
@@ -435,7 +455,10 @@ impl Journal {
                 incarnation,
                 height: tip.head.height + 1,
                 previous: tip.head.hash,
-                time_ms: wall_ms.max(tip.time_ms),
+                time_ms: match self.plants.has(Plant::TimeGoesBack) {
+                    true => wall_ms,
+                    false => wall_ms.max(tip.time_ms),
+                },
                 items_root,
                 item_count,
                 fork: None,

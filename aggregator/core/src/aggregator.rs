@@ -7,6 +7,7 @@ use std::{
 };
 
 use kittengrad_journal::{Follower, Journal, Store, Tip, keep_applied};
+use kittengrad_plants::Plants;
 use kittengrad_proto::{
     block::Item,
     id::PublicKey,
@@ -50,6 +51,7 @@ pub struct Aggregator {
     committing: Vec<(PublicKey, Follower)>,
     /// The last block that is on disk.
     durable_tip: Option<Tip>,
+    plants: Plants,
 }
 
 impl Aggregator {
@@ -58,6 +60,19 @@ impl Aggregator {
     /// # Errors
     /// If the store does not answer or is damaged.
     pub fn open(config: Config, store: &dyn Store, now: Now) -> Result<Self, Fatal> {
+        Self::planted(config, Plants::NONE, store, now)
+    }
+
+    /// The same, with planted bugs.
+    ///
+    /// # Errors
+    /// If the store does not answer or is damaged.
+    pub fn planted(
+        config: Config,
+        plants: Plants,
+        store: &dyn Store,
+        now: Now,
+    ) -> Result<Self, Fatal> {
         let Config {
             overlay,
             signer,
@@ -69,6 +84,7 @@ impl Aggregator {
             let whole = Item::Hold(RingArc::new(Point::ZERO, Point::ZERO));
             Journal::open(overlay, signer, now.wall_ms, None, &[whole])
         });
+        let journal = journal.planted(plants);
         Ok(Self {
             verifier,
             timing,
@@ -79,6 +95,7 @@ impl Aggregator {
             turn: None,
             memory: Memory::new(Absent::load(store, now.monotonic_ms)?),
             committing: Vec::new(),
+            plants,
         })
     }
 
@@ -181,7 +198,7 @@ impl Aggregator {
         for planned in &plan.sources {
             let source = match self.sources.entry(planned.source) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert(Source::load(planned.source, store)?),
+                Entry::Vacant(new) => new.insert(Source::load(planned.source, self.plants, store)?),
             };
             source.require(planned.arc);
         }
@@ -328,6 +345,7 @@ impl Aggregator {
             timing: self.timing,
             now,
             store,
+            plants: self.plants,
         };
         let step = emitter.step(waiting, out)?;
         if matches!(step, Step::Done)

@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use kittengrad_journal::{Journal, JournalError, Store, StoreError, keep_chain};
+use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     block::Bitmap,
     id::{Id, PublicKey, RecordId},
@@ -74,6 +75,7 @@ pub(crate) struct Emitter<'a> {
     pub(crate) timing: Timing,
     pub(crate) now: Now,
     pub(crate) store: &'a dyn Store,
+    pub(crate) plants: Plants,
 }
 
 impl Emitter<'_> {
@@ -106,6 +108,9 @@ impl Emitter<'_> {
             .iter()
             .all(|id| self.memory.wants.get(id).is_some());
         if !has_all && self.now.monotonic_ms < blocked.until_ms {
+            if self.plants.has(Plant::AggregatorDropsBlocked) {
+                return Ok(Step::Done);
+            }
             return Ok(Step::Blocked);
         }
         self.go_on(waiting, blocked, out)

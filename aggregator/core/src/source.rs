@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use kittengrad_journal::{FollowError, Follower, Step, Store, applied};
+use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     block::{Bitmap, BitmapError, Block, BlockError, Item},
     id::{Id, PublicKey, RecordId},
@@ -117,11 +118,12 @@ pub(crate) struct Source {
     /// The arcs as of `taken`.
     settled_taken: Settled,
     is_settled_kept: bool,
+    plants: Plants,
 }
 
 impl Source {
     /// Goes on where the store says.
-    pub(crate) fn load(key: PublicKey, store: &dyn Store) -> Result<Self, Fatal> {
+    pub(crate) fn load(key: PublicKey, plants: Plants, store: &dyn Store) -> Result<Self, Fatal> {
         let follower = applied(store, key)?;
         let settled = Settled::load(key, store)?;
         Ok(Self {
@@ -143,6 +145,7 @@ impl Source {
             settled_taken: settled.clone(),
             settled,
             is_settled_kept: true,
+            plants,
         })
     }
 
@@ -320,7 +323,11 @@ impl Source {
 
     /// What is to be kept on disk by now: position and, if they changed, arcs.
     pub(crate) fn unkept(&mut self) -> (Option<Follower>, Option<&Settled>) {
-        let position = self.emitted.filter(|_| self.emitted != self.durable);
+        let position = match self.plants.has(Plant::AggregatorCursorEarly) {
+            true => self.taken,
+            false => self.emitted,
+        };
+        let position = position.filter(|_| position != self.durable);
         let settled = (!self.is_settled_kept).then_some(&self.settled);
         self.is_settled_kept = true;
         (position, settled)

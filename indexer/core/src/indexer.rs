@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     id::{Id, PublicKey, RecordId},
     transaction::Element,
@@ -125,12 +126,19 @@ pub struct Indexer {
     publishers: Publishers,
     pending: Pending,
     waiting: Waiting,
+    plants: Plants,
 }
 
 impl Indexer {
     /// Goes on from what was committed.
     #[must_use]
     pub fn resume(state: State, publishers: Publishers) -> Self {
+        Self::planted(state, publishers, Plants::NONE)
+    }
+
+    /// The same, with planted bugs.
+    #[must_use]
+    pub fn planted(state: State, publishers: Publishers, plants: Plants) -> Self {
         let mut waiting = Waiting::default();
         waiting.forget();
         Self {
@@ -138,6 +146,7 @@ impl Indexer {
             publishers,
             pending: Pending::default(),
             waiting,
+            plants,
         }
     }
 
@@ -251,6 +260,7 @@ impl Indexer {
         let touched = self.pending.touch(element.canonical, store)?;
         let mut bytes = 0;
         let is_new = match element.update {
+            Some(_) if !touched.is_known() && self.plants.has(Plant::IndexUnknownDropped) => false,
             Some(update) => touched.set.add(update),
             None => !touched.is_known(),
         };
@@ -295,6 +305,14 @@ impl Indexer {
             self.pending = Pending::default();
             return None;
         }
+        if self.plants.has(Plant::IndexCursorFirst) && std::mem::take(&mut self.pending.has_moved) {
+            return Some(Commit {
+                changed: Vec::new(),
+                publishers: Vec::new(),
+                state: self.state.clone(),
+                news: Vec::new(),
+            });
+        }
         let mut pending = std::mem::take(&mut self.pending);
         let news = std::mem::take(&mut pending.news);
         let publishers = self
@@ -302,7 +320,7 @@ impl Indexer {
             .iter()
             .filter(|(key, _)| pending.publishers.contains(key));
         let publishers = publishers.map(|(key, name)| (*key, name.clone())).collect();
-        let changed = pending.fold(&mut self.state);
+        let changed = pending.fold(&mut self.state, self.plants);
         for changed in &changed {
             let canonical = changed.document.canonical;
             if changed.set.absent_count() > 0 {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     cursor::Cursor,
     id::{Id, PublicKey, RecordId},
@@ -141,18 +142,18 @@ impl Pending {
     }
 
     /// Folds what changed, and counts it in `state`.
-    pub(crate) fn fold(self, state: &mut State) -> Vec<Changed> {
+    pub(crate) fn fold(self, state: &mut State, plants: Plants) -> Vec<Changed> {
         let changed = self
             .sets
             .into_iter()
             .filter(|(_, touched)| touched.is_changed);
         changed
-            .map(|(canonical, touched)| refold(canonical, touched, state))
+            .map(|(canonical, touched)| refold(canonical, touched, state, plants))
             .collect()
     }
 }
 
-fn refold(canonical: RecordId, touched: Touched, state: &mut State) -> Changed {
+fn refold(canonical: RecordId, touched: Touched, state: &mut State, plants: Plants) -> Changed {
     let Touched { set, before, .. } = touched;
     let document = fold(
         canonical,
@@ -163,7 +164,9 @@ fn refold(canonical: RecordId, touched: Touched, state: &mut State) -> Changed {
     let counts = &mut state.counts;
     match before {
         Some(before) => {
-            state.digest.remove(&before.hash);
+            if !plants.has(Plant::IndexDigestGrows) {
+                state.digest.remove(&before.hash);
+            }
             counts.updates -= before.updates as u64;
             counts.absent -= before.absent as u64;
         }

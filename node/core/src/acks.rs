@@ -13,6 +13,7 @@ use std::{
 };
 
 use kittengrad_journal::Store;
+use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     block::{Bitmap, Header},
     certificate::Chain,
@@ -128,22 +129,28 @@ impl Waiting {
     }
 
     /// Whether enough disks have it in every cell.
-    fn is_reached(&self, ask: &Ask, membership: &Membership) -> bool {
+    fn is_reached(&self, ask: &Ask, membership: &Membership, plants: Plants) -> bool {
         let ring = membership.ring();
         let confirmed = self.confirmed_for(ask);
-        self.cells.iter().all(|cell| {
+        let is_reached_in = |cell: &usize| {
             let replicas = ring.replicas(*cell);
             let count = replicas
                 .iter()
                 .filter(|member| confirmed.contains_key(member))
                 .count();
-            count
+            count + usize::from(plants.has(Plant::QuorumOneShort))
                 >= match ask.ack {
                     Ack::One => 1,
                     Ack::Quorum => ring.replication().quorum(),
+                    Ack::All if plants.has(Plant::AllIsQuorum) => ring.replication().quorum(),
                     Ack::All => replicas.len(),
                 }
-        })
+        };
+        let mut cells = self.cells.iter();
+        match plants.has(Plant::AnyCell) {
+            true => cells.any(is_reached_in),
+            false => cells.all(is_reached_in),
+        }
     }
 
     /// The other members that hold anything of it.
@@ -402,7 +409,9 @@ impl Peer {
         let mut left = Vec::new();
         for ask in asks {
             let is_here = waiting.confirmed_for(&ask).contains_key(&membership.me());
-            let is_acknowledged = is_here && waiting.is_reached(&ask, membership);
+            let is_acknowledged = is_here
+                && (waiting.is_reached(&ask, membership, self.plants)
+                    || is_late(&ask) && self.plants.has(Plant::LateIsAcked));
             if is_acknowledged || is_here && is_late(&ask) {
                 out.replies.push(self.reply(ask, waiting, is_acknowledged));
             } else {

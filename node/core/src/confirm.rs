@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kittengrad_journal::{Cut, ProveError, Store, prove};
+use kittengrad_plants::Plant;
 use kittengrad_proto::{
     block::Head,
     id::Id,
@@ -55,7 +56,11 @@ impl Peer {
                 id: transaction.id(),
                 outcome: self.prove(round, &transaction, store)?,
             };
-            out.sends.push(Send {
+            let sends = match self.plants.has(Plant::ConfirmBeforeSync) {
+                true => &mut out.forwards,
+                false => &mut out.sends,
+            };
+            sends.push(Send {
                 to: coordinator,
                 message: Message::PushResult(result),
             });
@@ -159,7 +164,8 @@ impl Peer {
         let ring = membership.ring();
         let cells = waiting.cells.iter().map(|cell| {
             let replicas = ring.replicas(*cell).into_iter();
-            let peers = replicas.filter(|member| confirmed.contains_key(member));
+            let names_all = self.plants.has(Plant::ReceiptNamesAll);
+            let peers = replicas.filter(|member| names_all || confirmed.contains_key(member));
             let peers = peers.map(|member| membership.key(member));
             (ring.cell(*cell), peers.collect())
         });

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use kittengrad_journal::{FollowError, Follower, Step};
+use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     block::{Bitmap, Block, Head, Item},
     id::{Id, PublicKey},
@@ -61,6 +62,7 @@ pub(crate) struct Following {
     /// Missing transactions, each with the numbers of the blocks that list it and what they add.
     missing: BTreeMap<Id, Vec<(u64, Bitmap)>>,
     pace: Pace,
+    plants: Plants,
 }
 
 /// What to send to go on reading.
@@ -72,7 +74,7 @@ pub(crate) struct Ask {
 
 impl Following {
     /// Goes on from what is on disk.
-    pub(crate) const fn new(journal: PublicKey, applied: Option<Follower>) -> Self {
+    pub(crate) const fn new(journal: PublicKey, applied: Option<Follower>, plants: Plants) -> Self {
         Self {
             journal,
             accepted: applied,
@@ -82,6 +84,7 @@ impl Following {
             first: 0,
             missing: BTreeMap::new(),
             pace: Pace::Behind,
+            plants,
         }
     }
 
@@ -98,9 +101,13 @@ impl Following {
 
     /// A connection ended: blocks that were accepted but not applied are asked for again.
     pub(crate) fn disconnect(&mut self) {
+        if self.plants.has(Plant::WaitsAcrossLinks) {
+            self.pace = Pace::Behind;
+            return;
+        }
         let applied = self.applied;
         let is_dirty = self.is_dirty;
-        *self = Self::new(self.journal, applied);
+        *self = Self::new(self.journal, applied, self.plants);
         self.is_dirty = is_dirty;
     }
 
@@ -118,7 +125,7 @@ impl Following {
         let follower = self.position();
         Some(Ask {
             incarnation: follower.cursor().incarnation,
-            from_height: follower.next_height(),
+            from_height: follower.next_height() + u64::from(self.plants.has(Plant::CursorOffByOne)),
         })
     }
 
@@ -250,7 +257,11 @@ impl Following {
 
     /// The applied position, if it is not on disk yet.
     pub(crate) fn take_dirty(&mut self) -> Option<Follower> {
-        let applied = self.applied.filter(|_| self.is_dirty)?;
+        let applied = match self.plants.has(Plant::CursorBeforeApply) {
+            true => self.accepted,
+            false => self.applied,
+        };
+        let applied = applied.filter(|_| self.is_dirty)?;
         self.is_dirty = false;
         Some(applied)
     }

@@ -1,6 +1,7 @@
 //! Meeting partners: links, hellos and heartbeats.
 
 use kittengrad_journal::{Journal, Store};
+use kittengrad_plants::Plant;
 use kittengrad_proto::{
     id::PublicKey,
     identity::Heartbeat,
@@ -57,6 +58,7 @@ impl Peer {
             seen: self
                 .links
                 .get(&partner)
+                .filter(|_| !self.plants.has(Plant::SeenNotTold))
                 .and_then(|link| link.seen().cloned()),
             is_settled: self.is_settled(),
             is_open: self.journal().is_some(),
@@ -145,6 +147,7 @@ impl Peer {
             Phase::Starting(starting) => starting.answer(from, seen),
             Phase::Open(_) => {
                 if let Some(seen) = seen
+                    && !self.plants.has(Plant::LateAnswerIgnored)
                     && start::is_forgotten(&seen, store)?
                 {
                     return Err(Fatal::Forgotten(seen));
@@ -185,7 +188,11 @@ impl Peer {
             &*self.config.signer,
         );
         let connected = self.links.iter().filter(|(_, link)| link.hello.is_some());
-        out.sends.extend(connected.map(|(partner, _)| Send {
+        let sends = match self.plants.has(Plant::HeartbeatBeforeSync) {
+            true => &mut out.forwards,
+            false => &mut out.sends,
+        };
+        sends.extend(connected.map(|(partner, _)| Send {
             to: *partner,
             message: Message::Alive(heartbeat.clone()),
         }));

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use kittengrad_journal::{Store, StoreError, Write};
+use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     id::{Id, PublicKey},
     namespace::Overlay,
@@ -33,8 +34,16 @@ pub(crate) fn keep_settled(incarnation: u64) -> Write {
 }
 
 /// Whether everything was settled in this incarnation.
-pub(crate) fn was_settled(incarnation: u64, store: &dyn Store) -> Result<bool, StoreError> {
-    Ok(store.state(SETTLED)? == Some(settled_value(incarnation)))
+pub(crate) fn was_settled(
+    incarnation: u64,
+    plants: Plants,
+    store: &dyn Store,
+) -> Result<bool, StoreError> {
+    let kept = store.state(SETTLED)?;
+    Ok(match plants.has(Plant::SettledForever) {
+        true => kept.is_some(),
+        false => kept == Some(settled_value(incarnation)),
+    })
 }
 
 fn settled_value(incarnation: u64) -> Bytes {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use kittengrad_journal::{Journal, Store};
+use kittengrad_plants::Plant;
 use kittengrad_proto::{
     block::{Head, Item},
     id::PublicKey,
@@ -52,8 +53,9 @@ impl Peer {
                 None => return Ok(()),
             },
         };
+        let journal = journal.planted(self.plants);
         let incarnation = journal.incarnation();
-        if kept::was_settled(incarnation, store)? {
+        if kept::was_settled(incarnation, self.plants, store)? {
             self.filling = None;
         }
         self.phase = Phase::Open(Box::new(journal));
@@ -92,6 +94,7 @@ impl Peer {
         let has_reached = |key: &PublicKey, target: Head| {
             let link = self.links.get(key);
             link.is_some_and(|link| link.following.has_reached(target))
+                || self.plants.has(Plant::SettleEarly)
         };
         filling.is_done(&self.config.membership, &settled, has_reached)
     }

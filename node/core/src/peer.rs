@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use kittengrad_journal::{self as journal, Cut, Journal, Store};
+use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     id::PublicKey,
     identity::Identity,
@@ -63,6 +64,7 @@ pub struct Peer {
     /// Time went by in this round.
     pub(crate) is_ticked: bool,
     has_space: bool,
+    pub(crate) plants: Plants,
 }
 
 impl Peer {
@@ -71,16 +73,29 @@ impl Peer {
     /// # Errors
     /// If the store fails.
     pub fn new(config: PeerConfig, store: &dyn Store, now: Now) -> Result<Self, Fatal> {
+        Self::planted(config, Plants::NONE, store, now)
+    }
+
+    /// The same, with planted bugs.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn planted(
+        config: PeerConfig,
+        plants: Plants,
+        store: &dyn Store,
+        now: Now,
+    ) -> Result<Self, Fatal> {
         let mut links = BTreeMap::new();
         for partner in config.membership.partners() {
-            let following = Following::new(partner, journal::applied(store, partner)?);
+            let following = Following::new(partner, journal::applied(store, partner)?, plants);
             let seen = kept::seen(partner, config.membership.overlay(), store)?;
             let link = Link::new(following, seen);
             links.insert(partner, link);
         }
         Ok(Self {
             config,
-            phase: Phase::Starting(Starting::new(now.monotonic_ms)),
+            phase: Phase::Starting(Starting::new(now.monotonic_ms, plants)),
             filling: Some(Filling::default()),
             links,
             wants: Wants::default(),
@@ -90,6 +105,7 @@ impl Peer {
             has_news: false,
             is_ticked: false,
             has_space: true,
+            plants,
         })
     }
 
@@ -169,7 +185,7 @@ impl Peer {
     }
 
     pub(crate) fn is_settled(&self) -> bool {
-        self.filling.is_none()
+        self.filling.is_none() || self.plants.has(Plant::AnswerWhileFilling)
     }
 
     /// Whether the disk takes more than what keeps the peer itself going.

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use kittengrad_journal::{self as journal, JournalError, Store, Write};
+use kittengrad_plants::Plant;
 use kittengrad_proto::{
     block::Bitmap,
     certificate::Chain,
@@ -133,7 +134,8 @@ impl Peer {
                 JournalError::Store(error) => AddError::Fatal(error.into()),
                 JournalError::MissingRecord(_) => AddError::Refused(error.to_string()),
             })?;
-        if self.known.is_new_chain(chain.id()) && store.chain(&chain.id())?.is_none() {
+        let is_new = self.known.is_new_chain(chain.id()) && !self.plants.has(Plant::ChainNotKept);
+        if is_new && store.chain(&chain.id())?.is_none() {
             let publisher = submission.transaction.publisher();
             out.writes.extend(journal::keep_chain(chain, publisher));
         }
@@ -184,7 +186,10 @@ impl Peer {
                 match self.add(now, &submission, &chain, |_| true, store, out) {
                     Ok(added) => {
                         self.is_whole(id, &added.bitmap, out);
-                        self.acks.owe(from, submission.transaction);
+                        let is_repeat = added.bitmap.count() == 0;
+                        if !(is_repeat && self.plants.has(Plant::RepeatUnconfirmed)) {
+                            self.acks.owe(from, submission.transaction);
+                        }
                         return Ok(());
                     }
                     Err(AddError::Fatal(fatal)) => return Err(fatal),
@@ -236,7 +241,8 @@ impl Peer {
         let rest: Vec<_> = elements
             .filter(|e| self.config.membership.holds_here(&e.canonical) && !takes(&e.canonical))
             .collect();
-        if store.contains(&rest)?.into_iter().all(|is_here| is_here) {
+        let is_whole = store.contains(&rest)?.into_iter().all(|is_here| is_here);
+        if is_whole || self.plants.has(Plant::PartIsWhole) {
             self.is_whole(id, &added.bitmap, out);
             return Ok(());
         }
@@ -253,7 +259,9 @@ impl Peer {
         out: &mut Output,
     ) -> Result<(), Fatal> {
         let id = transaction.id();
-        out.writes.extend(self.known.part(id));
+        let write = self.known.part(id);
+        out.writes
+            .extend(write.filter(|_| !self.plants.has(Plant::PartNotKept)));
         let mut failed = None;
         for (partner, link) in &mut self.links {
             let is_over = link.following.resolve(&id, |added| {

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use kittengrad_journal::{self as journal, Blocks, Cut, Store, StoreError};
+use kittengrad_plants::Plant;
 use kittengrad_proto::{
     block::{Bitmap, Block, Head},
     id::{Id, PublicKey},
@@ -95,7 +96,11 @@ impl Peer {
                     head: part.last().map(|cut| cut.block.head()),
                 };
                 let message = Message::Frames(frames);
-                out.sends.push(Send { to, message });
+                let sends = match self.plants.has(Plant::PublishBeforeSync) {
+                    true => &mut out.forwards,
+                    false => &mut out.sends,
+                };
+                sends.push(Send { to, message });
             }
             if let Some(link) = self.links.get_mut(&to) {
                 link.reader = Some(Reader {
@@ -113,7 +118,8 @@ impl Peer {
         let mut relevant = vec![membership.is_everywhere(); cut.block.items.len()];
         for (element, index) in &cut.added {
             if let Some(bit) = relevant.get_mut(*index as usize) {
-                *bit = *bit || membership.holds(member, &element.canonical);
+                let was_set = *bit && !self.plants.has(Plant::HintOverwritten);
+                *bit = was_set || membership.holds(member, &element.canonical);
             }
         }
         Bitmap::new(relevant).as_bytes().clone()

@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 
 use kittengrad_journal::{Store, StoreError};
+use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     block::{Head, Item},
     id::PublicKey,
@@ -25,6 +26,7 @@ use crate::link::place;
 pub(crate) struct Starting {
     since_ms: u64,
     answers: BTreeMap<PublicKey, Option<Head>>,
+    plants: Plants,
 }
 
 /// How the journal goes on.
@@ -42,10 +44,11 @@ pub(crate) enum Opening {
 }
 
 impl Starting {
-    pub(crate) const fn new(since_ms: u64) -> Self {
+    pub(crate) const fn new(since_ms: u64, plants: Plants) -> Self {
         Self {
             since_ms,
             answers: BTreeMap::new(),
+            plants,
         }
     }
 
@@ -68,9 +71,11 @@ impl Starting {
         now_ms: u64,
         suspicion_ms: u64,
     ) -> bool {
-        let everybody = self.answers.len() >= partners;
+        let answered = self.answers.len();
+        let everybody = answered >= partners || self.plants.has(Plant::SignBeforePartners);
+        let enough = answered >= needed || self.plants.has(Plant::StartAlone);
         let is_late = now_ms.saturating_sub(self.since_ms) >= suspicion_ms;
-        everybody || is_late && self.answers.len() >= needed
+        everybody || is_late && enough
     }
 
     /// How many partners answered.
@@ -91,11 +96,16 @@ impl Starting {
             .values()
             .flatten()
             .max_by_key(|head| place(head));
-        if disk.is_some() && !self.is_contradicted(store)? {
+        let goes_on = self.plants.has(Plant::ResumeContradicted);
+        if disk.is_some() && (goes_on || !self.is_contradicted(store)?) {
             return Ok(Opening::Resume);
         }
         let highest = disk.iter().chain(seen).map(|head| head.incarnation).max();
-        let incarnation = highest.map_or(wall_ms, |highest| wall_ms.max(highest.saturating_add(1)));
+        let incarnation = match highest {
+            Some(highest) if self.plants.has(Plant::IncarnationReused) => highest,
+            Some(highest) => wall_ms.max(highest.saturating_add(1)),
+            None => wall_ms,
+        };
         let mut items = vec![Item::Hold(held)];
         if let Some(seen) = seen {
             let known = disk.filter(|disk| disk.incarnation == seen.incarnation);
