@@ -30,9 +30,10 @@ fix: deps ## Format, and mend what lints can mend
 	cargo fmt --all
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 
-sim: ## Simulate networks: SEED=n replays one seed; RUNS=n FROM=m sweeps; JSON=1 ends with a line for programs
+sim: ## Simulate networks: SEED=n replays one seed; RUNS=n FROM=m sweeps; JSON=1 ends with a line for programs; LIST=plants, PLANT=name
 	@cargo build --quiet --locked -p kittengrad-sim
 	@SEED="$(SEED)" RUNS="$(RUNS)" FROM="$(FROM)" JSON="$(JSON)" GO_ON="$(GO_ON)" KINDS="$(KINDS)" \
+	    LIST="$(LIST)" PLANT="$(PLANT)" \
 	    "$(CARGO_TARGET_DIR)/debug/kittengrad-sim"
 
 deps: ## Install the system packages that building needs

@@ -15,6 +15,7 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) fn sources() -> Vec<PathBuf> {
     let root = root();
     let crates = [
+        "plants",
         "ring",
         "proto",
         "journal",

@@ -10,6 +10,7 @@
 mod aggregator;
 mod asking;
 mod call;
+pub mod catalogue;
 mod client;
 mod disk;
 pub mod faults;

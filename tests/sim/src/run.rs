@@ -7,6 +7,7 @@ use std::{
 
 use kittengrad_aggregator_core::Timing as AggregatorTiming;
 use kittengrad_node_core::{Ack, Timing};
+use kittengrad_plants::Plants;
 
 use crate::{
     asking::Purpose,
@@ -99,6 +100,13 @@ impl Plan {
         let remembers = [Kind::Restore, Kind::Lie, Kind::Rot, Kind::AggregatorRot];
         self.shape.remembers = remembers.into_iter().any(has);
         self.shape.drift_ppm = if has(Kind::Drift) { 20_000 } else { 0 };
+    }
+
+    /// Has these planted bugs.
+    #[must_use]
+    pub fn planted(mut self, plants: Plants) -> Self {
+        self.shape.plants = plants;
+        self
     }
 
     /// In a few words.

@@ -17,7 +17,7 @@ impl World {
     pub(crate) fn start_aggregator(&mut self) {
         let now_us = self.queue.now_us;
         let (overlay, verifier) = (self.overlay.clone(), self.scheme.verifier());
-        let timing = self.shape.aggregator_timing;
+        let (timing, plants) = (self.shape.aggregator_timing, self.shape.plants);
         let Some(machine) = &mut self.aggregator else {
             return;
         };
@@ -29,7 +29,7 @@ impl World {
             timing,
         };
         let now = now_of(&machine.host, now_us);
-        let aggregator = match Aggregator::open(config, &machine.disk, now) {
+        let aggregator = match Aggregator::planted(config, plants, &machine.disk, now) {
             Ok(aggregator) => aggregator,
             Err(fatal) => return self.aggregator_stops(&fatal),
         };

@@ -22,7 +22,7 @@ impl World {
         machine.host.start(now_us);
         let state = machine.disk.state(&self.overlay);
         let committed = state.cursors.last(&journal);
-        let indexer = Indexer::resume(state, machine.disk.publishers());
+        let indexer = Indexer::planted(state, machine.disk.publishers(), self.shape.plants);
         machine.process = Some(Process {
             indexer,
             inbox: VecDeque::new(),

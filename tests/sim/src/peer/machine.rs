@@ -9,6 +9,7 @@ use kittengrad_node_core::{
     Delivery, Fatal, Input, Membership, Now, Output, Peer, PeerConfig, RequestId, Status, Timing,
     Unverified, entries_to_verify,
 };
+use kittengrad_plants::Plants;
 use kittengrad_proto::{
     certificate::{Chain, Role},
     id::{Id, PublicKey},
@@ -97,7 +98,12 @@ impl Machine {
     }
 
     /// Starts a process. If the store fails it is over at once.
-    pub(crate) fn start(&mut self, time_us: u64, timing: Timing) -> Result<(), Fatal> {
+    pub(crate) fn start(
+        &mut self,
+        time_us: u64,
+        timing: Timing,
+        plants: Plants,
+    ) -> Result<(), Fatal> {
         self.host.start(time_us);
         self.fuse = None;
         let fields = IdentityFields {
@@ -115,8 +121,8 @@ impl Machine {
             verifier: Arc::clone(&self.verifier),
             timing,
         };
-        let peer =
-            Peer::new(config, &self.disk, self.now(time_us)).inspect_err(|_| self.host.stop())?;
+        let peer = Peer::planted(config, plants, &self.disk, self.now(time_us))
+            .inspect_err(|_| self.host.stop())?;
         self.process = Some(Process {
             shown: peer.status(),
             peer,

@@ -66,7 +66,7 @@ impl World {
             self.fired(crate::faults::Kind::Rot);
         }
         let machine = &mut self.machines[member];
-        if let Err(fatal) = machine.start(now_us, timing) {
+        if let Err(fatal) = machine.start(now_us, timing, self.shape.plants) {
             return self.stops(member, &fatal);
         }
         let (node, run) = (Node::Peer(member), machine.host.run);

@@ -51,7 +51,9 @@ impl Solo {
         keys.sort_by_key(|key| key.public().point());
         let mut world = World::new(0, shape);
         let mut machine = world.machines.remove(0);
-        machine.start(0, timing).unwrap();
+        machine
+            .start(0, timing, kittengrad_plants::Plants::NONE)
+            .unwrap();
         let membership = &machine.membership;
         let partner = |key: &Key| Partner {
             key: *key,

@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use kittengrad_aggregator_core::{Plan, Timing as AggregatorTiming};
 use kittengrad_node_core::{Event as Told, Membership, RequestId, Timing};
+use kittengrad_plants::Plants;
 use kittengrad_proto::{
     certificate::Chain, id::Id, identity::State, namespace::Overlay, signed::Signer,
 };
@@ -61,6 +62,8 @@ pub struct Shape {
     pub load: Load,
     /// By how much clocks may run wrong, in millionths.
     pub drift_ppm: u64,
+    /// The bugs that all cores have.
+    pub plants: Plants,
 }
 
 impl Shape {
@@ -86,6 +89,7 @@ impl Shape {
                 again_permille: 100,
             },
             drift_ppm: 0,
+            plants: Plants::NONE,
         }
     }
 }

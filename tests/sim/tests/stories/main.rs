@@ -8,6 +8,7 @@ mod fill;
 mod hostile;
 mod limits;
 mod parts;
+mod plants;
 mod seeds;
 mod start;
 mod view;
