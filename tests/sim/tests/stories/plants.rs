@@ -1,4 +1,4 @@
-//! Planted bugs: the net that never tears catches each of them; and nobody but the simulator can plant one.
+//! Planted bugs: an invariant catches each of them, and nobody but the simulator can plant one.
 
 use std::{
     fs,
