@@ -19,7 +19,10 @@ use kittengrad_store::RocksStore;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{link::Lanes, metrics::PeerMetrics};
+use crate::{
+    link::{Lanes, Links},
+    metrics::PeerMetrics,
+};
 
 /// Commands that may wait for the driver.
 pub(crate) const COMMANDS_MAX: usize = 8_192;
@@ -55,6 +58,12 @@ impl DriverError {
 pub(crate) enum Command {
     /// For the core.
     Input(Input),
+    /// For the core, as long as the connection is the partner's newest.
+    Heard {
+        partner: PublicKey,
+        connection: u64,
+        input: Input,
+    },
     /// A link is up; messages for it go to `to`.
     LinkUp {
         partner: PublicKey,
@@ -81,11 +90,6 @@ pub(crate) struct Shown {
     pub(crate) status: watch::Sender<Status>,
 }
 
-struct Outbound {
-    connection: u64,
-    to: Lanes,
-}
-
 /// What a command comes down to.
 #[expect(clippy::large_enum_variant, reason = "it lives for one call")]
 enum Next {
@@ -99,7 +103,7 @@ pub(crate) struct Driver {
     peer: Peer,
     store: Arc<RocksStore>,
     commands: mpsc::Receiver<Command>,
-    links: HashMap<PublicKey, Outbound>,
+    links: Links,
     /// Partners whose queue overflowed in the last round: the core hears of it in the next one.
     fallen: Vec<PublicKey>,
     answers: HashMap<RequestId, oneshot::Sender<Result<Submitted, Refusal>>>,
@@ -124,7 +128,7 @@ impl Driver {
             peer,
             store,
             commands,
-            links: HashMap::new(),
+            links: Links::default(),
             fallen: Vec::new(),
             answers: HashMap::new(),
             next_request: 0,
@@ -174,29 +178,29 @@ impl Driver {
     fn input_of(&mut self, command: Command) -> Next {
         match command {
             Command::Input(input) => Next::Input(input),
+            Command::Heard {
+                partner,
+                connection,
+                input,
+            } => match self.links.is_current(partner, connection) {
+                true => Next::Input(input),
+                false => Next::Nothing,
+            },
             Command::LinkUp {
                 partner,
                 connection,
                 to,
             } => {
-                self.links.insert(partner, Outbound { connection, to });
+                self.links.up(partner, connection, to);
                 Next::Input(Input::LinkUp(partner))
             }
             Command::LinkDown {
                 partner,
                 connection,
-            } => {
-                let is_current = self
-                    .links
-                    .get(&partner)
-                    .is_some_and(|o| o.connection == connection);
-                if is_current {
-                    self.links.remove(&partner);
-                    Next::Input(Input::LinkDown(partner))
-                } else {
-                    Next::Nothing
-                }
-            }
+            } => match self.links.down(partner, connection) {
+                true => Next::Input(Input::LinkDown(partner)),
+                false => Next::Nothing,
+            },
             Command::Submit {
                 submission,
                 chain,
@@ -251,13 +255,10 @@ impl Driver {
 
     /// Hands messages to their links. A link whose queue is full is too slow and is closed; it catches up later.
     fn send(&mut self, sends: Vec<Send>) {
-        for Send { to, message } in sends {
-            let Some(link) = self.links.get(&to) else {
-                continue;
-            };
-            if link.to.send(message).is_err() {
+        for send in sends {
+            let to = send.to;
+            if self.links.send(send) {
                 self.metrics.link_overflowed();
-                self.links.remove(&to);
                 self.fallen.push(to);
             }
         }

@@ -87,7 +87,7 @@ pub(crate) async fn serve(
     tasks.spawn(end_with(holder, connection.clone()));
     tasks.spawn(read_all(
         connection.clone(),
-        partner,
+        (partner, number),
         Arc::clone(context),
         Arc::clone(&vouched),
     ));
@@ -180,7 +180,7 @@ async fn write_lane(
 /// Reads both streams of the partner.
 async fn read_all(
     connection: Connection,
-    partner: PublicKey,
+    (partner, number): (PublicKey, u64),
     context: Arc<LinkContext>,
     vouched: Arc<Vouched>,
 ) -> Result<(), String> {
@@ -191,6 +191,7 @@ async fn read_all(
             stream = connection.accept_uni() => {
                 let reader = Reader {
                     partner,
+                    connection: number,
                     context: Arc::clone(&context),
                     vouched: Arc::clone(&vouched),
                     permits: Arc::clone(&permits),
@@ -207,6 +208,8 @@ async fn read_all(
 /// Reads one stream.
 struct Reader {
     partner: PublicKey,
+    /// The connection's number.
+    connection: u64,
     context: Arc<LinkContext>,
     vouched: Arc<Vouched>,
     permits: Arc<Semaphore>,
@@ -258,7 +261,12 @@ impl Reader {
     }
 
     async fn tell(&self, input: Input) -> Result<(), String> {
-        let sent = self.context.commands.send(Command::Input(input)).await;
+        let heard = Command::Heard {
+            partner: self.partner,
+            connection: self.connection,
+            input,
+        };
+        let sent = self.context.commands.send(heard).await;
         sent.map_err(|_| "this peer stops".to_owned())
     }
 

@@ -12,6 +12,7 @@ mod dial;
 mod endpoint;
 mod frame;
 mod lanes;
+mod table;
 mod vouched;
 
 pub(crate) use connection::LinkContext;
@@ -19,3 +20,4 @@ pub(crate) use dial::dial;
 pub use endpoint::BindError;
 pub(crate) use endpoint::{accept, bind};
 pub(crate) use lanes::Lanes;
+pub(crate) use table::Links;
