@@ -31,7 +31,7 @@ fix: deps ## Format, and mend what lints can mend
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 
 sim: ## Simulate networks: SEED=n replays one seed; RUNS=n FROM=m sweeps; JSON=1 ends with a line for programs; LIST=plants, PLANT=name
-	@cargo build --quiet --locked -p kittengrad-sim
+	@cargo build --quiet --workspace --bins --locked
 	@SEED="$(SEED)" RUNS="$(RUNS)" FROM="$(FROM)" JSON="$(JSON)" GO_ON="$(GO_ON)" KINDS="$(KINDS)" \
 	    LIST="$(LIST)" PLANT="$(PLANT)" \
 	    "$(CARGO_TARGET_DIR)/debug/kittengrad-sim"

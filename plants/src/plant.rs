@@ -13,6 +13,8 @@ pub enum Plant {
     AnyCell,
     /// A submission whose time is over counts as acknowledged.
     LateIsAcked,
+    /// A request that joins another is answered by what was confirmed before it asked.
+    JoinedByOld,
     /// A receipt names all replicas of a cell, whether they confirmed or not.
     ReceiptNamesAll,
     /// A confirmation leaves before the batch that it vouches for is synced.
@@ -37,16 +39,22 @@ pub enum Plant {
     RepeatUnconfirmed,
     /// The certificates of a publisher are not written down.
     ChainNotKept,
+    /// The journal of an old disk that came back is not read again.
+    OldDiskNotReread,
     /// A peer that fills answers readers.
     AnswerWhileFilling,
     /// Having heard where a partner's journal ends is enough to be settled.
     SettleEarly,
     /// A peer that was settled once is settled in every incarnation.
     SettledForever,
+    /// A partner that fills counts as settled.
+    SettleByFilling,
     /// A peer signs before its partners have said what they saw of it.
     SignBeforePartners,
     /// A peer signs after the suspicion time though nobody answered.
     StartAlone,
+    /// A peer opens its journal as soon as W−1 partners answered.
+    StartHasty,
     /// What a partner saw is not looked at once the journal is open.
     LateAnswerIgnored,
     /// The journal goes on although partners saw more of it than the disk has.
@@ -55,6 +63,8 @@ pub enum Plant {
     IncarnationReused,
     /// A partner is not told what was seen of it.
     SeenNotTold,
+    /// What was seen of a partner is not written down.
+    SeenNotKept,
     /// The time of a block is the wall clock's, whatever the block before says.
     TimeGoesBack,
     /// Records and transactions of a block are written with the next batch.
@@ -69,6 +79,8 @@ pub enum Plant {
     AggregatorCursorEarly,
     /// The aggregator drops a transaction whose records are not here yet.
     AggregatorDropsBlocked,
+    /// The aggregator does not read the journal of an old disk again that came back.
+    AggregatorOldDisk,
     /// The index commits its cursor, and the documents with the next commit.
     IndexCursorFirst,
     /// The index drops an update that comes before anything else of its canonical.
@@ -79,11 +91,12 @@ pub enum Plant {
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 41] = [
         Self::QuorumOneShort,
         Self::AllIsQuorum,
         Self::AnyCell,
         Self::LateIsAcked,
+        Self::JoinedByOld,
         Self::ReceiptNamesAll,
         Self::ConfirmBeforeSync,
         Self::PublishBeforeSync,
@@ -96,15 +109,19 @@ impl Plant {
         Self::HintOverwritten,
         Self::RepeatUnconfirmed,
         Self::ChainNotKept,
+        Self::OldDiskNotReread,
         Self::AnswerWhileFilling,
         Self::SettleEarly,
         Self::SettledForever,
+        Self::SettleByFilling,
         Self::SignBeforePartners,
         Self::StartAlone,
+        Self::StartHasty,
         Self::LateAnswerIgnored,
         Self::ResumeContradicted,
         Self::IncarnationReused,
         Self::SeenNotTold,
+        Self::SeenNotKept,
         Self::TimeGoesBack,
         Self::RecordsLate,
         Self::RepeatOfStored,
@@ -112,6 +129,7 @@ impl Plant {
         Self::OffsetCountsItems,
         Self::AggregatorCursorEarly,
         Self::AggregatorDropsBlocked,
+        Self::AggregatorOldDisk,
         Self::IndexCursorFirst,
         Self::IndexUnknownDropped,
         Self::IndexDigestGrows,
@@ -125,6 +143,7 @@ impl Plant {
             Self::AllIsQuorum => "all-is-quorum",
             Self::AnyCell => "any-cell",
             Self::LateIsAcked => "late-is-acked",
+            Self::JoinedByOld => "joined-by-old",
             Self::ReceiptNamesAll => "receipt-names-all",
             Self::ConfirmBeforeSync => "confirm-before-sync",
             Self::PublishBeforeSync => "publish-before-sync",
@@ -137,15 +156,19 @@ impl Plant {
             Self::HintOverwritten => "hint-overwritten",
             Self::RepeatUnconfirmed => "repeat-unconfirmed",
             Self::ChainNotKept => "chain-not-kept",
+            Self::OldDiskNotReread => "old-disk-not-reread",
             Self::AnswerWhileFilling => "answer-while-filling",
             Self::SettleEarly => "settle-early",
             Self::SettledForever => "settled-forever",
+            Self::SettleByFilling => "settle-by-filling",
             Self::SignBeforePartners => "sign-before-partners",
             Self::StartAlone => "start-alone",
+            Self::StartHasty => "start-hasty",
             Self::LateAnswerIgnored => "late-answer-ignored",
             Self::ResumeContradicted => "resume-contradicted",
             Self::IncarnationReused => "incarnation-reused",
             Self::SeenNotTold => "seen-not-told",
+            Self::SeenNotKept => "seen-not-kept",
             Self::TimeGoesBack => "time-goes-back",
             Self::RecordsLate => "records-late",
             Self::RepeatOfStored => "repeat-of-stored",
@@ -153,6 +176,7 @@ impl Plant {
             Self::OffsetCountsItems => "offset-counts-items",
             Self::AggregatorCursorEarly => "aggregator-cursor-early",
             Self::AggregatorDropsBlocked => "aggregator-drops-blocked",
+            Self::AggregatorOldDisk => "aggregator-old-disk",
             Self::IndexCursorFirst => "index-cursor-first",
             Self::IndexUnknownDropped => "index-unknown-dropped",
             Self::IndexDigestGrows => "index-digest-grows",

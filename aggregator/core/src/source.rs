@@ -231,7 +231,7 @@ impl Source {
     fn is_behind(&self, first: &Block) -> bool {
         let read = self.taken.map(|taken| taken.cursor().incarnation);
         let fork = first.header.fork.map(|fork| fork.incarnation);
-        fork.is_some() && fork < read
+        !self.plants.has(Plant::AggregatorOldDisk) && fork.is_some() && fork < read
     }
 
     /// The source is required for this part of the circle.

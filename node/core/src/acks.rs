@@ -318,7 +318,9 @@ impl Peer {
         if waiting.asks.len() >= ASKS_MAX {
             return Some(Err(Refusal::Overloaded));
         }
-        ask.since = waiting.confirmations;
+        if !self.plants.has(Plant::JoinedByOld) {
+            ask.since = waiting.confirmations;
+        }
         waiting.asks.push(ask);
         self.acks.fresh.insert(id);
         let acks = std::mem::take(&mut self.acks);

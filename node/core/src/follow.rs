@@ -284,7 +284,8 @@ impl Following {
     fn is_behind(&self, first: &Block) -> bool {
         let read = self.position().cursor().incarnation;
         let fork = first.header.fork;
-        fork.is_some_and(|fork| fork.incarnation < read)
+        !self.plants.has(Plant::OldDiskNotReread)
+            && fork.is_some_and(|fork| fork.incarnation < read)
     }
 
     /// Where reading goes on: at the very beginning, if nothing was accepted.

@@ -89,7 +89,9 @@ impl Peer {
         let Some(filling) = &self.filling else {
             return false;
         };
-        let settled = self.links.iter().filter(|(_, link)| link.is_settled());
+        let counts_all = self.plants.has(Plant::SettleByFilling);
+        let links = self.links.iter();
+        let settled = links.filter(|(_, link)| counts_all || link.is_settled());
         let settled: BTreeSet<_> = settled.map(|(key, _)| *key).collect();
         let has_reached = |key: &PublicKey, target: Head| {
             let link = self.links.get(key);

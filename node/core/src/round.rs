@@ -91,6 +91,7 @@ impl Peer {
             let follower = link.following.take_dirty();
             writes.extend(follower.and_then(|follower| journal::keep_applied(&follower)));
             let seen = link.take_dirty_seen();
+            let seen = seen.filter(|_| !self.plants.has(Plant::SeenNotKept));
             writes.extend(seen.map(|head| kept::keep_seen(*partner, head)));
         }
         writes

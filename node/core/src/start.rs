@@ -75,7 +75,7 @@ impl Starting {
         let everybody = answered >= partners || self.plants.has(Plant::SignBeforePartners);
         let enough = answered >= needed || self.plants.has(Plant::StartAlone);
         let is_late = now_ms.saturating_sub(self.since_ms) >= suspicion_ms;
-        everybody || is_late && enough
+        everybody || (is_late || self.plants.has(Plant::StartHasty)) && enough
     }
 
     /// How many partners answered.
@@ -103,7 +103,10 @@ impl Starting {
         let highest = disk.iter().chain(seen).map(|head| head.incarnation).max();
         let incarnation = match highest {
             Some(highest) if self.plants.has(Plant::IncarnationReused) => highest,
-            Some(highest) => wall_ms.max(highest.saturating_add(1)),
+            Some(highest) if wall_ms > highest => wall_ms,
+            // An incarnation after `highest` may have been shown and lost again, and whoever saw it too: two that
+            // begin at different times must not have one number.
+            Some(highest) => highest.saturating_add(wall_ms.max(1)),
             None => wall_ms,
         };
         let mut items = vec![Item::Hold(held)];

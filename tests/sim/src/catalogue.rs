@@ -1,6 +1,11 @@
 //! The planted bugs, each with the invariants that see it and the number of seeds that show it.
 
-use kittengrad_plants::Plant;
+use kittengrad_plants::{Plant, Plants};
+
+use crate::{faults::Kind, invariants::Violation, run::Plan, story::planted};
+
+/// Tells a story to a network with these bugs, and returns the promise that was broken in it.
+pub type Story = fn(Plants) -> Option<Violation>;
 
 /// What is known of a planted bug.
 #[derive(Debug, Clone, Copy)]
@@ -9,8 +14,40 @@ pub struct Known {
     pub plant: Plant,
     /// The invariants that see it: which one is first depends on the seed.
     pub invariants: &'static [&'static str],
-    /// One of so many seeds shows it, counted from 0.
+    /// One of so many seeds shows it, counted from 0; 0 if a story does.
     pub seeds: u64,
+    /// The kinds of faults that seeds have for it; none: what each seed draws.
+    pub kinds: &'static [Kind],
+    /// What shows it, if seeds do so too rarely.
+    pub story: Option<Story>,
+    /// How many peers these networks have, and copies of each cell; none: what each seed draws.
+    pub size: Option<(usize, u8)>,
+}
+
+impl Known {
+    /// What a seed says with this bug planted.
+    #[must_use]
+    pub fn draw(&self, seed: u64) -> Plan {
+        let mut plan = Plan::draw(seed).planted(Plants::only(self.plant));
+        if !self.kinds.is_empty() {
+            plan.only(self.kinds);
+        }
+        if let Some((peers, replicas)) = self.size {
+            (plan.shape.peers, plan.shape.replicas) = (peers, replicas);
+        }
+        plan
+    }
+}
+
+/// What is known of a planted bug.
+///
+/// # Panics
+/// If the catalogue lacks it; a test says that it does not.
+#[must_use]
+pub fn of(plant: Plant) -> Known {
+    let mut all = ALL.into_iter();
+    all.find(|known| known.plant == plant)
+        .expect("the catalogue has all")
 }
 
 /// All of them.
@@ -19,6 +56,10 @@ pub const ALL: [Known; Plant::ALL.len()] = [
     known(Plant::AllIsQuorum, &["acknowledged"], 10),
     known(Plant::AnyCell, &["acknowledged"], 10),
     known(Plant::LateIsAcked, &["acknowledged"], 10),
+    under(
+        known(Plant::JoinedByOld, &["acknowledged"], 60),
+        &[Kind::Wipe, Kind::Cut, Kind::Disconnect, Kind::SlowDisk],
+    ),
     known(Plant::ReceiptNamesAll, &["receipt"], 10),
     known(Plant::ConfirmBeforeSync, &["sync-first"], 10),
     known(Plant::PublishBeforeSync, &["sync-first"], 10),
@@ -43,15 +84,39 @@ pub const ALL: [Known; Plant::ALL.len()] = [
     ),
     known(Plant::RepeatUnconfirmed, &["progress"], 50),
     known(Plant::ChainNotKept, &["progress"], 10),
+    under(
+        known(Plant::OldDiskNotReread, &["progress"], 30),
+        &[Kind::Restore, Kind::Wipe, Kind::ClientKill],
+    ),
     known(Plant::AnswerWhileFilling, &["settled", "looked-up"], 20),
     known(Plant::SettleEarly, &["settled"], 10),
     known(Plant::SettledForever, &["settled"], 20),
+    sized(
+        under(
+            known(Plant::SettleByFilling, &["settled"], 100),
+            &[Kind::Wipe, Kind::Lie, Kind::Pause],
+        ),
+        5,
+        5,
+    ),
     known(Plant::SignBeforePartners, &["one-block"], 10),
-    known(Plant::StartAlone, &["one-block"], 160),
-    known(Plant::LateAnswerIgnored, &["one-block"], 160),
+    known(Plant::StartAlone, &["one-block"], 120),
+    under(
+        known(Plant::StartHasty, &["one-block"], 20),
+        &[Kind::Restore, Kind::Lie],
+    ),
+    told(
+        Plant::LateAnswerIgnored,
+        &["one-block"],
+        planted::late_witness,
+    ),
     known(Plant::ResumeContradicted, &["one-block"], 10),
     known(Plant::IncarnationReused, &["one-block"], 10),
     known(Plant::SeenNotTold, &["one-block"], 10),
+    under(
+        known(Plant::SeenNotKept, &["one-block"], 20),
+        &[Kind::Restore, Kind::Lie],
+    ),
     known(Plant::TimeGoesBack, &["linked"], 10),
     known(Plant::RecordsLate, &["explained"], 10),
     known(Plant::RepeatOfStored, &["exactly-once"], 10),
@@ -59,6 +124,11 @@ pub const ALL: [Known; Plant::ALL.len()] = [
     known(Plant::OffsetCountsItems, &["linked"], 10),
     known(Plant::AggregatorCursorEarly, &["progress"], 30),
     known(Plant::AggregatorDropsBlocked, &["progress"], 10),
+    told(
+        Plant::AggregatorOldDisk,
+        &["progress"],
+        planted::old_disk_of_a_source,
+    ),
     known(Plant::IndexCursorFirst, &["indexed"], 10),
     known(Plant::IndexUnknownDropped, &["indexed"], 10),
     known(Plant::IndexDigestGrows, &["indexed"], 10),
@@ -69,5 +139,25 @@ const fn known(plant: Plant, invariants: &'static [&'static str], seeds: u64) ->
         plant,
         invariants,
         seeds,
+        kinds: &[],
+        size: None,
+        story: None,
+    }
+}
+
+const fn under(known: Known, kinds: &'static [Kind]) -> Known {
+    Known { kinds, ..known }
+}
+
+const fn sized(known: Known, peers: usize, replicas: u8) -> Known {
+    let size = Some((peers, replicas));
+    Known { size, ..known }
+}
+
+const fn told(plant: Plant, invariants: &'static [&'static str], story: Story) -> Known {
+    let story = Some(story);
+    Known {
+        story,
+        ..known(plant, invariants, 0)
     }
 }

@@ -10,12 +10,15 @@ use std::{env, process::ExitCode};
 use anyhow::Context as _;
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_sim::{
-    catalogue::{self, Known},
+    catalogue::{self, Known, Story},
     faults::Kind,
     run::{Plan, Report},
     shrink::shrink,
     sweep::{Sum, sweep},
 };
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Runs until a failing seed is small enough.
 const SHRINKS_MAX: usize = 200;
@@ -27,13 +30,21 @@ fn main() -> anyhow::Result<ExitCode> {
         list();
         return Ok(ExitCode::SUCCESS);
     }
-    let plants = plants()?;
+    let what = What {
+        plant: plant()?,
+        kinds: kinds()?,
+    };
+    if let Some(plant) = what.plant
+        && let Some(story) = catalogue::of(plant).story
+    {
+        return Ok(tell_story(plant, story));
+    }
     if let Some(seed) = number("SEED")? {
-        return Ok(replay(seed, plants));
+        return Ok(replay(seed, &what));
     }
     let runs = number("RUNS")?.unwrap_or(RUNS);
     let from = number("FROM")?.unwrap_or_default();
-    Ok(pass(from, runs, plants))
+    Ok(pass(from, runs, &what))
 }
 
 fn number(name: &str) -> anyhow::Result<Option<u64>> {
@@ -52,17 +63,54 @@ fn is_set(name: &str) -> bool {
     env::var(name).is_ok_and(|value| !value.is_empty() && value != "0")
 }
 
-/// The planted bug that was asked for.
-fn plants() -> anyhow::Result<Plants> {
-    match env::var("PLANT").ok().filter(|name| !name.is_empty()) {
-        None => Ok(Plants::NONE),
-        Some(name) => {
-            let plant: Plant = name
-                .parse()
-                .with_context(|| format!("{name:?}; LIST=plants says which there are"))?;
-            Ok(Plants::only(plant))
+/// What seeds are run with.
+struct What {
+    plant: Option<Plant>,
+    /// These kinds of faults and no others; none: what the seed draws, or the catalogue says of the plant.
+    kinds: Vec<Kind>,
+}
+
+impl What {
+    fn draw(&self, seed: u64) -> Plan {
+        let plan = self.plant.map(|plant| catalogue::of(plant).draw(seed));
+        let mut plan = plan.unwrap_or_else(|| Plan::draw(seed));
+        if !self.kinds.is_empty() {
+            plan.only(&self.kinds);
         }
+        plan
     }
+
+    /// The command that runs a seed again.
+    fn again(&self, seed: u64) -> String {
+        let plant = self.plant.map(|plant| format!(" PLANT={plant}"));
+        let kinds: Vec<_> = self.kinds.iter().map(|kind| kind.as_str()).collect();
+        let kinds = (!kinds.is_empty()).then(|| format!(" KINDS={}", kinds.join(",")));
+        let said = [plant, kinds].into_iter().flatten().collect::<String>();
+        format!("make sim SEED={seed}{said}")
+    }
+}
+
+/// The planted bug that was asked for.
+fn plant() -> anyhow::Result<Option<Plant>> {
+    let name = env::var("PLANT").ok().filter(|name| !name.is_empty());
+    let plant = |name: String| {
+        name.parse()
+            .with_context(|| format!("PLANT={name}: LIST=plants says which there are"))
+    };
+    name.map(plant).transpose()
+}
+
+/// The kinds of faults that were asked for.
+fn kinds() -> anyhow::Result<Vec<Kind>> {
+    let names = env::var("KINDS").unwrap_or_default();
+    let names = names.split(',').filter(|name| !name.is_empty());
+    let kind = |name| {
+        Kind::named(name).with_context(|| {
+            let all = Kind::ALL.map(Kind::as_str).join(", ");
+            format!("KINDS: there is no kind of fault {name:?}; there are {all}")
+        })
+    };
+    names.map(kind).collect()
 }
 
 /// All planted bugs, and what sees them.
@@ -71,31 +119,50 @@ fn list() {
         plant,
         invariants,
         seeds,
+        kinds,
+        size,
+        story,
     } in catalogue::ALL
     {
-        println!("{plant}: {} within {seeds} seeds", invariants.join(" or "));
+        let under: Vec<_> = kinds.iter().map(|kind| kind.as_str()).collect();
+        let mut under = match under.is_empty() {
+            true => String::new(),
+            false => format!(" of {}", under.join(",")),
+        };
+        if let Some((peers, replicas)) = size {
+            under += &format!(" with {peers} peers, R={replicas}");
+        }
+        if story.is_some() {
+            println!("{plant}: {} in a story", invariants.join(" or "));
+            continue;
+        }
+        println!(
+            "{plant}: {} within {seeds} seeds{under}",
+            invariants.join(" or ")
+        );
     }
 }
 
-/// What a seed says, unless the kinds of faults were named.
-fn draw(seed: u64, plants: Plants) -> Plan {
-    let mut plan = Plan::draw(seed).planted(plants);
-    let kinds = env::var("KINDS").unwrap_or_default();
-    let kinds: Vec<_> = kinds.split(',').filter_map(Kind::named).collect();
-    if !kinds.is_empty() {
-        plan.only(&kinds);
+/// What becomes of a planted bug in its story.
+fn tell_story(plant: Plant, story: Story) -> ExitCode {
+    println!("{plant} has a story: seeds show it too rarely");
+    match story(Plants::only(plant)) {
+        Some(violation) => {
+            println!("it breaks a promise: {violation}");
+            ExitCode::FAILURE
+        }
+        None => ExitCode::SUCCESS,
     }
-    plan
 }
 
 /// One seed, with everything that happened.
-fn replay(seed: u64, plants: Plants) -> ExitCode {
-    let plan = draw(seed, plants);
+fn replay(seed: u64, what: &What) -> ExitCode {
+    let plan = what.draw(seed);
     println!("seed {seed}: {}", plan.describe());
     let (report, text) = plan.run_traced();
     print!("{text}");
     tell(seed, &report);
-    println!("repeat with: {}", again(seed));
+    println!("repeat with: {}", what.again(seed));
     match report.violation {
         Some(_) => ExitCode::FAILURE,
         None => ExitCode::SUCCESS,
@@ -126,14 +193,14 @@ fn tell(seed: u64, report: &Report) {
 }
 
 /// Many seeds.
-fn pass(from: u64, runs: u64, plants: Plants) -> ExitCode {
+fn pass(from: u64, runs: u64, what: &What) -> ExitCode {
     println!("seeds {from} to {}", from + runs - 1);
     let step = (runs / 20).max(1);
     let sum = sweep(
         from,
         runs,
         is_set("GO_ON"),
-        |seed| draw(seed, plants),
+        |seed| what.draw(seed),
         |sum| {
             if sum.runs % step == 0 {
                 progress(sum);
@@ -151,13 +218,13 @@ fn pass(from: u64, runs: u64, plants: Plants) -> ExitCode {
         tell(*seed, report);
     }
     if let Some((seed, report)) = sum.failures.first_key_value() {
-        let plan = draw(*seed, plants);
+        let plan = what.draw(*seed);
         println!("seed {seed} was: {}", plan.describe());
         // What is wrong with a planted bug is known.
-        if plants == Plants::NONE {
+        if what.plant.is_none() {
             tell_smaller(&plan, report);
         }
-        println!("repeat with: {}", again(*seed));
+        println!("repeat with: {}", what.again(*seed));
     }
     if is_set("JSON") {
         println!("{}", sum.json());
@@ -175,14 +242,6 @@ fn tell_smaller(plan: &Plan, report: &Report) {
     if let Some(violation) = &small_report.violation {
         println!("  breaks: {violation}");
     }
-}
-
-/// The command that runs a seed again.
-fn again(seed: u64) -> String {
-    let said = ["PLANT", "KINDS"].map(|name| (name, env::var(name).unwrap_or_default()));
-    let said = said.iter().filter(|(_, value)| !value.is_empty());
-    let said = said.map(|(name, value)| format!(" {name}={value}"));
-    format!("make sim SEED={seed}{}", said.collect::<String>())
 }
 
 fn progress(sum: &Sum) {

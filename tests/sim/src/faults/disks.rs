@@ -1,14 +1,7 @@
 //! Faults of disks, up to the promise's edge: at most W−1 of a cell's disks have lost something at one time.
-//!
-//! A disk that forgets without being empty needs somebody who saw what it forgot when its peer starts again: that is
-//! what the start rule rests on. So such a loss waits until all partners are there, and they are left alone until the
-//! peer has opened.
 
-use super::{Kind, Loss, Relief};
-use crate::{disk::SimDisk, host::Node, queue::Event, world::World};
-
-/// How often it is looked whether a disk may be lost, in microseconds.
-const LOOK_US: u64 = 100_000;
+use super::{Kind, Relief};
+use crate::{disk::SimDisk, host::Node, world::World};
 
 impl World {
     /// Whether a peer's disk may lose something.
@@ -34,13 +27,47 @@ impl World {
         self.judge(checked);
     }
 
+    /// A disk is lost: at once, or when nobody has read its last blocks.
+    pub(super) fn loses_all(&mut self, member: usize) -> bool {
+        if self.fate.permille(700) || !self.may_lose(member) {
+            return self.wiped(member);
+        }
+        let mut readers: Vec<_> = self.partners(member).into_iter().map(Node::Peer).collect();
+        readers.extend(self.aggregator.as_ref().map(|_| Node::Aggregator));
+        let pairs = readers
+            .into_iter()
+            .flat_map(|reader| self.block_both(Node::Peer(member), reader));
+        let pairs = pairs.collect();
+        let us = self.lasting(300_000, 3_000_000);
+        self.passes_after(us, Relief::Wipe { member, pairs });
+        true
+    }
+
+    /// There is trouble, and no truce.
+    pub(super) fn may_strike_peers(&self) -> bool {
+        let director = self.director.as_ref();
+        director.is_some_and(|director| director.is_active && director.truce.is_none())
+    }
+
     pub(super) fn wiped(&mut self, member: usize) -> bool {
         if !self.may_lose(member) {
             return false;
         }
         self.kill_quietly(member);
+        if self.shape.remembers {
+            // The old one may come back.
+            self.copies
+                .insert(member, self.machines[member].disk.copy());
+        }
         self.machines[member].disk.wipe();
         self.lost(member);
+        self.fired(Kind::Wipe);
+        // With more copies, more disks of a cell may be lost at one time.
+        let partners = self.partners(member);
+        if !partners.is_empty() && self.fate.permille(500) {
+            let other = self.fate.pick(&partners);
+            self.wiped(other);
+        }
         true
     }
 
@@ -118,140 +145,5 @@ impl World {
         self.fired(Kind::FailedCommit);
         let us = self.lasting(100_000, 2_000_000);
         self.passes_after(us, Relief::Commits(node));
-    }
-
-    /// A disk is going to lose what it said that it had.
-    pub(super) fn prepare_loss(&mut self, member: usize, kind: Kind) -> bool {
-        let now_us = self.queue.now_us;
-        let is_losing = self
-            .director
-            .as_ref()
-            .is_none_or(|director| director.is_losing);
-        if is_losing || !self.may_lose(member) || !self.is_up(member) {
-            return false;
-        }
-        self.director.as_mut().expect("it is there").is_losing = true;
-        match kind {
-            Kind::Lie => self.machines[member].disk.lie(),
-            _ => {
-                let copy = self.machines[member].disk.copy();
-                self.copies.insert(member, copy);
-            }
-        }
-        let us = self.fate.within(1_000_000..=5_000_000);
-        let loss = Loss {
-            member,
-            kind,
-            until_us: now_us + us + 8_000_000,
-            is_done: false,
-        };
-        self.passes_after(us, Relief::Loss(loss));
-        true
-    }
-
-    /// The disk loses it, once everybody who must have seen its journal is there; and they are left alone until its
-    /// peer has opened.
-    pub(super) fn lose_if_seen(&mut self, mut loss: Loss) {
-        let (member, now_us) = (loss.member, self.queue.now_us);
-        let Some(director) = self.director.as_mut().filter(|director| director.is_active) else {
-            return;
-        };
-        let process = self.machines[member].process.as_ref();
-        let is_open = process.is_some_and(|process| process.shown.is_open);
-        if now_us > loss.until_us || loss.is_done && is_open {
-            (director.truce, director.is_losing) = (None, false);
-        } else if loss.is_done {
-            self.passes_after(LOOK_US, Relief::Loss(loss));
-        } else if !self.may_lose(member) {
-            let director = self.director.as_mut().expect("it is there");
-            (director.truce, director.is_losing) = (None, false);
-        } else {
-            if self
-                .director
-                .as_mut()
-                .expect("it is there")
-                .truce
-                .replace(member)
-                .is_none()
-            {
-                self.gather();
-            }
-            if self.are_gathered(member) && self.forgets(member, loss.kind) {
-                self.fired(loss.kind);
-                (loss.is_done, loss.until_us) = (true, now_us + 15_000_000);
-            }
-            self.passes_after(LOOK_US, Relief::Loss(loss));
-        }
-    }
-
-    /// Everybody runs, reaches everybody and knows the time.
-    pub(super) fn gather(&mut self) {
-        for (from, to) in self.network.blocks() {
-            if let (Node::Peer(_), Node::Peer(_)) = (from, to) {
-                self.unblock(from, to);
-            }
-        }
-        for other in self.members() {
-            self.machines[other].fuse = None;
-            let host = &mut self.machines[other].host;
-            (host.is_failing, host.is_full, host.skew_ms) = (false, false, 0);
-            if !host.is_up {
-                let (node, run) = (Node::Peer(other), host.run);
-                self.queue.after(1, Event::Restarts { node, run });
-            }
-        }
-    }
-
-    fn are_gathered(&self, member: usize) -> bool {
-        let now_us = self.queue.now_us;
-        let key = self.key(member);
-        let hears = |other: usize| {
-            let machine = &self.machines[other];
-            let process = machine.process.as_ref();
-            let status = process.map(|process| &process.shown);
-            let is_there = machine.host.paused_until_us <= now_us
-                && status.is_some_and(|status| status.is_open);
-            let of_member = status.and_then(|s| s.partners.iter().find(|(of, _)| *of == key));
-            is_there && of_member.is_none_or(|(_, of)| of.is_up)
-        };
-        let process = self.machines[member].process.as_ref();
-        let is_idle = process.is_some_and(|process| process.output.is_none());
-        is_idle
-            && self.machines[member].host.paused_until_us <= now_us
-            && self.partners(member).into_iter().all(hears)
-    }
-
-    /// A disk has less than before, but somebody saw what it lost. Returns whether that could be.
-    fn forgets(&mut self, member: usize, kind: Kind) -> bool {
-        let place = |head: kittengrad_proto::block::Head| (head.incarnation, head.height);
-        let key = self.key(member);
-        let seen = self
-            .partners(member)
-            .into_iter()
-            .filter(|other| !self.machines[*other].is_lost);
-        let seen = seen.filter_map(|other| {
-            let process = self.machines[other].process.as_ref()?;
-            let of_member = process.shown.partners.iter().find(|(of, _)| *of == key);
-            of_member.and_then(|(_, of)| of.head).map(place)
-        });
-        let Some(seen) = seen.max() else {
-            return false;
-        };
-        let disk = &self.machines[member].disk;
-        let after = match kind {
-            Kind::Restore => self.copies.get(&member).cloned(),
-            _ => Some(disk.without_power(&mut self.fate)),
-        };
-        let Some(after) = after else {
-            return false;
-        };
-        if SimDisk::head_of(&after).is_some_and(|left| place(left) >= seen) {
-            return false;
-        }
-        // The process ends first: what it was committing goes the same way.
-        self.dies(member);
-        self.machines[member].disk.restore(after);
-        self.lost(member);
-        true
     }
 }

@@ -2,6 +2,7 @@
 
 mod director;
 mod disks;
+mod forget;
 mod kind;
 mod places;
 mod strike;
@@ -10,17 +11,7 @@ pub use director::{Director, Trouble};
 pub use kind::Kind;
 
 use crate::host::Node;
-
-/// A disk that is going to lose something.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Loss {
-    pub(crate) member: usize,
-    pub(crate) kind: Kind,
-    /// It is given up then.
-    pub(crate) until_us: u64,
-    /// It has happened: its peer has to open its journal again.
-    pub(crate) is_done: bool,
-}
+use forget::Loss;
 
 /// What ends when a fault passes.
 #[derive(Debug, Clone)]
@@ -39,6 +30,11 @@ pub(crate) enum Relief {
     Delay,
     /// Messages come once, and in their order, as before.
     Order,
-    /// A disk is lost, now that everybody who must have seen it has.
+    /// A disk is lost, and its peer is reached again.
+    Wipe {
+        member: usize,
+        pairs: Vec<(Node, Node)>,
+    },
+    /// A disk is going to forget something, once everybody who must have seen it has.
     Loss(Loss),
 }

@@ -41,6 +41,7 @@ impl World {
                 return true;
             }
             Kind::Restore | Kind::Lie => return self.prepare_loss(member, kind),
+            Kind::Wipe => return self.loses_all(member),
             Kind::Rot => return self.rot_peer(member),
             Kind::AggregatorRot => return self.rot_aggregator(),
             Kind::FullDisk | Kind::FailedCommit => return self.trouble_disk(kind),
@@ -55,7 +56,6 @@ impl World {
         let has_struck = match kind {
             Kind::Kill => self.is_up(member) && self.killed(member),
             Kind::RestartAll => self.killed_all(),
-            Kind::Wipe => self.wiped(member),
             Kind::Disconnect => self.lost_connection(member),
             Kind::OneWay | Kind::Cut | Kind::Partition | Kind::Isolate => self.parted(kind),
             Kind::AggregatorKill | Kind::AggregatorWipe => self.struck_aggregator(kind),
@@ -233,6 +233,12 @@ impl World {
                     let weather = &mut self.shape.weather;
                     (weather.is_unordered, weather.twice_permille) = director.usual;
                 }
+            }
+            Relief::Wipe { member, pairs } => {
+                if self.may_strike_peers() {
+                    self.wiped(member);
+                }
+                self.passes(Relief::Unblock(pairs));
             }
             Relief::Loss(loss) => self.lose_if_seen(loss),
         }

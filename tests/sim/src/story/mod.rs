@@ -3,6 +3,7 @@
 mod breaking;
 mod clients;
 mod look;
+pub mod planted;
 pub mod solo;
 mod view;
 

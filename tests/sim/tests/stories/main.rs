@@ -18,3 +18,7 @@ mod write;
 mod conformance;
 #[path = "../../../../journal/tests/journal/fixture.rs"]
 mod fixture;
+
+/// Many worlds make and drop many small things.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -1,9 +1,10 @@
 //! Starting: nothing is signed before others said what they saw, and never twice for one height.
 
 use kittengrad_node_core::{Ack, Event, Refusal};
+use kittengrad_plants::Plants;
 use kittengrad_proto::block::Item;
 
-use kittengrad_sim::{Shape, World};
+use kittengrad_sim::{Shape, World, story::planted::late_witness};
 
 /// Runs until a machine's processes opened so many times.
 fn until_opened(c: &mut World, member: usize, times: usize) {
@@ -118,9 +119,32 @@ fn a_wiped_peer_begins_after_what_others_saw_even_if_its_clock_went_back() {
     c.wipe(0);
     c.start(0);
     c.settle();
-    assert_eq!(c.incarnations(0), [before + 1]);
+    assert!(c.incarnations(0)[0] > before);
     write(&mut c, 0, 5);
     c.settle();
+}
+
+/// Keeps S7.
+#[test]
+fn incarnations_that_nobody_remembers_are_not_begun_twice_by_a_clock_that_went_back() {
+    let mut c = World::booted(1, Shape::new(3, 3));
+    write(&mut c, 0, 2);
+    c.settle();
+    let others = [1, 2].map(|other| (other, c.save(other)));
+    c.skew(0, -500_000);
+    c.wipe(0);
+    c.start(0);
+    c.settle();
+    let lost = c.incarnations(0)[0];
+    // Whoever saw it forgot it too.
+    for (other, old) in others {
+        c.restore(other, old);
+        c.start(other);
+    }
+    c.wipe(0);
+    c.start(0);
+    until_opened(&mut c, 0, 3);
+    assert!(c.incarnations(0)[0] > lost);
 }
 
 #[test]
@@ -140,6 +164,12 @@ fn what_was_seen_of_a_peer_is_remembered_by_a_witness_that_restarts() {
     c.start(0);
     until_opened(&mut c, 0, 2);
     assert!(opened(&c, 0)[0] < opened(&c, 0)[1]);
+}
+
+/// Keeps S7.
+#[test]
+fn a_peer_whose_only_witness_comes_late_signs_nothing_twice() {
+    assert_eq!(late_witness(Plants::NONE), None);
 }
 
 /// Keeps S4.

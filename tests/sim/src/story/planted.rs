@@ -1,0 +1,84 @@
+//! Stories of planted bugs that seeds hardly ever show: what has to come together for them is told step by step.
+
+use kittengrad_node_core::Ack;
+use kittengrad_plants::Plants;
+
+use crate::{
+    invariants::Violation,
+    run::VIEW_MS,
+    world::{Shape, World},
+};
+
+/// A disk of the aggregator's source is given up and comes back, with blocks that the aggregator never read.
+#[must_use]
+pub fn old_disk_of_a_source(plants: Plants) -> Option<Violation> {
+    let mut shape = Shape::new(3, 3);
+    (shape.is_whole, shape.plants) = (true, plants);
+    let mut c = World::booted(3, shape);
+    c.start_readers();
+    let source = c.sources()[0];
+    c.writes(source, 3);
+    c.settle_readers();
+    c.crash_aggregator();
+    c.writes(source, 3);
+    let old = c.save(source);
+    c.wipe(source);
+    c.start(source);
+    c.run_until("a new journal", |c| c.status(source).is_open);
+    // Its partners see the new journal, and nothing gets into it.
+    c.set_space(source, false);
+    c.restart_aggregator();
+    c.run_for(5_000);
+    c.restore(source, old);
+    c.start(source);
+    c.settle();
+    c.becomes("view and index are complete", VIEW_MS, World::readers_lack);
+    c.violation.take().or_else(|| c.check_all().err())
+}
+
+/// A peer opens its journal after the suspicion time; then somebody comes back who saw what its disk forgot.
+#[must_use]
+pub fn late_witness(plants: Plants) -> Option<Violation> {
+    let mut shape = Shape::new(3, 3);
+    shape.plants = plants;
+    let mut c = World::booted(1, shape);
+    let old = c.save(0);
+    c.isolate(1);
+    for _ in 0..3 {
+        let name = c.name();
+        let said = c.say(&[&name]);
+        c.put(0, &said);
+    }
+    // Only peer 2 saw it, and is not there.
+    c.crash(2);
+    c.restore(0, old);
+    c.heal();
+    c.start(0);
+    c.run_until("it to open", |c| c.status(0).is_open);
+    c.start(2);
+    c.run_until("the witness to open", |c| c.status(2).is_open);
+    if !c.is_up(0) {
+        // It heard of it, and ended.
+        c.start(0);
+        c.run_until("it to open again", |c| c.status(0).is_open);
+    }
+    for _ in 0..3 {
+        let name = c.name();
+        let said = c.say(&[&name]);
+        c.submit(0, &said, Ack::Quorum);
+    }
+    c.pass(5_000);
+    c.violation.take()
+}
+
+impl World {
+    /// Writes something new, so many times.
+    fn writes(&mut self, member: usize, count: usize) {
+        for _ in 0..count {
+            let name = self.name();
+            let said = self.say(&[&name]);
+            self.put(member, &said);
+        }
+        self.settle();
+    }
+}
