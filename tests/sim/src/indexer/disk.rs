@@ -8,6 +8,7 @@ use kittengrad_indexer_core::{
 use kittengrad_proto::{
     id::{PublicKey, RecordId},
     namespace::Overlay,
+    transaction::Element,
 };
 
 /// What is on the disk of an indexer.
@@ -23,6 +24,16 @@ impl IndexDisk {
     pub(crate) fn state(&self, overlay: &Overlay) -> State {
         let state = self.state.clone();
         state.unwrap_or_else(|| State::new(overlay.clone()))
+    }
+
+    /// Whether an element is in the sets.
+    pub(crate) fn has(&self, element: &Element) -> bool {
+        let stored = self.sets.get(&element.canonical);
+        stored.is_some_and(|stored| {
+            element
+                .update
+                .is_none_or(|update| stored.set.elements().contains_key(&update))
+        })
     }
 
     /// The names that were committed.

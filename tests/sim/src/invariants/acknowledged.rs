@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use kittengrad_journal::Store as _;
 use kittengrad_proto::{
     id::{Id, RecordId},
-    transaction::Element,
+    transaction::{Element, Transaction},
 };
 
-use super::{Verdict, check};
-use crate::{peer::Machine, publisher::Said, story::Request};
+use super::{Replica, Verdict, check};
+use crate::{peer::Machine, story::Request};
 
 const NAME: &str = "acknowledged";
 const SOURCE: &str = "S1";
@@ -32,8 +32,9 @@ pub(crate) struct Acknowledged {
 }
 
 impl Acknowledged {
-    pub(super) fn add(&mut self, said: &Said, at_us: u64) {
-        let (id, elements) = (said.id(), said.elements());
+    pub(super) fn add(&mut self, transaction: &Transaction, at_us: u64) {
+        let id = transaction.id();
+        let elements: Vec<_> = transaction.elements().collect();
         for element in &elements {
             let of = self.of.entry(element.canonical).or_default();
             of.entry(*element).or_insert(at_us);
@@ -65,12 +66,13 @@ impl Acknowledged {
     }
 
     /// Every replica has everything.
-    pub(crate) fn is_everywhere(&self, machines: &[Machine]) -> Verdict {
-        let ring = machines[0].membership.ring();
+    pub(crate) fn is_everywhere(&self, replicas: &[Replica<'_>]) -> Verdict {
+        let ring = replicas[0].membership.ring();
         for acked in &self.all {
             for element in &acked.elements {
                 for member in ring.replicas_of(element.canonical.point()) {
-                    check(has(&machines[member], *element), NAME, SOURCE, || {
+                    let is_there = replicas[member].disk.contains(&[*element]) == Ok(vec![true]);
+                    check(is_there, NAME, SOURCE, || {
                         let id = acked.id;
                         format!("{id:?} was acknowledged, and peer {member} lacks {element:?}")
                     })?;

@@ -3,9 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kittengrad_journal::{
-    self as journal, Follower, MemoryStore, Step, Store as _, StoredBlock, Write,
-};
+use kittengrad_journal::{self as journal, Follower, MemoryStore, Step, Store, StoredBlock, Write};
 use kittengrad_proto::{
     block::{Block, Item},
     id::PublicKey,
@@ -100,7 +98,7 @@ pub(super) fn added_by_item(stored: &StoredBlock) -> impl Iterator<Item = (u32, 
 }
 
 /// The blocks of a disk's journal, through all incarnations.
-pub(crate) fn blocks(disk: &MemoryStore) -> Vec<Block> {
+pub(crate) fn blocks(disk: &dyn Store) -> Vec<Block> {
     let mut blocks = Vec::new();
     for end in disk.incarnations().unwrap() {
         let limit = GET_BLOCKS_MAX as usize;
@@ -121,7 +119,7 @@ pub(crate) fn blocks(disk: &MemoryStore) -> Vec<Block> {
 }
 
 /// The elements that an item adds; the disk has its transaction.
-pub(super) fn added(disk: &MemoryStore, overlay: &Overlay, item: &Item) -> Vec<Element> {
+pub(super) fn added(disk: &dyn Store, overlay: &Overlay, item: &Item) -> Vec<Element> {
     let Item::Transaction { id, bitmap } = item else {
         return Vec::new();
     };
@@ -137,7 +135,8 @@ pub(super) fn added(disk: &MemoryStore, overlay: &Overlay, item: &Item) -> Vec<E
 
 /// A disk explains itself: its journal verifies, and its set is the fold of it.
 pub(crate) fn check_disk(
-    disk: &MemoryStore,
+    disk: &dyn Store,
+    set: &BTreeSet<Element>,
     owner: PublicKey,
     overlay: &Overlay,
     verifier: &dyn Verifier,
@@ -173,7 +172,7 @@ pub(crate) fn check_disk(
             }
         }
     }
-    check(fold == disk.elements(), NAME, SOURCE, || {
+    check(fold == *set, NAME, SOURCE, || {
         format!("the set of {owner:?} is not the fold of its journal")
     })
 }

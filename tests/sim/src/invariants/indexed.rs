@@ -1,8 +1,16 @@
 //! The index is the fold of the journal (S6): whatever the cursor passed is in it, nothing else is, and neither shrinks.
 //! With that no reader of the aggregator's journal passed over anything either (S12).
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
 use kittengrad_indexer_core::{Commit, Digest, Store as _, fold};
-use kittengrad_proto::{cursor::Cursor, id::PublicKey, namespace::Overlay, transaction::Element};
+use kittengrad_proto::{
+    cursor::Cursor,
+    id::{PublicKey, RecordId},
+    namespace::Overlay,
+    transaction::Element,
+};
 
 use super::{Verdict, check, merged::Merged};
 use crate::indexer::IndexDisk;
@@ -73,21 +81,12 @@ pub(crate) fn has_everything(
         .range((cursor.incarnation, 0)..=(cursor.incarnation, height));
     for (place, elements) in passed {
         for element in elements {
-            check(has(disk, element), NAME, SOURCE, || {
+            check(disk.has(element), NAME, SOURCE, || {
                 format!("the cursor {cursor} passed {place:?}, and {element:?} is not in the index")
             })?;
         }
     }
     Ok(())
-}
-
-fn has(disk: &IndexDisk, element: &Element) -> bool {
-    let stored = disk.sets.get(&element.canonical);
-    stored.is_some_and(|stored| {
-        element
-            .update
-            .is_none_or(|update| stored.set.elements().contains_key(&update))
-    })
 }
 
 /// Documents, counts and digest are those of the sets.
@@ -118,11 +117,52 @@ pub(crate) fn is_whole(disk: &IndexDisk, overlay: &Overlay) -> Verdict {
 
 /// In the end the index has everything that the view has.
 pub(crate) fn is_view<'a>(
-    disk: &IndexDisk,
+    has: impl Fn(&Element) -> bool,
     mut view: impl Iterator<Item = &'a Element>,
 ) -> Verdict {
-    let missing = view.find(|element| !has(disk, element));
+    let missing = view.find(|element| !has(element));
     check(missing.is_none(), NAME, SOURCE, || {
         format!("the index lacks {missing:?}")
+    })
+}
+
+/// No document has what the view has not.
+pub(super) fn has_nothing_else(
+    documents: &BTreeMap<RecordId, BTreeSet<RecordId>>,
+    view: &BTreeSet<Element>,
+) -> Verdict {
+    let canonicals: BTreeSet<_> = view.iter().map(|element| element.canonical).collect();
+    for (canonical, updates) in documents {
+        check(canonicals.contains(canonical), NAME, SOURCE, || {
+            format!("{canonical} is in the index and not in the view")
+        })?;
+        for update in updates {
+            let element = Element {
+                canonical: *canonical,
+                update: Some(*update),
+            };
+            check(view.contains(&element), NAME, SOURCE, || {
+                format!("{element:?} is in the index and not in the view")
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// A digest is that of the folds of these sets.
+pub(super) fn is_fold(
+    documents: &BTreeMap<RecordId, BTreeSet<RecordId>>,
+    shown: &str,
+    record: impl Fn(&RecordId) -> Option<Bytes>,
+) -> Verdict {
+    let mut digest = Digest::default();
+    for (canonical, updates) in documents {
+        let updates = updates.iter().map(|update| (*update, record(update)));
+        let own = record(canonical);
+        digest.add(&fold(*canonical, own.as_deref(), &updates.collect()).hash());
+    }
+    let folded = digest.to_string();
+    check(folded == shown, NAME, SOURCE, || {
+        format!("the index shows the digest {shown}, its documents fold to {folded}")
     })
 }

@@ -12,10 +12,12 @@ mod looked;
 pub(crate) mod merged;
 mod monotone;
 mod one_block;
+mod outside;
 mod phantom;
 mod positions;
 pub(crate) mod progress;
 mod receipts;
+mod replica;
 mod settled;
 
 use std::{collections::BTreeMap, fmt};
@@ -40,6 +42,9 @@ use merged::Merged;
 use monotone::Shown;
 use one_block::Blocks;
 use phantom::Known;
+
+pub use outside::Outside;
+pub use replica::Replica;
 
 pub(crate) use converged::differences;
 pub(crate) use explained::{blocks, check_disk};
@@ -82,7 +87,7 @@ impl fmt::Display for Violation {
 }
 
 /// Whether a promise is kept.
-pub(crate) type Verdict = Result<(), Violation>;
+pub type Verdict = Result<(), Violation>;
 
 /// Says that a promise is broken unless it is kept.
 pub(crate) fn check(
@@ -115,7 +120,7 @@ pub(crate) struct Invariants {
 impl Invariants {
     /// A client is going to say something.
     pub(crate) fn says(&mut self, said: &Said) {
-        self.known.says(said);
+        self.known.says(&said.submission.transaction);
     }
 
     /// A peer is about to commit.
@@ -160,10 +165,11 @@ impl Invariants {
     ) -> Verdict {
         acknowledged::is_on_disks(machines, request, needed)?;
         let quorum = machines[0].membership.ring().replication().quorum();
+        let said = &request.said.submission.transaction;
         if let Some(receipt) = &submitted.receipt {
-            receipts::proves(receipt, &request.said, quorum, &*machines[0].verifier)?;
+            receipts::proves(receipt, said, quorum, &*machines[0].verifier)?;
         }
-        self.acknowledged.add(&request.said, now_us);
+        self.acknowledged.add(said, now_us);
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kittengrad_journal::Write;
 use kittengrad_proto::{
-    block::Head,
+    block::{Head, Header},
     id::{Id, PublicKey},
     link::Message,
 };
@@ -24,15 +24,19 @@ impl Blocks {
             let Write::Block(stored) = write else {
                 continue;
             };
-            let header = &stored.block.header;
-            let place = (owner, header.incarnation, header.height);
-            let hash = header.hash();
-            let known = *self.0.entry(place).or_insert(hash);
-            check(known == hash, NAME, SOURCE, || {
-                format!("two blocks at {place:?}: {known:?} and {hash:?}")
-            })?;
+            self.is_the_one(owner, &stored.block.header)?;
         }
         Ok(())
+    }
+
+    /// There is no other block in its place.
+    pub(super) fn is_the_one(&mut self, owner: PublicKey, header: &Header) -> Verdict {
+        let place = (owner, header.incarnation, header.height);
+        let hash = header.hash();
+        let known = *self.0.entry(place).or_insert(hash);
+        check(known == hash, NAME, SOURCE, || {
+            format!("two blocks at {place:?}: {known:?} and {hash:?}")
+        })
     }
 
     pub(super) fn sends(&self, owner: PublicKey, message: &Message) -> Verdict {

@@ -3,28 +3,32 @@
 use std::collections::BTreeSet;
 
 use kittengrad_journal::Write;
-use kittengrad_proto::{id::RecordId, transaction::Element};
+use kittengrad_proto::{
+    id::RecordId,
+    transaction::{Element, Transaction},
+};
 
 use super::{Verdict, check};
-use crate::publisher::Said;
 
 /// Everything that anybody ever said.
 #[derive(Debug, Default)]
 pub(super) struct Known(BTreeSet<Element>);
 
 impl Known {
-    pub(super) fn says(&mut self, said: &Said) {
-        self.0.extend(said.submission.transaction.elements());
+    pub(super) fn says(&mut self, transaction: &Transaction) {
+        self.0.extend(transaction.elements());
+    }
+
+    pub(super) fn check(&self, element: &Element) -> Verdict {
+        check(self.0.contains(element), "phantom", "S2", || {
+            format!("nobody ever said {element:?}")
+        })
     }
 
     pub(super) fn commits(&self, writes: &[Write]) -> Verdict {
         for write in writes {
             match write {
-                Write::Element(element, _) => {
-                    check(self.0.contains(element), "phantom", "S2", || {
-                        format!("nobody ever said {element:?}")
-                    })?;
-                }
+                Write::Element(element, _) => self.check(element)?,
                 Write::Record(id, bytes) => {
                     check(RecordId::of(bytes) == *id, "phantom", "S2", || {
                         format!("record {id} has the bytes of another")

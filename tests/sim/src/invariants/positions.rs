@@ -1,24 +1,23 @@
 //! No position in another's journal passes anything that is not here (S3): a crash loses no block that was not applied.
 
-use kittengrad_journal::{self as journal, Store as _};
+use kittengrad_journal as journal;
 
 use super::{
-    Verdict, check,
+    Replica, Verdict, check,
     explained::{added, blocks},
 };
-use crate::peer::Machine;
 
 /// Compares a disk with the journals that it read.
-pub(crate) fn check_positions(machine: &Machine, others: &[Machine]) -> Verdict {
-    let overlay = machine.membership.overlay();
-    let disk = machine.disk.sound();
+pub(crate) fn check_positions(replica: Replica<'_>, others: &[Replica<'_>]) -> Verdict {
+    let overlay = replica.membership.overlay();
+    let disk = replica.disk;
     for other in others {
         let key = other.membership.my_key();
         let Some(position) = journal::applied(disk, key).unwrap() else {
             continue;
         };
         let position = position.head().expect("a kept position is a block");
-        let other = other.disk.sound();
+        let other = other.disk;
         let stored = other.block(position.incarnation, position.height).unwrap();
         if stored.is_none_or(|stored| stored.block.header.hash() != position.hash) {
             // The other disk was lost or replaced since: what is on it now was not passed.
@@ -31,14 +30,14 @@ pub(crate) fn check_positions(machine: &Machine, others: &[Machine]) -> Verdict 
             }
             for item in block.decode_items().unwrap() {
                 let mut elements = added(other, overlay, &item);
-                elements.retain(|element| machine.membership.holds_here(&element.canonical));
+                elements.retain(|element| replica.membership.holds_here(&element.canonical));
                 let here = disk.contains(&elements).unwrap();
                 check(
                     here.into_iter().all(|is_here| is_here),
                     "positions",
                     "S3",
                     || {
-                        let (me, height) = (machine.membership.my_key(), block.header.height);
+                        let (me, height) = (replica.membership.my_key(), block.header.height);
                         format!("{me:?} passed block {height} of {key:?} and lacks {item:?}")
                     },
                 )?;

@@ -2,20 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kittengrad_proto::{id::PublicKey, receipt::Receipt, signed::Verifier, transaction::Element};
+use kittengrad_proto::{
+    id::PublicKey,
+    receipt::Receipt,
+    signed::Verifier,
+    transaction::{Element, Transaction},
+};
 
 use super::{Verdict, check};
-use crate::publisher::Said;
 
 /// Checks a receipt.
 pub(super) fn proves(
     receipt: &Receipt,
-    said: &Said,
+    said: &Transaction,
     quorum: usize,
     verifier: &dyn Verifier,
 ) -> Verdict {
     let check = |is_kept, what: &dyn Fn() -> String| check(is_kept, "receipt", "S1", what);
-    check(receipt.transaction == *said.submission.transaction, &|| {
+    check(receipt.transaction == *said, &|| {
         "it is for another transaction".to_owned()
     })?;
     check(receipt.quorum as usize >= quorum.min(1), &|| {

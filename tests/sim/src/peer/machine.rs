@@ -23,6 +23,7 @@ use kittengrad_proto::{
 use crate::{
     disk::SimDisk,
     host::Host,
+    invariants::Replica,
     keys::{Vouched, chain_of},
 };
 
@@ -144,6 +145,14 @@ impl Machine {
         self.process = None;
         self.host.stop();
         self.fuse = None;
+    }
+
+    /// The peer with its disk, as whoever looks from outside sees it.
+    pub(crate) fn replica(&self) -> Replica<'_> {
+        Replica {
+            membership: &self.membership,
+            disk: self.disk.sound(),
+        }
     }
 
     /// One step of the driver passes; says whether the process survives it.

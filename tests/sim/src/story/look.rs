@@ -94,7 +94,7 @@ impl World {
 
     /// Whether everything that was ever acknowledged is at all of its replicas.
     pub fn assert_nothing_is_lost(&self) {
-        let verdict = self.invariants.acknowledged.is_everywhere(&self.machines);
+        let verdict = self.invariants.acknowledged.is_everywhere(&self.disks());
         verdict.unwrap();
     }
 

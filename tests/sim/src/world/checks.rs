@@ -6,7 +6,8 @@ use kittengrad_proto::transaction::Element;
 
 use crate::{
     host::Node,
-    invariants::{Verdict, check_disk, check_positions, indexed, merged},
+    invariants::{Replica, Verdict, check_disk, check_positions, indexed, merged},
+    peer::Machine,
     world::World,
 };
 
@@ -23,7 +24,8 @@ impl World {
     /// A process died: no position on its disk passes anything that is not there.
     pub(crate) fn check_burial(&mut self, member: usize) {
         if self.director.is_none() || self.fate.permille(BURIALS_PERMILLE) {
-            let checked = check_positions(&self.machines[member], &self.machines);
+            let replicas = self.disks();
+            let checked = check_positions(replicas[member], &replicas);
             self.judge(checked);
         }
     }
@@ -43,19 +45,26 @@ impl World {
         indexed::has_everything(&indexer.disk, journal, &self.overlay, merged)
     }
 
+    /// All peers with their disks.
+    pub(crate) fn disks(&self) -> Vec<Replica<'_>> {
+        self.machines.iter().map(Machine::replica).collect()
+    }
+
     /// All disks of peers explain themselves.
     pub(crate) fn check_disks(&self) -> Verdict {
         let verifier = self.scheme.verifier();
+        let replicas = self.disks();
         for machine in &self.machines {
             check_disk(
                 machine.disk.sound(),
+                &machine.disk.elements(),
                 machine.membership.my_key(),
                 &self.overlay,
                 &*verifier,
                 |element| machine.membership.holds_here(&element.canonical),
                 true,
             )?;
-            check_positions(machine, &self.machines)?;
+            check_positions(machine.replica(), &replicas)?;
         }
         Ok(())
     }
@@ -89,23 +98,25 @@ impl World {
     pub(crate) fn index_lacks(&self) -> Option<String> {
         let indexer = self.indexer.as_ref()?;
         let view = self.aggregator.as_ref()?.disk.elements();
-        let verdict = indexed::is_view(&indexer.disk, view.iter());
+        let verdict = indexed::is_view(|element| indexer.disk.has(element), view.iter());
         verdict.err().map(|violation| violation.what)
     }
 
     /// Everything is as it must be once all converged.
     pub(crate) fn check_all(&self) -> Verdict {
         self.check_disks()?;
-        self.invariants.acknowledged.is_everywhere(&self.machines)?;
+        let acknowledged = &self.invariants.acknowledged;
+        acknowledged.is_everywhere(&self.disks())?;
         if let (Some(aggregator), Some(indexer)) = (&self.aggregator, &self.indexer) {
             let verifier = self.scheme.verifier();
             let key = self.key_of(Node::Aggregator);
             let disk = aggregator.disk.sound();
-            check_disk(disk, key, &self.overlay, &*verifier, |_| true, false)?;
-            merged::is_union(&disk.elements(), &self.union())?;
+            let view = disk.elements();
+            check_disk(disk, &view, key, &self.overlay, &*verifier, |_| true, false)?;
+            merged::is_union(&view, &self.union())?;
             self.index_has_everything()?;
             indexed::is_whole(&indexer.disk, &self.overlay)?;
-            indexed::is_view(&indexer.disk, disk.elements().iter())?;
+            indexed::is_view(|element| indexer.disk.has(element), view.iter())?;
         }
         Ok(())
     }
