@@ -13,7 +13,7 @@ use std::{
 use kittengrad_aggregator_core::{
     Aggregator, Config, Event, Fatal, Fetch, Input, Now, Output, SourceBlock,
 };
-use kittengrad_journal::{Follower, StoreError, Tip};
+use kittengrad_journal::{Follower, JournalError, StateError, StoreError, Tip};
 use kittengrad_proto::id::PublicKey;
 use kittengrad_service::clock;
 use kittengrad_store::RocksStore;
@@ -38,6 +38,30 @@ pub enum DriverError {
     /// A commit failed; nothing of it was shown.
     #[error("commit: {0}")]
     Commit(StoreError),
+    /// Somebody read what is damaged, for a client.
+    #[error("a read found the store damaged: {0}")]
+    Damage(String),
+}
+
+impl DriverError {
+    /// What is on the disk is not what was written, so that a restart alone does not help.
+    pub(crate) const fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Damage(_)
+                | Self::Commit(StoreError::Damaged(_))
+                | Self::Core(
+                    Fatal::Store(StoreError::Damaged(_))
+                        | Fatal::Journal(JournalError::Store(StoreError::Damaged(_)))
+                )
+                | Self::Core(
+                    Fatal::State(
+                        StateError::Store(StoreError::Damaged(_)) | StateError::Form { .. }
+                    ) | Fatal::Settled { .. }
+                        | Fatal::Absent { .. }
+                )
+        )
+    }
 }
 
 /// What others ask of the driver.
@@ -116,6 +140,10 @@ impl Driver {
         loop {
             if self.commands.blocking_recv_many(&mut batch, ROUND_MAX) == 0 {
                 return Ok(());
+            }
+            // There is a tick every now and then, so that damage does not stay unnoticed.
+            if let Some(damage) = self.store.damage() {
+                return Err(DriverError::Damage(damage.to_owned()));
             }
             let mut is_last = false;
             for command in batch.drain(..) {

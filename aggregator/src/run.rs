@@ -1,6 +1,6 @@
 //! Running an aggregator: from its files to a process that serves, and back to rest.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, path::Path, sync::Arc};
 
 use kittengrad_client::{
     ConnectError,
@@ -118,13 +118,28 @@ pub async fn run(
     let store = Arc::new(open_store(&config, &network, own)?);
     // Whoever waits for the addresses may have gone away.
     let _ = listening.send(sockets.listening);
+    let data = config.data.clone();
     let start = Start {
         config,
         network: Arc::new(network),
         credentials,
         store,
     };
-    start.run(sockets, shutdown).await
+    let ended = start.run(sockets, shutdown).await;
+    if let Err(RunError::Driver(error)) = &ended
+        && error.is_damage()
+    {
+        put_aside(&data);
+    }
+    ended
+}
+
+/// The store turned out to be damaged while it was in use: the next start begins a new journal in an empty one.
+fn put_aside(data: &Path) {
+    match quarantine(data) {
+        Ok(aside) => tracing::error!(aside = %aside.display(), "the damaged store was put aside"),
+        Err(error) => tracing::error!(%error, "the damaged store could not be put aside"),
+    }
 }
 
 fn load_credentials(config: &Config, network: &Network) -> Result<Credentials, RunError> {

@@ -38,6 +38,9 @@ pub enum DriverError {
     /// A commit failed; nothing of it was acknowledged.
     #[error("commit: {0}")]
     Commit(StoreError),
+    /// Somebody read what is damaged, for a client or a partner.
+    #[error("a read found the store damaged: {0}")]
+    Damage(String),
 }
 
 impl DriverError {
@@ -45,7 +48,8 @@ impl DriverError {
     pub(crate) const fn is_damage(&self) -> bool {
         matches!(
             self,
-            Self::Commit(StoreError::Damaged(_))
+            Self::Damage(_)
+                | Self::Commit(StoreError::Damaged(_))
                 | Self::Core(Fatal::Store(StoreError::Damaged(_)))
                 | Self::Core(Fatal::State(
                     StateError::Store(StoreError::Damaged(_)) | StateError::Form { .. }
@@ -152,8 +156,11 @@ impl Driver {
         }
     }
 
-    /// One round; says whether it was the last one.
+    /// One round; says whether it was the last one. There is one with every tick, so that damage does not stay unnoticed.
     fn round(&mut self, batch: &mut Vec<Command>) -> Result<bool, DriverError> {
+        if let Some(damage) = self.store.damage() {
+            return Err(DriverError::Damage(damage.to_owned()));
+        }
         let now = now(self.started);
         let mut out = Output::default();
         let mut is_last = false;

@@ -1,6 +1,11 @@
 //! Running a peer: from its files to a process that serves, and back to rest.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use kittengrad_client::network::Network;
 use kittengrad_node_core::Membership;
@@ -8,7 +13,7 @@ use kittengrad_pki::credentials::{Credentials, Paths};
 use kittengrad_proto::{certificate::Role, id::PublicKey};
 use kittengrad_service::clock;
 use kittengrad_store::{OpenError, Options, Owner, RocksStore, quarantine};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 pub use crate::failure::RunError;
@@ -18,6 +23,10 @@ use crate::{
     running::{Prepared, Running},
     sockets::Sockets,
 };
+
+/// Reads under way are waited for in steps, up to two seconds, before a damaged store is put aside.
+const CLOSE_TICK: Duration = Duration::from_millis(10);
+const CLOSE_TICKS: u32 = 200;
 
 /// Where a running peer listens.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +56,7 @@ pub async fn run(
     let store = Arc::new(open_store(&config, &membership)?);
     // Whoever waits for the addresses may have gone away.
     let _ = listening.send(sockets.listening);
-    let data = config.data.clone();
+    let (data, in_use) = (config.data.clone(), Arc::downgrade(&store));
     let prepared = Prepared {
         config,
         network: Arc::new(network),
@@ -61,13 +70,20 @@ pub async fn run(
     if let Err(RunError::Driver(error)) = &ended
         && error.is_damage()
     {
-        put_aside(&data);
+        put_aside(&data, &in_use).await;
     }
     ended
 }
 
 /// The store turned out to be damaged while it was in use: the next start begins with an empty one, which fills.
-fn put_aside(data: &Path) {
+async fn put_aside(data: &Path, in_use: &Weak<RocksStore>) {
+    // Reads under way end by themselves.
+    for _ in 0..CLOSE_TICKS {
+        if in_use.strong_count() == 0 {
+            break;
+        }
+        sleep(CLOSE_TICK).await;
+    }
     match quarantine(data) {
         Ok(aside) => tracing::error!(aside = %aside.display(), "the damaged store was put aside"),
         Err(error) => tracing::error!(%error, "the damaged store could not be put aside"),

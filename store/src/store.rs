@@ -33,6 +33,8 @@ pub struct RocksStore {
     pub(crate) growth: Growth,
     /// Why a commit failed. Written once, by the commit that failed.
     failure: OnceLock<StoreError>,
+    /// What the first read saw that found damage. Written by it.
+    damage: OnceLock<String>,
     /// Declared after the database, so that the directory is free only when that is closed.
     _lock: Lock,
 }
@@ -50,6 +52,7 @@ impl RocksStore {
             overlay: owner.overlay.clone(),
             growth: Growth::new(options.cache_bytes()),
             failure: OnceLock::new(),
+            damage: OnceLock::new(),
             _lock: lock,
         })
     }
@@ -72,7 +75,7 @@ impl RocksStore {
             .watch(&self.db)
             .and_then(|()| self.db.write_opt(batch, &synced));
         done.map_err(|e| {
-            let error = store_error(e);
+            let error = self.failed(e);
             self.failure.get_or_init(|| error.clone());
             error
         })
@@ -84,9 +87,16 @@ impl RocksStore {
     /// If they cannot be had.
     pub fn stats(&self) -> Result<Stats, StoreError> {
         Stats::of(&self.db, &self.cache).map_err(|e| match e {
-            StatsError::Database(e) => store_error(e),
+            StatsError::Database(e) => self.failed(e),
             StatsError::Io(e) => StoreError::Io(e.to_string()),
         })
+    }
+
+    /// What the first read saw that found damage, whoever read. What else is read is right all the same; but what is
+    /// damaged stays so until the owner stops, calls [`quarantine`](crate::quarantine) and fills a new store.
+    #[must_use]
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.get().map(String::as_str)
     }
 
     fn batch(&self, writes: Vec<Write>) -> Result<WriteBatch, StoreError> {
@@ -156,7 +166,7 @@ impl RocksStore {
         self.check_health()?;
         self.db
             .get_pinned_cf(self.family(family)?, key)
-            .map_err(store_error)
+            .map_err(|e| self.failed(e))
     }
 
     /// The values of many keys; `ascending` if the keys are, with or without repeats.
@@ -172,7 +182,7 @@ impl RocksStore {
             .batched_multi_get_cf(self.family(family)?, keys, ascending);
         found
             .into_iter()
-            .map(|value| value.map_err(store_error))
+            .map(|value| value.map_err(|e| self.failed(e)))
             .collect()
     }
 
@@ -186,7 +196,7 @@ impl RocksStore {
         let found = self.get_many(family, keys, ascending)?;
         found
             .into_iter()
-            .map(|value| value.map(|value| bytes_of(family, &value)).transpose())
+            .map(|value| value.map(|value| self.bytes_of(family, &value)).transpose())
             .collect()
     }
 
@@ -222,7 +232,7 @@ impl Store for RocksStore {
     fn locate(&self, element: &Element) -> Result<Option<Locator>, StoreError> {
         let found = self.get(Family::Elements, ElementKey::new(element).as_ref())?;
         let locator = found.map(|value| rows::locator(&value)).transpose();
-        locator.map_err(|e| damaged(Family::Elements, &e))
+        locator.map_err(|e| self.damaged(Family::Elements, &e))
     }
 
     fn set(&self, canonical: &RecordId) -> Result<Option<Vec<RecordId>>, StoreError> {
@@ -243,17 +253,18 @@ impl Store for RocksStore {
         }
         let mut updates = Vec::new();
         while let Some(key) = rows.key().filter(|_| updates.len() < limit) {
-            let update = rows::update_of_key(key).map_err(|e| damaged(Family::Elements, &e))?;
+            let update = rows::update_of_key(key);
+            let update = update.map_err(|e| self.damaged(Family::Elements, &e))?;
             updates.extend(update.filter(|update| after != Some(update)));
             rows.next();
         }
-        rows.status().map_err(store_error)?;
+        rows.status().map_err(|e| self.failed(e))?;
         Ok(is_there.then_some(updates))
     }
 
     fn exists(&self, canonical: &RecordId) -> Result<bool, StoreError> {
         let rows = self.scan(Family::Elements, canonical.as_bytes())?;
-        rows.status().map_err(store_error)?;
+        rows.status().map_err(|e| self.failed(e))?;
         Ok(rows.valid())
     }
 
@@ -282,7 +293,7 @@ impl Store for RocksStore {
     fn chain(&self, id: &Id) -> Result<Option<Bytes>, StoreError> {
         let found = self.get(Family::Chains, id.as_bytes())?;
         found
-            .map(|value| bytes_of(Family::Chains, &value))
+            .map(|value| self.bytes_of(Family::Chains, &value))
             .transpose()
     }
 
@@ -294,7 +305,7 @@ impl Store for RocksStore {
         let stored = rows::block((incarnation, height), value, &self.overlay);
         stored
             .map(Some)
-            .map_err(|e| damaged_block(incarnation, height, &e))
+            .map_err(|e| self.damaged_block(incarnation, height, &e))
     }
 
     fn incarnations(&self) -> Result<Vec<Header>, StoreError> {
@@ -316,7 +327,7 @@ impl Store for RocksStore {
     fn state(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         let found = self.get(Family::State, key)?;
         found
-            .map(|value| bytes_of(Family::State, &value))
+            .map(|value| self.bytes_of(Family::State, &value))
             .transpose()
     }
 
@@ -324,10 +335,11 @@ impl Store for RocksStore {
         let mut rows = self.scan(Family::State, prefix)?;
         let mut states = Vec::new();
         while let Some((key, value)) = rows.item() {
-            states.push((Bytes::copy_from_slice(key), bytes_of(Family::State, value)?));
+            let value = self.bytes_of(Family::State, value)?;
+            states.push((Bytes::copy_from_slice(key), value));
             rows.next();
         }
-        rows.status().map_err(store_error)?;
+        rows.status().map_err(|e| self.failed(e))?;
         Ok(states)
     }
 
@@ -342,38 +354,45 @@ impl RocksStore {
     /// The header of the block that an iterator stands on; `None` at the end.
     fn header_at(&self, rows: &DBRawIterator<'_>) -> Result<Option<Header>, StoreError> {
         let Some((key, value)) = rows.item() else {
-            rows.status().map_err(store_error)?;
+            rows.status().map_err(|e| self.failed(e))?;
             return Ok(None);
         };
-        let name = rows::of_block_key(key).map_err(|e| damaged(Family::Blocks, &e))?;
+        let name = rows::of_block_key(key);
+        let name = name.map_err(|e| self.damaged(Family::Blocks, &e))?;
         let header = rows::header(name, Bytes::copy_from_slice(value), &self.overlay);
         header
             .map(Some)
-            .map_err(|e| damaged_block(name.0, name.1, &e))
+            .map_err(|e| self.damaged_block(name.0, name.1, &e))
     }
-}
 
-fn bytes_of(family: Family, value: &[u8]) -> Result<Bytes, StoreError> {
-    rows::body(value)
-        .map(Bytes::copy_from_slice)
-        .map_err(|e| damaged(family, &e))
-}
+    fn bytes_of(&self, family: Family, value: &[u8]) -> Result<Bytes, StoreError> {
+        rows::body(value)
+            .map(Bytes::copy_from_slice)
+            .map_err(|e| self.damaged(family, &e))
+    }
 
-fn damaged(family: Family, error: &RowError) -> StoreError {
-    StoreError::Damaged(format!("a row of {}: {error}", family.name()))
-}
+    fn damaged(&self, family: Family, error: &RowError) -> StoreError {
+        self.found(format!("a row of {}: {error}", family.name()))
+    }
 
-fn damaged_block(incarnation: u64, height: u64, error: &RowError) -> StoreError {
-    StoreError::Damaged(format!(
-        "block {height} of incarnation {incarnation}: {error}"
-    ))
-}
+    fn damaged_block(&self, incarnation: u64, height: u64, error: &RowError) -> StoreError {
+        self.found(format!(
+            "block {height} of incarnation {incarnation}: {error}"
+        ))
+    }
 
-fn store_error(error: rocksdb::Error) -> StoreError {
-    if open::is_damage(&error) {
-        StoreError::Damaged(error.into_string())
-    } else {
-        StoreError::Io(error.into_string())
+    fn failed(&self, error: rocksdb::Error) -> StoreError {
+        if open::is_damage(&error) {
+            self.found(error.into_string())
+        } else {
+            StoreError::Io(error.into_string())
+        }
+    }
+
+    /// Whoever reads damage tells the owner of the store.
+    fn found(&self, damage: String) -> StoreError {
+        self.damage.get_or_init(|| damage.clone());
+        StoreError::Damaged(damage)
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     fs::File,
     io::Write as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -133,6 +133,13 @@ impl Network {
         let mut child = self.running.remove(&process).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    /// How a process ended by itself, if it did.
+    pub(crate) fn ended(&mut self, process: Process) -> Option<ExitStatus> {
+        let ended = self.running.get_mut(&process)?.try_wait().unwrap()?;
+        self.running.remove(&process);
+        Some(ended)
     }
 
     /// Asks a process to end, and waits until it has: exit code 0.

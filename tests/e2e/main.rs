@@ -8,5 +8,6 @@ mod harness;
 mod incarnations;
 mod kill;
 mod promises;
+mod rot;
 mod skeleton;
 mod tidy;
