@@ -3,6 +3,7 @@
 //! A commit is one rename of Tantivy's `meta.json`, whose payload is the [`State`]. So whatever moment the
 //! process dies at, the documents on the disk are exactly the fold of the journal up to the cursor beside them.
 
+mod checked;
 mod open;
 mod rows;
 pub(crate) mod schema;

@@ -12,12 +12,13 @@ use kittengrad_proto::namespace::Overlay;
 use tantivy::{
     IndexReader, IndexWriter, ReloadPolicy, TantivyError,
     directory::{MmapDirectory, error::OpenReadError},
+    error::DataCorruption,
     indexer::IndexWriterOptions,
     merge_policy::LogMergePolicy,
 };
 use thiserror::Error;
 
-use super::{Index, IndexError, Snapshot, schema, words};
+use super::{Index, IndexError, Snapshot, checked::Checked, schema, words};
 
 /// Why an index does not open. Nothing changed.
 #[derive(Debug, Error)]
@@ -76,16 +77,23 @@ impl OpenError {
     /// Tells an index that cannot be read from one that may not be opened now.
     fn of(error: TantivyError, directory: &Path) -> Self {
         let path = directory.to_owned();
+        // So the system says that a file has other bytes than it should have.
+        let is_bad = |error: &io::Error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+            )
+        };
         let is_refused = match &error {
+            TantivyError::IoError(error) => !is_bad(error),
             TantivyError::LockFailure(..)
-            | TantivyError::IoError(_)
             | TantivyError::InvalidArgument(_)
             | TantivyError::OpenWriteError(_)
             | TantivyError::OpenDirectoryError(_)
             | TantivyError::SystemError(_) => true,
             TantivyError::OpenReadError(error) => {
                 matches!(error, OpenReadError::IoError { io_error, .. }
-                    if io_error.kind() != io::ErrorKind::NotFound)
+                    if io_error.kind() != io::ErrorKind::NotFound && !is_bad(io_error))
             }
             _ => false,
         };
@@ -136,7 +144,8 @@ impl Index {
 
         let (schema, fields) = schema::schema();
         let mapped = MmapDirectory::open(&index_directory).map_err(|error| failed(error.into()))?;
-        let index = tantivy::Index::open_or_create(mapped, schema).map_err(failed)?;
+        let index = tantivy::Index::open_or_create(Checked(mapped), schema).map_err(failed)?;
+        check_files(&index).map_err(failed)?;
         words::register(index.tokenizers());
         let state = read_state(&index, directory, overlay)?;
         let reader: IndexReader = index
@@ -166,6 +175,17 @@ impl Index {
             index.begin(&begun)?;
         }
         Ok((index, lock))
+    }
+}
+
+/// Reads all files that the last commit names: Tantivy itself would not notice a flipped bit, and answer wrongly.
+fn check_files(index: &tantivy::Index) -> Result<(), TantivyError> {
+    match index.validate_checksum()?.into_iter().min() {
+        Some(damaged) => Err(TantivyError::DataCorruption(DataCorruption::new(
+            damaged,
+            "it is not what was written".to_owned(),
+        ))),
+        None => Ok(()),
     }
 }
 

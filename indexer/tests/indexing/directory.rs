@@ -1,7 +1,16 @@
 //! The data directory: one process, one network, nothing half-written.
 
-use kittengrad_indexer::index::OpenError;
-use kittengrad_proto::{id::Id, namespace::Overlay};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use kittengrad_indexer::index::{Index, OpenError};
+use kittengrad_proto::{
+    id::{Id, RecordId},
+    namespace::Overlay,
+};
+use tempfile::TempDir;
 
 use crate::world::{Indexing, TATE, canonical, cursor, open, open_as, overlay, says};
 
@@ -86,7 +95,7 @@ fn an_index_that_cannot_be_read_says_what_to_do() {
     drop(open(directory.path()).unwrap());
     let meta = directory.path().join("index/meta.json");
     for damage in ["", "{", "not json at all"] {
-        std::fs::write(&meta, damage).unwrap();
+        fs::write(&meta, damage).unwrap();
         let error = open(directory.path()).unwrap_err();
         assert!(
             error.to_string().contains("move the directory away"),
@@ -99,10 +108,83 @@ fn an_index_that_cannot_be_read_says_what_to_do() {
 fn a_directory_that_cannot_be_made_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
-    std::fs::write(&file, "").unwrap();
+    fs::write(&file, "").unwrap();
     let error = open(&file.join("data")).unwrap_err();
     assert!(
         matches!(error, OpenError::Io { .. }) && error.to_string().contains("file/data"),
         "{error}"
     );
+}
+
+/// Keeps S6, S8.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_bit_in_an_index_is_found_when_it_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut indexing = Indexing::start_in(directory.path(), 0).await;
+    for round in 0..3 {
+        let said = (0..10)
+            .map(|n| says(TATE, round, &format!("test:{n}"), "Work", "{}").said())
+            .collect();
+        indexing.learn(TATE, said).await;
+    }
+    indexing.end().await;
+    let whole = content(&open(directory.path()).unwrap().0);
+    let (mut found, mut harmless) = (0, 0);
+    for name in names(directory.path()) {
+        let bytes = fs::read(directory.path().join("index").join(&name)).unwrap();
+        for number in 0..FLIPS.min(bytes.len()) {
+            let copy = copy(directory.path());
+            let mut flipped = bytes.clone();
+            let at = bytes.len() * number / FLIPS.min(bytes.len());
+            flipped[at] ^= 1 << (number % 8);
+            fs::write(copy.path().join("index").join(&name), flipped).unwrap();
+            match open(copy.path()) {
+                Ok((index, _lock)) => {
+                    assert_eq!(content(&index), whole, "byte {at} of {name:?}");
+                    harmless += 1;
+                }
+                Err(OpenError::Damaged { .. } | OpenError::State { .. }) => found += 1,
+                Err(other) => panic!("byte {at} of {name:?}: {other}"),
+            }
+        }
+    }
+    // What a commit replaced may still lie there.
+    assert!(found > 4 * harmless, "{found} found, {harmless} harmless");
+}
+
+/// Bits flipped in each file.
+const FLIPS: usize = 24;
+
+/// The documents, each with its hash, and the state.
+fn content(index: &Index) -> (Vec<(RecordId, Id)>, String) {
+    let mut all = Vec::new();
+    let each = |canonical, stored: kittengrad_indexer_core::Stored| {
+        all.push((canonical, stored.hash));
+        true
+    };
+    index.snapshot().for_each(each).unwrap();
+    all.sort_unstable();
+    (all, index.snapshot().state.encode())
+}
+
+/// The files of an index that have something in them.
+fn names(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory.join("index")).unwrap();
+    let full = entries
+        .map(Result::unwrap)
+        .filter(|entry| entry.metadata().unwrap().len() > 0);
+    let mut names: Vec<PathBuf> = full.map(|entry| entry.file_name().into()).collect();
+    names.sort_unstable();
+    names
+}
+
+fn copy(directory: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    fs::create_dir(copy.path().join("index")).unwrap();
+    for entry in fs::read_dir(directory.join("index")).unwrap() {
+        let entry = entry.unwrap();
+        let to = copy.path().join("index").join(entry.file_name());
+        fs::copy(entry.path(), to).unwrap();
+    }
+    copy
 }

@@ -1,0 +1,122 @@
+//! A directory whose files cannot change unseen: Tantivy writes a checksum behind every file of a segment, but none behind
+//! the small ones that name the segments and carry our state. Those get one here.
+//!
+//! ```text
+//! JSON ‖ 0a ‖ SHA-256 of the JSON, 64 hexadecimal characters ‖ 0a
+//! ```
+//!
+//! What an older version of this program wrote ends with the JSON, and is taken as it is until it is written again.
+
+use std::{io, path::Path, sync::Arc};
+
+use kittengrad_proto::id::Id;
+use tantivy::directory::{
+    Directory, DirectoryLock, FileHandle, Lock, MmapDirectory, WatchCallback, WatchHandle,
+    WritePtr,
+    error::{DeleteError, LockError, OpenReadError, OpenWriteError},
+};
+
+/// Files in memory maps, the small ones with checksums.
+#[derive(Debug, Clone)]
+pub(super) struct Checked(pub(super) MmapDirectory);
+
+impl Directory for Checked {
+    fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
+        self.0.get_file_handle(path)
+    }
+
+    fn delete(&self, path: &Path) -> Result<(), DeleteError> {
+        self.0.delete(path)
+    }
+
+    fn exists(&self, path: &Path) -> Result<bool, OpenReadError> {
+        self.0.exists(path)
+    }
+
+    fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
+        self.0.open_write(path)
+    }
+
+    fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {
+        let mut bytes = self.0.atomic_read(path)?;
+        match checked(&bytes) {
+            Some(length) => {
+                bytes.truncate(length);
+                Ok(bytes)
+            }
+            None => Err(OpenReadError::IoError {
+                io_error: Arc::new(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "it is not what was written",
+                )),
+                filepath: path.to_owned(),
+            }),
+        }
+    }
+
+    fn atomic_write(&self, path: &Path, data: &[u8]) -> io::Result<()> {
+        let checksum = Id::of(&[data]).to_string();
+        let bytes = [data, b"\n", checksum.as_bytes(), b"\n"].concat();
+        self.0.atomic_write(path, &bytes)
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        self.0.sync_directory()
+    }
+
+    fn acquire_lock(&self, lock: &Lock) -> Result<DirectoryLock, LockError> {
+        self.0.acquire_lock(lock)
+    }
+
+    fn watch(&self, watch_callback: WatchCallback) -> tantivy::Result<WatchHandle> {
+        self.0.watch(watch_callback)
+    }
+}
+
+/// How many bytes were handed in to be written; `None` if these are not they.
+fn checked(bytes: &[u8]) -> Option<usize> {
+    let is_old = matches!(bytes.trim_ascii_end().last(), None | Some(b'}' | b']'));
+    if is_old {
+        return Some(bytes.len());
+    }
+    let length = bytes.len().checked_sub(CHECKSUM_BYTES)?;
+    let (data, checksum) = bytes.split_at(length);
+    let expected = Id::of(&[data]).to_string();
+    (checksum == [b"\n", expected.as_bytes(), b"\n"].concat()).then_some(length)
+}
+
+/// A line of hexadecimal characters, and the end of the one before.
+const CHECKSUM_BYTES: usize = 66;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_file_with_any_bit_flipped_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Checked(MmapDirectory::open(folder.path()).unwrap());
+        let (path, data) = (Path::new("meta.json"), &b"{\"opstamp\": 7}\n"[..]);
+        directory.atomic_write(path, data).unwrap();
+        assert_eq!(directory.atomic_read(path).unwrap(), data);
+        let written = std::fs::read(folder.path().join(path)).unwrap();
+        for at in 0..written.len() {
+            for bit in 0..8 {
+                let mut flipped = written.clone();
+                flipped[at] ^= 1 << bit;
+                std::fs::write(folder.path().join(path), flipped).unwrap();
+                assert!(
+                    directory.atomic_read(path).is_err(),
+                    "bit {bit} of byte {at}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_written_without_a_checksum_is_read() {
+        assert_eq!(checked(b"{\"a\": 1}\n"), Some(9));
+        assert_eq!(checked(b"[\"a\"]"), Some(5));
+        assert_eq!(checked(b""), Some(0));
+    }
+}
