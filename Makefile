@@ -1,4 +1,4 @@
-# The five commands, and what they need. Everything shares one profile, feature set and target folder,
+# The commands, and what they need. Everything shares one profile, feature set and target folder,
 # so that RocksDB's C++ and the other third-party code are compiled once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -7,7 +7,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/kittengrad-target
 DEMO_DIR ?= kittengrad-demo
 DENY_VERSION := 0.20.2
 
-.PHONY: help demo test verify fix sim deps deny
+.PHONY: help demo test verify fix sim torture deps deny
 
 help: ## Say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -35,6 +35,11 @@ sim: ## Simulate networks: SEED=n replays one seed; RUNS=n FROM=m sweeps; JSON=1
 	@SEED="$(SEED)" RUNS="$(RUNS)" FROM="$(FROM)" JSON="$(JSON)" GO_ON="$(GO_ON)" KINDS="$(KINDS)" \
 	    LIST="$(LIST)" PLANT="$(PLANT)" \
 	    "$(CARGO_TARGET_DIR)/debug/kittengrad-sim"
+
+torture: ## Break real processes and disks: KILLS=n FLIPS=m say how often; SEED=s makes the plan of a seed again
+	@TORTURE_KILLS="$(KILLS)" TORTURE_FLIPS="$(FLIPS)" TORTURE_SEED="$(SEED)" \
+	    cargo test --workspace --locked --test e2e \
+	    whatever_is_done_to_processes_and_disks -- --nocapture
 
 deps: ## Install the system packages that building needs
 	@deploy/install-build-deps.sh

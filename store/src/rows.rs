@@ -86,6 +86,14 @@ pub(crate) fn update_of_key(key: &[u8]) -> Result<Option<RecordId>, RowError> {
     }
 }
 
+/// The element that a key names.
+pub(crate) fn element_of_key(key: &[u8]) -> Result<Element, RowError> {
+    let update = update_of_key(key)?;
+    let canonical = key.get(..32).and_then(|of| RecordId::from_slice(of).ok());
+    let canonical = canonical.ok_or(RowError::Length { bytes: key.len() })?;
+    Ok(Element { canonical, update })
+}
+
 pub(crate) fn locator_value(locator: &Locator) -> [u8; LOCATOR_BYTES] {
     let mut value = [0; LOCATOR_BYTES];
     value[0] = VERSION;

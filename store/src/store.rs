@@ -156,7 +156,7 @@ impl RocksStore {
         }
     }
 
-    fn family(&self, family: Family) -> Result<&ColumnFamily, StoreError> {
+    pub(crate) fn family(&self, family: Family) -> Result<&ColumnFamily, StoreError> {
         let missing =
             || StoreError::Damaged(format!("column family {:?} is missing", family.name()));
         self.db.cf_handle(family.name()).ok_or_else(missing)
@@ -371,7 +371,7 @@ impl RocksStore {
             .map_err(|e| self.damaged(family, &e))
     }
 
-    fn damaged(&self, family: Family, error: &RowError) -> StoreError {
+    pub(crate) fn damaged(&self, family: Family, error: &RowError) -> StoreError {
         self.found(format!("a row of {}: {error}", family.name()))
     }
 
@@ -381,7 +381,7 @@ impl RocksStore {
         ))
     }
 
-    fn failed(&self, error: rocksdb::Error) -> StoreError {
+    pub(crate) fn failed(&self, error: rocksdb::Error) -> StoreError {
         if open::is_damage(&error) {
             self.found(error.into_string())
         } else {

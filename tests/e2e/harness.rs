@@ -38,6 +38,7 @@ pub(crate) enum Process {
 /// A prepared network with some of its processes running.
 pub(crate) struct Network {
     dir: TempDir,
+    is_kept: bool,
     peers: usize,
     running: BTreeMap<Process, Child>,
 }
@@ -48,6 +49,7 @@ impl Network {
         let dir = TempDir::new().unwrap();
         let network = Self {
             dir,
+            is_kept: false,
             peers,
             running: BTreeMap::new(),
         };
@@ -93,10 +95,20 @@ impl Network {
     }
 
     fn command(&self, process: Process) -> Command {
-        let (role, file) = match process {
-            Process::Peer(_) => ("peer", "peer.toml"),
-            Process::Aggregator => ("aggregator", "aggregator.toml"),
-            Process::Indexer => ("indexer", "indexer.toml"),
+        let file = match process {
+            Process::Peer(_) => "peer.toml",
+            Process::Aggregator => "aggregator.toml",
+            Process::Indexer => "indexer.toml",
+        };
+        self.command_with(process, file)
+    }
+
+    /// A process of this one's role, by another configuration in its folder.
+    pub(crate) fn command_with(&self, process: Process, file: &str) -> Command {
+        let role = match process {
+            Process::Peer(_) => "peer",
+            Process::Aggregator => "aggregator",
+            Process::Indexer => "indexer",
         };
         let mut command = program();
         command
@@ -135,11 +147,28 @@ impl Network {
         child.wait().unwrap();
     }
 
+    /// Sends a signal, by its name.
+    pub(crate) fn signal(&self, process: Process, name: &str) {
+        let id = self.running[&process].id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Whether a process was started and nobody saw it end.
+    pub(crate) fn runs(&self, process: Process) -> bool {
+        self.running.contains_key(&process)
+    }
+
     /// How a process ended by itself, if it did.
     pub(crate) fn ended(&mut self, process: Process) -> Option<ExitStatus> {
         let ended = self.running.get_mut(&process)?.try_wait().unwrap()?;
         self.running.remove(&process);
         Some(ended)
+    }
+
+    /// The folder stays, if the test fails.
+    pub(crate) const fn keep_if_it_fails(&mut self) {
+        self.is_kept = true;
     }
 
     /// Asks a process to end, and waits until it has: exit code 0.
@@ -172,7 +201,7 @@ impl Network {
         }
     }
 
-    fn log(&self, process: Process) -> String {
+    pub(crate) fn log(&self, process: Process) -> String {
         std::fs::read_to_string(self.folder(process).join("log")).unwrap_or_default()
     }
 
@@ -289,6 +318,10 @@ impl Drop for Network {
             let _ = child.wait();
         }
         if std::thread::panicking() {
+            if self.is_kept {
+                self.dir.disable_cleanup(true);
+                eprintln!("--- everything is in {}", self.path().display());
+            }
             for process in (1..=self.peers)
                 .map(Process::Peer)
                 .chain([Process::Aggregator, Process::Indexer])

@@ -11,3 +11,4 @@ mod promises;
 mod rot;
 mod skeleton;
 mod tidy;
+mod torture;

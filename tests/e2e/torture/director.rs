@@ -1,0 +1,393 @@
+//! Who breaks things: strikes again and again, starts what died, and looks after what lost something until it is whole.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use kittengrad_client::Client;
+use kittengrad_sim::Random;
+use serde_json::Value;
+use tokio::{runtime::Runtime, task::JoinHandle};
+
+use super::{
+    history::History,
+    machines::{Machines, RESERVE_MIB, everybody},
+    plan::{Blow, Deck, Loss, blows, losses},
+    tally::Tally,
+};
+use crate::harness::Process;
+
+/// How often it is looked what there is to do.
+const LOOK: Duration = Duration::from_millis(30);
+/// How long whoever lost something may take until it has everything again.
+pub(super) const HEALING: Duration = Duration::from_secs(240);
+/// So often a process may end by itself after one loss.
+const ENDS_MAX: u32 = 12;
+/// A process that ends so often is looked after: what its disk has is moved away, as its message says.
+const PATIENT_ENDS: u32 = 2;
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) seed: u64,
+    pub(super) blows: u64,
+    pub(super) flips: u64,
+}
+
+/// A disk that lost something, and its peer that is not known to be whole again.
+pub(super) struct Lost {
+    pub(super) process: Process,
+    pub(super) loss: Loss,
+    pub(super) since: Instant,
+    /// How often the process ended by itself since.
+    pub(super) ends: u32,
+    /// It is being read from beginning to end.
+    pub(super) reading: Option<JoinHandle<Result<(), String>>>,
+}
+
+/// A disk without room, and until when.
+struct Full {
+    until: Instant,
+    has_ended: bool,
+}
+
+pub(super) struct Director<'a> {
+    pub(super) machines: &'a mut Machines,
+    pub(super) runtime: &'a Runtime,
+    pub(super) client: Client,
+    pub(super) history: Arc<History>,
+    pub(super) random: Random,
+    pub(super) tally: Tally,
+    wanted: Wanted,
+    blows: Deck<Blow>,
+    losses: Deck<Loss>,
+    /// When those that are dead are started again.
+    pub(super) dead: BTreeMap<Process, Instant>,
+    /// When those that stand still go on.
+    paused: BTreeMap<Process, Instant>,
+    pub(super) lost: Option<Lost>,
+    full: Option<Full>,
+    next_blow: Instant,
+    next_loss: Instant,
+    next_word: Instant,
+}
+
+impl<'a> Director<'a> {
+    pub(super) fn new(
+        machines: &'a mut Machines,
+        runtime: &'a Runtime,
+        client: Client,
+        history: Arc<History>,
+        wanted: Wanted,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            machines,
+            runtime,
+            client,
+            history,
+            random: Random::branch(wanted.seed, 3),
+            tally: Tally::new(wanted.blows, wanted.flips),
+            wanted,
+            blows: blows(wanted.seed),
+            losses: losses(wanted.seed),
+            dead: BTreeMap::new(),
+            paused: BTreeMap::new(),
+            lost: None,
+            full: None,
+            next_blow: now + Duration::from_secs(1),
+            next_loss: now + Duration::from_secs(3),
+            next_word: now,
+        }
+    }
+
+    /// Strikes as often as is wanted, and returns when everybody who lost something is whole and all run again.
+    pub(super) fn run(mut self) -> Tally {
+        loop {
+            self.look();
+            let has_struck = self.tally.blows >= self.wanted.blows;
+            let has_lost = self.tally.flips >= self.wanted.flips;
+            let is_quiet = self.lost.is_none()
+                && self.full.is_none()
+                && self.dead.is_empty()
+                && self.paused.is_empty();
+            if has_struck && has_lost && is_quiet {
+                self.word();
+                return self.tally;
+            }
+            let now = Instant::now();
+            // Both end at about the same time.
+            let is_ahead = self.tally.blows * self.wanted.flips.max(1)
+                > (self.tally.flips + 1) * self.wanted.blows.max(1);
+            if !has_struck && now >= self.next_blow && (!is_ahead || has_lost) {
+                self.strike();
+                self.next_blow = Instant::now() + self.within_ms(200, 1_800);
+            }
+            if !has_lost && self.lost.is_none() && now >= self.next_loss {
+                self.lose();
+                self.next_loss = Instant::now() + self.within_ms(300, 1_500);
+            }
+            if now >= self.next_word {
+                self.word();
+                self.next_word = now + Duration::from_secs(10);
+            }
+            sleep(LOOK);
+        }
+    }
+
+    /// Says how far it is.
+    fn word(&mut self) {
+        let about = match &self.lost {
+            Some(lost) => format!("{:?} of {:?}", lost.loss, lost.process),
+            None => "nothing".to_owned(),
+        };
+        self.tally.word(&self.history, &about);
+    }
+
+    /// Everything that is due.
+    fn look(&mut self) {
+        self.look_for_ends();
+        let now = Instant::now();
+        let due = |times: &BTreeMap<Process, Instant>| -> Vec<Process> {
+            let due = times.iter().filter(|(_, at)| **at <= now);
+            due.map(|(process, _)| *process).collect()
+        };
+        for process in due(&self.paused) {
+            self.paused.remove(&process);
+            if self.machines.network.runs(process) {
+                self.machines.network.signal(process, "CONT");
+            }
+        }
+        for process in due(&self.dead) {
+            self.dead.remove(&process);
+            self.machines.network.start(process);
+        }
+        self.look_at_full();
+        self.look_after();
+        if let Some(violation) = self.history.violation() {
+            panic!("{violation}");
+        }
+    }
+
+    /// Only those end by themselves whose disks lost something or are full.
+    fn look_for_ends(&mut self) {
+        for process in everybody() {
+            let Some(status) = self.machines.network.ended(process) else {
+                continue;
+            };
+            self.tally.ends += 1;
+            let why = self.last_words(process);
+            self.history
+                .strikes(&format!("{process:?} ends with {status}: {why}"));
+            self.tally.say(&format!("{process:?} ends: {why}"));
+            assert!(
+                status.code().is_some_and(|code| code == 1),
+                "{process:?} ended with {status}: {why}"
+            );
+            let is_full = self.full.as_mut().is_some_and(|full| {
+                let is_it = Some(process) == self.machines.small.as_ref().map(|(of, _)| *of);
+                full.has_ended |= is_it;
+                is_it
+            });
+            let has_lost = self.ends_after_a_loss(process);
+            assert!(
+                is_full || has_lost,
+                "{process:?} ended by itself, with its disk whole: {why}"
+            );
+            let at = Instant::now() + self.within_ms(100, 1_000);
+            self.dead.insert(process, at);
+        }
+    }
+
+    /// Counts the ends of a process that lost something. One that says that it cannot read what is there, and asks for it
+    /// to be moved away, gets help.
+    fn ends_after_a_loss(&mut self, process: Process) -> bool {
+        let Some(lost) = self.lost.as_mut().filter(|lost| lost.process == process) else {
+            return false;
+        };
+        lost.ends += 1;
+        assert!(
+            lost.ends <= ENDS_MAX,
+            "{process:?} ends again and again after {:?}",
+            lost.loss
+        );
+        if process == Process::Indexer && lost.ends >= PATIENT_ENDS {
+            self.tally.moved_away += 1;
+            self.history.loses(self.machines.node(process));
+            super::disks::wipe(&self.machines.data(process));
+        }
+        true
+    }
+
+    pub(super) fn last_words(&self, process: Process) -> String {
+        let log = self.machines.network.log(process);
+        log.lines().last().unwrap_or_default().to_owned()
+    }
+
+    fn strike(&mut self) {
+        let blow = self.blows.draw();
+        let spared = self.lost.as_ref().filter(|lost| lost.reading.is_some());
+        let mut victims = self.machines.running();
+        victims.retain(|process| {
+            let is_spared = spared.is_some_and(|lost| lost.process == *process);
+            !is_spared && !self.paused.contains_key(process)
+        });
+        if victims.is_empty() {
+            return;
+        }
+        let has_struck = match blow {
+            Blow::Kill => self.kill(&victims, 1),
+            Blow::KillTwo => self.kill(&victims, 2),
+            Blow::KillAll => self.kill(&victims, victims.len()),
+            Blow::Pause => self.pause(&victims),
+            Blow::Second => self.second(&victims),
+            Blow::LittleRoom => self.fill(RESERVE_MIB * 1024 * 1024 / 2, 4_000),
+            Blow::NoRoom => self.starve(),
+        };
+        if has_struck {
+            self.tally.strikes(blow);
+        }
+    }
+
+    fn kill(&mut self, victims: &[Process], count: usize) -> bool {
+        let mut victims = victims.to_vec();
+        let at = Instant::now();
+        for _ in 0..count.min(victims.len()) {
+            let victim = victims.swap_remove(self.random.next() as usize % victims.len());
+            self.kill_one(victim);
+            let pause = if self.random.permille(150) {
+                self.within_ms(2_000, 6_000)
+            } else {
+                self.within_ms(20, 1_500)
+            };
+            self.dead.insert(victim, at + pause);
+        }
+        true
+    }
+
+    pub(super) fn kill_one(&mut self, victim: Process) {
+        self.history.strikes(&format!("kill of {victim:?}"));
+        self.paused.remove(&victim);
+        self.machines.network.kill(victim);
+    }
+
+    fn pause(&mut self, victims: &[Process]) -> bool {
+        let victim = self.random.pick(victims);
+        self.history.strikes(&format!("pause of {victim:?}"));
+        self.machines.network.signal(victim, "STOP");
+        let until = Instant::now() + self.within_ms(200, 7_000);
+        self.paused.insert(victim, until);
+        true
+    }
+
+    /// A second process for one directory has to refuse, and say so; the first one goes on.
+    fn second(&mut self, victims: &[Process]) -> bool {
+        let victim = self.random.pick(victims);
+        self.history
+            .strikes(&format!("second process for {victim:?}"));
+        let ended = self.machines.second(victim);
+        if self.machines.network.ended(victim).is_some() {
+            panic!("{victim:?} ended when a second process came");
+        }
+        let (status, said) = ended.expect("a second process for a directory ends");
+        assert!(
+            status.code() == Some(1) && said.contains("in use by another process"),
+            "the second process ended with {status}: {said}"
+        );
+        true
+    }
+
+    fn fill(&mut self, free: u64, for_ms: u64) -> bool {
+        let Some((process, disk)) = &self.machines.small else {
+            return true;
+        };
+        let is_lost = self
+            .lost
+            .as_ref()
+            .is_some_and(|lost| lost.process == *process);
+        if is_lost || self.full.is_some() || !self.machines.network.runs(*process) {
+            return false;
+        }
+        self.history
+            .strikes(&format!("{free} bytes are free below {process:?}"));
+        disk.fill(free);
+        let until = Instant::now() + Duration::from_millis(for_ms);
+        self.full = Some(Full {
+            until,
+            has_ended: false,
+        });
+        true
+    }
+
+    /// A peer has to start without any room.
+    fn starve(&mut self) -> bool {
+        if !self.fill(0, 12_000) {
+            return false;
+        }
+        if let Some(process) = self.machines.small.as_ref().map(|(process, _)| *process) {
+            self.kill_one(process);
+            let at = Instant::now() + self.within_ms(20, 1_000);
+            self.dead.insert(process, at);
+        }
+        true
+    }
+
+    /// There is room again after a while, or when the process has ended for the want of it.
+    fn look_at_full(&mut self) {
+        let Some(full) = &self.full else {
+            return;
+        };
+        if full.has_ended || Instant::now() >= full.until {
+            self.tally.ends_for_room += u64::from(full.has_ended);
+            let (process, disk) = self.machines.small.as_ref().expect("a disk is full");
+            disk.free();
+            self.history
+                .strikes(&format!("there is room below {process:?}"));
+            self.full = None;
+        }
+    }
+
+    /// Whether a peer's disk is the one that is full.
+    pub(super) fn is_full(&self, process: Process) -> bool {
+        let small = self.machines.small.as_ref().map(|(of, _)| *of);
+        self.full.is_some() && small == Some(process)
+    }
+
+    /// Whoever may be hurt now.
+    pub(super) fn candidates(&self, loss: Loss) -> Vec<Process> {
+        let mut all = match loss {
+            Loss::FlipPeer | Loss::WipePeer => everybody(),
+            Loss::FlipAggregator | Loss::WipeAggregator => vec![Process::Aggregator],
+            Loss::FlipIndexer | Loss::WipeIndexer => vec![Process::Indexer],
+        };
+        if matches!(loss, Loss::FlipPeer | Loss::WipePeer) {
+            all.retain(|process| matches!(process, Process::Peer(_)));
+        }
+        all.retain(|process| !self.is_full(*process));
+        all
+    }
+
+    pub(super) fn draw_loss(&mut self) -> Loss {
+        self.losses.draw()
+    }
+
+    pub(super) fn within_ms(&mut self, from: u64, to: u64) -> Duration {
+        Duration::from_millis(self.random.within(from..=to))
+    }
+
+    /// The status page of a process that runs and does not stand still.
+    pub(super) fn status(&self, process: Process) -> Option<Value> {
+        if !self.machines.network.runs(process) || self.paused.contains_key(&process) {
+            return None;
+        }
+        let url = &self.machines.urls[&process];
+        let asked = async {
+            let patience = Duration::from_millis(500);
+            tokio::time::timeout(patience, super::read::status(url)).await
+        };
+        self.runtime.block_on(asked).ok().flatten()
+    }
+}

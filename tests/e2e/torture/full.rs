@@ -1,0 +1,190 @@
+//! A disk without room: what a client is told, how a process ends, and that nothing is lost.
+
+use std::fs;
+
+use bytes::Bytes;
+use kittengrad_client::{
+    Client,
+    submit::{Draft, GroupLimits, Prepared, SubmitOptions},
+};
+use kittengrad_proto::{
+    error::{ErrorCode, ErrorDetail},
+    id::PublicKey,
+    record::{Canonical, CanonicalType, Record},
+    wire,
+};
+use tokio::runtime::Runtime;
+
+use super::{client, disks::SmallDisk};
+use crate::harness::{Network, Process, until};
+
+/// Mebibytes of the disk.
+const DISK_MIB: u64 = 128;
+const RESERVE_MIB: u64 = 16;
+const MIB: u64 = 1024 * 1024;
+
+/// Three peers, of which the first has a small disk; `None` where disks cannot be mounted.
+struct Full {
+    disk: SmallDisk,
+    network: Network,
+    runtime: Runtime,
+    client: Client,
+    key: PublicKey,
+    said: Vec<Draft>,
+}
+
+impl Full {
+    fn prepare() -> Option<Self> {
+        let mut network = Network::prepare(3);
+        let folder = network.folder(Process::Peer(1));
+        let Some(disk) = SmallDisk::mount(&folder.join("data"), DISK_MIB) else {
+            eprintln!("no disk can be mounted here: what a full one does is not tested");
+            return None;
+        };
+        reserve(&network, 64, RESERVE_MIB);
+        for number in 1..=3 {
+            network.start(Process::Peer(number));
+        }
+        network.until_ready();
+        let client = client(&network);
+        let key = network.peer_id(1).parse().unwrap();
+        Some(Self {
+            disk,
+            network,
+            runtime: Runtime::new().unwrap(),
+            client,
+            key,
+            said: Vec::new(),
+        })
+    }
+
+    /// Signs something new.
+    fn says(&mut self) -> Prepared {
+        let name = format!("full:{}", self.said.len());
+        let thing = Canonical::identified(CanonicalType::Artefact, name);
+        let draft = Draft::insert(&Record::Canonical(thing)).unwrap();
+        self.said.push(draft.clone());
+        let publisher = self.client.publishers()[0].key();
+        let limits = GroupLimits::default();
+        let prepared = self.client.prepare(&publisher, vec![draft], limits);
+        prepared.unwrap().remove(0)
+    }
+
+    /// Says something new, which somebody acknowledges.
+    fn is_acknowledged(&mut self) {
+        let prepared = self.says();
+        let options = SubmitOptions {
+            receipt: true,
+            ..SubmitOptions::default()
+        };
+        let sent = self.client.send(&prepared, options);
+        let told = self.runtime.block_on(sent).unwrap();
+        assert!(told.acknowledged && told.synced.len() >= 2, "{told:?}");
+    }
+
+    /// What the peer with the small disk alone answers to something new.
+    fn answer(&mut self) -> Result<(), ErrorDetail> {
+        let prepared = self.says();
+        let network = self.client.network();
+        let request = wire::SubmitRequest {
+            namespace: network.overlay().namespace.to_string(),
+            transaction: Some(prepared.transaction().signed().to_wire()),
+            records: prepared.records().to_vec(),
+            chain: Some(self.client.publishers()[0].chain().to_wire()),
+            ack: wire::Ack::Quorum.into(),
+            receipt: false,
+        };
+        let member = self.client.member(&self.key).unwrap();
+        let asked = async { member.store().submit(request).await };
+        let Err(status) = self.runtime.block_on(asked) else {
+            return Ok(());
+        };
+        self.said.pop();
+        let details = Bytes::copy_from_slice(status.details());
+        let details = ErrorDetail::decode(details, network.overlay());
+        Err(details.unwrap_or_else(|error| panic!("{error}: {status}")))
+    }
+
+    /// The peer shows everything that was acknowledged.
+    fn has_everything(&self) -> bool {
+        let canonicals: Vec<_> = self.said.iter().map(|draft| draft.canonical).collect();
+        let asked = self.client.lookup_at(&self.key, &canonicals, true);
+        let found = self.runtime.block_on(asked);
+        found.is_ok_and(|found| {
+            let mut answers = found.answers.iter();
+            answers.all(|answer| answer.exists && answer.record.is_some())
+        })
+    }
+}
+
+/// Changes what the first peer keeps free.
+fn reserve(network: &Network, from_mib: u64, to_mib: u64) {
+    let path = network.folder(Process::Peer(1)).join("peer.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let (from, to) = (
+        format!("reserve_mib = {from_mib}"),
+        format!("reserve_mib = {to_mib}"),
+    );
+    assert!(text.contains(&from), "{text}");
+    fs::write(path, text.replace(&from, &to)).unwrap();
+}
+
+/// Keeps S1, S8.
+#[test]
+fn a_peer_on_a_full_disk_refuses_and_loses_nothing() {
+    let Some(mut full) = Full::prepare() else {
+        return;
+    };
+    for _ in 0..10 {
+        full.is_acknowledged();
+    }
+    full.disk.fill(RESERVE_MIB * MIB / 2);
+    until("it refuses what is new", || match full.answer() {
+        Ok(()) => false,
+        Err(detail) => {
+            assert_eq!(detail.code, ErrorCode::DiskFull);
+            assert!(detail.hint.contains("another replica"), "{}", detail.hint);
+            true
+        }
+    });
+    assert!(full.has_everything(), "it is read all the same");
+    full.is_acknowledged();
+    full.disk.free();
+    until("it takes what is new again", || full.answer().is_ok());
+    until("it has what it missed", || full.has_everything());
+}
+
+/// Keeps S1, S8.
+#[test]
+fn a_commit_for_which_there_is_no_room_ends_the_process_and_loses_nothing() {
+    let Some(mut full) = Full::prepare() else {
+        return;
+    };
+    full.network.stop(Process::Peer(1));
+    reserve(&full.network, RESERVE_MIB, 0);
+    full.network.start(Process::Peer(1));
+    full.network.until_ready();
+    full.is_acknowledged();
+    full.disk.fill(0);
+    let mut ended = None;
+    until("a commit fails and the process ends", || {
+        full.is_acknowledged();
+        // Where the log had room reserved, that is used up first.
+        full.disk.fill(0);
+        ended = full.network.ended(Process::Peer(1));
+        ended.is_some()
+    });
+    assert_eq!(ended.unwrap().code(), Some(1));
+    full.is_acknowledged();
+
+    let refused = full.network.run_to_end(Process::Peer(1));
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("No space left on device"), "{said}");
+    full.disk.free();
+    full.network.start(Process::Peer(1));
+    full.network.until_ready();
+    until("it has everything", || full.has_everything());
+    let data = full.network.folder(Process::Peer(1)).join("data");
+    assert!(!data.join("db.damaged-1").exists(), "nothing was damaged");
+}

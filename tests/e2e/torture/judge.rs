@@ -1,0 +1,195 @@
+//! The end: nothing is in the way any more, everything goes on again and converges; then all stop, and their disks are
+//! looked at.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kittengrad_client::{
+    Client,
+    submit::{Draft, GroupLimits, SubmitOptions},
+};
+use kittengrad_journal::Store as _;
+use kittengrad_node_core::Membership;
+use kittengrad_proto::{
+    record::{Canonical, CanonicalType, Record},
+    signed::Ed25519,
+    transaction::Element,
+};
+use kittengrad_sim::invariants::Replica;
+use kittengrad_store::{Options, Owner, RocksStore};
+use tokio::time::sleep;
+
+use super::{
+    history::History,
+    machines::{Machines, PEERS},
+    read::{self, Documents},
+};
+use crate::harness::Process;
+
+/// How long all may take to converge; promised is less, on machines that do nothing else.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// What the network shows when it has converged.
+pub(super) struct Shown {
+    documents: Documents,
+    digest: String,
+}
+
+/// Writes to every cell are acknowledged again.
+pub(super) async fn goes_on(client: &Client, history: &Arc<History>, seed: u64) {
+    let network = client.network();
+    let mut open: BTreeSet<usize> = (0..network.ring().members().len()).collect();
+    let publisher = client.publishers()[0].key();
+    for number in 0.. {
+        if open.is_empty() {
+            return;
+        }
+        let name = format!("torture:last:{seed}:{number}");
+        let thing = Canonical::identified(CanonicalType::Artefact, name);
+        let draft = Draft::insert(&Record::Canonical(thing)).unwrap();
+        let cell = network.ring().owner(draft.canonical.point());
+        if !open.remove(&cell) {
+            continue;
+        }
+        let limits = GroupLimits::default();
+        let prepared = client.prepare(&publisher, vec![draft], limits);
+        let prepared = prepared.unwrap().remove(0);
+        history.says(prepared.transaction());
+        let options = SubmitOptions {
+            receipt: true,
+            ..SubmitOptions::default()
+        };
+        let (begun, asked_us) = (Instant::now(), history.now_us());
+        loop {
+            let told = client.send(&prepared, options).await;
+            let known = told.as_ref().map_err(ToString::to_string);
+            history.is_told(prepared.transaction(), asked_us, known);
+            if told.as_ref().is_ok_and(|told| told.acknowledged) {
+                break;
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "no write to cell {cell} is acknowledged within {PATIENCE:?}: {told:?}"
+            );
+        }
+    }
+}
+
+/// Waits until replicas have the same, the view everything that they have, and the index what the view has.
+pub(super) async fn converges(client: &Client, machines: &Machines) -> Shown {
+    let begun = Instant::now();
+    loop {
+        let why = match look(client, machines).await {
+            Ok(shown) => return shown,
+            Err(why) => why,
+        };
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "all is not the same within {PATIENCE:?}: {why}"
+        );
+        sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn look(client: &Client, machines: &Machines) -> Result<Shown, String> {
+    let mut sets = BTreeMap::new();
+    for number in 1..=PEERS {
+        let process = Process::Peer(number);
+        let status = read::status(&machines.urls[&process]).await;
+        let status = status.ok_or_else(|| format!("{process:?} shows no status"))?;
+        if status["state"] != "settled" || status["missing"] != 0 {
+            return Err(format!("{process:?} is {status}"));
+        }
+        let key = machines.keys[&process];
+        sets.insert(key, read::journal(client, key).await?);
+    }
+    let union: BTreeSet<Element> = sets.values().flatten().copied().collect();
+    let network = client.network();
+    for element in &union {
+        for holder in network.holders(&element.canonical) {
+            if !sets[&holder.key].contains(element) {
+                return Err(format!("{:?} lacks {element:?}", holder.key));
+            }
+        }
+    }
+    let aggregator = machines.keys[&Process::Aggregator];
+    let view = read::journal(client, aggregator).await?;
+    if let Some(missing) = union.difference(&view).next() {
+        return Err(format!("the view lacks {missing:?}"));
+    }
+    let url = &machines.urls[&Process::Indexer];
+    let documents = read::documents(url).await?;
+    let mut expected = Documents::new();
+    for element in &view {
+        let updates = expected.entry(element.canonical).or_default();
+        updates.extend(element.update);
+    }
+    if documents != expected {
+        let differs = |(id, updates): &(&_, &_)| documents.get(id) != Some(updates);
+        let missing = expected.iter().find(differs);
+        let surplus = documents.keys().find(|id| !expected.contains_key(id));
+        return Err(format!(
+            "the index is not the view: {missing:?}, {surplus:?}"
+        ));
+    }
+    let status = read::status(url).await.unwrap_or_default();
+    if status["absent"] != 0 {
+        return Err(format!("the index waits for records: {status}"));
+    }
+    let digest = status["digest"].as_str().unwrap_or_default().to_owned();
+    Ok(Shown { documents, digest })
+}
+
+/// Looks at the disks of a network whose processes were stopped, by the invariants of the simulator.
+pub(super) fn judges(client: &Client, machines: &Machines, history: &History, shown: &Shown) {
+    let network = client.network();
+    let overlay = network.overlay();
+    let open = |process: Process| {
+        let owner = Owner {
+            overlay: overlay.clone(),
+            key: machines.keys[&process],
+        };
+        RocksStore::open(&machines.data(process), &owner, &Options::default()).unwrap()
+    };
+    let peers: Vec<_> = network.peers().map(|peer| (peer.key, peer.state)).collect();
+    let process_of = |key| {
+        let mut known = machines.keys.iter();
+        *known.find(|(_, known)| **known == key).unwrap().0
+    };
+    // In the order of the ring.
+    let stores: Vec<_> = peers
+        .iter()
+        .map(|(key, _)| open(process_of(*key)))
+        .collect();
+    let memberships: Vec<_> = peers
+        .iter()
+        .map(|(key, _)| Membership::new(overlay.clone(), network.replicas(), &peers, *key))
+        .map(Result::unwrap)
+        .collect();
+    let replicas: Vec<_> = memberships
+        .iter()
+        .zip(&stores)
+        .map(|(membership, disk)| Replica { membership, disk })
+        .collect();
+    let sets: Vec<_> = stores
+        .iter()
+        .map(|store| store.elements().unwrap())
+        .collect();
+    history.judge(|outside| outside.check_replicas(&replicas, &sets, &Ed25519));
+
+    let aggregator = open(Process::Aggregator);
+    let view = aggregator.elements().unwrap();
+    let owner = machines.keys[&Process::Aggregator];
+    history
+        .judge(|outside| outside.check_view(&aggregator, &view, owner, overlay, &Ed25519, &sets));
+    let record = |id: &_| {
+        let disks = std::iter::once(&aggregator).chain(&stores);
+        disks
+            .filter_map(|disk| disk.records(&[*id]).unwrap().pop()?)
+            .next()
+    };
+    history.judge(|outside| outside.check_index(&shown.documents, &shown.digest, &view, record));
+}

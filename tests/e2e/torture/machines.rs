@@ -1,0 +1,187 @@
+//! The machines of a network under torture: their processes, disks and addresses.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use kittengrad_client::network;
+use kittengrad_pki::credentials::{Credentials, Paths};
+use kittengrad_proto::{certificate::Role, id::PublicKey};
+use kittengrad_sim::Node;
+
+use super::disks::SmallDisk;
+use crate::harness::{Network, Process, until};
+
+/// Peers of a network under torture.
+pub(super) const PEERS: usize = 5;
+/// Mebibytes of the small disk, and what its peer keeps free of it.
+const DISK_MIB: u64 = 384;
+pub(super) const RESERVE_MIB: u64 = 32;
+/// How long a second process may take to see that it is one.
+const REFUSAL: Duration = Duration::from_secs(60);
+
+/// All machines, and who runs on them.
+pub(super) struct Machines {
+    /// The peer whose disk is small, and that disk. It is unmounted before the folder goes.
+    pub(super) small: Option<(Process, SmallDisk)>,
+    pub(super) network: Network,
+    /// Who has which key, and shows its pages where.
+    pub(super) keys: BTreeMap<Process, PublicKey>,
+    pub(super) urls: BTreeMap<Process, String>,
+    places: BTreeMap<Process, usize>,
+}
+
+/// All processes, peers first.
+pub(super) fn everybody() -> Vec<Process> {
+    let peers = (1..=PEERS).map(Process::Peer);
+    peers
+        .chain([Process::Aggregator, Process::Indexer])
+        .collect()
+}
+
+impl Machines {
+    /// Prepares a network; one of its peers has a small disk, if disks can be mounted here.
+    pub(super) fn prepare(small: Process) -> Self {
+        let mut network = Network::prepare(PEERS);
+        network.keep_if_it_fails();
+        let known = network::Network::load(&network.path().join("network.toml")).unwrap();
+        let (mut keys, mut urls) = (BTreeMap::new(), BTreeMap::new());
+        let mut places = BTreeMap::new();
+        for process in everybody() {
+            let role = match process {
+                Process::Peer(_) => Role::Peer,
+                Process::Aggregator => Role::Aggregator,
+                Process::Indexer => Role::Indexer,
+            };
+            let paths = Paths::in_dir(&network.folder(process));
+            let loaded = Credentials::load(&paths, role, unix_ms()).unwrap();
+            let key = loaded.credentials.holder().key;
+            let member = known.member(&key).unwrap();
+            urls.insert(process, format!("http://{}", member.addresses.http));
+            places.extend(known.index_of(&key).map(|place| (process, place)));
+            keys.insert(process, key);
+        }
+        let mut machines = Self {
+            network,
+            keys,
+            urls,
+            places,
+            small: None,
+        };
+        machines.mount(small);
+        machines
+    }
+
+    fn mount(&mut self, process: Process) {
+        let folder = self.network.folder(process);
+        let Some(disk) = SmallDisk::mount(&folder.join("disk"), DISK_MIB) else {
+            eprintln!("no disk can be mounted here: what a full one does is left out");
+            return;
+        };
+        let path = folder.join("peer.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        let reserve = format!("reserve_mib = {RESERVE_MIB}");
+        let text = text.replace("data = \"data\"", "data = \"disk/data\"");
+        fs::write(path, text.replace("reserve_mib = 64", &reserve)).unwrap();
+        self.small = Some((process, disk));
+    }
+
+    /// Who a process is to the invariants.
+    pub(super) fn node(&self, process: Process) -> Node {
+        match process {
+            Process::Peer(_) => Node::Peer(self.places[&process]),
+            Process::Aggregator => Node::Aggregator,
+            Process::Indexer => Node::Indexer,
+        }
+    }
+
+    /// The data directory of a process.
+    pub(super) fn data(&self, process: Process) -> PathBuf {
+        let folder = self.network.folder(process);
+        match &self.small {
+            Some((small, _)) if *small == process => folder.join("disk/data"),
+            _ => folder.join("data"),
+        }
+    }
+
+    /// Those that run.
+    pub(super) fn running(&self) -> Vec<Process> {
+        let mut running = everybody();
+        running.retain(|process| self.network.runs(*process));
+        running
+    }
+
+    /// Starts a second process for the data directory of one that runs, at other addresses, and says how it ended and
+    /// what it said. `None` if it did not end.
+    pub(super) fn second(&self, process: Process) -> Option<(ExitStatus, String)> {
+        let folder = self.network.folder(process);
+        let (file, second) = match process {
+            Process::Peer(_) => ("peer.toml", "second.toml"),
+            Process::Aggregator => ("aggregator.toml", "second.toml"),
+            Process::Indexer => ("indexer.toml", "second.toml"),
+        };
+        let text = fs::read_to_string(folder.join(file)).unwrap();
+        let text = text.split("\n[listen]").next().unwrap().to_owned();
+        let mut listen = "\n[listen]\nhttp = \"127.0.0.1:0\"\n".to_owned();
+        if process != Process::Indexer {
+            listen.push_str("grpc = \"127.0.0.1:0\"\n");
+        }
+        if matches!(process, Process::Peer(_)) {
+            listen.push_str("quic = \"127.0.0.1:0\"\n");
+        }
+        fs::write(folder.join(second), text + &listen).unwrap();
+        let mut command = self.network.command_with(process, second);
+        let said = fs::File::create(folder.join("second.log")).unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(said)
+            .spawn()
+            .unwrap();
+        let begun = Instant::now();
+        while begun.elapsed() < REFUSAL {
+            if let Some(status) = child.try_wait().unwrap() {
+                let said = fs::read_to_string(folder.join("second.log")).unwrap();
+                return Some((status, said));
+            }
+            sleep(Duration::from_millis(20));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        None
+    }
+
+    /// Asks all processes to end; each has to do so with exit code 0.
+    pub(super) fn stop_all(&mut self) {
+        for process in self.running() {
+            self.network.stop(process);
+        }
+    }
+
+    /// Starts all processes, and waits until they are ready for the first time.
+    pub(super) fn start_all(&mut self) {
+        for process in everybody() {
+            self.network.start(process);
+        }
+        for process in everybody() {
+            let url = format!("{}/readyz", self.urls[&process]);
+            until(&format!("{process:?} is ready"), || is_ready(&url));
+        }
+    }
+}
+
+fn unix_ms() -> u64 {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+    u64::try_from(now.as_millis()).unwrap()
+}
+
+fn is_ready(url: &str) -> bool {
+    let client = reqwest::blocking::Client::builder().timeout(Duration::from_secs(2));
+    let asked = client.build().unwrap().get(url).send();
+    asked.is_ok_and(|answer| answer.status().is_success())
+}

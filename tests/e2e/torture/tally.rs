@@ -1,0 +1,127 @@
+//! How often what struck, and what came of it.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use super::{
+    history::History,
+    plan::{Blow, Loss},
+};
+
+/// What happened in one run.
+pub(super) struct Tally {
+    begun: Instant,
+    wanted: (u64, u64),
+    pub(super) blows: u64,
+    pub(super) flips: u64,
+    struck: BTreeMap<Blow, u64>,
+    lost: BTreeMap<Loss, u64>,
+    /// Processes that ended by themselves, those for the want of room among them.
+    pub(super) ends: u64,
+    pub(super) ends_for_room: u64,
+    /// Indexes that were moved away because they could not be read.
+    pub(super) moved_away: u64,
+    /// Stores that their owners put aside.
+    quarantined: u64,
+    /// Flips of which nothing was seen.
+    harmless: u64,
+}
+
+impl Tally {
+    pub(super) fn new(blows: u64, flips: u64) -> Self {
+        Self {
+            begun: Instant::now(),
+            wanted: (blows, flips),
+            blows: 0,
+            flips: 0,
+            struck: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            ends: 0,
+            ends_for_room: 0,
+            moved_away: 0,
+            quarantined: 0,
+            harmless: 0,
+        }
+    }
+
+    pub(super) fn strikes(&mut self, blow: Blow) {
+        self.blows += 1;
+        *self.struck.entry(blow).or_default() += 1;
+    }
+
+    pub(super) fn loses(&mut self, loss: Loss, what: &str) {
+        self.flips += u64::from(loss.is_flip());
+        *self.lost.entry(loss).or_default() += 1;
+        self.say(what);
+    }
+
+    /// Somebody is whole again who lost something.
+    pub(super) fn heals(&mut self, loss: Loss, aside: u64, ends: u32) {
+        self.quarantined += aside;
+        self.harmless += u64::from(loss.is_flip() && aside == 0 && ends == 0);
+    }
+
+    /// A line about what happens, as it happens.
+    pub(super) fn say(&self, what: &str) {
+        let seconds = self.begun.elapsed().as_secs();
+        eprintln!("{seconds:>5} s  {what}");
+    }
+
+    /// How far it is.
+    pub(super) fn word(&self, history: &History, about: &str) {
+        let (blows, flips) = self.wanted;
+        let counts = history.counts(|counts| {
+            format!(
+                "{} acknowledged of {} asked, {} lookups",
+                counts.acknowledged, counts.asked, counts.lookups
+            )
+        });
+        self.say(&format!(
+            "{} of {blows} blows, {} of {flips} flips; {counts}; healing: {about}",
+            self.blows, self.flips
+        ));
+    }
+
+    /// The end.
+    pub(super) fn summary(&self, history: &History) -> String {
+        let mut lines = Vec::new();
+        let struck = self
+            .struck
+            .iter()
+            .map(|(of, count)| (format!("{of:?}"), *count));
+        let lost = self
+            .lost
+            .iter()
+            .map(|(of, count)| (format!("{of:?}"), *count));
+        lines.extend(
+            struck
+                .chain(lost)
+                .map(|(of, count)| format!("  {of}: {count}")),
+        );
+        let (ends, room) = (self.ends, self.ends_for_room);
+        lines.push(format!(
+            "  ended by themselves: {ends}, for the want of room: {room}"
+        ));
+        let (aside, moved) = (self.quarantined, self.moved_away);
+        lines.push(format!(
+            "  stores put aside: {aside}, indexes moved away: {moved}"
+        ));
+        lines.push(format!("  flips that did no harm: {}", self.harmless));
+        lines.push(history.counts(|counts| {
+            format!(
+                "  asked: {}, acknowledged: {}, unknown: {}\n  lookups: {}, complete: {}; blocks seen: {}",
+                counts.asked,
+                counts.acknowledged,
+                counts.unknown,
+                counts.lookups,
+                counts.complete,
+                counts.blocks
+            )
+        }));
+        let duration = Duration::from_secs(self.begun.elapsed().as_secs());
+        lines.push(format!("  it took {duration:?}"));
+        lines.join("\n")
+    }
+}
