@@ -20,6 +20,8 @@ impl Director<'_> {
         if self.machines.network.runs(process) {
             self.kill_one(process);
         }
+        let at = Instant::now() + self.within_ms(50, 800);
+        self.dead.insert(process, at);
         let data = self.machines.data(process);
         if !data.exists() {
             return;
@@ -42,8 +44,6 @@ impl Director<'_> {
         self.history.strikes(&format!("{process:?}: {what}"));
         self.tally.loses(loss, &format!("{process:?}: {what}"));
         self.history.loses(self.machines.node(process));
-        let at = Instant::now() + self.within_ms(50, 800);
-        self.dead.insert(process, at);
         self.lost = Some(Lost {
             process,
             loss,

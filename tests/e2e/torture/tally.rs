@@ -102,7 +102,7 @@ impl Tally {
         );
         let (ends, room) = (self.ends, self.ends_for_room);
         lines.push(format!(
-            "  ended by themselves: {ends}, for the want of room: {room}"
+            "  ended by themselves or refused to start: {ends}, for the want of room: {room}"
         ));
         let (aside, moved) = (self.quarantined, self.moved_away);
         lines.push(format!(
