@@ -115,6 +115,10 @@ impl World {
             };
             self.fate.within(100_000..=longest_us)
         } else {
+            if kind.loses() && may_strike && self.is_late() {
+                // A bit that flipped, and that nobody reads, may be in the way.
+                self.find_rot();
+            }
             AGAIN_US
         };
         self.queue.after(us, Event::Strikes(kind));
@@ -123,12 +127,10 @@ impl World {
     /// Whether a fault that has struck leaves room for others now: trouble is half over, and some kind could not strike
     /// yet, because too much was broken already.
     fn gives_way(&mut self, kind: Kind) -> bool {
-        let now_us = self.queue.now_us;
         let Some(director) = &self.director else {
             return false;
         };
-        let is_late = now_us + director.trouble.ms * 550 > director.end_us;
-        if !is_late || !director.fired.contains_key(&kind) {
+        if !self.is_late() || !director.fired.contains_key(&kind) {
             return false;
         }
         let kinds = director.trouble.kinds.iter().map(|(kind, _)| *kind);
@@ -142,6 +144,13 @@ impl World {
             self.find_rot();
         }
         !waiting.is_empty()
+    }
+
+    /// Trouble is half over.
+    fn is_late(&self) -> bool {
+        let now_us = self.queue.now_us;
+        let director = self.director.as_ref();
+        director.is_some_and(|director| now_us + director.trouble.ms * 550 > director.end_us)
     }
 
     /// A fault struck.

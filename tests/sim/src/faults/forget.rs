@@ -241,6 +241,7 @@ impl World {
         let is_seen = match loss.witness {
             Witness::Everybody | Witness::Restarted => seen.iter().any(|(_, seen)| *seen > left),
             Witness::Absent => !seen.is_empty() && seen.iter().all(|(_, seen)| *seen > left),
+            Witness::Late(witness) if self.machines[witness].is_lost => false,
             Witness::Late(witness) => {
                 let is_right =
                     |(other, seen): &(usize, Option<Place>)| (*seen > left) == (*other == witness);
