@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::{
-    net::{Ipv4Addr, TcpListener, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
 
@@ -170,19 +171,25 @@ fn admit(
 }
 
 fn tcp() -> String {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string()
+    free(|address| TcpListener::bind(address).is_ok())
 }
 
 fn udp() -> String {
-    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string()
+    free(|address| UdpSocket::bind(address).is_ok())
+}
+
+/// An address that is free and below those that the system gives to outgoing connections, so that it is still free
+/// after a restart. No two tests of one process get the same.
+fn free(is_free: impl Fn(SocketAddr) -> bool) -> String {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 22_000 + u16::try_from(std::process::id() % 80).unwrap() * 100;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 2_000;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if is_free(address) {
+            return address.to_string();
+        }
+    }
 }
 
 impl Drop for Cluster {
