@@ -39,7 +39,7 @@ impl Sockets {
         let http = choose("listen.http", listen_config.http, &addresses.http)?;
         let grpc_listener = listen(grpc, "listen.grpc").await?;
         let http_listener = listen(http, "listen.http").await?;
-        let endpoint = link::bind(quic, &transport)?;
+        let endpoint = link::bind(quic, &transport, credentials.key())?;
         let listening = Listening {
             grpc: grpc_listener.local_addr().unwrap_or(grpc),
             quic: endpoint.local_addr().unwrap_or(quic),

@@ -1,21 +1,29 @@
 //! The QUIC endpoint: bounded, mutually authenticated, no resumption.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
 
 use kittengrad_pki::{
     tls::{self, Revocations, TlsError},
     transport::Transport,
 };
+use kittengrad_proto::signed::Signer;
 use kittengrad_service::listen::next_step;
 use quinn::{
-    ClientConfig, Endpoint, ServerConfig, TransportConfig, VarInt,
+    ClientConfig, Endpoint, ServerConfig, TokioRuntime, TransportConfig, VarInt,
     crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig},
 };
 use thiserror::Error;
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{self, LinkContext};
+use super::{
+    connection::{self, LinkContext},
+    reset::endpoint_config,
+};
 
 /// What both sides speak.
 const ALPN: &[u8] = b"kittengrad-link/1";
@@ -55,8 +63,12 @@ pub enum BindError {
     },
 }
 
-/// Listens and dials on `address`.
-pub(crate) fn bind(address: SocketAddr, transport: &Arc<Transport>) -> Result<Endpoint, BindError> {
+/// Listens and dials on `address`, as the peer that signs with `signer`.
+pub(crate) fn bind(
+    address: SocketAddr,
+    transport: &Arc<Transport>,
+    signer: &dyn Signer,
+) -> Result<Endpoint, BindError> {
     let revocations = Revocations::default();
     let server = tls::server_config(transport, &revocations, &[ALPN])?;
     let client = tls::client_config(transport, &revocations, &[ALPN])?;
@@ -64,8 +76,10 @@ pub(crate) fn bind(address: SocketAddr, transport: &Arc<Transport>) -> Result<En
     server.transport_config(transport_config());
     let mut client = ClientConfig::new(Arc::new(QuicClientConfig::try_from(client)?));
     client.transport_config(transport_config());
-    let mut endpoint =
-        Endpoint::server(server, address).map_err(|error| BindError::Address { address, error })?;
+    let config = endpoint_config(signer);
+    let listening = UdpSocket::bind(address)
+        .and_then(|socket| Endpoint::new(config, Some(server), socket, Arc::new(TokioRuntime)));
+    let mut endpoint = listening.map_err(|error| BindError::Address { address, error })?;
     endpoint.set_default_client_config(client);
     Ok(endpoint)
 }

@@ -12,6 +12,7 @@ mod dial;
 mod endpoint;
 mod frame;
 mod lanes;
+mod reset;
 mod table;
 mod vouched;
 

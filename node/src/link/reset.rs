@@ -1,0 +1,112 @@
+//! What outlives a process of the endpoint, so that partners notice at once that the process before it is gone.
+//!
+//! A partner that dialled the process before goes on sending to it until the connection has been silent for its idle
+//! time, and this peer cannot dial it: it would wait that long to hear what it has to hear before it signs. With keys that
+//! stay the same, the new process answers such packets with a stateless reset (RFC 9000, section 10.3) that the partner
+//! believes, and it dials again.
+
+use std::sync::Arc;
+
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
+use kittengrad_proto::signed::Signer;
+use quinn::EndpointConfig;
+use quinn_proto::HashedConnectionIdGenerator;
+
+/// What is signed to have a secret that only the holder of the key can make again. It is no form of anything else that
+/// is signed, and the signature is shown to nobody.
+const SUBJECT: &[u8] = b"kittengrad: keys of the QUIC endpoint, 1";
+
+/// The configuration of an endpoint whose holder signs with `signer`.
+pub(super) fn endpoint_config(signer: &dyn Signer) -> EndpointConfig {
+    // Ed25519 signs the same with the same (RFC 8032, section 5.1.6).
+    let secret = hmac::Key::new(HMAC_SHA256, &signer.sign(SUBJECT));
+    let derived = |what: &[u8]| hmac::sign(&secret, what);
+    let reset = hmac::Key::new(HMAC_SHA256, derived(b"reset").as_ref());
+    let ids = derived(b"connection ids");
+    let ids = ids.as_ref().first_chunk().copied().map(u64::from_be_bytes);
+    let mut config = EndpointConfig::new(Arc::new(reset));
+    config.cid_generator(move || {
+        Box::new(HashedConnectionIdGenerator::from_key(
+            ids.unwrap_or_default(),
+        ))
+    });
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{Ipv4Addr, SocketAddr},
+        path::Path,
+        time::Duration,
+    };
+
+    use kittengrad_pki::{
+        authority::{Authority, default_validity},
+        credentials::Credentials,
+        directory::{Admission, InitOptions},
+        tls,
+        transport::Transport,
+    };
+    use kittengrad_proto::{
+        certificate::{Role, transport_name},
+        signed::Signer as _,
+    };
+    use kittengrad_service::clock::unix_ms;
+    use quinn::{ConnectionError, Endpoint};
+    use tempfile::TempDir;
+    use tokio::runtime::Runtime;
+
+    use crate::link::bind;
+
+    fn admit(authority: &Authority, folder: &Path) -> Credentials {
+        let admission = Admission {
+            role: Role::Peer,
+            name: "test",
+            validity: default_validity(Role::Peer),
+            existing_key: None,
+            now_ms: unix_ms(),
+        };
+        authority.admit(&admission, folder).unwrap().credentials
+    }
+
+    fn listen(address: SocketAddr, credentials: &Credentials) -> Endpoint {
+        let transport = Transport::of(credentials, unix_ms()).unwrap();
+        bind(address, &transport, credentials.key()).unwrap()
+    }
+
+    #[test]
+    fn a_partner_hears_at_once_of_a_process_that_it_talked_to_and_that_is_gone() {
+        tls::install_provider();
+        let dir = TempDir::new().unwrap();
+        let options = InitOptions {
+            name: "test".to_owned(),
+            now_ms: unix_ms(),
+        };
+        let authority = Authority::init(&dir.path().join("ca"), &options).unwrap();
+        let authority = authority.authority;
+        let ours = admit(&authority, &dir.path().join("ours"));
+        let theirs = admit(&authority, &dir.path().join("theirs"));
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+
+        let partner = Runtime::new().unwrap();
+        let killed = Runtime::new().unwrap();
+        let first = killed.block_on(async { listen(anywhere, &ours) });
+        let address = first.local_addr().unwrap();
+        let dialling = partner.block_on(async { listen(anywhere, &theirs) });
+        let connected = partner.block_on(async {
+            let accepted = killed.spawn(async move { first.accept().await.unwrap().await });
+            let name = transport_name(&ours.key().public(), Role::Peer);
+            let connected = dialling.connect(address, &name).unwrap().await;
+            (connected.unwrap(), accepted.await.unwrap().unwrap())
+        });
+        let (connection, lost) = connected;
+        // Nobody says goodbye: who would send it is gone before the connection is.
+        killed.shutdown_timeout(Duration::from_secs(60));
+        drop(lost);
+        let next = partner.block_on(async { listen(address, &ours) });
+        let ended = partner.block_on(connection.closed());
+        assert_eq!(ended, ConnectionError::Reset);
+        drop(next);
+    }
+}
