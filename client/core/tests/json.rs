@@ -310,6 +310,8 @@ fn is_same(strict: &Ipld, lenient: &serde_json::Value) -> bool {
     match (strict, lenient) {
         (Ipld::Null, serde_json::Value::Null) => true,
         (Ipld::Bool(a), serde_json::Value::Bool(b)) => a == b,
+        // What has neither point nor exponent is an integer here, -0 too; the other makes a float of that.
+        (Ipld::Integer(0), serde_json::Value::Number(b)) => b.as_f64() == Some(0.0),
         (Ipld::Integer(a), serde_json::Value::Number(b)) => b.as_i128() == Some(*a),
         (Ipld::Float(a), serde_json::Value::Number(b)) => {
             b.as_f64().is_some_and(|b| (a - b).abs() <= a.abs() * 1e-15)
@@ -325,6 +327,11 @@ fn is_same(strict: &Ipld, lenient: &serde_json::Value) -> bool {
         }
         _ => false,
     }
+}
+
+#[test]
+fn minus_zero_without_a_point_is_the_integer_0() {
+    assert_eq!(parse(b"-0").unwrap(), Ipld::Integer(0));
 }
 
 proptest! {
