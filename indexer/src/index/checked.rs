@@ -2,7 +2,7 @@
 //! the small ones that name the segments and carry our state. Those get one here.
 //!
 //! ```text
-//! JSON ‖ 0a ‖ SHA-256 of the JSON, 64 hexadecimal characters ‖ 0a
+//! JSON ‖ 0a ‖ "1 " ‖ SHA-256 of the JSON, 64 hexadecimal characters ‖ 0a
 //! ```
 //!
 //! What an older version of this program wrote ends with the JSON, and is taken as it is until it is written again.
@@ -55,9 +55,8 @@ impl Directory for Checked {
     }
 
     fn atomic_write(&self, path: &Path, data: &[u8]) -> io::Result<()> {
-        let checksum = Id::of(&[data]).to_string();
-        let bytes = [data, b"\n", checksum.as_bytes(), b"\n"].concat();
-        self.0.atomic_write(path, &bytes)
+        self.0
+            .atomic_write(path, &[data, &last_line(data)].concat())
     }
 
     fn sync_directory(&self) -> io::Result<()> {
@@ -81,12 +80,16 @@ fn checked(bytes: &[u8]) -> Option<usize> {
     }
     let length = bytes.len().checked_sub(CHECKSUM_BYTES)?;
     let (data, checksum) = bytes.split_at(length);
-    let expected = Id::of(&[data]).to_string();
-    (checksum == [b"\n", expected.as_bytes(), b"\n"].concat()).then_some(length)
+    (checksum == last_line(data)).then_some(length)
 }
 
-/// A line of hexadecimal characters, and the end of the one before.
-const CHECKSUM_BYTES: usize = 66;
+/// The checksum of `data` in a line of its own, with the version of this form.
+fn last_line(data: &[u8]) -> Vec<u8> {
+    format!("\n1 {}\n", Id::of(&[data])).into_bytes()
+}
+
+/// How long that line is.
+const CHECKSUM_BYTES: usize = 68;
 
 #[cfg(test)]
 mod tests {
@@ -111,6 +114,13 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn the_checksum_has_the_bytes_that_it_always_had() {
+        let expected = "\n1 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n";
+        assert_eq!(last_line(b""), expected.as_bytes());
+        assert_eq!(CHECKSUM_BYTES, expected.len());
     }
 
     #[test]

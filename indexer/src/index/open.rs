@@ -10,7 +10,7 @@ use std::{
 use kittengrad_indexer_core::{Publishers, State, StateError};
 use kittengrad_proto::namespace::Overlay;
 use tantivy::{
-    IndexReader, IndexWriter, ReloadPolicy, TantivyError,
+    Directory as _, IndexReader, IndexWriter, ReloadPolicy, TantivyError,
     directory::{MmapDirectory, error::OpenReadError},
     error::DataCorruption,
     indexer::IndexWriterOptions,
@@ -180,13 +180,15 @@ impl Index {
 
 /// Reads all files that the last commit names: Tantivy itself would not notice a flipped bit, and answer wrongly.
 fn check_files(index: &tantivy::Index) -> Result<(), TantivyError> {
-    match index.validate_checksum()?.into_iter().min() {
-        Some(damaged) => Err(TantivyError::DataCorruption(DataCorruption::new(
-            damaged,
-            "it is not what was written".to_owned(),
-        ))),
-        None => Ok(()),
+    let directory = index.directory();
+    for file in index.load_metas()?.list_segment_files() {
+        // Not every segment has every file; one that is needed is missed when it is opened.
+        if directory.exists(&file)? && !directory.validate_checksum(&file)? {
+            let why = "it is not what was written".to_owned();
+            return Err(TantivyError::DataCorruption(DataCorruption::new(file, why)));
+        }
     }
+    Ok(())
 }
 
 /// One worker and one merger: the machine is shared, and batches are large.
