@@ -158,7 +158,9 @@ impl Driver {
 
     /// One round; says whether it was the last one. There is one with every tick, so that damage does not stay unnoticed.
     fn round(&mut self, batch: &mut Vec<Command>) -> Result<bool, DriverError> {
-        if let Some(damage) = self.store.damage() {
+        if let Some(damage) = self.store.damage()
+            && is_spared(&self.peer.status())
+        {
             return Err(DriverError::Damage(damage.to_owned()));
         }
         let now = now(self.started);
@@ -323,6 +325,15 @@ impl Driver {
     }
 }
 
+/// Whether the others can do without this peer's disk: all that share anything with it are there, and have everything.
+///
+/// What a reader found damaged is refused, and the rest of the disk is as good as it was. Whoever reads all journals finds
+/// the damage of all disks at once: they must not be put aside at once.
+fn is_spared(status: &Status) -> bool {
+    let mut partners = status.partners.iter();
+    !status.partners.is_empty() && partners.all(|(_, of)| of.is_up && of.is_open && of.is_settled)
+}
+
 fn now(started: Instant) -> Now {
     let wall = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -332,5 +343,50 @@ fn now(started: Instant) -> Now {
     Now {
         monotonic_ms: millis(started.elapsed()),
         wall_ms: millis(wall),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kittengrad_node_core::StatusOf;
+
+    use super::*;
+
+    #[test]
+    fn a_disk_that_the_others_may_need_is_not_put_aside_for_what_a_reader_found() {
+        let whole = StatusOf {
+            is_up: true,
+            is_open: true,
+            is_settled: true,
+            head: None,
+            applied: None,
+        };
+        let filling = StatusOf {
+            is_settled: false,
+            ..whole
+        };
+        let down = StatusOf {
+            is_up: false,
+            ..whole
+        };
+        let spares = |partners: &[&StatusOf]| {
+            let key = |number: usize| PublicKey::new([number as u8; 32]);
+            let partners = partners.iter().enumerate();
+            let partners = partners.map(|(number, of)| (key(number), **of));
+            is_spared(&Status {
+                tip: None,
+                is_open: true,
+                is_settled: true,
+                missing: 0,
+                clock_behind_ms: 0,
+                why_clock: None,
+                waiting: 0,
+                partners: partners.collect(),
+            })
+        };
+        assert!(spares(&[&whole, &whole]));
+        assert!(!spares(&[&whole, &filling]));
+        assert!(!spares(&[&down, &whole]));
+        assert!(!spares(&[]), "nobody has what a single peer has");
     }
 }

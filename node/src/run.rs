@@ -1,11 +1,6 @@
 //! Running a peer: from its files to a process that serves, and back to rest.
 
-use std::{
-    net::SocketAddr,
-    path::Path,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use kittengrad_client::network::Network;
 use kittengrad_node_core::Membership;
@@ -56,7 +51,7 @@ pub async fn run(
     let store = Arc::new(open_store(&config, &membership)?);
     // Whoever waits for the addresses may have gone away.
     let _ = listening.send(sockets.listening);
-    let (data, in_use) = (config.data.clone(), Arc::downgrade(&store));
+    let data = config.data.clone();
     let prepared = Prepared {
         config,
         network: Arc::new(network),
@@ -70,23 +65,28 @@ pub async fn run(
     if let Err(RunError::Driver(error)) = &ended
         && error.is_damage()
     {
-        put_aside(&data, &in_use).await;
+        put_aside(&data).await;
     }
     ended
 }
 
 /// The store turned out to be damaged while it was in use: the next start begins with an empty one, which fills.
-async fn put_aside(data: &Path, in_use: &Weak<RocksStore>) {
-    // Reads under way end by themselves.
-    for _ in 0..CLOSE_TICKS {
-        if in_use.strong_count() == 0 {
-            break;
+async fn put_aside(data: &Path) {
+    let mut ticks = 0;
+    loop {
+        match quarantine(data) {
+            Ok(aside) => {
+                tracing::error!(aside = %aside.display(), "the damaged store was put aside");
+                return;
+            }
+            // Reads under way end by themselves, and the last one closes the store.
+            Err(OpenError::InUse { .. }) if ticks < CLOSE_TICKS => ticks += 1,
+            Err(error) => {
+                tracing::error!(%error, "the damaged store could not be put aside");
+                return;
+            }
         }
         sleep(CLOSE_TICK).await;
-    }
-    match quarantine(data) {
-        Ok(aside) => tracing::error!(aside = %aside.display(), "the damaged store was put aside"),
-        Err(error) => tracing::error!(%error, "the damaged store could not be put aside"),
     }
 }
 

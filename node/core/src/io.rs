@@ -93,7 +93,7 @@ pub enum Unverified {
 #[derive(Debug, Clone)]
 pub enum Input {
     /// A link to a partner is up: both sides proved who they are. It comes before everything that the partner says on
-    /// this connection; what it said on an older one does not come after it.
+    /// this connection; of what it said on an older one, only [`Input::Verified`] comes after it.
     LinkUp(PublicKey),
     /// The link is gone.
     LinkDown(PublicKey),
