@@ -30,13 +30,13 @@ fix: deps ## Format, and mend what lints can mend
 	cargo fmt --all
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 
-sim: ## Simulate networks: SEED=n replays one seed; RUNS=n FROM=m sweeps; JSON=1 ends with a line for programs; LIST=plants, PLANT=name
-	@cargo build --quiet --workspace --bins --locked
+sim: deps ## Simulate networks: SEED=n replays one seed; RUNS=n FROM=m sweeps; JSON=1 ends with a line for programs; LIST=plants, PLANT=name
+	@cargo build --workspace --bins --locked
 	@SEED="$(SEED)" RUNS="$(RUNS)" FROM="$(FROM)" JSON="$(JSON)" GO_ON="$(GO_ON)" KINDS="$(KINDS)" \
 	    LIST="$(LIST)" PLANT="$(PLANT)" \
 	    "$(CARGO_TARGET_DIR)/debug/kittengrad-sim"
 
-torture: ## Break real processes and disks: KILLS=n FLIPS=m say how often; SEED=s makes the plan of a seed again
+torture: deps ## Break real processes and disks: KILLS=n blows (most of them kill -9), FLIPS=m losses; SEED=s makes the plan of a seed again
 	@TORTURE_KILLS="$(KILLS)" TORTURE_FLIPS="$(FLIPS)" TORTURE_SEED="$(SEED)" \
 	    cargo test --workspace --locked --test e2e \
 	    whatever_is_done_to_processes_and_disks -- --nocapture

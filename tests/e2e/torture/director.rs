@@ -192,6 +192,8 @@ impl<'a> Director<'a> {
                 full.has_ended |= is_it;
                 is_it
             });
+            // It may take a while to end, and there may be room again by then.
+            let is_full = is_full || why.contains("No space left on device");
             let has_lost = self.ends_after_a_loss(process);
             assert!(
                 is_full || has_lost,
@@ -286,6 +288,14 @@ impl<'a> Director<'a> {
     /// A second process for one directory has to refuse, and say so; the first one goes on.
     fn second(&mut self, victims: &[Process]) -> bool {
         let victim = self.random.pick(victims);
+        let is_lost = self
+            .lost
+            .as_ref()
+            .is_some_and(|lost| lost.process == victim);
+        // One that has only just begun may not have taken the directory yet.
+        if is_lost || self.is_full(victim) || self.status(victim).is_none() {
+            return false;
+        }
         self.history
             .strikes(&format!("second process for {victim:?}"));
         let ended = self.machines.second(victim);
@@ -302,7 +312,7 @@ impl<'a> Director<'a> {
 
     fn fill(&mut self, free: u64, for_ms: u64) -> bool {
         let Some((process, disk)) = &self.machines.small else {
-            return true;
+            return false;
         };
         let is_lost = self
             .lost

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{BufWriter, Write},
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
@@ -39,7 +39,11 @@ pub(super) struct History {
     begun: Instant,
     quorum: usize,
     inner: Mutex<Inner>,
+    turns: Mutex<BTreeMap<Node, Arc<Turn>>>,
 }
+
+/// One question at a time: only answers to questions that were asked one after another have an order.
+pub(super) type Turn = tokio::sync::Mutex<()>;
 
 struct Inner {
     outside: Outside,
@@ -71,6 +75,7 @@ impl History {
             begun: Instant::now(),
             quorum,
             inner: Mutex::new(inner),
+            turns: Mutex::default(),
         }
     }
 
@@ -130,6 +135,12 @@ impl History {
         };
         inner.counts.unknown += 1;
         inner.write(&json!({ "at_us": at_us, "asked_us": asked_us, "unknown": id, "why": why }));
+    }
+
+    /// Whose turn it is to ask a member alone.
+    pub(super) fn turn(&self, node: Node) -> Arc<Turn> {
+        let mut turns = self.turns.lock().unwrap();
+        Arc::clone(turns.entry(node).or_default())
     }
 
     /// One member alone answered.

@@ -99,7 +99,8 @@ impl Writer {
 
     async fn run(mut self) {
         loop {
-            let again = self.kept.pop_front().filter(|_| self.random.permille(500));
+            let tosses = self.random.permille(500);
+            let again = if tosses { self.kept.pop_front() } else { None };
             match again {
                 Some(prepared) => self.send(prepared).await,
                 None => self.say().await,
@@ -150,6 +151,14 @@ impl Writer {
         };
         let known = told.as_ref().map_err(ToString::to_string);
         self.history.is_told(said, asked_us, known);
+        if told
+            .as_ref()
+            .is_ok_and(|told| told.acknowledged && told.receipt.is_none())
+        {
+            let id = said.id();
+            self.history
+                .violates(format!("{id} was acknowledged without a receipt"));
+        }
         if !told.is_ok_and(|told| told.acknowledged) {
             self.kept.truncate(KEPT_MAX);
             self.kept.push_back(prepared);
@@ -264,6 +273,8 @@ async fn read_one(
         if !is_held && node != Node::Aggregator {
             continue;
         }
+        let turn = history.turn(node);
+        let _mine = turn.lock().await;
         if let Ok(found) = client.lookup_at(&key, &[canonical], false).await {
             for answer in &found.answers {
                 history.shows(node, answer);

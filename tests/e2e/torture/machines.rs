@@ -86,8 +86,12 @@ impl Machines {
         let path = folder.join("peer.toml");
         let text = fs::read_to_string(&path).unwrap();
         let reserve = format!("reserve_mib = {RESERVE_MIB}");
-        let text = text.replace("data = \"data\"", "data = \"disk/data\"");
-        fs::write(path, text.replace("reserve_mib = 64", &reserve)).unwrap();
+        let changed = |text: String, from: &str, to: &str| {
+            assert!(text.contains(from), "{from} is not in {text}");
+            text.replace(from, to)
+        };
+        let text = changed(text, "data = \"data\"", "data = \"disk/data\"");
+        fs::write(path, changed(text, "reserve_mib = 64", &reserve)).unwrap();
         self.small = Some((process, disk));
     }
 

@@ -46,6 +46,8 @@ pub(super) async fn member(
     while !open.is_empty() {
         let mut left = Vec::new();
         for some in open.chunks(SETS) {
+            let turn = history.turn(node);
+            let _mine = turn.lock().await;
             match client.lookup_at(&key, some, true).await {
                 Ok(found) => {
                     for answer in &found.answers {

@@ -22,7 +22,7 @@ pub(super) fn proves(
     check(receipt.transaction == *said, &|| {
         "it is for another transaction".to_owned()
     })?;
-    check(receipt.quorum as usize >= quorum.min(1), &|| {
+    check(receipt.quorum as usize >= quorum, &|| {
         format!("it names a quorum of {}", receipt.quorum)
     })?;
     let mut proved: BTreeMap<Element, BTreeSet<PublicKey>> = BTreeMap::new();
