@@ -14,6 +14,8 @@ use crate::{peer::Machine, story::Request};
 
 const NAME: &str = "acknowledged";
 const SOURCE: &str = "S1";
+/// No message that is not held up for good takes longer, in microseconds.
+const IN_FLIGHT_US: u64 = 700_000;
 
 /// A transaction that its client was told is safe.
 #[derive(Debug, Clone)]
@@ -98,10 +100,11 @@ pub(super) fn is_on_disks(
         let replicas = ring.replicas_of(element.canonical.point());
         let is_there = |member: &&usize| {
             let machine = &machines[**member];
-            // A disk may be lost while the answer is on its way.
+            // A disk may be lost while the answer is on its way, or while its own confirmation is: that may answer
+            // somebody who asked after it was sent.
             let is_lost = machine
                 .lost_us
-                .is_some_and(|lost_us| lost_us >= request.asked_us);
+                .is_some_and(|lost_us| lost_us + IN_FLIGHT_US >= request.asked_us);
             is_lost || has(machine, element)
         };
         let count = replicas.iter().filter(is_there).count();
