@@ -14,8 +14,6 @@ use crate::{peer::Machine, story::Request};
 
 const NAME: &str = "acknowledged";
 const SOURCE: &str = "S1";
-/// No message that is not held up for good takes longer, in microseconds.
-const IN_FLIGHT_US: u64 = 700_000;
 
 /// A transaction that its client was told is safe.
 #[derive(Debug, Clone)]
@@ -89,10 +87,11 @@ fn has(machine: &Machine, element: Element) -> bool {
     machine.disk.sound().contains(&[element]) == Ok(vec![true])
 }
 
-/// So many disks as were asked for have it in each cell.
+/// So many disks as were asked for have it in each cell; `heard` is when a machine's last confirmation of it came.
 pub(super) fn is_on_disks(
     machines: &[Machine],
     request: &Request,
+    heard: impl Fn(&Machine) -> Option<u64>,
     needed: impl Fn(usize) -> usize,
 ) -> Verdict {
     let ring = machines[0].membership.ring();
@@ -100,11 +99,10 @@ pub(super) fn is_on_disks(
         let replicas = ring.replicas_of(element.canonical.point());
         let is_there = |member: &&usize| {
             let machine = &machines[**member];
-            // A disk may be lost while the answer is on its way, or while its own confirmation is: that may answer
-            // somebody who asked after it was sent.
-            let is_lost = machine
-                .lost_us
-                .is_some_and(|lost_us| lost_us + IN_FLIGHT_US >= request.asked_us);
+            // A disk may be lost while the answer is on its way, or while its own confirmation is.
+            let is_lost = machine.lost_us.is_some_and(|lost_us| {
+                lost_us >= request.asked_us || heard(machine) >= Some(request.asked_us)
+            });
             is_lost || has(machine, element)
         };
         let count = replicas.iter().filter(is_there).count();

@@ -25,7 +25,7 @@ use std::{collections::BTreeMap, fmt};
 use kittengrad_client_core::merge::Merged as Answer;
 use kittengrad_indexer_core::Commit;
 use kittengrad_journal::Write;
-use kittengrad_node_core::{Ack, Submitted};
+use kittengrad_node_core::Submitted;
 use kittengrad_proto::{
     id::{Id, PublicKey, RecordId},
     link::Message,
@@ -112,6 +112,8 @@ pub(crate) struct Invariants {
     shown: Shown,
     pub(crate) merged: Merged,
     indexed: Indexed,
+    /// When a confirmation came last: to whom, from whom, of which transaction.
+    heard: BTreeMap<(PublicKey, PublicKey, Id), u64>,
     /// How often the body of a transaction was sent to a machine: pushed, and fetched.
     pub(crate) pushed: BTreeMap<(PublicKey, Id), usize>,
     pub(crate) fetched: BTreeMap<(PublicKey, Id), usize>,
@@ -154,20 +156,34 @@ impl Invariants {
         }
     }
 
-    /// A client is told that its transaction is safe.
+    /// A peer is handed a message.
+    pub(crate) fn hears(&mut self, to: PublicKey, from: PublicKey, message: &Message, now_us: u64) {
+        if let Message::PushResult(result) = message
+            && result.outcome.is_ok()
+        {
+            self.heard.insert((to, from, result.id), now_us);
+        }
+    }
+
+    /// A client is told by a coordinator that its transaction is safe.
     pub(crate) fn acknowledges(
         &mut self,
         machines: &[Machine],
+        coordinator: PublicKey,
         request: &Request,
         submitted: &Submitted,
         now_us: u64,
         needed: impl Fn(usize) -> usize,
     ) -> Verdict {
-        acknowledged::is_on_disks(machines, request, needed)?;
+        let heard = |machine: &Machine| {
+            let from = machine.membership.my_key();
+            let heard = self.heard.get(&(coordinator, from, request.said.id()));
+            heard.copied()
+        };
+        acknowledged::is_on_disks(machines, request, heard, needed)?;
         let quorum = machines[0].membership.ring().replication().quorum();
         let said = &request.said.submission.transaction;
         if let Some(receipt) = &submitted.receipt {
-            let quorum = if request.ack == Ack::One { 1 } else { quorum };
             receipts::proves(receipt, said, quorum, &*machines[0].verifier)?;
         }
         self.acknowledged.add(said, now_us);

@@ -146,6 +146,7 @@ impl World {
             let is_all = request.ack == Ack::All;
             let checked = self.invariants.acknowledges(
                 &self.machines,
+                self.machines[member].membership.my_key(),
                 request,
                 submitted,
                 self.queue.now_us,

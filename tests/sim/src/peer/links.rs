@@ -50,7 +50,11 @@ impl World {
                     self.verify(to, sender, Delivery::Body, body);
                 }
             }
-            other => self.hand_in(to, Input::Message(sender, other)),
+            other => {
+                let (receiver, now_us) = (self.key(to), self.queue.now_us);
+                self.invariants.hears(receiver, sender, &other, now_us);
+                self.hand_in(to, Input::Message(sender, other));
+            }
         }
     }
 
