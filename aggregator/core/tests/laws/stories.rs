@@ -315,16 +315,23 @@ fn a_head_that_is_dated_ahead_or_said_again_is_no_younger_than_when_it_was_heard
     );
 }
 
-#[test]
-fn what_a_source_has_is_unknown_until_it_was_read_to_its_head_once() {
+/// Five peers that say something, and an aggregator that has read nothing of it.
+fn unread() -> (Peers, Process) {
     let mut peers = Peers::new(5, 3);
     (0..5).for_each(|peer| peers.apply(peer, &say(0, &[(1, &[1])])));
     peers.peers.iter_mut().for_each(|peer| peer.cut());
-    let mut process = Process::start(&peers);
-    let has_caught_up = |process: &Process| {
-        let view = process.view();
-        view.sources.iter().all(|source| source.has_caught_up)
-    };
+    let process = Process::start(&peers);
+    (peers, process)
+}
+
+fn has_caught_up(process: &Process) -> bool {
+    let view = process.view();
+    view.sources.iter().all(|source| source.has_caught_up)
+}
+
+#[test]
+fn what_a_source_has_is_unknown_until_it_was_read_to_its_head_once() {
+    let (peers, mut process) = unread();
     process.hear_all(&peers);
     assert!(!has_caught_up(&process));
     process.read_all(&peers, true);
@@ -338,14 +345,7 @@ fn what_a_source_has_is_unknown_until_it_was_read_to_its_head_once() {
 
 #[test]
 fn what_was_signed_long_ago_says_nothing_of_what_came_after_it() {
-    let mut peers = Peers::new(5, 3);
-    (0..5).for_each(|peer| peers.apply(peer, &say(0, &[(1, &[1])])));
-    peers.peers.iter_mut().for_each(|peer| peer.cut());
-    let mut process = Process::start(&peers);
-    let has_caught_up = |process: &Process| {
-        let view = process.view();
-        view.sources.iter().all(|source| source.has_caught_up)
-    };
+    let (peers, mut process) = unread();
     process.pass(60_000);
     process.read_all(&peers, true);
     assert!(!has_caught_up(&process), "nobody said that this is all");
