@@ -140,6 +140,9 @@ impl Channels {
     ///
     /// # Errors
     /// If the member does not listen for clients.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime: a new channel has a task of its own.
     pub fn member(&self, identity: &Identity) -> Result<Member, ChannelError> {
         let address = &identity.addresses.grpc;
         let no_address = ChannelError::NoAddress {

@@ -235,6 +235,9 @@ impl Client {
     ///
     /// # Errors
     /// [`CallError::Stranger`] if there is no such member, [`CallError::Unreachable`] if it does not listen.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime: a new channel has a task of its own.
     pub fn member(&self, key: &PublicKey) -> Result<Member, CallError> {
         let network = self.network();
         let identity = network

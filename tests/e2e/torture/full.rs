@@ -94,8 +94,10 @@ impl Full {
             ack: wire::Ack::Quorum.into(),
             receipt: false,
         };
-        let member = self.client.member(&self.key).unwrap();
-        let asked = async { member.store().submit(request).await };
+        let asked = async {
+            let member = self.client.member(&self.key).unwrap();
+            member.store().submit(request).await
+        };
         let Err(status) = self.runtime.block_on(asked) else {
             return Ok(());
         };
