@@ -1,7 +1,7 @@
 //! One seed from beginning to end: a world is drawn, troubled, healed, and must converge within the promised time.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -165,25 +165,9 @@ impl Plan {
         report.faults = world.fired_faults();
         report.digest = world.trace.digest();
         if report.violation.is_none() {
-            report.invalid = self.why_invalid(&report, world.tally.overlapped);
+            report.invalid = world.why_invalid();
         }
         (report, world)
-    }
-
-    /// Why a run in which no promise was broken proves nothing.
-    fn why_invalid(&self, report: &Report, overlapped: usize) -> Option<String> {
-        let kinds = self.trouble.kinds.iter().map(|(kind, _)| *kind);
-        let idle: BTreeSet<_> = kinds
-            .filter(|kind| !report.faults.contains_key(kind))
-            .collect();
-        if !idle.is_empty() {
-            return Some(format!("never struck: {idle:?}"));
-        }
-        if report.acked * 2 < report.asked {
-            let (acked, asked) = (report.acked, report.asked);
-            return Some(format!("only {acked} of {asked} were acknowledged"));
-        }
-        (overlapped == 0).then(|| "nothing happened during a fault".to_owned())
     }
 }
 
@@ -272,6 +256,7 @@ impl World {
         }
         self.begin_trouble(trouble.clone());
         self.pass(trouble.ms);
+        self.prolong();
         self.is_speaking = false;
         self.calm();
         self.converges(report);
@@ -286,6 +271,19 @@ impl World {
                 self.judge(checked);
             }
         }
+    }
+
+    /// Why a run in which no promise was broken proves nothing.
+    fn why_invalid(&self) -> Option<String> {
+        let idle = self.idle_faults();
+        if !idle.is_empty() {
+            return Some(format!("never struck: {idle:?}"));
+        }
+        let (acked, asked) = (self.tally.acked, self.tally.asked);
+        if acked * 2 < asked {
+            return Some(format!("only {acked} of {asked} were acknowledged"));
+        }
+        (self.tally.overlapped == 0).then(|| "nothing happened during a fault".to_owned())
     }
 
     fn start_everything(&mut self) {

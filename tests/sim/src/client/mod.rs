@@ -79,9 +79,13 @@ impl World {
 
     /// A client dies, with everything that it waited for.
     pub(crate) fn client_dies(&mut self, client: usize) {
+        let node = Node::Client(client);
+        let waiting = self.asks.asks.values().filter(|ask| ask.node == node);
+        let puts = waiting.filter(|ask| matches!(ask.purpose, Purpose::Put { .. }));
+        self.tally.overlapped += puts.count();
         self.clients[client].host.stop();
-        self.left(Node::Client(client));
-        self.look_after(Node::Client(client));
+        self.left(node);
+        self.look_after(node);
     }
 
     /// A client does something, and later something else.

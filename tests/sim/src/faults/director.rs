@@ -1,6 +1,6 @@
 //! The director: draws faults, lets them strike, and lets everything heal in the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Kind, Relief};
 use crate::{host::Node, queue::Event, random::Random, world::World};
@@ -65,6 +65,10 @@ pub struct Director {
 const AWAITED_US_MAX: u64 = 3_000_000;
 /// A fault that could not strike is tried again after so long, in microseconds.
 const AGAIN_US: u64 = 200_000;
+/// Trouble that has proved nothing yet goes on for so long, in milliseconds.
+const MORE_MS: u64 = 5_000;
+/// And so many times.
+const MORE_MAX: usize = 8;
 
 impl World {
     /// Trouble begins.
@@ -81,6 +85,7 @@ impl World {
         for (kind, pause_ms) in trouble.kinds {
             if kind == Kind::Drift {
                 self.fired(kind);
+                self.lasts_throughout();
                 continue;
             }
             let latest_us = (trouble.ms * 400).min(pause_ms * 2_000);
@@ -133,10 +138,7 @@ impl World {
         if !self.is_late() || !director.fired.contains_key(&kind) {
             return false;
         }
-        let kinds = director.trouble.kinds.iter().map(|(kind, _)| *kind);
-        let waiting: Vec<_> = kinds
-            .filter(|kind| !director.fired.contains_key(kind))
-            .collect();
+        let waiting = self.idle_faults();
         if waiting.iter().any(|kind| kind.loses()) && director.truce.is_none() {
             self.gather();
         }
@@ -144,6 +146,38 @@ impl World {
             self.find_rot();
         }
         !waiting.is_empty()
+    }
+
+    /// Trouble goes on for a while where it has proved nothing yet: a drawn fault could not strike, or nothing happened
+    /// during one. Few worlds need it; all others are as they would be without.
+    pub(crate) fn prolong(&mut self) {
+        for _ in 0..MORE_MAX {
+            let mut awaited = self.idle_faults();
+            if awaited.is_empty() && self.tally.overlapped == 0 {
+                awaited.extend(self.fired_faults().keys());
+            }
+            let Some(director) = self.director.as_mut().filter(|_| !awaited.is_empty()) else {
+                return;
+            };
+            director.end_us += MORE_MS * 1_000;
+            // A bit that flipped, and that nobody reads, may be in the way.
+            self.find_rot();
+            for kind in awaited {
+                self.queue.after(AGAIN_US, Event::Strikes(kind));
+            }
+            self.pass(MORE_MS);
+        }
+    }
+
+    /// The kinds of faults that were drawn and did not strike yet.
+    pub(crate) fn idle_faults(&self) -> BTreeSet<Kind> {
+        let Some(director) = &self.director else {
+            return BTreeSet::new();
+        };
+        let kinds = director.trouble.kinds.iter().map(|(kind, _)| *kind);
+        kinds
+            .filter(|kind| !director.fired.contains_key(kind))
+            .collect()
     }
 
     /// Trouble is half over.
@@ -174,6 +208,13 @@ impl World {
         let us = us.min(director.end_us.saturating_sub(now_us));
         director.until_us = director.until_us.max(now_us + us);
         us
+    }
+
+    /// An effect lasts as long as there is trouble.
+    fn lasts_throughout(&mut self) {
+        if let Some(director) = &mut self.director {
+            director.until_us = director.end_us;
+        }
     }
 
     pub(super) fn passes_after(&mut self, us: u64, relief: Relief) {
