@@ -40,7 +40,7 @@ pub enum ConfigError {
     )]
     Unnamed,
     /// The file cannot be read.
-    #[error("{path}: {why}", path = path.display())]
+    #[error("cannot read the configuration {path}: {why}", path = path.display())]
     Read {
         /// Which file.
         path: PathBuf,

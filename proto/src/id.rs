@@ -34,7 +34,7 @@ pub enum IdError {
         text: String,
     },
     /// The text is not a CIDv1 of DAG-CBOR with SHA-256.
-    #[error("{text:?} is not a record's CID (CIDv1, dag-cbor, sha2-256): {why}")]
+    #[error("{text:?} is not a record's CID, which is bafyrei and 52 more characters: {why}")]
     Cid {
         /// The text, shortened.
         text: String,
@@ -220,9 +220,9 @@ impl FromStr for RecordId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let cid = Cid::from_str(text).map_err(|e| IdError::Cid {
+        let cid = Cid::from_str(text).map_err(|_| IdError::Cid {
             text: shorten(text),
-            why: e.to_string(),
+            why: "something is missing or mistyped".to_owned(),
         })?;
         Self::from_cid(&cid)
     }

@@ -10,10 +10,6 @@ fn whoever_reads_what_rotted_puts_its_store_aside_and_fills_a_new_one() {
     let mut network = Network::with_peers(3);
     network.start(Process::Aggregator);
     network.until_ready();
-    // Who asks a process that ended need not wait long.
-    let config = fs::read_to_string(network.path().join("client.toml")).unwrap();
-    let hasty = "\n[timeouts]\nattempt_ms = 1_000\nread_ms = 2_000\n";
-    network.file("client.toml", &(config + hasty));
     let record = r#"{"type":"artefact","meta":{"id":"test:rot"}}"#;
     let file = network.file("work.json", record);
     let cid = network.ok(&["put", &file])[0]["cid"].clone();
@@ -21,6 +17,10 @@ fn whoever_reads_what_rotted_puts_its_store_aside_and_fills_a_new_one() {
     let said = network.file("said.json", &format!(r#"{{"text":"{text}"}}"#));
     let cid = cid.as_str().unwrap();
     network.ok(&["update", cid, &said, "--publisher", "atlas"]);
+    // Who asks a process that ended need not wait long.
+    let config = fs::read_to_string(network.path().join("client.toml")).unwrap();
+    let hasty = "\n[timeouts]\nattempt_ms = 1_000\nread_ms = 2_000\n";
+    network.file("client.toml", &(config + hasty));
     let peer = network.peer_id(1);
     for (process, source) in [
         (Process::Peer(1), vec!["--peer", &peer]),

@@ -319,6 +319,15 @@ impl Running {
         serde_json::from_str(&self.page("/status").await.1).unwrap()
     }
 
+    /// Waits until its first source is read in this incarnation.
+    pub(crate) async fn until_read_in(&self, incarnation: u64) {
+        until("the source is read in its next incarnation", async || {
+            let status = self.status().await;
+            (status["sources"][0]["applied"]["incarnation"] == incarnation).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until the page of readiness answers so, and says why not.
     pub(crate) async fn until_ready(&self, expected: bool) -> String {
         let code = if expected { 200 } else { 503 };

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use kittengrad_client::{
     Client,
+    config::Timeouts,
     fault::CallError,
     subscribe::{Bodies, Event, Start, SubscribeError, SubscribeOptions, VerifiedBlock},
 };
@@ -19,7 +20,7 @@ use kittengrad_proto::{
 use crate::{
     fake::{Ending, Fake},
     submissions::draft,
-    world::{World, soon},
+    world::{TIMEOUTS, World, soon},
 };
 
 /// Applies so many transactions, each with one to four elements, and each in a block of its own.
@@ -148,7 +149,12 @@ async fn a_stream_that_breaks_anywhere_goes_on_exactly_where_it_was() {
 /// Keeps S12.
 #[tokio::test]
 async fn a_stream_that_falls_silent_is_begun_anew() {
-    let (_world, client, fake) = written(4).await;
+    let (world, _, fake) = written(4).await;
+    let timeouts = Timeouts {
+        silence_ms: 400,
+        ..TIMEOUTS
+    };
+    let client = world.client_with(&world.file(0..1), timeouts);
     fake.endings.lock().unwrap().push_back(Ending::Silent(2));
     let (events, error) = all(&client, fake.key(), ONCE).await;
     assert_eq!((blocks(&events).len(), error), (4, None));

@@ -28,7 +28,7 @@ pub(crate) const TIMEOUTS: Timeouts = Timeouts {
     attempt_ms: 2_000,
     read_ms: 8_000,
     write_ms: 8_000,
-    silence_ms: 400,
+    silence_ms: 20_000,
 };
 
 pub(crate) struct World {

@@ -12,7 +12,7 @@ use kittengrad_proto::{
 };
 use tempfile::TempDir;
 
-use crate::world::{Indexing, TATE, canonical, cursor, open, open_as, overlay, says};
+use crate::world::{Indexing, SMALL, TATE, canonical, cursor, open, open_as, overlay, says};
 
 /// Keeps S6.
 #[tokio::test(flavor = "multi_thread")]
@@ -55,7 +55,7 @@ async fn documents_names_and_cursor_are_there_again_after_a_restart() {
 fn a_directory_that_another_process_has_open_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let held = open(directory.path()).unwrap();
-    let error = open(directory.path()).unwrap_err();
+    let error = Index::open(directory.path(), &overlay(), SMALL).unwrap_err();
     assert!(matches!(error, OpenError::InUse(_)), "{error}");
     assert!(error.to_string().contains("is in use by another process"));
     assert!(

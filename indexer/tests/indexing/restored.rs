@@ -26,7 +26,7 @@ use tonic::service::Routes;
 
 use crate::{
     running::{Network, running},
-    world::{says, until},
+    world::{get, says, until},
 };
 
 /// An aggregator that has what it is told.
@@ -125,7 +125,7 @@ async fn index(network: &Network, credentials: std::path::PathBuf, documents: u6
     let (url, shutdown, task) = running(network.config(credentials)).await;
     until("it is ready and has them all", async || {
         let json = async |path: &str| -> serde_json::Value {
-            let answer = reqwest::get(format!("{url}{path}")).await.unwrap();
+            let answer = get(&format!("{url}{path}")).await;
             answer.json().await.unwrap()
         };
         json("/readyz").await["ready"] == true && json("/status").await["documents"] == documents

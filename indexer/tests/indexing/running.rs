@@ -23,7 +23,7 @@ use kittengrad_service::clock::unix_ms;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::until;
+use crate::world::{get, until};
 
 /// A network in a folder: a peer, and an aggregator if wanted; nobody listens.
 pub(crate) struct Network {
@@ -159,14 +159,7 @@ async fn without_a_network_it_serves_what_it_has_says_that_it_is_not_ready_and_e
     let network = Network::new("demo", true);
     let (credentials, _) = network.admit(Role::Indexer, "indexer");
     let (url, shutdown, task) = running(network.config(credentials)).await;
-    let text = async |path: &str| {
-        reqwest::get(format!("{url}{path}"))
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap()
-    };
+    let text = async |path: &str| get(&format!("{url}{path}")).await.text().await.unwrap();
     assert!(text("/").await.contains("Kittengrad"));
     assert!(text("/api/search?q=turner").await.contains("\"total\":0"));
     until("the aggregator is tried", async || {
@@ -180,7 +173,7 @@ async fn without_a_network_it_serves_what_it_has_says_that_it_is_not_ready_and_e
         (&ring["cover"], ring["uncovered"].as_array().unwrap().len()),
         (&serde_json::json!([]), 1)
     );
-    let feed = reqwest::get(format!("{url}/api/feed")).await.unwrap();
+    let feed = get(&format!("{url}/api/feed")).await;
     shutdown.cancel();
     task.await.unwrap().unwrap();
     feed.text().await.unwrap();

@@ -1,6 +1,6 @@
 //! What a search finds.
 
-use crate::world::{CMOA, Indexing, TATE, canonical, says, takes_back};
+use crate::world::{CMOA, Indexing, TATE, browser, canonical, says, takes_back};
 
 async fn a_small_museum() -> Indexing {
     let mut indexing = Indexing::start().await;
@@ -388,7 +388,7 @@ async fn no_query_is_answered_with_a_fault_of_ours() {
         };
         (0..20).map(|_| char()).collect::<String>()
     });
-    let client = reqwest::Client::new();
+    let client = browser();
     for query in hostile
         .iter()
         .map(ToString::to_string)

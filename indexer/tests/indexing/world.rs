@@ -224,19 +224,34 @@ pub(crate) fn test_data() -> Option<PathBuf> {
     found
 }
 
+/// Asks for a page of an indexer, which is never behind a proxy.
+pub(crate) async fn get(url: &str) -> reqwest::Response {
+    browser().get(url).send().await.unwrap()
+}
+
+pub(crate) fn browser() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 pub(crate) fn open(directory: &Path) -> Result<(Index, Lock), OpenError> {
     open_as(directory, &overlay())
 }
 
+/// Opens an index that nobody uses any more. A child that another test starts has copies of all locks until it runs its
+/// own program, so one that was let go of may be held for a moment.
 pub(crate) fn open_as(directory: &Path, overlay: &Overlay) -> Result<(Index, Lock), OpenError> {
-    Index::open(
-        directory,
-        overlay,
-        IndexOptions {
-            memory_bytes: 16 * 1024 * 1024,
-        },
-    )
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match Index::open(directory, overlay, SMALL) {
+            Err(OpenError::InUse(_)) if Instant::now() < deadline => std::thread::yield_now(),
+            opened => return opened,
+        }
+    }
 }
+
+pub(crate) const SMALL: IndexOptions = IndexOptions {
+    memory_bytes: 16 * 1024 * 1024,
+};
 
 /// A ring of two peers, made up.
 pub(crate) struct MadeUpRing;
@@ -389,7 +404,7 @@ impl Indexing {
     }
 
     pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
-        reqwest::get(format!("{}{path}", self.url)).await.unwrap()
+        get(&format!("{}{path}", self.url)).await
     }
 
     pub(crate) async fn json(&self, path: &str) -> Value {

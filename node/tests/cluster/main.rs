@@ -109,6 +109,13 @@ impl Cluster {
         let (shutdown, running) = self.running[peer].take().unwrap();
         shutdown.cancel();
         running.await.unwrap().unwrap();
+        // A task of the endpoint's own lets go of the socket, when nothing uses it any more.
+        let network = Network::load(&self.dir.path().join("network.toml")).unwrap();
+        let identity = network.member(&self.keys[peer]).unwrap();
+        until("its port is free", async || {
+            UdpSocket::bind(&identity.addresses.quic).is_ok()
+        })
+        .await;
     }
 
     fn folder(&self, peer: usize) -> PathBuf {

@@ -39,11 +39,16 @@ pub(crate) fn small() -> Options {
 /// Opens a store that nobody uses any more. A child that another test starts has copies of all locks until it runs
 /// its own program, so one that was let go of may be held for a moment.
 pub(crate) fn open(path: &Path) -> RocksStore {
+    try_open(path, &owner()).unwrap()
+}
+
+/// Opens it, or says why not, but for a lock that a child holds.
+pub(crate) fn try_open(path: &Path, owner: &Owner) -> Result<RocksStore, OpenError> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
-        match RocksStore::open(path, &owner(), &small()) {
+        match RocksStore::open(path, owner, &small()) {
             Err(OpenError::InUse { .. }) if Instant::now() < deadline => thread::yield_now(),
-            opened => return opened.unwrap(),
+            opened => return opened,
         }
     }
 }

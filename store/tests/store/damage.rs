@@ -7,11 +7,11 @@ use std::{
 };
 
 use kittengrad_journal::StoreError;
-use kittengrad_store::{OpenError, RocksStore};
+use kittengrad_store::OpenError;
 use tempfile::TempDir;
 
 use crate::{
-    content::{check_has, commit, open, owner, small},
+    content::{check_has, commit, open, owner, try_open},
     crash::log_path,
     directory::copy,
 };
@@ -51,7 +51,7 @@ fn flip(part: &str) -> Tally {
         let copy = copy(whole.path());
         let (file, at, bit) = place(copy.path(), part, seed);
         flip_bit(&file, at, bit);
-        match RocksStore::open(copy.path(), &owner(), &small()) {
+        match try_open(copy.path(), &owner()) {
             Err(OpenError::Damaged { .. }) => tally.refused += 1,
             Err(other) => panic!("{part}, seed {seed}: {other}"),
             // A wrong answer panics in there.
@@ -171,7 +171,7 @@ fn no_bit_of_the_first_and_the_last_records_of_a_log_can_flip_unseen() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1 << bit;
             fs::write(&log, &flipped).unwrap();
-            let refused = RocksStore::open(whole.path(), &owner(), &small()).err();
+            let refused = try_open(whole.path(), &owner()).err();
             assert!(
                 matches!(refused, Some(OpenError::Damaged { .. })),
                 "bit {bit} of byte {at}"

@@ -1,6 +1,11 @@
 //! A directory has one owner and one user, and what is damaged is put aside, never mended or deleted.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
 
 use kittengrad_journal::StoreError;
 use kittengrad_proto::{id::Id, namespace::Overlay, signed::Signer};
@@ -8,7 +13,7 @@ use kittengrad_store::{OpenError, Options, Owner, RocksStore, free_bytes, quaran
 use tempfile::TempDir;
 
 use crate::{
-    content::{check_has, commit, open, owner, small},
+    content::{check_has, commit, open, owner, small, try_open},
     fixture::FakeKey,
 };
 
@@ -17,7 +22,18 @@ fn refused(path: &Path) -> OpenError {
 }
 
 fn refused_for(path: &Path, owner: &Owner) -> OpenError {
-    RocksStore::open(path, owner, &small()).err().unwrap()
+    try_open(path, owner).err().unwrap()
+}
+
+/// Puts aside what nobody uses any more, but for a child that another test starts.
+fn put_aside(path: &Path) -> PathBuf {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match quarantine(path) {
+            Err(OpenError::InUse { .. }) if Instant::now() < deadline => thread::yield_now(),
+            moved => return moved.unwrap(),
+        }
+    }
 }
 
 /// What a person reads.
@@ -41,7 +57,7 @@ fn a_directory_is_used_by_one_store_at_a_time() {
     let directory = TempDir::new().unwrap();
     let path = directory.path();
     let store = open(path);
-    let error = refused(path);
+    let error = RocksStore::open(path, &owner(), &small()).err().unwrap();
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");
     check_says(
         &error,
@@ -219,7 +235,7 @@ fn what_is_damaged_is_put_aside_as_it_is_and_a_new_store_takes_its_place() {
         assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
         check_says(&error, &[path.to_str().unwrap(), "CURRENT"]);
         let before = file_names(&path.join("db"));
-        let aside = quarantine(path).unwrap();
+        let aside = put_aside(path);
         assert_eq!(aside, path.join(format!("db.damaged-{round}")));
         assert_eq!(file_names(&aside), before);
         assert_eq!(

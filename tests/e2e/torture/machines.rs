@@ -185,7 +185,8 @@ fn unix_ms() -> u64 {
 }
 
 fn is_ready(url: &str) -> bool {
-    let client = reqwest::blocking::Client::builder().timeout(Duration::from_secs(2));
+    let client = reqwest::blocking::Client::builder().no_proxy();
+    let client = client.timeout(Duration::from_secs(2));
     let asked = client.build().unwrap().get(url).send();
     asked.is_ok_and(|answer| answer.status().is_success())
 }

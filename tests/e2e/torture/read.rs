@@ -200,7 +200,8 @@ pub(super) async fn status(url: &str) -> Option<Value> {
 
 async fn get(url: &str) -> Result<String, String> {
     let asked = async {
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(20));
+        let client = reqwest::Client::builder().no_proxy();
+        let client = client.timeout(Duration::from_secs(20));
         let answer = client.build()?.get(url).send().await?;
         answer.error_for_status()?.text().await
     };

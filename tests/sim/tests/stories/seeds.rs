@@ -65,7 +65,7 @@ fn one_seed_always_tells_the_same_story() {
     }
 }
 
-/// Keeps S1, S3.
+/// Keeps S1.
 #[test]
 fn seeds_that_once_broke_a_promise_keep_it() {
     for (seed, what) in BROKE {
