@@ -33,13 +33,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// Configuration file [default: $KITTENGRAD_CONFIG, else ./kittengrad.toml]
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "KITTENGRAD_CONFIG",
-        hide_env = true
-    )]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Print newline-delimited JSON on standard output, and everything for people on standard error
     #[arg(long, global = true)]

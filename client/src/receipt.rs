@@ -56,7 +56,7 @@ pub fn check(receipt: &Receipt, network: &Network, ack: Ack) -> Result<(), RingE
         let needed = match ack {
             Ack::One => 1,
             Ack::Quorum => network.replicas().quorum(),
-            Ack::All => replicas.len(),
+            Ack::All => replicas.len().max(network.replicas().quorum()),
         };
         if (receipt.quorum as usize) < needed {
             let claimed = receipt.quorum;

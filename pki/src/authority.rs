@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kittengrad_proto::{
-    certificate::{CertificateError, Chain, Holder, Role, Root},
+    certificate::{CertificateError, Chain, Holder, Role, Root, is_name},
     id::PublicKey,
     signed::{Ed25519, Signer, SigningKey},
 };
@@ -117,6 +117,9 @@ impl Authority {
     /// # Errors
     /// If `name` is unfit (at most 54 bytes) or there is no randomness.
     pub fn generate(name: &str, now_ms: u64) -> Result<(Self, SigningKey), AuthorityError> {
+        if !is_name(name) {
+            return Err(IssueError::Name(name.chars().take(80).collect()).into());
+        }
         let authorised = |of: &str, length| -> Result<Authorised, AuthorityError> {
             let not_after_ms = now_ms.saturating_add(millis(length));
             Ok(Authorised {

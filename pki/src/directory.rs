@@ -69,10 +69,22 @@ pub enum DirectoryError {
         wanted: String,
     },
     /// Somebody was admitted into that folder before. Nothing changed.
-    #[error("{dir} holds credentials already; choose another folder, or renew them with their key")]
+    #[error(
+        "{dir} holds credentials already; choose another folder, or renew them with --key {dir}/key.pem"
+    )]
     AlreadyAdmitted {
         /// The folder.
         dir: PathBuf,
+    },
+    /// Whoever has the folder was admitted as something else. Nothing changed.
+    #[error("{dir} holds credentials of a {found}, not of a {wanted}; choose another folder")]
+    OtherRole {
+        /// The folder.
+        dir: PathBuf,
+        /// The role there.
+        found: Role,
+        /// The role that was asked for.
+        wanted: Role,
     },
     /// The folder belongs to another network. Nothing changed.
     #[error("{path} is the root of network {found}, this authority's is {wanted}")]
@@ -233,6 +245,13 @@ impl Authority {
             now_ms: admission.now_ms,
         };
         let (chain, _) = match admitted_before(&paths, self.root()) {
+            Some(before) if before.role != admission.role => {
+                return Err(DirectoryError::OtherRole {
+                    dir: out_dir.to_owned(),
+                    found: before.role,
+                    wanted: admission.role,
+                });
+            }
             Some(before) => self.renew(&request, &before)?,
             None => self.certify(&request)?,
         };

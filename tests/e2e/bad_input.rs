@@ -64,6 +64,61 @@ fn a_data_directory_of_another_network_is_refused_and_left_alone() {
 }
 
 #[test]
+fn a_member_is_not_added_where_another_one_is_reached_or_where_nobody_calls_it() {
+    let network = Network::prepare(2);
+    let file = network.path().join("network.toml");
+    let before = std::fs::read(&file).unwrap();
+    let add = |process: Process, args: &[&str]| {
+        let mut command = program();
+        command.args(["network", "add", "--network"]).arg(&file);
+        command.arg("--credentials").arg(network.folder(process));
+        command.args(args).output().unwrap()
+    };
+    let other = network.http(Process::Peer(2));
+    let other = other.trim_start_matches("http://");
+    refuses(
+        &add(Process::Peer(1), &["--grpc", other]),
+        &[other, "choose another"],
+    );
+    refuses(
+        &add(
+            Process::Indexer,
+            &["--role", "indexer", "--grpc", "127.0.0.1:1"],
+        ),
+        &["no --grpc"],
+    );
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn a_demo_that_cannot_say_that_it_is_ready_fails() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let demo = program()
+        .args(["demo", "--bare", "--peers", "1", "--json", "--dir"])
+        .arg(dir.path())
+        .stdout(full)
+        .output()
+        .unwrap();
+    refuses(&demo, &["No space left on device"]);
+}
+
+#[test]
+fn an_empty_variable_names_no_configuration() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let shown = program()
+        .args(["ring", "show"])
+        .env("KITTENGRAD_CONFIG", "")
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    refuses(&shown, &["no configuration"]);
+}
+
+#[test]
 fn malformed_arguments_are_wrong_use_and_malformed_files_are_refused() {
     let network = Network::with_peers(1);
     refuses(&network.cli(&["get", "bafynonsense"]), &["bafynonsense"]);

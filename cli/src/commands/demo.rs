@@ -42,9 +42,9 @@ use crate::{
     DIR/rejects.ndjson; KITTENGRAD_LOG=debug says more. DIR/client.toml speaks for the publishers of the sample, of\n\
     the maps given, and of the maps that are built in.")]
 pub(crate) struct DemoArgs {
-    /// Peers on the ring, for a new folder
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=64))]
-    peers: u16,
+    /// Peers on the ring of a new folder, 1 to 64; one alone keeps the only copy [default: 5]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
+    peers: Option<u16>,
     /// Folder of everything [default: kittengrad-demo]
     #[arg(long, default_value = "kittengrad-demo", hide_default_value = true)]
     dir: PathBuf,
@@ -71,13 +71,14 @@ pub(crate) async fn run(args: DemoArgs, global: &Global) -> anyhow::Result<ExitC
     let inputs = inputs(&args)?;
     let plan = Plan {
         dir: args.dir.clone(),
-        peers: usize::from(args.peers),
+        peers: args.peers.map(usize::from),
         publishers: publishers(&inputs)?,
     };
     let prepared = prepare(&plan)?;
     if args.prepare {
         return show_prepared(&prepared, global);
     }
+    prepared.check_room()?;
     role::log_to_file(&prepared.dir.join("demo.log"))?;
     let shutdown = role::shutdown_on_signal()?;
     let demo = Demo {
@@ -309,7 +310,7 @@ fn announce(prepared: &Prepared, is_bare: bool, global: &Global) -> anyhow::Resu
     }
     output::say("\nCtrl-C ends it; the same command goes on with what is there.");
     if global.json {
-        role::announce(&described(prepared, is_bare)?);
+        output::even_if_gone(output::json(&described(prepared, is_bare)?))?;
     }
     Ok(())
 }

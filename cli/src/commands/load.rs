@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::bail;
 use kittengrad_client_core::map::Map;
 use kittengrad_proto::certificate::Role;
 use serde_json::Value;
@@ -105,10 +106,13 @@ async fn load_one(
         loaded.counts.text(),
         written.unwrap_or_default()
     ));
-    match loaded.failures.into_iter().next() {
-        Some(failure) => Err(failure),
-        None => Ok(()),
+    if let Some(failure) = loaded.failures.into_iter().next() {
+        return Err(failure);
     }
+    if is_sample && loaded.counts.refused > 0 {
+        bail!("the sample was not taken as a whole; `kittengrad health` and demo.log may say why");
+    }
+    Ok(())
 }
 
 /// Waits until the index has a document of each canonical, with all its updates.

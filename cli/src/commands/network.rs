@@ -14,6 +14,7 @@ use kittengrad_pki::{
 };
 use kittengrad_proto::{
     certificate::Role,
+    id::PublicKey,
     identity::{Addresses, Identity, IdentityFields, State},
     namespace::Namespace,
 };
@@ -79,7 +80,9 @@ pub(crate) enum NetworkCommand {
 }
 
 fn parse_replicas(text: &str) -> Result<u8, String> {
-    let number: u8 = text.parse().map_err(|_| format!("{text:?} is no number"))?;
+    let number: u8 = text
+        .parse()
+        .map_err(|_| format!("{text:?} is no odd number from 1 to 255"))?;
     Replicas::new(number)
         .map(|_| number)
         .map_err(|e| e.to_string())
@@ -131,6 +134,7 @@ pub(crate) fn run(command: NetworkCommand, global: &Global) -> anyhow::Result<Ex
                 http: http.unwrap_or(known.http),
             };
             check_addresses(role, &addresses)?;
+            check_apart(&file, key, &addresses)?;
             let identity = sign(&file, &loaded.credentials, role, addresses)?;
             file.add(identity)
                 .with_context(|| format!("cannot add {role} {key}"))?;
@@ -181,6 +185,31 @@ pub(crate) fn write(path: &Path, file: &NetworkFile) -> anyhow::Result<()> {
     Ok(replace(path, file.to_toml().as_bytes(), PUBLIC)?)
 }
 
+/// Checks that nobody else is reached there.
+fn check_apart(file: &NetworkFile, key: PublicKey, addresses: &Addresses) -> Result<(), Usage> {
+    let places = |of: &Addresses| {
+        [
+            ("tcp", of.grpc.clone()),
+            ("udp", of.quic.clone()),
+            ("tcp", of.http.clone()),
+        ]
+    };
+    let mine = places(addresses);
+    for member in file.members().iter().filter(|member| member.key != key) {
+        let taken = places(&member.addresses).into_iter();
+        if let Some((_, address)) = taken
+            .filter(|(_, address)| !address.is_empty())
+            .find(|place| mine.contains(place))
+        {
+            let (role, other) = (member.role, member.key);
+            return Err(Usage(format!(
+                "{address} is the address of {role} {other}: choose another"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Checks that a member of this role has the addresses without which nobody can use it.
 fn check_addresses(role: Role, addresses: &Addresses) -> Result<(), Usage> {
     let Addresses { grpc, quic, http } = addresses;
@@ -189,6 +218,14 @@ fn check_addresses(role: Role, addresses: &Addresses) -> Result<(), Usage> {
         Role::Aggregator => &[("--grpc", grpc)],
         _ => &[("--http", http)],
     };
+    let unused: &[(&str, &String)] = match role {
+        Role::Peer => &[],
+        Role::Aggregator => &[("--quic", quic)],
+        _ => &[("--grpc", grpc), ("--quic", quic)],
+    };
+    if let Some((name, _)) = unused.iter().find(|(_, address)| !address.is_empty()) {
+        return Err(Usage(format!("{role}s have no {name}: leave it away")));
+    }
     let missing: Vec<_> = needed
         .iter()
         .filter(|(_, address)| address.is_empty())
@@ -221,6 +258,8 @@ mod tests {
         assert_eq!(missing(Role::Aggregator, addresses("a:1", "", "")), None);
         assert!(missing(Role::Aggregator, addresses("", "", "a:3")).is_some());
         assert_eq!(missing(Role::Indexer, addresses("", "", "a:3")), None);
-        assert!(missing(Role::Indexer, addresses("a:1", "", "")).is_some());
+        assert!(missing(Role::Indexer, addresses("", "", "")).is_some());
+        let unused = missing(Role::Indexer, addresses("a:1", "", "a:3"));
+        assert!(unused.is_some_and(|why| why.contains("no --grpc")));
     }
 }

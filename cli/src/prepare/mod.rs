@@ -36,7 +36,7 @@ use crate::{
         client::toml_text,
         network::{sign, write},
     },
-    output::Usage,
+    output::{self, Usage},
 };
 
 /// Name of the namespace and of the network.
@@ -45,7 +45,8 @@ const NAME: &str = "demo";
 /// What the network is to be.
 pub(crate) struct Plan {
     pub(crate) dir: PathBuf,
-    pub(crate) peers: usize,
+    /// So many, which must be as many as a network that is there has.
+    pub(crate) peers: Option<usize>,
     /// The client speaks for them, by default for the first.
     pub(crate) publishers: Vec<String>,
 }
@@ -60,7 +61,7 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     pub(crate) fn client_config(&self) -> PathBuf {
-        self.dir.join("client.toml")
+        self.dir.join(CLIENT_CONFIG)
     }
 
     /// The peers' configurations, in the order of their numbers.
@@ -76,6 +77,22 @@ impl Prepared {
         self.dir.join("indexer/indexer.toml")
     }
 
+    /// Refuses a disk on which the processes would have no room to begin.
+    pub(crate) fn check_room(&self) -> anyhow::Result<()> {
+        const MIB: u64 = 1024 * 1024;
+        let free_mib = kittengrad_store::free_bytes(&self.dir)
+            .with_context(|| format!("cannot tell what is free in {}", self.dir.display()))?
+            / MIB;
+        let needed_mib = RESERVE_MIB + LOG_MIB * (self.peers.len() as u64 + 1);
+        if free_mib < needed_mib {
+            bail!(
+                "{free_mib} MiB are free in {}, and {needed_mib} are needed: make room, or choose another --dir",
+                self.dir.display()
+            );
+        }
+        Ok(())
+    }
+
     /// The identity whose credentials are in `folder`, as the network file has it.
     pub(crate) fn member(&self, folder: &Path, role: Role) -> anyhow::Result<&Identity> {
         let loaded = Credentials::load(&Paths::in_dir(folder), role, unix_ms())?;
@@ -84,6 +101,9 @@ impl Prepared {
         found.with_context(|| format!("{} is not in the network file", folder.display()))
     }
 }
+
+/// Peers of a new network, where nobody says how many.
+const PEERS: usize = 5;
 
 /// Makes a network in a folder, or takes up the one that is there; publishers that are new are admitted.
 pub(crate) fn prepare(plan: &Plan) -> anyhow::Result<Prepared> {
@@ -97,6 +117,12 @@ pub(crate) fn prepare(plan: &Plan) -> anyhow::Result<Prepared> {
         .dir
         .canonicalize()
         .with_context(|| format!("cannot use {}", plan.dir.display()))?;
+    if !file.exists() && dir.join(CLIENT_CONFIG).exists() {
+        bail!(
+            "{dir} has a {CLIENT_CONFIG} and no network.toml: choose another --dir, or put back what belongs to it",
+            dir = dir.display()
+        );
+    }
     let now_ms = unix_ms();
     let made = Authority::init(
         &dir.join("ca"),
@@ -108,7 +134,7 @@ pub(crate) fn prepare(plan: &Plan) -> anyhow::Result<Prepared> {
     let authority = made.authority;
     let is_new = !file.exists();
     if is_new {
-        lay_out(&authority, &dir, plan.peers)?;
+        lay_out(&authority, &dir, plan.peers.unwrap_or(PEERS))?;
     }
     admit(&authority, Role::Client, "client", &dir.join("client"))?;
     for name in &plan.publishers {
@@ -118,14 +144,33 @@ pub(crate) fn prepare(plan: &Plan) -> anyhow::Result<Prepared> {
     let network = Network::load(&dir.join("network.toml"))?;
     write_client_config(&dir, &network, &plan.publishers, is_new)?;
     let peers = peers(&dir, &network)?;
-    if peers.is_empty() {
-        bail!("{} has no peers: choose another --dir", dir.display());
-    }
+    check_peers(plan, &network, peers.len())?;
     Ok(Prepared {
         dir,
         network,
         peers,
     })
+}
+
+/// Compares what is there with what is asked for, and with what belongs to the network.
+fn check_peers(plan: &Plan, network: &Network, found: usize) -> anyhow::Result<()> {
+    let (dir, members) = (plan.dir.display(), network.peers().count());
+    if let Some(wanted) = plan.peers.filter(|wanted| *wanted != members) {
+        return Err(Usage(format!(
+            "the network in {dir} has {members} peers, not {wanted}: leave --peers away, or choose another --dir"
+        ))
+        .into());
+    }
+    if found == 0 {
+        bail!("{dir} has no peers: choose another --dir");
+    }
+    if found < members {
+        output::say(&format!(
+            "note: {found} of the {members} peers of {dir}/network.toml have a folder in {dir}/peers; the others run \
+             elsewhere, or are missing"
+        ));
+    }
+    Ok(())
 }
 
 /// Refuses names of publishers that are no name of a folder of their own, or that would disturb a terminal.
@@ -181,7 +226,11 @@ fn folders(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
 
 /// Admits everybody and writes the network file last, so that an interrupted preparation begins anew.
 fn lay_out(authority: &Authority, dir: &Path, peers: usize) -> anyhow::Result<()> {
-    let replicas = Replicas::default();
+    // A quorum of three is two: one peer alone acknowledges nothing, unless it is all that there is to be.
+    let replicas = match peers {
+        1 => Replicas::new(1)?,
+        _ => Replicas::default(),
+    };
     let mut file = NetworkFile::new(NAME.parse()?, authority.root().clone(), replicas);
     let mut ports = Ports::new();
     for number in 1..=peers {
@@ -247,7 +296,7 @@ fn write_client_config(
     publishers: &[String],
     is_new: bool,
 ) -> anyhow::Result<()> {
-    let path = dir.join("client.toml");
+    let path = dir.join(CLIENT_CONFIG);
     let mut names = publishers.to_vec();
     let is_begun = is_new || !path.exists();
     let mut text = if is_begun {
@@ -295,20 +344,28 @@ fn put(path: &Path, text: &str) -> anyhow::Result<()> {
     Ok(replace(path, text.as_bytes(), PUBLIC)?)
 }
 
+/// Name of the client's configuration.
+const CLIENT_CONFIG: &str = "client.toml";
 /// Name of a peer's configuration in its folder.
 const PEER_CONFIG: &str = "peer.toml";
 
 const PEER_TOML: &str = "# A peer of the demo. deploy/peer.toml documents every key.\n\
     network = \"../../network.toml\"\ncredentials = \".\"\ndata = \"data\"\n\n\
     [store]\ncache_mib = 32\nwrite_buffer_mib = 32\nreserve_mib = 64\n";
+/// What a process keeps free, in mebibytes, as its configuration says.
+const RESERVE_MIB: u64 = 64;
+/// What the log of a peer or an aggregator takes before there is anything in it, in mebibytes.
+const LOG_MIB: u64 = 34;
 
 const AGGREGATOR_TOML: &str = "# The aggregator of the demo. deploy/aggregator.toml documents every key.\n\
-    network = \"../network.toml\"\ncredentials = \".\"\ndata = \"data\"\n";
+    network = \"../network.toml\"\ncredentials = \".\"\ndata = \"data\"\n\n\
+    [store]\ncache_mib = 32\nwrite_buffer_mib = 32\nreserve_mib = 64\n";
 
 fn indexer_toml(http: &str) -> String {
     format!(
         "# The indexer of the demo. deploy/indexer.toml documents every key.\n\
-         network = \"../network.toml\"\ncredentials = \".\"\ndata = \"data\"\n\n[listen]\nhttp = \"{http}\"\n"
+         network = \"../network.toml\"\ncredentials = \".\"\ndata = \"data\"\n\n[listen]\nhttp = \"{http}\"\n\n\
+         [index]\nreserve_mib = 64\n"
     )
 }
 
@@ -320,7 +377,7 @@ mod tests {
         let publishers = publishers.iter().map(|name| (*name).to_owned()).collect();
         prepare(&Plan {
             dir: dir.to_owned(),
-            peers,
+            peers: Some(peers),
             publishers,
         })
     }
@@ -356,13 +413,37 @@ mod tests {
         assert_eq!(prepared(dir.path(), 3, &[]).unwrap().peers.len(), 3);
         // As if it had ended before its last write.
         std::fs::remove_file(dir.path().join("network.toml")).unwrap();
+        std::fs::remove_file(dir.path().join(CLIENT_CONFIG)).unwrap();
         std::fs::create_dir_all(dir.path().join("publishers/begun")).unwrap();
         let again = prepared(dir.path(), 2, &[]).unwrap();
         let configs: Vec<_> = again.peer_configs().collect();
         assert_eq!(configs.len(), 2);
         assert!(configs[1].ends_with("peers/2/peer.toml"));
         assert_eq!(publishers(dir.path()), [""; 0]);
-        assert_eq!(prepared(dir.path(), 5, &[]).unwrap().peers.len(), 2);
+    }
+
+    #[test]
+    fn what_is_there_is_neither_changed_nor_taken_for_something_else() {
+        let dir = tempfile::tempdir().unwrap();
+        prepared(dir.path(), 2, &[]).unwrap();
+        let error = prepared(dir.path(), 5, &[]).err().unwrap();
+        assert!(error.is::<Usage>() && error.to_string().contains("has 2 peers, not 5"));
+        // Another network's configuration, or one whose network file was lost.
+        std::fs::remove_file(dir.path().join("network.toml")).unwrap();
+        let before = std::fs::read(dir.path().join(CLIENT_CONFIG)).unwrap();
+        let error = prepared(dir.path(), 2, &[]).err().unwrap();
+        assert!(error.to_string().contains("choose another --dir"));
+        assert_eq!(
+            std::fs::read(dir.path().join(CLIENT_CONFIG)).unwrap(),
+            before
+        );
+    }
+
+    #[test]
+    fn one_peer_alone_is_a_quorum() {
+        let dir = tempfile::tempdir().unwrap();
+        let alone = prepared(dir.path(), 1, &[]).unwrap();
+        assert_eq!(alone.network.replicas().quorum(), 1);
     }
 
     #[test]

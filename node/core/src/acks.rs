@@ -143,7 +143,8 @@ impl Waiting {
                     Ack::One => 1,
                     Ack::Quorum => ring.replication().quorum(),
                     Ack::All if plants.has(Plant::AllIsQuorum) => ring.replication().quorum(),
-                    Ack::All => replicas.len(),
+                    // Never less than a quorum, however few members there are.
+                    Ack::All => replicas.len().max(ring.replication().quorum()),
                 }
         };
         let mut cells = self.cells.iter();

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use kittengrad_pki::{
-    authority::{Authority, default_validity},
+    authority::{Authority, Request, default_validity},
     credentials::{Credentials, Paths, read_key},
     directory::{Admission, DirectoryError, InitOptions},
     key_file::generate_key,
@@ -175,6 +175,16 @@ fn nobody_is_admitted_over_somebody_else() {
         "{refused}"
     );
 
+    let other_role = Admission {
+        existing_key: Some(first.credentials.key().clone()),
+        ..admission(Role::Client)
+    };
+    let refused = authority.admit(&other_role, &dir).unwrap_err();
+    assert!(
+        matches!(refused, DirectoryError::OtherRole { .. }),
+        "{refused}"
+    );
+
     let (foreign, _) = init(&temp.path().join("another"), "Another").unwrap();
     let own = Admission {
         existing_key: Some(first.credentials.key().clone()),
@@ -224,16 +234,17 @@ fn a_key_that_changes_its_role_is_in_force_from_now_on_only() {
     let (authority, _) = init(&temp.path().join("ca"), "Sample").unwrap();
     let dir = temp.path().join("peer");
     let first = authority.admit(&admission(Role::Peer), &dir).unwrap();
-    let changed = Admission {
-        existing_key: Some(read_key(&first.paths.key).unwrap()),
+    let before = first.credentials.holder();
+    let Admission { name, validity, .. } = admission(Role::Aggregator);
+    let request = Request {
+        role: Role::Aggregator,
+        name,
+        key: &before.key,
+        validity,
         now_ms: NOW_MS + DAY_MS,
-        ..admission(Role::Aggregator)
     };
-    let second = authority.admit(&changed, &dir).unwrap();
-    assert_eq!(
-        second.credentials.holder().not_before_ms,
-        first.credentials.holder().not_before_ms + DAY_MS
-    );
+    let (_, changed) = authority.renew(&request, before).unwrap();
+    assert_eq!(changed.not_before_ms, before.not_before_ms + DAY_MS);
 }
 
 #[test]

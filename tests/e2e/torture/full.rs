@@ -16,7 +16,7 @@ use kittengrad_proto::{
 use tokio::runtime::Runtime;
 
 use super::{client, disks::SmallDisk};
-use crate::harness::{Network, Process, until};
+use crate::harness::{Network, Process, program, until};
 
 /// Mebibytes of the disk.
 const DISK_MIB: u64 = 128;
@@ -188,4 +188,22 @@ fn a_commit_for_which_there_is_no_room_ends_the_process_and_loses_nothing() {
     until("it has everything", || full.has_everything());
     let data = full.network.folder(Process::Peer(1)).join("data");
     assert!(!data.join("db.damaged-1").exists(), "nothing was damaged");
+}
+
+#[test]
+fn a_demo_without_room_says_how_much_it_needs_and_does_not_begin() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let Some(disk) = SmallDisk::mount(&dir.path().join("small"), DISK_MIB) else {
+        eprintln!("no disk can be mounted here: what a demo without room does is not tested");
+        return;
+    };
+    let demo = program()
+        .args(["demo", "--dir"])
+        .arg(dir.path().join("small"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&demo.stderr);
+    assert_eq!(demo.status.code(), Some(1), "{said}");
+    assert!(said.contains("MiB are free in") && said.contains("268 are needed"));
+    drop(disk);
 }

@@ -215,7 +215,7 @@ fn unknown(answer: &Answer) -> anyhow::Error {
     let replicas = count(answer.answered_by.len() as u64, "replica");
     let canonical = answer.canonical;
     anyhow::anyhow!(
-        "{canonical} is unknown to the {replicas} that answered; `kittengrad search` finds what is there"
+        "the {replicas} that answered know no canonical {canonical}; `kittengrad search` finds what is there"
     )
 }
 

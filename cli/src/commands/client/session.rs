@@ -144,7 +144,7 @@ fn find(beginning: &str, keys: &[PublicKey]) -> Result<PublicKey, String> {
 }
 
 fn is_beginning(text: &str, key: &PublicKey) -> bool {
-    !text.is_empty() && key.to_string().starts_with(text)
+    !text.is_empty() && key.to_string().starts_with(&text.to_ascii_lowercase())
 }
 
 /// Whose journal.
@@ -220,7 +220,7 @@ mod tests {
         check(&"3a".repeat(32), Ok(0x3a));
         check("3", Err("begin with \"3\""));
         check("", Err("no peer or aggregator begins with \"\""));
-        check("3F", Err("no peer or aggregator"));
+        check("3F", Ok(0x3f));
         check("zz", Err("no peer or aggregator begins with \"zz\""));
     }
 }

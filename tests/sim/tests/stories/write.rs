@@ -66,7 +66,13 @@ fn a_lone_peer_is_no_quorum_unless_it_was_configured_to_be() {
     let name = c.name();
     let said = c.say(&[&name]);
     assert!(!c.ask_for(0, &said, Ack::Quorum).unwrap().is_acknowledged);
+    assert!(!c.ask_for(0, &said, Ack::All).unwrap().is_acknowledged);
     assert!(c.ask_for(0, &said, Ack::One).unwrap().is_acknowledged);
+
+    let mut c = World::booted(1, Shape::new(1, 1));
+    let name = c.name();
+    let said = c.say(&[&name]);
+    assert!(c.ask_for(0, &said, Ack::Quorum).unwrap().is_acknowledged);
 }
 
 #[test]

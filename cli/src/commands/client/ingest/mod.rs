@@ -64,7 +64,7 @@ pub(crate) struct IngestArgs {
     /// that can be written]. Without refused lines that file is taken away, if it is of an earlier run
     #[arg(long, value_name = "PATH")]
     rejects: Option<PathBuf>,
-    /// Say what would be done, and do nothing
+    /// Say what would be done, and send nothing; what would be refused is written
     #[arg(long)]
     dry_run: bool,
 }
