@@ -56,7 +56,7 @@ pub fn check(receipt: &Receipt, network: &Network, ack: Ack) -> Result<(), RingE
         let needed = match ack {
             Ack::One => 1,
             Ack::Quorum => network.replicas().quorum(),
-            Ack::All => replicas.len().max(network.replicas().quorum()),
+            Ack::All => network.replicas().all(replicas.len()),
         };
         if (receipt.quorum as usize) < needed {
             let claimed = receipt.quorum;
@@ -101,11 +101,11 @@ mod tests {
     const NOW_MS: u64 = 1_790_000_000_000;
 
     /// A network of seven peers, three copies of everything.
-    fn network() -> Network {
+    fn network(peers: usize) -> Network {
         let authority = Authority::generate("test", NOW_MS).unwrap().0;
         let (namespace, root) = ("works".parse().unwrap(), authority.root().clone());
         let mut file = NetworkFile::new(namespace, root, Replicas::default());
-        for _ in 0..7 {
+        for _ in 0..peers {
             let key = generate_key().unwrap();
             let request = Request {
                 role: Role::Peer,
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn only_enough_replicas_of_real_cells_are_a_quorum() {
-        let network = network();
+        let network = network(7);
         let (ring, key) = (network.ring(), |member| network.key_of(member).unwrap());
         let cell = ring.cell(3);
         let replicas: Vec<_> = ring.replicas(3).into_iter().map(key).collect();
@@ -192,5 +192,16 @@ mod tests {
         for no_cell in [wider, whole] {
             assert_eq!(of(2, no_cell, &replicas, Ack::Quorum), Err(RingError::Cell));
         }
+    }
+
+    #[test]
+    fn all_of_fewer_replicas_than_a_quorum_are_none() {
+        let network = network(1);
+        let (cell, peer) = (network.ring().cell(0), network.key_of(0).unwrap());
+        let alone = receipt(&network, 1, vec![(cell, vec![peer])]);
+        let (claimed, needed) = (1, 2);
+        let claim = Err(RingError::Claim { claimed, needed });
+        assert_eq!(check(&alone, &network, Ack::All), claim);
+        assert_eq!(check(&alone, &network, Ack::One), Ok(()));
     }
 }

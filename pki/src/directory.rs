@@ -218,7 +218,7 @@ impl Authority {
     /// key and role it renews them: the new certificate begins when the old one did.
     ///
     /// # Errors
-    /// If there are credentials already and their key was not given, or of another network, or the
+    /// If there are credentials already and their key was not given, or of another network or role, or the
     /// certificate cannot be made or written.
     pub fn admit(
         &self,
@@ -236,6 +236,17 @@ impl Authority {
                 });
             }
         }
+        let before = admitted_before(&paths, self.root());
+        if let Some(before) = before
+            .as_ref()
+            .filter(|before| before.role != admission.role)
+        {
+            return Err(DirectoryError::OtherRole {
+                dir: out_dir.to_owned(),
+                found: before.role,
+                wanted: admission.role,
+            });
+        }
         let key = key_to_certify(&paths, admission.existing_key.as_ref(), out_dir)?;
         let request = Request {
             role: admission.role,
@@ -244,14 +255,7 @@ impl Authority {
             validity: admission.validity,
             now_ms: admission.now_ms,
         };
-        let (chain, _) = match admitted_before(&paths, self.root()) {
-            Some(before) if before.role != admission.role => {
-                return Err(DirectoryError::OtherRole {
-                    dir: out_dir.to_owned(),
-                    found: before.role,
-                    wanted: admission.role,
-                });
-            }
+        let (chain, _) = match before {
             Some(before) => self.renew(&request, &before)?,
             None => self.certify(&request)?,
         };

@@ -51,6 +51,12 @@ impl Replicas {
     pub const fn quorum(self) -> usize {
         self.h() + 1
     }
+
+    /// How many copies "all" are of a cell that `held` members keep: never less than a quorum, however few there are.
+    #[must_use]
+    pub fn all(self, held: usize) -> usize {
+        held.max(self.quorum())
+    }
 }
 
 /// Three copies: the owner and one neighbour on each side.

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::harness::{Network, Process, program, text};
+use crate::harness::{Network, Process, ends, lines, program, text};
 
 /// The process ends by itself with an exit code for failure, says each of `words`, and does not panic.
 fn refuses(output: &std::process::Output, words: &[&str]) {
@@ -74,8 +74,12 @@ fn a_member_is_not_added_where_another_one_is_reached_or_where_nobody_calls_it()
         command.arg("--credentials").arg(network.folder(process));
         command.args(args).output().unwrap()
     };
-    let other = network.http(Process::Peer(2));
-    let other = other.trim_start_matches("http://");
+    let described = program()
+        .args(["demo", "--prepare", "--json", "--dir"])
+        .arg(network.path())
+        .output();
+    let other = lines(&described.unwrap())[0]["peers"][1]["grpc"].clone();
+    let other = other.as_str().unwrap().trim_start_matches("https://");
     refuses(
         &add(Process::Peer(1), &["--grpc", other]),
         &[other, "choose another"],
@@ -85,7 +89,7 @@ fn a_member_is_not_added_where_another_one_is_reached_or_where_nobody_calls_it()
             Process::Indexer,
             &["--role", "indexer", "--grpc", "127.0.0.1:1"],
         ),
-        &["no --grpc"],
+        &["leave --grpc away"],
     );
     assert_eq!(std::fs::read(&file).unwrap(), before);
 }
@@ -97,12 +101,9 @@ fn a_demo_that_cannot_say_that_it_is_ready_fails() {
         .write(true)
         .open("/dev/full")
         .unwrap();
-    let demo = program()
-        .args(["demo", "--bare", "--peers", "1", "--json", "--dir"])
-        .arg(dir.path())
-        .stdout(full)
-        .output()
-        .unwrap();
+    let mut demo = program();
+    demo.args(["demo", "--bare", "--peers", "1", "--json", "--dir"]);
+    let demo = ends(demo.arg(dir.path()).stdout(full));
     refuses(&demo, &["No space left on device"]);
 }
 

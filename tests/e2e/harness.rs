@@ -26,6 +26,25 @@ pub(crate) fn program() -> Command {
     command
 }
 
+/// Runs a command that has to end by itself: a test fails, and does not wait for ever, if it runs on.
+pub(crate) fn ends(command: &mut Command) -> Output {
+    struct Running(Option<Child>);
+    impl Drop for Running {
+        fn drop(&mut self) {
+            if let Some(child) = &mut self.0 {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+        }
+    }
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut running = Running(Some(child));
+    until("it ends by itself", || {
+        running.0.as_mut().unwrap().try_wait().unwrap().is_some()
+    });
+    running.0.take().unwrap().wait_with_output().unwrap()
+}
+
 /// One process of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Process {

@@ -109,8 +109,11 @@ async fn load_one(
     if let Some(failure) = loaded.failures.into_iter().next() {
         return Err(failure);
     }
-    if is_sample && loaded.counts.refused > 0 {
-        bail!("the sample was not taken as a whole; `kittengrad health` and demo.log may say why");
+    if is_sample && loaded.counts.refused > 0 && loaded.counts.refused == loaded.counts.read {
+        bail!(
+            "nothing of {name} was taken; why is in {} and in demo.log",
+            rejects.path().display()
+        );
     }
     Ok(())
 }

@@ -128,10 +128,21 @@ pub(crate) fn run(command: NetworkCommand, global: &Global) -> anyhow::Result<Ex
             let key = loaded.credentials.holder().key;
             let known = file.members().iter().find(|member| member.key == key);
             let known = known.map_or_else(Addresses::default, |member| member.addresses.clone());
+            let unused = unused(role);
+            check_unused(role, grpc.as_deref(), quic.as_deref())?;
+            let of = |given: Option<String>, name, known| {
+                given.unwrap_or_else(|| {
+                    if unused.contains(&name) {
+                        String::new()
+                    } else {
+                        known
+                    }
+                })
+            };
             let addresses = Addresses {
-                grpc: grpc.unwrap_or(known.grpc),
-                quic: quic.unwrap_or(known.quic),
-                http: http.unwrap_or(known.http),
+                grpc: of(grpc, "--grpc", known.grpc),
+                quic: of(quic, "--quic", known.quic),
+                http: of(http, "--http", known.http),
             };
             check_addresses(role, &addresses)?;
             check_apart(&file, key, &addresses)?;
@@ -185,25 +196,50 @@ pub(crate) fn write(path: &Path, file: &NetworkFile) -> anyhow::Result<()> {
     Ok(replace(path, file.to_toml().as_bytes(), PUBLIC)?)
 }
 
-/// Checks that nobody else is reached there.
+/// The addresses at which nobody calls a member of this role.
+const fn unused(role: Role) -> &'static [&'static str] {
+    match role {
+        Role::Peer => &[],
+        Role::Aggregator => &["--quic"],
+        _ => &["--grpc", "--quic"],
+    }
+}
+
+fn check_unused(role: Role, grpc: Option<&str>, quic: Option<&str>) -> Result<(), Usage> {
+    let given = [("--grpc", grpc), ("--quic", quic)];
+    let given = given.into_iter().filter(|(_, address)| address.is_some());
+    match given
+        .map(|(name, _)| name)
+        .find(|name| unused(role).contains(name))
+    {
+        Some(name) => Err(Usage(format!(
+            "nobody calls an {role} there: leave {name} away"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Checks that whoever calls this member reaches nobody else. Pages are on loopback, each on its own machine.
 fn check_apart(file: &NetworkFile, key: PublicKey, addresses: &Addresses) -> Result<(), Usage> {
-    let places = |of: &Addresses| {
-        [
-            ("tcp", of.grpc.clone()),
-            ("udp", of.quic.clone()),
-            ("tcp", of.http.clone()),
-        ]
-    };
-    let mine = places(addresses);
-    for member in file.members().iter().filter(|member| member.key != key) {
-        let taken = places(&member.addresses).into_iter();
-        if let Some((_, address)) = taken
-            .filter(|(_, address)| !address.is_empty())
-            .find(|place| mine.contains(place))
-        {
-            let (role, other) = (member.role, member.key);
+    if !addresses.grpc.is_empty() && addresses.grpc == addresses.http {
+        return Err(Usage(format!(
+            "--grpc and --http are both {}",
+            addresses.http
+        )));
+    }
+    let others = file.members().iter().filter(|member| member.key != key);
+    for other in others {
+        let pairs = [
+            (&addresses.grpc, &other.addresses.grpc),
+            (&addresses.quic, &other.addresses.quic),
+        ];
+        let taken = pairs
+            .into_iter()
+            .find(|(mine, its)| mine == its && !mine.is_empty());
+        if let Some((address, _)) = taken {
             return Err(Usage(format!(
-                "{address} is the address of {role} {other}: choose another"
+                "{address} is the address of {} {}: choose another one, or take that member out of the file",
+                other.role, other.key
             )));
         }
     }
@@ -218,14 +254,6 @@ fn check_addresses(role: Role, addresses: &Addresses) -> Result<(), Usage> {
         Role::Aggregator => &[("--grpc", grpc)],
         _ => &[("--http", http)],
     };
-    let unused: &[(&str, &String)] = match role {
-        Role::Peer => &[],
-        Role::Aggregator => &[("--quic", quic)],
-        _ => &[("--grpc", grpc), ("--quic", quic)],
-    };
-    if let Some((name, _)) = unused.iter().find(|(_, address)| !address.is_empty()) {
-        return Err(Usage(format!("{role}s have no {name}: leave it away")));
-    }
     let missing: Vec<_> = needed
         .iter()
         .filter(|(_, address)| address.is_empty())
@@ -259,7 +287,13 @@ mod tests {
         assert!(missing(Role::Aggregator, addresses("", "", "a:3")).is_some());
         assert_eq!(missing(Role::Indexer, addresses("", "", "a:3")), None);
         assert!(missing(Role::Indexer, addresses("", "", "")).is_some());
-        let unused = missing(Role::Indexer, addresses("a:1", "", "a:3"));
-        assert!(unused.is_some_and(|why| why.contains("no --grpc")));
+    }
+
+    #[test]
+    fn nobody_has_an_address_of_no_use() {
+        assert!(check_unused(Role::Peer, Some("a:1"), Some("a:2")).is_ok());
+        assert!(check_unused(Role::Aggregator, Some("a:1"), None).is_ok());
+        let error = check_unused(Role::Indexer, Some("a:1"), None).unwrap_err();
+        assert!(error.0.contains("leave --grpc away"));
     }
 }

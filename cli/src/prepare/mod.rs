@@ -77,13 +77,18 @@ impl Prepared {
         self.dir.join("indexer/indexer.toml")
     }
 
-    /// Refuses a disk on which the processes would have no room to begin.
+    /// Refuses a disk on which processes that have nothing yet would have no room to begin. Those that have something
+    /// are read, however full it is.
     pub(crate) fn check_room(&self) -> anyhow::Result<()> {
         const MIB: u64 = 1024 * 1024;
+        if self.peers.iter().any(|folder| folder.join("data").exists()) {
+            return Ok(());
+        }
         let free_mib = kittengrad_store::free_bytes(&self.dir)
             .with_context(|| format!("cannot tell what is free in {}", self.dir.display()))?
             / MIB;
-        let needed_mib = RESERVE_MIB + LOG_MIB * (self.peers.len() as u64 + 1);
+        // The log of each peer, and of an aggregator.
+        let needed_mib = RESERVE_MIB + WRITE_BUFFER_MIB * (self.peers.len() as u64 + 1);
         if free_mib < needed_mib {
             bail!(
                 "{free_mib} MiB are free in {}, and {needed_mib} are needed: make room, or choose another --dir",
@@ -136,15 +141,15 @@ pub(crate) fn prepare(plan: &Plan) -> anyhow::Result<Prepared> {
     if is_new {
         lay_out(&authority, &dir, plan.peers.unwrap_or(PEERS))?;
     }
+    let network = Network::load(&file)?;
+    let peers = peers(&dir, &network)?;
+    check_peers(plan, &network, peers.len())?;
     admit(&authority, Role::Client, "client", &dir.join("client"))?;
     for name in &plan.publishers {
         let folder = dir.join("publishers").join(name);
         admit(&authority, Role::Client, name, &folder)?;
     }
-    let network = Network::load(&dir.join("network.toml"))?;
     write_client_config(&dir, &network, &plan.publishers, is_new)?;
-    let peers = peers(&dir, &network)?;
-    check_peers(plan, &network, peers.len())?;
     Ok(Prepared {
         dir,
         network,
@@ -160,6 +165,11 @@ fn check_peers(plan: &Plan, network: &Network, found: usize) -> anyhow::Result<(
             "the network in {dir} has {members} peers, not {wanted}: leave --peers away, or choose another --dir"
         ))
         .into());
+    }
+    if network.replicas().get() == 1 {
+        output::say(&format!(
+            "note: the network in {dir} keeps one copy of everything: what one disk loses is lost"
+        ));
     }
     if found == 0 {
         bail!("{dir} has no peers: choose another --dir");
@@ -242,7 +252,7 @@ fn lay_out(authority: &Authority, dir: &Path, peers: usize) -> anyhow::Result<()
             http: ports.tcp()?,
         };
         file.add(sign(&file, &credentials, Role::Peer, addresses)?)?;
-        put(&folder.join(PEER_CONFIG), PEER_TOML)?;
+        put(&folder.join(PEER_CONFIG), &peer_toml())?;
     }
     let folder = dir.join("aggregator");
     let credentials = admit(authority, Role::Aggregator, "aggregator", &folder)?;
@@ -252,7 +262,7 @@ fn lay_out(authority: &Authority, dir: &Path, peers: usize) -> anyhow::Result<()
         http: ports.tcp()?,
     };
     file.add(sign(&file, &credentials, Role::Aggregator, addresses)?)?;
-    put(&folder.join("aggregator.toml"), AGGREGATOR_TOML)?;
+    put(&folder.join("aggregator.toml"), &aggregator_toml())?;
 
     let folder = dir.join("indexer");
     let credentials = admit(authority, Role::Indexer, "indexer", &folder)?;
@@ -349,23 +359,38 @@ const CLIENT_CONFIG: &str = "client.toml";
 /// Name of a peer's configuration in its folder.
 const PEER_CONFIG: &str = "peer.toml";
 
-const PEER_TOML: &str = "# A peer of the demo. deploy/peer.toml documents every key.\n\
-    network = \"../../network.toml\"\ncredentials = \".\"\ndata = \"data\"\n\n\
-    [store]\ncache_mib = 32\nwrite_buffer_mib = 32\nreserve_mib = 64\n";
-/// What a process keeps free, in mebibytes, as its configuration says.
+/// What every process keeps free of its disk, in mebibytes.
 const RESERVE_MIB: u64 = 64;
-/// What the log of a peer or an aggregator takes before there is anything in it, in mebibytes.
-const LOG_MIB: u64 = 34;
+/// What a peer or an aggregator keeps of writes in memory, in mebibytes. Its log takes as much when it begins.
+const WRITE_BUFFER_MIB: u64 = 32;
 
-const AGGREGATOR_TOML: &str = "# The aggregator of the demo. deploy/aggregator.toml documents every key.\n\
-    network = \"../network.toml\"\ncredentials = \".\"\ndata = \"data\"\n\n\
-    [store]\ncache_mib = 32\nwrite_buffer_mib = 32\nreserve_mib = 64\n";
+fn peer_toml() -> String {
+    format!(
+        "# A peer of the demo. deploy/peer.toml documents every key.\n\
+         network = \"../../network.toml\"\ncredentials = \".\"\ndata = \"data\"\n\n{}",
+        store_toml()
+    )
+}
+
+fn aggregator_toml() -> String {
+    format!(
+        "# The aggregator of the demo. deploy/aggregator.toml documents every key.\n\
+         network = \"../network.toml\"\ncredentials = \".\"\ndata = \"data\"\n\n{}",
+        store_toml()
+    )
+}
+
+fn store_toml() -> String {
+    format!(
+        "[store]\ncache_mib = 32\nwrite_buffer_mib = {WRITE_BUFFER_MIB}\nreserve_mib = {RESERVE_MIB}\n"
+    )
+}
 
 fn indexer_toml(http: &str) -> String {
     format!(
         "# The indexer of the demo. deploy/indexer.toml documents every key.\n\
          network = \"../network.toml\"\ncredentials = \".\"\ndata = \"data\"\n\n[listen]\nhttp = \"{http}\"\n\n\
-         [index]\nreserve_mib = 64\n"
+         [index]\nreserve_mib = {RESERVE_MIB}\n"
     )
 }
 
@@ -426,11 +451,12 @@ mod tests {
     fn what_is_there_is_neither_changed_nor_taken_for_something_else() {
         let dir = tempfile::tempdir().unwrap();
         prepared(dir.path(), 2, &[]).unwrap();
-        let error = prepared(dir.path(), 5, &[]).err().unwrap();
+        let before = std::fs::read(dir.path().join(CLIENT_CONFIG)).unwrap();
+        let error = prepared(dir.path(), 5, &["tate"]).err().unwrap();
         assert!(error.is::<Usage>() && error.to_string().contains("has 2 peers, not 5"));
+        assert!(!dir.path().join("publishers").exists());
         // Another network's configuration, or one whose network file was lost.
         std::fs::remove_file(dir.path().join("network.toml")).unwrap();
-        let before = std::fs::read(dir.path().join(CLIENT_CONFIG)).unwrap();
         let error = prepared(dir.path(), 2, &[]).err().unwrap();
         assert!(error.to_string().contains("choose another --dir"));
         assert_eq!(

@@ -35,7 +35,7 @@ pub enum Ack {
     /// A majority of the replicas of each cell.
     #[default]
     Quorum,
-    /// All replicas of each cell.
+    /// All replicas of each cell, and a quorum at least.
     All,
 }
 

@@ -143,8 +143,7 @@ impl Waiting {
                     Ack::One => 1,
                     Ack::Quorum => ring.replication().quorum(),
                     Ack::All if plants.has(Plant::AllIsQuorum) => ring.replication().quorum(),
-                    // Never less than a quorum, however few members there are.
-                    Ack::All => replicas.len().max(ring.replication().quorum()),
+                    Ack::All => ring.replication().all(replicas.len()),
                 }
         };
         let mut cells = self.cells.iter();

@@ -62,7 +62,7 @@ pub enum Ack {
     One,
     /// A majority of the configured replicas, in each cell.
     Quorum,
-    /// Those of all replicas, in each cell.
+    /// Those of all replicas, in each cell, and a quorum at least.
     All,
 }
 

@@ -274,3 +274,14 @@ fn a_refused_admission_writes_nothing() {
     ));
     assert!(!dir.exists());
 }
+
+#[test]
+fn an_authority_has_a_name_of_its_own() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("ca");
+    for name in ["", "a\nb", &"n".repeat(60)] {
+        let refused = init(&dir, name).unwrap_err();
+        assert!(matches!(refused, DirectoryError::Authority(_)), "{refused}");
+        assert!(!dir.exists());
+    }
+}

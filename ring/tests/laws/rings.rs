@@ -59,6 +59,8 @@ fn replicas_are_odd_and_a_majority_of_them_is_the_quorum() {
                 assert!(
                     2 * accepted.quorum() > accepted.get()
                         && 2 * (accepted.quorum() - 1) < accepted.get()
+                        && accepted.all(accepted.get()) == accepted.get()
+                        && accepted.all(1) == accepted.quorum()
                 );
             }
             Err(refused) => {

@@ -265,5 +265,5 @@ fn unknown_incarnation(incarnation: u64) -> Refusal {
         ErrorCode::Invalid,
         format!("this journal has no incarnation {incarnation}"),
     )
-    .hint("`kittengrad journal head` shows the incarnations that there are")
+    .hint("`kittengrad journal head --json` shows the incarnations that there are")
 }

@@ -215,7 +215,7 @@ fn unknown(answer: &Answer) -> anyhow::Error {
     let replicas = count(answer.answered_by.len() as u64, "replica");
     let canonical = answer.canonical;
     anyhow::anyhow!(
-        "the {replicas} that answered know no canonical {canonical}; `kittengrad search` finds what is there"
+        "no canonical {canonical} at the {replicas} that answered; `kittengrad search` finds what is there"
     )
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct WriteArgs {
     /// Who says it: a publisher of the configuration, by name or by the beginning of its key [default: the first]
     #[arg(long, value_name = "NAME")]
     publisher: Option<String>,
-    /// Disks that must have it: one, a quorum of each cell, or all replicas
+    /// Disks that must have it: one, a quorum of each cell, or all replicas and a quorum at least
     #[arg(long, value_enum, default_value_t = Disks::Quorum)]
     ack: Disks,
     /// Keep the proof that it is on those disks; `kittengrad verify receipt` checks it offline

@@ -49,6 +49,8 @@ pub struct Director {
     /// How often each kind struck.
     pub(super) fired: BTreeMap<Kind, u64>,
     pub(super) count: u64,
+    /// Those whose next strike has its time.
+    awaited: BTreeSet<Kind>,
     /// The last effect that is known to last ends then.
     pub(super) until_us: u64,
     /// A peer of which a disk is about to be lost: whoever saw its journal must stay there.
@@ -90,16 +92,24 @@ impl World {
             }
             let latest_us = (trouble.ms * 400).min(pause_ms * 2_000);
             let us = self.fate.within(100_000..=latest_us.max(200_000));
-            self.queue.after(us, Event::Strikes(kind));
+            self.strikes_after(us, kind);
         }
+    }
+
+    fn strikes_after(&mut self, us: u64, kind: Kind) {
+        if let Some(director) = &mut self.director {
+            director.awaited.insert(kind);
+        }
+        self.queue.after(us, Event::Strikes(kind));
     }
 
     /// A fault's time has come.
     pub(crate) fn strikes(&mut self, kind: Kind) {
         let now_us = self.queue.now_us;
-        let Some(director) = self.director.as_ref().filter(|d| d.is_active) else {
+        let Some(director) = self.director.as_mut().filter(|d| d.is_active) else {
             return;
         };
+        director.awaited.remove(&kind);
         let (end_us, truce) = (director.end_us, director.truce);
         let kinds = director.trouble.kinds.iter();
         let pause_ms = kinds
@@ -126,7 +136,7 @@ impl World {
             }
             AGAIN_US
         };
-        self.queue.after(us, Event::Strikes(kind));
+        self.strikes_after(us, kind);
     }
 
     /// Whether a fault that has struck leaves room for others now: trouble is half over, and some kind could not strike
@@ -152,18 +162,22 @@ impl World {
     /// during one. Few worlds need it; all others are as they would be without.
     pub(crate) fn prolong(&mut self) {
         for _ in 0..MORE_MAX {
-            let mut awaited = self.idle_faults();
-            if awaited.is_empty() && self.tally.overlapped == 0 {
-                awaited.extend(self.fired_faults().keys());
+            let mut missed = self.idle_faults();
+            if missed.is_empty() && self.tally.overlapped == 0 {
+                missed.extend(self.fired_faults().keys());
             }
-            let Some(director) = self.director.as_mut().filter(|_| !awaited.is_empty()) else {
+            let Some(director) = &mut self.director else {
                 return;
             };
+            if missed.is_empty() || self.violation.is_some() {
+                return;
+            }
             director.end_us += MORE_MS * 1_000;
+            missed.retain(|kind| !director.awaited.contains(kind));
             // A bit that flipped, and that nobody reads, may be in the way.
             self.find_rot();
-            for kind in awaited {
-                self.queue.after(AGAIN_US, Event::Strikes(kind));
+            for kind in missed {
+                self.strikes_after(AGAIN_US, kind);
             }
             self.pass(MORE_MS);
         }

@@ -142,7 +142,7 @@ impl World {
             && request.ack != Ack::One
         {
             let ring = self.machines[0].membership.ring();
-            let quorum = ring.replication().quorum();
+            let replication = ring.replication();
             let is_all = request.ack == Ack::All;
             let checked = self.invariants.acknowledges(
                 &self.machines,
@@ -150,7 +150,13 @@ impl World {
                 request,
                 submitted,
                 self.queue.now_us,
-                |replicas| if is_all { replicas } else { quorum },
+                |held| {
+                    if is_all {
+                        replication.all(held)
+                    } else {
+                        replication.quorum()
+                    }
+                },
             );
             self.judge(checked);
         }

@@ -101,7 +101,7 @@ impl Rejects {
     }
 
     /// The file, for errors.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }
