@@ -33,8 +33,10 @@ pub(super) struct Following {
     /// The subscription began where the source said, not where the core is.
     is_redirected: bool,
     failures: u32,
-    /// Blocks that find no room.
+    /// Blocks that find no room. They were read, so they stay when the subscription is lost.
     held: VecDeque<Box<ShownBlock>>,
+    /// How many of them an earlier stream brought.
+    held_before: usize,
     /// Frames of blocks that are in the core.
     inside: usize,
 }
@@ -60,6 +62,7 @@ impl World {
             is_redirected: redirected.is_some(),
             failures: 0,
             held: VecDeque::new(),
+            held_before: 0,
             inside: 0,
         };
         process.following.insert(source, following);
@@ -102,7 +105,7 @@ impl World {
         if let Some(following) = self.following(&source) {
             following.stream = Some(stream);
             following.inside = 0;
-            following.held.clear();
+            following.held_before = following.held.len();
         }
     }
 
@@ -155,7 +158,7 @@ impl World {
             return;
         };
         let held = std::mem::take(&mut following.held);
-        following.inside += held.len();
+        following.inside += held.len() - std::mem::take(&mut following.held_before);
         for block in held {
             let block = Box::new(source_block(*block));
             self.hand_aggregator(Input::Block(source, block));

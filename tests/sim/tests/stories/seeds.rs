@@ -8,7 +8,7 @@ const SEEDS: u64 = 1_500;
 
 /// Seeds of longer sweeps that broke a promise once, and what was wrong. Where the core was, a story or a law holds the
 /// bug itself: a seed tells another story as soon as anything else is drawn.
-const BROKE: [(u64, &str); 5] = [
+const BROKE: [(u64, &str); 6] = [
     (
         5_306,
         "an incarnation began twice, when all had forgotten it and a clock went back",
@@ -25,6 +25,10 @@ const BROKE: [(u64, &str); 5] = [
     (
         12_536,
         "a confirmation waited while its coordinator stood still",
+    ),
+    (
+        32_997,
+        "what an aggregator without room had read was dropped in the simulator with its stream",
     ),
 ];
 
