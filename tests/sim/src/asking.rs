@@ -45,8 +45,8 @@ pub(crate) struct Ask {
     call: Call,
     pub(crate) purpose: Purpose,
     pub(crate) began_us: u64,
-    /// How many faults there had been.
-    pub(crate) faults: u64,
+    /// How many faults there had been, if none lasted.
+    pub(crate) faults: Option<u64>,
     running: BTreeMap<u64, PublicKey>,
     replies: Vec<Reply>,
     records: BTreeMap<RecordId, Bytes>,
@@ -79,7 +79,7 @@ impl World {
             call: Call::new(patience, holders, needed, now_ms),
             purpose,
             began_us: now_us,
-            faults: self.fault_count(),
+            faults: (!self.has_faults()).then(|| self.fault_count()),
             running: BTreeMap::new(),
             replies: Vec::new(),
             records: BTreeMap::new(),

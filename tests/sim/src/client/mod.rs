@@ -175,7 +175,7 @@ impl World {
         let Purpose::Put { ack, .. } = ask.purpose else {
             return;
         };
-        if ask.faults != self.fault_count() || self.has_faults() {
+        if ask.faults != Some(self.fault_count()) || self.has_faults() {
             self.tally.overlapped += 1;
         }
         if is_done {

@@ -240,10 +240,11 @@ impl World {
         self.director.as_ref().map_or(0, |director| director.count)
     }
 
-    /// Whether some fault lasts.
+    /// Whether some fault lasts, or some peer is not back yet.
     pub(crate) fn has_faults(&self) -> bool {
-        let director = self.director.as_ref();
-        director.is_some_and(|director| director.until_us > self.queue.now_us)
+        let lasts = |director: &Director| director.until_us > self.queue.now_us;
+        self.director.as_ref().is_some_and(lasts)
+            || self.machines.iter().any(|machine| !machine.host.is_up)
     }
 
     /// How often each kind of fault struck.

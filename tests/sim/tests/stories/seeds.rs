@@ -33,7 +33,9 @@ const BROKE: [(u64, &str); 6] = [
 ];
 
 /// Seeds in which a drawn fault could not strike for long, or nothing but it happened.
-const PROVED_NOTHING: [u64; 7] = [3_593, 11_125, 12_597, 12_746, 13_754, 14_911, 15_502];
+const PROVED_NOTHING: [u64; 8] = [
+    3_593, 11_125, 12_597, 12_746, 13_754, 14_911, 15_502, 37_491,
+];
 
 /// Keeps S1, S3.
 #[test]
