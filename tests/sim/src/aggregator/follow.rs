@@ -216,15 +216,19 @@ impl World {
         };
         let stream = following.stream.take();
         let is_redirected = following.is_redirected;
+        let waits = !following.held.is_empty();
         if let Some(stream) = stream {
             self.unsubscribe(stream);
         }
+        let lost = |world: &mut Self| {
+            let node = world.peer_of(&source).expect("sources are peers");
+            world.aggregator_lost(node, Broken::Unreachable);
+        };
         match (kind, start) {
+            // What was read before goes in first.
+            _ if waits => lost(self),
             // Its journal has no block yet.
-            (Kind::UnknownIncarnation, None) => {
-                let node = self.peer_of(&source).expect("sources are peers");
-                self.aggregator_lost(node, Broken::Unreachable);
-            }
+            (Kind::UnknownIncarnation, None) => lost(self),
             (Kind::UnknownIncarnation | Kind::TooOld | Kind::Future, Some(start))
                 if !is_redirected && redirect(start, position).is_some() =>
             {
@@ -248,12 +252,15 @@ impl World {
 
     /// A source is read from another place.
     pub(super) fn read_again(&mut self, source: PublicKey) {
-        let stream = self
-            .following(&source)
-            .and_then(|following| following.stream.take());
-        if let Some(stream) = stream {
+        let Some(following) = self.following(&source) else {
+            return;
+        };
+        if let Some(stream) = following.stream.take() {
             self.unsubscribe(stream);
             self.follow(source, None);
+        } else {
+            // A subscription that was lost is not taken up again, but begun where the core is.
+            following.failures = 0;
         }
     }
 
