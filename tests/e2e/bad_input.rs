@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::harness::{Network, Process, ends, lines, program, text};
+use crate::harness::{Network, Process, ends, program, text};
 
 /// The process ends by itself with an exit code for failure, says each of `words`, and does not panic.
 fn refuses(output: &std::process::Output, words: &[&str]) {
@@ -74,11 +74,7 @@ fn a_member_is_not_added_where_another_one_is_reached_or_where_nobody_calls_it()
         command.arg("--credentials").arg(network.folder(process));
         command.args(args).output().unwrap()
     };
-    let described = program()
-        .args(["demo", "--prepare", "--json", "--dir"])
-        .arg(network.path())
-        .output();
-    let other = lines(&described.unwrap())[0]["peers"][1]["grpc"].clone();
+    let other = network.described()["peers"][1]["grpc"].clone();
     let other = other.as_str().unwrap().trim_start_matches("https://");
     refuses(
         &add(Process::Peer(1), &["--grpc", other]),

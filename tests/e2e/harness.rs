@@ -248,14 +248,18 @@ impl Network {
         lines(&self.cli(&["health"]))
     }
 
-    /// The id of a peer, by its number.
-    pub(crate) fn peer_id(&self, number: usize) -> String {
+    /// What the preparation says of it: ids and addresses.
+    pub(crate) fn described(&self) -> Value {
         let described = program()
             .args(["demo", "--prepare", "--json", "--dir"])
             .arg(self.path())
-            .output()
-            .unwrap();
-        lines(&described)[0]["peers"][number - 1]["id"]
+            .output();
+        lines(&described.unwrap()).remove(0)
+    }
+
+    /// The id of a peer, by its number.
+    pub(crate) fn peer_id(&self, number: usize) -> String {
+        self.described()["peers"][number - 1]["id"]
             .as_str()
             .unwrap()
             .to_owned()

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
 use ipld_core::ipld::Ipld;
-use kittengrad_client_core::json;
-use kittengrad_proto::record::{Canonical, Link, RELS};
+use kittengrad_client_core::{json, map::check_rel};
+use kittengrad_proto::record::{Canonical, Link};
 
 /// A canonical from `{"type": "artefact", "meta": {"id": "tate:artwork:1035"}}`, and nothing else in it.
 pub(crate) fn canonical(text: &[u8]) -> anyhow::Result<Canonical> {
@@ -42,9 +42,7 @@ pub(crate) fn link(text: &str) -> Result<Link, String> {
     let (rel, to) = text
         .split_once('=')
         .ok_or("write REL=CID, as in createdBy=bafyrei...")?;
-    if !RELS.contains(&rel) {
-        return Err(format!("{rel:?} is not a relation: {}", RELS.join(", ")));
-    }
+    check_rel(rel)?;
     let to = to.parse().map_err(|error| format!("{error}"))?;
     Ok(Link {
         rel: rel.to_owned(),

@@ -316,10 +316,19 @@ impl TryFrom<String> for Rel {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        if RELS.contains(&text.as_str()) {
-            Ok(Self(text))
-        } else {
-            Err(format!("{text:?} is not a relation: {}", RELS.join(", ")))
-        }
+        check_rel(&text)?;
+        Ok(Self(text))
+    }
+}
+
+/// Whether this is one of the relations that views know how to show.
+///
+/// # Errors
+/// A text that names them all, if it is none.
+pub fn check_rel(text: &str) -> Result<(), String> {
+    if RELS.contains(&text) {
+        Ok(())
+    } else {
+        Err(format!("{text:?} is not a relation: {}", RELS.join(", ")))
     }
 }
