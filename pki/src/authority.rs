@@ -22,7 +22,7 @@ use crate::{
     key_file::{KeyFileError, generate_key},
 };
 
-pub use crate::issue::IssueError;
+pub use crate::issue::{IssueError, NETWORK_NAME_BYTES_MAX};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -115,10 +115,10 @@ impl Authority {
     /// Makes a new tower; the second value is the root key, to be put away.
     ///
     /// # Errors
-    /// If `name` is unfit (at most 54 bytes) or there is no randomness.
+    /// If `name` is unfit (at most [`NETWORK_NAME_BYTES_MAX`] bytes) or there is no randomness.
     pub fn generate(name: &str, now_ms: u64) -> Result<(Self, SigningKey), AuthorityError> {
-        if !is_name(name) {
-            return Err(IssueError::Name(name.chars().take(80).collect()).into());
+        if !is_name(name) || name.len() > NETWORK_NAME_BYTES_MAX {
+            return Err(IssueError::NetworkName(name.chars().take(80).collect()).into());
         }
         let authorised = |of: &str, length| -> Result<Authorised, AuthorityError> {
             let not_after_ms = now_ms.saturating_add(millis(length));

@@ -18,7 +18,7 @@ use std::{
 };
 
 use kittengrad_proto::{
-    certificate::{Holder, Role, Root},
+    certificate::{Chain, Holder, Role, Root},
     id::Id,
     signed::{Ed25519, Signer, SigningKey},
 };
@@ -107,7 +107,8 @@ pub enum DirectoryError {
 /// What a new authority is to be.
 #[derive(Debug, Clone)]
 pub struct InitOptions {
-    /// Name of the network: the root is "`name` root". At most 54 bytes.
+    /// Name of the network: the root is "`name` root". At most
+    /// [`NETWORK_NAME_BYTES_MAX`](crate::authority::NETWORK_NAME_BYTES_MAX) bytes.
     pub name: String,
     /// Unix time in milliseconds.
     pub now_ms: u64,
@@ -226,39 +227,7 @@ impl Authority {
         out_dir: &Path,
     ) -> Result<Admitted, DirectoryError> {
         let paths = Paths::in_dir(out_dir);
-        if paths.root.exists() {
-            let (found, wanted) = (read_root(&paths.root)?.network(), self.root().network());
-            if found != wanted {
-                return Err(DirectoryError::OtherNetwork {
-                    path: paths.root,
-                    found,
-                    wanted,
-                });
-            }
-        }
-        let before = admitted_before(&paths, self.root());
-        if let Some(before) = before
-            .as_ref()
-            .filter(|before| before.role != admission.role)
-        {
-            return Err(DirectoryError::OtherRole {
-                dir: out_dir.to_owned(),
-                found: before.role,
-                wanted: admission.role,
-            });
-        }
-        let key = key_to_certify(&paths, admission.existing_key.as_ref(), out_dir)?;
-        let request = Request {
-            role: admission.role,
-            name: admission.name,
-            key: &key.public(),
-            validity: admission.validity,
-            now_ms: admission.now_ms,
-        };
-        let (chain, _) = match before {
-            Some(before) => self.renew(&request, &before)?,
-            None => self.certify(&request)?,
-        };
+        let (key, chain, _) = self.certify_for(admission, &paths, out_dir)?;
 
         create_private(out_dir)?;
         if !paths.key.exists() {
@@ -274,6 +243,63 @@ impl Authority {
         files::sync_folder(files::parent(out_dir))?;
         let credentials = Credentials::new(key, chain, self.root().clone())?;
         Ok(Admitted { credentials, paths })
+    }
+
+    /// Whom [`Authority::admit`] would admit now; writes nothing. A key that would be made is another one each time.
+    ///
+    /// # Errors
+    /// As [`Authority::admit`], but for what only writing shows.
+    pub fn preview(
+        &self,
+        admission: &Admission<'_>,
+        out_dir: &Path,
+    ) -> Result<Holder, DirectoryError> {
+        let paths = Paths::in_dir(out_dir);
+        let (_, _, holder) = self.certify_for(admission, &paths, out_dir)?;
+        Ok(holder)
+    }
+
+    /// The key, its chain and whom that vouches for, if nothing that is in the folder stands against it.
+    fn certify_for(
+        &self,
+        admission: &Admission<'_>,
+        paths: &Paths,
+        out_dir: &Path,
+    ) -> Result<(SigningKey, Chain, Holder), DirectoryError> {
+        if paths.root.exists() {
+            let (found, wanted) = (read_root(&paths.root)?.network(), self.root().network());
+            if found != wanted {
+                return Err(DirectoryError::OtherNetwork {
+                    path: paths.root.clone(),
+                    found,
+                    wanted,
+                });
+            }
+        }
+        let before = admitted_before(paths, self.root());
+        if let Some(before) = before
+            .as_ref()
+            .filter(|before| before.role != admission.role)
+        {
+            return Err(DirectoryError::OtherRole {
+                dir: out_dir.to_owned(),
+                found: before.role,
+                wanted: admission.role,
+            });
+        }
+        let key = key_to_certify(paths, admission.existing_key.as_ref(), out_dir)?;
+        let request = Request {
+            role: admission.role,
+            name: admission.name,
+            key: &key.public(),
+            validity: admission.validity,
+            now_ms: admission.now_ms,
+        };
+        let (chain, holder) = match before {
+            Some(before) => self.renew(&request, &before)?,
+            None => self.certify(&request)?,
+        };
+        Ok((key, chain, holder))
     }
 }
 

@@ -24,6 +24,11 @@ pub enum IssueError {
     /// A name that cannot stand in a certificate.
     #[error("{0:?} is no name for a certificate: 1 to 64 bytes without control characters")]
     Name(String),
+    /// A name that leaves its authorities' names no room for " principal" and " registrar".
+    #[error(
+        "{0:?} is no name for a network: 1 to {NETWORK_NAME_BYTES_MAX} bytes without control characters"
+    )]
+    NetworkName(String),
     /// A time that cannot stand in a certificate.
     #[error("{0} ms is no time for a certificate: 1970 to 9999")]
     Time(u64),
@@ -34,6 +39,9 @@ pub enum IssueError {
     #[error("certificate could not be made: {0}")]
     Library(String),
 }
+
+/// Bytes of a network's name: with " principal" or " registrar" after it, it is the name in a certificate.
+pub const NETWORK_NAME_BYTES_MAX: usize = 54;
 
 /// Which of the tower's shapes a certificate has.
 #[derive(Debug, Clone, Copy)]

@@ -46,6 +46,24 @@ fn wrong_use_is_exit_code_2_and_failure_is_1() {
     assert!(text(&loud).contains("KITTENGRAD_LOG"));
 }
 
+#[test]
+fn with_json_standard_output_has_nothing_for_people_not_even_help() {
+    let run = |args: &[&str]| program().args(args).output().unwrap();
+    let version = run(&["--version", "--json"]);
+    assert_eq!(version.status.code(), Some(0));
+    assert_eq!(
+        lines(&version)[0]["version"].as_str(),
+        Some(env!("CARGO_PKG_VERSION"))
+    );
+    for asked in [&["--json", "--help"][..], &["put", "--json", "--help"]] {
+        let help = run(asked);
+        assert_eq!(help.status.code(), Some(0), "{asked:?}");
+        assert!(help.stdout.is_empty(), "{asked:?}");
+        assert!(text(&help).contains("Examples:"), "{asked:?}");
+    }
+    assert!(!run(&["put", "--help"]).stdout.is_empty());
+}
+
 fn refused_lines_are_told_kept_and_forgotten(network: &Network) {
     let (_, map) = network.works(0);
     let bad: String = (0..25).map(|n| format!("{{\"title\":{n}}}\n")).collect();

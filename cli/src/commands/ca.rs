@@ -117,25 +117,6 @@ pub(crate) fn run(command: CaCommand, global: &Global) -> anyhow::Result<ExitCod
                 || default_validity(role),
                 |days| DAY * u32::try_from(days).unwrap_or(u32::MAX),
             );
-            if dry_run {
-                let days = validity.as_secs() / DAY.as_secs();
-                output::say(&format!(
-                    "would admit {name} as {role} for {days} days into {}",
-                    out.display()
-                ));
-                if global.json {
-                    let key = existing_key.as_ref().map(|key| key.public().to_string());
-                    output::json(&json!({
-                        "id": key,
-                        "role": role.as_str(),
-                        "name": name,
-                        "dir": out,
-                        "days": days,
-                        "dry_run": true,
-                    }))?;
-                }
-                return Ok(ExitCode::SUCCESS);
-            }
             let admission = Admission {
                 role,
                 name: &name,
@@ -143,6 +124,27 @@ pub(crate) fn run(command: CaCommand, global: &Global) -> anyhow::Result<ExitCod
                 existing_key,
                 now_ms: unix_ms(),
             };
+            if dry_run {
+                let holder = authority.preview(&admission, &out)?;
+                let days = validity.as_secs() / DAY.as_secs();
+                output::say(&format!(
+                    "would admit {name} as {role} for {days} days into {}",
+                    out.display()
+                ));
+                if global.json {
+                    let key = admission.existing_key.as_ref();
+                    output::json(&json!({
+                        "id": key.map(|key| key.public().to_string()),
+                        "role": role.as_str(),
+                        "name": name,
+                        "dir": out,
+                        "days": days,
+                        "not_after_ms": holder.not_after_ms,
+                        "dry_run": true,
+                    }))?;
+                }
+                return Ok(ExitCode::SUCCESS);
+            }
             let admitted = authority.admit(&admission, &out)?;
             let holder = admitted.credentials.holder();
             output::say(&format!(

@@ -195,9 +195,39 @@ fn nobody_is_admitted_over_somebody_else() {
         matches!(refused, DirectoryError::OtherNetwork { .. }),
         "{refused}"
     );
+    for refused in [&stranger, &other_role, &admission(Role::Peer)] {
+        assert!(
+            authority.preview(refused, &dir).is_err(),
+            "a preview says so too"
+        );
+    }
 
     let loaded = Credentials::load(&Paths::in_dir(&dir), Role::Peer, NOW_MS).unwrap();
     assert_eq!(loaded.credentials.chain(), first.credentials.chain());
+}
+
+#[test]
+fn a_preview_says_who_would_be_admitted_and_writes_nothing() {
+    let temp = tempfile::tempdir().unwrap();
+    let (authority, _) = init(&temp.path().join("ca"), "Sample").unwrap();
+    let dir = temp.path().join("peer");
+    let would = authority.preview(&admission(Role::Peer), &dir).unwrap();
+    assert_eq!(names(temp.path()), ["ca"]);
+    let admitted = authority.admit(&admission(Role::Peer), &dir).unwrap();
+    let is = admitted.credentials.holder();
+    assert_eq!(
+        (would.role, &would.name, would.not_after_ms),
+        (is.role, &is.name, is.not_after_ms)
+    );
+    let nameless = Admission {
+        name: "",
+        ..admission(Role::Peer)
+    };
+    assert!(
+        authority
+            .preview(&nameless, &temp.path().join("other"))
+            .is_err()
+    );
 }
 
 #[test]

@@ -8,13 +8,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use kittengrad_client_core::ingest::LINE_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 
 use super::source::Source;
 use crate::output::{self, Usage};
 
-/// Bytes of a first line by which an earlier file of rejects is known: more than one line that was refused may have.
-const FIRST_LINE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Bytes of a first line by which an earlier file of rejects is known: more than one line that was refused may have,
+/// each byte of which may be written as `\u0000`.
+const FIRST_LINE_BYTES_MAX: u64 = 6 * LINE_BYTES_MAX as u64 + 64 * 1024;
 
 /// A line that was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -261,6 +263,13 @@ mod tests {
         Rejects::at(path.clone()).write(&[reject(3)]).unwrap();
         Rejects::at(path.clone()).clear();
         assert!(!path.exists());
+        let longest = Reject {
+            text: "\0".repeat(LINE_BYTES_MAX),
+            ..reject(3)
+        };
+        Rejects::at(path.clone()).write(&[longest]).unwrap();
+        Rejects::at(path.clone()).clear();
+        assert!(!path.exists(), "the longest line there can be");
         Rejects::at(path.clone()).clear();
         for text in ["", "notes\n", "{\"id\":1}\n"] {
             fs::write(&path, text).unwrap();
