@@ -1,28 +1,24 @@
 //! Running an aggregator: from its files to a process that serves, and back to rest.
 
-use std::{io, net::SocketAddr, path::Path, sync::Arc};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use kittengrad_client::{
     ConnectError,
     network::{Network, NetworkError},
 };
-use kittengrad_pki::credentials::{Credentials, CredentialsError, Paths};
-use kittengrad_proto::{
-    certificate::Role,
-    id::{Id, PublicKey},
-    identity::Addresses,
-};
+use kittengrad_pki::credentials::CredentialsError;
+use kittengrad_proto::{certificate::Role, id::PublicKey, identity::Addresses};
 use kittengrad_service::{
-    clock,
+    credentials,
     http::HttpError,
     listen::{ListenError, listen},
     reflection::ReflectionError,
     serve::ServeError,
     tls::DoorError,
 };
-use kittengrad_store::{OpenError, Options, Owner, RocksStore, quarantine};
+use kittengrad_store::{OpenError, Options, Owner, RocksStore, quarantine, quarantine_when_closed};
 use thiserror::Error;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{net::TcpListener, sync::oneshot, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use crate::{config::Config, driver::DriverError, wiring::Start};
@@ -36,18 +32,6 @@ pub enum RunError {
     /// The certificates or the key are wrong, or those of another role.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
-    /// The credentials are of another network than the network file.
-    #[error(
-        "the credentials in {folder} are of network {found}, the network file is of {expected}: take both from one place"
-    )]
-    OtherNetwork {
-        /// The folder.
-        folder: String,
-        /// The network of the credentials.
-        found: Id,
-        /// The network of the network file.
-        expected: Id,
-    },
     /// This aggregator is not in the network file, so that nobody would find it.
     #[error("aggregator {0} is not in the network file: `kittengrad network add` adds it")]
     Stranger(PublicKey),
@@ -110,7 +94,11 @@ pub async fn run(
     listening: oneshot::Sender<Listening>,
 ) -> Result<(), RunError> {
     let network = Network::load(&config.network)?;
-    let credentials = load_credentials(&config, &network)?;
+    let credentials = credentials::load(
+        &config.credentials,
+        Role::Aggregator,
+        network.overlay().network,
+    )?;
     let own = credentials.holder().key;
     let identity = network.aggregators().find(|identity| identity.key == own);
     let addresses = identity.ok_or(RunError::Stranger(own))?.addresses.clone();
@@ -129,38 +117,20 @@ pub async fn run(
     if let Err(RunError::Driver(error)) = &ended
         && error.is_damage()
     {
-        put_aside(&data);
+        put_aside(data).await;
     }
     ended
 }
 
 /// The store turned out to be damaged while it was in use: the next start begins a new journal in an empty one.
-fn put_aside(data: &Path) {
-    match quarantine(data) {
-        Ok(aside) => tracing::error!(aside = %aside.display(), "the damaged store was put aside"),
-        Err(error) => tracing::error!(%error, "the damaged store could not be put aside"),
+async fn put_aside(data: PathBuf) {
+    match spawn_blocking(move || quarantine_when_closed(&data)).await {
+        Ok(Ok(aside)) => {
+            tracing::error!(aside = %aside.display(), "the damaged store was put aside");
+        }
+        Ok(Err(error)) => tracing::error!(%error, "the damaged store could not be put aside"),
+        Err(error) => tracing::error!(%error, "a task of the aggregator failed"),
     }
-}
-
-fn load_credentials(config: &Config, network: &Network) -> Result<Credentials, RunError> {
-    let paths = Paths::in_dir(&config.credentials);
-    let loaded = Credentials::load(&paths, Role::Aggregator, clock::unix_ms())?;
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
-    }
-    let (found, expected) = (
-        loaded.credentials.root().network(),
-        network.overlay().network,
-    );
-    if found != expected {
-        let folder = config.credentials.display().to_string();
-        return Err(RunError::OtherNetwork {
-            folder,
-            found,
-            expected,
-        });
-    }
-    Ok(loaded.credentials)
 }
 
 /// Opens the store. One that is damaged is put aside: the sources have everything that was in it.

@@ -10,7 +10,7 @@ use kittengrad_client_core::routing::{Health, Patience};
 use kittengrad_pki::credentials::{Credentials, CredentialsError, Paths, Warning};
 use kittengrad_proto::{
     certificate::{CertificateError, Role},
-    id::{Id, PublicKey},
+    id::PublicKey,
 };
 use thiserror::Error;
 use tonic::Status;
@@ -37,16 +37,6 @@ pub enum ConnectError {
     /// Key or certificates cannot be used for connections.
     #[error(transparent)]
     Channel(#[from] ChannelError),
-    /// The credentials hang on another root than the network file.
-    #[error("credentials in {dir} are of network {found}, the network file is of {expected}", dir = dir.display())]
-    OtherNetwork {
-        /// Where the credentials are.
-        dir: PathBuf,
-        /// Their network.
-        found: Id,
-        /// The network of the file.
-        expected: Id,
-    },
     /// A publisher is none.
     #[error("publisher {name:?}: {error}")]
     Publisher {
@@ -115,18 +105,9 @@ impl Client {
         let mut load = |dir: &PathBuf| {
             let loaded = Credentials::load(&Paths::in_dir(dir), Role::Client, wall_ms())?;
             warnings.extend(loaded.warnings);
-            let (found, expected) = (
-                loaded.credentials.root().network(),
-                network.root().network(),
-            );
-            if found != expected {
-                return Err(ConnectError::OtherNetwork {
-                    dir: dir.clone(),
-                    found,
-                    expected,
-                });
-            }
-            Ok(loaded.credentials)
+            let expected = network.root().network();
+            loaded.credentials.check_network(expected, Some(dir))?;
+            Ok::<_, ConnectError>(loaded.credentials)
         };
         let credentials = load(&config.credentials)?;
         let mut publishers = Vec::new();
@@ -170,14 +151,7 @@ impl Client {
         mut publishers: Vec<Publisher>,
         timeouts: Timeouts,
     ) -> Result<Shared, ConnectError> {
-        let (found, expected) = (credentials.root().network(), network.root().network());
-        if found != expected {
-            return Err(ConnectError::OtherNetwork {
-                dir: PathBuf::new(),
-                found,
-                expected,
-            });
-        }
+        credentials.check_network(network.root().network(), None)?;
         if publishers.is_empty()
             && let Ok(own) = Publisher::new(credentials.holder().name.clone(), credentials.clone())
         {

@@ -7,10 +7,10 @@ use kittengrad_client::{
     config::Timeouts,
     network::{Network, NetworkError},
 };
-use kittengrad_pki::credentials::{Credentials, CredentialsError, Paths};
+use kittengrad_pki::credentials::{Credentials, CredentialsError};
 use kittengrad_proto::{certificate::Role, id::PublicKey};
 use kittengrad_service::{
-    clock,
+    credentials,
     http::{HttpError, serve},
     listen::{ListenError, listen},
 };
@@ -103,7 +103,11 @@ pub async fn run(
     let network = Network::load(&config.network)?;
     let overlay = network.overlay().clone();
     let journal = choose(&config, &network)?;
-    let credentials = load_credentials(&config)?;
+    let credentials = credentials::load(
+        &config.credentials,
+        Role::Indexer,
+        network.overlay().network,
+    )?;
     let http = address(&config, &network, &credentials.holder().key)?;
     let client = connect(&config, network, credentials)?;
     let listener = listen(http, "listen.http").await?;
@@ -199,15 +203,6 @@ fn choose(config: &Config, network: &Network) -> Result<PublicKey, RunError> {
             .next()
             .ok_or_else(|| RunError::NoAggregator(config.network.clone())),
     }
-}
-
-fn load_credentials(config: &Config) -> Result<Credentials, RunError> {
-    let paths = Paths::in_dir(&config.credentials);
-    let loaded = Credentials::load(&paths, Role::Indexer, clock::unix_ms())?;
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
-    }
-    Ok(loaded.credentials)
 }
 
 /// Where to listen: as configured, else as announced in the network file.

@@ -24,18 +24,6 @@ pub enum RunError {
     /// The certificates or the key are wrong.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
-    /// The credentials are of another network than the network file.
-    #[error(
-        "the credentials in {folder} are of network {found}, the network file is of {expected}: take both from one place"
-    )]
-    OtherNetwork {
-        /// The folder.
-        folder: String,
-        /// The network of the credentials.
-        found: kittengrad_proto::id::Id,
-        /// The network of the network file.
-        expected: kittengrad_proto::id::Id,
-    },
     /// There is no transport certificate.
     #[error(transparent)]
     Transport(#[from] TransportError),

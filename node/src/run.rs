@@ -1,14 +1,13 @@
 //! Running a peer: from its files to a process that serves, and back to rest.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use kittengrad_client::network::Network;
 use kittengrad_node_core::Membership;
-use kittengrad_pki::credentials::{Credentials, Paths};
 use kittengrad_proto::{certificate::Role, id::PublicKey};
-use kittengrad_service::clock;
-use kittengrad_store::{OpenError, Options, Owner, RocksStore, quarantine};
-use tokio::{sync::oneshot, time::sleep};
+use kittengrad_service::credentials;
+use kittengrad_store::{OpenError, Options, Owner, RocksStore, quarantine, quarantine_when_closed};
+use tokio::{sync::oneshot, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 pub use crate::failure::RunError;
@@ -18,10 +17,6 @@ use crate::{
     running::{Prepared, Running},
     sockets::Sockets,
 };
-
-/// Reads under way are waited for in steps, up to two seconds, before a damaged store is put aside.
-const CLOSE_TICK: Duration = Duration::from_millis(10);
-const CLOSE_TICKS: u32 = 200;
 
 /// Where a running peer listens.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +39,8 @@ pub async fn run(
     listening: oneshot::Sender<Listening>,
 ) -> Result<(), RunError> {
     let network = Network::load(&config.network)?;
-    let credentials = load_credentials(&config, &network)?;
+    let credentials =
+        credentials::load(&config.credentials, Role::Peer, network.overlay().network)?;
     let (network, identity) = identity::today(network, &credentials)?;
     let membership = membership_of(&network, credentials.holder().key)?;
     let sockets = Sockets::bind(&config, &identity.addresses, &credentials).await?;
@@ -65,50 +61,20 @@ pub async fn run(
     if let Err(RunError::Driver(error)) = &ended
         && error.is_damage()
     {
-        put_aside(&data).await;
+        put_aside(data).await;
     }
     ended
 }
 
 /// The store turned out to be damaged while it was in use: the next start begins with an empty one, which fills.
-async fn put_aside(data: &Path) {
-    let mut ticks = 0;
-    loop {
-        match quarantine(data) {
-            Ok(aside) => {
-                tracing::error!(aside = %aside.display(), "the damaged store was put aside");
-                return;
-            }
-            // Reads under way end by themselves, and the last one closes the store.
-            Err(OpenError::InUse { .. }) if ticks < CLOSE_TICKS => ticks += 1,
-            Err(error) => {
-                tracing::error!(%error, "the damaged store could not be put aside");
-                return;
-            }
+async fn put_aside(data: PathBuf) {
+    match spawn_blocking(move || quarantine_when_closed(&data)).await {
+        Ok(Ok(aside)) => {
+            tracing::error!(aside = %aside.display(), "the damaged store was put aside");
         }
-        sleep(CLOSE_TICK).await;
+        Ok(Err(error)) => tracing::error!(%error, "the damaged store could not be put aside"),
+        Err(error) => tracing::error!(%error, "a task of the peer failed"),
     }
-}
-
-fn load_credentials(config: &Config, network: &Network) -> Result<Credentials, RunError> {
-    let paths = Paths::in_dir(&config.credentials);
-    let loaded = Credentials::load(&paths, Role::Peer, clock::unix_ms())?;
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
-    }
-    let (found, expected) = (
-        loaded.credentials.root().network(),
-        network.overlay().network,
-    );
-    if found != expected {
-        let folder = config.credentials.display().to_string();
-        return Err(RunError::OtherNetwork {
-            folder,
-            found,
-            expected,
-        });
-    }
-    Ok(loaded.credentials)
 }
 
 fn membership_of(network: &Network, me: PublicKey) -> Result<Membership, RunError> {

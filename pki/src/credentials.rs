@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use kittengrad_proto::{
     certificate::{CertificateError, Chain, Holder, Role, Root},
-    id::PublicKey,
+    id::{Id, PublicKey},
     signed::{Ed25519, Signer, SigningKey},
 };
 use thiserror::Error;
@@ -111,6 +111,19 @@ pub enum CredentialsError {
         chain_path: PathBuf,
         /// The key certified there.
         certified: PublicKey,
+    },
+    /// They hang on another root than the network file.
+    #[error(
+        "the credentials{} are of network {found}, the network file is of {expected}: take both from one place",
+        place(dir.as_deref())
+    )]
+    OtherNetwork {
+        /// Where they were read, if they were in files.
+        dir: Option<PathBuf>,
+        /// Their network.
+        found: Id,
+        /// The network of the file.
+        expected: Id,
     },
     /// The certificates are no longer in force.
     #[error(
@@ -256,6 +269,22 @@ impl Credentials {
         })
     }
 
+    /// Checks that they are of `network`; the error names `dir`, where they were read.
+    ///
+    /// # Errors
+    /// [`CredentialsError::OtherNetwork`] if they hang on another root.
+    pub fn check_network(&self, network: Id, dir: Option<&Path>) -> Result<(), CredentialsError> {
+        let found = self.root.network();
+        if found != network {
+            return Err(CredentialsError::OtherNetwork {
+                dir: dir.map(Path::to_owned),
+                found,
+                expected: network,
+            });
+        }
+        Ok(())
+    }
+
     /// The key that acts: a journal's for peers and aggregators, the publisher's for clients.
     #[must_use]
     pub const fn key(&self) -> &SigningKey {
@@ -311,6 +340,11 @@ impl Credentials {
         });
         open.into_iter().chain(soon).collect()
     }
+}
+
+fn place(dir: Option<&Path>) -> String {
+    dir.map(|dir| format!(" in {}", dir.display()))
+        .unwrap_or_default()
 }
 
 /// Reads a private key.

@@ -7,6 +7,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`tls`], [`serve`] | connections: mutual TLS 1.3, roles, limits, keep-alive, shutdown |
+//! | [`credentials`] | who the server is |
 //! | [`caller`], [`room`], [`status`] | who calls, what may lie ready for it, and how a call is refused |
 //! | [`journal`] | the Journal service over a store and the last block on disk |
 //! | [`lookup`], [`route`] | sets and records, and who holds them, within limits |
@@ -15,6 +16,7 @@
 
 pub mod caller;
 pub mod clock;
+pub mod credentials;
 pub mod http;
 mod intake;
 pub mod journal;

@@ -1,6 +1,11 @@
 //! Loading credentials: what is told when something is not as it should be.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use kittengrad_pki::{
     authority::{Authority, default_validity},
@@ -11,7 +16,7 @@ use kittengrad_pki::{
 use kittengrad_proto::certificate::Role;
 use tempfile::TempDir;
 
-use crate::support::{DAY_MS, HOUR_MS, NOW_MS, authority};
+use crate::support::{DAY_MS, HOUR_MS, NOW_MS, authority, credentials};
 
 /// A folder with the credentials of a peer of `authority`.
 fn admitted(authority: &Authority) -> (TempDir, Paths) {
@@ -104,6 +109,22 @@ fn a_chain_of_another_network_is_refused() {
         load(&chain_as_root),
         Err(CredentialsError::Several { count: 2, .. })
     ));
+}
+
+#[test]
+fn credentials_of_another_network_are_told_with_both_and_their_folder() {
+    let held = credentials(&authority(NOW_MS), Role::Peer, NOW_MS);
+    let network = held.root().network();
+    held.check_network(network, None).unwrap();
+    let other = authority(NOW_MS).root().network();
+    let folder = Path::new("peers/1");
+    let error = held
+        .check_network(other, Some(folder))
+        .unwrap_err()
+        .to_string();
+    for word in ["peers/1", &network.to_string(), &other.to_string()] {
+        assert!(error.contains(word), "{error}");
+    }
 }
 
 #[test]

@@ -4,12 +4,13 @@ use std::{
     fs,
     path::{Path, PathBuf},
     thread,
-    time::{Duration, Instant},
 };
 
 use kittengrad_journal::StoreError;
 use kittengrad_proto::{id::Id, namespace::Overlay, signed::Signer};
-use kittengrad_store::{OpenError, Options, Owner, RocksStore, free_bytes, quarantine};
+use kittengrad_store::{
+    OpenError, Options, Owner, RocksStore, free_bytes, quarantine, quarantine_when_closed,
+};
 use tempfile::TempDir;
 
 use crate::{
@@ -27,13 +28,7 @@ fn refused_for(path: &Path, owner: &Owner) -> OpenError {
 
 /// Puts aside what nobody uses any more, but for a child that another test starts.
 fn put_aside(path: &Path) -> PathBuf {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        match quarantine(path) {
-            Err(OpenError::InUse { .. }) if Instant::now() < deadline => thread::yield_now(),
-            moved => return moved.unwrap(),
-        }
-    }
+    quarantine_when_closed(path).unwrap()
 }
 
 /// What a person reads.
@@ -66,6 +61,21 @@ fn a_directory_is_used_by_one_store_at_a_time() {
     assert!(matches!(quarantine(path), Err(OpenError::InUse { .. })));
     drop(store);
     open(path);
+}
+
+#[test]
+fn a_database_in_use_is_put_aside_once_its_last_reader_is_gone() {
+    let directory = TempDir::new().unwrap();
+    let reader = open(directory.path());
+    let path = directory.path().to_owned();
+    let moved = thread::spawn(move || quarantine_when_closed(&path));
+    assert!(matches!(
+        quarantine(directory.path()),
+        Err(OpenError::InUse { .. })
+    ));
+    drop(reader);
+    let aside = moved.join().unwrap().unwrap();
+    assert_eq!(aside, directory.path().join("db.damaged-1"));
 }
 
 #[test]
