@@ -1,6 +1,6 @@
 //! Running an aggregator: from its files to a process that serves, and back to rest.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{io, net::SocketAddr, path::Path, sync::Arc};
 
 use kittengrad_client::{
     ConnectError,
@@ -9,16 +9,16 @@ use kittengrad_client::{
 use kittengrad_pki::credentials::CredentialsError;
 use kittengrad_proto::{certificate::Role, id::PublicKey, identity::Addresses};
 use kittengrad_service::{
-    credentials,
+    closing, credentials,
     http::HttpError,
     listen::{ListenError, listen},
     reflection::ReflectionError,
     serve::ServeError,
     tls::DoorError,
 };
-use kittengrad_store::{OpenError, Options, Owner, RocksStore, quarantine, quarantine_when_closed};
+use kittengrad_store::{OpenError, Options, Owner, RocksStore, quarantine};
 use thiserror::Error;
-use tokio::{net::TcpListener, sync::oneshot, task::spawn_blocking};
+use tokio::{net::TcpListener, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::{config::Config, driver::DriverError, wiring::Start};
@@ -111,25 +111,23 @@ pub async fn run(
         config,
         network: Arc::new(network),
         credentials,
-        store,
+        store: Arc::clone(&store),
     };
     let ended = start.run(sockets, shutdown).await;
+    closing::close(store).await;
     if let Err(RunError::Driver(error)) = &ended
         && error.is_damage()
     {
-        put_aside(data).await;
+        put_aside(&data);
     }
     ended
 }
 
 /// The store turned out to be damaged while it was in use: the next start begins a new journal in an empty one.
-async fn put_aside(data: PathBuf) {
-    match spawn_blocking(move || quarantine_when_closed(&data)).await {
-        Ok(Ok(aside)) => {
-            tracing::error!(aside = %aside.display(), "the damaged store was put aside");
-        }
-        Ok(Err(error)) => tracing::error!(%error, "the damaged store could not be put aside"),
-        Err(error) => tracing::error!(%error, "a task of the aggregator failed"),
+fn put_aside(data: &Path) {
+    match quarantine(data) {
+        Ok(aside) => tracing::error!(aside = %aside.display(), "the damaged store was put aside"),
+        Err(error) => tracing::error!(%error, "the damaged store could not be put aside"),
     }
 }
 

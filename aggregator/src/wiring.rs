@@ -1,10 +1,6 @@
 //! Putting an aggregator's parts together.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use kittengrad_aggregator_core::{Config as CoreConfig, Input, Plan, Timing, View};
 use kittengrad_client::{Client, config::Timeouts, network::Network};
@@ -24,10 +20,7 @@ use kittengrad_service::{
 };
 use kittengrad_store::RocksStore;
 use prometheus_client::registry::Registry;
-use tokio::{
-    sync::{mpsc, watch},
-    time::sleep,
-};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -43,10 +36,6 @@ use crate::{
 
 /// A source is asked anew if it says nothing for so long; it says something every second.
 const SILENCE_MS: u64 = 5_000;
-/// At the end, reads under way are waited for in steps, up to two seconds.
-const CLOSE_TICK: Duration = Duration::from_millis(10);
-const CLOSE_TICKS: u32 = 200;
-
 /// Everything that an aggregator is started from.
 pub(crate) struct Start {
     pub(crate) config: Config,
@@ -115,9 +104,7 @@ impl Start {
             .await?;
         running.health(health, not_ready);
         running.serve(sockets.grpc, self.credentials, routes, service_metrics)?;
-        let ended = running.until_stopped(commands).await;
-        close(self.store).await;
-        ended
+        running.until_stopped(commands).await
     }
 
     /// A cover of all peers: in a network with fixed membership all are in the plan, and one that is down is
@@ -221,14 +208,4 @@ fn not_ready(
         }
         reasons
     })
-}
-
-/// Waits until nobody reads the store any more, so that its directory is free when the aggregator has ended.
-async fn close(store: Arc<RocksStore>) {
-    for _ in 0..CLOSE_TICKS {
-        if Arc::strong_count(&store) == 1 {
-            break;
-        }
-        sleep(CLOSE_TICK).await;
-    }
 }

@@ -100,7 +100,7 @@ mod tests {
 
     const NOW_MS: u64 = 1_790_000_000_000;
 
-    /// A network of seven peers, three copies of everything.
+    /// A network of so many peers, three copies of everything.
     fn network(peers: usize) -> Network {
         let authority = Authority::generate("test", NOW_MS).unwrap().0;
         let (namespace, root) = ("works".parse().unwrap(), authority.root().clone());

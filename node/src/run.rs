@@ -1,13 +1,13 @@
 //! Running a peer: from its files to a process that serves, and back to rest.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use kittengrad_client::network::Network;
 use kittengrad_node_core::Membership;
 use kittengrad_proto::{certificate::Role, id::PublicKey};
-use kittengrad_service::credentials;
-use kittengrad_store::{OpenError, Options, Owner, RocksStore, quarantine, quarantine_when_closed};
-use tokio::{sync::oneshot, task::spawn_blocking};
+use kittengrad_service::{closing, credentials};
+use kittengrad_store::{OpenError, Options, Owner, RocksStore, quarantine};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::failure::RunError;
@@ -54,26 +54,24 @@ pub async fn run(
         credentials,
         identity,
         membership,
-        store,
+        store: Arc::clone(&store),
         sockets,
     };
     let ended = Running::start(prepared, shutdown).await;
+    closing::close(store).await;
     if let Err(RunError::Driver(error)) = &ended
         && error.is_damage()
     {
-        put_aside(data).await;
+        put_aside(&data);
     }
     ended
 }
 
 /// The store turned out to be damaged while it was in use: the next start begins with an empty one, which fills.
-async fn put_aside(data: PathBuf) {
-    match spawn_blocking(move || quarantine_when_closed(&data)).await {
-        Ok(Ok(aside)) => {
-            tracing::error!(aside = %aside.display(), "the damaged store was put aside");
-        }
-        Ok(Err(error)) => tracing::error!(%error, "the damaged store could not be put aside"),
-        Err(error) => tracing::error!(%error, "a task of the peer failed"),
+fn put_aside(data: &Path) {
+    match quarantine(data) {
+        Ok(aside) => tracing::error!(aside = %aside.display(), "the damaged store was put aside"),
+        Err(error) => tracing::error!(%error, "the damaged store could not be put aside"),
     }
 }
 

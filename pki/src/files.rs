@@ -173,7 +173,8 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), FileError> {
 }
 
 /// The folder that `path` is in.
-pub(crate) fn parent(path: &Path) -> &Path {
+#[must_use]
+pub fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

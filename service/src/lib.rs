@@ -7,7 +7,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`tls`], [`serve`] | connections: mutual TLS 1.3, roles, limits, keep-alive, shutdown |
-//! | [`credentials`] | who the server is |
+//! | [`credentials`], [`closing`] | who the server is, and how it lets go of its store |
 //! | [`caller`], [`room`], [`status`] | who calls, what may lie ready for it, and how a call is refused |
 //! | [`journal`] | the Journal service over a store and the last block on disk |
 //! | [`lookup`], [`route`] | sets and records, and who holds them, within limits |
@@ -16,6 +16,7 @@
 
 pub mod caller;
 pub mod clock;
+pub mod closing;
 pub mod credentials;
 pub mod http;
 mod intake;

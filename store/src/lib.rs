@@ -28,7 +28,7 @@ mod stats;
 mod store;
 mod walk;
 
-pub use open::{OpenError, free_bytes, quarantine, quarantine_when_closed};
+pub use open::{OpenError, free_bytes, quarantine};
 pub use options::Options;
 pub use owner::Owner;
 pub use stats::Stats;

@@ -5,8 +5,6 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    thread,
-    time::Duration,
 };
 
 use rocksdb::{Cache, ColumnFamilyDescriptor, DB, ErrorKind, WriteOptions};
@@ -20,10 +18,6 @@ use crate::{
     owner::Owner,
     rows,
 };
-
-/// Reads under way are waited for in steps, up to two seconds, before a damaged database is moved.
-const CLOSE_TICK: Duration = Duration::from_millis(10);
-const CLOSE_TICKS: u32 = 200;
 
 /// Why a store was not opened. What it holds is as it was.
 #[derive(Debug, Error)]
@@ -78,21 +72,6 @@ pub enum OpenError {
 pub fn quarantine(path: &Path) -> Result<PathBuf, OpenError> {
     let _lock = lock(path)?;
     directory::put_aside(path).map_err(|e| Refusal::from(e).of(path))
-}
-
-/// As [`quarantine`], for a database that was damaged while it was in use: waits two seconds at most until the reads
-/// under way have ended, the last of which closes it.
-///
-/// # Errors
-/// As [`quarantine`].
-pub fn quarantine_when_closed(path: &Path) -> Result<PathBuf, OpenError> {
-    for _ in 0..CLOSE_TICKS {
-        match quarantine(path) {
-            Err(OpenError::InUse { .. }) => thread::sleep(CLOSE_TICK),
-            ended => return ended,
-        }
-    }
-    quarantine(path)
 }
 
 /// Bytes that are left on the device that `path` lies on.

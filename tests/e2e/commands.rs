@@ -30,6 +30,7 @@ fn wrong_use_is_exit_code_2_and_failure_is_1() {
         &["tail", "--from", "nowhere"],
         &["health", "--http", "127.0.0.1:1"],
         &["network", "add", "--credentials", "x", "--grpc", "nowhere"],
+        &["completions", "bash", "--json"],
         &["demo", "--ingest", "a", "--map", "b", "--map", "c"],
         &["demo", "--ingest", "/dev/null", "--map", "no-such-map"],
     ] {

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     fs::File,
-    io::Write as _,
+    io::{Read as _, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     thread::sleep,
@@ -26,7 +26,8 @@ pub(crate) fn program() -> Command {
     command
 }
 
-/// Runs a command that has to end by itself: a test fails, and does not wait for ever, if it runs on.
+/// Runs a command that has to end by itself: a test fails, and does not wait for ever, if it runs on. Its
+/// standard output is where `command` sends it.
 pub(crate) fn ends(command: &mut Command) -> Output {
     struct Running(Option<Child>);
     impl Drop for Running {
@@ -37,12 +38,22 @@ pub(crate) fn ends(command: &mut Command) -> Output {
             }
         }
     }
-    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    // Read while it runs: it must not wait for somebody to do so.
+    let mut errors = child.stderr.take().unwrap();
+    let told = std::thread::spawn(move || {
+        let mut told = Vec::new();
+        errors.read_to_end(&mut told).map(|_| told)
+    });
     let mut running = Running(Some(child));
     until("it ends by itself", || {
         running.0.as_mut().unwrap().try_wait().unwrap().is_some()
     });
-    running.0.take().unwrap().wait_with_output().unwrap()
+    let output = running.0.take().unwrap().wait_with_output().unwrap();
+    Output {
+        stderr: told.join().unwrap().unwrap(),
+        ..output
+    }
 }
 
 /// One process of a network.

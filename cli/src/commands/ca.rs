@@ -126,7 +126,9 @@ pub(crate) fn run(command: CaCommand, global: &Global) -> anyhow::Result<ExitCod
             };
             if dry_run {
                 let holder = authority.preview(&admission, &out)?;
-                let days = validity.as_secs() / DAY.as_secs();
+                let left =
+                    Duration::from_millis(holder.not_after_ms.saturating_sub(admission.now_ms));
+                let days = left.as_secs() / DAY.as_secs();
                 output::say(&format!(
                     "would admit {name} as {role} for {days} days into {}",
                     out.display()
@@ -138,7 +140,6 @@ pub(crate) fn run(command: CaCommand, global: &Global) -> anyhow::Result<ExitCod
                         "role": role.as_str(),
                         "name": name,
                         "dir": out,
-                        "days": days,
                         "not_after_ms": holder.not_after_ms,
                         "dry_run": true,
                     }))?;

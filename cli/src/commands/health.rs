@@ -18,7 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  kittengrad --config DIR/client.toml health\n  \
-    kittengrad health --http http://127.0.0.1:7003\n\nExit code 0 if all of them are ready, else 1."
+    kittengrad health --http http://127.0.0.1:7003\n\nExit code 0 if all of them are ready, else 1. A member whose pages the network file\n\
+    does not tell apart from another's is not asked, and not ready: ask it with --http."
 )]
 pub(crate) struct HealthArgs {
     /// Ask this process only, by the address of its pages
@@ -29,12 +30,20 @@ pub(crate) struct HealthArgs {
 /// Asks each process for `/readyz`.
 pub(crate) async fn run(args: HealthArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let asked = match args.http {
-        Some(url) => vec![("process".to_owned(), String::new(), url)],
+        Some(url) => vec![Asked {
+            role: "process",
+            id: String::new(),
+            page: Ok(url),
+        }],
         None => members(global)?,
     };
     let mut is_well = true;
-    for (role, id, url) in asked {
-        let (is_ready, reasons) = ready(&url).await;
+    for Asked { role, id, page } in asked {
+        let (is_ready, reasons) = match &page {
+            Ok(url) => ready(url).await,
+            Err(why) => (false, vec![why.clone()]),
+        };
+        let url = page.unwrap_or_default();
         is_well &= is_ready;
         let word = if is_ready { "ready" } else { "not ready" };
         let why = reasons.join("; ");
@@ -59,26 +68,70 @@ pub(crate) async fn run(args: HealthArgs, global: &Global) -> anyhow::Result<Exi
     })
 }
 
-fn members(global: &Global) -> anyhow::Result<Vec<(String, String, String)>> {
+/// Whom to ask, and where; or why that cannot be.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    role: &'static str,
+    id: String,
+    page: Result<String, String>,
+}
+
+fn members(global: &Global) -> anyhow::Result<Vec<Asked>> {
     let config = ClientConfig::load(&locate(global.config.as_deref())?)?;
     let network = Network::load(&config.network)?;
-    let mut asked: Vec<_> = network
+    let known: Vec<_> = network
         .members()
-        .filter(|member| !member.addresses.http.is_empty())
         .map(|member| {
-            let url = format!("http://{}", member.addresses.http);
-            (member.role.as_str().to_owned(), member.key.to_string(), url)
+            let page = member.addresses.http.as_str();
+            (member.role.as_str(), member.key.to_string(), page)
         })
         .collect();
+    let mut asked = pages(&known);
     let indexer = config
         .indexer
         .map(|url| url.trim_end_matches('/').to_owned());
     if let Some(indexer) = indexer
-        && !asked.iter().any(|(_, _, url)| *url == indexer)
+        && !asked
+            .iter()
+            .any(|known| known.page.as_ref() == Ok(&indexer))
     {
-        asked.push(("indexer".to_owned(), String::new(), indexer));
+        asked.push(Asked {
+            role: "indexer",
+            id: String::new(),
+            page: Ok(indexer),
+        });
     }
     Ok(asked)
+}
+
+/// Where each member is asked. Two with one address, as on loopback of two machines, are asked nowhere: one of them would
+/// answer for both.
+fn pages(members: &[(&'static str, String, &str)]) -> Vec<Asked> {
+    let page = |page: &str| {
+        if page.is_empty() {
+            return Err(
+                "the network file has no address of its pages: ask it with --http".to_owned(),
+            );
+        }
+        match members
+            .iter()
+            .filter(|(_, _, other)| *other == page)
+            .count()
+        {
+            1 => Ok(format!("http://{page}")),
+            count => Err(format!(
+                "the network file has {page} for {count} members: ask each on its own machine with --http"
+            )),
+        }
+    };
+    members
+        .iter()
+        .map(|(role, id, address)| Asked {
+            role,
+            id: id.clone(),
+            page: page(address),
+        })
+        .collect()
 }
 
 async fn ready(url: &str) -> (bool, Vec<String>) {
@@ -96,4 +149,27 @@ async fn ready(url: &str) -> (bool, Vec<String>) {
     ask.await.unwrap_or_else(|error: anyhow::Error| {
         (false, vec![format!("it does not answer: {error:#}")])
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_answers_for_another_or_is_left_out() {
+        let members = [
+            ("peer", "a".to_owned(), "10.0.0.1:7003"),
+            ("peer", "b".to_owned(), "127.0.0.1:7003"),
+            ("peer", "c".to_owned(), "127.0.0.1:7003"),
+            ("aggregator", "d".to_owned(), ""),
+        ];
+        let pages = pages(&members).into_iter().map(|asked| asked.page);
+        let words = pages.map(|page| page.unwrap_or_else(|why| why));
+        let words: Vec<_> = words.collect();
+        assert_eq!(words[0], "http://10.0.0.1:7003");
+        for why in &words[1..3] {
+            assert!(why.contains("127.0.0.1:7003 for 2 members"), "{why}");
+        }
+        assert!(words[3].contains("no address"));
+    }
 }

@@ -109,9 +109,10 @@ async fn load_one(
     if let Some(failure) = loaded.failures.into_iter().next() {
         return Err(failure);
     }
-    if is_sample && loaded.counts.refused > 0 && loaded.counts.refused == loaded.counts.read {
+    if is_sample && loaded.counts.refused > 0 {
         bail!(
-            "nothing of {name} was taken; why is in {} and in demo.log",
+            "{} of {name} refused; why is in {} and in demo.log; the same command again loads what is missing",
+            count(loaded.counts.refused, "line"),
             rejects.path().display()
         );
     }

@@ -18,7 +18,7 @@ use clap::CommandFactory;
 
 use crate::{
     cli::{Cli, Command},
-    output,
+    output::{self, Usage},
 };
 
 /// Runs a command to its end.
@@ -33,6 +33,10 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Network(command) => network::run(command, global),
         Command::Health(args) => health::run(args, global).await,
         Command::Completions { shell } => {
+            if global.json {
+                let why = "a script for a shell is no JSON: leave --json away";
+                return Err(Usage(why.to_owned()).into());
+            }
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "kittengrad", &mut script);
             output::raw(&script)?;

@@ -1,6 +1,7 @@
 //! `kittengrad network`: the file that says who is in a network.
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -10,7 +11,7 @@ use clap::Subcommand;
 use kittengrad_client::network::NetworkFile;
 use kittengrad_pki::{
     credentials::{Credentials, Paths, read_root},
-    files::{PUBLIC, replace},
+    files::{PUBLIC, parent, replace},
 };
 use kittengrad_proto::{
     certificate::Role,
@@ -70,7 +71,7 @@ pub(crate) enum NetworkCommand {
         /// host:port of QUIC, for peers
         #[arg(long, value_parser = parse_address)]
         quic: Option<String>,
-        /// host:port of HTTP, for peers and indexers
+        /// host:port of HTTP; an aggregator without one needs `listen.http` in its configuration
         #[arg(long, value_parser = parse_address)]
         http: Option<String>,
         /// Say what would be done, and do nothing
@@ -123,6 +124,7 @@ pub(crate) fn run(command: NetworkCommand, global: &Global) -> anyhow::Result<Ex
             http,
             dry_run,
         } => {
+            let _one_at_a_time = lock_beside(&network)?;
             let mut file = NetworkFile::load(&network)?;
             let loaded = Credentials::load(&Paths::in_dir(&credentials), role, unix_ms())?;
             let key = loaded.credentials.holder().key;
@@ -191,6 +193,13 @@ pub(crate) fn sign(
     Ok(Identity::sign(file.overlay(), &fields, credentials.key())?)
 }
 
+/// Keeps others who add to a network file in the same folder waiting: each writes the whole file anew.
+fn lock_beside(network: &Path) -> anyhow::Result<File> {
+    let folder = parent(network);
+    let held = File::open(folder).and_then(|folder| folder.lock().map(|()| folder));
+    held.with_context(|| format!("cannot use the folder {}", folder.display()))
+}
+
 /// Replaces the file as a whole.
 pub(crate) fn write(path: &Path, file: &NetworkFile) -> anyhow::Result<()> {
     Ok(replace(path, file.to_toml().as_bytes(), PUBLIC)?)
@@ -213,7 +222,7 @@ fn check_unused(role: Role, grpc: Option<&str>, quic: Option<&str>) -> Result<()
         .find(|name| unused(role).contains(name))
     {
         Some(name) => Err(Usage(format!(
-            "nobody calls an {role} there: leave {name} away"
+            "nobody calls one who is admitted as {role} there: leave {name} away"
         ))),
         None => Ok(()),
     }
@@ -238,7 +247,7 @@ fn check_apart(file: &NetworkFile, key: PublicKey, addresses: &Addresses) -> Res
             .find(|(mine, its)| mine == its && !mine.is_empty());
         if let Some((address, _)) = taken {
             return Err(Usage(format!(
-                "{address} is the address of {} {}: choose another one, or take that member out of the file",
+                "{address} is the address of {} {}: choose another one",
                 other.role, other.key
             )));
         }
@@ -270,6 +279,12 @@ fn check_addresses(role: Role, addresses: &Addresses) -> Result<(), Usage> {
 
 #[cfg(test)]
 mod tests {
+    use kittengrad_pki::{
+        authority::{Authority, Request, default_validity},
+        key_file::generate_key,
+    };
+    use kittengrad_proto::signed::Signer;
+
     use super::*;
 
     #[test]
@@ -287,6 +302,46 @@ mod tests {
         assert!(missing(Role::Aggregator, addresses("", "", "a:3")).is_some());
         assert_eq!(missing(Role::Indexer, addresses("", "", "a:3")), None);
         assert!(missing(Role::Indexer, addresses("", "", "")).is_some());
+    }
+
+    #[test]
+    fn whoever_calls_a_member_reaches_nobody_else() {
+        let authority = Authority::generate("test", unix_ms()).unwrap().0;
+        let namespace = "works".parse().unwrap();
+        let mut file = NetworkFile::new(namespace, authority.root().clone(), Replicas::default());
+        let key = generate_key().unwrap();
+        let request = Request {
+            role: Role::Peer,
+            name: "peer-1",
+            key: &key.public(),
+            validity: default_validity(Role::Peer),
+            now_ms: unix_ms(),
+        };
+        let (chain, _) = authority.certify(&request).unwrap();
+        let held = Credentials::new(key, chain, authority.root().clone()).unwrap();
+        let addresses = |grpc: &str, quic: &str, http: &str| Addresses {
+            grpc: grpc.to_owned(),
+            quic: quic.to_owned(),
+            http: http.to_owned(),
+        };
+        let its = addresses("a:1", "a:2", "127.0.0.1:3");
+        let me = held.holder().key;
+        file.add(sign(&file, &held, Role::Peer, its.clone()).unwrap())
+            .unwrap();
+
+        assert!(check_apart(&file, me, &its).is_ok(), "itself");
+        let other = generate_key().unwrap().public();
+        let refused = |addresses| check_apart(&file, other, &addresses).err().map(|e| e.0);
+        for (theirs, taken) in [
+            (addresses("a:1", "b:2", "b:3"), "a:1 is the address"),
+            (addresses("b:1", "a:2", "b:3"), "a:2 is the address"),
+            (addresses("b:1", "b:2", "b:1"), "--grpc and --http"),
+        ] {
+            assert!(refused(theirs).is_some_and(|why| why.contains(taken)));
+        }
+        let apart = addresses("b:1", "b:2", "127.0.0.1:3");
+        assert_eq!(refused(apart), None, "loopback of another machine");
+        assert_eq!(refused(addresses("", "", "b:3")), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! DIR/aggregator/aggregator.toml, DIR/indexer/indexer.toml
 //! ```
 
+mod configs;
 mod ports;
 
 use std::path::{Path, PathBuf};
@@ -30,7 +31,10 @@ use kittengrad_proto::{
 use kittengrad_ring::Replicas;
 use kittengrad_service::clock::unix_ms;
 
-use self::ports::Ports;
+use self::{
+    configs::{DATA_MIB, RESERVE_MIB, WRITE_BUFFER_MIB, aggregator_toml, indexer_toml, peer_toml},
+    ports::Ports,
+};
 use crate::{
     commands::{
         client::toml_text,
@@ -88,7 +92,8 @@ impl Prepared {
             .with_context(|| format!("cannot tell what is free in {}", self.dir.display()))?
             / MIB;
         // The log of each peer, and of an aggregator.
-        let needed_mib = RESERVE_MIB + WRITE_BUFFER_MIB * (self.peers.len() as u64 + 1);
+        let logs_mib = WRITE_BUFFER_MIB * (self.peers.len() as u64 + 1);
+        let needed_mib = RESERVE_MIB + logs_mib + DATA_MIB;
         if free_mib < needed_mib {
             bail!(
                 "{free_mib} MiB are free in {}, and {needed_mib} are needed: make room, or choose another --dir",
@@ -128,26 +133,22 @@ pub(crate) fn prepare(plan: &Plan) -> anyhow::Result<Prepared> {
             dir = dir.display()
         );
     }
-    let now_ms = unix_ms();
-    let made = Authority::init(
-        &dir.join("ca"),
-        &InitOptions {
-            name: NAME.to_owned(),
-            now_ms,
-        },
-    )?;
-    let authority = made.authority;
     let is_new = !file.exists();
     if is_new {
-        lay_out(&authority, &dir, plan.peers.unwrap_or(PEERS))?;
+        let options = InitOptions {
+            name: NAME.to_owned(),
+            now_ms: unix_ms(),
+        };
+        let made = Authority::init(&dir.join(CA), &options)?;
+        lay_out(&made.authority, &dir, plan.peers.unwrap_or(PEERS))?;
     }
     let network = Network::load(&file)?;
     let peers = peers(&dir, &network)?;
     check_peers(plan, &network, peers.len())?;
-    admit(&authority, Role::Client, "client", &dir.join("client"))?;
+    admit_client(&dir, &network, "client", &dir.join("client"))?;
     for name in &plan.publishers {
         let folder = dir.join("publishers").join(name);
-        admit(&authority, Role::Client, name, &folder)?;
+        admit_client(&dir, &network, name, &folder)?;
     }
     write_client_config(&dir, &network, &plan.publishers, is_new)?;
     Ok(Prepared {
@@ -276,6 +277,33 @@ fn lay_out(authority: &Authority, dir: &Path, peers: usize) -> anyhow::Result<()
     write(&dir.join("network.toml"), &file)
 }
 
+/// Credentials of a client of a network that is there. Its authority may have been put away: it is needed only for
+/// somebody who has none yet.
+fn admit_client(dir: &Path, network: &Network, name: &str, folder: &Path) -> anyhow::Result<()> {
+    let paths = Paths::in_dir(folder);
+    if paths.chain.exists() {
+        Credentials::load(&paths, Role::Client, unix_ms())?;
+        return Ok(());
+    }
+    let ca = dir.join(CA);
+    if !ca.exists() {
+        bail!(
+            "{name:?} has no credentials yet, and who could admit it is not in {}: put that folder back",
+            ca.display()
+        );
+    }
+    let authority = Authority::open(&ca)?;
+    if authority.root().network() != network.overlay().network {
+        bail!(
+            "{} is the authority of another network than {}/network.toml: put back the one that belongs to it",
+            ca.display(),
+            dir.display()
+        );
+    }
+    admit(&authority, Role::Client, name, folder)?;
+    Ok(())
+}
+
 /// Credentials in a folder; those that are there already are kept.
 fn admit(
     authority: &Authority,
@@ -354,45 +382,12 @@ fn put(path: &Path, text: &str) -> anyhow::Result<()> {
     Ok(replace(path, text.as_bytes(), PUBLIC)?)
 }
 
+/// Folder of the authority.
+const CA: &str = "ca";
 /// Name of the client's configuration.
 const CLIENT_CONFIG: &str = "client.toml";
 /// Name of a peer's configuration in its folder.
 const PEER_CONFIG: &str = "peer.toml";
-
-/// What every process keeps free of its disk, in mebibytes.
-const RESERVE_MIB: u64 = 64;
-/// What a peer or an aggregator keeps of writes in memory, in mebibytes. Its log takes as much when it begins.
-const WRITE_BUFFER_MIB: u64 = 32;
-
-fn peer_toml() -> String {
-    format!(
-        "# A peer of the demo. deploy/peer.toml documents every key.\n\
-         network = \"../../network.toml\"\ncredentials = \".\"\ndata = \"data\"\n\n{}",
-        store_toml()
-    )
-}
-
-fn aggregator_toml() -> String {
-    format!(
-        "# The aggregator of the demo. deploy/aggregator.toml documents every key.\n\
-         network = \"../network.toml\"\ncredentials = \".\"\ndata = \"data\"\n\n{}",
-        store_toml()
-    )
-}
-
-fn store_toml() -> String {
-    format!(
-        "[store]\ncache_mib = 32\nwrite_buffer_mib = {WRITE_BUFFER_MIB}\nreserve_mib = {RESERVE_MIB}\n"
-    )
-}
-
-fn indexer_toml(http: &str) -> String {
-    format!(
-        "# The indexer of the demo. deploy/indexer.toml documents every key.\n\
-         network = \"../network.toml\"\ncredentials = \".\"\ndata = \"data\"\n\n[listen]\nhttp = \"{http}\"\n\n\
-         [index]\nreserve_mib = {RESERVE_MIB}\n"
-    )
-}
 
 #[cfg(test)]
 mod tests {
@@ -463,6 +458,27 @@ mod tests {
             std::fs::read(dir.path().join(CLIENT_CONFIG)).unwrap(),
             before
         );
+    }
+
+    #[test]
+    fn an_authority_that_was_put_away_is_not_replaced_and_only_missed_by_somebody_new() {
+        let dir = tempfile::tempdir().unwrap();
+        prepared(dir.path(), 1, &["tate"]).unwrap();
+        let ca = dir.path().join(CA);
+        std::fs::rename(&ca, dir.path().join("away")).unwrap();
+        prepared(dir.path(), 1, &["tate"]).unwrap();
+        let error = prepared(dir.path(), 1, &["cmoa"]).err().unwrap();
+        assert!(error.to_string().contains("put that folder back"));
+        assert!(!ca.exists());
+
+        let options = InitOptions {
+            name: NAME.to_owned(),
+            now_ms: unix_ms(),
+        };
+        Authority::init(&ca, &options).unwrap();
+        let error = prepared(dir.path(), 1, &["cmoa"]).err().unwrap();
+        assert!(error.to_string().contains("of another network"));
+        assert_eq!(publishers(dir.path()), ["tate"]);
     }
 
     #[test]

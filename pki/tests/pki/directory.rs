@@ -306,7 +306,7 @@ fn a_refused_admission_writes_nothing() {
 }
 
 #[test]
-fn an_authority_has_a_name_of_its_own() {
+fn a_name_that_is_unfit_makes_no_authority_and_no_folder() {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path().join("ca");
     for name in ["", "a\nb", &"n".repeat(60)] {

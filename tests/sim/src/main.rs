@@ -7,7 +7,7 @@
 
 use std::{
     env,
-    io::{self, Write as _},
+    io::{self, ErrorKind, Write as _},
     process::ExitCode,
 };
 
@@ -167,14 +167,21 @@ fn replay(seed: u64, what: &What) -> ExitCode {
     let plan = what.draw(seed);
     println!("seed {seed}: {}", plan.describe());
     let (report, text) = plan.run_traced();
-    // Whoever reads it may have read enough.
-    if io::stdout().write_all(text.as_bytes()).is_ok() {
-        tell(seed, &report);
-        println!("repeat with: {}", what.again(seed));
+    match io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads it has read enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        written => {
+            if let Err(error) = written {
+                eprintln!("the trace is not whole: {error}");
+            }
+            tell(seed, &report);
+            println!("repeat with: {}", what.again(seed));
+        }
     }
-    match report.violation {
-        Some(_) => ExitCode::FAILURE,
-        None => ExitCode::SUCCESS,
+    if report.violation.is_some() || report.invalid.is_some() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
     }
 }
 

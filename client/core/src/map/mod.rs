@@ -102,7 +102,7 @@ pub enum Refusal {
     #[error("not strict JSON: {0}")]
     Json(#[from] JsonError),
     /// Longer than any line that is looked at.
-    #[error("the line has more than {bytes_max} bytes, and is kept only that far")]
+    #[error("the line has more than {bytes_max} bytes, and is read only that far")]
     LineTooLong {
         /// Bytes of the longest line that is looked at.
         bytes_max: usize,

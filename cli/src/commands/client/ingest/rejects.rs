@@ -26,7 +26,7 @@ pub(super) struct Reject {
     /// Counted from 1, lines of white space included.
     pub(super) line: u64,
     pub(super) reason: String,
-    /// The line as it was; what is no UTF-8 in it is replaced.
+    /// The line as it was, up to [`LINE_BYTES_MAX`]; what is no UTF-8 in it is replaced.
     pub(super) text: String,
 }
 

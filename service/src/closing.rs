@@ -1,0 +1,36 @@
+//! The end of what tasks share.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+
+/// What is under way is waited for in steps, up to two seconds.
+const TICK: Duration = Duration::from_millis(10);
+const TICKS: u32 = 200;
+
+/// Drops what nobody else has any more, and waits two seconds at most until that is so: a store whose reads have ended
+/// is closed then, and its directory is free.
+pub async fn close<T>(shared: Arc<T>) {
+    for _ in 0..TICKS {
+        if Arc::strong_count(&shared) == 1 {
+            break;
+        }
+        sleep(TICK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_shared_is_closed_when_the_last_of_the_others_is_gone() {
+        let store = Arc::new(());
+        let reader = Arc::clone(&store);
+        let gone = Arc::downgrade(&store);
+        let closed = tokio::spawn(close(store));
+        drop(reader);
+        closed.await.unwrap();
+        assert!(gone.upgrade().is_none());
+    }
+}
