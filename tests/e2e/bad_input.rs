@@ -1,6 +1,6 @@
 //! Bad input gets a clear error and a non-zero exit code, and nothing is lost.
 
-use std::net::TcpListener;
+use std::{net::TcpListener, process::Stdio};
 
 use crate::harness::{Network, Process, ends, program, text};
 
@@ -88,6 +88,36 @@ fn a_member_is_not_added_where_another_one_is_reached_or_where_nobody_calls_it()
         &["leave --grpc away"],
     );
     assert_eq!(std::fs::read(&file).unwrap(), before);
+}
+
+#[test]
+fn members_that_are_added_at_the_same_time_are_all_there() {
+    let network = Network::prepare(5);
+    let file = network.path().join("together.toml");
+    let root = network.path().join("ca/root.pem");
+    let mut make = program();
+    make.args(["network", "make", "--namespace", "demo", "--root"]);
+    make.arg(root).arg("--out").arg(&file);
+    assert!(make.stderr(Stdio::null()).status().unwrap().success());
+    let added: Vec<_> = (1..=5)
+        .map(|number| {
+            let mut add = program();
+            add.args(["network", "add", "--network"]).arg(&file);
+            add.arg("--credentials")
+                .arg(network.folder(Process::Peer(number)));
+            for (port, name) in ["--grpc", "--quic", "--http"].into_iter().enumerate() {
+                add.args([name, &format!("127.0.0.1:{number}00{port}")]);
+            }
+            add.stderr(Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    for mut added in added {
+        assert!(added.wait().unwrap().success());
+    }
+    let text = std::fs::read_to_string(&file).unwrap();
+    for number in 1..=5 {
+        assert!(text.contains(&format!(":{number}000")), "{text}");
+    }
 }
 
 #[test]
