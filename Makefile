@@ -7,7 +7,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/kittengrad-target
 DEMO_DIR ?= kittengrad-demo
 DENY_VERSION := 0.20.2
 
-.PHONY: help demo test verify fix sim torture deps deny
+.PHONY: help demo test verify fix docs sim torture deps deny
 
 help: ## Say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -29,6 +29,10 @@ verify: deps deny ## Check formatting, lints, documentation and licences; never 
 fix: deps ## Format, and mend what lints can mend
 	cargo fmt --all
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+
+docs: deps ## Build the documentation of the code, and say where it is
+	cargo doc --workspace --no-deps --locked
+	@echo "open $(CARGO_TARGET_DIR)/doc/kittengrad_client/index.html"
 
 sim: deps ## Simulate networks: SEED=n replays one seed; RUNS=n FROM=m sweeps; JSON=1 ends with a line for programs; LIST=plants, PLANT=name
 	@cargo build --workspace --bins --locked
