@@ -106,13 +106,19 @@ mod tests {
         let help = command.get_after_help().map(ToString::to_string);
         let help = help.unwrap_or_default();
         assert!(help.contains("Examples:"), "no examples:{path}");
+        let is_whole =
+            |line: &str| line.is_empty() || line.starts_with(' ') || line.ends_with(['.', ':']);
+        for line in help.lines() {
+            // A terminal is as wide as it is: only sentences end a line.
+            assert!(is_whole(line), "broken by hand:{path}: {line}");
+        }
         for below in command.get_subcommands() {
             check_examples(below, &path);
         }
     }
 
     #[test]
-    fn every_command_shows_examples() {
+    fn every_command_shows_examples_and_lets_the_terminal_wrap_what_it_says() {
         check_examples(&Cli::command(), "");
     }
 

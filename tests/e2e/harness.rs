@@ -56,6 +56,11 @@ pub(crate) fn ends(command: &mut Command) -> Output {
     }
 }
 
+/// Tells whoever runs the tests what is not tested here, and why. Directly: what a test prints is kept from them.
+pub(crate) fn skipped(what: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped, {what}");
+}
+
 /// One process of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Process {

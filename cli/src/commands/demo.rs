@@ -38,8 +38,8 @@ use crate::{
     kittengrad demo --ingest tate-artworks.ndjson.gz --map tate-artworks      a map that is built in\n  \
     kittengrad demo --prepare --dir my-network         only the files; then each as its own process:\n  \
     kittengrad peer run --config my-network/peers/1/peer.toml\n\n\
-    It runs until Ctrl-C; a second one does not wait for the end. Logs go to DIR/demo.log, refused lines to\n\
-    DIR/rejects.ndjson; KITTENGRAD_LOG=debug says more. DIR/client.toml speaks for the publishers of the sample, of\n\
+    It runs until Ctrl-C; a second one does not wait for the end. Logs go to DIR/demo.log, refused lines to \
+    DIR/rejects.ndjson; KITTENGRAD_LOG=debug says more. DIR/client.toml speaks for the publishers of the sample, of \
     the maps given, and of the maps that are built in.")]
 pub(crate) struct DemoArgs {
     /// Peers on the ring of a new folder, 1 to 64; one alone keeps the only copy [default: 5]

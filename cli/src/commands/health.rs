@@ -18,7 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  kittengrad --config DIR/client.toml health\n  \
-    kittengrad health --http http://127.0.0.1:7003\n\nExit code 0 if all of them are ready, else 1. A member whose pages the network file\n\
+    kittengrad health --http http://127.0.0.1:7003\n\n\
+    Exit code 0 if all of them are ready, else 1. A member whose pages the network file \
     does not tell apart from another's is not asked, and not ready: ask it with --http."
 )]
 pub(crate) struct HealthArgs {

@@ -18,7 +18,7 @@ pub(crate) enum PeerCommand {
     #[command(
         after_help = "Examples:\n  kittengrad peer run --config peers/1/peer.toml\n  \
         KITTENGRAD_LOG=debug kittengrad peer run --config peers/1/peer.toml\n\n\
-        `kittengrad demo --prepare --dir DIR` writes such files; `ca admit`, `network add` and\n\
+        `kittengrad demo --prepare --dir DIR` writes such files; `ca admit`, `network add` and \
         deploy/peer.toml are the way by hand."
     )]
     Run,

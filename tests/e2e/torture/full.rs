@@ -16,7 +16,7 @@ use kittengrad_proto::{
 use tokio::runtime::Runtime;
 
 use super::{client, disks::SmallDisk};
-use crate::harness::{Network, Process, ends, program, until};
+use crate::harness::{Network, Process, ends, program, skipped, until};
 
 /// Mebibytes of the disk.
 const DISK_MIB: u64 = 128;
@@ -38,7 +38,7 @@ impl Full {
         let mut network = Network::prepare(3);
         let folder = network.folder(Process::Peer(1));
         let Some(disk) = SmallDisk::mount(&folder.join("data"), DISK_MIB) else {
-            eprintln!("no disk can be mounted here: what a full one does is not tested");
+            skipped("what a full disk does: none can be mounted here");
             return None;
         };
         set(&network, "reserve_mib", 64, RESERVE_MIB);
@@ -194,7 +194,7 @@ fn a_commit_for_which_there_is_no_room_ends_the_process_and_loses_nothing() {
 fn a_demo_without_room_says_how_much_it_needs_and_does_not_begin() {
     let dir = tempfile::TempDir::new().unwrap();
     let Some(disk) = SmallDisk::mount(&dir.path().join("small"), DISK_MIB) else {
-        eprintln!("no disk can be mounted here: what a demo without room does is not tested");
+        skipped("what a demo without room does: no disk can be mounted here");
         return;
     };
     let mut demo = program();

@@ -15,7 +15,7 @@ use kittengrad_proto::{certificate::Role, id::PublicKey};
 use kittengrad_sim::Node;
 
 use super::disks::SmallDisk;
-use crate::harness::{Network, Process, until};
+use crate::harness::{Network, Process, skipped, until};
 
 /// Peers of a network under torture.
 pub(super) const PEERS: usize = 5;
@@ -80,7 +80,7 @@ impl Machines {
     fn mount(&mut self, process: Process) {
         let folder = self.network.folder(process);
         let Some(disk) = SmallDisk::mount(&folder.join("disk"), DISK_MIB) else {
-            eprintln!("no disk can be mounted here: what a full one does is left out");
+            skipped("what a full disk does: none can be mounted here");
             return;
         };
         let path = folder.join("peer.toml");

@@ -274,7 +274,7 @@ fn table(ring: &RingJson) -> Table {
         ("share", Align::Right),
         ("state", Align::Left),
         ("journal", Align::Left),
-        ("address", Align::Left),
+        ("gRPC", Align::Left),
     ]);
     for peer in &ring.peers {
         table.row([

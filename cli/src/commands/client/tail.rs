@@ -33,7 +33,7 @@ const NAME_CHARS_MAX: usize = 48;
     kittengrad tail                                       what comes from now on\n  \
     kittengrad tail --from genesis --no-follow --json     everything there is, once\n  \
     kittengrad tail --from CURSOR --json                  goes on after the line with that cursor\n\n\
-    Signatures, links and certificates are verified; a lost connection is made again. Without --peer and\n\
+    Signatures, links and certificates are verified; a lost connection is made again. Without --peer and \
     --aggregator it is the journal of the cursor, else of the aggregator, else of the first peer.")]
 pub(crate) struct TailArgs {
     /// Where to begin: genesis, now, or the cursor of a line [default: now; with --no-follow genesis]

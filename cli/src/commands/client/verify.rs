@@ -31,9 +31,9 @@ pub(crate) enum VerifyCommand {
         kittengrad put work.json --receipt work.receipt\n  \
         kittengrad verify receipt work.receipt --network network.toml\n  \
         kittengrad verify receipt work.receipt --root ca/root.pem\n\n\
-        Nobody is asked: signatures, certificates and inclusion proofs are in the file. With the root alone it is\n\
-        checked that as many peers of the network as it claims have every element on disk. A receipt does not carry\n\
-        the ring: only with the network file is it checked as well that these peers are the replicas, and that they\n\
+        Nobody is asked: signatures, certificates and inclusion proofs are in the file. With the root alone it is \
+        checked that as many peers of the network as it claims have every element on disk. A receipt does not carry \
+        the ring: only with the network file is it checked as well that these peers are the replicas, and that they \
         are a majority in each cell. The file must be that of the ring in which the receipt was made.\n\
         Exit code 1 if it proves less than that.")]
     Receipt(ReceiptArgs),

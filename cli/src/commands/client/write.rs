@@ -58,7 +58,7 @@ enum Disks {
 #[command(after_help = "Examples:\n  \
     echo '{\"type\":\"artefact\",\"meta\":{\"id\":\"tate:artwork:1035\"}}' | kittengrad put -\n  \
     kittengrad put turner.json --publisher tate --receipt turner.receipt\n\n\
-    meta holds what never changes, an identifier as a rule: whoever puts the same record means the same thing,\n\
+    meta holds what never changes, an identifier as a rule: whoever puts the same record means the same thing, \
     and putting what exists changes nothing. Prints the CID.")]
 pub(crate) struct PutArgs {
     /// File with the JSON of the record, or - for standard input
@@ -96,7 +96,7 @@ pub(crate) struct UpdateArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  kittengrad retract bafyrei...CANONICAL bafyrei...UPDATE\n\n\
-    `kittengrad history CID` lists the updates. Without --publisher it is taken back by whoever said it. What the\n\
+    `kittengrad history CID` lists the updates. Without --publisher it is taken back by whoever said it. What the \
     update replaced does not come back. Prints the CID of the retraction."
 )]
 pub(crate) struct RetractArgs {

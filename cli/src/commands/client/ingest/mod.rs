@@ -49,7 +49,7 @@ use crate::{
     A map says what a line is about and who says it; deploy/maps has examples, and these are built in:\n  \
     tate-artworks, tate-artists, cmoa-artworks, cmoa-artists, artist-crosswalk, nypl-collections,\n  \
     sfomuseum-publicart, sfomuseum-places\n\n\
-    Loading the same again adds nothing, so what was interrupted or refused is simply loaded again; with\n\
+    Loading the same again adds nothing, so what was interrupted or refused is simply loaded again; with \
     mode = \"replace\" a file should have one line for each thing, because each replaces what was said before.\n\
     Refused lines stop nothing; the first 20 are told, and all are in FILE.rejects.ndjson with their reasons.\n\
     Exit code 1 if there are any.")]

@@ -30,7 +30,7 @@ pub(crate) enum JournalCommand {
     #[command(after_help = "Examples:\n  \
         kittengrad journal blocks --aggregator --limit 10\n  \
         kittengrad journal blocks --peer 3f9a12cd --from 1795171200000/41 --json\n\n\
-        Without --from it begins with the first block of the first incarnation. A journal has more than one\n\
+        Without --from it begins with the first block of the first incarnation. A journal has more than one \
         incarnation if its owner lost blocks that it had shown; they come one after the other.")]
     Blocks(BlocksArgs),
     /// Verify every block of every incarnation: links, signatures, roots, transactions, bitmaps
