@@ -36,6 +36,7 @@ use crate::{
 
 /// A source is asked anew if it says nothing for so long; it says something every second.
 const SILENCE_MS: u64 = 5_000;
+
 /// Everything that an aggregator is started from.
 pub(crate) struct Start {
     pub(crate) config: Config,

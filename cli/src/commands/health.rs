@@ -105,8 +105,8 @@ fn members(global: &Global) -> anyhow::Result<Vec<Asked>> {
     Ok(asked)
 }
 
-/// Where each member is asked. Two with one address, as on loopback of two machines, are asked nowhere: one of them would
-/// answer for both.
+/// Where each member is asked. Two with one address, as on loopback of two machines, are asked nowhere: one of them
+/// would answer for both.
 fn pages(members: &[(&'static str, String, &str)]) -> Vec<Asked> {
     let page = |page: &str| {
         if page.is_empty() {

@@ -8,6 +8,7 @@
 //! DIR/aggregator/aggregator.toml, DIR/indexer/indexer.toml
 //! ```
 
+mod admission;
 mod configs;
 mod ports;
 
@@ -19,9 +20,9 @@ use kittengrad_client::{
     network::{Network, NetworkFile},
 };
 use kittengrad_pki::{
-    authority::{Authority, default_validity},
+    authority::Authority,
     credentials::{Credentials, Paths},
-    directory::{Admission, InitOptions},
+    directory::InitOptions,
     files::{PUBLIC, replace},
 };
 use kittengrad_proto::{
@@ -32,6 +33,7 @@ use kittengrad_ring::Replicas;
 use kittengrad_service::clock::unix_ms;
 
 use self::{
+    admission::{CA, admit, admit_client},
     configs::{DATA_MIB, RESERVE_MIB, WRITE_BUFFER_MIB, aggregator_toml, indexer_toml, peer_toml},
     ports::Ports,
 };
@@ -277,55 +279,6 @@ fn lay_out(authority: &Authority, dir: &Path, peers: usize) -> anyhow::Result<()
     write(&dir.join("network.toml"), &file)
 }
 
-/// Credentials of a client of a network that is there. Its authority may have been put away: it is needed only for
-/// somebody who has none yet.
-fn admit_client(dir: &Path, network: &Network, name: &str, folder: &Path) -> anyhow::Result<()> {
-    let paths = Paths::in_dir(folder);
-    if paths.chain.exists() {
-        Credentials::load(&paths, Role::Client, unix_ms())?;
-        return Ok(());
-    }
-    let ca = dir.join(CA);
-    if !ca.exists() {
-        bail!(
-            "{name:?} has no credentials yet, and who could admit it is not in {}: put that folder back",
-            ca.display()
-        );
-    }
-    let authority = Authority::open(&ca)?;
-    if authority.root().network() != network.overlay().network {
-        bail!(
-            "{} is the authority of another network than {}/network.toml: put back the one that belongs to it",
-            ca.display(),
-            dir.display()
-        );
-    }
-    admit(&authority, Role::Client, name, folder)?;
-    Ok(())
-}
-
-/// Credentials in a folder; those that are there already are kept.
-fn admit(
-    authority: &Authority,
-    role: Role,
-    name: &str,
-    folder: &Path,
-) -> anyhow::Result<Credentials> {
-    let paths = Paths::in_dir(folder);
-    let now_ms = unix_ms();
-    if paths.chain.exists() {
-        return Ok(Credentials::load(&paths, role, now_ms)?.credentials);
-    }
-    let admission = Admission {
-        role,
-        name,
-        validity: default_validity(role),
-        existing_key: None,
-        now_ms,
-    };
-    Ok(authority.admit(&admission, folder)?.credentials)
-}
-
 /// Writes the client's configuration. One that is there stays as its owner has it, and only gets the publishers that
 /// it lacks.
 fn write_client_config(
@@ -382,8 +335,6 @@ fn put(path: &Path, text: &str) -> anyhow::Result<()> {
     Ok(replace(path, text.as_bytes(), PUBLIC)?)
 }
 
-/// Folder of the authority.
-const CA: &str = "ca";
 /// Name of the client's configuration.
 const CLIENT_CONFIG: &str = "client.toml";
 /// Name of a peer's configuration in its folder.

@@ -1,0 +1,77 @@
+//! Admitting the processes, clients and publishers of a demo, each once.
+
+use std::path::Path;
+
+use anyhow::bail;
+use kittengrad_client::network::Network;
+use kittengrad_pki::{
+    authority::{Authority, default_validity},
+    credentials::{Credentials, Paths},
+    directory::Admission,
+};
+use kittengrad_proto::certificate::Role;
+use kittengrad_service::clock::unix_ms;
+
+/// Folder of the authority.
+pub(super) const CA: &str = "ca";
+
+/// Credentials of a client of a network that is there. Its authority may have been put away: it is needed only for
+/// somebody who has none yet.
+pub(super) fn admit_client(
+    dir: &Path,
+    network: &Network,
+    name: &str,
+    folder: &Path,
+) -> anyhow::Result<()> {
+    if held(Role::Client, folder)?.is_some() {
+        return Ok(());
+    }
+    let ca = dir.join(CA);
+    if !ca.exists() {
+        bail!(
+            "{name:?} has no credentials yet, and who could admit it is not in {}: put that folder back",
+            ca.display()
+        );
+    }
+    let authority = Authority::open(&ca)?;
+    if authority.root().network() != network.overlay().network {
+        bail!(
+            "{} is the authority of another network than {}/network.toml: put back the one that belongs to it",
+            ca.display(),
+            dir.display()
+        );
+    }
+    admit(&authority, Role::Client, name, folder)?;
+    Ok(())
+}
+
+/// Credentials in a folder; those that are there already are kept.
+pub(super) fn admit(
+    authority: &Authority,
+    role: Role,
+    name: &str,
+    folder: &Path,
+) -> anyhow::Result<Credentials> {
+    if let Some(held) = held(role, folder)? {
+        return Ok(held);
+    }
+    let admission = Admission {
+        role,
+        name,
+        validity: default_validity(role),
+        existing_key: None,
+        now_ms: unix_ms(),
+    };
+    Ok(authority.admit(&admission, folder)?.credentials)
+}
+
+/// The credentials that are in a folder already.
+fn held(role: Role, folder: &Path) -> anyhow::Result<Option<Credentials>> {
+    let paths = Paths::in_dir(folder);
+    if !paths.chain.exists() {
+        return Ok(None);
+    }
+    Ok(Some(
+        Credentials::load(&paths, role, unix_ms())?.credentials,
+    ))
+}
