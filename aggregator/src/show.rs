@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use kittengrad_aggregator_core::{SourceReport, SourceState, View};
 use kittengrad_proto::{block::Head, id::PublicKey, namespace::Overlay, wire};
-use kittengrad_ring::Arc;
+use kittengrad_ring::KeyRange;
 use serde_json::{Value, json};
 
 /// A view that is older than this says nothing about now.
@@ -111,7 +111,7 @@ fn head(head: Option<Head>) -> Value {
     })
 }
 
-fn arc(arc: &Arc) -> Value {
+fn arc(arc: &KeyRange) -> Value {
     json!({ "from": arc.from.to_string(), "to": arc.to.to_string(), "share": arc.share() })
 }
 

@@ -93,7 +93,7 @@ mod tests {
         signed::{Signer, SigningKey},
         transaction::{Entry, Envelope, POLICY, Transaction},
     };
-    use kittengrad_ring::{Arc, Replicas};
+    use kittengrad_ring::{KeyRange, Replicas};
 
     use super::*;
     use crate::network::NetworkFile;
@@ -127,7 +127,7 @@ mod tests {
         file.network().unwrap()
     }
 
-    fn receipt(network: &Network, quorum: u32, cells: Vec<(Arc, Vec<PublicKey>)>) -> Receipt {
+    fn receipt(network: &Network, quorum: u32, cells: Vec<(KeyRange, Vec<PublicKey>)>) -> Receipt {
         let envelope = Envelope {
             chain: Id::ZERO,
             policy: POLICY,
@@ -187,8 +187,8 @@ mod tests {
         let foreign = Err(RingError::Stranger { peer });
         assert_eq!(of(2, cell, &[replicas[0], peer], Ack::Quorum), foreign);
 
-        let wider = Arc::new(ring.cell(2).from, cell.to);
-        let whole = Arc::new(cell.to, cell.to);
+        let wider = KeyRange::new(ring.cell(2).from, cell.to);
+        let whole = KeyRange::new(cell.to, cell.to);
         for no_cell in [wider, whole] {
             assert_eq!(of(2, no_cell, &replicas, Ack::Quorum), Err(RingError::Cell));
         }

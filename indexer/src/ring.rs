@@ -94,8 +94,8 @@ pub struct AggregatorReport {
     pub http: String,
 }
 
-impl From<&geometry::Arc> for ArcReport {
-    fn from(arc: &geometry::Arc) -> Self {
+impl From<&geometry::KeyRange> for ArcReport {
+    fn from(arc: &geometry::KeyRange) -> Self {
         Self {
             from: arc.from.to_string(),
             to: arc.to.to_string(),

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::arc::Arc;
+use crate::key_range::KeyRange;
 use crate::ring::Ring;
 
 /// A smallest set of members to read from, and what nobody can be asked for.
@@ -14,7 +14,7 @@ pub struct Cover {
     /// Whom to read from, each member once, clockwise.
     pub sources: Vec<Source>,
     /// What no member that is up holds, each arc as long as it can be, clockwise.
-    pub uncovered: Vec<Arc>,
+    pub uncovered: Vec<KeyRange>,
 }
 
 /// One member of a cover.
@@ -23,7 +23,7 @@ pub struct Source {
     /// The index of the member in its ring.
     pub member: usize,
     /// The arc that this source answers for, inside what it holds; it may hold more.
-    pub arc: Arc,
+    pub arc: KeyRange,
 }
 
 impl Ring {

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Each cell is kept by its owner and the *h* members on either side, *R* = 2h + 1 in all
-//! ([`Replicas`]). What one member keeps is therefore one [`Arc`] of *R* neighbouring cells.
+//! ([`Replicas`]). What one member keeps is therefore one [`KeyRange`] of *R* neighbouring cells.
 //! Everything else follows from that: who must fetch what when the ring changes
 //! ([`Ring::transfers`]), and whose journals together hold everything ([`Ring::cover`]).
 //!
@@ -48,8 +48,8 @@
 
 extern crate alloc;
 
-mod arc;
 mod cover;
+mod key_range;
 mod length;
 mod number;
 mod point;
@@ -57,8 +57,8 @@ mod replicas;
 mod ring;
 mod transfers;
 
-pub use arc::Arc;
 pub use cover::{Cover, Source};
+pub use key_range::KeyRange;
 pub use length::Length;
 pub use point::Point;
 pub use replicas::{Replicas, ReplicasError};

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::error::Error;
 use core::fmt;
 
-use crate::arc::Arc;
+use crate::key_range::KeyRange;
 use crate::point::Point;
 use crate::replicas::Replicas;
 
@@ -72,15 +72,15 @@ impl Ring {
     /// The part of the circle that a member owns: from the middle of the gap before it to the
     /// middle of the gap after it. It always has the member's own point; a lone member's cell is
     /// the whole circle.
-    pub fn cell(&self, owner: usize) -> Arc {
+    pub fn cell(&self, owner: usize) -> KeyRange {
         let member = self.members[owner];
         let before = self.members[self.counter_clockwise(owner, 1)];
         let after = self.members[self.clockwise(owner, 1)];
-        Arc::new(before.mid(member), member.mid(after))
+        KeyRange::new(before.mid(member), member.mid(after))
     }
 
     /// All cells, in the order of their owners. They tile the circle.
-    pub fn cells(&self) -> impl Iterator<Item = Arc> {
+    pub fn cells(&self) -> impl Iterator<Item = KeyRange> {
         (0..self.members.len()).map(|owner| self.cell(owner))
     }
 
@@ -102,7 +102,7 @@ impl Ring {
 
     /// All that `member` keeps: its own cell and those of its h neighbours on each side. The whole
     /// circle, if there are no more than R members.
-    pub fn held(&self, member: usize) -> Arc {
+    pub fn held(&self, member: usize) -> KeyRange {
         let first = self.counter_clockwise(member, self.replicas.h());
         self.cells_from(first, self.replicas.get())
     }
@@ -143,9 +143,9 @@ impl Ring {
 
     /// The union of `count` neighbouring cells, `first` and those after it. All of them are the
     /// whole circle: the last ends where the first begins.
-    pub(crate) fn cells_from(&self, first: usize, count: usize) -> Arc {
+    pub(crate) fn cells_from(&self, first: usize, count: usize) -> KeyRange {
         let last = self.clockwise(first, count.min(self.members.len()) - 1);
-        Arc::new(self.cell(first).from, self.cell(last).to)
+        KeyRange::new(self.cell(first).from, self.cell(last).to)
     }
 
     /// How many cells a member keeps, and how many members a cell: R, or all.

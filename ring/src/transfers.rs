@@ -3,7 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use crate::arc::Arc;
+use crate::key_range::KeyRange;
 use crate::point::Point;
 use crate::ring::Ring;
 
@@ -11,7 +11,7 @@ use crate::ring::Ring;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
     /// What it gains.
-    pub arc: Arc,
+    pub arc: KeyRange,
     /// The member of the next ring that must fetch it.
     pub to: Point,
     /// The members of the ring before that held all of it, ascending; at least one.
@@ -22,7 +22,7 @@ pub struct Transfer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dropped {
     /// What it gives up.
-    pub arc: Arc,
+    pub arc: KeyRange,
     /// The member of the ring before that may drop it, once the others have it.
     pub by: Point,
     /// The members of the next ring that hold all of it, ascending; at least one.
@@ -79,14 +79,14 @@ impl Ring {
 
 /// The arcs between neighbouring borders of either ring. No border lies inside one, so all its
 /// points have the same owner, and the same holders, in each of the two.
-fn elementary_arcs(a: &Ring, b: &Ring) -> Vec<Arc> {
+fn elementary_arcs(a: &Ring, b: &Ring) -> Vec<KeyRange> {
     let cells = a.cells().chain(b.cells());
     let borders: BTreeSet<Point> = cells.map(|cell| cell.to).collect();
     let ends = borders.iter().cycle().skip(1);
     borders
         .iter()
         .zip(ends)
-        .map(|(&from, &to)| Arc::new(from, to))
+        .map(|(&from, &to)| KeyRange::new(from, to))
         .collect()
 }
 

@@ -14,7 +14,7 @@ use kittengrad_proto::{
     namespace::Overlay,
     signed::{Signer, Verifier},
 };
-use kittengrad_ring::{Arc as RingArc, Point};
+use kittengrad_ring::{KeyRange, Point};
 
 use crate::{
     absent::Absent,
@@ -81,7 +81,7 @@ impl Aggregator {
         } = config;
         let resumed = Journal::resume(overlay.clone(), Arc::clone(&signer), store)?;
         let journal = resumed.unwrap_or_else(|| {
-            let whole = Item::Hold(RingArc::new(Point::ZERO, Point::ZERO));
+            let whole = Item::Hold(KeyRange::new(Point::ZERO, Point::ZERO));
             Journal::open(overlay, signer, now.wall_ms, None, &[whole])
         });
         let journal = journal.planted(plants);

@@ -1,7 +1,7 @@
 //! Which journals to follow so that together they hold everything.
 
 use kittengrad_proto::id::PublicKey;
-use kittengrad_ring::{Arc, Ring};
+use kittengrad_ring::{KeyRange, Ring};
 
 /// A source and the part of the circle that it answers for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub struct Planned {
     /// Whose journal.
     pub source: PublicKey,
     /// Its part; it may hold more.
-    pub arc: Arc,
+    pub arc: KeyRange,
 }
 
 /// A smallest set of sources, and what none of them has.
@@ -18,7 +18,7 @@ pub struct Plan {
     /// The sources, clockwise, each once.
     pub sources: Vec<Planned>,
     /// What no peer that is up holds.
-    pub uncovered: Vec<Arc>,
+    pub uncovered: Vec<KeyRange>,
 }
 
 impl Plan {

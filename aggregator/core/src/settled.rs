@@ -10,7 +10,7 @@
 use bytes::Bytes;
 use kittengrad_journal::{Store, Write};
 use kittengrad_proto::{block::Item, id::PublicKey};
-use kittengrad_ring::{Arc, Point};
+use kittengrad_ring::{KeyRange, Point};
 
 use crate::io::Fatal;
 
@@ -25,7 +25,7 @@ const ARCS_MAX: usize = 64;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Settled {
     incarnation: u64,
-    arcs: Vec<Arc>,
+    arcs: Vec<KeyRange>,
 }
 
 impl Settled {
@@ -47,7 +47,7 @@ impl Settled {
         incarnation.copy_from_slice(&head[1..]);
         let arcs = arcs
             .iter()
-            .map(|ends| Arc::new(point(&ends[..32]), point(&ends[32..])));
+            .map(|ends| KeyRange::new(point(&ends[..32]), point(&ends[32..])));
         Ok(Self {
             incarnation: u64::from_be_bytes(incarnation),
             arcs: arcs.collect(),
@@ -76,7 +76,7 @@ impl Settled {
     }
 
     /// Whether the source says that it has everything of `arc`.
-    pub(crate) fn covers(&self, arc: &Arc) -> bool {
+    pub(crate) fn covers(&self, arc: &KeyRange) -> bool {
         self.arcs
             .iter()
             .any(|settled| settled.is_whole() || settled.intersect(*arc) == [*arc])
@@ -111,8 +111,8 @@ mod tests {
 
     use super::*;
 
-    fn arc(from: u8, to: u8) -> Arc {
-        Arc::new(Point::new([from; 32]), Point::new([to; 32]))
+    fn arc(from: u8, to: u8) -> KeyRange {
+        KeyRange::new(Point::new([from; 32]), Point::new([to; 32]))
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use kittengrad_journal::Tip;
 use kittengrad_proto::{block::Head, id::PublicKey};
-use kittengrad_ring::Arc;
+use kittengrad_ring::KeyRange;
 
 use crate::{
     io::{Moment, Now, Timing},
@@ -44,7 +44,7 @@ pub struct SourceReport {
     /// Whose journal.
     pub source: PublicKey,
     /// The part of the circle that it is required for.
-    pub arc: Arc,
+    pub arc: KeyRange,
     /// How it is.
     pub state: SourceState,
     /// The last block that is wholly in our set, on disk.
@@ -79,7 +79,7 @@ pub struct View {
     /// The sources of the plan.
     pub sources: Vec<SourceReport>,
     /// Parts of the circle without a source.
-    pub uncovered: Vec<Arc>,
+    pub uncovered: Vec<KeyRange>,
     /// Our own head, on disk.
     pub tip: Option<Tip>,
     /// Records that transactions wait for.
@@ -89,7 +89,7 @@ pub struct View {
 /// What [`View::of`] looks at.
 pub(crate) struct Looked<'a> {
     pub(crate) sources: &'a mut dyn Iterator<Item = &'a Source>,
-    pub(crate) uncovered: &'a [Arc],
+    pub(crate) uncovered: &'a [KeyRange],
     pub(crate) is_planned: bool,
     pub(crate) tip: Option<Tip>,
     pub(crate) records_wanted: usize,
@@ -125,7 +125,7 @@ impl View {
         view
     }
 
-    fn look_at(&mut self, source: &Source, arc: Arc, now: Now, timing: Timing) {
+    fn look_at(&mut self, source: &Source, arc: KeyRange, now: Now, timing: Timing) {
         let key = source.key;
         let position = source.durable.and_then(|follower| follower.head());
         let head = source.heard.map(|heard| heard.head);

@@ -9,7 +9,7 @@ use kittengrad_proto::{
     id::{Id, PublicKey, RecordId},
     signed::Verifier,
 };
-use kittengrad_ring::Arc;
+use kittengrad_ring::KeyRange;
 use thiserror::Error;
 
 use crate::{
@@ -94,7 +94,7 @@ pub(crate) enum Link {
 pub(crate) struct Source {
     pub(crate) key: PublicKey,
     /// The part of the circle that it is required for; `None` if the plan no longer has it.
-    pub(crate) required: Option<Arc>,
+    pub(crate) required: Option<KeyRange>,
     pub(crate) link: Link,
     /// The last head that it signed.
     pub(crate) heard: Option<Heard>,
@@ -235,7 +235,7 @@ impl Source {
     }
 
     /// The source is required for this part of the circle.
-    pub(crate) fn require(&mut self, arc: Arc) {
+    pub(crate) fn require(&mut self, arc: KeyRange) {
         self.required = Some(arc);
         self.has_caught_up = false;
         self.prove();

@@ -16,7 +16,7 @@ use kittengrad_proto::{
     submission::Submission,
     wire::{self, journal_server::JournalServer, store_server::StoreServer},
 };
-use kittengrad_ring::Arc as RingArc;
+use kittengrad_ring::KeyRange;
 use kittengrad_service::{
     journal::{JournalParts, JournalService},
     listen::listen,
@@ -36,7 +36,7 @@ pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     overlay: Overlay,
     credentials: Credentials,
-    held: RingArc,
+    held: KeyRange,
     data: PathBuf,
     store: Arc<RocksStore>,
     journal: Mutex<Journal>,
@@ -50,7 +50,7 @@ impl Peer {
         overlay: Overlay,
         credentials: Credentials,
         address: SocketAddr,
-        held: RingArc,
+        held: KeyRange,
         data: PathBuf,
     ) -> Self {
         let key = credentials.holder().key;
@@ -176,7 +176,12 @@ fn open(overlay: &Overlay, key: PublicKey, data: &std::path::Path) -> Arc<RocksS
     Arc::new(RocksStore::open(data, &owner, &Options::default()).unwrap())
 }
 
-fn begin(overlay: &Overlay, credentials: &Credentials, held: RingArc, incarnation: u64) -> Journal {
+fn begin(
+    overlay: &Overlay,
+    credentials: &Credentials,
+    held: KeyRange,
+    incarnation: u64,
+) -> Journal {
     let items = [Item::Hold(held), Item::Settled(held)];
     let signer = Arc::new(credentials.key().clone());
     Journal::open(overlay.clone(), signer, incarnation, None, &items)

@@ -11,7 +11,7 @@ use kittengrad_proto::{
     submission::Submission,
     transaction::{Entry, Envelope, POLICY, Transaction},
 };
-use kittengrad_ring::{Arc as RingArc, Point};
+use kittengrad_ring::{KeyRange, Point};
 use kittengrad_service::{
     clock::unix_ms,
     journal::{JournalParts, JournalService},
@@ -47,7 +47,7 @@ impl<'a> Aggregator<'a> {
     ) -> Self {
         let signer = Arc::new(credentials.key().clone());
         let resumed = Journal::resume(overlay.clone(), signer.clone(), &store).unwrap();
-        let whole = Item::Hold(RingArc::new(Point::ZERO, Point::ZERO));
+        let whole = Item::Hold(KeyRange::new(Point::ZERO, Point::ZERO));
         let journal =
             resumed.unwrap_or_else(|| Journal::open(overlay.clone(), signer, 7, None, &[whole]));
         Self {

@@ -11,7 +11,7 @@ use kittengrad_proto::{
     merkle::Tree,
     signed::{Ed25519, SIGNATURE_BYTES, SignedError, Signer, SigningKey, Verifier},
 };
-use kittengrad_ring::{Arc as RingArc, Point};
+use kittengrad_ring::{KeyRange, Point};
 
 use crate::fixture::{Fake, FakeKey, overlay, submission};
 
@@ -136,7 +136,7 @@ fn a_block_of_another_journal_is_refused() {
 fn a_block_with_other_items_than_its_header_signs_does_not_exist() {
     let block = &owners_journal()[3];
     let header = || Some(block.header.signed().to_wire());
-    let hold = Item::Hold(RingArc {
+    let hold = Item::Hold(KeyRange {
         from: Point::new([0; 32]),
         to: Point::new([0; 32]),
     })

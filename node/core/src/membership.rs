@@ -5,7 +5,7 @@ use kittengrad_proto::{
     identity::{State, ring_id},
     namespace::Overlay,
 };
-use kittengrad_ring::{Arc, Replicas, Ring, RingError};
+use kittengrad_ring::{KeyRange, Replicas, Ring, RingError};
 use thiserror::Error;
 
 /// Why members make no ring with this peer in it. Nothing changed.
@@ -122,7 +122,7 @@ impl Membership {
 
     /// The arc that this peer holds.
     #[must_use]
-    pub fn held(&self) -> Arc {
+    pub fn held(&self) -> KeyRange {
         self.ring.held(self.me)
     }
 

@@ -17,7 +17,7 @@ use kittengrad_proto::{
     block::{Head, Item},
     id::PublicKey,
 };
-use kittengrad_ring::Arc;
+use kittengrad_ring::KeyRange;
 
 use crate::link::place;
 
@@ -87,7 +87,7 @@ impl Starting {
     pub(crate) fn decide(
         &self,
         store: &dyn Store,
-        held: Arc,
+        held: KeyRange,
         wall_ms: u64,
     ) -> Result<Opening, StoreError> {
         let disk = store.head()?;

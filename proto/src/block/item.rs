@@ -1,7 +1,7 @@
 //! Items: what a block lists.
 
 use bytes::Bytes;
-use kittengrad_ring::{Arc, Point};
+use kittengrad_ring::{KeyRange, Point};
 use prost::Message;
 use thiserror::Error;
 
@@ -34,11 +34,11 @@ pub enum Item {
         bitmap: Bitmap,
     },
     /// From here on the owner keeps this arc.
-    Hold(Arc),
+    Hold(KeyRange),
     /// Everything that this arc ever had is in the set at this height.
-    Settled(Arc),
+    Settled(KeyRange),
     /// The owner no longer keeps this arc.
-    Drop(Arc),
+    Drop(KeyRange),
     /// Blocks of an earlier incarnation, from this height on, cannot be shown any more.
     Gap {
         /// The incarnation.
@@ -115,7 +115,7 @@ impl Item {
 
 /// An arc as it travels.
 #[must_use]
-pub fn arc_to_wire(arc: &Arc) -> wire::Arc {
+pub fn arc_to_wire(arc: &KeyRange) -> wire::Arc {
     wire::Arc {
         from: Bytes::copy_from_slice(arc.from.as_bytes()),
         to: Bytes::copy_from_slice(arc.to.as_bytes()),
@@ -126,14 +126,14 @@ pub fn arc_to_wire(arc: &Arc) -> wire::Arc {
 ///
 /// # Errors
 /// [`ItemError::Malformed`] if it is missing or its ends are no points.
-pub fn arc_from_wire(wire: Option<&wire::Arc>) -> Result<Arc, ItemError> {
+pub fn arc_from_wire(wire: Option<&wire::Arc>) -> Result<KeyRange, ItemError> {
     let wire = wire.ok_or_else(|| ItemError::Malformed("it has no arc".to_owned()))?;
     let point = |bytes: &Bytes| {
         <[u8; 32]>::try_from(&bytes[..])
             .map(Point::new)
             .map_err(|_| ItemError::Malformed(format!("a point has {} bytes, not 32", bytes.len())))
     };
-    Ok(Arc {
+    Ok(KeyRange {
         from: point(&wire.from)?,
         to: point(&wire.to)?,
     })

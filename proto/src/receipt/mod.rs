@@ -5,7 +5,7 @@ mod proof;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use kittengrad_ring::Arc;
+use kittengrad_ring::KeyRange;
 use prost::Message;
 use thiserror::Error;
 
@@ -115,7 +115,7 @@ pub struct Receipt {
     /// How many peers confirmed each element at least.
     pub quorum: u32,
     /// Cells with the peers that confirmed their entries.
-    pub cells: Vec<(Arc, Vec<PublicKey>)>,
+    pub cells: Vec<(KeyRange, Vec<PublicKey>)>,
     /// Each peer's proofs.
     pub confirmations: Vec<Confirmation>,
 }
@@ -318,7 +318,7 @@ impl Confirmation {
     }
 }
 
-fn cell_from_wire(wire: wire::CellReceipt) -> Result<(Arc, Vec<PublicKey>), ReceiptError> {
+fn cell_from_wire(wire: wire::CellReceipt) -> Result<(KeyRange, Vec<PublicKey>), ReceiptError> {
     let peers = wire.peers.iter().map(|peer| PublicKey::from_slice(peer));
     Ok((
         arc_from_wire(wire.cell.as_ref())?,

@@ -16,7 +16,7 @@ use kittengrad_proto::{
     signed_head::SignedHead,
     transaction::{Entry, Envelope, POLICY, Transaction},
 };
-use kittengrad_ring::{Arc as RingArc, Point};
+use kittengrad_ring::{KeyRange, Point};
 
 use crate::tower::{Tower, level1_params, level2_params};
 
@@ -139,17 +139,17 @@ pub(crate) fn bulk() -> Transaction {
 }
 
 /// From zero to the middle of the circle.
-pub(crate) fn half() -> RingArc {
+pub(crate) fn half() -> KeyRange {
     let mut middle = [0; 32];
     middle[0] = 0x80;
-    RingArc {
+    KeyRange {
         from: Point::ZERO,
         to: Point::new(middle),
     }
 }
 
-pub(crate) fn whole() -> RingArc {
-    RingArc {
+pub(crate) fn whole() -> KeyRange {
+    KeyRange {
         from: Point::ZERO,
         to: Point::ZERO,
     }

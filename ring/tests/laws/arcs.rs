@@ -1,6 +1,6 @@
 //! Arcs: which points they have, how many, and what two have in common.
 
-use kittengrad_ring::{Arc, Length, Point};
+use kittengrad_ring::{KeyRange, Length, Point};
 use proptest::prelude::*;
 
 use crate::brute;
@@ -55,17 +55,17 @@ proptest! {
     #[test]
     fn an_arc_and_the_rest_are_as_long_as_the_circle(a in point(), b in point()) {
         prop_assume!(a != b);
-        let rest = Arc::new(b, a);
-        prop_assert_eq!(Arc::new(a, b).length(), a.clockwise_to(b));
-        prop_assert_eq!(a.wrapping_add(Arc::new(a, b).length()).wrapping_add(rest.length()), a);
-        prop_assert!((Arc::new(a, b).share() + rest.share() - 1.0).abs() < 1e-12);
+        let rest = KeyRange::new(b, a);
+        prop_assert_eq!(KeyRange::new(a, b).length(), a.clockwise_to(b));
+        prop_assert_eq!(a.wrapping_add(KeyRange::new(a, b).length()).wrapping_add(rest.length()), a);
+        prop_assert!((KeyRange::new(a, b).share() + rest.share() - 1.0).abs() < 1e-12);
     }
 }
 
 #[test]
 fn an_arc_that_ends_where_it_begins_is_the_whole_circle() {
     let point = Point::new([0x5a; 32]);
-    let whole = Arc::new(point, point);
+    let whole = KeyRange::new(point, point);
     assert!(whole.is_whole());
     assert!(whole.contains(point));
     assert_eq!(whole.length(), Length::WHOLE);
@@ -75,28 +75,31 @@ fn an_arc_that_ends_where_it_begins_is_the_whole_circle() {
 #[test]
 fn whole_circles_are_equal_wherever_they_begin_and_other_arcs_are_not() {
     let (a, b) = (Point::new([0x11; 32]), Point::new([0x22; 32]));
-    assert_eq!(Arc::new(a, a), Arc::new(b, b));
-    assert_ne!(Arc::new(a, b), Arc::new(b, a));
-    assert_ne!(Arc::new(a, b), Arc::new(a, a));
+    assert_eq!(KeyRange::new(a, a), KeyRange::new(b, b));
+    assert_ne!(KeyRange::new(a, b), KeyRange::new(b, a));
+    assert_ne!(KeyRange::new(a, b), KeyRange::new(a, a));
 }
 
 #[test]
 fn an_arc_through_zero_is_two_intervals() {
     let (high, low) = (Point::new([0xf0; 32]), Point::new([0x0f; 32]));
-    let seam = Arc::new(high, low);
+    let seam = KeyRange::new(high, low);
     assert_eq!(
         seam.intervals(),
         [Point::ZERO..=low, brute::after(high)..=Point::MAX]
     );
-    assert_eq!(Arc::new(Point::MAX, low).intervals(), [Point::ZERO..=low]);
     assert_eq!(
-        Arc::new(high, Point::MAX).intervals(),
+        KeyRange::new(Point::MAX, low).intervals(),
+        [Point::ZERO..=low]
+    );
+    assert_eq!(
+        KeyRange::new(high, Point::MAX).intervals(),
         [brute::after(high)..=Point::MAX]
     );
 }
 
 /// The ends of the arcs, zero, and the points on either side of them.
-fn critical_points(arcs: &[Arc]) -> Vec<Point> {
+fn critical_points(arcs: &[KeyRange]) -> Vec<Point> {
     arcs.iter()
         .flat_map(|arc| [arc.from, arc.to])
         .chain([Point::ZERO])

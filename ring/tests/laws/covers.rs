@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kittengrad_ring::{Arc, Cover, Point, Ring, Source};
+use kittengrad_ring::{Cover, KeyRange, Point, Ring, Source};
 use proptest::prelude::*;
 
 use crate::strategies::{critical_points, ring, ring_with_some_down};
@@ -22,8 +22,8 @@ proptest! {
     #[test]
     fn sources_and_gaps_tile_the_circle((ring, up) in ring_with_some_down(200)) {
         let cover = ring.cover(|member| up[member]);
-        let arcs: Vec<Arc> = arcs(&cover);
-        let shares: f64 = arcs.iter().map(Arc::share).sum();
+        let arcs: Vec<KeyRange> = arcs(&cover);
+        let shares: f64 = arcs.iter().map(KeyRange::share).sum();
         prop_assert!((shares - 1.0).abs() < 1e-9, "they go round {} times", shares);
         for point in critical_points(&ring) {
             let times = arcs.iter().filter(|arc| arc.contains(point)).count();
@@ -51,7 +51,7 @@ proptest! {
             prop_assert_eq!(missing, !held, "at {}", point);
         }
         let ends: BTreeSet<Point> = cover.uncovered.iter().map(|gap| gap.to).collect();
-        let touches = |gap: &Arc| !gap.is_whole() && ends.contains(&gap.from);
+        let touches = |gap: &KeyRange| !gap.is_whole() && ends.contains(&gap.from);
         prop_assert!(!cover.uncovered.iter().any(touches), "neighbouring gaps are one gap");
     }
 
@@ -117,7 +117,7 @@ fn cells_without_common_holders(ring: &Ring, up: &[bool], cover: &Cover) -> usiz
     picked
 }
 
-fn arcs(cover: &Cover) -> Vec<Arc> {
+fn arcs(cover: &Cover) -> Vec<KeyRange> {
     let sources = cover.sources.iter().map(|source| source.arc);
     sources.chain(cover.uncovered.iter().copied()).collect()
 }

@@ -2,7 +2,7 @@
 //!
 //! A point is written as its first byte, the others being zero.
 
-use kittengrad_ring::{Arc, Point, Replicas, Ring};
+use kittengrad_ring::{KeyRange, Point, Replicas, Ring};
 
 use crate::strategies::ring_of;
 
@@ -209,7 +209,7 @@ fn parse_one(first_byte: &str) -> Point {
     Point::new(bytes)
 }
 
-fn arc(arc: Arc) -> String {
+fn arc(arc: KeyRange) -> String {
     format!("({}, {}]", point(arc.from), point(arc.to))
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use kittengrad_ring::{Arc, Point, Replicas, Ring};
+use kittengrad_ring::{KeyRange, Point, Replicas, Ring};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -20,11 +20,11 @@ pub(crate) fn point() -> impl Strategy<Value = Point> {
 }
 
 /// Between any two points, round the whole circle, or of a single point.
-pub(crate) fn arc() -> impl Strategy<Value = Arc> {
+pub(crate) fn arc() -> impl Strategy<Value = KeyRange> {
     prop_oneof![
-        8 => (point(), point()).prop_map(|(from, to)| Arc::new(from, to)),
-        1 => point().prop_map(|point| Arc::new(point, point)),
-        1 => point().prop_map(|point| Arc::new(brute::before(point), point)),
+        8 => (point(), point()).prop_map(|(from, to)| KeyRange::new(from, to)),
+        1 => point().prop_map(|point| KeyRange::new(point, point)),
+        1 => point().prop_map(|point| KeyRange::new(brute::before(point), point)),
     ]
 }
 

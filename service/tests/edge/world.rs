@@ -21,7 +21,7 @@ use kittengrad_proto::{
     submission::Submission,
     transaction::{Element, Entry, Envelope, POLICY, Transaction},
 };
-use kittengrad_ring::{Arc as RingArc, Point};
+use kittengrad_ring::{KeyRange, Point};
 use tokio::sync::watch;
 
 use crate::network::Network;
@@ -217,7 +217,7 @@ impl World {
 }
 
 fn open(overlay: &Overlay, owner: &Credentials, incarnation: u64) -> Journal {
-    let whole = Item::Hold(RingArc::new(Point::ZERO, Point::ZERO));
+    let whole = Item::Hold(KeyRange::new(Point::ZERO, Point::ZERO));
     let signer = Arc::new(owner.key().clone());
     Journal::open(overlay.clone(), signer, incarnation, None, &[whole])
 }

@@ -9,7 +9,7 @@ use kittengrad_proto::{
     certificate::Role,
     id::{PublicKey, RecordId},
 };
-use kittengrad_ring::Arc;
+use kittengrad_ring::KeyRange;
 use serde::Serialize;
 
 use super::Session;
@@ -203,7 +203,7 @@ impl HeadJson {
 }
 
 impl ArcJson {
-    fn new(arc: &Arc) -> Self {
+    fn new(arc: &KeyRange) -> Self {
         Self {
             from: arc.from.to_string(),
             to: arc.to.to_string(),

@@ -201,7 +201,7 @@ impl Fake {
         let receipt = Receipt {
             transaction: transaction.clone(),
             quorum: 1,
-            cells: vec![(ring::Arc::new(point, point), vec![self.key()])],
+            cells: vec![(ring::KeyRange::new(point, point), vec![self.key()])],
             confirmations: vec![confirmation],
         };
         receipt.to_wire()

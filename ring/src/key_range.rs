@@ -17,7 +17,7 @@ use crate::point::Point;
 ///
 /// Arcs are equal when they have the same points: all whole circles are, wherever they begin.
 #[derive(Clone, Copy)]
-pub struct Arc {
+pub struct KeyRange {
     /// Where the walk begins: the border before the first point, itself outside unless the arc is
     /// the whole circle.
     pub from: Point,
@@ -25,7 +25,7 @@ pub struct Arc {
     pub to: Point,
 }
 
-impl Arc {
+impl KeyRange {
     /// The arc `(from, to]`; the whole circle if the two are equal.
     pub const fn new(from: Point, to: Point) -> Self {
         Self { from, to }
@@ -56,11 +56,11 @@ impl Arc {
     /// Two, when they overlap at both ends:
     ///
     /// ```
-    /// # use kittengrad_ring::{Arc, Point};
+    /// # use kittengrad_ring::{KeyRange, Point};
     /// # let at = |byte| Point::new([byte; 32]);
-    /// let most = Arc::new(at(0x10), at(0xf0));
-    /// let seam = Arc::new(at(0xe0), at(0x20));
-    /// let (early, late) = (Arc::new(at(0x10), at(0x20)), Arc::new(at(0xe0), at(0xf0)));
+    /// let most = KeyRange::new(at(0x10), at(0xf0));
+    /// let seam = KeyRange::new(at(0xe0), at(0x20));
+    /// let (early, late) = (KeyRange::new(at(0x10), at(0x20)), KeyRange::new(at(0xe0), at(0xf0)));
     /// assert_eq!(most.intersect(seam), [early, late]);
     /// ```
     pub fn intersect(&self, other: Self) -> Vec<Self> {
@@ -119,27 +119,27 @@ impl Arc {
     }
 }
 
-impl PartialEq for Arc {
+impl PartialEq for KeyRange {
     fn eq(&self, other: &Self) -> bool {
         self.ends() == other.ends()
     }
 }
 
-impl Eq for Arc {}
+impl Eq for KeyRange {}
 
-impl Hash for Arc {
+impl Hash for KeyRange {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.ends().hash(state);
     }
 }
 
-impl fmt::Display for Arc {
+impl fmt::Display for KeyRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "({}, {}]", self.from, self.to)
     }
 }
 
-impl fmt::Debug for Arc {
+impl fmt::Debug for KeyRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "({:?}, {:?}]", self.from, self.to)
     }
