@@ -3,12 +3,12 @@
 use std::{ops::Deref, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use kittengrad_client::network::Network;
 use kittengrad_journal::Tip;
 use kittengrad_proto::{
     error::Responsible,
     id::{PublicKey, RecordId},
     identity::Identity,
+    namespace::Overlay,
     transaction::{POLICY, Transaction},
     wire::{self, routing_server::Routing, store_server::Store},
 };
@@ -17,6 +17,7 @@ use kittengrad_service::{
     lookup::{self, PageMax},
     route::route,
     status::{ErrorCode, Refusal, check_namespace},
+    views::Views,
 };
 use kittengrad_store::RocksStore;
 use tokio::sync::watch;
@@ -34,7 +35,8 @@ pub(crate) struct AggregatorService(Arc<Parts>);
 /// What the services need of the aggregator.
 pub(crate) struct Parts {
     pub(crate) own: PublicKey,
-    pub(crate) network: Arc<Network>,
+    pub(crate) overlay: Overlay,
+    pub(crate) views: Views,
     pub(crate) store: Arc<RocksStore>,
     pub(crate) tip: watch::Receiver<Option<Tip>>,
     pub(crate) view: watch::Receiver<Arc<Shown>>,
@@ -62,7 +64,7 @@ impl AggregatorService {
 
     /// Says who takes what was submitted here.
     fn not_responsible(&self, request: wire::SubmitRequest) -> Refusal {
-        let overlay = self.network.overlay();
+        let overlay = &self.overlay;
         if let Err(refusal) = check_namespace(overlay, &request.namespace) {
             return refusal;
         }
@@ -71,10 +73,10 @@ impl AggregatorService {
             Err(error) => return Refusal::new(ErrorCode::Invalid, error.to_string()),
         };
         let entries = transaction.entries().iter().take(RESPONSIBLE_MAX);
+        let view = self.views.now();
         let responsible = entries.map(|entry| Responsible {
             canonical: entry.canonical,
-            peers: self
-                .network
+            peers: view
                 .holders(&entry.canonical)
                 .into_iter()
                 .cloned()
@@ -111,15 +113,14 @@ impl Store for AggregatorService {
     ) -> Result<Response<wire::LookupResponse>, Status> {
         let room = Caller::of(&request)?.room.clone();
         let (request, this) = (request.into_inner(), self.clone());
-        let asked = lookup::canonicals(&request, self.network.overlay())?;
+        let asked = lookup::canonicals(&request, &self.overlay)?;
         self.check_has_read(&asked)?;
         let tip = *self.tip.borrow();
         let read = move || {
-            let overlay = this.network.overlay();
             lookup::lookup(
                 &*this.store,
                 &request,
-                overlay,
+                &this.overlay,
                 this.own,
                 tip,
                 PageMax::default(),
@@ -135,7 +136,7 @@ impl Store for AggregatorService {
         let room = Caller::of(&request)?.room.clone();
         let (request, this) = (request.into_inner(), self.clone());
         let bytes = lookup::bytes_about(request.digests.len() / 32);
-        let read = move || lookup::get_record(&*this.store, &request, this.network.overlay());
+        let read = move || lookup::get_record(&*this.store, &request, &this.overlay);
         Ok(room.answer(bytes, read).await?)
     }
 }
@@ -146,17 +147,17 @@ impl Routing for AggregatorService {
         &self,
         request: Request<wire::GetRingRequest>,
     ) -> Result<Response<wire::GetRingResponse>, Status> {
-        let overlay = self.network.overlay();
+        let overlay = &self.overlay;
         check_namespace(overlay, &request.get_ref().namespace)?;
         let signed = |identity: &Identity| identity.signed().to_wire();
-        let shown = Arc::clone(&self.view.borrow());
+        let (shown, view) = (Arc::clone(&self.view.borrow()), self.views.now());
         Ok(Response::new(wire::GetRingResponse {
             namespace: overlay.namespace.to_string(),
             network: Bytes::copy_from_slice(overlay.network.as_bytes()),
-            replicas: u32::try_from(self.network.replicas().get()).unwrap_or(u32::MAX),
-            members: self.network.peers().map(signed).collect(),
+            replicas: u32::try_from(view.replication().get()).unwrap_or(u32::MAX),
+            members: view.peers().map(signed).collect(),
             statuses: show::statuses(self.own, &shown.as_of(Instant::now())),
-            aggregators: self.network.aggregators().map(signed).collect(),
+            aggregators: view.aggregators().map(signed).collect(),
             policy: POLICY,
         }))
     }
@@ -165,8 +166,12 @@ impl Routing for AggregatorService {
         &self,
         request: Request<wire::RouteRequest>,
     ) -> Result<Response<wire::RouteResponse>, Status> {
-        let holders = |canonical: &_| self.network.holders(canonical);
-        let overlay = self.network.overlay();
-        Ok(Response::new(route(request.get_ref(), overlay, holders)?))
+        let view = self.views.now();
+        let holders = |canonical: &_| view.holders(canonical);
+        Ok(Response::new(route(
+            request.get_ref(),
+            &self.overlay,
+            holders,
+        )?))
     }
 }

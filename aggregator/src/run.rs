@@ -1,13 +1,11 @@
 //! Running an aggregator: from its files to a process that serves, and back to rest.
 
-use std::{io, net::SocketAddr, path::Path, sync::Arc};
+use std::{fs, io, net::SocketAddr, path::Path, sync::Arc};
 
-use kittengrad_client::{
-    ConnectError,
-    network::{Network, NetworkError},
-};
+use kittengrad_client::ConnectError;
+use kittengrad_overlay::file::{NetworkError, NetworkFile};
 use kittengrad_pki::credentials::CredentialsError;
-use kittengrad_proto::{certificate::Role, id::PublicKey, identity::Addresses};
+use kittengrad_proto::{certificate::Role, id::PublicKey, identity::Addresses, namespace::Overlay};
 use kittengrad_service::{
     closing, credentials,
     http::HttpError,
@@ -93,23 +91,25 @@ pub async fn run(
     shutdown: CancellationToken,
     listening: oneshot::Sender<Listening>,
 ) -> Result<(), RunError> {
-    let network = Network::load(&config.network)?;
+    let network = NetworkFile::load(&config.network, fs::read_to_string)?;
+    let view = network.view()?;
     let credentials = credentials::load(
         &config.credentials,
         Role::Aggregator,
         network.overlay().network,
     )?;
     let own = credentials.holder().key;
-    let identity = network.aggregators().find(|identity| identity.key == own);
+    let identity = view.aggregators().find(|identity| identity.key == own);
     let addresses = identity.ok_or(RunError::Stranger(own))?.addresses.clone();
     let sockets = Sockets::bind(&config, &addresses).await?;
-    let store = Arc::new(open_store(&config, &network, own)?);
+    let store = Arc::new(open_store(&config, view.overlay().clone(), own)?);
     // Whoever waits for the addresses may have gone away.
     let _ = listening.send(sockets.listening);
     let data = config.data.clone();
     let start = Start {
         config,
-        network: Arc::new(network),
+        root: network.root().clone(),
+        view,
         credentials,
         store: Arc::clone(&store),
     };
@@ -132,11 +132,8 @@ fn put_aside(data: &Path) {
 }
 
 /// Opens the store. One that is damaged is put aside: the sources have everything that was in it.
-fn open_store(config: &Config, network: &Network, own: PublicKey) -> Result<RocksStore, RunError> {
-    let owner = Owner {
-        overlay: network.overlay().clone(),
-        key: own,
-    };
+fn open_store(config: &Config, overlay: Overlay, key: PublicKey) -> Result<RocksStore, RunError> {
+    let owner = Owner { overlay, key };
     let bytes = |mib: u64| usize::try_from(mib * 1024 * 1024).unwrap_or(usize::MAX);
     let options = Options {
         cache_bytes_max: bytes(config.store.cache_mib),

@@ -3,10 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use kittengrad_aggregator_core::{Config as CoreConfig, Input, Plan, Timing, View};
-use kittengrad_client::{Client, config::Timeouts, network::Network};
+use kittengrad_client::{Client, config::Timeouts};
 use kittengrad_journal::{Store, Tip};
+use kittengrad_overlay::view::View as RingView;
 use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{
+    certificate::Root,
     id::PublicKey,
     limits::{MESSAGE_BYTES_MAX, REQUEST_BYTES_MAX, SUBMIT_BYTES_MAX},
     signed::Ed25519,
@@ -17,6 +19,7 @@ use kittengrad_service::{
     journal::{JournalParts, JournalService},
     metrics::ServiceMetrics,
     reflection::{self, Health},
+    views::Views,
 };
 use kittengrad_store::RocksStore;
 use prometheus_client::registry::Registry;
@@ -40,7 +43,8 @@ const SILENCE_MS: u64 = 5_000;
 /// Everything that an aggregator is started from.
 pub(crate) struct Start {
     pub(crate) config: Config,
-    pub(crate) network: Arc<Network>,
+    pub(crate) root: Root,
+    pub(crate) view: RingView,
     pub(crate) credentials: Credentials,
     pub(crate) store: Arc<RocksStore>,
 }
@@ -57,7 +61,8 @@ impl Start {
             ..Timeouts::default()
         };
         let credentials = self.credentials.clone();
-        let client = Client::new((*self.network).clone(), credentials, Vec::new(), timeouts)?;
+        let (root, view) = (self.root.clone(), self.view.clone());
+        let client = Client::new(root, view, credentials, Vec::new(), timeouts)?;
         let mut registry = Registry::with_prefix("kittengrad");
         let metrics = AggregatorMetrics::register(&mut registry);
         let service_metrics = ServiceMetrics::register(&mut registry);
@@ -101,7 +106,7 @@ impl Start {
         let pages = self.pages(registry, Arc::clone(&not_ready), views.clone());
         running.pages(sockets.http, pages);
         let (routes, health) = self
-            .routes(&running, tips, views, service_metrics.clone())
+            .routes(&running, &client, tips, views, service_metrics.clone())
             .await?;
         running.health(health, not_ready);
         running.serve(sockets.grpc, self.credentials, routes, service_metrics)?;
@@ -111,16 +116,12 @@ impl Start {
     /// A cover of all peers: in a network with fixed membership all are in the plan, and one that is down is
     /// waited for.
     fn plan(&self) -> Plan {
-        Plan::cover(
-            self.network.ring(),
-            |index| self.network.key_of(index),
-            |_| true,
-        )
+        Plan::cover(self.view.ring(), |point| self.view.key_at(point), |_| true)
     }
 
     fn core(&self) -> CoreConfig {
         CoreConfig {
-            overlay: self.network.overlay().clone(),
+            overlay: self.view.overlay().clone(),
             signer: Arc::new(self.credentials.key().clone()),
             verifier: Arc::new(Ed25519),
             timing: Timing {
@@ -137,10 +138,7 @@ impl Start {
         not_ready: NotReady,
         views: watch::Receiver<Arc<Shown>>,
     ) -> Pages {
-        let (own, overlay) = (
-            self.credentials.holder().key,
-            self.network.overlay().clone(),
-        );
+        let (own, overlay) = (self.credentials.holder().key, self.view.overlay().clone());
         Pages {
             registry: Arc::new(registry),
             not_ready,
@@ -154,13 +152,14 @@ impl Start {
     async fn routes(
         &self,
         running: &Running,
+        client: &Client,
         tip: watch::Receiver<Option<Tip>>,
         view: watch::Receiver<Arc<Shown>>,
         metrics: ServiceMetrics,
     ) -> Result<(Routes, Health), RunError> {
         let store = Arc::clone(&self.store);
         let journal = JournalService::new(JournalParts {
-            overlay: self.network.overlay().clone(),
+            overlay: self.view.overlay().clone(),
             store: Arc::clone(&store) as Arc<dyn Store>,
             tip: tip.clone(),
             signer: Arc::new(self.credentials.key().clone()),
@@ -169,10 +168,11 @@ impl Start {
             metrics,
         });
         let own = self.credentials.holder().key;
-        let network = Arc::clone(&self.network);
+        let overlay = self.view.overlay().clone();
         let service = AggregatorService::new(Parts {
             own,
-            network,
+            overlay,
+            views: Views::new(client.views()),
             store,
             tip,
             view,

@@ -4,13 +4,15 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use kittengrad_client_core::routing::{Call, GiveUp, Patience, Step};
+use kittengrad_overlay::view::View;
 use kittengrad_proto::{
     id::PublicKey,
     identity::{Identity, IdentityError},
+    signed::Ed25519,
 };
 use tokio::time::{sleep_until, timeout};
 
-use crate::{channel::Member, client::Client, clock::random, fault::CallError, network::Network};
+use crate::{channel::Member, client::Client, clock::random, fault::CallError};
 
 /// What came of asking several members.
 pub(crate) struct Asked<T> {
@@ -43,14 +45,14 @@ impl Client {
     pub(crate) async fn ask<T, A>(
         &self,
         patience: Patience,
-        route: impl Fn(&Network) -> (Vec<PublicKey>, usize),
+        route: impl Fn(&View) -> (Vec<PublicKey>, usize),
         ask: impl Fn(Member) -> A,
     ) -> Asked<T>
     where
         A: Future<Output = Result<T, CallError>>,
     {
         let now_ms = || self.shared.clock.now_ms();
-        let (candidates, needed) = route(&self.network());
+        let (candidates, needed) = route(&self.view());
         let candidates = self.health().order(candidates, now_ms());
         let mut call = Call::new(patience, candidates, needed, now_ms());
         let mut asked = Asked {
@@ -79,7 +81,7 @@ impl Client {
                 }
                 Step::Reroute { told_by } => {
                     self.learn(&told_by, asked.errors.last()).await;
-                    let (candidates, needed) = route(&self.network());
+                    let (candidates, needed) = route(&self.view());
                     call.need(needed);
                     call.rerouted(self.health().order(candidates, now_ms()), now_ms());
                     continue;
@@ -125,11 +127,21 @@ impl Client {
         }
     }
 
-    /// Takes newer identities into the network.
+    /// Publishes a newer view if one of `heard` is newer.
     fn take_in(&self, heard: Vec<Identity>) -> Result<(), IdentityError> {
-        if let Some(newer) = self.network().learn(heard)? {
-            self.shared.network.store(Arc::new(newer));
-        }
-        Ok(())
+        let mut failed = Ok(());
+        // The channel is locked meanwhile, so that two calls that hear different things lose neither.
+        self.shared.views.send_if_modified(|view| {
+            match view.learn(heard, &self.shared.root, &Ed25519) {
+                Ok(Some(newer)) => {
+                    *view = Arc::new(newer);
+                    return true;
+                }
+                Ok(None) => {}
+                Err(error) => failed = Err(error),
+            }
+            false
+        });
+        failed
     }
 }

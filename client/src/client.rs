@@ -1,18 +1,23 @@
 //! The client: what all calls share.
 
 use std::{
+    fs,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use arc_swap::ArcSwap;
 use kittengrad_client_core::routing::{Health, Patience};
+use kittengrad_overlay::{
+    file::{NetworkError, NetworkFile},
+    view::View,
+};
 use kittengrad_pki::credentials::{Credentials, CredentialsError, Paths, Warning};
 use kittengrad_proto::{
-    certificate::{CertificateError, Role},
+    certificate::{CertificateError, Role, Root},
     id::PublicKey,
 };
 use thiserror::Error;
+use tokio::sync::watch;
 use tonic::Status;
 
 use crate::{
@@ -20,7 +25,6 @@ use crate::{
     clock::{Monotonic, wall_ms},
     config::{ClientConfig, Timeouts},
     fault::CallError,
-    network::{Network, NetworkError},
     publisher::Publisher,
     vouched::Vouchers,
 };
@@ -81,8 +85,10 @@ pub struct Client {
 
 /// What all clones of a client share.
 pub(crate) struct Shared {
-    /// Replaced whole when newer identities are heard of.
-    pub(crate) network: ArcSwap<Network>,
+    /// The certificate that everybody's chain ends in.
+    pub(crate) root: Root,
+    /// The newest view; a newer one replaces it whole when newer identities are heard of.
+    pub(crate) views: watch::Sender<Arc<View>>,
     channels: Channels,
     publishers: Vec<Publisher>,
     pub(crate) vouchers: Vouchers,
@@ -100,12 +106,13 @@ impl Client {
     /// # Errors
     /// If a file is missing or wrong, or files do not fit each other.
     pub fn connect(config: &ClientConfig) -> Result<Self, ConnectError> {
-        let network = Network::load(&config.network)?;
+        let file = NetworkFile::load(&config.network, fs::read_to_string)?;
+        let view = file.view()?;
         let mut warnings = Vec::new();
         let mut load = |dir: &PathBuf| {
             let loaded = Credentials::load(&Paths::in_dir(dir), Role::Client, wall_ms())?;
             warnings.extend(loaded.warnings);
-            let expected = network.root().network();
+            let expected = file.root().network();
             loaded.credentials.check_network(expected, Some(dir))?;
             Ok::<_, ConnectError>(loaded.credentials)
         };
@@ -118,48 +125,52 @@ impl Client {
         }
         let aggregator = config.aggregator_key();
         if let Some(key) =
-            aggregator.filter(|key| network.aggregators().all(|found| found.key != *key))
+            aggregator.filter(|key| view.aggregators().all(|found| found.key != *key))
         {
             return Err(ConnectError::Aggregator { key });
         }
-        let mut client = Self::shared(network, credentials, publishers, config.timeouts)?;
+        let root = file.root().clone();
+        let mut client = Self::shared(root, view, credentials, publishers, config.timeouts)?;
         (client.aggregator, client.warnings) = (aggregator, warnings);
         Ok(Self {
             shared: Arc::new(client),
         })
     }
 
-    /// A client that calls as the holder of `credentials` and speaks for `publishers`. If there are none and the
+    /// A client of the network below `root` that calls as the holder of `credentials` and speaks for `publishers`. If there are none and the
     /// credentials are a client's, it speaks for itself.
     ///
     /// # Errors
     /// If the credentials cannot be shown in TLS or hang on another root.
     pub fn new(
-        network: Network,
+        root: Root,
+        view: View,
         credentials: Credentials,
         publishers: Vec<Publisher>,
         timeouts: Timeouts,
     ) -> Result<Self, ConnectError> {
         Ok(Self {
-            shared: Arc::new(Self::shared(network, credentials, publishers, timeouts)?),
+            shared: Arc::new(Self::shared(root, view, credentials, publishers, timeouts)?),
         })
     }
 
     fn shared(
-        network: Network,
+        root: Root,
+        view: View,
         credentials: Credentials,
         mut publishers: Vec<Publisher>,
         timeouts: Timeouts,
     ) -> Result<Shared, ConnectError> {
-        credentials.check_network(network.root().network(), None)?;
+        credentials.check_network(root.network(), None)?;
         if publishers.is_empty()
             && let Ok(own) = Publisher::new(credentials.holder().name.clone(), credentials.clone())
         {
             publishers.push(own);
         }
         Ok(Shared {
-            vouchers: Vouchers::new(network.root().clone()),
-            network: ArcSwap::from_pointee(network),
+            vouchers: Vouchers::new(root.clone()),
+            root,
+            views: watch::Sender::new(Arc::new(view)),
             channels: Channels::new(credentials)?,
             publishers,
             timeouts,
@@ -170,10 +181,22 @@ impl Client {
         })
     }
 
-    /// The network as it is known now.
+    /// The ring as it is known now.
     #[must_use]
-    pub fn network(&self) -> Arc<Network> {
-        self.shared.network.load_full()
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.shared.views.borrow())
+    }
+
+    /// The same, and every newer view from now on.
+    #[must_use]
+    pub fn views(&self) -> watch::Receiver<Arc<View>> {
+        self.shared.views.subscribe()
+    }
+
+    /// The certificate that everybody's chain ends in.
+    #[must_use]
+    pub fn root(&self) -> &Root {
+        &self.shared.root
     }
 
     /// The publishers that this client speaks for, in the order of the configuration.
@@ -196,7 +219,7 @@ impl Client {
     pub fn aggregator(&self) -> Option<PublicKey> {
         self.shared
             .aggregator
-            .or_else(|| self.network().aggregators().next().map(|found| found.key))
+            .or_else(|| self.view().aggregators().next().map(|found| found.key))
     }
 
     /// What the user should know about the credentials.
@@ -213,10 +236,8 @@ impl Client {
     /// # Panics
     /// Outside of a tokio runtime: a new channel has a task of its own.
     pub fn member(&self, key: &PublicKey) -> Result<Member, CallError> {
-        let network = self.network();
-        let identity = network
-            .member(key)
-            .ok_or(CallError::Stranger { peer: *key })?;
+        let view = self.view();
+        let identity = view.member(key).ok_or(CallError::Stranger { peer: *key })?;
         let unreachable = |e: ChannelError| CallError::Unreachable {
             peer: *key,
             why: e.to_string(),
@@ -226,7 +247,7 @@ impl Client {
 
     /// What a failed call to `peer` means.
     pub(crate) fn error(&self, peer: PublicKey, status: &Status) -> CallError {
-        CallError::of(peer, status, self.network().overlay())
+        CallError::of(peer, status, self.view().overlay())
     }
 
     /// How patient this client is with reads.
@@ -256,6 +277,6 @@ impl Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Client({})", self.network().overlay())
+        write!(f, "Client({})", self.view().overlay())
     }
 }

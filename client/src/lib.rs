@@ -3,7 +3,6 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`network`] | the network file: root, members, and the ring that follows |
 //! | [`config`] | the configuration of a client |
 //! | [`channel`] | gRPC over mutual TLS 1.3, one connection per member |
 //! | [`submit`] | drafts in, acknowledged transactions out |
@@ -24,7 +23,6 @@ mod clock;
 pub mod config;
 pub mod fault;
 pub mod lookup;
-pub mod network;
 pub mod publisher;
 pub mod receipt;
 pub mod records;

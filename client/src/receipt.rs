@@ -5,10 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use kittengrad_overlay::{quorum::Ack, view::View};
 use kittengrad_proto::{id::PublicKey, receipt::Receipt};
 use thiserror::Error;
-
-use crate::{network::Network, submit::Ack};
 
 /// Why a receipt proves less than was asked for, in the ring that is known. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -45,29 +44,21 @@ pub enum RingError {
 ///
 /// # Errors
 /// For the first thing that does not hold.
-pub fn check(receipt: &Receipt, network: &Network, ack: Ack) -> Result<(), RingError> {
-    let ring = network.ring();
-    for (cell, peers) in &receipt.cells {
-        let owner = ring.owner(cell.to);
-        if ring.cell(owner) != *cell {
+pub fn check(receipt: &Receipt, view: &View, ack: Ack) -> Result<(), RingError> {
+    for (arc, peers) in &receipt.cells {
+        let cell = view.cell_at(arc.to);
+        if cell.arc() != *arc {
             return Err(RingError::Cell);
         }
-        let replicas = ring.replicas(owner);
-        let needed = match ack {
-            Ack::One => 1,
-            Ack::Quorum => network.replicas().quorum(),
-            Ack::All => network.replicas().all(replicas.len()),
-        };
+        let replicas = view.replicas(&cell);
+        let needed = ack.needed(view.replication(), replicas.len());
         if (receipt.quorum as usize) < needed {
             let claimed = receipt.quorum;
             return Err(RingError::Claim { claimed, needed });
         }
         let peers: BTreeSet<_> = peers.iter().collect();
-        for peer in &peers {
-            let member = network.index_of(peer);
-            if member.is_none_or(|member| !replicas.contains(&member)) {
-                return Err(RingError::Stranger { peer: **peer });
-            }
+        if let Some(peer) = peers.iter().find(|peer| !replicas.contains(peer)) {
+            return Err(RingError::Stranger { peer: **peer });
         }
         let named = peers.len();
         if named < needed {
@@ -82,6 +73,7 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
+    use kittengrad_overlay::file::NetworkFile;
     use kittengrad_pki::{
         authority::{Authority, Request},
         key_file::generate_key,
@@ -96,12 +88,11 @@ mod tests {
     use kittengrad_ring::{KeyRange, Replicas};
 
     use super::*;
-    use crate::network::NetworkFile;
 
     const NOW_MS: u64 = 1_790_000_000_000;
 
-    /// A network of so many peers, three copies of everything.
-    fn network(peers: usize) -> Network {
+    /// The ring of a network of so many peers, three copies of everything.
+    fn view(peers: usize) -> View {
         let authority = Authority::generate("test", NOW_MS).unwrap().0;
         let (namespace, root) = ("works".parse().unwrap(), authority.root().clone());
         let mut file = NetworkFile::new(namespace, root, Replicas::default());
@@ -124,10 +115,10 @@ mod tests {
             let identity = Identity::sign(file.overlay(), &fields, &key).unwrap();
             file.add(identity).unwrap();
         }
-        file.network().unwrap()
+        file.view().unwrap()
     }
 
-    fn receipt(network: &Network, quorum: u32, cells: Vec<(KeyRange, Vec<PublicKey>)>) -> Receipt {
+    fn receipt(view: &View, quorum: u32, cells: Vec<(KeyRange, Vec<PublicKey>)>) -> Receipt {
         let envelope = Envelope {
             chain: Id::ZERO,
             policy: POLICY,
@@ -140,7 +131,7 @@ mod tests {
             updates: Vec::new(),
         };
         let key = SigningKey::from_seed(&[1; 32]);
-        let transaction = Transaction::sign(network.overlay(), &envelope, vec![entry], &key);
+        let transaction = Transaction::sign(view.overlay(), &envelope, vec![entry], &key);
         Receipt {
             transaction: transaction.unwrap(),
             quorum,
@@ -151,15 +142,17 @@ mod tests {
 
     #[test]
     fn only_enough_replicas_of_real_cells_are_a_quorum() {
-        let network = network(7);
-        let (ring, key) = (network.ring(), |member| network.key_of(member).unwrap());
-        let cell = ring.cell(3);
-        let replicas: Vec<_> = ring.replicas(3).into_iter().map(key).collect();
-        let stranger = key((0..7).find(|m| !ring.replicas(3).contains(m)).unwrap());
+        let view = view(7);
+        let members: Vec<_> = view.peers().map(|peer| peer.key).collect();
+        let cell = view.cell(&members[3]).unwrap();
+        let replicas = view.replicas(&cell);
+        let is_stranger = |member: &&PublicKey| !replicas.contains(member);
+        let stranger = *members.iter().find(is_stranger).unwrap();
+        let cell = cell.arc();
         let of = |quorum, cell, peers: &[PublicKey], ack| {
             check(
-                &receipt(&network, quorum, vec![(cell, peers.to_vec())]),
-                &network,
+                &receipt(&view, quorum, vec![(cell, peers.to_vec())]),
+                &view,
                 ack,
             )
         };
@@ -187,7 +180,7 @@ mod tests {
         let foreign = Err(RingError::Stranger { peer });
         assert_eq!(of(2, cell, &[replicas[0], peer], Ack::Quorum), foreign);
 
-        let wider = KeyRange::new(ring.cell(2).from, cell.to);
+        let wider = KeyRange::new(view.cell(&members[2]).unwrap().arc().from, cell.to);
         let whole = KeyRange::new(cell.to, cell.to);
         for no_cell in [wider, whole] {
             assert_eq!(of(2, no_cell, &replicas, Ack::Quorum), Err(RingError::Cell));
@@ -196,12 +189,13 @@ mod tests {
 
     #[test]
     fn all_of_fewer_replicas_than_a_quorum_are_none() {
-        let network = network(1);
-        let (cell, peer) = (network.ring().cell(0), network.key_of(0).unwrap());
-        let alone = receipt(&network, 1, vec![(cell, vec![peer])]);
+        let view = view(1);
+        let peer = view.peers().next().unwrap().key;
+        let cell = view.cell(&peer).unwrap().arc();
+        let alone = receipt(&view, 1, vec![(cell, vec![peer])]);
         let (claimed, needed) = (1, 2);
         let claim = Err(RingError::Claim { claimed, needed });
-        assert_eq!(check(&alone, &network, Ack::All), claim);
-        assert_eq!(check(&alone, &network, Ack::One), Ok(()));
+        assert_eq!(check(&alone, &view, Ack::All), claim);
+        assert_eq!(check(&alone, &view, Ack::One), Ok(()));
     }
 }

@@ -68,7 +68,7 @@ impl Client {
         while !left.is_empty() {
             let ids: Vec<_> = left.iter().copied().take(GET_RECORD_MAX).collect();
             let request = wire::GetRecordRequest {
-                namespace: self.network().overlay().namespace.to_string(),
+                namespace: self.view().overlay().namespace.to_string(),
                 digests: RecordId::concat(&ids),
             };
             let Ok(member) = self.member(&peer) else {
@@ -94,7 +94,7 @@ impl Client {
 
 impl Search {
     async fn next(&mut self) -> Option<Vec<Bytes>> {
-        let holders = self.client.network().replicas().get();
+        let holders = self.client.view().replication().get();
         while !self.wanted.is_empty() {
             if self.turn < holders && (self.asks.is_empty() || self.next <= Instant::now()) {
                 self.ask();
@@ -118,9 +118,9 @@ impl Search {
     /// Asks the next holder of everything that did not come yet.
     fn ask(&mut self) {
         let mut asks: BTreeMap<PublicKey, Vec<RecordId>> = BTreeMap::new();
-        let network = self.client.network();
+        let view = self.client.view();
         for wanted in &self.wanted {
-            let holders = network.holders(&wanted.canonical);
+            let holders = view.holders(&wanted.canonical);
             if let Some(holder) = holders.get(self.turn) {
                 asks.entry(holder.key).or_default().push(wanted.record);
             }

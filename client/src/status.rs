@@ -79,12 +79,12 @@ impl Client {
     /// Where a canonical lies and who holds it, by the ring as this client knows it.
     #[must_use]
     pub fn route(&self, canonical: &RecordId) -> Route {
-        let network = self.network();
-        let (ring, point) = (network.ring(), canonical.point());
+        let view = self.view();
+        let (ring, point) = (view.ring(), canonical.point());
         Route {
             point,
-            replicas: network.holders(canonical).into_iter().cloned().collect(),
-            distance: point.distance(ring.members()[ring.owner(point)]),
+            replicas: view.holders(canonical).into_iter().cloned().collect(),
+            distance: point.distance(ring.owner(point)),
         }
     }
 
@@ -94,8 +94,8 @@ impl Client {
     /// [`CallError`] if it does not answer well.
     pub async fn ring_of(&self, peer: &PublicKey) -> Result<RingView, CallError> {
         let member = self.member(peer)?;
-        let network = self.network();
-        let overlay = network.overlay();
+        let view = self.view();
+        let overlay = view.overlay();
         let namespace = overlay.namespace.to_string();
         let ask = async {
             let answer = member
@@ -147,8 +147,8 @@ impl Client {
     /// [`CallError`] if it does not answer well.
     pub async fn head_of(&self, source: &PublicKey) -> Result<JournalHead, CallError> {
         let member = self.member(source)?;
-        let network = self.network();
-        let namespace = network.overlay().namespace.to_string();
+        let view = self.view();
+        let namespace = view.overlay().namespace.to_string();
         let ask = async {
             let answer = member
                 .journal()
@@ -163,7 +163,7 @@ impl Client {
         let heartbeat = match answer.heartbeat {
             None => None,
             signed => {
-                let heartbeat = Heartbeat::from_wire(signed, network.overlay());
+                let heartbeat = Heartbeat::from_wire(signed, view.overlay());
                 let heartbeat = heartbeat.map_err(|e| misbehaved(e.to_string()))?;
                 heartbeat
                     .verify(&Ed25519)
@@ -189,11 +189,11 @@ impl Client {
     /// Asks every peer and aggregator how it is; members that do not answer are `unreachable`. In the order of
     /// the ring, then joining peers, then aggregators.
     pub async fn reports(&self) -> Vec<MemberReport> {
-        let network = self.network();
-        let members: Vec<_> = network
+        let view = self.view();
+        let members: Vec<_> = view
             .peers()
-            .chain(network.joining())
-            .chain(network.aggregators())
+            .chain(view.joining())
+            .chain(view.aggregators())
             .cloned()
             .collect();
         stream::iter(members)
@@ -236,8 +236,8 @@ impl Client {
         bodies: Bodies,
     ) -> Result<Vec<CheckedBlock>, CallError> {
         let member = self.member(source)?;
-        let network = self.network();
-        let namespace = network.overlay().namespace.to_string();
+        let view = self.view();
+        let namespace = view.overlay().namespace.to_string();
         let bodies = bodies.to_wire().into();
         let request = wire::GetBlocksRequest {
             namespace,
@@ -254,7 +254,7 @@ impl Client {
         };
         let answer = self.attempt(*source, ask).await?;
         let check = |frame| {
-            check_block(frame, network.overlay()).map_err(|e| CallError::misbehaved(*source, e))
+            check_block(frame, view.overlay()).map_err(|e| CallError::misbehaved(*source, e))
         };
         answer.blocks.into_iter().map(check).collect()
     }

@@ -6,7 +6,8 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use kittengrad_client::{Client, network::Network, status::MemberReport};
+use kittengrad_client::{Client, status::MemberReport};
+use kittengrad_overlay::view::View;
 use kittengrad_proto::identity::Identity;
 use kittengrad_ring as geometry;
 use serde::Serialize;
@@ -106,8 +107,8 @@ impl From<&geometry::KeyRange> for ArcReport {
 impl RingReport {
     /// The ring of `network`, with what its members said of themselves.
     #[must_use]
-    pub fn new(network: &Network, reports: &[MemberReport]) -> Self {
-        let ring = network.ring();
+    pub fn new(view: &View, reports: &[MemberReport]) -> Self {
+        let ring = view.ring();
         let report = |identity: &Identity| {
             reports
                 .iter()
@@ -125,13 +126,11 @@ impl RingReport {
                 .as_ref()
                 .map(|heartbeat| heartbeat.head)
         };
-        let members: Vec<&Identity> = network.peers().collect();
-        let peers: Vec<PeerReport> = members
-            .iter()
-            .enumerate()
-            .map(|(index, identity)| {
-                let (cell, head) = (ring.cell(index), head(identity));
-                PeerReport {
+        let peers: Vec<PeerReport> = view
+            .peers()
+            .filter_map(|identity| {
+                let (cell, head) = (view.cell(&identity.key)?.arc(), head(identity));
+                Some(PeerReport {
                     id: identity.key.to_string(),
                     point: identity.key.point().to_string(),
                     state: state(identity),
@@ -143,15 +142,15 @@ impl RingReport {
                     grpc: url("https", &identity.addresses.grpc),
                     quic: identity.addresses.quic.clone(),
                     http: url("http", &identity.addresses.http),
-                }
+                })
             })
             .collect();
+        let member_at = |point| view.key_at(point).and_then(|key| view.member(&key));
         let cover =
-            ring.cover(|index| peers.get(index).is_some_and(|peer| peer.state == "settled"));
+            ring.cover(|point| member_at(point).is_some_and(|member| state(member) == "settled"));
         let source = |source: &geometry::Source| {
-            let peer = peers.get(source.member)?.id.clone();
             Some(CoverReport {
-                peer,
+                peer: view.key_at(source.member)?.to_string(),
                 arc: ArcReport::from(&source.arc),
             })
         };
@@ -164,12 +163,12 @@ impl RingReport {
             http: url("http", &identity.addresses.http),
         };
         Self {
-            namespace: network.overlay().namespace.to_string(),
-            replicas: network.replicas().get(),
-            quorum: network.replicas().quorum(),
+            namespace: view.overlay().namespace.to_string(),
+            replicas: view.replication().get(),
+            quorum: view.replication().quorum(),
             cover: cover.sources.iter().filter_map(source).collect(),
             uncovered: cover.uncovered.iter().map(ArcReport::from).collect(),
-            aggregators: network.aggregators().map(aggregator).collect(),
+            aggregators: view.aggregators().map(aggregator).collect(),
             peers,
         }
     }
@@ -194,7 +193,7 @@ impl RingReader for Client {
     fn read(&self) -> BoxFuture<'_, RingReport> {
         Box::pin(async {
             let reports = self.reports().await;
-            RingReport::new(&self.network(), &reports)
+            RingReport::new(&self.view(), &reports)
         })
     }
 }

@@ -1,14 +1,17 @@
 //! Running an indexer: from its files to a process that serves, and back to rest.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{fs, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
-use kittengrad_client::{
-    Client, ConnectError,
-    config::Timeouts,
-    network::{Network, NetworkError},
+use kittengrad_client::{Client, ConnectError, config::Timeouts};
+use kittengrad_overlay::{
+    file::{NetworkError, NetworkFile},
+    view::View,
 };
 use kittengrad_pki::credentials::{Credentials, CredentialsError};
-use kittengrad_proto::{certificate::Role, id::PublicKey};
+use kittengrad_proto::{
+    certificate::{Role, Root},
+    id::PublicKey,
+};
 use kittengrad_service::{
     credentials,
     http::{HttpError, serve},
@@ -100,16 +103,14 @@ pub async fn run(
     shutdown: CancellationToken,
     listening: oneshot::Sender<Listening>,
 ) -> Result<(), RunError> {
-    let network = Network::load(&config.network)?;
-    let overlay = network.overlay().clone();
-    let journal = choose(&config, &network)?;
-    let credentials = credentials::load(
-        &config.credentials,
-        Role::Indexer,
-        network.overlay().network,
-    )?;
-    let http = address(&config, &network, &credentials.holder().key)?;
-    let client = connect(&config, network, credentials)?;
+    let network = NetworkFile::load(&config.network, fs::read_to_string)?;
+    let view = network.view()?;
+    let overlay = view.overlay().clone();
+    let journal = choose(&config, &view)?;
+    let credentials =
+        credentials::load(&config.credentials, Role::Indexer, view.overlay().network)?;
+    let http = address(&config, &view, &credentials.holder().key)?;
+    let client = connect(&config, network.root().clone(), view, credentials)?;
     let listener = listen(http, "listen.http").await?;
     let http = listener.local_addr()?;
 
@@ -194,8 +195,8 @@ async fn end(
     Ok(driver.unwrap_or(Err(DriverError::Panicked))?)
 }
 
-fn choose(config: &Config, network: &Network) -> Result<PublicKey, RunError> {
-    let mut aggregators = network.aggregators().map(|aggregator| aggregator.key);
+fn choose(config: &Config, view: &View) -> Result<PublicKey, RunError> {
+    let mut aggregators = view.aggregators().map(|aggregator| aggregator.key);
     match config.aggregator_key() {
         Some(key) if aggregators.any(|known| known == key) => Ok(key),
         Some(key) => Err(RunError::UnknownAggregator(key)),
@@ -206,11 +207,11 @@ fn choose(config: &Config, network: &Network) -> Result<PublicKey, RunError> {
 }
 
 /// Where to listen: as configured, else as announced in the network file.
-fn address(config: &Config, network: &Network, key: &PublicKey) -> Result<SocketAddr, RunError> {
+fn address(config: &Config, view: &View, key: &PublicKey) -> Result<SocketAddr, RunError> {
     if let Some(address) = config.listen.http {
         return Ok(address);
     }
-    let announced = network
+    let announced = view
         .member(key)
         .map(|identity| identity.addresses.http.as_str());
     match announced.filter(|address| !address.is_empty()) {
@@ -223,14 +224,15 @@ fn address(config: &Config, network: &Network, key: &PublicKey) -> Result<Socket
 
 fn connect(
     config: &Config,
-    network: Network,
+    root: Root,
+    view: View,
     credentials: Credentials,
 ) -> Result<Client, RunError> {
     let timeouts = Timeouts {
         attempt_ms: ATTEMPT_MS,
         ..Timeouts::default()
     };
-    Client::new(network, credentials, Vec::new(), timeouts).map_err(|error| RunError::Client {
+    Client::new(root, view, credentials, Vec::new(), timeouts).map_err(|error| RunError::Client {
         folder: config.credentials.clone(),
         error: Box::new(error),
     })

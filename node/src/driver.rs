@@ -12,9 +12,11 @@ use std::{
 
 use kittengrad_journal::{StateError, StoreError, Tip};
 use kittengrad_node_core::{
-    Ack, Event, Fatal, Input, Now, Output, Peer, Refusal, Reply, RequestId, Send, Status, Submitted,
+    Event, Fatal, Input, Now, Output, Peer, Refusal, Reply, RequestId, Send, Status, Submitted,
 };
+use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{certificate::Chain, id::PublicKey, submission::Submission};
+use kittengrad_service::views::Views;
 use kittengrad_store::RocksStore;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -110,6 +112,7 @@ pub(crate) struct Driver {
     links: Links,
     /// Partners whose queue overflowed in the last round: the core hears of it in the next one.
     fallen: Vec<PublicKey>,
+    views: Views,
     answers: HashMap<RequestId, oneshot::Sender<Result<Submitted, Refusal>>>,
     next_request: RequestId,
     shown: Shown,
@@ -120,6 +123,7 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(
         config: kittengrad_node_core::PeerConfig,
+        views: Views,
         store: Arc<RocksStore>,
         commands: mpsc::Receiver<Command>,
         shown: impl FnOnce(Status) -> Shown,
@@ -134,6 +138,7 @@ impl Driver {
             commands,
             links: Links::default(),
             fallen: Vec::new(),
+            views,
             answers: HashMap::new(),
             next_request: 0,
             shown,
@@ -166,6 +171,10 @@ impl Driver {
         let now = now(self.started);
         let mut out = Output::default();
         let mut is_last = false;
+        if let Some(view) = self.views.newer() {
+            self.peer
+                .handle(now, Input::View(view), &*self.store, &mut out)?;
+        }
         for partner in std::mem::take(&mut self.fallen) {
             self.peer
                 .handle(now, Input::LinkDown(partner), &*self.store, &mut out)?;

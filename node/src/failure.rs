@@ -2,8 +2,7 @@
 
 use std::io;
 
-use kittengrad_client::network::NetworkError;
-use kittengrad_node_core::MembershipError;
+use kittengrad_overlay::{file::NetworkError, view::StrangerError};
 use kittengrad_pki::{credentials::CredentialsError, transport::TransportError};
 use kittengrad_proto::identity::IdentityError;
 use kittengrad_service::{
@@ -29,7 +28,7 @@ pub enum RunError {
     Transport(#[from] TransportError),
     /// This peer is not in the ring.
     #[error(transparent)]
-    Membership(#[from] MembershipError),
+    Stranger(#[from] StrangerError),
     /// Its identity cannot be signed with the certificates that it has now.
     #[error(transparent)]
     Identity(#[from] IdentityError),

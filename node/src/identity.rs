@@ -4,23 +4,27 @@
 //! carry those that were in force when the blocks in them were signed; so a peer whose credentials are newer than the
 //! file signs its identity anew, and tells partners and clients that one.
 
-use kittengrad_client::network::Network;
-use kittengrad_node_core::MembershipError;
+use kittengrad_overlay::view::{StrangerError, View};
 use kittengrad_pki::credentials::Credentials;
-use kittengrad_proto::identity::{Identity, IdentityFields};
+use kittengrad_proto::{
+    certificate::Root,
+    identity::{Identity, IdentityFields},
+    signed::Ed25519,
+};
 
 use crate::failure::RunError;
 
-/// The network with this peer as it is today, and its identity.
+/// The ring with this peer as it is today, and its identity.
 pub(crate) fn today(
-    network: Network,
+    view: View,
+    root: &Root,
     credentials: &Credentials,
-) -> Result<(Network, Identity), RunError> {
+) -> Result<(View, Identity), RunError> {
     let key = credentials.holder().key;
-    let known = network.peers().find(|identity| identity.key == key);
-    let known = known.ok_or(MembershipError::Stranger(key))?.clone();
+    let view = view.seen_by(key)?;
+    let known = view.member(&key).ok_or(StrangerError(key))?.clone();
     if known.chain == *credentials.chain() {
-        return Ok((network, known));
+        return Ok((view, known));
     }
     let fields = IdentityFields {
         // A later certificate makes a higher number, however often the file did not hear of one.
@@ -33,7 +37,7 @@ pub(crate) fn today(
         addresses: known.addresses,
         chain: credentials.chain().clone(),
     };
-    let identity = Identity::sign(network.overlay(), &fields, credentials.key())?;
-    let newer = network.learn(vec![identity.clone()])?;
-    Ok((newer.unwrap_or(network), identity))
+    let identity = Identity::sign(view.overlay(), &fields, credentials.key())?;
+    let newer = view.learn([identity.clone()], root, &Ed25519)?;
+    Ok((newer.unwrap_or(view), identity))
 }

@@ -1,10 +1,9 @@
 //! Running a peer: from its files to a process that serves, and back to rest.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{fs, net::SocketAddr, path::Path, sync::Arc};
 
-use kittengrad_client::network::Network;
-use kittengrad_node_core::Membership;
-use kittengrad_proto::{certificate::Role, id::PublicKey};
+use kittengrad_overlay::file::NetworkFile;
+use kittengrad_proto::{certificate::Role, id::PublicKey, namespace::Overlay};
 use kittengrad_service::{closing, credentials};
 use kittengrad_store::{OpenError, Options, Owner, RocksStore, quarantine};
 use tokio::sync::oneshot;
@@ -38,22 +37,23 @@ pub async fn run(
     shutdown: CancellationToken,
     listening: oneshot::Sender<Listening>,
 ) -> Result<(), RunError> {
-    let network = Network::load(&config.network)?;
+    let network = NetworkFile::load(&config.network, fs::read_to_string)?;
     let credentials =
         credentials::load(&config.credentials, Role::Peer, network.overlay().network)?;
-    let (network, identity) = identity::today(network, &credentials)?;
-    let membership = membership_of(&network, credentials.holder().key)?;
+    let root = network.root().clone();
+    let (view, identity) = identity::today(network.view()?, &root, &credentials)?;
     let sockets = Sockets::bind(&config, &identity.addresses, &credentials).await?;
-    let store = Arc::new(open_store(&config, &membership)?);
+    let store = open_store(&config, view.overlay().clone(), identity.key)?;
+    let store = Arc::new(store);
     // Whoever waits for the addresses may have gone away.
     let _ = listening.send(sockets.listening);
     let data = config.data.clone();
     let prepared = Prepared {
         config,
-        network: Arc::new(network),
+        root,
+        view: Arc::new(view),
         credentials,
         identity,
-        membership,
         store: Arc::clone(&store),
         sockets,
     };
@@ -75,21 +75,9 @@ fn put_aside(data: &Path) {
     }
 }
 
-fn membership_of(network: &Network, me: PublicKey) -> Result<Membership, RunError> {
-    let peers = network.peers().chain(network.joining());
-    let peers: Vec<_> = peers
-        .map(|identity| (identity.key, identity.state))
-        .collect();
-    let overlay = network.overlay().clone();
-    Ok(Membership::new(overlay, network.replicas(), &peers, me)?)
-}
-
 /// Opens the store. One that is damaged is put aside: the partners have what was acknowledged.
-fn open_store(config: &Config, membership: &Membership) -> Result<RocksStore, RunError> {
-    let owner = Owner {
-        overlay: membership.overlay().clone(),
-        key: membership.my_key(),
-    };
+fn open_store(config: &Config, overlay: Overlay, key: PublicKey) -> Result<RocksStore, RunError> {
+    let owner = Owner { overlay, key };
     let mib = 1024 * 1024;
     let options = Options {
         cache_bytes_max: config.store.cache_mib * mib,

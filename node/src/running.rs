@@ -6,12 +6,13 @@ use std::{
     time::Duration,
 };
 
-use kittengrad_client::network::Network;
 use kittengrad_journal::Tip;
-use kittengrad_node_core::{Input, Membership, PeerConfig, Status, Timing};
+use kittengrad_node_core::{Input, PeerConfig, Status, Timing};
+use kittengrad_overlay::view::View;
 use kittengrad_pki::{credentials::Credentials, transport::Transport};
 use kittengrad_proto::{
-    certificate::Role,
+    certificate::{Role, Root},
+    id::PublicKey,
     identity::Identity,
     limits::{MESSAGE_BYTES_MAX, REQUEST_BYTES_MAX, SUBMIT_BYTES_MAX},
     signed::Ed25519,
@@ -25,6 +26,7 @@ use kittengrad_service::{
     reflection::{self, Health},
     serve::serve,
     tls::Door,
+    views::Views,
 };
 use kittengrad_store::{RocksStore, free_bytes};
 use prometheus_client::registry::Registry;
@@ -57,10 +59,10 @@ const SPACE_TICKS: u32 = 5;
 /// What a peer is made of, read, checked, bound and opened.
 pub(crate) struct Prepared {
     pub(crate) config: Config,
-    pub(crate) network: Arc<Network>,
+    pub(crate) root: Root,
+    pub(crate) view: Arc<View>,
     pub(crate) credentials: Credentials,
     pub(crate) identity: Identity,
-    pub(crate) membership: Membership,
     pub(crate) store: Arc<RocksStore>,
     pub(crate) sockets: Sockets,
 }
@@ -85,33 +87,34 @@ impl Running {
     ) -> Result<(), RunError> {
         let Prepared {
             config,
-            network,
+            root,
+            view,
             credentials,
             identity,
-            membership,
             store,
             sockets,
         } = prepared;
+        let me = identity.key;
+        let overlay = view.overlay().clone();
+        // Nobody joins or leaves yet, so that nothing is sent after the first view.
+        let (_newest, views) = watch::channel(Arc::clone(&view));
+        let views = Views::new(views);
         let mut registry = Registry::with_prefix("kittengrad");
         let metrics = PeerMetrics::register(&mut registry);
         let service_metrics = ServiceMetrics::register(&mut registry);
         let (commands, received) = mpsc::channel(COMMANDS_MAX);
-        let verifying = Verifying::new(
-            membership.clone(),
-            network.root().clone(),
-            Arc::clone(&store),
-        )
-        .map_err(|error| RunError::Thread(io::Error::other(error)))?;
+        let verifying = Verifying::new(views.clone(), root.clone(), Arc::clone(&store))
+            .map_err(|error| RunError::Thread(io::Error::other(error)))?;
         let verifying = Arc::new(verifying);
 
         let core = PeerConfig {
-            membership: membership.clone(),
+            view: Arc::clone(&view),
             identity,
             signer: Arc::new(credentials.key().clone()),
             verifier: Arc::new(Ed25519),
             timing: timing(&config),
         };
-        let (driver, tip, status) = driver(core, &store, received, metrics.clone())?;
+        let (driver, tip, status) = driver(core, views.clone(), &store, received, metrics.clone())?;
         let mut running = Self {
             doors: JoinSet::new(),
             tasks: JoinSet::new(),
@@ -122,27 +125,29 @@ impl Running {
         running.tick(&config, commands.clone());
 
         let context = Arc::new(LinkContext {
-            partners: membership.partners().into_iter().collect(),
-            membership: membership.clone(),
-            root: network.root().clone(),
+            me,
+            overlay: overlay.clone(),
+            views: views.clone(),
+            root,
             commands: commands.clone(),
             verifying: Arc::clone(&verifying),
             metrics,
             connections: AtomicU64::new(0),
         });
-        running.link(&sockets.quic, &network, &context);
+        running.link(&sockets.quic, &view, &context);
         running.renew(sockets.transport, credentials.clone());
 
         let service = PeerService::new(Parts {
-            membership: membership.clone(),
-            network,
+            me,
+            overlay: overlay.clone(),
+            views: views.clone(),
             store: Arc::clone(&store),
             verifying,
             commands: commands.clone(),
             status: status.clone(),
         });
         let journal = JournalService::new(JournalParts {
-            overlay: membership.overlay().clone(),
+            overlay,
             store,
             tip,
             signer: Arc::new(credentials.key().clone()),
@@ -156,7 +161,7 @@ impl Running {
             .serve(sockets.grpc, credentials, service, journal, service_metrics)
             .await?;
         running.health(health, Arc::clone(&not_ready));
-        running.pages(sockets.http, registry, membership, not_ready, status);
+        running.pages(sockets.http, registry, me, views, not_ready, status);
         running.until_stopped(commands).await
     }
 
@@ -204,21 +209,21 @@ impl Running {
     }
 
     /// Accepts partners and dials those with a larger key.
-    fn link(&mut self, endpoint: &Endpoint, network: &Network, context: &Arc<LinkContext>) {
+    fn link(&mut self, endpoint: &Endpoint, view: &View, context: &Arc<LinkContext>) {
         let accepting = link::accept(endpoint.clone(), Arc::clone(context), self.empty.clone());
         self.tasks.spawn(async move {
             accepting.await;
             Ok(())
         });
-        let me = context.membership.my_key();
-        for partner in context.partners.iter().filter(|partner| **partner > me) {
-            let Some(identity) = network.member(partner) else {
+        let partners = view.partners().into_iter();
+        for partner in partners.filter(|partner| *partner > context.me) {
+            let Some(identity) = view.member(&partner) else {
                 continue;
             };
             let address = identity.addresses.quic.clone();
             let dialling = link::dial(
                 endpoint.clone(),
-                *partner,
+                partner,
                 address,
                 Arc::clone(context),
                 self.empty.clone(),
@@ -287,14 +292,15 @@ impl Running {
         &mut self,
         listener: TcpListener,
         registry: Registry,
-        membership: Membership,
+        me: PublicKey,
+        views: Views,
         not_ready: NotReady,
         status: watch::Receiver<Status>,
     ) {
         let pages = Pages {
             registry: Arc::new(registry),
             not_ready,
-            status: Arc::new(move || show::status_page(&membership, &status.borrow())),
+            status: Arc::new(move || show::status_page(me, &views.now(), &status.borrow())),
         };
         let serving = http::serve(listener, http::router(pages), self.shutdown.clone());
         self.doors.spawn(async move { Ok(serving.await?) });
@@ -348,6 +354,7 @@ type DriverParts = (
 
 fn driver(
     core: PeerConfig,
+    views: Views,
     store: &Arc<RocksStore>,
     commands: mpsc::Receiver<Command>,
     metrics: PeerMetrics,
@@ -359,7 +366,7 @@ fn driver(
         status_shown = Some(receiver);
         Shown { tip, status }
     };
-    let driver = Driver::new(core, Arc::clone(store), commands, shown, metrics)?;
+    let driver = Driver::new(core, views, Arc::clone(store), commands, shown, metrics)?;
     let status = status_shown.ok_or_else(|| RunError::Task("no status".to_owned()))?;
     Ok((driver, tip_shown, status))
 }

@@ -1,8 +1,10 @@
 //! A peer's state in words: for `GetRing`, for the status page, for readiness.
 
 use bytes::Bytes;
-use kittengrad_node_core::{Membership, Status, StatusOf};
+use kittengrad_node_core::{Status, StatusOf};
+use kittengrad_overlay::view::View;
 use kittengrad_proto::{block::Head, id::PublicKey, wire};
+use kittengrad_ring::KeyRange;
 use serde_json::{Value, json};
 
 /// The state of a member in one word.
@@ -21,17 +23,13 @@ pub(crate) const fn own_state(status: &Status) -> &'static str {
 }
 
 /// This peer and its partners, as they are answered over gRPC.
-pub(crate) fn statuses(membership: &Membership, status: &Status) -> Vec<wire::MemberStatus> {
+pub(crate) fn statuses(me: PublicKey, status: &Status) -> Vec<wire::MemberStatus> {
     let one = |key: &PublicKey, state: &str, head: Option<Head>| wire::MemberStatus {
         key: Bytes::copy_from_slice(key.as_bytes()),
         state: state.to_owned(),
         head: head.as_ref().map(Head::to_wire),
     };
-    let own = one(
-        &membership.my_key(),
-        own_state(status),
-        status.tip.map(|tip| tip.head),
-    );
+    let own = one(&me, own_state(status), status.tip.map(|tip| tip.head));
     let partner = |(key, of): &(PublicKey, StatusOf)| {
         one(key, word(of.is_up, of.is_open, of.is_settled), of.head)
     };
@@ -41,7 +39,7 @@ pub(crate) fn statuses(membership: &Membership, status: &Status) -> Vec<wire::Me
 }
 
 /// The status page.
-pub(crate) fn status_page(membership: &Membership, status: &Status) -> Value {
+pub(crate) fn status_page(me: PublicKey, view: &View, status: &Status) -> Value {
     let head = |head: Option<Head>| {
         head.map(|head| {
             json!({
@@ -51,7 +49,7 @@ pub(crate) fn status_page(membership: &Membership, status: &Status) -> Value {
             })
         })
     };
-    let held = membership.held();
+    let arc = |arc: KeyRange| json!({ "from": arc.from.to_string(), "to": arc.to.to_string(), "share": arc.share() });
     let partners: Vec<_> = status
         .partners
         .iter()
@@ -67,12 +65,12 @@ pub(crate) fn status_page(membership: &Membership, status: &Status) -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "role": "peer",
-        "id": membership.my_key().to_string(),
-        "point": membership.my_key().point().to_string(),
-        "namespace": membership.overlay().namespace.as_str(),
-        "network": membership.overlay().network.to_string(),
-        "ring": membership.id().to_string(),
-        "held": { "from": held.from.to_string(), "to": held.to.to_string(), "share": held.share() },
+        "id": me.to_string(),
+        "point": me.point().to_string(),
+        "namespace": view.overlay().namespace.as_str(),
+        "network": view.overlay().network.to_string(),
+        "ring": view.ring_id().to_string(),
+        "held": view.held(&me).map(arc),
         "state": own_state(status),
         "head": head(status.tip.map(|tip| tip.head)),
         "elements": status.tip.map_or(0, |tip| tip.offset),

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use kittengrad_journal::{self as journal, StateError};
-use kittengrad_node_core::{Delivery, Membership, Unverified, entries_to_verify};
+use kittengrad_node_core::{Delivery, Unverified, entries_to_verify};
 use kittengrad_proto::{
     certificate::{CertificateError, Chain, Holder, Root},
     id::{Id, RecordId},
@@ -12,6 +12,7 @@ use kittengrad_proto::{
     submission::{Submission, SubmissionError},
     transaction::Transaction,
 };
+use kittengrad_service::views::Views;
 use kittengrad_store::RocksStore;
 use parking_lot::RwLock;
 use thiserror::Error;
@@ -45,7 +46,7 @@ pub(crate) struct Vouched {
 
 /// Checks transactions for one peer.
 pub(crate) struct Verifying {
-    membership: Membership,
+    views: Views,
     root: Root,
     store: Arc<RocksStore>,
     pool: rayon::ThreadPool,
@@ -54,7 +55,7 @@ pub(crate) struct Verifying {
 
 impl Verifying {
     pub(crate) fn new(
-        membership: Membership,
+        views: Views,
         root: Root,
         store: Arc<RocksStore>,
     ) -> Result<Self, rayon::ThreadPoolBuildError> {
@@ -62,7 +63,7 @@ impl Verifying {
             .thread_name(|n| format!("verify-{n}"))
             .build()?;
         Ok(Self {
-            membership,
+            views,
             root,
             store,
             pool,
@@ -112,7 +113,7 @@ impl Verifying {
         transaction: Arc<Transaction>,
         records: Vec<Bytes>,
     ) -> Result<(Submission, Arc<Chain>), Unverified> {
-        let to_verify = entries_to_verify(&self.membership, delivery, &transaction, &records);
+        let to_verify = entries_to_verify(&self.views.now(), delivery, &transaction, &records);
         let holds = |canonical: &_| to_verify.contains(canonical);
         self.check_for(transaction, records, holds)
             .map_err(|error| match error {
@@ -128,7 +129,8 @@ impl Verifying {
         transaction: Arc<Transaction>,
         records: Vec<Bytes>,
     ) -> Result<(Submission, Arc<Chain>), VerifyError> {
-        let holds = |canonical: &_| self.membership.holds_here(canonical);
+        let view = self.views.now();
+        let holds = |canonical: &_| view.holds_here(canonical);
         self.check_for(transaction, records, holds)
     }
 

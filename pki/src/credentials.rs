@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use kittengrad_proto::{
-    certificate::{CertificateError, Chain, Holder, Role, Root},
+    certificate::{
+        CertificateError, Chain, Holder, Role, Root,
+        pem::{self, PemError},
+    },
     id::{Id, PublicKey},
     signed::{Ed25519, Signer, SigningKey},
 };
@@ -15,7 +18,6 @@ use crate::{
     files::{self, FileError},
     issue::millis,
     key_file::{KeyFile, KeyFileError},
-    pem::{self, PemError},
 };
 
 /// A certificate that ends sooner is warned about: 30 days.

@@ -18,7 +18,7 @@ use std::{
 };
 
 use kittengrad_proto::{
-    certificate::{Chain, Holder, Role, Root},
+    certificate::{Chain, Holder, Role, Root, pem::write_certificates},
     id::Id,
     signed::{Ed25519, Signer, SigningKey},
 };
@@ -31,7 +31,6 @@ use crate::{
     },
     files::{self, FileError, PUBLIC, SECRET},
     key_file::{generate_key, write_key},
-    pem::write_certificates,
 };
 
 /// Why an authority's folder, or that of somebody admitted, is not there now.

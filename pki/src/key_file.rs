@@ -1,12 +1,10 @@
 //! Private keys as files: PKCS#8 version 1 in PEM, which OpenSSL reads and writes.
 
 use getrandom::fill;
-use kittengrad_proto::signed::SigningKey;
+use kittengrad_proto::{certificate::pem::write_section, signed::SigningKey};
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use thiserror::Error;
 use zeroize::Zeroizing;
-
-use crate::pem::write_section;
 
 /// Everything of an Ed25519 `PrivateKeyInfo`, version 1, that stands before the 32 bytes of the seed
 /// (RFC 8410 section 7). Version 2 adds the public key, and OpenSSL 3.0 cannot read that.

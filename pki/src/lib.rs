@@ -11,7 +11,7 @@
 //! | [`credentials`] | key and chain of one process, loaded and checked |
 //! | [`transport`] | what a process shows in TLS; the short-lived leaf of a peer or aggregator |
 //! | [`tls`] | rustls configurations, and whom a connection is from |
-//! | [`key_file`], [`pem`] | PKCS#8 and PEM as OpenSSL reads them |
+//! | [`key_file`] | PKCS#8 as OpenSSL reads it |
 //! | [`files`] | small files that are there wholly or not at all |
 #![warn(missing_docs)]
 
@@ -21,6 +21,5 @@ pub mod directory;
 pub mod files;
 mod issue;
 pub mod key_file;
-pub mod pem;
 pub mod tls;
 pub mod transport;

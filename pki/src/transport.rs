@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use kittengrad_proto::{
-    certificate::{CertificateError, Chain, Holder, Role, Root, transport_label},
+    certificate::{
+        CertificateError, Chain, Holder, Role, Root, pem::write_certificates, transport_label,
+    },
     id::PublicKey,
     signed::{Ed25519, Signer, SigningKey},
 };
@@ -22,7 +24,6 @@ use crate::{
     credentials::Credentials,
     issue::{Authorised, IssueError, Shape, Validity, issue},
     key_file::{KeyFileError, generate_key, pkcs8, write_key},
-    pem::write_certificates,
 };
 
 /// Why a process has nothing (new) to show. Nothing changed.

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::key_range::KeyRange;
+use crate::point::Point;
 use crate::ring::Ring;
 
 /// A smallest set of members to read from, and what nobody can be asked for.
@@ -20,8 +21,8 @@ pub struct Cover {
 /// One member of a cover.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// The index of the member in its ring.
-    pub member: usize,
+    /// The member.
+    pub member: Point,
     /// The arc that this source answers for, inside what it holds; it may hold more.
     pub arc: KeyRange,
 }
@@ -35,10 +36,10 @@ impl Ring {
     /// # Source
     /// Seed 001, "Streaming, Aggregation and Online Indexing"; the sweep is the one known from
     /// covering a circle by arcs.
-    pub fn cover(&self, up: impl Fn(usize) -> bool) -> Cover {
+    pub fn cover(&self, up: impl Fn(Point) -> bool) -> Cover {
         let plan = Plan {
             ring: self,
-            up: (0..self.members().len()).map(up).collect(),
+            up: self.members().iter().copied().map(up).collect(),
         };
         plan.starts()
             .into_iter()
@@ -89,6 +90,7 @@ impl Plan<'_> {
             if let Some((member, reach)) = self.furthest(cell) {
                 let cells = reach.min(left);
                 let arc = self.ring.cells_from(cell, cells);
+                let member = self.ring.members()[member];
                 cover.sources.push(Source { member, arc });
                 done += cells;
             } else {

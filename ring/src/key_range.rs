@@ -1,4 +1,4 @@
-//! Arcs: the parts of the circle that are walked clockwise from one point to another.
+//! Key ranges: the arcs of the circle, each walked clockwise from one point to another.
 
 use alloc::vec;
 use alloc::vec::Vec;

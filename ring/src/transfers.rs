@@ -67,11 +67,7 @@ impl Ring {
 
     /// The points of those that keep `point`, ascending.
     fn holders(&self, point: Point) -> Vec<Point> {
-        let mut holders: Vec<Point> = self
-            .replicas_of(point)
-            .into_iter()
-            .map(|member| self.members()[member])
-            .collect();
+        let mut holders = self.replicas_of(point);
         holders.sort_unstable();
         holders
     }
@@ -81,7 +77,7 @@ impl Ring {
 /// points have the same owner, and the same holders, in each of the two.
 fn elementary_arcs(a: &Ring, b: &Ring) -> Vec<KeyRange> {
     let cells = a.cells().chain(b.cells());
-    let borders: BTreeSet<Point> = cells.map(|cell| cell.to).collect();
+    let borders: BTreeSet<Point> = cells.map(|(_, cell)| cell.to).collect();
     let ends = borders.iter().cycle().skip(1);
     borders
         .iter()

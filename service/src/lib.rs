@@ -32,3 +32,4 @@ pub mod serve;
 pub mod space;
 pub mod status;
 pub mod tls;
+pub mod views;

@@ -1,7 +1,7 @@
 //! Which journals to follow so that together they hold everything.
 
 use kittengrad_proto::id::PublicKey;
-use kittengrad_ring::{KeyRange, Ring};
+use kittengrad_ring::{KeyRange, Point, Ring};
 
 /// A source and the part of the circle that it answers for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Covers the ring, whose member number i has the key `key(i)`, with members that are `up`.
+    /// Covers the ring with members that are `up`; `key` names the member at a point.
     ///
     /// With all of N members up it is exactly ceil(N/R) sources.
     /// # Source
@@ -30,8 +30,8 @@ impl Plan {
     #[must_use]
     pub fn cover(
         ring: &Ring,
-        key: impl Fn(usize) -> Option<PublicKey>,
-        up: impl Fn(usize) -> bool,
+        key: impl Fn(Point) -> Option<PublicKey>,
+        up: impl Fn(Point) -> bool,
     ) -> Self {
         let cover = ring.cover(up);
         let mut plan = Self {

@@ -19,17 +19,16 @@ use kittengrad_aggregator::{
 use kittengrad_client::{
     Client,
     config::Timeouts,
-    network::{Network, NetworkFile},
     subscribe::{Event, SubscribeOptions, VerifiedBlock},
 };
+use kittengrad_overlay::file::NetworkFile;
 use kittengrad_pki::{
     authority::{Authority, Request, default_validity},
     credentials::Credentials,
     key_file::{generate_key, write_key},
-    pem::write_certificates,
 };
 use kittengrad_proto::{
-    certificate::Role,
+    certificate::{Role, pem::write_certificates},
     id::{PublicKey, RecordId},
     identity::{Addresses, Identity, IdentityFields, State},
     namespace::Overlay,
@@ -80,7 +79,6 @@ pub(crate) struct World {
     pub(crate) aggregator: PublicKey,
     pub(crate) publisher: Credentials,
     pub(crate) client: Client,
-    pub(crate) network: Network,
     said: u8,
 }
 
@@ -131,22 +129,16 @@ impl World {
         let ring = Ring::new(points, replicas).unwrap();
         let mut peers = Vec::new();
         for (number, (credentials, address)) in members.into_iter().enumerate() {
-            let index = ring.index_of(credentials.holder().key.point()).unwrap();
+            let held = ring.held(credentials.holder().key.point()).unwrap();
             let data = dir.path().join(format!("peer-{number}"));
-            let mut peer = Peer::new(
-                overlay.clone(),
-                credentials,
-                address,
-                ring.held(index),
-                data,
-            );
+            let mut peer = Peer::new(overlay.clone(), credentials, address, held, data);
             peer.serve().await;
             peers.push(peer);
         }
-        let network = file.network().unwrap();
+        let (root, view) = (file.root().clone(), file.view().unwrap());
         let publisher = admit(&authority, Role::Client);
         let timeouts = Timeouts::default();
-        let client = Client::new(network.clone(), publisher.clone(), Vec::new(), timeouts).unwrap();
+        let client = Client::new(root, view, publisher.clone(), Vec::new(), timeouts).unwrap();
         Self {
             dir,
             authority,
@@ -155,7 +147,6 @@ impl World {
             aggregator,
             publisher,
             client,
-            network,
             said: 0,
         }
     }
@@ -223,8 +214,9 @@ impl World {
 
     /// The peer that the aggregator follows for the first part of the circle.
     pub(crate) fn source(&mut self) -> &mut Peer {
-        let cover = self.network.ring().cover(|_| true);
-        let key = self.network.key_of(cover.sources[0].member).unwrap();
+        let view = self.client.view();
+        let cover = view.ring().cover(|_| true);
+        let key = view.key_at(cover.sources[0].member).unwrap();
         self.peers.iter_mut().find(|peer| peer.key == key).unwrap()
     }
 

@@ -124,13 +124,7 @@ async fn a_submission_is_refused_with_those_who_take_it() {
         .iter()
         .map(|peer| peer.key)
         .collect();
-    let holders: Vec<_> = world
-        .network
-        .holders(&asked)
-        .iter()
-        .map(|peer| peer.key)
-        .collect();
-    assert_eq!(named, holders);
+    assert_eq!(named, world.client.view().keys_holding(&asked));
     running.stop().await;
 }
 

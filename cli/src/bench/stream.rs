@@ -65,10 +65,8 @@ pub(super) async fn tail(
 
 /// Whether the journal of `source` is to have it: an aggregator's has everything.
 fn has(session: &Session, source: &PublicKey, canonical: &RecordId) -> bool {
-    let network = session.client.network();
-    network
-        .index_of(source)
-        .is_none_or(|index| network.ring().holds(index, canonical.point()))
+    let view = session.client.view();
+    !view.is_in_ring(source) || view.holds(source, canonical)
 }
 
 async fn wait(session: &Session, source: &PublicKey, elements: u64) -> anyhow::Result<()> {

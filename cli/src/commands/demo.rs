@@ -281,7 +281,7 @@ fn announce(prepared: &Prepared, is_bare: bool, global: &Global) -> anyhow::Resu
     let commands = if is_bare {
         output::say("\nready. Try, in another terminal:");
         let first = prepared
-            .network
+            .view
             .peers()
             .next()
             .context("there is no peer")?

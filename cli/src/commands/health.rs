@@ -1,12 +1,10 @@
 //! `kittengrad health`: are the processes alive and ready?
 
-use std::{process::ExitCode, time::Duration};
+use std::{fs, process::ExitCode, time::Duration};
 
 use clap::Args;
-use kittengrad_client::{
-    config::{ClientConfig, locate},
-    network::Network,
-};
+use kittengrad_client::config::{ClientConfig, locate};
+use kittengrad_overlay::file::NetworkFile;
 use serde_json::{Value, json};
 
 use crate::{cli::Global, output};
@@ -79,9 +77,10 @@ struct Asked {
 
 fn members(global: &Global) -> anyhow::Result<Vec<Asked>> {
     let config = ClientConfig::load(&locate(global.config.as_deref())?)?;
-    let network = Network::load(&config.network)?;
-    let known: Vec<_> = network
-        .members()
+    let view = NetworkFile::load(&config.network, fs::read_to_string)?.view()?;
+    let known: Vec<_> = view
+        .identities()
+        .iter()
         .map(|member| {
             let page = member.addresses.http.as_str();
             (member.role.as_str(), member.key.to_string(), page)

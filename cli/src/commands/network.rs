@@ -1,14 +1,14 @@
 //! `kittengrad network`: the file that says who is in a network.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use kittengrad_client::network::NetworkFile;
+use kittengrad_overlay::file::NetworkFile;
 use kittengrad_pki::{
     credentials::{Credentials, Paths, read_root},
     files::{PUBLIC, parent, replace},
@@ -125,7 +125,7 @@ pub(crate) fn run(command: NetworkCommand, global: &Global) -> anyhow::Result<Ex
             dry_run,
         } => {
             let _one_at_a_time = lock_beside(&network)?;
-            let mut file = NetworkFile::load(&network)?;
+            let mut file = NetworkFile::load(&network, fs::read_to_string)?;
             let loaded = Credentials::load(&Paths::in_dir(&credentials), role, unix_ms())?;
             let key = loaded.credentials.holder().key;
             let known = file.members().iter().find(|member| member.key == key);

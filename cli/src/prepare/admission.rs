@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::bail;
-use kittengrad_client::network::Network;
+use kittengrad_overlay::view::View;
 use kittengrad_pki::{
     authority::{Authority, default_validity},
     credentials::{Credentials, Paths},
@@ -19,7 +19,7 @@ pub(super) const CA: &str = "ca";
 /// somebody who has none yet.
 pub(super) fn admit_client(
     dir: &Path,
-    network: &Network,
+    view: &View,
     name: &str,
     folder: &Path,
 ) -> anyhow::Result<()> {
@@ -34,7 +34,7 @@ pub(super) fn admit_client(
         );
     }
     let authority = Authority::open(&ca)?;
-    if authority.root().network() != network.overlay().network {
+    if authority.root().network() != view.overlay().network {
         bail!(
             "{} is the authority of another network than {}/network.toml: put back the one that belongs to it",
             ca.display(),

@@ -12,13 +12,14 @@ mod admission;
 mod configs;
 mod ports;
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, bail};
-use kittengrad_client::{
-    config::ClientConfig,
-    network::{Network, NetworkFile},
-};
+use kittengrad_client::config::ClientConfig;
+use kittengrad_overlay::{file::NetworkFile, view::View};
 use kittengrad_pki::{
     authority::Authority,
     credentials::{Credentials, Paths},
@@ -60,7 +61,7 @@ pub(crate) struct Plan {
 /// Where everything of a prepared network is.
 pub(crate) struct Prepared {
     pub(crate) dir: PathBuf,
-    pub(crate) network: Network,
+    pub(crate) view: View,
     /// Folders of the peers in the network, in the order of their numbers.
     peers: Vec<PathBuf>,
 }
@@ -109,7 +110,7 @@ impl Prepared {
     pub(crate) fn member(&self, folder: &Path, role: Role) -> anyhow::Result<&Identity> {
         let loaded = Credentials::load(&Paths::in_dir(folder), role, unix_ms())?;
         let key = loaded.credentials.holder().key;
-        let found = self.network.member(&key);
+        let found = self.view.member(&key);
         found.with_context(|| format!("{} is not in the network file", folder.display()))
     }
 }
@@ -123,8 +124,7 @@ pub(crate) fn prepare(plan: &Plan) -> anyhow::Result<Prepared> {
         .iter()
         .try_for_each(|name| check_name(name))?;
     let file = plan.dir.join("network.toml");
-    std::fs::create_dir_all(&plan.dir)
-        .with_context(|| format!("cannot make {}", plan.dir.display()))?;
+    fs::create_dir_all(&plan.dir).with_context(|| format!("cannot make {}", plan.dir.display()))?;
     let dir = plan
         .dir
         .canonicalize()
@@ -144,32 +144,28 @@ pub(crate) fn prepare(plan: &Plan) -> anyhow::Result<Prepared> {
         let made = Authority::init(&dir.join(CA), &options)?;
         lay_out(&made.authority, &dir, plan.peers.unwrap_or(PEERS))?;
     }
-    let network = Network::load(&file)?;
-    let peers = peers(&dir, &network)?;
-    check_peers(plan, &network, peers.len())?;
-    admit_client(&dir, &network, "client", &dir.join("client"))?;
+    let view = NetworkFile::load(&file, fs::read_to_string)?.view()?;
+    let peers = peers(&dir, &view)?;
+    check_peers(plan, &view, peers.len())?;
+    admit_client(&dir, &view, "client", &dir.join("client"))?;
     for name in &plan.publishers {
         let folder = dir.join("publishers").join(name);
-        admit_client(&dir, &network, name, &folder)?;
+        admit_client(&dir, &view, name, &folder)?;
     }
-    write_client_config(&dir, &network, &plan.publishers, is_new)?;
-    Ok(Prepared {
-        dir,
-        network,
-        peers,
-    })
+    write_client_config(&dir, &view, &plan.publishers, is_new)?;
+    Ok(Prepared { dir, view, peers })
 }
 
 /// Compares what is there with what is asked for, and with what belongs to the network.
-fn check_peers(plan: &Plan, network: &Network, found: usize) -> anyhow::Result<()> {
-    let (dir, members) = (plan.dir.display(), network.peers().count());
+fn check_peers(plan: &Plan, view: &View, found: usize) -> anyhow::Result<()> {
+    let (dir, members) = (plan.dir.display(), view.peers().count());
     if let Some(wanted) = plan.peers.filter(|wanted| *wanted != members) {
         return Err(Usage(format!(
             "the network in {dir} has {members} peers, not {wanted}: leave --peers away, or choose another --dir"
         ))
         .into());
     }
-    if network.replicas().get() == 1 {
+    if view.replication().get() == 1 {
         output::say(&format!(
             "note: the network in {dir} keeps one copy of everything: what one disk loses is lost"
         ));
@@ -201,7 +197,7 @@ fn is_unfit(c: char) -> bool {
 }
 
 /// The folders of peers that are in the network: one that was begun and not finished may have left more.
-fn peers(dir: &Path, network: &Network) -> anyhow::Result<Vec<PathBuf>> {
+fn peers(dir: &Path, view: &View) -> anyhow::Result<Vec<PathBuf>> {
     let folder = dir.join("peers");
     let mut found = Vec::new();
     for (name, folder) in folders(&folder)? {
@@ -213,7 +209,7 @@ fn peers(dir: &Path, network: &Network) -> anyhow::Result<Vec<PathBuf>> {
             continue;
         }
         let loaded = Credentials::load(&paths, Role::Peer, unix_ms())?;
-        if network.member(&loaded.credentials.holder().key).is_some() {
+        if view.member(&loaded.credentials.holder().key).is_some() {
             found.push((number, folder));
         }
     }
@@ -283,7 +279,7 @@ fn lay_out(authority: &Authority, dir: &Path, peers: usize) -> anyhow::Result<()
 /// it lacks.
 fn write_client_config(
     dir: &Path,
-    network: &Network,
+    view: &View,
     publishers: &[String],
     is_new: bool,
 ) -> anyhow::Result<()> {
@@ -296,11 +292,11 @@ fn write_client_config(
         let admitted = known.filter(|(_, folder)| Paths::in_dir(folder).chain.exists());
         let others = admitted.map(|(name, _)| name);
         names.extend(others.filter(|name| !publishers.contains(name)));
-        client_toml(dir, network)?
+        client_toml(dir, view)?
     } else {
         let known = ClientConfig::load(&path)?.publishers;
         names.retain(|name| known.iter().all(|known| known.name != *name));
-        std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?
     };
     if names.is_empty() && !is_begun {
         return Ok(());
@@ -318,10 +314,10 @@ fn write_client_config(
 }
 
 /// A client's configuration without publishers.
-fn client_toml(dir: &Path, network: &Network) -> anyhow::Result<String> {
+fn client_toml(dir: &Path, view: &View) -> anyhow::Result<String> {
     let paths = Paths::in_dir(&dir.join("indexer"));
     let indexer = Credentials::load(&paths, Role::Indexer, unix_ms())?;
-    let indexer = network
+    let indexer = view
         .member(&indexer.credentials.holder().key)
         .context("the indexer is not in the network")?;
     Ok(format!(
@@ -368,13 +364,13 @@ mod tests {
         prepared(dir.path(), 1, &["tate", "o\"neil"]).unwrap();
         assert_eq!(publishers(dir.path()), ["tate", "o\"neil"]);
         let path = dir.path().join("client.toml");
-        let text = std::fs::read_to_string(&path).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
         let edited = text + "\n[timeouts] # mine\nread_ms = 60_000\n";
-        std::fs::write(&path, &edited).unwrap();
+        fs::write(&path, &edited).unwrap();
         prepared(dir.path(), 1, &["tate"]).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), edited);
+        assert_eq!(fs::read_to_string(&path).unwrap(), edited);
         prepared(dir.path(), 1, &["tate", "cmoa"]).unwrap();
-        assert!(std::fs::read_to_string(&path).unwrap().starts_with(&edited));
+        assert!(fs::read_to_string(&path).unwrap().starts_with(&edited));
         assert_eq!(publishers(dir.path()), ["tate", "o\"neil", "cmoa"]);
     }
 
@@ -383,9 +379,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(prepared(dir.path(), 3, &[]).unwrap().peers.len(), 3);
         // As if it had ended before its last write.
-        std::fs::remove_file(dir.path().join("network.toml")).unwrap();
-        std::fs::remove_file(dir.path().join(CLIENT_CONFIG)).unwrap();
-        std::fs::create_dir_all(dir.path().join("publishers/begun")).unwrap();
+        fs::remove_file(dir.path().join("network.toml")).unwrap();
+        fs::remove_file(dir.path().join(CLIENT_CONFIG)).unwrap();
+        fs::create_dir_all(dir.path().join("publishers/begun")).unwrap();
         let again = prepared(dir.path(), 2, &[]).unwrap();
         let configs: Vec<_> = again.peer_configs().collect();
         assert_eq!(configs.len(), 2);
@@ -397,18 +393,15 @@ mod tests {
     fn what_is_there_is_neither_changed_nor_taken_for_something_else() {
         let dir = tempfile::tempdir().unwrap();
         prepared(dir.path(), 2, &[]).unwrap();
-        let before = std::fs::read(dir.path().join(CLIENT_CONFIG)).unwrap();
+        let before = fs::read(dir.path().join(CLIENT_CONFIG)).unwrap();
         let error = prepared(dir.path(), 5, &["tate"]).err().unwrap();
         assert!(error.is::<Usage>() && error.to_string().contains("has 2 peers, not 5"));
         assert!(!dir.path().join("publishers").exists());
         // Another network's configuration, or one whose network file was lost.
-        std::fs::remove_file(dir.path().join("network.toml")).unwrap();
+        fs::remove_file(dir.path().join("network.toml")).unwrap();
         let error = prepared(dir.path(), 2, &[]).err().unwrap();
         assert!(error.to_string().contains("choose another --dir"));
-        assert_eq!(
-            std::fs::read(dir.path().join(CLIENT_CONFIG)).unwrap(),
-            before
-        );
+        assert_eq!(fs::read(dir.path().join(CLIENT_CONFIG)).unwrap(), before);
     }
 
     #[test]
@@ -416,7 +409,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         prepared(dir.path(), 1, &["tate"]).unwrap();
         let ca = dir.path().join(CA);
-        std::fs::rename(&ca, dir.path().join("away")).unwrap();
+        fs::rename(&ca, dir.path().join("away")).unwrap();
         prepared(dir.path(), 1, &["tate"]).unwrap();
         let error = prepared(dir.path(), 1, &["cmoa"]).err().unwrap();
         assert!(error.to_string().contains("put that folder back"));
@@ -436,7 +429,7 @@ mod tests {
     fn one_peer_alone_is_a_quorum() {
         let dir = tempfile::tempdir().unwrap();
         let alone = prepared(dir.path(), 1, &[]).unwrap();
-        assert_eq!(alone.network.replicas().quorum(), 1);
+        assert_eq!(alone.view.replication().quorum(), 1);
     }
 
     #[test]

@@ -30,7 +30,7 @@ use kittengrad_proto::{
     },
     transaction::Entry,
 };
-use kittengrad_ring::Ring;
+use kittengrad_ring::{Point, Ring};
 use thiserror::Error;
 
 /// At most so many bytes of a transaction without entries: signature, keys, ids, nonce, namespace.
@@ -88,8 +88,8 @@ pub enum GroupError {
 /// What goes into one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// The members that hold all its canonicals, as places in the ring; the owner of the first canonical first.
-    pub holders: Vec<usize>,
+    /// The members that hold all its canonicals, by their points; the owner of the first canonical first.
+    pub holders: Vec<Point>,
     /// Ascending by canonical, updates ascending. A canonical whose updates need several groups is inserted in each.
     pub entries: Vec<Entry>,
     /// Bytes at most, records included.
@@ -123,7 +123,7 @@ pub fn group(
             .bytes_max
             .clamp(SMALLEST_BYTES_MAX, SUBMISSION_BYTES_MAX),
     };
-    let mut cells: BTreeMap<Option<usize>, Cell> = BTreeMap::new();
+    let mut cells: BTreeMap<Option<Point>, Cell> = BTreeMap::new();
     let is_one_cell = ring.members().len() <= ring.replication().get();
     for (canonical, want) in united(wants)? {
         let owner = ring.owner(canonical.point());
@@ -178,14 +178,14 @@ fn united(wants: impl IntoIterator<Item = Want>) -> Result<BTreeMap<RecordId, Un
 
 /// The groups of one set of holders; only the last has room.
 struct Cell {
-    holders: Vec<usize>,
+    holders: Vec<Point>,
     groups: Vec<Group>,
     /// Updates and bare inserts of the last group.
     count: usize,
 }
 
 impl Cell {
-    const fn new(holders: Vec<usize>) -> Self {
+    const fn new(holders: Vec<Point>) -> Self {
         Self {
             holders,
             groups: Vec::new(),

@@ -20,7 +20,7 @@ impl Client {
         ids: &[RecordId],
     ) -> BTreeMap<RecordId, Bytes> {
         let holders: Vec<_> = self
-            .network()
+            .view()
             .holders(canonical)
             .iter()
             .map(|peer| peer.key)
@@ -31,12 +31,11 @@ impl Client {
     /// Fetches records of which it is not known what they are about: at the aggregators, and then at every peer.
     /// Those that nobody has are left out.
     pub async fn records(&self, ids: &[RecordId]) -> BTreeMap<RecordId, Bytes> {
-        let network = self.network();
+        let view = self.view();
         let first = self.aggregator().into_iter();
         let members = first.chain(
-            network
-                .aggregators()
-                .chain(network.peers())
+            view.aggregators()
+                .chain(view.peers())
                 .map(|member| member.key),
         );
         self.fetch_records(&members.collect::<Vec<_>>(), ids).await
@@ -128,7 +127,7 @@ impl Client {
         ids: &[RecordId],
     ) -> Result<Vec<(RecordId, Bytes)>, CallError> {
         let peer = member.key();
-        let namespace = self.network().overlay().namespace.to_string();
+        let namespace = self.view().overlay().namespace.to_string();
         let request = wire::GetRecordRequest {
             namespace,
             digests: RecordId::concat(ids),

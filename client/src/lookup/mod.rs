@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use kittengrad_client_core::merge::{Merged, Reply, merge};
+use kittengrad_overlay::view::View;
 use kittengrad_proto::{
     block::Head,
     certificate::Holder,
@@ -21,7 +22,7 @@ use kittengrad_proto::{
 use thiserror::Error;
 
 use self::verify::Verified;
-use crate::{ask::Asked, channel::Member, client::Client, fault::CallError, network::Network};
+use crate::{ask::Asked, channel::Member, client::Client, fault::CallError};
 
 pub use kittengrad_client_core::merge::Consistency;
 
@@ -133,15 +134,11 @@ impl Client {
         consistency: Consistency,
         records: bool,
     ) -> (Answers, Vec<Unanswered>) {
-        let network = self.network();
-        let mut by_owner: BTreeMap<usize, BTreeSet<RecordId>> = BTreeMap::new();
-        let is_one_cell = network.ring().members().len() <= network.replicas().get();
+        let view = self.view();
+        let mut by_owner: BTreeMap<_, BTreeSet<RecordId>> = BTreeMap::new();
         for canonical in canonicals {
-            let owner = if is_one_cell {
-                0
-            } else {
-                network.ring().owner(canonical.point())
-            };
+            // Where everybody holds everything, one question is enough for all cells.
+            let owner = (!view.is_everywhere()).then(|| view.ring().owner(canonical.point()));
             by_owner.entry(owner).or_default().insert(*canonical);
         }
         let questions = by_owner.into_values().flat_map(|canonicals| {
@@ -220,9 +217,9 @@ impl Client {
         consistency: Consistency,
         records: bool,
     ) -> Result<Answers, LookupError> {
-        let route = |network: &Network| {
-            let holders = network.holders_of_all(canonicals);
-            let needed = consistency.needed(holders.len(), network.replicas());
+        let route = |view: &View| {
+            let holders = view.holders_of_all(canonicals);
+            let needed = consistency.needed(holders.len(), view.replication());
             (holders, needed)
         };
         // One replica sends the records, the others only the sets: what is still missing then is fetched by id.
@@ -257,7 +254,7 @@ impl Client {
         if records {
             // Those who answered have the sets, but a record may be with another replica only.
             let mut peers: Vec<_> = answers.iter().map(|(peer, _)| *peer).collect();
-            let (mut others, _) = route(&self.network());
+            let (mut others, _) = route(&self.view());
             others.retain(|holder| !peers.contains(holder));
             peers.append(&mut others);
             self.complete_records(&mut merged, &peers).await;
@@ -272,7 +269,7 @@ impl Client {
         answers: &[(PublicKey, Verified)],
         consistency: Consistency,
     ) -> Answers {
-        let network = self.network();
+        let view = self.view();
         let answer = |(index, canonical): (usize, &RecordId)| {
             let reply = |(peer, verified): &(PublicKey, Verified)| {
                 let set = verified.sets.get(index)?;
@@ -285,7 +282,7 @@ impl Client {
                 })
             };
             let replies: Vec<_> = answers.iter().filter_map(reply).collect();
-            let holders: Vec<_> = network
+            let holders: Vec<_> = view
                 .holders(canonical)
                 .iter()
                 .map(|peer| peer.key)
@@ -295,7 +292,7 @@ impl Client {
                 updates,
                 answered_by,
                 complete,
-            } = merge(&replies, &holders, network.replicas(), consistency);
+            } = merge(&replies, &holders, view.replication(), consistency);
             let sets = || {
                 answers
                     .iter()
@@ -366,7 +363,7 @@ impl Client {
         records: bool,
     ) -> Result<Verified, CallError> {
         let peer = member.key();
-        let namespace = self.network().overlay().namespace.to_string();
+        let namespace = self.view().overlay().namespace.to_string();
         let request = wire::LookupRequest {
             namespace,
             canonicals: RecordId::concat(canonicals),

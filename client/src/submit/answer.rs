@@ -76,15 +76,15 @@ impl Client {
         transaction: &Transaction,
         ack: Ack,
     ) -> Result<Receipt, String> {
-        let network = self.network();
-        let receipt = Receipt::from_wire(wire, network.overlay()).map_err(|e| e.to_string())?;
+        let view = self.view();
+        let receipt = Receipt::from_wire(wire, view.overlay()).map_err(|e| e.to_string())?;
         receipt
-            .verify(network.root(), &Ed25519)
+            .verify(&self.shared.root, &Ed25519)
             .map_err(|e| e.to_string())?;
         if receipt.transaction.id() != transaction.id() {
             return Err("the receipt is for another transaction".to_owned());
         }
-        receipt::check(&receipt, &network, ack).map_err(|e| e.to_string())?;
+        receipt::check(&receipt, &view, ack).map_err(|e| e.to_string())?;
         Ok(receipt)
     }
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use kittengrad_client_core::grouping::{Group, GroupError, Limits, Want, group};
+use kittengrad_overlay::view::View;
 use kittengrad_proto::{
     certificate::{CertificateError, Chain},
     id::{PublicKey, RecordId},
@@ -13,7 +14,7 @@ use kittengrad_proto::{
 };
 use thiserror::Error;
 
-use crate::{client::Client, clock::wall_ms, network::Network, publisher::Publisher};
+use crate::{client::Client, clock::wall_ms, publisher::Publisher};
 
 /// What is to be said about one canonical, as records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,9 +158,9 @@ impl Client {
         for draft in drafts {
             wants.push(check(draft, publisher.key(), &mut records)?);
         }
-        let network = self.network();
-        let groups = group(network.ring(), wants, limits)?;
-        let sign = |group: Group| sign(publisher, &network, group.entries, created_ms, &records);
+        let view = self.view();
+        let groups = group(view.ring(), wants, limits)?;
+        let sign = |group: Group| sign(publisher, &view, group.entries, created_ms, &records);
         groups.into_iter().map(sign).collect()
     }
 }
@@ -223,7 +224,7 @@ fn check(
 /// Signs one group.
 fn sign(
     publisher: &Publisher,
-    network: &Network,
+    view: &View,
     entries: Vec<Entry>,
     created_ms: u64,
     records: &BTreeMap<RecordId, Bytes>,
@@ -244,7 +245,7 @@ fn sign(
             .chain(entry.updates.iter().copied())
     });
     let records = names.filter_map(|id| records.get(&id).cloned()).collect();
-    let transaction = Transaction::sign(network.overlay(), &envelope, entries, publisher.signer())?;
+    let transaction = Transaction::sign(view.overlay(), &envelope, entries, publisher.signer())?;
     Ok(Prepared {
         transaction: Arc::new(transaction),
         records,

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{StreamExt, stream};
 use kittengrad_client_core::routing::GiveUp;
+use kittengrad_overlay::view::View;
 use kittengrad_proto::{
     block::{Bitmap, Head},
     error::ErrorCode,
@@ -17,35 +18,20 @@ use kittengrad_proto::{
 };
 use thiserror::Error;
 
-use crate::{
-    ask::Asked, channel::Member, client::Client, clock::wall_ms, fault::CallError, network::Network,
-};
+use crate::{ask::Asked, channel::Member, client::Client, clock::wall_ms, fault::CallError};
 
 pub use draft::{Draft, Prepared, SubmitError};
 pub use kittengrad_client_core::grouping::Limits as GroupLimits;
+pub use kittengrad_overlay::quorum::Ack;
 
 /// Groups of one submission that are on their way at the same time.
 const GROUPS_IN_FLIGHT: usize = 8;
 
-/// How many disks must have a transaction before it counts as acknowledged.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Ack {
-    /// That of the peer it is sent to.
-    One,
-    /// A majority of the replicas of each cell.
-    #[default]
-    Quorum,
-    /// All replicas of each cell, and a quorum at least.
-    All,
-}
-
-impl Ack {
-    const fn to_wire(self) -> wire::Ack {
-        match self {
-            Self::One => wire::Ack::One,
-            Self::Quorum => wire::Ack::Quorum,
-            Self::All => wire::Ack::All,
-        }
+const fn ack_to_wire(ack: Ack) -> wire::Ack {
+    match ack {
+        Ack::One => wire::Ack::One,
+        Ack::Quorum => wire::Ack::Quorum,
+        Ack::All => wire::Ack::All,
     }
 }
 
@@ -220,7 +206,7 @@ impl Client {
                 .iter()
                 .map(|entry| &entry.canonical)
         };
-        let route = |network: &Network| (network.holders_of_all(canonicals()), 1);
+        let route = |view: &View| (view.holders_of_all(canonicals()), 1);
         // What peers said that have it, but not yet on enough disks.
         let taken = Mutex::new(None);
         let ask = |member: Member| {
@@ -282,11 +268,11 @@ impl Client {
         with_chain: bool,
     ) -> Result<Submitted, CallError> {
         let request = wire::SubmitRequest {
-            namespace: self.network().overlay().namespace.to_string(),
+            namespace: self.view().overlay().namespace.to_string(),
             transaction: Some(prepared.transaction.signed().to_wire()),
             records: prepared.records.clone(),
             chain: with_chain.then(|| prepared.chain.to_wire()),
-            ack: options.ack.to_wire().into(),
+            ack: ack_to_wire(options.ack).into(),
             receipt: options.receipt,
         };
         let before = member.moment();

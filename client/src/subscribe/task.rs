@@ -148,7 +148,7 @@ impl Task {
 
     /// Reads one connection to its end.
     async fn read(&self, reader: &mut Reader, failures: &mut u32, progress: &mut Instant) -> Ended {
-        let overlay = Arc::new(self.client.network().overlay().clone());
+        let overlay = Arc::new(self.client.view().overlay().clone());
         let mut stream = match self
             .client
             .attempt(self.source, self.open(reader, &overlay))

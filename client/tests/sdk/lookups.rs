@@ -25,7 +25,7 @@ fn publisher(world: &World) -> PublicKey {
 /// Gives each holder of the draft one of its updates, in the order of the ring: the first holder the first one, ...
 fn scatter(world: &World, client: &Client, draft: &Draft) {
     let holders: Vec<_> = client
-        .network()
+        .view()
         .holders(&draft.canonical)
         .iter()
         .map(|peer| peer.key)
@@ -99,12 +99,7 @@ async fn a_replica_can_be_asked_alone() {
     let client = world.client();
     let draft = draft(publisher(&world), 1, 3);
     scatter(&world, &client, &draft);
-    for (number, holder) in client
-        .network()
-        .holders(&draft.canonical)
-        .iter()
-        .enumerate()
-    {
+    for (number, holder) in client.view().holders(&draft.canonical).iter().enumerate() {
         let found = soon(client.lookup_at(&holder.key, &[draft.canonical], true))
             .await
             .unwrap();
@@ -177,7 +172,7 @@ async fn a_replica_that_fills_is_passed_over() {
     let client = world.client();
     let draft = draft(publisher(&world), 1, 3);
     scatter(&world, &client, &draft);
-    let owner = client.network().holders(&draft.canonical)[0].key;
+    let owner = client.view().holders(&draft.canonical)[0].key;
     world.fake(&owner).refuse_next(refusal(ErrorCode::Filling));
     let found = soon(client.lookup(&[draft.canonical], Consistency::One, true))
         .await
@@ -193,7 +188,7 @@ async fn a_replica_that_lies_is_found_out_and_passed_over() {
     let client = world.client();
     let draft = draft(publisher(&world), 1, 3);
     scatter(&world, &client, &draft);
-    let owner = client.network().holders(&draft.canonical)[0].key;
+    let owner = client.view().holders(&draft.canonical)[0].key;
     let lies: [fn(&mut kittengrad_proto::wire::LookupResponse); 6] = [
         |answer| answer.sets[0].record = Bytes::from_static(b"noise"),
         |answer| answer.sets[0].records[0] = answer.sets[0].record.clone(),
@@ -251,7 +246,7 @@ async fn records_that_one_answer_has_no_room_for_are_asked_for_again() {
             answer.sets.iter_mut().for_each(|set| set.records.clear());
         });
     }
-    let owner = client.network().holders(&draft.canonical)[0].key;
+    let owner = client.view().holders(&draft.canonical)[0].key;
     let alone = soon(client.lookup_at(&owner, &[draft.canonical], true)).await;
     let together = soon(client.lookup(&[draft.canonical], Consistency::Quorum, true)).await;
     for found in [alone.unwrap(), together.unwrap()] {
@@ -269,7 +264,7 @@ async fn a_record_that_only_a_replica_beyond_the_quorum_has_is_found_there() {
     let client = world.client();
     let draft = draft(publisher(&world), 1, 1);
     let holders: Vec<_> = client
-        .network()
+        .view()
         .holders(&draft.canonical)
         .iter()
         .map(|peer| peer.key)
@@ -302,7 +297,7 @@ async fn a_cell_that_nobody_answers_for_does_not_hide_the_others() {
         .await
         .unwrap();
     let dead: Vec<_> = client
-        .network()
+        .view()
         .holders(&question[0])
         .iter()
         .map(|peer| peer.key)

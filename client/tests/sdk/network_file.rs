@@ -1,14 +1,14 @@
 //! The network file: what is written is read back, and nothing that is not vouched for gets in.
 
 use data_encoding::BASE64URL_NOPAD;
-use kittengrad_client::network::{MemberFault, NetworkError, NetworkFile};
+use kittengrad_overlay::file::{MemberFault, NetworkError, NetworkFile};
 use kittengrad_pki::{authority::Authority, credentials::Credentials};
 use kittengrad_proto::{
     certificate::Role,
     id::RecordId,
     identity::{Addresses, Identity, IdentityError, IdentityFields, State, ring_id},
     namespace::Overlay,
-    signed::Signer,
+    signed::{Ed25519, Signer},
 };
 use kittengrad_ring::Replicas;
 
@@ -95,38 +95,38 @@ fn a_file_is_read_as_it_was_written() {
     assert_eq!(read.members(), file.members());
     assert_eq!(read.to_toml(), file.to_toml());
 
-    let network = read.network().unwrap();
-    assert_eq!(network.overlay(), &paper.overlay);
-    assert_eq!(network.replicas(), Replicas::default());
+    let view = read.view().unwrap();
+    assert_eq!(view.overlay(), &paper.overlay);
+    assert_eq!(view.replication(), Replicas::default());
     assert_eq!(
         (
-            network.peers().count(),
-            network.aggregators().count(),
-            network.indexers().count()
+            view.peers().count(),
+            view.aggregators().count(),
+            view.indexers().count()
         ),
         (5, 1, 1)
     );
 }
 
 #[test]
-fn a_place_in_the_ring_and_a_key_lead_to_each_other() {
-    let network = paper(7).file().network().unwrap();
-    for (index, peer) in network.peers().enumerate() {
-        assert_eq!(network.ring().members()[index], peer.key.point());
-        assert_eq!(network.key_of(index), Some(peer.key));
-        assert_eq!(network.index_of(&peer.key), Some(index));
+fn a_point_and_a_key_lead_to_each_other() {
+    let view = paper(7).file().view().unwrap();
+    for (peer, point) in view.peers().zip(view.ring().members()) {
+        assert_eq!(*point, peer.key.point());
+        assert_eq!(view.key_at(*point), Some(peer.key));
+        assert!(view.is_in_ring(&peer.key));
     }
     let canonical = RecordId::new([9; 32]);
-    let holders: Vec<_> = network
+    let holders: Vec<_> = view
         .holders(&canonical)
         .iter()
         .map(|peer| peer.key)
         .collect();
     assert_eq!(holders.len(), 3);
-    assert_eq!(network.holders_of_all([&canonical]), holders);
+    assert_eq!(view.holders_of_all([&canonical]), holders);
     let everywhere: Vec<_> = (0..=255).map(|byte| RecordId::new([byte; 32])).collect();
     assert!(
-        network.holders_of_all(&everywhere).is_empty(),
+        view.holders_of_all(&everywhere).is_empty(),
         "nobody of 7 holds everything"
     );
 }
@@ -138,14 +138,15 @@ fn joining_peers_are_named_but_hold_nothing_yet() {
     let joiner = admit(&paper.authority, Role::Peer, "joiner");
     file.add(in_state(&paper.overlay, &joiner, State::Joining))
         .unwrap();
-    let network = file.network().unwrap();
-    assert_eq!((network.peers().count(), network.joining().count()), (3, 1));
-    assert_eq!(network.index_of(&joiner.key().public()), None);
-    let all: Vec<_> = network
-        .members()
+    let view = file.view().unwrap();
+    assert_eq!((view.peers().count(), view.joining().count()), (3, 1));
+    assert!(!view.is_in_ring(&joiner.key().public()));
+    let all: Vec<_> = view
+        .identities()
+        .iter()
         .map(|member| (&member.key, member.state))
         .collect();
-    assert_eq!(network.ring_id(), ring_id(network.replicas(), all));
+    assert_eq!(view.ring_id(), ring_id(view.replication(), all));
 }
 
 #[test]
@@ -170,11 +171,16 @@ fn the_newest_identity_of_a_key_counts_in_whatever_order_they_come() {
 #[test]
 fn a_ring_is_learnt_from_identities_that_verify_and_only_from_those() {
     let paper = paper(4);
-    let network = paper.file().network().unwrap();
+    let file = paper.file();
+    let (root, view) = (file.root(), file.view().unwrap());
     let moved = identity(&paper.overlay, &paper.peers[2], "elsewhere:1", 2);
-    let newer = network.learn(vec![moved.clone()]).unwrap().unwrap();
+    let newer = view
+        .learn([moved.clone()], root, &Ed25519)
+        .unwrap()
+        .unwrap();
     assert_eq!(newer.member(&moved.key), Some(&moved));
-    assert!(newer.learn(vec![moved]).unwrap().is_none(), "it was known");
+    let again = newer.learn([moved], root, &Ed25519).unwrap();
+    assert!(again.is_none(), "it was known");
 
     let (other, _) = Authority::generate("Other", now_ms()).unwrap();
     let stranger = identity(
@@ -184,7 +190,7 @@ fn a_ring_is_learnt_from_identities_that_verify_and_only_from_those() {
         1,
     );
     assert!(matches!(
-        network.learn(vec![stranger]),
+        view.learn([stranger], root, &Ed25519),
         Err(IdentityError::Certificate(_))
     ));
 }
@@ -280,7 +286,7 @@ fn errors_name_the_line_and_the_key() {
 fn a_file_without_peers_can_be_written_and_makes_no_network() {
     let text = paper(0).file().to_toml();
     let file = NetworkFile::parse(&text).unwrap();
-    assert!(matches!(file.network(), Err(NetworkError::Ring { .. })));
+    assert!(matches!(file.view(), Err(NetworkError::Ring { .. })));
 }
 
 #[test]
@@ -297,7 +303,8 @@ fn what_a_member_says_of_its_addresses_stays_in_its_comment() {
 
 #[test]
 fn a_file_that_is_not_there_says_what_makes_one() {
-    let error = NetworkFile::load("nowhere/network.toml".as_ref())
+    let path = std::path::Path::new("nowhere/network.toml");
+    let error = NetworkFile::load(path, std::fs::read_to_string)
         .unwrap_err()
         .to_string();
     assert!(

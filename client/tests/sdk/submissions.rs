@@ -55,7 +55,7 @@ fn publisher(world: &World) -> PublicKey {
 /// The fakes that hold the canonical, owner first.
 fn holders<'a>(world: &'a World, client: &Client, canonical: &RecordId) -> Vec<&'a Arc<Fake>> {
     let keys: Vec<_> = client
-        .network()
+        .view()
         .holders(canonical)
         .iter()
         .map(|peer| peer.key)
@@ -78,14 +78,13 @@ async fn a_bulk_load_is_signed_once_per_cell_and_reaches_a_holder_of_each() {
         .await
         .unwrap();
     assert!(outcomes.len() <= 5);
-    let network = client.network();
+    let view = client.view();
     let mut elements = BTreeSet::new();
     for outcome in &outcomes {
         let submitted = outcome.result.as_ref().unwrap();
         assert!(submitted.acknowledged);
-        let coordinator = network.index_of(&submitted.peer).unwrap();
         for element in outcome.transaction.elements() {
-            assert!(network.ring().holds(coordinator, element.canonical.point()));
+            assert!(view.holds(&submitted.peer, &element.canonical));
             elements.insert(element);
         }
     }
@@ -97,7 +96,7 @@ async fn a_replica_that_is_down_is_passed_over_with_the_same_bytes() {
     let mut world = World::new(3).await;
     let client = world.client();
     let draft = draft(publisher(&world), 1, 1);
-    let owner = client.network().holders(&draft.canonical)[0].key;
+    let owner = client.view().holders(&draft.canonical)[0].key;
     let prepared = client
         .prepare(&publisher(&world), vec![draft], GroupLimits::default())
         .unwrap();
@@ -308,7 +307,7 @@ async fn a_ring_that_grew_is_learnt_from_whoever_is_not_responsible() {
     let world = World::new(6).await;
     let client = world.client_of(&world.file(0..5));
     // A work that the sixth member owns, which the client does not know.
-    let all = world.file(0..6).network().unwrap();
+    let all = world.file(0..6).view().unwrap();
     let newcomer = world.members[5].fake.key();
     let number = (0..).find(|number| {
         let canonical = Draft::insert(&work(*number)).unwrap().canonical;
@@ -323,7 +322,7 @@ async fn a_ring_that_grew_is_learnt_from_whoever_is_not_responsible() {
         .await
         .unwrap();
     assert!(outcomes[0].result.is_ok(), "{:?}", outcomes[0].result);
-    assert_eq!(client.network().peers().count(), 6);
+    assert_eq!(client.view().peers().count(), 6);
     assert_eq!(client.route(&canonical).replicas[0].key, newcomer);
 }
 

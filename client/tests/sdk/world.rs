@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use kittengrad_client::{Client, config::Timeouts, network::NetworkFile, publisher::Publisher};
+use kittengrad_client::{Client, config::Timeouts, publisher::Publisher};
+use kittengrad_overlay::file::NetworkFile;
 use kittengrad_pki::{
     authority::{Authority, Request},
     credentials::Credentials,
@@ -147,7 +148,8 @@ impl World {
     pub(crate) fn client_with(&self, file: &NetworkFile, timeouts: Timeouts) -> Client {
         let caller = admit(&self.authority, Role::Client, "caller");
         let publisher = Publisher::new("tate".to_owned(), self.publisher.clone()).unwrap();
-        Client::new(file.network().unwrap(), caller, vec![publisher], timeouts).unwrap()
+        let (root, view) = (file.root().clone(), file.view().unwrap());
+        Client::new(root, view, caller, vec![publisher], timeouts).unwrap()
     }
 
     pub(crate) fn fake(&self, key: &PublicKey) -> &Arc<Fake> {

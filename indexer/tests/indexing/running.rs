@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use kittengrad_client::network::NetworkFile;
 use kittengrad_indexer::{
     config::{Config, IndexConfig, Listen},
     run::{Listening, RunError, run},
 };
+use kittengrad_overlay::file::NetworkFile;
 use kittengrad_pki::{
     authority::{Authority, default_validity},
     credentials::{Credentials, Paths},

@@ -13,6 +13,7 @@ use std::{
 };
 
 use kittengrad_journal::Store;
+use kittengrad_overlay::{change::Change, quorum::Ack, view::Cell};
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     block::{Bitmap, Header},
@@ -25,8 +26,7 @@ use kittengrad_proto::{
 };
 
 use crate::{
-    io::{Ack, Fatal, Now, Output, Refusal, Reply, RequestId, Timing},
-    membership::Membership,
+    io::{Fatal, Now, Output, Refusal, Reply, RequestId, Timing},
     peer::Peer,
     round::AddError,
 };
@@ -82,10 +82,10 @@ pub(crate) struct Waiting {
     pub(crate) submission: Submission,
     pub(crate) chain: Arc<Chain>,
     pub(crate) added: Added,
-    /// Owners of the cells that it has canonicals in.
-    pub(crate) cells: BTreeSet<usize>,
+    /// The cells that its canonicals lie in.
+    pub(crate) cells: BTreeSet<Cell>,
     /// Members whose disks have every element that they hold.
-    confirmed: BTreeMap<usize, Confirmed>,
+    confirmed: BTreeMap<PublicKey, Confirmed>,
     /// How many confirmations came.
     confirmations: u64,
 }
@@ -98,68 +98,66 @@ struct Confirmed {
 
 impl Waiting {
     /// A member proves that its disk has every element that it holds.
-    pub(crate) fn confirm(&mut self, member: usize, proofs: Vec<ItemProof>) {
+    pub(crate) fn confirm(&mut self, member: PublicKey, proofs: Vec<ItemProof>) {
         self.confirmations += 1;
         let number = self.confirmations;
         self.confirmed.insert(member, Confirmed { proofs, number });
     }
 
     /// What a member proves does not count any more.
-    pub(crate) fn forget(&mut self, member: usize) {
+    pub(crate) fn forget(&mut self, member: PublicKey) {
         self.confirmed.remove(&member);
     }
 
     /// Whether somebody asked since a member confirmed it last.
-    pub(crate) fn lacks(&self, member: usize) -> bool {
+    pub(crate) fn lacks(&self, member: PublicKey) -> bool {
         let number = self.confirmed.get(&member).map_or(0, |said| said.number);
         self.asks.iter().any(|ask| number <= ask.since)
     }
 
     /// What a member proved last.
-    pub(crate) fn proofs(&self, member: usize) -> Option<&[ItemProof]> {
+    pub(crate) fn proofs(&self, member: PublicKey) -> Option<&[ItemProof]> {
         self.confirmed.get(&member).map(|said| &said.proofs[..])
     }
 
     /// The members that confirmed it since a request asked, with what they prove.
-    pub(crate) fn confirmed_for(&self, ask: &Ask) -> BTreeMap<usize, &[ItemProof]> {
+    pub(crate) fn confirmed_for(&self, ask: &Ask) -> BTreeMap<PublicKey, &[ItemProof]> {
         let confirmed = self.confirmed.iter();
         let anew = confirmed.filter(|(_, said)| said.number > ask.since);
         anew.map(|(member, said)| (*member, &said.proofs[..]))
             .collect()
     }
 
-    /// Whether enough disks have it in every cell.
-    fn is_reached(&self, ask: &Ask, membership: &Membership, plants: Plants) -> bool {
-        let ring = membership.ring();
+    /// Whether enough disks have it in every cell, in every ring in force.
+    fn is_reached(&self, ask: &Ask, change: &Change, plants: Plants) -> bool {
         let confirmed = self.confirmed_for(ask);
-        let is_reached_in = |cell: &usize| {
-            let replicas = ring.replicas(*cell);
-            let count = replicas
-                .iter()
-                .filter(|member| confirmed.contains_key(member))
-                .count();
-            count + usize::from(plants.has(Plant::QuorumOneShort))
-                >= match ask.ack {
-                    Ack::One => 1,
-                    Ack::Quorum => ring.replication().quorum(),
-                    Ack::All if plants.has(Plant::AllIsQuorum) => ring.replication().quorum(),
-                    Ack::All => ring.replication().all(replicas.len()),
-                }
-        };
-        let mut cells = self.cells.iter();
-        match plants.has(Plant::AnyCell) {
-            true => cells.any(is_reached_in),
-            false => cells.all(is_reached_in),
-        }
+        let is_confirmed =
+            |cell| change.is_confirmed(cell, ask.ack, |member| confirmed.contains_key(member));
+        self.cells.iter().all(is_confirmed) || self.is_reached_by_mistake(ask, change, plants)
     }
 
-    /// The other members that hold anything of it.
-    pub(crate) fn replicas(&self, membership: &Membership) -> BTreeSet<usize> {
-        let cells = self.cells.iter();
-        let replicas = cells.flat_map(|cell| membership.ring().replicas(*cell));
-        replicas
-            .filter(|member| *member != membership.me())
-            .collect()
+    /// The planted bugs of the quorum.
+    fn is_reached_by_mistake(&self, ask: &Ask, change: &Change, plants: Plants) -> bool {
+        let confirmed = self.confirmed_for(ask);
+        let is_confirmed = |cell: &Cell, ack: Ack, spare: usize| {
+            let mut unconfirmed = change.newest().replicas(cell);
+            unconfirmed.retain(|member| !confirmed.contains_key(member));
+            unconfirmed.truncate(spare);
+            change.is_confirmed(cell, ack, |member| {
+                confirmed.contains_key(member) || unconfirmed.contains(member)
+            })
+        };
+        let mut cells = self.cells.iter();
+        plants.has(Plant::QuorumOneShort) && cells.clone().all(|c| is_confirmed(c, ask.ack, 1))
+            || plants.has(Plant::AnyCell) && cells.clone().any(|c| is_confirmed(c, ask.ack, 0))
+            || plants.has(Plant::AllIsQuorum)
+                && ask.ack == Ack::All
+                && cells.all(|c| is_confirmed(c, Ack::Quorum, 0))
+    }
+
+    /// The members that hold anything of it.
+    pub(crate) fn replicas(&self, change: &Change) -> Vec<PublicKey> {
+        change.replicas(&self.cells)
     }
 }
 
@@ -348,7 +346,7 @@ impl Peer {
             return Ok(Some(Refusal::Overloaded));
         }
         for entry in submission.transaction.entries() {
-            if !self.config.membership.holds_here(&entry.canonical) {
+            if !self.config.view.holds_here(&entry.canonical) {
                 return Ok(Some(Refusal::NotResponsible(entry.canonical)));
             }
             if !entry.insert && !journal.knows(entry.canonical, store)? {
@@ -366,10 +364,9 @@ impl Peer {
         added: Added,
         out: &mut Output,
     ) {
-        let ring = self.config.membership.ring();
         let entries = submission.transaction.entries().iter();
         let cells = entries
-            .map(|entry| ring.owner(entry.canonical.point()))
+            .map(|entry| self.config.view.cell_of(&entry.canonical))
             .collect();
         let waiting = Waiting {
             asks: vec![ask],
@@ -402,7 +399,7 @@ impl Peer {
 
     /// Answers those whose quorum is reached or of whom `is_late` says so, once it is on this peer's own disk.
     fn answer_if(&mut self, id: &Id, out: &mut Output, is_late: impl Fn(&Ask) -> bool) {
-        let membership = &self.config.membership;
+        let (me, change) = (self.me(), self.change());
         let Some(waiting) = self.acks.waiting.get_mut(id) else {
             return;
         };
@@ -410,9 +407,9 @@ impl Peer {
         let waiting = &self.acks.waiting[id];
         let mut left = Vec::new();
         for ask in asks {
-            let is_here = waiting.confirmed_for(&ask).contains_key(&membership.me());
+            let is_here = waiting.confirmed_for(&ask).contains_key(&me);
             let is_acknowledged = is_here
-                && (waiting.is_reached(&ask, membership, self.plants)
+                && (waiting.is_reached(&ask, &change, self.plants)
                     || is_late(&ask) && self.plants.has(Plant::LateIsAcked));
             if is_acknowledged || is_here && is_late(&ask) {
                 out.replies.push(self.reply(ask, waiting, is_acknowledged));

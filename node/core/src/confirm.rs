@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kittengrad_journal::{Cut, ProveError, Store, prove};
+use kittengrad_overlay::quorum::Ack;
 use kittengrad_plants::Plant;
 use kittengrad_proto::{
     block::Head,
-    id::Id,
+    id::{Id, PublicKey},
     limits::{
         CERTIFICATE_BYTES_MAX, MESSAGE_BYTES_MAX, TRANSACTION_BYTES_MAX, TRANSACTION_UPDATES_MAX,
     },
@@ -18,7 +19,7 @@ use kittengrad_ring::Replicas;
 
 use crate::{
     acks::{Ask, Waiting},
-    io::{Ack, Fatal, Output, Reply, Send, Submitted},
+    io::{Fatal, Output, Reply, Send, Submitted},
     peer::Peer,
     push::newest,
 };
@@ -65,7 +66,7 @@ impl Peer {
                 message: Message::PushResult(result),
             });
         }
-        let me = self.config.membership.me();
+        let me = self.me();
         for id in self.acks.take_fresh() {
             let Some(waiting) = self.acks.get_mut(&id) else {
                 continue;
@@ -91,11 +92,11 @@ impl Peer {
         transaction: &Transaction,
         store: &dyn Store,
     ) -> Result<Result<Vec<ItemProof>, String>, Fatal> {
-        let membership = &self.config.membership;
+        let view = &self.config.view;
         let mut fresh: BTreeSet<(usize, u32)> = BTreeSet::new();
         let mut older = Vec::new();
         let elements = transaction.elements();
-        for element in elements.filter(|e| membership.holds_here(&e.canonical)) {
+        for element in elements.filter(|e| view.holds_here(&e.canonical)) {
             let places = round.iter().enumerate();
             let mut places = places.filter_map(|(cut, c)| Some((cut, *c.added.get(&element)?)));
             match places.next() {
@@ -108,7 +109,7 @@ impl Peer {
         let mut proofs: Vec<_> = fresh
             .map(|(cut, index)| prove_in(&round[cut], index, &id))
             .collect();
-        match prove(store, membership.overlay(), &id, older) {
+        match prove(store, view.overlay(), &id, older) {
             Ok(older) => proofs.extend(older),
             Err(ProveError::Store(error)) => return Err(error.into()),
             Err(error @ (ProveError::Absent(_) | ProveError::Scattered(_))) => {
@@ -116,9 +117,7 @@ impl Peer {
             }
         }
         let bytes: usize = proofs.iter().map(size_bytes).sum();
-        if bytes > proofs_bytes_max(membership.ring().replication())
-            || proofs.len() > TRANSACTION_UPDATES_MAX
-        {
+        if bytes > proofs_bytes_max(view.replication()) || proofs.len() > TRANSACTION_UPDATES_MAX {
             let count = proofs.len();
             return Ok(Err(format!(
                 "it repeats what {count} items of {bytes} bytes prove: send it in smaller transactions"
@@ -129,8 +128,7 @@ impl Peer {
 
     /// The answer to a request, from what was confirmed so far.
     pub(crate) fn reply(&self, ask: Ask, waiting: &Waiting, is_acknowledged: bool) -> Reply {
-        let membership = &self.config.membership;
-        let me = membership.me();
+        let me = self.me();
         let confirmed = waiting.confirmed_for(&ask);
         let own = confirmed.get(&me).and_then(|proofs| newest(proofs));
         let others = confirmed.keys().filter(|member| **member != me);
@@ -143,7 +141,7 @@ impl Peer {
                 height: 0,
                 hash: Id::ZERO,
             }),
-            synced: synced.map(|member| membership.key(member)).collect(),
+            synced: synced.collect(),
             is_acknowledged,
             receipt: (ask.receipt && is_acknowledged)
                 .then(|| Box::new(self.receipt(ask.ack, waiting, &confirmed))),
@@ -158,34 +156,31 @@ impl Peer {
         &self,
         ack: Ack,
         waiting: &Waiting,
-        confirmed: &BTreeMap<usize, &[ItemProof]>,
+        confirmed: &BTreeMap<PublicKey, &[ItemProof]>,
     ) -> Receipt {
-        let membership = &self.config.membership;
-        let ring = membership.ring();
+        let view = &self.config.view;
         let cells = waiting.cells.iter().map(|cell| {
-            let replicas = ring.replicas(*cell).into_iter();
+            let mut peers = view.replicas(cell);
             let names_all = self.plants.has(Plant::ReceiptNamesAll);
-            let peers = replicas.filter(|member| names_all || confirmed.contains_key(member));
-            let peers = peers.map(|member| membership.key(member));
-            (ring.cell(*cell), peers.collect())
+            peers.retain(|member| names_all || confirmed.contains_key(member));
+            (cell.arc(), peers)
         });
         let cells: Vec<(_, Vec<_>)> = cells.collect();
         let smallest = cells.iter().map(|(_, peers)| peers.len()).min();
         let quorum = match ack {
-            Ack::One => 1,
-            Ack::Quorum => ring.replication().quorum(),
+            // As many as there are, which is no less than a quorum.
             Ack::All => smallest.unwrap_or_default(),
+            ack => ack.needed(view.replication(), 0),
         };
         let confirmations = confirmed.iter().filter_map(|(member, proofs)| {
-            let peer = membership.key(*member);
-            let chain = if *member == membership.me() {
+            let chain = if *member == self.me() {
                 self.config.identity.chain.clone()
             } else {
-                self.links.get(&peer)?.chain.clone()?
+                self.links.get(member)?.chain.clone()?
             };
             let proofs = proofs.to_vec();
             Some(Confirmation {
-                peer,
+                peer: *member,
                 chain,
                 proofs,
             })

@@ -53,7 +53,7 @@ impl Peer {
             None => store.head()?,
         };
         let hello = Hello {
-            ring: self.config.membership.id(),
+            ring: self.config.view.ring_id(),
             head,
             seen: self
                 .links
@@ -97,7 +97,7 @@ impl Peer {
         let Some(link) = self.links.get_mut(&from) else {
             return Ok(());
         };
-        if hello.identity.key != from || hello.ring != self.config.membership.id() {
+        if hello.identity.key != from || hello.ring != self.config.view.ring_id() {
             let why = "its hello names another key or ring";
             out.events.push(misbehaved(from, why));
             return Ok(());
@@ -135,7 +135,7 @@ impl Peer {
         store: &dyn Store,
         out: &mut Output,
     ) -> Result<(), Fatal> {
-        let me = self.config.membership.my_key();
+        let me = self.me();
         let verifier = &*self.config.verifier;
         let is_ours = |seen: &&SignedHead| seen.verify(&me, verifier).is_ok();
         let seen = hello.seen.as_ref().filter(is_ours).map(SignedHead::head);
@@ -182,7 +182,7 @@ impl Peer {
             return;
         };
         let heartbeat = Heartbeat::sign(
-            self.config.membership.overlay(),
+            self.config.view.overlay(),
             tip.head,
             now.wall_ms,
             &*self.config.signer,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kittengrad_journal::{StateError, StoreError, Write};
+use kittengrad_overlay::{quorum::Ack, view::View};
 use kittengrad_proto::{
     block::{Bitmap, Head},
     certificate::Chain,
@@ -54,17 +55,6 @@ impl Default for Timing {
 
 /// Names a client's request until it is answered.
 pub type RequestId = u64;
-
-/// How many disks must have a transaction before it is acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Ack {
-    /// This peer's.
-    One,
-    /// A majority of the configured replicas, in each cell.
-    Quorum,
-    /// Those of all replicas, in each cell, and a quorum at least.
-    All,
-}
 
 /// How a verified transaction reached this peer from a partner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +123,8 @@ pub enum Input {
         /// Whether the answer carries a receipt.
         receipt: bool,
     },
+    /// The ring changed: a newer view. This peer is a member of it.
+    View(Arc<View>),
     /// Whether there is room on the disk for more.
     Space(bool),
     /// Time went by; at least once a second.

@@ -8,13 +8,14 @@ use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use kittengrad_journal::{Store, StoreError, Write};
+use kittengrad_overlay::view::View;
 use kittengrad_proto::{
     block::Bitmap,
     id::{Id, RecordId},
     transaction::{Element, Entry, Transaction},
 };
 
-use crate::{io::Delivery, kept, membership::Membership};
+use crate::{io::Delivery, kept};
 
 /// Transactions that added nothing here are remembered up to this number: the store does not list them.
 const REPEATS_MAX: usize = 10_000;
@@ -91,7 +92,7 @@ impl Known {
     pub(crate) fn lacking(
         &self,
         listed: Vec<Listed>,
-        membership: &Membership,
+        view: &View,
         store: &dyn Store,
     ) -> Result<Vec<Listed>, StoreError> {
         let ids: Vec<_> = listed.iter().map(|listed| listed.id).collect();
@@ -100,7 +101,7 @@ impl Known {
         for (listed, is_stored) in listed.into_iter().zip(stored) {
             let id = &listed.id;
             let is_here = if self.partial.contains(id) {
-                is_stored && is_listing_here(&listed, membership, store)?
+                is_stored && is_listing_here(&listed, view, store)?
             } else {
                 is_stored || self.round.contains(id) || self.repeats.contains(id)
             };
@@ -113,17 +114,13 @@ impl Known {
 }
 
 /// Whether all that a partner's item adds, and this peer holds, is in the set.
-fn is_listing_here(
-    listed: &Listed,
-    membership: &Membership,
-    store: &dyn Store,
-) -> Result<bool, StoreError> {
+fn is_listing_here(listed: &Listed, view: &View, store: &dyn Store) -> Result<bool, StoreError> {
     let Some(bytes) = store.transactions(&[listed.id])?.pop().flatten() else {
         return Ok(false);
     };
-    let transaction = Transaction::decode(bytes, membership.overlay())
+    let transaction = Transaction::decode(bytes, view.overlay())
         .map_err(|error| StoreError::Damaged(error.to_string()))?;
-    let elements = shared(&transaction, &listed.added, membership);
+    let elements = shared(&transaction, &listed.added, view);
     Ok(store
         .contains(&elements)?
         .into_iter()
@@ -131,16 +128,12 @@ fn is_listing_here(
 }
 
 /// The elements of a partner's item that this peer holds.
-pub(crate) fn shared(
-    transaction: &Transaction,
-    added: &Bitmap,
-    membership: &Membership,
-) -> Vec<Element> {
+pub(crate) fn shared(transaction: &Transaction, added: &Bitmap, view: &View) -> Vec<Element> {
     let elements = transaction.elements().enumerate();
     let added = elements.filter(|(number, _)| added.is_set(*number));
     added
         .map(|(_, element)| element)
-        .filter(|element| membership.holds_here(&element.canonical))
+        .filter(|element| view.holds_here(&element.canonical))
         .collect()
 }
 
@@ -150,13 +143,13 @@ pub(crate) fn shared(
 /// be a part of the transaction, the entries that it holds itself: it is verified for those of them that came whole.
 #[must_use]
 pub fn entries_to_verify(
-    membership: &Membership,
+    view: &View,
     delivery: Delivery,
     transaction: &Transaction,
     records: &[Bytes],
 ) -> BTreeSet<RecordId> {
     let entries = transaction.entries().iter();
-    let held = entries.filter(|entry| membership.holds_here(&entry.canonical));
+    let held = entries.filter(|entry| view.holds_here(&entry.canonical));
     let came: BTreeSet<_> = match delivery {
         Delivery::Push => return held.map(|entry| entry.canonical).collect(),
         Delivery::Body => records.iter().map(|bytes| RecordId::of(bytes)).collect(),

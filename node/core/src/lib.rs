@@ -22,7 +22,6 @@ mod kept;
 mod known;
 mod life;
 mod link;
-mod membership;
 mod peer;
 mod push;
 mod read;
@@ -33,10 +32,9 @@ mod start;
 mod status;
 
 pub use io::{
-    Ack, Delivery, Event, Fatal, Input, Now, Output, Refusal, Reply, RequestId, Send, Submitted,
-    Timing, Unverified,
+    Delivery, Event, Fatal, Input, Now, Output, Refusal, Reply, RequestId, Send, Submitted, Timing,
+    Unverified,
 };
 pub use known::entries_to_verify;
-pub use membership::{Membership, MembershipError};
 pub use peer::{Peer, PeerConfig};
 pub use status::{Status, StatusOf};

@@ -27,16 +27,16 @@ impl Peer {
         let Phase::Starting(starting) = &self.phase else {
             return Ok(());
         };
-        let membership = &self.config.membership;
-        let needed = (membership.ring().replication().quorum() - 1).min(self.links.len());
+        let view = &self.config.view;
+        let needed = (view.replication().quorum() - 1).min(self.links.len());
         let suspicion_ms = self.config.timing.suspicion_ms;
         let is_satisfied =
             starting.is_satisfied(self.links.len(), needed, now.monotonic_ms, suspicion_ms);
         if !is_satisfied || !self.is_clock_right() {
             return Ok(());
         }
-        let opening = starting.decide(store, membership.held(), now.wall_ms)?;
-        let overlay = membership.overlay().clone();
+        let opening = starting.decide(store, view.held_here(), now.wall_ms)?;
+        let overlay = view.overlay().clone();
         let signer = Arc::clone(&self.config.signer);
         let (journal, began_after) = match opening {
             Opening::Begin {
@@ -76,7 +76,9 @@ impl Peer {
             self.cut(now, out);
         }
         if let Phase::Open(journal) = &mut self.phase {
-            journal.note(&Item::Settled(self.config.membership.held()));
+            for arc in self.config.view.held_here() {
+                journal.note(&Item::Settled(arc));
+            }
             journal.keep(kept::keep_settled(journal.incarnation()));
             self.filling = None;
             self.has_news = true;
@@ -98,6 +100,6 @@ impl Peer {
             link.is_some_and(|link| link.following.has_reached(target))
                 || self.plants.has(Plant::SettleEarly)
         };
-        filling.is_done(&self.config.membership, &settled, has_reached)
+        filling.is_done(&self.config.view, &settled, has_reached)
     }
 }

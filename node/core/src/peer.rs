@@ -1,8 +1,12 @@
 //! The peer: its state and its one verb.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use kittengrad_journal::{self as journal, Cut, Journal, Store};
+use kittengrad_overlay::{change::Change, view::View};
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     id::PublicKey,
@@ -19,7 +23,6 @@ use crate::{
     kept,
     known::Known,
     link::Link,
-    membership::Membership,
     round::Arrival,
     settle::Filling,
     start::Starting,
@@ -27,8 +30,8 @@ use crate::{
 
 /// Everything that a peer is given.
 pub struct PeerConfig {
-    /// The ring and this peer's place in it.
-    pub membership: Membership,
+    /// The ring as this peer sees it: it is a member of it.
+    pub view: Arc<View>,
     /// What this peer tells others of itself.
     pub identity: Identity,
     /// Signs blocks and heartbeats.
@@ -86,18 +89,12 @@ impl Peer {
         store: &dyn Store,
         now: Now,
     ) -> Result<Self, Fatal> {
-        let mut links = BTreeMap::new();
-        for partner in config.membership.partners() {
-            let following = Following::new(partner, journal::applied(store, partner)?, plants);
-            let seen = kept::seen(partner, config.membership.overlay(), store)?;
-            let link = Link::new(following, seen);
-            links.insert(partner, link);
-        }
-        Ok(Self {
+        let view = Arc::clone(&config.view);
+        let mut peer = Self {
             config,
             phase: Phase::Starting(Starting::new(now.monotonic_ms, plants)),
             filling: Some(Filling::default()),
-            links,
+            links: BTreeMap::new(),
             wants: Wants::default(),
             known: Known::new(store)?,
             acks: Acks::default(),
@@ -106,7 +103,29 @@ impl Peer {
             is_ticked: false,
             has_space: true,
             plants,
-        })
+        };
+        peer.look(view, store)?;
+        Ok(peer)
+    }
+
+    /// Goes by another view from now on: partners that are new to this peer get a link, those that went lose theirs.
+    fn look(&mut self, view: Arc<View>, store: &dyn Store) -> Result<(), Fatal> {
+        let partners: BTreeSet<_> = view.partners().into_iter().collect();
+        let gone: Vec<_> = self.links.keys().copied().collect();
+        for partner in gone.iter().filter(|partner| !partners.contains(partner)) {
+            self.link_down(*partner);
+            self.links.remove(partner);
+        }
+        for partner in partners {
+            if !self.links.contains_key(&partner) {
+                let applied = journal::applied(store, partner)?;
+                let following = Following::new(partner, applied, self.plants);
+                let seen = kept::seen(partner, view.overlay(), store)?;
+                self.links.insert(partner, Link::new(following, seen));
+            }
+        }
+        self.config.view = view;
+        Ok(())
     }
 
     /// The one verb: takes one input, reads the store, and adds what follows to `out`.
@@ -148,6 +167,7 @@ impl Peer {
                 let ask = Ask::new(request, ack, receipt, now, self.config.timing);
                 self.submit(now, ask, submission, chain, store, out)?;
             }
+            Input::View(view) => self.look(view, store)?,
             Input::Space(has_space) => self.has_space = has_space,
             Input::Tick => self.is_ticked = true,
             Input::Flush => self.flush(now, store, out)?,
@@ -191,6 +211,16 @@ impl Peer {
     /// Whether the disk takes more than what keeps the peer itself going.
     pub(crate) const fn has_space(&self) -> bool {
         self.has_space
+    }
+
+    /// This peer's key.
+    pub(crate) fn me(&self) -> PublicKey {
+        self.config.identity.key
+    }
+
+    /// The rings in force.
+    pub(crate) fn change(&self) -> Change {
+        Change::none(Arc::clone(&self.config.view))
     }
 
     pub(crate) fn journal(&self) -> Option<&Journal> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use kittengrad_overlay::view::View;
 use kittengrad_proto::{
     block::Head,
     certificate::Chain,
@@ -16,29 +17,27 @@ use crate::{
     acks::Waiting,
     io::{Output, Send},
     known::records_of,
-    membership::Membership,
     peer::{Peer, misbehaved},
 };
 
 impl Peer {
     /// Sends a transaction to every other replica that takes it.
     pub(crate) fn push_to_all(&mut self, waiting: &Waiting, out: &mut Output) {
-        for member in waiting.replicas(&self.config.membership) {
+        for member in waiting.replicas(&self.change()) {
             self.push(member, waiting, out);
         }
     }
 
     /// Sends a transaction to a replica that takes it, with the records that it holds.
-    fn push(&mut self, member: usize, waiting: &Waiting, out: &mut Output) {
-        let membership = &self.config.membership;
-        let to = membership.key(member);
+    fn push(&mut self, to: PublicKey, waiting: &Waiting, out: &mut Output) {
+        let view = &self.config.view;
         let Some(link) = self.links.get_mut(&to).filter(|link| link.is_open()) else {
             return;
         };
         let is_new = link.sent_chains.insert(waiting.chain.id());
         let push = Push {
             transaction: Arc::clone(&waiting.submission.transaction),
-            records: records_for(membership, member, &waiting.submission),
+            records: records_for(view, &to, &waiting.submission),
             chain: is_new.then(|| Chain::clone(&waiting.chain)),
         };
         out.forwards.push(Send {
@@ -51,18 +50,15 @@ impl Peer {
     ///
     /// What it confirmed in another incarnation than that of `head` it may have lost since.
     pub(crate) fn push_again(&mut self, partner: PublicKey, head: Option<Head>, out: &mut Output) {
-        let Some(member) = self.config.membership.index_of(&partner) else {
-            return;
-        };
+        let change = self.change();
         let mut acks = std::mem::take(&mut self.acks);
         for waiting in acks.waiting() {
-            let newest = waiting.proofs(member).and_then(newest);
+            let newest = waiting.proofs(partner).and_then(newest);
             if newest.map(|newest| newest.incarnation) != head.map(|head| head.incarnation) {
-                waiting.forget(member);
+                waiting.forget(partner);
             }
-            if waiting.lacks(member) && waiting.replicas(&self.config.membership).contains(&member)
-            {
-                self.push(member, waiting, out);
+            if waiting.lacks(partner) && waiting.replicas(&change).contains(&partner) {
+                self.push(partner, waiting, out);
             }
         }
         self.acks = acks;
@@ -70,9 +66,6 @@ impl Peer {
 
     /// A replica answered a push.
     pub(crate) fn push_result(&mut self, from: PublicKey, result: PushResult, out: &mut Output) {
-        let Some(member) = self.config.membership.index_of(&from) else {
-            return;
-        };
         if self
             .links
             .get(&from)
@@ -83,7 +76,7 @@ impl Peer {
         }
         match result.outcome {
             Ok(proofs) => {
-                if let Err(why) = self.count(from, member, &result.id, proofs) {
+                if let Err(why) = self.count(from, &result.id, proofs) {
                     out.events.push(misbehaved(from, why));
                 }
                 self.answer(&result.id, out);
@@ -94,7 +87,7 @@ impl Peer {
                     if let Some(link) = self.links.get_mut(&from) {
                         link.sent_chains.remove(&waiting.chain.id());
                     }
-                    self.push(member, waiting, out);
+                    self.push(from, waiting, out);
                 }
                 self.acks = acks;
             }
@@ -107,15 +100,14 @@ impl Peer {
     fn count(
         &mut self,
         from: PublicKey,
-        member: usize,
         id: &kittengrad_proto::id::Id,
         proofs: Vec<ItemProof>,
     ) -> Result<(), String> {
-        let membership = &self.config.membership;
+        let (view, change) = (Arc::clone(&self.config.view), self.change());
         let Some(waiting) = self.acks.get_mut(id) else {
             return Ok(());
         };
-        if !waiting.replicas(membership).contains(&member) {
+        if !waiting.replicas(&change).contains(&from) {
             return Err("it confirms what it does not hold".to_owned());
         }
         let transaction = Arc::clone(&waiting.submission.transaction);
@@ -130,12 +122,12 @@ impl Peer {
         }
         let mut held = transaction
             .elements()
-            .filter(|element| membership.holds(member, &element.canonical));
+            .filter(|element| view.holds(&from, &element.canonical));
         if !held.all(|element| proved.contains(&element)) {
             return Err("it does not prove all that it confirms".to_owned());
         }
         if let Some(waiting) = self.acks.get_mut(id) {
-            waiting.confirm(member, proofs);
+            waiting.confirm(from, proofs);
         }
         Ok(())
     }
@@ -147,9 +139,9 @@ pub(crate) fn newest(proofs: &[ItemProof]) -> Option<Head> {
 }
 
 /// Records of the entries that a member holds.
-fn records_for(membership: &Membership, member: usize, submission: &Submission) -> Vec<Bytes> {
+fn records_for(view: &View, member: &PublicKey, submission: &Submission) -> Vec<Bytes> {
     let entries = submission.transaction.entries().iter();
-    let held = entries.filter(|entry| membership.holds(member, &entry.canonical));
+    let held = entries.filter(|entry| view.holds(member, &entry.canonical));
     held.flat_map(records_of)
         .filter_map(|id| submission.records.get(&id).cloned())
         .collect()

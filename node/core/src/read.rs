@@ -67,7 +67,7 @@ impl Peer {
             };
             accepted += 1;
             link.saw_header(&block.header);
-            let missing = self.known.lacking(listed, &self.config.membership, store)?;
+            let missing = self.known.lacking(listed, &self.config.view, store)?;
             let not_before_ms = now.monotonic_ms.saturating_add(grace_ms);
             for listed in &missing {
                 self.wants.add(listed.id, from, not_before_ms);

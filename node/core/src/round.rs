@@ -124,11 +124,11 @@ impl Peer {
         {
             self.cut(now, out);
         }
-        let membership = &self.config.membership;
+        let view = &self.config.view;
         let Phase::Open(journal) = &mut self.phase else {
             return Err(AddError::Starting);
         };
-        let takes = |canonical: &RecordId| membership.holds_here(canonical) && takes(canonical);
+        let takes = |canonical: &RecordId| view.holds_here(canonical) && takes(canonical);
         let added = journal
             .add(submission, takes, store)
             .map_err(|error| match error {
@@ -240,7 +240,7 @@ impl Peer {
         };
         let elements = transaction.elements();
         let rest: Vec<_> = elements
-            .filter(|e| self.config.membership.holds_here(&e.canonical) && !takes(&e.canonical))
+            .filter(|e| self.config.view.holds_here(&e.canonical) && !takes(&e.canonical))
             .collect();
         let is_whole = store.contains(&rest)?.into_iter().all(|is_here| is_here);
         if is_whole || self.plants.has(Plant::PartIsWhole) {
@@ -266,7 +266,7 @@ impl Peer {
         let mut failed = None;
         for (partner, link) in &mut self.links {
             let is_over = link.following.resolve(&id, |added| {
-                let mut elements = shared(transaction, added, &self.config.membership);
+                let mut elements = shared(transaction, added, &self.config.view);
                 elements.retain(|element| !came.contains(&element.canonical));
                 let here = store.contains(&elements);
                 here.map_or_else(

@@ -36,9 +36,6 @@ impl Peer {
         store: &dyn Store,
         out: &mut Output,
     ) -> Result<(), Fatal> {
-        let Some(member) = self.config.membership.index_of(&to) else {
-            return Ok(());
-        };
         let ends = store.incarnations()?;
         let heads: Vec<Head> = ends.iter().map(|last| last.head()).collect();
         let head = heads.last().copied();
@@ -51,7 +48,7 @@ impl Peer {
                 journal::blocks(store, incarnation, from_height, limit, BLOCKS_BYTES_MAX)?;
             next = (incarnation, from_height + found.len() as u64);
             for stored in found {
-                let relevant = self.relevance_of_stored(member, &stored.block, store)?;
+                let relevant = self.relevance_of_stored(&to, &stored.block, store)?;
                 blocks.push((stored.block, relevant));
             }
         }
@@ -83,13 +80,9 @@ impl Peer {
         let readers = readers.filter(|(_, link)| link.reader.is_some_and(is_reading));
         let readers: Vec<_> = readers.map(|(key, _)| *key).collect();
         for to in readers {
-            let Some(member) = self.config.membership.index_of(&to) else {
-                continue;
-            };
             for part in parts(round) {
                 let blocks = part.iter();
-                let blocks =
-                    blocks.map(|cut| (cut.block.clone(), self.relevance_of_cut(member, cut)));
+                let blocks = blocks.map(|cut| (cut.block.clone(), self.relevance_of_cut(&to, cut)));
                 let frames = Frames {
                     blocks: blocks.collect(),
                     // Not the last of the round: the reader has to see that it misses nothing.
@@ -113,13 +106,13 @@ impl Peer {
     }
 
     /// A hint for a member: which items of a block add something that it holds.
-    fn relevance_of_cut(&self, member: usize, cut: &Cut) -> Bytes {
-        let membership = &self.config.membership;
-        let mut relevant = vec![membership.is_everywhere(); cut.block.items.len()];
+    fn relevance_of_cut(&self, member: &PublicKey, cut: &Cut) -> Bytes {
+        let view = &self.config.view;
+        let mut relevant = vec![view.is_everywhere(); cut.block.items.len()];
         for (element, index) in &cut.added {
             if let Some(bit) = relevant.get_mut(*index as usize) {
                 let was_set = *bit && !self.plants.has(Plant::HintOverwritten);
-                *bit = was_set || membership.holds(member, &element.canonical);
+                *bit = was_set || view.holds(member, &element.canonical);
             }
         }
         Bitmap::new(relevant).as_bytes().clone()
@@ -128,17 +121,16 @@ impl Peer {
     /// The same for a block that is on disk.
     fn relevance_of_stored(
         &self,
-        member: usize,
+        member: &PublicKey,
         block: &Block,
         store: &dyn Store,
     ) -> Result<Bytes, StoreError> {
-        let membership = &self.config.membership;
-        let mut relevant = vec![membership.is_everywhere(); block.items.len()];
-        if !membership.is_everywhere() {
-            for entry in journal::entries(store, membership.overlay(), block)? {
+        let view = &self.config.view;
+        let mut relevant = vec![view.is_everywhere(); block.items.len()];
+        if !view.is_everywhere() {
+            for entry in journal::entries(store, view.overlay(), block)? {
                 let mut added = entry.added.iter();
-                relevant[entry.index] =
-                    added.any(|element| membership.holds(member, &element.canonical));
+                relevant[entry.index] = added.any(|element| view.holds(member, &element.canonical));
             }
         }
         Ok(Bitmap::new(relevant).as_bytes().clone())
@@ -152,9 +144,6 @@ impl Peer {
         store: &dyn Store,
         out: &mut Output,
     ) -> Result<(), Fatal> {
-        let Some(member) = self.config.membership.index_of(&to) else {
-            return Ok(());
-        };
         let mut bodies = Bodies::default();
         'full: for ids in ids.chunks(READ_MAX) {
             for (id, found) in ids.iter().zip(store.transactions(ids)?) {
@@ -163,7 +152,7 @@ impl Peer {
                     break 'full;
                 }
                 let body = match found {
-                    Some(bytes) => self.body(member, bytes, &mut bodies.chains, store)?,
+                    Some(bytes) => self.body(&to, bytes, &mut bodies.chains, store)?,
                     None => None,
                 };
                 bodies.add(*id, body);
@@ -184,17 +173,17 @@ impl Peer {
     /// Its certificates come with the first body of a message that needs them.
     fn body(
         &self,
-        member: usize,
+        member: &PublicKey,
         bytes: Bytes,
         chains: &mut BTreeSet<Id>,
         store: &dyn Store,
     ) -> Result<Option<Push>, Fatal> {
-        let membership = &self.config.membership;
+        let view = &self.config.view;
         let damaged = |why: String| Fatal::Store(StoreError::Damaged(why));
-        let transaction = Transaction::decode(bytes, membership.overlay())
+        let transaction = Transaction::decode(bytes, view.overlay())
             .map_err(|error| damaged(error.to_string()))?;
         let entries = transaction.entries().iter();
-        let held = entries.filter(|entry| membership.holds(member, &entry.canonical));
+        let held = entries.filter(|entry| view.holds(member, &entry.canonical));
         let needed: Vec<Vec<_>> = held.map(|entry| records_of(entry).collect()).collect();
         let found = store.records(&needed.concat())?;
         let mut found = found.into_iter();

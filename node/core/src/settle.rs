@@ -11,9 +11,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kittengrad_overlay::view::View;
 use kittengrad_proto::{block::Head, id::PublicKey};
 
-use crate::{link::place, membership::Membership};
+use crate::link::place;
 
 /// How far the journals of partners have to be read.
 #[derive(Debug, Default)]
@@ -36,7 +37,7 @@ impl Filling {
     /// Whether every cell that this peer holds was read from enough of its other replicas.
     pub(crate) fn is_done(
         &self,
-        membership: &Membership,
+        view: &View,
         settled: &BTreeSet<PublicKey>,
         has_reached: impl Fn(&PublicKey, Head) -> bool,
     ) -> bool {
@@ -45,18 +46,14 @@ impl Filling {
             Some(None) => true,
             None => false,
         };
-        let ring = membership.ring();
-        let quorum = ring.replication().quorum();
-        membership.cells().into_iter().all(|cell| {
-            let replicas = ring.replicas(cell);
-            let needed = (replicas.len() + 1).saturating_sub(quorum);
-            let others = replicas.iter().filter(|member| **member != membership.me());
-            let level: Vec<_> = others
-                .map(|member| membership.key(*member))
-                .filter(is_level)
-                .collect();
+        let quorum = view.replication().quorum();
+        view.cells_here().iter().all(|cell| {
+            let mut level = view.replicas(cell);
+            let count = level.len();
+            let needed = (count + 1).saturating_sub(quorum);
+            level.retain(|member| Some(*member) != view.me() && is_level(member));
             let settled = level.iter().filter(|key| settled.contains(key)).count();
-            level.len() + 1 == replicas.len() || settled >= needed
+            level.len() + 1 == count || settled >= needed
         })
     }
 }

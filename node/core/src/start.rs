@@ -87,7 +87,7 @@ impl Starting {
     pub(crate) fn decide(
         &self,
         store: &dyn Store,
-        held: KeyRange,
+        held: Vec<KeyRange>,
         wall_ms: u64,
     ) -> Result<Opening, StoreError> {
         let disk = store.head()?;
@@ -109,7 +109,7 @@ impl Starting {
             Some(highest) => highest.saturating_add(wall_ms.max(1)),
             None => wall_ms,
         };
-        let mut items = vec![Item::Hold(held)];
+        let mut items: Vec<_> = held.into_iter().map(Item::Hold).collect();
         if let Some(seen) = seen {
             let known = disk.filter(|disk| disk.incarnation == seen.incarnation);
             let from_height = known.map_or(0, |disk| disk.height + 1);

@@ -6,8 +6,9 @@ mod store;
 
 use std::{ops::Deref, sync::Arc};
 
-use kittengrad_client::network::Network;
-use kittengrad_node_core::{Membership, Status};
+use kittengrad_node_core::Status;
+use kittengrad_proto::{id::PublicKey, namespace::Overlay};
+use kittengrad_service::views::Views;
 use kittengrad_store::RocksStore;
 use tokio::sync::{mpsc, watch};
 
@@ -19,8 +20,9 @@ pub(crate) struct PeerService(Arc<Parts>);
 
 /// What the services need of the peer.
 pub(crate) struct Parts {
-    pub(crate) membership: Membership,
-    pub(crate) network: Arc<Network>,
+    pub(crate) me: PublicKey,
+    pub(crate) overlay: Overlay,
+    pub(crate) views: Views,
     pub(crate) store: Arc<RocksStore>,
     pub(crate) verifying: Arc<Verifying>,
     pub(crate) commands: mpsc::Sender<Command>,

@@ -18,17 +18,18 @@ impl Routing for PeerService {
         &self,
         request: Request<wire::GetRingRequest>,
     ) -> Result<Response<wire::GetRingResponse>, Status> {
-        let overlay = self.membership.overlay();
+        let overlay = &self.overlay;
         check_namespace(overlay, &request.get_ref().namespace)?;
         let signed = |identity: &Identity| identity.signed().to_wire();
-        let replicas = self.membership.ring().replication().get();
+        let view = self.views.now();
+        let replicas = view.replication().get();
         Ok(Response::new(wire::GetRingResponse {
             namespace: overlay.namespace.to_string(),
             network: Bytes::copy_from_slice(overlay.network.as_bytes()),
             replicas: u32::try_from(replicas).unwrap_or(u32::MAX),
-            members: self.network.peers().map(signed).collect(),
-            statuses: show::statuses(&self.membership, &self.status.borrow()),
-            aggregators: self.network.aggregators().map(signed).collect(),
+            members: view.peers().map(signed).collect(),
+            statuses: show::statuses(self.me, &self.status.borrow()),
+            aggregators: view.aggregators().map(signed).collect(),
             policy: POLICY,
         }))
     }
@@ -37,8 +38,12 @@ impl Routing for PeerService {
         &self,
         request: Request<wire::RouteRequest>,
     ) -> Result<Response<wire::RouteResponse>, Status> {
-        let holders = |canonical: &_| self.network.holders(canonical);
-        let overlay = self.membership.overlay();
-        Ok(Response::new(route(request.get_ref(), overlay, holders)?))
+        let view = self.views.now();
+        let holders = |canonical: &_| view.holders(canonical);
+        Ok(Response::new(route(
+            request.get_ref(),
+            &self.overlay,
+            holders,
+        )?))
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kittengrad_node_core::{Ack, Refusal as CoreRefusal, Submitted};
+use kittengrad_node_core::{Refusal as CoreRefusal, Submitted};
+use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{
     block::Head,
     certificate::Chain,
@@ -33,7 +34,7 @@ impl Store for PeerService {
         request: Request<wire::SubmitRequest>,
     ) -> Result<Response<wire::SubmitResponse>, Status> {
         let request = request.into_inner();
-        check_namespace(self.membership.overlay(), &request.namespace)?;
+        check_namespace(&self.overlay, &request.namespace)?;
         let ack = match request.ack() {
             wire::Ack::One => Ack::One,
             wire::Ack::All => Ack::All,
@@ -61,27 +62,23 @@ impl Store for PeerService {
     ) -> Result<Response<wire::LookupResponse>, Status> {
         let room = Caller::of(&request)?.room.clone();
         let request = request.into_inner();
-        let asked = lookup::canonicals(&request, self.membership.overlay())?;
+        let asked = lookup::canonicals(&request, &self.overlay)?;
         self.check_holds(&asked)?;
         let tip = {
             let status = self.status.borrow();
             if !status.is_settled {
-                let why = format!(
-                    "peer {} is filling its arcs and answers no reads",
-                    self.membership.my_key()
-                );
+                let why = format!("peer {} is filling its arcs and answers no reads", self.me);
                 return Err(Refusal::new(ErrorCode::Filling, why).into());
             }
             status.tip
         };
         let this = self.clone();
         let read = move || {
-            let overlay = this.membership.overlay();
             lookup::lookup(
                 &*this.store,
                 &request,
-                overlay,
-                this.membership.my_key(),
+                &this.overlay,
+                this.me,
                 tip,
                 PageMax::default(),
             )
@@ -97,7 +94,7 @@ impl Store for PeerService {
         let request = request.into_inner();
         let bytes = lookup::bytes_about(request.digests.len() / 32);
         let this = self.clone();
-        let read = move || lookup::get_record(&*this.store, &request, this.membership.overlay());
+        let read = move || lookup::get_record(&*this.store, &request, &this.overlay);
         Ok(room.answer(bytes, read).await?)
     }
 }
@@ -114,7 +111,7 @@ impl PeerService {
             let why = format!("{} records with {bytes} bytes", request.records.len());
             return Err(Refusal::new(ErrorCode::TooLarge, why));
         }
-        let transaction = Transaction::from_wire(request.transaction, self.membership.overlay())
+        let transaction = Transaction::from_wire(request.transaction, &self.overlay)
             .map_err(|e| invalid(e.to_string()))?;
         fresh::check(transaction.envelope().created_ms, clock::unix_ms())?;
         let canonicals: Vec<_> = transaction
@@ -150,23 +147,17 @@ impl PeerService {
 
     /// Refuses what this peer does not hold, naming who does.
     fn check_holds(&self, canonicals: &[RecordId]) -> Result<(), Refusal> {
+        let view = self.views.now();
         let foreign = canonicals
             .iter()
-            .find(|canonical| !self.membership.holds_here(canonical));
+            .find(|canonical| !view.holds_here(canonical));
         foreign.map_or(Ok(()), |canonical| Err(self.not_responsible(canonical)))
     }
 
     fn not_responsible(&self, canonical: &RecordId) -> Refusal {
-        let why = format!(
-            "peer {} does not hold {canonical}",
-            self.membership.my_key()
-        );
-        let peers = self
-            .network
-            .holders(canonical)
-            .into_iter()
-            .cloned()
-            .collect();
+        let why = format!("peer {} does not hold {canonical}", self.me);
+        let view = self.views.now();
+        let peers = view.holders(canonical).into_iter().cloned().collect();
         Refusal::new(ErrorCode::NotResponsible, why).responsible(vec![Responsible {
             canonical: *canonical,
             peers,

@@ -1,7 +1,6 @@
 //! One connection to a partner: who it is, what it says, what it is told.
 
 use std::{
-    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -10,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use kittengrad_node_core::{Delivery, Input, Membership};
+use kittengrad_node_core::{Delivery, Input};
 use kittengrad_pki::tls;
 use kittengrad_proto::{
     certificate::{Holder, Role, Root},
@@ -18,6 +17,7 @@ use kittengrad_proto::{
     link::{Message, Push},
     namespace::Overlay,
 };
+use kittengrad_service::views::Views;
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use rustls_pki_types::CertificateDer;
 use tokio::{
@@ -40,9 +40,10 @@ const VERIFYING_MAX: usize = 256;
 
 /// What every link needs.
 pub(crate) struct LinkContext {
-    pub(crate) membership: Membership,
-    /// Peers that may have a link.
-    pub(crate) partners: BTreeSet<PublicKey>,
+    pub(crate) me: PublicKey,
+    pub(crate) overlay: Overlay,
+    /// Whoever is a partner in the newest view may have a link.
+    pub(crate) views: Views,
     pub(crate) root: Root,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) verifying: Arc<Verifying>,
@@ -82,7 +83,7 @@ pub(crate) async fn serve(
     tasks.spawn(write(
         connection.clone(),
         [prompt, bulk],
-        context.membership.overlay().clone(),
+        context.overlay.clone(),
     ));
     tasks.spawn(end_with(holder, connection.clone()));
     tasks.spawn(read_all(
@@ -124,7 +125,7 @@ fn identify(connection: &Connection, context: &LinkContext) -> Result<Holder, St
     holder
         .check_role(&[Role::Peer])
         .map_err(|e| e.to_string())?;
-    if !context.partners.contains(&holder.key) {
+    if !context.views.now().partners().contains(&holder.key) {
         return Err(format!("peer {} is no partner in this ring", holder.key));
     }
     Ok(holder)
@@ -227,8 +228,7 @@ impl Reader {
     }
 
     async fn take(&self, bytes: Bytes) -> Result<(), String> {
-        let message =
-            Message::decode(bytes, self.context.membership.overlay()).map_err(|e| e.to_string())?;
+        let message = Message::decode(bytes, &self.context.overlay).map_err(|e| e.to_string())?;
         match message {
             Message::Push(push) => self.verify(push, Delivery::Push).await?,
             Message::Bodies { bodies, missing } => {

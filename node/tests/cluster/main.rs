@@ -13,10 +13,10 @@ use kittengrad_client::{
     Client,
     config::Timeouts,
     lookup::Consistency,
-    network::{Network, NetworkFile},
     submit::{Draft, SubmitOptions},
 };
 use kittengrad_node::{config::Config, run};
+use kittengrad_overlay::file::NetworkFile;
 use kittengrad_pki::{
     authority::{Authority, default_validity},
     credentials::{Paths, read_key},
@@ -110,8 +110,8 @@ impl Cluster {
         shutdown.cancel();
         running.await.unwrap().unwrap();
         // A task of the endpoint's own lets go of the socket, when nothing uses it any more.
-        let network = Network::load(&self.dir.path().join("network.toml")).unwrap();
-        let identity = network.member(&self.keys[peer]).unwrap();
+        let view = self.network().view().unwrap();
+        let identity = view.member(&self.keys[peer]).unwrap();
         until("its port is free", async || {
             UdpSocket::bind(&identity.addresses.quic).is_ok()
         })
@@ -122,13 +122,20 @@ impl Cluster {
         self.dir.path().join(peer.to_string())
     }
 
+    fn network(&self) -> NetworkFile {
+        let path = self.dir.path().join("network.toml");
+        NetworkFile::load(&path, std::fs::read_to_string).unwrap()
+    }
+
     fn client(&self) -> Client {
-        let network = Network::load(&self.dir.path().join("network.toml")).unwrap();
+        let network = self.network();
         let paths = Paths::in_dir(&self.dir.path().join("client"));
         let loaded =
             kittengrad_pki::credentials::Credentials::load(&paths, Role::Client, unix_ms())
                 .unwrap();
-        Client::new(network, loaded.credentials, Vec::new(), Timeouts::default()).unwrap()
+        let (root, view) = (network.root().clone(), network.view().unwrap());
+        let timeouts = Timeouts::default();
+        Client::new(root, view, loaded.credentials, Vec::new(), timeouts).unwrap()
     }
 
     /// Waits until every running peer says that it is settled.
@@ -149,12 +156,11 @@ impl Cluster {
 
 /// Some canonical that a peer holds.
 fn held_by(client: &Client, peer: &PublicKey) -> RecordId {
-    let network = client.network();
+    let view = client.view();
     (0_u32..)
         .map(|n| RecordId::of(&n.to_be_bytes()))
         .find(|canonical| {
-            network
-                .holders(canonical)
+            view.holders(canonical)
                 .iter()
                 .any(|holder| holder.key == *peer)
         })
@@ -350,8 +356,8 @@ async fn what_was_not_signed_lately_is_refused_by_its_coordinator() {
             insert: true,
             updates: Vec::new(),
         };
-        let network = client.network();
-        let transaction = Transaction::sign(network.overlay(), &envelope, vec![entry], &key);
+        let view = client.view();
+        let transaction = Transaction::sign(view.overlay(), &envelope, vec![entry], &key);
         let request = wire::SubmitRequest {
             namespace: "test".to_owned(),
             transaction: Some(transaction.unwrap().signed().to_wire()),
@@ -362,7 +368,7 @@ async fn what_was_not_signed_lately_is_refused_by_its_coordinator() {
         let member = client.member(&cluster.keys[0]).unwrap();
         let refused = member.store().submit(request).await.err()?;
         let detail = Bytes::copy_from_slice(refused.details());
-        Some(ErrorDetail::decode(detail, network.overlay()).unwrap().code)
+        Some(ErrorDetail::decode(detail, view.overlay()).unwrap().code)
     };
     let now_ms = unix_ms();
     let ahead = submit(now_ms + CREATED_AHEAD_MS_MAX + 60_000).await;

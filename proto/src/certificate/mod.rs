@@ -14,6 +14,7 @@
 
 mod der;
 mod error;
+pub mod pem;
 mod profile;
 mod role;
 mod shape;

@@ -45,37 +45,34 @@ pub(crate) fn distance(a: Point, b: Point) -> [u8; 32] {
 
 /// The member at the smallest distance; of two at the same, the one that comes first when walking
 /// clockwise to the point.
-pub(crate) fn owner(ring: &Ring, point: Point) -> usize {
-    let nearest = |&member: &usize| {
-        let member = ring.members()[member];
+pub(crate) fn owner(ring: &Ring, point: Point) -> Point {
+    let nearest = |&member: &Point| {
         let comes_after = walk(member, point) != distance(member, point);
         (distance(member, point), comes_after)
     };
-    (0..ring.members().len())
-        .min_by_key(nearest)
-        .expect("a ring has members")
+    let members = ring.members().iter().copied();
+    members.min_by_key(nearest).expect("a ring has members")
 }
 
 /// The owner of a point, and those reached from it in at most h steps either way, ascending.
-pub(crate) fn holders(ring: &Ring, point: Point) -> Vec<usize> {
+pub(crate) fn holders(ring: &Ring, point: Point) -> Vec<Point> {
     let owner = owner(ring, point);
-    (0..ring.members().len())
+    let members = ring.members().iter().copied();
+    members
         .filter(|&member| places(ring, owner, member) <= ring.replication().h())
         .collect()
 }
 
 /// The steps between two members, the shorter way round, counted one by one.
-pub(crate) fn places(ring: &Ring, a: usize, b: usize) -> usize {
-    let count = ring.members().len();
-    (0..count)
-        .find(|steps| (a + steps) % count == b || (b + steps) % count == a)
+pub(crate) fn places(ring: &Ring, a: Point, b: Point) -> usize {
+    (0..ring.members().len())
+        .find(|&steps| step(ring, a, steps) == b || step(ring, b, steps) == a)
         .expect("both are members")
 }
 
-/// The points of members, by their indices.
-pub(crate) fn points(ring: &Ring, members: &[usize]) -> Vec<Point> {
-    members
-        .iter()
-        .map(|&member| ring.members()[member])
-        .collect()
+/// The member so many steps after another one, clockwise.
+pub(crate) fn step(ring: &Ring, member: Point, steps: usize) -> Point {
+    let from = ring.members().iter().position(|&other| other == member);
+    let index = from.expect("it is a member") + steps;
+    ring.members()[index % ring.members().len()]
 }

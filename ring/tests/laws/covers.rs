@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use kittengrad_ring::{Cover, KeyRange, Point, Ring, Source};
 use proptest::prelude::*;
 
+use crate::brute;
 use crate::strategies::{critical_points, ring, ring_with_some_down};
 
 proptest! {
@@ -15,13 +16,13 @@ proptest! {
         prop_assert_eq!(cover.sources.len(), count.div_ceil(replicas));
         prop_assert_eq!(&cover.uncovered, &[]);
         for pair in cover.sources.windows(2) {
-            prop_assert_eq!((pair[0].member + replicas) % count, pair[1].member);
+            prop_assert_eq!(brute::step(&ring, pair[0].member, replicas), pair[1].member);
         }
     }
 
     #[test]
     fn sources_and_gaps_tile_the_circle((ring, up) in ring_with_some_down(200)) {
-        let cover = ring.cover(|member| up[member]);
+        let cover = ring.cover(|member| up.contains(&member));
         let arcs: Vec<KeyRange> = arcs(&cover);
         let shares: f64 = arcs.iter().map(KeyRange::share).sum();
         prop_assert!((shares - 1.0).abs() < 1e-9, "they go round {} times", shares);
@@ -33,20 +34,21 @@ proptest! {
 
     #[test]
     fn a_source_is_up_holds_its_arc_and_is_asked_once((ring, up) in ring_with_some_down(200)) {
-        let cover = ring.cover(|member| up[member]);
+        let cover = ring.cover(|member| up.contains(&member));
         for &Source { member, arc } in &cover.sources {
-            prop_assert!(up[member]);
-            prop_assert_eq!(arc.intersect(ring.held(member)), [arc]);
+            prop_assert!(up.contains(&member));
+            let held = ring.held(member).expect("it is a member");
+            prop_assert_eq!(arc.intersect(held), [arc]);
         }
-        let members: BTreeSet<usize> = cover.sources.iter().map(|source| source.member).collect();
+        let members: BTreeSet<Point> = cover.sources.iter().map(|source| source.member).collect();
         prop_assert_eq!(members.len(), cover.sources.len());
     }
 
     #[test]
     fn uncovered_is_what_no_member_up_holds((ring, up) in ring_with_some_down(100)) {
-        let cover = ring.cover(|member| up[member]);
+        let cover = ring.cover(|member| up.contains(&member));
         for point in critical_points(&ring) {
-            let held = (0..up.len()).any(|member| up[member] && ring.holds(member, point));
+            let held = up.iter().any(|&member| ring.holds(member, point));
             let missing = cover.uncovered.iter().any(|gap| gap.contains(point));
             prop_assert_eq!(missing, !held, "at {}", point);
         }
@@ -57,7 +59,7 @@ proptest! {
 
     #[test]
     fn no_fewer_members_of_a_small_ring_hold_as_much((ring, up) in ring_with_some_down(12)) {
-        let cover = ring.cover(|member| up[member]);
+        let cover = ring.cover(|member| up.contains(&member));
         prop_assert_eq!(cover.sources.len(), smallest_by_trying_all(&ring, &up));
     }
 
@@ -65,7 +67,7 @@ proptest! {
     /// can be picked so are also enough (Gallai); on a circle one more source may be needed.
     #[test]
     fn no_fewer_members_of_a_large_ring_can_hold_as_much((ring, up) in ring_with_some_down(200)) {
-        let cover = ring.cover(|member| up[member]);
+        let cover = ring.cover(|member| up.contains(&member));
         let apart = cells_without_common_holders(&ring, &up, &cover);
         prop_assert!(apart <= cover.sources.len());
         prop_assert!(cover.sources.len() <= apart + usize::from(cover.uncovered.is_empty()));
@@ -73,17 +75,14 @@ proptest! {
 }
 
 /// The size of the smallest set of members up that keeps every cell that all of them keep.
-fn smallest_by_trying_all(ring: &Ring, up: &[bool]) -> usize {
-    let cells_of = |member: usize| {
-        let kept = |&cell: &usize| ring.replicas(cell).contains(&member);
-        (0..up.len())
-            .filter(kept)
-            .fold(0_u32, |cells, cell| cells | 1 << cell)
+fn smallest_by_trying_all(ring: &Ring, up: &BTreeSet<Point>) -> usize {
+    let cells_of = |member: &Point| {
+        let cells = ring.members().iter().enumerate();
+        cells
+            .filter(|&(_, &cell)| ring.replicas(cell).contains(member))
+            .fold(0_u32, |cells, (cell, _)| cells | 1 << cell)
     };
-    let candidates: Vec<u32> = (0..up.len())
-        .filter(|&member| up[member])
-        .map(cells_of)
-        .collect();
+    let candidates: Vec<u32> = up.iter().map(cells_of).collect();
     let everything = candidates.iter().fold(0, |all, cells| all | cells);
     let union = |chosen: u32| {
         let members = (0..candidates.len()).filter(|member| chosen >> member & 1 == 1);
@@ -98,16 +97,17 @@ fn smallest_by_trying_all(ring: &Ring, up: &[bool]) -> usize {
 
 /// How many cells are picked, going round from a gap or from anywhere, if each that shares no
 /// holder up with those picked before is.
-fn cells_without_common_holders(ring: &Ring, up: &[bool], cover: &Cover) -> usize {
-    let count = up.len();
-    let start = cover.uncovered.first().map_or(0, |gap| ring.owner(gap.to));
+fn cells_without_common_holders(ring: &Ring, up: &BTreeSet<Point>, cover: &Cover) -> usize {
+    let anywhere = ring.members()[0];
+    let gap = cover.uncovered.first();
+    let start = gap.map_or(anywhere, |gap| ring.owner(gap.to));
     let mut asked = BTreeSet::new();
     let mut picked = 0;
-    for cell in (1..=count).map(|steps| (start + steps) % count) {
-        let holders: BTreeSet<usize> = ring
+    for cell in (1..=ring.members().len()).map(|steps| brute::step(ring, start, steps)) {
+        let holders: BTreeSet<Point> = ring
             .replicas(cell)
             .into_iter()
-            .filter(|&member| up[member])
+            .filter(|member| up.contains(member))
             .collect();
         if !holders.is_empty() && holders.is_disjoint(&asked) {
             asked.extend(holders);

@@ -168,9 +168,8 @@ fn answer(question: &str) -> Option<Vec<String>> {
 }
 
 fn cells(ring: &Ring) -> Vec<String> {
-    let owned = ring.members().iter().zip(ring.cells());
-    owned
-        .map(|(&member, cell)| format!("{} owns {}", point(member), arc(cell)))
+    ring.cells()
+        .map(|(member, cell)| format!("{} owns {}", point(member), arc(cell)))
         .collect()
 }
 
@@ -187,10 +186,10 @@ fn changes(before: &Ring, next: &Ring) -> Vec<String> {
 }
 
 fn cover(ring: &Ring, down: &[Point]) -> Vec<String> {
-    let cover = ring.cover(|member| !down.contains(&ring.members()[member]));
+    let cover = ring.cover(|member| !down.contains(&member));
     let sources = cover.sources.iter().map(|source| {
-        let member = ring.members()[source.member];
-        format!("{} covers {}", point(member), arc(source.arc))
+        let (member, arc) = (point(source.member), arc(source.arc));
+        format!("{member} covers {arc}")
     });
     let gaps = cover
         .uncovered

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use kittengrad_ring::{Point, Ring};
 use proptest::prelude::*;
 
+use crate::brute;
 use crate::strategies::{ring_and_member, ring_of};
 
 proptest! {
@@ -17,19 +18,18 @@ proptest! {
         prop_assume!(with.members().len() >= 3);
         let without = without(&with, leaver);
         let count = with.members().len();
-        let (before, after) = ((leaver + count - 1) % count, (leaver + 1) % count);
-        let cell_without = |member: usize| {
-            let index = without.index_of(with.members()[member]).expect("only the leaver has left");
-            without.cell(index)
-        };
-        let split = cell_without(before).to;
-        prop_assert_eq!(cell_without(before).from, with.cell(before).from);
-        prop_assert_eq!(cell_without(after).to, with.cell(after).to);
-        prop_assert_eq!(cell_without(after).from, split);
-        let departing = with.cell(leaver);
+        let before = brute::step(&with, leaver, count - 1);
+        let after = brute::step(&with, leaver, 1);
+        let cell = |ring: &Ring, member| ring.cell(member).expect("only the leaver has left");
+        let split = cell(&without, before).to;
+        prop_assert_eq!(cell(&without, before).from, cell(&with, before).from);
+        prop_assert_eq!(cell(&without, after).to, cell(&with, after).to);
+        prop_assert_eq!(cell(&without, after).from, split);
+        let departing = cell(&with, leaver);
         prop_assert!(split == departing.from || departing.contains(split), "it is split inside");
-        for other in (0..count).filter(|other| ![before, leaver, after].contains(other)) {
-            prop_assert_eq!(cell_without(other), with.cell(other));
+        let others = with.members().iter().copied();
+        for other in others.filter(|other| ![before, leaver, after].contains(other)) {
+            prop_assert_eq!(without.cell(other), with.cell(other));
         }
     }
 
@@ -39,21 +39,23 @@ proptest! {
     ) {
         prop_assume!(with.members().len() >= 2);
         let transfers = without(&with, joiner).transfers(&with);
-        prop_assert!(transfers.iter().all(|transfer| transfer.to == with.members()[joiner]));
+        prop_assert!(transfers.iter().all(|transfer| transfer.to == joiner));
         let fetched: f64 = transfers.iter().map(|transfer| transfer.arc.share()).sum();
-        prop_assert!((fetched - with.held(joiner).share()).abs() < 1e-9);
+        let held = with.held(joiner).expect("it has joined");
+        prop_assert!((fetched - held.share()).abs() < 1e-9);
     }
 
     #[test]
     fn a_join_changes_r_mean_cells((with, _) in ring_and_member(40)) {
         prop_assume!(with.members().len() >= 2);
-        let members = 0..with.members().len();
+        let members = with.members();
         let mean_cell = 1.0 / members.len() as f64;
         let moved_by = |joiner| {
             let transfers = without(&with, joiner).transfers(&with);
             transfers.iter().map(|transfer| transfer.arc.share()).sum::<f64>()
         };
-        let mean_moved = members.clone().map(moved_by).sum::<f64>() / members.len() as f64;
+        let moved = members.iter().copied().map(moved_by).sum::<f64>();
+        let mean_moved = moved / members.len() as f64;
         let copies = with.replication().get().min(members.len());
         prop_assert!((mean_moved / mean_cell - copies as f64).abs() < 1e-6);
     }
@@ -82,20 +84,15 @@ proptest! {
 }
 
 /// The ring as it was before `member` joined, or as it is after it has left.
-fn without(ring: &Ring, member: usize) -> Ring {
-    let gone = ring.members()[member];
-    let others = ring
-        .members()
-        .iter()
-        .copied()
-        .filter(|&other| other != gone);
-    ring_of(others, ring.replication())
+fn without(ring: &Ring, gone: Point) -> Ring {
+    let members = ring.members().iter().copied();
+    ring_of(members.filter(|&other| other != gone), ring.replication())
 }
 
 /// The members at most `places` before or after one.
-fn near(ring: &Ring, member: usize, places: usize) -> BTreeSet<Point> {
-    let count = ring.members().len();
-    let first = member + count - places % count;
-    let around = (0..=2 * places).map(|steps| (first + steps) % count);
-    around.map(|index| ring.members()[index]).collect()
+fn near(ring: &Ring, member: Point, places: usize) -> BTreeSet<Point> {
+    let members = ring.members().iter().copied();
+    members
+        .filter(|&other| brute::places(ring, member, other) <= places)
+        .collect()
 }

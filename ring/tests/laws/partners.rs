@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kittengrad_ring::Point;
 use proptest::prelude::*;
 
 use crate::brute;
@@ -10,10 +11,10 @@ use crate::strategies::{ring, ring_and_member};
 proptest! {
     #[test]
     fn shared_cells_are_those_that_both_are_replicas_of(ring in ring(30)) {
-        let count = ring.members().len();
-        for (a, b) in (0..count).flat_map(|a| (0..count).map(move |b| (a, b))) {
-            let shared: BTreeSet<usize> = ring.shared_cells(a, b).into_iter().collect();
-            let expected: BTreeSet<usize> = (0..count)
+        let members = || ring.members().iter().copied();
+        for (a, b) in members().flat_map(|a| members().map(move |b| (a, b))) {
+            let shared: BTreeSet<Point> = ring.shared_cells(a, b).into_iter().collect();
+            let expected: BTreeSet<Point> = members()
                 .filter(|&cell| [a, b].iter().all(|member| ring.replicas(cell).contains(member)))
                 .collect();
             prop_assert_eq!(ring.shared_cells(a, b).len(), shared.len(), "none is listed twice");
@@ -27,9 +28,10 @@ proptest! {
     ) {
         let partners = ring.partners(member);
         prop_assert!(partners.is_sorted_by_key(|&partner| brute::places(&ring, member, partner)));
-        let distinct: BTreeSet<usize> = partners.iter().copied().collect();
+        let distinct: BTreeSet<Point> = partners.iter().copied().collect();
         prop_assert_eq!(distinct.len(), partners.len(), "none is listed twice");
-        let expected: BTreeSet<usize> = (0..ring.members().len())
+        let members = ring.members().iter().copied();
+        let expected: BTreeSet<Point> = members
             .filter(|&other| other != member && !ring.shared_cells(member, other).is_empty())
             .collect();
         prop_assert_eq!(distinct, expected);

@@ -20,11 +20,28 @@ proptest! {
         stranger in any::<[u8; 32]>(),
     ) {
         let ring = ring_of(members.clone(), Replicas::default());
-        for (index, &member) in ring.members().iter().enumerate() {
-            prop_assert_eq!(ring.index_of(member), Some(index));
+        for &member in ring.members() {
+            prop_assert!(ring.has_member(member));
         }
         let stranger = Point::new(stranger);
-        prop_assert_eq!(ring.index_of(stranger).is_some(), members.contains(&stranger));
+        prop_assert_eq!(ring.has_member(stranger), members.contains(&stranger));
+    }
+
+    #[test]
+    fn a_stranger_owns_holds_and_shares_nothing(
+        members in members(40),
+        stranger in any::<[u8; 32]>().prop_map(Point::new),
+    ) {
+        prop_assume!(!members.contains(&stranger));
+        let ring = ring_of(members, Replicas::default());
+        let member = ring.members()[0];
+        prop_assert_eq!(ring.cell(stranger), None);
+        prop_assert_eq!(ring.held(stranger), None);
+        prop_assert!(!ring.holds(stranger, stranger));
+        prop_assert_eq!(ring.replicas(stranger), []);
+        prop_assert_eq!(ring.partners(stranger), []);
+        prop_assert_eq!(ring.shared_cells(stranger, member), []);
+        prop_assert_eq!(ring.shared_cells(member, stranger), []);
     }
 }
 

@@ -51,18 +51,27 @@ pub(crate) fn ring(count_max: usize) -> impl Strategy<Value = Ring> {
     (members(count_max), replicas()).prop_map(|(members, replicas)| ring_of(members, replicas))
 }
 
-/// A ring, and for each of its members whether it is up.
-pub(crate) fn ring_with_some_down(count_max: usize) -> impl Strategy<Value = (Ring, Vec<bool>)> {
+/// A ring, and those of its members that are up.
+pub(crate) fn ring_with_some_down(
+    count_max: usize,
+) -> impl Strategy<Value = (Ring, BTreeSet<Point>)> {
     (ring(count_max), select(vec![0.1, 0.5, 0.9])).prop_flat_map(|(ring, share_up)| {
         let up = vec(proptest::bool::weighted(share_up), ring.members().len());
-        (Just(ring), up)
+        (Just(ring), up).prop_map(|(ring, up)| {
+            let members = ring.members().iter().copied().zip(up);
+            let up = members
+                .filter(|(_, is_up)| *is_up)
+                .map(|(member, _)| member);
+            let up = up.collect();
+            (ring, up)
+        })
     })
 }
 
 /// Any one of the members.
-pub(crate) fn ring_and_member(count_max: usize) -> impl Strategy<Value = (Ring, usize)> {
+pub(crate) fn ring_and_member(count_max: usize) -> impl Strategy<Value = (Ring, Point)> {
     (ring(count_max), any::<Index>()).prop_map(|(ring, any)| {
-        let member = any.index(ring.members().len());
+        let member = *any.get(ring.members());
         (ring, member)
     })
 }
@@ -76,7 +85,7 @@ pub(crate) fn ring_of(members: impl IntoIterator<Item = Point>, replicas: Replic
 /// either side of them.
 pub(crate) fn critical_points(ring: &Ring) -> Vec<Point> {
     let members = ring.members().iter().copied();
-    let borders = ring.cells().map(|cell| cell.to);
+    let borders = ring.cells().map(|(_, cell)| cell.to);
     members
         .chain(borders)
         .chain([Point::ZERO])

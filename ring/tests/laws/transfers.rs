@@ -77,8 +77,8 @@ fn check_exact(before: &Ring, next: &Ring) -> Result<(), TestCaseError> {
             .map(|transfer| (transfer.to, transfer.from.clone()))
             .collect();
         found.sort();
-        let from = brute::points(before, &brute::holders(before, point));
-        let expected: Vec<(Point, Vec<Point>)> = brute::points(next, &brute::holders(next, point))
+        let from = brute::holders(before, point);
+        let expected: Vec<(Point, Vec<Point>)> = brute::holders(next, point)
             .into_iter()
             .filter(|to| !from.contains(to))
             .map(|to| (to, from.clone()))
@@ -90,7 +90,10 @@ fn check_exact(before: &Ring, next: &Ring) -> Result<(), TestCaseError> {
 
 /// Where cells of either ring end.
 fn borders(a: &Ring, b: &Ring) -> BTreeSet<Point> {
-    a.cells().chain(b.cells()).map(|cell| cell.to).collect()
+    a.cells()
+        .chain(b.cells())
+        .map(|(_, cell)| cell.to)
+        .collect()
 }
 
 /// Two rings of the same namespace, after some members have come and others have gone.

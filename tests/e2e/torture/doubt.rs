@@ -7,16 +7,15 @@ use kittengrad_client::{
     submit::Submitted,
 };
 use kittengrad_journal::MemoryStore;
-use kittengrad_node_core::Membership;
+use kittengrad_overlay::view::View;
 use kittengrad_proto::{
     block::{Bitmap, Head},
     id::{Id, PublicKey, RecordId},
-    identity::State,
     namespace::Overlay,
     signed::Ed25519,
 };
 use kittengrad_ring::Replicas;
-use kittengrad_sim::{About, Node, Publisher, Said, Scheme, invariants::Replica};
+use kittengrad_sim::{About, Node, Publisher, Said, Scheme, identity, invariants::Replica};
 use tempfile::TempDir;
 
 use super::history::History;
@@ -164,14 +163,17 @@ fn what_nobody_said_is_seen() {
 #[test]
 fn disks_without_what_was_acknowledged_are_seen() {
     let story = Story::begin();
-    let peers = [1, 2, 3].map(|number| (key(number), State::Active));
-    let memberships =
-        peers.map(|(key, _)| Membership::new(overlay(), Replicas::default(), &peers, key).unwrap());
+    let signers = [1, 2, 3].map(|number| Scheme::Fast.signer(&format!("peer {number}")));
+    let identities = signers
+        .iter()
+        .map(|signer| identity(&overlay(), 1, &**signer));
+    let view = View::new(overlay(), Replicas::default(), identities.collect()).unwrap();
+    let views = signers.map(|signer| view.clone().seen_by(signer.public()).unwrap());
     let disks = [(); 3].map(|()| MemoryStore::default());
-    let replicas: Vec<_> = memberships
+    let replicas: Vec<_> = views
         .iter()
         .zip(&disks)
-        .map(|(membership, disk)| Replica { membership, disk })
+        .map(|(view, disk)| Replica { view, disk })
         .collect();
     let sets = vec![BTreeSet::new(); 3];
     let judged = |outside: &mut kittengrad_sim::invariants::Outside| {

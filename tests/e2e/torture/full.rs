@@ -87,9 +87,9 @@ impl Full {
     /// What the peer with the small disk alone answers to something new.
     fn answer(&mut self) -> Result<(), ErrorDetail> {
         let prepared = self.says();
-        let network = self.client.network();
+        let view = self.client.view();
         let request = wire::SubmitRequest {
-            namespace: network.overlay().namespace.to_string(),
+            namespace: view.overlay().namespace.to_string(),
             transaction: Some(prepared.transaction().signed().to_wire()),
             records: prepared.records().to_vec(),
             chain: Some(self.client.publishers()[0].chain().to_wire()),
@@ -105,7 +105,7 @@ impl Full {
         };
         self.said.pop();
         let details = Bytes::copy_from_slice(status.details());
-        let details = ErrorDetail::decode(details, network.overlay());
+        let details = ErrorDetail::decode(details, view.overlay());
         Err(details.unwrap_or_else(|error| panic!("{error}: {status}")))
     }
 

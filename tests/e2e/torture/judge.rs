@@ -12,7 +12,7 @@ use kittengrad_client::{
     submit::{Draft, GroupLimits, SubmitOptions},
 };
 use kittengrad_journal::Store as _;
-use kittengrad_node_core::Membership;
+use kittengrad_overlay::view::View;
 use kittengrad_proto::{
     record::{Canonical, CanonicalType, Record},
     signed::Ed25519,
@@ -40,8 +40,8 @@ pub(super) struct Shown {
 
 /// Writes to every cell are acknowledged again.
 pub(super) async fn goes_on(client: &Client, history: &Arc<History>, seed: u64) {
-    let network = client.network();
-    let mut open: BTreeSet<usize> = (0..network.ring().members().len()).collect();
+    let view = client.view();
+    let mut open: BTreeSet<_> = view.ring().members().iter().copied().collect();
     let publisher = client.publishers()[0].key();
     for number in 0.. {
         if open.is_empty() {
@@ -50,7 +50,7 @@ pub(super) async fn goes_on(client: &Client, history: &Arc<History>, seed: u64) 
         let name = format!("torture:last:{seed}:{number}");
         let thing = Canonical::identified(CanonicalType::Artefact, name);
         let draft = Draft::insert(&Record::Canonical(thing)).unwrap();
-        let cell = network.ring().owner(draft.canonical.point());
+        let cell = view.ring().owner(draft.canonical.point());
         if !open.remove(&cell) {
             continue;
         }
@@ -107,9 +107,9 @@ async fn look(client: &Client, machines: &Machines) -> Result<Shown, String> {
         sets.insert(key, read::journal(client, key).await?);
     }
     let union: BTreeSet<Element> = sets.values().flatten().copied().collect();
-    let network = client.network();
+    let view = client.view();
     for element in &union {
-        for holder in network.holders(&element.canonical) {
+        for holder in view.holders(&element.canonical) {
             if !sets[&holder.key].contains(element) {
                 return Err(format!("{:?} lacks {element:?}", holder.key));
             }
@@ -145,8 +145,8 @@ async fn look(client: &Client, machines: &Machines) -> Result<Shown, String> {
 
 /// Looks at the disks of a network whose processes were stopped, by the invariants of the simulator.
 pub(super) fn judges(client: &Client, machines: &Machines, history: &History, shown: &Shown) {
-    let network = client.network();
-    let overlay = network.overlay();
+    let view = client.view();
+    let overlay = view.overlay();
     let open = |process: Process| {
         let owner = Owner {
             overlay: overlay.clone(),
@@ -154,25 +154,21 @@ pub(super) fn judges(client: &Client, machines: &Machines, history: &History, sh
         };
         RocksStore::open(&machines.data(process), &owner, &Options::default()).unwrap()
     };
-    let peers: Vec<_> = network.peers().map(|peer| (peer.key, peer.state)).collect();
+    let peers: Vec<_> = view.peers().map(|peer| peer.key).collect();
     let process_of = |key| {
         let mut known = machines.keys.iter();
         *known.find(|(_, known)| **known == key).unwrap().0
     };
     // In the order of the ring.
-    let stores: Vec<_> = peers
+    let stores: Vec<_> = peers.iter().map(|key| open(process_of(*key))).collect();
+    let views: Vec<_> = peers
         .iter()
-        .map(|(key, _)| open(process_of(*key)))
+        .map(|key| View::clone(&view).seen_by(*key).unwrap())
         .collect();
-    let memberships: Vec<_> = peers
-        .iter()
-        .map(|(key, _)| Membership::new(overlay.clone(), network.replicas(), &peers, *key))
-        .map(Result::unwrap)
-        .collect();
-    let replicas: Vec<_> = memberships
+    let replicas: Vec<_> = views
         .iter()
         .zip(&stores)
-        .map(|(membership, disk)| Replica { membership, disk })
+        .map(|(view, disk)| Replica { view, disk })
         .collect();
     let sets: Vec<_> = stores
         .iter()

@@ -266,7 +266,7 @@ async fn read_one(
             continue;
         };
         let is_held = client
-            .network()
+            .view()
             .holders(&canonical)
             .iter()
             .any(|holder| holder.key == key);

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kittengrad_client::network;
+use kittengrad_overlay::file::NetworkFile;
 use kittengrad_pki::credentials::{Credentials, Paths};
 use kittengrad_proto::{certificate::Role, id::PublicKey};
 use kittengrad_sim::Node;
@@ -49,7 +49,9 @@ impl Machines {
     pub(super) fn prepare(small: Process) -> Self {
         let mut network = Network::prepare(PEERS);
         network.keep_if_it_fails();
-        let known = network::Network::load(&network.path().join("network.toml")).unwrap();
+        let path = network.path().join("network.toml");
+        let file = NetworkFile::load(&path, fs::read_to_string).unwrap();
+        let known = file.view().unwrap();
         let (mut keys, mut urls) = (BTreeMap::new(), BTreeMap::new());
         let mut places = BTreeMap::new();
         for process in everybody() {
@@ -63,7 +65,8 @@ impl Machines {
             let key = loaded.credentials.holder().key;
             let member = known.member(&key).unwrap();
             urls.insert(process, format!("http://{}", member.addresses.http));
-            places.extend(known.index_of(&key).map(|place| (process, place)));
+            let place = known.peers().position(|peer| peer.key == key);
+            places.extend(place.map(|place| (process, place)));
             keys.insert(process, key);
         }
         let mut machines = Self {

@@ -71,7 +71,7 @@ fn torture(wanted: Wanted) {
     let mut machines = Machines::prepare(small);
     let runtime = Runtime::new().unwrap();
     let client = client(&machines.network);
-    let quorum = client.network().replicas().quorum();
+    let quorum = client.view().replication().quorum();
     let path = machines.network.path().join("history.ndjson");
     let history = Arc::new(History::new(&path, quorum));
     machines.start_all();

@@ -38,8 +38,8 @@ pub(super) async fn member(
     key: PublicKey,
 ) -> Result<(), String> {
     let (begun, before_us) = (Instant::now(), history.now_us());
-    let network = client.network();
-    let holds = |id: &RecordId| network.holders(id).iter().any(|holder| holder.key == key);
+    let view = client.view();
+    let holds = |id: &RecordId| view.holders(id).iter().any(|holder| holder.key == key);
     let mut open = history.canonicals();
     open.retain(|canonical| node == Node::Aggregator || holds(canonical));
     let mut why = String::new();

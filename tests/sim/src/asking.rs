@@ -7,7 +7,7 @@ use kittengrad_client_core::{
     merge::{Consistency, Reply, merge},
     routing::{Call, Health, Patience, Step, Trouble},
 };
-use kittengrad_node_core::Ack;
+use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{
     error::ErrorCode,
     id::{PublicKey, RecordId},
@@ -91,24 +91,17 @@ impl World {
     }
 
     fn route(&self, purpose: &Purpose) -> (Vec<PublicKey>, usize, Patience) {
-        let membership = &self.machines[0].membership;
-        let ring = membership.ring();
-        let holders_of_all = |canonicals: &[RecordId]| {
-            let mut holders = ring.replicas_of(canonicals[0].point());
-            for canonical in &canonicals[1..] {
-                holders.retain(|holder| ring.holds(*holder, canonical.point()));
-            }
-            let keys = holders.into_iter().map(|holder| membership.key(holder));
-            keys.collect::<Vec<_>>()
-        };
-        let replicas = ring.replication();
+        let view = self.view();
+        let replicas = view.replication();
         match purpose {
-            Purpose::Put { said, .. } => (holders_of_all(&said.canonicals()), 1, Patience::WRITE),
+            Purpose::Put { said, .. } => {
+                (view.holders_of_all(&said.canonicals()), 1, Patience::WRITE)
+            }
             Purpose::Get {
                 canonical,
                 consistency,
             } => {
-                let holders = holders_of_all(&[*canonical]);
+                let holders = view.keys_holding(canonical);
                 let needed = consistency.needed(holders.len(), replicas);
                 (holders, needed, Patience::READ)
             }
@@ -116,7 +109,7 @@ impl World {
                 canonicals,
                 is_last: false,
             } => {
-                let holders = holders_of_all(canonicals);
+                let holders = view.holders_of_all(canonicals);
                 let needed = Consistency::Quorum.needed(holders.len(), replicas);
                 (holders, needed, Patience::READ)
             }
@@ -268,10 +261,9 @@ impl World {
                 canonical,
                 consistency,
             } => {
-                let ring = self.machines[0].membership.ring();
-                let holders = ring.replicas_of(canonical.point()).into_iter();
-                let holders: Vec<_> = holders.map(|holder| self.key(holder)).collect();
-                let merged = merge(&ask.replies, &holders, ring.replication(), *consistency);
+                let view = self.view();
+                let holders = view.keys_holding(canonical);
+                let merged = merge(&ask.replies, &holders, view.replication(), *consistency);
                 if merged.complete {
                     let checked = self.invariants.looks(*canonical, &merged, ask.began_us);
                     self.judge(checked);

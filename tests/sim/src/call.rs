@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use kittengrad_node_core::{Ack, Refusal, Submitted};
+use kittengrad_node_core::{Refusal, Submitted};
+use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{block::Head, error::ErrorCode, id::RecordId};
 
 use crate::{disk::SimDisk, host::Node, publisher::Said, queue::Event, world::World};
@@ -210,10 +211,7 @@ impl World {
     fn head_for_readers(&self, to: Node, canonicals: &[RecordId]) -> Result<Head, Answer> {
         if let Node::Peer(member) = to {
             let machine = &self.machines[member];
-            if !canonicals
-                .iter()
-                .all(|id| machine.membership.holds_here(id))
-            {
+            if !canonicals.iter().all(|id| machine.view.holds_here(id)) {
                 return Err(Answer::Refused(ErrorCode::NotResponsible));
             }
             let shown = machine.process.as_ref().map(|process| &process.shown);

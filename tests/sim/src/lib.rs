@@ -37,4 +37,4 @@ pub use keys::{Key, Scheme};
 pub use peer::Weather;
 pub use publisher::{About, Publisher, Said, canonical};
 pub use random::Random;
-pub use world::{Shape, World};
+pub use world::{Shape, World, identity};

@@ -6,7 +6,8 @@ use std::{
 };
 
 use kittengrad_aggregator_core::Timing as AggregatorTiming;
-use kittengrad_node_core::{Ack, Timing};
+use kittengrad_node_core::Timing;
+use kittengrad_overlay::quorum::Ack;
 use kittengrad_plants::Plants;
 
 use crate::{

@@ -18,7 +18,7 @@ use kittengrad_proto::{
     submission::Submission,
     transaction::{Element, Entry, Envelope, POLICY, Transaction},
 };
-use kittengrad_ring::{Replicas, Ring};
+use kittengrad_ring::{KeyRange, Replicas, Ring};
 
 pub(crate) fn overlay() -> Overlay {
     Overlay {
@@ -118,9 +118,9 @@ impl Peers {
         keys.sort_by_key(|key| key.public().point());
         let points = keys.iter().map(|key| key.public().point());
         let ring = Ring::new(points, Replicas::new(replicas).unwrap()).unwrap();
-        let open = |(index, key): (usize, SigningKey)| {
+        let open = |key: SigningKey| {
             let mut peer = Peer {
-                journal: open(&ring, index, &key, 10),
+                journal: open(&ring, &key, 10),
                 store: MemoryStore::default(),
                 wall_ms: 1_000,
                 key,
@@ -128,21 +128,24 @@ impl Peers {
             peer.cut();
             peer
         };
-        let peers = keys.into_iter().enumerate().map(open).collect();
+        let peers = keys.into_iter().map(open).collect();
         Self { ring, peers }
     }
 
     pub(crate) fn plan(&self) -> Plan {
         Plan::cover(
             &self.ring,
-            |index| Some(self.peers[index].key.public()),
+            |point| {
+                let mut keys = self.peers.iter().map(|peer| peer.key.public());
+                keys.find(|key| key.point() == point)
+            },
             |_| true,
         )
     }
 
     /// The peer journals what it holds of a transaction.
     pub(crate) fn apply(&mut self, peer: usize, submission: &Submission) {
-        let held = self.ring.held(peer);
+        let held = held(&self.ring, &self.peers[peer].key);
         let peer = &mut self.peers[peer];
         let holds = |canonical: &RecordId| held.contains(canonical.point());
         peer.journal.add(submission, holds, &peer.store).unwrap();
@@ -150,7 +153,7 @@ impl Peers {
 
     /// The peer loses its disk and begins anew.
     pub(crate) fn wipe(&mut self, peer: usize, incarnation: u64) {
-        let journal = open(&self.ring, peer, &self.peers[peer].key, incarnation);
+        let journal = open(&self.ring, &self.peers[peer].key, incarnation);
         let peer = &mut self.peers[peer];
         (peer.store, peer.journal) = (MemoryStore::default(), journal);
         peer.cut();
@@ -158,12 +161,16 @@ impl Peers {
 
     /// Who holds a canonical.
     pub(crate) fn holders(&self, canonical: RecordId) -> Vec<usize> {
-        self.ring.replicas_of(canonical.point())
+        let replicas = self.ring.replicas_of(canonical.point());
+        let peers = self.peers.iter();
+        let points: Vec<_> = peers.map(|peer| peer.key.public().point()).collect();
+        let number = |point| points.iter().position(|other| *other == point);
+        replicas.into_iter().filter_map(number).collect()
     }
 
     /// The peer begins anew and fills its arc.
     pub(crate) fn open_filling(&mut self, peer: usize, incarnation: u64) {
-        let held = self.ring.held(peer);
+        let held = held(&self.ring, &self.peers[peer].key);
         let peer = &mut self.peers[peer];
         let signer = Arc::new(peer.key.clone());
         peer.journal = Journal::open(overlay(), signer, incarnation, None, &[Item::Hold(held)]);
@@ -172,7 +179,7 @@ impl Peers {
 
     /// The peer has everything of its arc.
     pub(crate) fn settle(&mut self, peer: usize) {
-        let held = self.ring.held(peer);
+        let held = held(&self.ring, &self.peers[peer].key);
         self.peers[peer].journal.note(&Item::Settled(held));
         self.peers[peer].cut();
     }
@@ -214,8 +221,13 @@ impl Peers {
     }
 }
 
-fn open(ring: &Ring, index: usize, key: &SigningKey, incarnation: u64) -> Journal {
-    let held = ring.held(index);
+/// The arc that the peer with a key holds.
+fn held(ring: &Ring, key: &SigningKey) -> KeyRange {
+    ring.held(key.public().point()).unwrap()
+}
+
+fn open(ring: &Ring, key: &SigningKey, incarnation: u64) -> Journal {
+    let held = held(ring, key);
     let items = [Item::Hold(held), Item::Settled(held)];
     Journal::open(overlay(), Arc::new(key.clone()), incarnation, None, &items)
 }

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, process::ExitCode};
 
 use clap::Subcommand;
-use kittengrad_client::{network::Network, status::MemberReport};
+use kittengrad_client::status::MemberReport;
+use kittengrad_overlay::view::View;
 use kittengrad_proto::{
     block::Head,
     certificate::Role,
@@ -107,21 +108,20 @@ struct SourceJson {
 }
 
 impl RingJson {
-    fn new(network: &Network, reports: &[MemberReport]) -> Self {
-        let ring = network.ring();
+    fn new(view: &View, reports: &[MemberReport]) -> Self {
+        let ring = view.ring();
         let states: BTreeMap<PublicKey, &str> = reports
             .iter()
             .map(|report| (report.identity.key, report.state.as_str()))
             .collect();
-        let is_up = |index| {
-            network
-                .key_of(index)
+        let is_up = |member| {
+            view.key_at(member)
                 .is_some_and(|key| states.get(&key) == Some(&SETTLED))
         };
         let cover = ring.cover(is_up);
         let source = |source: &kittengrad_ring::Source| SourceJson {
-            peer: network
-                .key_of(source.member)
+            peer: view
+                .key_at(source.member)
                 .map(|key| key.to_string())
                 .unwrap_or_default(),
             from: source.arc.from.to_string(),
@@ -133,11 +133,11 @@ impl RingJson {
                 .filter(move |report| report.identity.role == role)
         };
         Self {
-            namespace: network.overlay().namespace.to_string(),
-            replicas: network.replicas().get(),
-            quorum: network.replicas().quorum(),
+            namespace: view.overlay().namespace.to_string(),
+            replicas: view.replication().get(),
+            quorum: view.replication().quorum(),
             peers: of_role(Role::Peer)
-                .map(|report| PeerJson::new(network, report))
+                .map(|report| PeerJson::new(view, report))
                 .collect(),
             cover: cover.sources.iter().map(source).collect(),
             uncovered: cover.uncovered.iter().map(ArcJson::new).collect(),
@@ -147,11 +147,9 @@ impl RingJson {
 }
 
 impl PeerJson {
-    fn new(network: &Network, report: &MemberReport) -> Self {
+    fn new(view: &View, report: &MemberReport) -> Self {
         let identity = &report.identity;
-        let cell = network
-            .index_of(&identity.key)
-            .map(|index| network.ring().cell(index));
+        let cell = view.cell(&identity.key).map(|cell| cell.arc());
         Self {
             id: identity.key.to_string(),
             point: identity.key.point().to_string(),
@@ -222,7 +220,7 @@ fn url(scheme: &str, address: &str) -> String {
 
 async fn show(session: &Session, global: &Global) -> anyhow::Result<ExitCode> {
     let reports = session.client.reports().await;
-    let ring = RingJson::new(&session.client.network(), &reports);
+    let ring = RingJson::new(&session.client.view(), &reports);
     if global.json {
         output::json(&ring)?;
         return Ok(ExitCode::SUCCESS);
@@ -362,5 +360,5 @@ fn why(session: &Session, cid: &RecordId, global: &Global) -> anyhow::Result<Exi
 }
 
 fn peers(session: &Session) -> u64 {
-    session.client.network().peers().count() as u64
+    session.client.view().peers().count() as u64
 }

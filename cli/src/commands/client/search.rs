@@ -68,8 +68,8 @@ fn indexer(session: &Session) -> anyhow::Result<String> {
     if let Some(url) = &session.config.indexer {
         return Ok(url.trim_end_matches('/').to_owned());
     }
-    let network = session.client.network();
-    let mut addresses = network.indexers().map(|indexer| &indexer.addresses.http);
+    let view = session.client.view();
+    let mut addresses = view.indexers().map(|indexer| &indexer.addresses.http);
     let found = addresses
         .find(|address| !address.is_empty())
         .map(|address| format!("http://{address}"));

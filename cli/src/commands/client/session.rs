@@ -103,9 +103,10 @@ impl Session {
 
     /// The owner of a journal whose key begins so: a peer or an aggregator.
     pub(crate) fn journal(&self, beginning: &str) -> anyhow::Result<PublicKey> {
-        let network = self.client.network();
-        let owners: Vec<_> = network
-            .members()
+        let view = self.client.view();
+        let owners: Vec<_> = view
+            .identities()
+            .iter()
             .filter(|member| has_journal(member))
             .map(|m| m.key)
             .collect();
@@ -115,10 +116,9 @@ impl Session {
 
     /// All owners of journals: peers in the order of the ring, then aggregators.
     pub(crate) fn journals(&self) -> Vec<PublicKey> {
-        let network = self.client.network();
-        network
-            .peers()
-            .chain(network.aggregators())
+        let view = self.client.view();
+        view.peers()
+            .chain(view.aggregators())
             .map(|member| member.key)
             .collect()
     }

@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, fs, path::PathBuf, process::ExitCode};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use clap::{Args, Subcommand};
-use kittengrad_client::{network::Network, receipt, submit::Ack};
+use kittengrad_client::{receipt, submit::Ack};
+use kittengrad_overlay::{file::NetworkFile, view::View};
 use kittengrad_pki::credentials::read_root;
 use kittengrad_proto::{
     certificate::Root, id::PublicKey, limits::MESSAGE_BYTES_MAX, namespace::Overlay,
@@ -59,10 +60,7 @@ pub(crate) fn run(command: &VerifyCommand, global: &Global) -> anyhow::Result<Ex
     let name = args.file.display().to_string();
     let bytes = read_receipt(args)?;
     let (verdict, failure) = match trust.check(bytes) {
-        Ok(receipt) => (
-            Verdict::good(&name, &receipt, trust.network.is_some()),
-            None,
-        ),
+        Ok(receipt) => (Verdict::good(&name, &receipt, trust.view.is_some()), None),
         Err(error) => (Verdict::bad(&name, output::describe(&error)), Some(error)),
     };
     if global.json {
@@ -91,12 +89,14 @@ fn read_receipt(args: &ReceiptArgs) -> anyhow::Result<Bytes> {
 /// What a receipt is checked against.
 struct Trust {
     root: Root,
-    network: Option<Network>,
+    /// The ring, if the network file is given.
+    view: Option<View>,
 }
 
 impl Trust {
     fn load(args: &ReceiptArgs) -> anyhow::Result<Self> {
-        let network = args.network.as_deref().map(Network::load).transpose()?;
+        let load = |path| NetworkFile::load(path, fs::read_to_string);
+        let network = args.network.as_deref().map(load).transpose()?;
         let root = args.root.as_deref().map(read_root).transpose()?;
         let root = match (root, &network) {
             (Some(root), Some(network)) if root.network() != network.root().network() => {
@@ -106,12 +106,13 @@ impl Trust {
             (None, Some(network)) => network.root().clone(),
             (None, None) => bail!("give --root or --network"),
         };
-        Ok(Self { root, network })
+        let view = network.map(|network| network.view()).transpose()?;
+        Ok(Self { root, view })
     }
 
     /// Checks a receipt: of whichever namespace of the network it names, or of that of the network file.
     fn check(&self, bytes: Bytes) -> anyhow::Result<Receipt> {
-        let Some(network) = &self.network else {
+        let Some(view) = &self.view else {
             let namespace = namespace(&bytes).context("it is no receipt")?;
             let overlay = Overlay {
                 network: self.root.network(),
@@ -119,8 +120,8 @@ impl Trust {
             };
             return self.verified(bytes, &overlay);
         };
-        let receipt = self.verified(bytes, network.overlay())?;
-        receipt::check(&receipt, network, Ack::Quorum)?;
+        let receipt = self.verified(bytes, view.overlay())?;
+        receipt::check(&receipt, view, Ack::Quorum)?;
         Ok(receipt)
     }
 

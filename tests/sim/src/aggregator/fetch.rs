@@ -1,6 +1,9 @@
 //! Fetching records that a source does not have from the peers that hold them, one holder after another.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use kittengrad_aggregator_core::{Fetch, Input};
@@ -44,7 +47,7 @@ impl World {
     }
 
     fn ask_holders(&mut self) {
-        let ring = self.machines[0].membership.ring().clone();
+        let view = Arc::clone(&self.machines[0].view);
         let Some(process) = self.aggregator.as_mut().and_then(|m| m.process.as_mut()) else {
             return;
         };
@@ -53,8 +56,10 @@ impl World {
         };
         let mut asks: BTreeMap<usize, Vec<RecordId>> = BTreeMap::new();
         for fetch in &fetching.wanted {
-            if let Some(holder) = ring.replicas_of(fetch.canonical.point()).get(fetching.turn) {
-                asks.entry(*holder).or_default().push(fetch.record);
+            if let Some(holder) = view.keys_holding(&fetch.canonical).get(fetching.turn) {
+                asks.entry(self.numbers[holder])
+                    .or_default()
+                    .push(fetch.record);
             }
         }
         fetching.turn += 1;

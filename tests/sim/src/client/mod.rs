@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kittengrad_client_core::merge::Consistency;
-use kittengrad_node_core::Ack;
+use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::id::Id;
 
 use crate::{
@@ -145,8 +145,8 @@ impl World {
     fn about_something(&mut self, random: &mut Random) -> Vec<About> {
         let members = self.machines.len();
         let holder = random.next() as usize % members;
-        let ring = self.machines[0].membership.ring();
-        let owners = ring.shared_cells(holder, holder);
+        let cells = self.machines[holder].view.cells_here();
+        let owners: Vec<_> = cells.iter().map(|cell| self.numbers[&cell.owner]).collect();
         let mut all: Vec<About> = Vec::new();
         for _ in 0..random.within(1..=3) {
             let owner = owners[random.next() as usize % owners.len()];

@@ -1,20 +1,21 @@
 //! Faults of disks, up to the promise's edge: at most W−1 of a cell's disks have lost something at one time.
 
+use kittengrad_overlay::view::Cell;
+
 use super::{Kind, Relief};
 use crate::{disk::SimDisk, host::Node, world::World};
 
 impl World {
     /// Whether a peer's disk may lose something.
     pub(crate) fn may_lose(&self, member: usize) -> bool {
-        let ring = self.machines[0].membership.ring();
-        let quorum = ring.replication().quorum();
-        let is_spared = |cell: usize| {
-            let others = ring.replicas(cell).into_iter();
+        let view = &self.machines[member].view;
+        let quorum = view.replication().quorum();
+        let is_spared = |cell: &Cell| {
+            let others = self.numbers_of(&view.replicas(cell)).into_iter();
             let lost = others.filter(|other| *other != member && self.machines[*other].is_lost);
             lost.count() + 1 < quorum
         };
-        !self.machines[member].is_lost
-            && ring.shared_cells(member, member).into_iter().all(is_spared)
+        !self.machines[member].is_lost && view.cells_here().iter().all(is_spared)
     }
 
     /// A peer's disk lost something that was synced.

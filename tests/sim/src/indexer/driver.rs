@@ -152,8 +152,8 @@ impl World {
 
     /// Looks up canonicals with absent records, those that the same peers hold together.
     fn look_up_absent(&mut self, canonicals: &[RecordId]) {
-        let ring = self.machines[0].membership.ring();
-        let mut groups: BTreeMap<usize, Vec<RecordId>> = BTreeMap::new();
+        let ring = self.view().ring();
+        let mut groups: BTreeMap<_, Vec<RecordId>> = BTreeMap::new();
         for canonical in canonicals {
             let owner = ring.owner(canonical.point());
             groups.entry(owner).or_default().push(*canonical);

@@ -48,15 +48,11 @@ impl Acknowledged {
 
     /// What a disk had that lost something is on another one.
     pub(super) fn survives(&self, machines: &[Machine], lost: usize) -> Verdict {
-        let ring = machines[0].membership.ring();
-        let held = self.of.iter();
-        let held = held.filter(|(id, _)| machines[lost].membership.holds_here(id));
+        let view = &machines[lost].view;
+        let held = self.of.iter().filter(|(id, _)| view.holds_here(id));
         for (canonical, elements) in held {
-            let replicas = ring.replicas_of(canonical.point());
             for element in elements.keys() {
-                let is_left = replicas
-                    .iter()
-                    .any(|member| has(&machines[*member], *element));
+                let is_left = holders(machines, canonical).any(|machine| has(machine, *element));
                 check(is_left, NAME, SOURCE, || {
                     format!("{element:?} was acknowledged and is on no disk")
                 })?;
@@ -67,20 +63,30 @@ impl Acknowledged {
 
     /// Every replica has everything.
     pub(crate) fn is_everywhere(&self, replicas: &[Replica<'_>]) -> Verdict {
-        let ring = replicas[0].membership.ring();
         for acked in &self.all {
             for element in &acked.elements {
-                for member in ring.replicas_of(element.canonical.point()) {
-                    let is_there = replicas[member].disk.contains(&[*element]) == Ok(vec![true]);
+                let canonical = &element.canonical;
+                for replica in replicas.iter().filter(|it| it.view.holds_here(canonical)) {
+                    let is_there = replica.disk.contains(&[*element]) == Ok(vec![true]);
                     check(is_there, NAME, SOURCE, || {
-                        let id = acked.id;
-                        format!("{id:?} was acknowledged, and peer {member} lacks {element:?}")
+                        let (id, owner) = (acked.id, replica.owner());
+                        format!("{id:?} was acknowledged, and peer {owner:?} lacks {element:?}")
                     })?;
                 }
             }
         }
         Ok(())
     }
+}
+
+/// The machines of a canonical's replicas.
+fn holders<'m>(
+    machines: &'m [Machine],
+    canonical: &'m RecordId,
+) -> impl Iterator<Item = &'m Machine> {
+    machines
+        .iter()
+        .filter(|machine| machine.view.holds_here(canonical))
 }
 
 fn has(machine: &Machine, element: Element) -> bool {
@@ -94,11 +100,9 @@ pub(super) fn is_on_disks(
     heard: impl Fn(&Machine) -> Option<u64>,
     needed: impl Fn(usize) -> usize,
 ) -> Verdict {
-    let ring = machines[0].membership.ring();
     for element in request.said.elements() {
-        let replicas = ring.replicas_of(element.canonical.point());
-        let is_there = |member: &&usize| {
-            let machine = &machines[**member];
+        let replicas: Vec<_> = holders(machines, &element.canonical).collect();
+        let is_there = |machine: &&&Machine| {
             // A disk may be lost while the answer is on its way, or while its own confirmation is.
             let is_lost = machine.lost_us.is_some_and(|lost_us| {
                 lost_us >= request.asked_us || heard(machine) >= Some(request.asked_us)

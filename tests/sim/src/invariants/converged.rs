@@ -11,12 +11,12 @@ pub(crate) fn differences(machines: &[Machine]) -> Vec<String> {
     let mut differences = Vec::new();
     for machine in machines {
         let Some(process) = &machine.process else {
-            differences.push(format!("{:?} does not run", machine.membership.my_key()));
+            differences.push(format!("{:?} does not run", machine.key()));
             continue;
         };
         let status = process.peer.status();
         if !status.is_open || !status.is_settled || status.missing > 0 {
-            let key = machine.membership.my_key();
+            let key = machine.key();
             differences.push(format!("{key:?} is at {status:?}"));
         }
     }
@@ -28,12 +28,11 @@ pub(crate) fn differences(machines: &[Machine]) -> Vec<String> {
     for machine in machines {
         for element in machine.disk.elements() {
             let holders = union.entry(element).or_default();
-            holders.push(machine.membership.my_key());
+            holders.push(machine.key());
         }
     }
-    let ring = machines[0].membership.ring();
     for (element, holders) in union {
-        let replicas = ring.replicas_of(element.canonical.point()).len();
+        let replicas = machines[0].view.keys_holding(&element.canonical).len();
         if holders.len() < replicas {
             differences.push(format!("{element:?} is only on {holders:?}"));
         }

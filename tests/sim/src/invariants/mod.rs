@@ -127,7 +127,7 @@ impl Invariants {
 
     /// A peer is about to commit.
     pub(crate) fn commits(&mut self, machine: &Machine, writes: &[Write]) -> Verdict {
-        let owner = machine.membership.my_key();
+        let owner = machine.key();
         self.known.commits(writes)?;
         linked::commits(machine.disk.sound(), writes)?;
         explained::commits(machine.disk.sound(), writes)?;
@@ -176,12 +176,12 @@ impl Invariants {
         needed: impl Fn(usize) -> usize,
     ) -> Verdict {
         let heard = |machine: &Machine| {
-            let from = machine.membership.my_key();
+            let from = machine.key();
             let heard = self.heard.get(&(coordinator, from, request.said.id()));
             heard.copied()
         };
         acknowledged::is_on_disks(machines, request, heard, needed)?;
-        let quorum = machines[0].membership.ring().replication().quorum();
+        let quorum = machines[0].view.replication().quorum();
         let said = &request.said.submission.transaction;
         if let Some(receipt) = &submitted.receipt {
             receipts::proves(receipt, said, quorum, &*machines[0].verifier)?;

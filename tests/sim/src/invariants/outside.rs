@@ -119,8 +119,8 @@ impl Outside {
         verifier: &dyn Verifier,
     ) -> Verdict {
         for (replica, set) in replicas.iter().zip(sets) {
-            let (owner, overlay) = (replica.membership.my_key(), replica.membership.overlay());
-            let holds = |element: &Element| replica.membership.holds_here(&element.canonical);
+            let (owner, overlay) = (replica.owner(), replica.view.overlay());
+            let holds = |element: &Element| replica.view.holds_here(&element.canonical);
             check_disk(replica.disk, set, owner, overlay, verifier, holds, true)?;
             check_positions(*replica, replicas)?;
             self.sees_disk(replica.disk)?;
@@ -174,12 +174,13 @@ impl Outside {
 
 /// Every element is on all replicas of its cell.
 fn agree(replicas: &[Replica<'_>], sets: &[BTreeSet<Element>]) -> Verdict {
-    let ring = replicas[0].membership.ring();
-    for (holder, set) in sets.iter().enumerate() {
-        for element in set {
-            for member in ring.replicas_of(element.canonical.point()) {
-                super::check(sets[member].contains(element), "converged", "S3", || {
-                    format!("{element:?} is on peer {holder} and not on peer {member}")
+    let owners = replicas.iter().map(Replica::owner);
+    let sets: BTreeMap<PublicKey, &BTreeSet<Element>> = owners.zip(sets).collect();
+    for (holder, set) in &sets {
+        for element in *set {
+            for member in replicas[0].view.keys_holding(&element.canonical) {
+                super::check(sets[&member].contains(element), "converged", "S3", || {
+                    format!("{element:?} is on peer {holder:?} and not on peer {member:?}")
                 })?;
             }
         }

@@ -9,10 +9,10 @@ use super::{
 
 /// Compares a disk with the journals that it read.
 pub(crate) fn check_positions(replica: Replica<'_>, others: &[Replica<'_>]) -> Verdict {
-    let overlay = replica.membership.overlay();
+    let overlay = replica.view.overlay();
     let disk = replica.disk;
     for other in others {
-        let key = other.membership.my_key();
+        let key = other.owner();
         let Some(position) = journal::applied(disk, key).unwrap() else {
             continue;
         };
@@ -30,14 +30,14 @@ pub(crate) fn check_positions(replica: Replica<'_>, others: &[Replica<'_>]) -> V
             }
             for item in block.decode_items().unwrap() {
                 let mut elements = added(other, overlay, &item);
-                elements.retain(|element| replica.membership.holds_here(&element.canonical));
+                elements.retain(|element| replica.view.holds_here(&element.canonical));
                 let here = disk.contains(&elements).unwrap();
                 check(
                     here.into_iter().all(|is_here| is_here),
                     "positions",
                     "S3",
                     || {
-                        let (me, height) = (replica.membership.my_key(), block.header.height);
+                        let (me, height) = (replica.owner(), block.header.height);
                         format!("{me:?} passed block {height} of {key:?} and lacks {item:?}")
                     },
                 )?;

@@ -10,10 +10,10 @@ pub(super) fn settles(acknowledged: &Acknowledged, machine: &Machine, started_us
     let before = acknowledged.all.iter();
     for acked in before.filter(|acked| acked.at_us < started_us) {
         for element in &acked.elements {
-            let is_mine = machine.membership.holds_here(&element.canonical);
+            let is_mine = machine.view.holds_here(&element.canonical);
             let is_here = machine.disk.sound().contains(&[*element]) == Ok(vec![true]);
             check(!is_mine || is_here, "settled", "S1", || {
-                let (me, id) = (machine.membership.my_key(), acked.id);
+                let (me, id) = (machine.key(), acked.id);
                 format!("{me:?} says that it is settled and lacks {id:?}")
             })?;
         }

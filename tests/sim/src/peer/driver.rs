@@ -2,7 +2,8 @@
 
 use std::mem;
 
-use kittengrad_node_core::{Ack, Event as Told, Fatal, Input, Output, Reply, Send};
+use kittengrad_node_core::{Event as Told, Fatal, Input, Output, Reply, Send};
+use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::link::Message;
 
 use crate::{
@@ -141,12 +142,11 @@ impl World {
             && submitted.is_acknowledged
             && request.ack != Ack::One
         {
-            let ring = self.machines[0].membership.ring();
-            let replication = ring.replication();
+            let replication = self.view().replication();
             let is_all = request.ack == Ack::All;
             let checked = self.invariants.acknowledges(
                 &self.machines,
-                self.machines[member].membership.my_key(),
+                self.machines[member].key(),
                 request,
                 submitted,
                 self.queue.now_us,
@@ -184,10 +184,7 @@ impl World {
             machine.learn(Some((*said.chain).clone()));
         }
         let canonicals = said.canonicals();
-        if !canonicals
-            .iter()
-            .all(|id| machine.membership.holds_here(id))
-        {
+        if !canonicals.iter().all(|id| machine.view.holds_here(id)) {
             let code = kittengrad_proto::error::ErrorCode::NotResponsible;
             return self.answer(call, Answer::Refused(code));
         }
@@ -237,10 +234,7 @@ impl World {
         let Some(&connection) = process.links.get(&to) else {
             return true;
         };
-        let to = machine
-            .membership
-            .index_of(&to)
-            .expect("a partner is a member");
+        let to = self.numbers[&to];
         if self.network.connection(from, to) != Some(connection) {
             return true;
         }

@@ -213,7 +213,7 @@ impl World {
         let us = self.fate.within(300_000..=5_000_000);
         let (node, input) = (Node::Peer(member), input.clone());
         self.queue.after(us, Event::Reaches { node, run, input });
-        if let Some(other) = self.machines[member].membership.index_of(&from) {
+        if let Some(&other) = self.numbers.get(&from) {
             self.disconnect(member, other);
         }
         self.fired(Kind::Replay);

@@ -6,33 +6,29 @@ use std::{collections::BTreeMap, mem, sync::Arc};
 use bytes::Bytes;
 use kittengrad_journal as journal;
 use kittengrad_node_core::{
-    Delivery, Fatal, Input, Membership, Now, Output, Peer, PeerConfig, RequestId, Status, Timing,
-    Unverified, entries_to_verify,
+    Delivery, Fatal, Input, Now, Output, Peer, PeerConfig, RequestId, Status, Timing, Unverified,
+    entries_to_verify,
 };
+use kittengrad_overlay::view::View;
 use kittengrad_plants::Plants;
 use kittengrad_proto::{
-    certificate::{Chain, Role},
+    certificate::Chain,
     id::{Id, PublicKey},
-    identity::{Addresses, Identity, IdentityFields, State},
     link::Push,
     signed::{Signer, Verifier},
     submission::Submission,
     transaction::Transaction,
 };
 
-use crate::{
-    disk::SimDisk,
-    host::Host,
-    invariants::Replica,
-    keys::{Vouched, chain_of},
-};
+use crate::{disk::SimDisk, host::Host, invariants::Replica, keys::Vouched, world::identity};
 
 /// A computer with a disk that outlives its processes.
 pub(crate) struct Machine {
     pub(crate) host: Host,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) verifier: Arc<dyn Verifier>,
-    pub(crate) membership: Membership,
+    /// The ring as its peer sees it.
+    pub(crate) view: Arc<View>,
     /// Whom certificates vouch for.
     pub(crate) vouched: Arc<Vouched>,
     pub(crate) disk: SimDisk,
@@ -73,7 +69,7 @@ impl Machine {
     pub(crate) fn new(
         signer: Arc<dyn Signer>,
         verifier: Arc<dyn Verifier>,
-        membership: Membership,
+        view: Arc<View>,
         vouched: Arc<Vouched>,
         disk: SimDisk,
     ) -> Self {
@@ -81,7 +77,7 @@ impl Machine {
             host: Host::default(),
             signer,
             verifier,
-            membership,
+            view,
             vouched,
             disk,
             lost_us: None,
@@ -89,6 +85,11 @@ impl Machine {
             process: None,
             fuse: None,
         }
+    }
+
+    /// The key of its peer.
+    pub(crate) fn key(&self) -> PublicKey {
+        self.signer.public()
     }
 
     pub(crate) fn now(&self, time_us: u64) -> Now {
@@ -107,17 +108,10 @@ impl Machine {
     ) -> Result<(), Fatal> {
         self.host.start(time_us);
         self.fuse = None;
-        let fields = IdentityFields {
-            seq: self.host.run,
-            state: State::Active,
-            role: Role::Peer,
-            addresses: Addresses::default(),
-            chain: chain_of(&self.membership.my_key().to_string()),
-        };
-        let overlay = self.membership.overlay();
+        let identity = identity(self.view.overlay(), self.host.run, &*self.signer);
         let config = PeerConfig {
-            membership: self.membership.clone(),
-            identity: Identity::sign(overlay, &fields, &*self.signer).unwrap(),
+            view: Arc::clone(&self.view),
+            identity,
             signer: Arc::clone(&self.signer),
             verifier: Arc::clone(&self.verifier),
             timing,
@@ -150,7 +144,7 @@ impl Machine {
     /// The peer with its disk, as whoever looks from outside sees it.
     pub(crate) fn replica(&self) -> Replica<'_> {
         Replica {
-            membership: &self.membership,
+            view: &self.view,
             disk: self.disk.sound(),
         }
     }
@@ -244,7 +238,7 @@ impl Machine {
         let holder = self.vouched.get(&id);
         let holder = holder.ok_or_else(|| refused("nobody vouches for it".to_owned()))?;
         let delivery = delivery.unwrap_or(Delivery::Push);
-        let entries = entries_to_verify(&self.membership, delivery, &transaction, &records);
+        let entries = entries_to_verify(&self.view, delivery, &transaction, &records);
         let holds = |canonical: &_| entries.contains(canonical);
         let submission = Submission::check(transaction, records, holder, holds, &*self.verifier)
             .map_err(|error| refused(error.to_string()))?;

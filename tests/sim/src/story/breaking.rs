@@ -27,14 +27,13 @@ impl World {
     /// W: how many disks acknowledge.
     #[must_use]
     pub fn quorum(&self) -> usize {
-        self.machines[0].membership.ring().replication().quorum()
+        self.view().replication().quorum()
     }
 
     /// Who keeps what is called so, its owner first.
     #[must_use]
     pub fn replicas(&self, name: &str) -> Vec<usize> {
-        let ring = self.machines[0].membership.ring();
-        ring.replicas_of(canonical(name).point())
+        self.holders(&canonical(name))
     }
 
     /// A name that was not used before, in the cell of a member.

@@ -1,6 +1,7 @@
 //! What clients do in stories: they say something to a peer and hear what became of it.
 
-use kittengrad_node_core::{Ack, Input, Refusal, RequestId, Submitted};
+use kittengrad_node_core::{Input, Refusal, RequestId, Submitted};
+use kittengrad_overlay::quorum::Ack;
 
 use crate::{
     publisher::{About, Said},

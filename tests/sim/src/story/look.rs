@@ -30,7 +30,7 @@ impl World {
     pub fn has(&self, member: usize, said: &Said) -> bool {
         let machine = &self.machines[member];
         let mut elements = said.elements();
-        elements.retain(|element| machine.membership.holds_here(&element.canonical));
+        elements.retain(|element| machine.view.holds_here(&element.canonical));
         machine
             .disk
             .contains(&elements)

@@ -1,6 +1,6 @@
 //! Stories of planted bugs that seeds hardly ever show: what has to come together for them is told step by step.
 
-use kittengrad_node_core::Ack;
+use kittengrad_overlay::quorum::Ack;
 use kittengrad_plants::Plants;
 
 use crate::{

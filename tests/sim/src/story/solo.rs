@@ -54,11 +54,11 @@ impl Solo {
         machine
             .start(0, timing, kittengrad_plants::Plants::NONE)
             .unwrap();
-        let membership = &machine.membership;
+        let view = &machine.view;
         let partner = |key: &Key| Partner {
             key: *key,
-            overlay: membership.overlay().clone(),
-            ring: membership.id(),
+            overlay: view.overlay().clone(),
+            ring: view.ring_id(),
             incarnation: 1,
             fork: None,
             blocks: Vec::new(),
@@ -83,7 +83,7 @@ impl Solo {
     }
 
     pub fn key(&self) -> PublicKey {
-        self.machine.membership.my_key()
+        self.machine.key()
     }
 
     pub fn disk(&self) -> &MemoryStore {
@@ -118,7 +118,7 @@ impl Solo {
     /// A heartbeat that this peer itself once signed, or would have.
     #[must_use]
     pub fn signed(&self, head: Head) -> SignedHead {
-        let overlay = self.machine.membership.overlay();
+        let overlay = self.machine.view.overlay();
         let heartbeat = Heartbeat::sign(overlay, head, 1, &*self.machine.signer);
         SignedHead::Heartbeat(Box::new(heartbeat))
     }

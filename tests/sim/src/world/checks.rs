@@ -58,10 +58,10 @@ impl World {
             check_disk(
                 machine.disk.sound(),
                 &machine.disk.elements(),
-                machine.membership.my_key(),
+                machine.key(),
                 &self.overlay,
                 &*verifier,
-                |element| machine.membership.holds_here(&element.canonical),
+                |element| machine.view.holds_here(&element.canonical),
                 true,
             )?;
             check_positions(machine.replica(), &replicas)?;

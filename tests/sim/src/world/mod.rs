@@ -8,10 +8,15 @@ mod step;
 use std::{collections::BTreeMap, sync::Arc};
 
 use kittengrad_aggregator_core::{Plan, Timing as AggregatorTiming};
-use kittengrad_node_core::{Event as Told, Membership, RequestId, Timing};
+use kittengrad_node_core::{Event as Told, RequestId, Timing};
+use kittengrad_overlay::{identities::Identities, view::View};
 use kittengrad_plants::Plants;
 use kittengrad_proto::{
-    certificate::Chain, id::Id, identity::State, namespace::Overlay, signed::Signer,
+    certificate::{Chain, Role},
+    id::{Id, PublicKey},
+    identity::{Addresses, Identity, IdentityFields, State},
+    namespace::Overlay,
+    signed::Signer,
 };
 use kittengrad_ring::Replicas;
 
@@ -25,7 +30,7 @@ use crate::{
     faults::Director,
     indexer,
     invariants::{Invariants, Verdict, Violation},
-    keys::{Scheme, Vouched},
+    keys::{Scheme, Vouched, chain_of},
     peer::{Machine, Network, Weather},
     publisher::Publisher,
     queue::{Event, Queue},
@@ -94,7 +99,7 @@ impl Shape {
     }
 }
 
-/// The network, its clients, and the one who breaks it. Machines are numbered in the order of the ring.
+/// The network, its clients, and the one who breaks it. Machines are numbered in the order in which they were born.
 pub struct World {
     pub(crate) seed: u64,
     /// What the world is made of.
@@ -111,6 +116,8 @@ pub struct World {
     /// Certificates of all publishers.
     pub(crate) chains: BTreeMap<Id, Arc<Chain>>,
     pub(crate) machines: Vec<Machine>,
+    /// The number of the machine that a key belongs to.
+    pub(crate) numbers: BTreeMap<PublicKey, usize>,
     pub(crate) aggregator: Option<aggregator::Machine>,
     pub(crate) indexer: Option<indexer::Machine>,
     pub(crate) clients: Vec<client::Machine>,
@@ -168,9 +175,8 @@ impl World {
         let machines = machines(seed, &shape, &overlay, &vouched);
         let aggregator = shape.is_whole.then(|| {
             let signer = scheme.signer(&format!("aggregator of {seed}"));
-            let membership = &machines[0].membership;
-            let key = |member| Some(membership.key(member));
-            let plan = Plan::cover(membership.ring(), key, |_| true);
+            let view = &machines[0].view;
+            let plan = Plan::cover(view.ring(), |point| view.key_at(point), |_| true);
             aggregator::Machine::new(signer, disk(&shape), plan, shape.window)
         });
         let mut world = Self {
@@ -181,6 +187,7 @@ impl World {
             told: vec![Vec::new(); shape.peers],
             vouched,
             chains,
+            numbers: machines.iter().map(Machine::key).zip(0..).collect(),
             machines,
             aggregator,
             indexer: shape.is_whole.then(indexer::Machine::new),
@@ -271,22 +278,37 @@ fn disk(shape: &Shape) -> SimDisk {
     }
 }
 
+/// What a peer says of itself in its process number `seq`.
+#[must_use]
+pub fn identity(overlay: &Overlay, seq: u64, signer: &dyn Signer) -> Identity {
+    let fields = IdentityFields {
+        seq,
+        state: State::Active,
+        role: Role::Peer,
+        addresses: Addresses::default(),
+        chain: chain_of(&signer.public().to_string()),
+    };
+    Identity::sign(overlay, &fields, signer).unwrap()
+}
+
+/// The first machines are born in the order of the ring.
 fn machines(seed: u64, shape: &Shape, overlay: &Overlay, vouched: &Arc<Vouched>) -> Vec<Machine> {
     let names = (0..shape.peers).map(|number| format!("peer {number} of {seed}"));
     let mut signers: Vec<Arc<dyn Signer>> = names.map(|name| shape.scheme.signer(&name)).collect();
     signers.sort_by_key(|signer| signer.public().point());
-    let keys = signers
+    let identities: Identities = signers
         .iter()
-        .map(|signer| (signer.public(), State::Active));
-    let keys: Vec<_> = keys.collect();
+        .map(|signer| identity(overlay, 0, &**signer))
+        .collect();
     let replicas = Replicas::new(shape.replicas).unwrap();
+    let view = View::new(overlay.clone(), replicas, identities).unwrap();
     let machine = |signer: Arc<dyn Signer>| {
-        let membership = Membership::new(overlay.clone(), replicas, &keys, signer.public());
+        let view = view.clone().seen_by(signer.public()).unwrap();
         let verifier = shape.scheme.verifier();
         Machine::new(
             signer,
             verifier,
-            membership.unwrap(),
+            Arc::new(view),
             Arc::clone(vouched),
             disk(shape),
         )

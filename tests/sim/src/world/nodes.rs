@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use kittengrad_journal::Tip;
-use kittengrad_proto::{id::PublicKey, signed::Signer};
+use kittengrad_overlay::view::View;
+use kittengrad_proto::{
+    id::{PublicKey, RecordId},
+    signed::Signer,
+};
 
 use crate::{
     disk::SimDisk,
@@ -21,13 +25,29 @@ impl World {
     /// The key of a peer.
     #[must_use]
     pub fn key(&self, member: usize) -> PublicKey {
-        self.machines[member].membership.my_key()
+        self.machines[member].key()
+    }
+
+    /// The ring as everybody sees it.
+    pub(crate) fn view(&self) -> &View {
+        &self.machines[0].view
+    }
+
+    /// The numbers of some peers.
+    pub(crate) fn numbers_of(&self, keys: &[PublicKey]) -> Vec<usize> {
+        let numbers = keys.iter().filter_map(|key| self.numbers.get(key));
+        numbers.copied().collect()
+    }
+
+    /// The peers that keep a canonical, its owner first.
+    pub(crate) fn holders(&self, canonical: &RecordId) -> Vec<usize> {
+        self.numbers_of(&self.view().keys_holding(canonical))
     }
 
     /// Everybody with whom a peer shares a cell.
     #[must_use]
     pub fn partners(&self, member: usize) -> Vec<usize> {
-        self.machines[0].membership.ring().partners(member)
+        self.numbers_of(&self.machines[member].view.partners())
     }
 
     /// Whether a peer runs.
@@ -95,7 +115,7 @@ impl World {
 
     /// The peer with a key.
     pub(crate) fn peer_of(&self, key: &PublicKey) -> Option<Node> {
-        self.machines[0].membership.index_of(key).map(Node::Peer)
+        self.numbers.get(key).copied().map(Node::Peer)
     }
 
     /// A process ended: nobody waits for it, and it waits for nobody.

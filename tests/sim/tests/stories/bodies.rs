@@ -1,7 +1,8 @@
 //! Bodies and confirmations that partners owe: what is wrong with them harms nobody but their sender.
 
 use kittengrad_journal::Store as _;
-use kittengrad_node_core::{Ack, Delivery, Event, Input};
+use kittengrad_node_core::{Delivery, Event, Input};
+use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{
     block::Item,
     link::{Message, PushResult},

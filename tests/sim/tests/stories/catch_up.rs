@@ -1,6 +1,6 @@
 //! Coming back: what was missed is read in partners' journals, and moved once.
 
-use kittengrad_node_core::Ack;
+use kittengrad_overlay::quorum::Ack;
 
 use kittengrad_sim::{Said, Shape, World};
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use kittengrad_node_core::{Ack, Delivery, Input, Refusal};
+use kittengrad_node_core::{Delivery, Input, Refusal};
+use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{
     block::{Bitmap, Item},
     id::Id,

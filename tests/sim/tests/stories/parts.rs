@@ -1,6 +1,6 @@
 //! A coordinator that never returns: what it wrote last reaches every replica through those that have it.
 
-use kittengrad_node_core::Ack;
+use kittengrad_overlay::quorum::Ack;
 
 use kittengrad_sim::{Said, Shape, World};
 

@@ -1,6 +1,7 @@
 //! Starting: nothing is signed before others said what they saw, and never twice for one height.
 
-use kittengrad_node_core::{Ack, Event, Refusal};
+use kittengrad_node_core::{Event, Refusal};
+use kittengrad_overlay::quorum::Ack;
 use kittengrad_plants::Plants;
 use kittengrad_proto::block::Item;
 

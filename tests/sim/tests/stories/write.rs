@@ -1,6 +1,7 @@
 //! Inserting and updating: what is acknowledged, by whom, and what a client is told when it is not.
 
-use kittengrad_node_core::{Ack, Refusal};
+use kittengrad_node_core::Refusal;
+use kittengrad_overlay::quorum::Ack;
 
 use kittengrad_sim::{About, Shape, World};
 

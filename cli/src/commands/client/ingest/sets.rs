@@ -12,6 +12,7 @@ use kittengrad_client::{
     Client,
     lookup::{Answer, Consistency},
 };
+use kittengrad_overlay::view::Cell;
 use kittengrad_proto::id::RecordId;
 use tokio::time::{Instant, sleep};
 
@@ -39,13 +40,11 @@ pub(super) type Sets = HashMap<RecordId, Known>;
 
 /// Asks for all of them, one cell by itself so that a cell in trouble does not hold up the others.
 pub(super) async fn look_up(client: &Client, canonicals: &HashSet<RecordId>) -> Sets {
-    let network = client.network();
-    let mut cells: BTreeMap<usize, Vec<RecordId>> = BTreeMap::new();
+    let view = client.view();
+    let mut cells: BTreeMap<Cell, Vec<RecordId>> = BTreeMap::new();
     for canonical in canonicals {
-        cells
-            .entry(network.ring().owner(canonical.point()))
-            .or_default()
-            .push(*canonical);
+        let cell = view.cell_of(canonical);
+        cells.entry(cell).or_default().push(*canonical);
     }
     let cells =
         stream::iter(cells.into_values()).map(|canonicals| look_up_cell(client, canonicals));

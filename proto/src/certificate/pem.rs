@@ -44,8 +44,9 @@ pub fn read_certificates(text: &[u8]) -> Result<Vec<Bytes>, PemError> {
     }
 }
 
-/// One section of PEM.
-pub(crate) fn write_section(label: &str, der: &[u8]) -> String {
+/// Writes one section, such as `CERTIFICATE` or `PRIVATE KEY`.
+#[must_use]
+pub fn write_section(label: &str, der: &[u8]) -> String {
     let base64 = BASE64.encode(der);
     let mut out = format!("-----BEGIN {label}-----\n");
     let mut rest = base64.as_str();

@@ -14,7 +14,7 @@ use kittengrad_proto::{
 use kittengrad_ring::{ReplicasError, RingError};
 use thiserror::Error;
 
-use super::file::VERSION;
+use super::VERSION;
 
 /// Where in which file something is wrong.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

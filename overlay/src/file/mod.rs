@@ -18,16 +18,17 @@
 //! An `identity` is the signed identity itself in base64url, so that the file need not be trusted: whoever
 //! changes an address or adds a member without a certificate of the root is refused when it is read.
 
+mod error;
+
 use std::{
     fmt::{self, Write as _},
-    fs,
+    io,
     path::{Path, PathBuf},
 };
 
 use data_encoding::BASE64URL_NOPAD;
-use kittengrad_pki::pem;
 use kittengrad_proto::{
-    certificate::{Role, Root},
+    certificate::{Role, Root, pem},
     identity::{Identity, IdentityError},
     limits::RING_MEMBERS_MAX,
     namespace::{Namespace, Overlay},
@@ -37,10 +38,12 @@ use kittengrad_ring::Replicas;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{MemberFault, Network, NetworkError, Place, keep_newest};
+use crate::{identities::Identities, view::View};
+
+pub use error::{MemberFault, NetworkError, Place};
 
 /// The only version of a network file there is.
-pub(super) const VERSION: i64 = 1;
+const VERSION: i64 = 1;
 
 /// A network file, read and verified, or about to be written.
 #[derive(Debug, Clone)]
@@ -93,16 +96,19 @@ impl NetworkFile {
         }
     }
 
-    /// Reads and verifies a file.
+    /// Reads and verifies a file. This crate has no disk: the caller's `read` is `std::fs::read_to_string`.
     ///
     /// # Errors
     /// [`NetworkError`] with file and line.
-    pub fn load(path: &Path) -> Result<Self, NetworkError> {
-        let read = |e: std::io::Error| NetworkError::Read {
+    pub fn load<'p>(
+        path: &'p Path,
+        read: impl FnOnce(&'p Path) -> io::Result<String>,
+    ) -> Result<Self, NetworkError> {
+        let text = read(path).map_err(|error| NetworkError::Read {
             path: path.to_owned(),
-            why: e.to_string(),
-        };
-        Self::read(&fs::read_to_string(path).map_err(read)?, Some(path))
+            why: error.to_string(),
+        })?;
+        Self::read(&text, Some(path))
     }
 
     /// Reads and verifies a text.
@@ -180,15 +186,10 @@ impl NetworkFile {
         {
             None if self.members.len() >= RING_MEMBERS_MAX => return Err(MemberFault::Full),
             None => self.members.push(identity),
-            Some(index) => {
-                let known = std::mem::replace(&mut self.members[index], identity.clone());
-                let mut newest = [(known.key, known)].into();
-                keep_newest(&mut newest, identity);
-                self.members[index] = newest
-                    .into_values()
-                    .next()
-                    .expect("one key has one identity");
+            Some(index) if self.members[index].rank() < identity.rank() => {
+                self.members[index] = identity;
             }
+            Some(_) => {}
         }
         Ok(())
     }
@@ -198,14 +199,14 @@ impl NetworkFile {
         Identity::from_wire(Some(identity.signed().to_wire()), &self.overlay).map(drop)
     }
 
-    /// The network that the file describes.
+    /// The ring that the file describes, as a client sees it.
     ///
     /// # Errors
     /// If it has no peer that is in the ring.
-    pub fn network(&self) -> Result<Network, NetworkError> {
-        let (overlay, root) = (self.overlay.clone(), self.root.clone());
-        let network = Network::new(overlay, root, self.replicas, self.members.iter().cloned());
-        network.map_err(|error| NetworkError::Ring {
+    pub fn view(&self) -> Result<View, NetworkError> {
+        let identities: Identities = self.members.iter().cloned().collect();
+        let view = View::new(self.overlay.clone(), self.replicas, identities);
+        view.map_err(|error| NetworkError::Ring {
             place: self.place(),
             error,
         })

@@ -1,0 +1,145 @@
+//! A view says of its ring by keys what the ring says by points.
+
+use kittengrad_overlay::view::StrangerError;
+use kittengrad_proto::{
+    certificate::Role,
+    identity::{State, ring_id},
+};
+use kittengrad_ring::RingError;
+use proptest::prelude::*;
+
+use crate::samples::{canonicals, identity, key, overlay, peer, view};
+
+proptest! {
+    #[test]
+    fn keys_and_points_name_the_same_members(peers in 1..12_u8, half in 0..3_u8) {
+        let view = view(peers, 2 * half + 1, []);
+        let ring = view.ring();
+        for member in view.peers() {
+            let (key, point) = (member.key, member.key.point());
+            prop_assert_eq!(view.key_at(point), Some(key));
+            prop_assert_eq!(view.held(&key), ring.held(point));
+            prop_assert_eq!(view.cell(&key).map(|cell| cell.arc()), ring.cell(point));
+        }
+        for canonical in canonicals() {
+            let point = canonical.point();
+            let cell = view.cell_of(&canonical);
+            prop_assert_eq!(cell.owner.point(), ring.owner(point));
+            let keys = view.keys_holding(&canonical);
+            prop_assert_eq!(&view.replicas(&cell), &keys);
+            prop_assert!(keys.iter().map(|key| key.point()).eq(ring.replicas_of(point)));
+            for member in view.peers() {
+                let holds = view.holds(&member.key, &canonical);
+                prop_assert_eq!(holds, ring.holds(member.key.point(), point));
+                prop_assert_eq!(holds, keys.contains(&member.key));
+            }
+        }
+    }
+
+    #[test]
+    fn a_member_sees_what_it_holds(peers in 1..12_u8, half in 0..3_u8, me in 1..12_u8) {
+        prop_assume!(me <= peers);
+        let me = key(me);
+        let view = view(peers, 2 * half + 1, []).seen_by(me).unwrap();
+        prop_assert_eq!(view.me(), Some(me));
+        prop_assert!(view.held_here().iter().copied().eq(view.held(&me)));
+        let mut cells: Vec<_> = canonicals()
+            .filter(|canonical| view.holds_here(canonical))
+            .map(|canonical| view.cell_of(&canonical))
+            .collect();
+        cells.sort();
+        cells.dedup();
+        let here = view.cells_here();
+        prop_assert!(cells.iter().all(|cell| here.contains(cell)));
+        let partners = view.partners();
+        prop_assert!(!partners.contains(&me));
+        let sharing: Vec<_> = here.iter().flat_map(|cell| view.replicas(cell)).collect();
+        prop_assert!(sharing.iter().all(|member| *member == me || partners.contains(member)));
+        prop_assert!(partners.iter().all(|partner| sharing.contains(partner)));
+    }
+}
+
+#[test]
+fn a_joining_peer_is_named_and_not_in_the_ring() {
+    let joiner = identity(9, 1, Role::Peer, State::Joining);
+    let with = view(3, 3, [joiner.clone()]);
+    assert_eq!(with.ring().members().len(), 3);
+    assert!(!with.is_in_ring(&joiner.key));
+    assert_eq!(
+        (with.held(&joiner.key), with.cell(&joiner.key)),
+        (None, None)
+    );
+    assert!(with.joining().map(|peer| peer.key).eq([joiner.key]));
+    assert_eq!(with.member(&joiner.key), Some(&joiner));
+    assert!(canonicals().all(|canonical| !with.holds(&joiner.key, &canonical)));
+    let peers = with.peers().chain(with.joining());
+    let named = ring_id(
+        with.replication(),
+        peers.map(|peer| (&peer.key, peer.state)),
+    );
+    assert_eq!(with.ring_id(), named);
+    assert_ne!(with.ring_id(), view(3, 3, []).ring_id());
+    assert_eq!(
+        with.seen_by(joiner.key).unwrap_err(),
+        StrangerError(joiner.key)
+    );
+}
+
+#[test]
+fn a_leaving_peer_is_in_the_ring() {
+    let leaver = identity(2, 2, Role::Peer, State::Leaving);
+    let view = view(3, 3, [leaver.clone()]);
+    assert_eq!(view.ring().members().len(), 3);
+    assert!(view.is_in_ring(&leaver.key));
+}
+
+#[test]
+fn aggregators_and_indexers_hold_nothing() {
+    let aggregator = identity(8, 1, Role::Aggregator, State::Active);
+    let indexer = identity(9, 1, Role::Indexer, State::Active);
+    let view = view(3, 3, [aggregator.clone(), indexer.clone()]);
+    assert!(view.aggregators().eq([&aggregator]));
+    assert!(view.indexers().eq([&indexer]));
+    assert!(!view.is_in_ring(&aggregator.key) && !view.is_in_ring(&indexer.key));
+    assert_eq!(view.identities().len(), 5);
+}
+
+#[test]
+fn a_view_of_nobody_in_the_ring_is_refused() {
+    use kittengrad_overlay::view::View;
+    let joiner = identity(1, 1, Role::Peer, State::Joining);
+    let replicas = kittengrad_ring::Replicas::default();
+    let refused = View::new(overlay(), replicas, [joiner].into_iter().collect());
+    assert_eq!(refused.unwrap_err(), RingError::Empty);
+}
+
+#[test]
+fn an_observer_holds_nothing_and_has_no_partners() {
+    let view = view(5, 3, []);
+    assert_eq!(view.me(), None);
+    assert!(view.held_here().is_empty() && view.cells_here().is_empty());
+    assert!(view.partners().is_empty());
+    assert!(canonicals().all(|canonical| !view.holds_here(&canonical)));
+}
+
+#[test]
+fn holders_of_all_hold_each_of_them() {
+    let view = view(7, 3, []);
+    let [a, b] = [1, 2].map(|byte: u8| kittengrad_proto::id::RecordId::of(&[byte]));
+    let both = view.holders_of_all([&a, &b]);
+    let expected = view.keys_holding(&a);
+    let expected = expected.into_iter().filter(|key| view.holds(key, &b));
+    assert!(both.into_iter().eq(expected));
+    let everything: Vec<_> = canonicals().collect();
+    assert!(
+        view.holders_of_all(&everything).is_empty(),
+        "nobody of 7 holds everything"
+    );
+    assert!(view.holders_of_all([]).is_empty());
+    assert_eq!(view.holders(&a)[0], &peer_of(&view.keys_holding(&a)[0]));
+}
+
+fn peer_of(key: &kittengrad_proto::id::PublicKey) -> kittengrad_proto::identity::Identity {
+    let peers = (1..=7).map(peer);
+    peers.into_iter().find(|peer| peer.key == *key).unwrap()
+}

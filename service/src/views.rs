@@ -1,0 +1,33 @@
+//! The newest view of the ring, read anew for each decision.
+
+use std::sync::Arc;
+
+use kittengrad_overlay::view::View;
+use tokio::sync::watch;
+
+/// The receiving end of the channel in which a process publishes its newest [`View`].
+///
+/// Nobody keeps a view for longer than one decision or one call: members come, go and move.
+#[derive(Debug, Clone)]
+pub struct Views(watch::Receiver<Arc<View>>);
+
+impl Views {
+    /// Reads what is sent to a channel.
+    #[must_use]
+    pub const fn new(channel: watch::Receiver<Arc<View>>) -> Self {
+        Self(channel)
+    }
+
+    /// The newest view.
+    #[must_use]
+    pub fn now(&self) -> Arc<View> {
+        Arc::clone(&self.0.borrow())
+    }
+
+    /// The newest view, if it was not seen here yet.
+    pub fn newer(&mut self) -> Option<Arc<View>> {
+        // The sender may be gone when the process ends: the last view stays.
+        let is_newer = self.0.has_changed().unwrap_or(false);
+        is_newer.then(|| Arc::clone(&self.0.borrow_and_update()))
+    }
+}
