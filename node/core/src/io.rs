@@ -254,3 +254,11 @@ pub enum Fatal {
     #[error("a partner shows block {} of incarnation {}, which this peer signed and its disk forgot", .0.height, .0.incarnation)]
     Forgotten(Head),
 }
+
+/// A partner broke the rules.
+pub(crate) fn misbehaved(peer: PublicKey, why: impl ToString) -> Event {
+    Event::Misbehaved {
+        peer,
+        why: why.to_string(),
+    }
+}

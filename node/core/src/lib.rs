@@ -9,32 +9,44 @@
 //! 4. answer [`Output::replies`].
 //!
 //! **Invariant:** nothing that this peer signed leaves it before the batch that holds it was synced.
+//!
+//! `Peer` keeps the verb, and hands each input to a *handler*: a small struct that borrows the parts of the peer that
+//! it may change.
+//!
+//! | folder | what it is about | handlers |
+//! | --- | --- | --- |
+//! | `birth` | from a start to a peer that signs, and to one that is settled | `Opening`, `Settling` |
+//! | `write` | from a client's transaction to its acknowledgement | `Submitting`, `Adding`, `Pushing`, `Confirming`, `Answering` |
+//! | `catch_up` | reading partners' journals, and being read | `Reading`, `Arriving`, `Resolving`, `Serving` |
+//! | `partners` | who is connected, what each said, what time it is there | `Greeting` |
+//!
+//! | file | what it knows |
+//! | --- | --- |
+//! | `peer` | the state, the verb, and which handler may touch what |
+//! | `scope` | what every handler may look at: time, disk, ring, configuration |
+//! | `io` | inputs and outputs |
+//! | `round` | what a round decided that is not committed yet |
+//! | `kept` | small values on disk |
+//! | `status` | what a peer shows of itself |
+//!
+//! Where the quorum is decided: `Waiting::is_reached` in `write/acks.rs` asks `kittengrad_overlay::change`.
 #![warn(missing_docs)]
 
-mod acks;
-mod clock;
-mod confirm;
-mod fetch;
-mod follow;
-mod greet;
+mod birth;
+mod catch_up;
 mod io;
 mod kept;
-mod known;
-mod life;
-mod link;
+mod partners;
 mod peer;
-mod push;
-mod read;
 mod round;
-mod serve;
-mod settle;
-mod start;
+mod scope;
 mod status;
+mod write;
 
+pub use catch_up::known::entries_to_verify;
 pub use io::{
     Delivery, Event, Fatal, Input, Now, Output, Refusal, Reply, RequestId, Send, Submitted, Timing,
     Unverified,
 };
-pub use known::entries_to_verify;
 pub use peer::{Peer, PeerConfig};
 pub use status::{Status, StatusOf};

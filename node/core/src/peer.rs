@@ -1,13 +1,10 @@
-//! The peer: its state and its one verb.
+//! The peer: its state and its one verb. Each input goes to the handler that borrows what it may change.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use kittengrad_journal::{self as journal, Cut, Journal, Store};
+use kittengrad_journal::Store;
 use kittengrad_overlay::{change::Change, view::View};
-use kittengrad_plants::{Plant, Plants};
+use kittengrad_plants::Plants;
 use kittengrad_proto::{
     id::PublicKey,
     identity::Identity,
@@ -16,21 +13,33 @@ use kittengrad_proto::{
 };
 
 use crate::{
-    acks::{Acks, Ask},
-    fetch::Wants,
-    follow::Following,
-    io::{Event, Fatal, Input, Now, Output, Timing},
-    kept,
-    known::Known,
-    link::Link,
-    round::Arrival,
-    settle::Filling,
-    start::Starting,
+    birth::{life::Life, open::Opening, settle::Settling},
+    catch_up::{
+        arrive::{Arrival, Arriving},
+        known::Known,
+        read::Reading,
+        serve::Serving,
+        wants::Wants,
+    },
+    io::{Fatal, Input, Now, Output, Timing},
+    partners::{
+        Partners,
+        greet::{Greeted, Greeting},
+    },
+    round::Round,
+    scope::Scope,
+    status::Status,
+    write::{
+        acks::{Acks, Ask},
+        answer::Answering,
+        confirm::Confirming,
+        submit::Submitting,
+    },
 };
 
 /// Everything that a peer is given.
 pub struct PeerConfig {
-    /// The ring as this peer sees it: it is a member of it.
+    /// The ring as this peer sees it when it starts: it is a member of it.
     pub view: Arc<View>,
     /// What this peer tells others of itself.
     pub identity: Identity,
@@ -42,32 +51,20 @@ pub struct PeerConfig {
     pub timing: Timing,
 }
 
-/// Where the peer is in its life.
-pub(crate) enum Phase {
-    /// It waits for what others saw of it.
-    Starting(Starting),
-    /// It signs.
-    Open(Box<Journal>),
-}
-
 /// One member of one ring.
 pub struct Peer {
-    pub(crate) config: PeerConfig,
-    pub(crate) phase: Phase,
-    /// `None` once settled.
-    pub(crate) filling: Option<Filling>,
-    pub(crate) links: BTreeMap<PublicKey, Link>,
-    pub(crate) wants: Wants,
-    pub(crate) known: Known,
-    pub(crate) acks: Acks,
-    /// Blocks cut in this round, and not committed before it ends.
-    pub(crate) round: Vec<Cut>,
-    /// What this peer says of itself changed in this round: its partners hear of it at the end.
-    pub(crate) has_news: bool,
-    /// Time went by in this round.
-    pub(crate) is_ticked: bool,
-    has_space: bool,
-    pub(crate) plants: Plants,
+    config: PeerConfig,
+    plants: Plants,
+    /// The rings in force.
+    change: Change,
+    life: Life,
+    partners: Partners,
+    /// Transactions that partners list and this peer lacks.
+    wants: Wants,
+    known: Known,
+    /// Submissions that wait for their quorum.
+    acks: Acks,
+    round: Round,
 }
 
 impl Peer {
@@ -92,40 +89,23 @@ impl Peer {
         let view = Arc::clone(&config.view);
         let mut peer = Self {
             config,
-            phase: Phase::Starting(Starting::new(now.monotonic_ms, plants)),
-            filling: Some(Filling::default()),
-            links: BTreeMap::new(),
+            plants,
+            change: Change::none(Arc::clone(&view)),
+            life: Life::new(now.monotonic_ms, plants),
+            partners: Partners::default(),
             wants: Wants::default(),
             known: Known::new(store)?,
             acks: Acks::default(),
-            round: Vec::new(),
-            has_news: false,
-            is_ticked: false,
-            has_space: true,
-            plants,
+            round: Round::default(),
         };
         peer.look(view, store)?;
         Ok(peer)
     }
 
-    /// Goes by another view from now on: partners that are new to this peer get a link, those that went lose theirs.
-    fn look(&mut self, view: Arc<View>, store: &dyn Store) -> Result<(), Fatal> {
-        let partners: BTreeSet<_> = view.partners().into_iter().collect();
-        let gone: Vec<_> = self.links.keys().copied().collect();
-        for partner in gone.iter().filter(|partner| !partners.contains(partner)) {
-            self.link_down(*partner);
-            self.links.remove(partner);
-        }
-        for partner in partners {
-            if !self.links.contains_key(&partner) {
-                let applied = journal::applied(store, partner)?;
-                let following = Following::new(partner, applied, self.plants);
-                let seen = kept::seen(partner, view.overlay(), store)?;
-                self.links.insert(partner, Link::new(following, seen));
-            }
-        }
-        self.config.view = view;
-        Ok(())
+    /// What this peer shows of itself.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status::of(&self.life, &self.partners, &self.wants, &self.acks)
     }
 
     /// The one verb: takes one input, reads the store, and adds what follows to `out`.
@@ -140,14 +120,16 @@ impl Peer {
         out: &mut Output,
     ) -> Result<(), Fatal> {
         match input {
-            Input::LinkUp(partner) => self.link_up(now, partner, store, out)?,
-            Input::LinkDown(partner) => self.link_down(partner),
+            Input::LinkUp(partner) => self.greeting(now, store, out).link_up(partner)?,
+            Input::LinkDown(partner) => self.greeting(now, store, out).link_down(partner),
             Input::Message(from, message) => self.message(now, from, message, store, out)?,
             Input::Bodies {
                 from,
                 delivered,
                 missing,
-            } => self.bodies(now, from, &delivered, &missing, out),
+            } => self
+                .reading(now, store, out)
+                .bodies(from, &delivered, &missing),
             Input::Verified {
                 from,
                 delivery,
@@ -155,7 +137,7 @@ impl Peer {
                 outcome,
             } => {
                 let arrival = Arrival { from, delivery, id };
-                self.verified(now, arrival, outcome, store, out)?;
+                self.arriving(now, store, out).arrive(arrival, outcome)?;
             }
             Input::Submit {
                 request,
@@ -165,11 +147,12 @@ impl Peer {
                 receipt,
             } => {
                 let ask = Ask::new(request, ack, receipt, now, self.config.timing);
-                self.submit(now, ask, submission, chain, store, out)?;
+                self.submitting(now, store, out)
+                    .submit(ask, submission, chain)?;
             }
             Input::View(view) => self.look(view, store)?,
-            Input::Space(has_space) => self.has_space = has_space,
-            Input::Tick => self.is_ticked = true,
+            Input::Space(has_space) => self.life.has_space = has_space,
+            Input::Tick => self.round.tick(),
             Input::Flush => self.flush(now, store, out)?,
         }
         Ok(())
@@ -183,71 +166,115 @@ impl Peer {
         store: &dyn Store,
         out: &mut Output,
     ) -> Result<(), Fatal> {
-        if !self.links.contains_key(&from) {
+        // Only partners are answered: a member that shares no cell has nothing to ask.
+        if self.partners.get(&from).is_none() {
             return Ok(());
         }
         match message {
-            Message::Hello(hello) => self.hello(now, from, &hello, store, out)?,
-            Message::PushResult(result) => self.push_result(from, result, out),
+            Message::Hello(hello) => {
+                let greeted = self.greeting(now, store, out).hello(from, &hello)?;
+                if greeted == Greeted::Opened {
+                    self.confirming(now, store, out)
+                        .push_again(from, hello.head);
+                }
+                if greeted != Greeted::Nothing {
+                    self.reading(now, store, out).ask_for_blocks(from);
+                }
+            }
+            Message::Alive(heartbeat) => {
+                if self.greeting(now, store, out).alive(from, &heartbeat) {
+                    self.reading(now, store, out).ask_for_blocks(from);
+                }
+            }
+            Message::PushResult(result) => {
+                self.confirming(now, store, out).push_result(from, result);
+            }
             Message::Follow {
                 incarnation,
                 from_height,
             } => {
-                self.serve_blocks(from, incarnation, from_height, store, out)?;
+                self.serving(now, store, out)
+                    .serve_blocks(from, incarnation, from_height)?;
             }
-            Message::Fetch(ids) => self.serve_bodies(from, &ids, store, out)?,
-            Message::Frames(frames) => self.frames(now, from, frames, store, out)?,
-            Message::Alive(heartbeat) => self.alive(now, from, &heartbeat, out),
+            Message::Fetch(ids) => self.serving(now, store, out).serve_bodies(from, &ids)?,
+            Message::Frames(frames) => self.reading(now, store, out).frames(from, frames)?,
             // The edge verifies these first and hands them in as other inputs.
             Message::Push(_) | Message::Bodies { .. } => {}
         }
         Ok(())
     }
 
-    pub(crate) fn is_settled(&self) -> bool {
-        self.filling.is_none() || self.plants.has(Plant::AnswerWhileFilling)
+    /// Goes by another view from now on.
+    fn look(&mut self, view: Arc<View>, store: &dyn Store) -> Result<(), Fatal> {
+        self.partners
+            .look(&view, &mut self.wants, self.plants, store)?;
+        self.change = Change::none(view);
+        Ok(())
     }
 
-    /// Whether the disk takes more than what keeps the peer itself going.
-    pub(crate) const fn has_space(&self) -> bool {
-        self.has_space
-    }
-
-    /// This peer's key.
-    pub(crate) fn me(&self) -> PublicKey {
-        self.config.identity.key
-    }
-
-    /// The rings in force.
-    pub(crate) fn change(&self) -> Change {
-        Change::none(Arc::clone(&self.config.view))
-    }
-
-    pub(crate) fn journal(&self) -> Option<&Journal> {
-        match &self.phase {
-            Phase::Open(journal) => Some(journal),
-            Phase::Starting(_) => None,
+    /// Ends a round: cuts the last block, confirms what it has, and sends it to those who follow.
+    fn flush(&mut self, now: Now, store: &dyn Store, out: &mut Output) -> Result<(), Fatal> {
+        self.opening(now, store, out).try_open()?;
+        self.settling(now, store, out).try_settle();
+        self.round.cut(&mut self.life, now.wall_ms, &mut out.writes);
+        let cuts = self.round.take_cuts();
+        self.confirming(now, store, out).confirm_round(&cuts)?;
+        self.serving(now, store, out).publish(&cuts);
+        if self.round.take_news() {
+            self.greeting(now, store, out).say_hello_to_all()?;
         }
-    }
-
-    /// Why nothing can be submitted yet.
-    pub(crate) fn why_starting(&self) -> String {
-        match &self.phase {
-            Phase::Open(_) => String::new(),
-            Phase::Starting(_) if !self.is_clock_right() => self.why_clock(),
-            Phase::Starting(starting) => format!(
-                "{} of {} partners said what they saw of it",
-                starting.answered(),
-                self.links.len()
-            ),
+        let is_ticked = self.round.take_tick();
+        if is_ticked {
+            self.answering(now, store, out).expire();
+            self.greeting(now, store, out).say_alive();
         }
+        if is_ticked || !out.writes.is_empty() {
+            // They move with every block of others and are worth no commit of their own.
+            out.writes.extend(self.partners.take_positions(self.plants));
+        }
+        self.known.end_round();
+        // The driver commits this round before it hands anything else in.
+        if let Some(journal) = self.life.journal_mut() {
+            journal.committed();
+        }
+        let mut reading = self.reading(now, store, out);
+        reading.fetch();
+        reading.ask_all_for_blocks();
+        Ok(())
     }
 }
 
-/// A partner broke the rules.
-pub(crate) fn misbehaved(peer: PublicKey, why: impl ToString) -> Event {
-    Event::Misbehaved {
-        peer,
-        why: why.to_string(),
-    }
+/// Makes the handlers: each borrows the parts of the peer that its line names, and no others.
+macro_rules! handlers {
+    ($($name:ident: $Handler:ident { $($part:ident),* }),* $(,)?) => {
+        impl Peer {
+            $(fn $name<'a>(
+                &'a mut self,
+                now: Now,
+                store: &'a dyn Store,
+                out: &'a mut Output,
+            ) -> $Handler<'a> {
+                let scope = Scope {
+                    now,
+                    store,
+                    change: &self.change,
+                    config: &self.config,
+                    plants: self.plants,
+                };
+                $Handler { scope, $($part: &mut self.$part,)* out }
+            })*
+        }
+    };
+}
+
+handlers! {
+    opening: Opening { life, partners, round },
+    settling: Settling { life, partners, round },
+    greeting: Greeting { life, partners, wants },
+    submitting: Submitting { life, partners, wants, known, acks, round },
+    confirming: Confirming { partners, acks },
+    answering: Answering { partners, acks },
+    arriving: Arriving { life, partners, wants, known, acks, round },
+    reading: Reading { life, partners, wants, known },
+    serving: Serving { partners },
 }

@@ -3,7 +3,12 @@
 use kittengrad_journal::{Journal, Tip};
 use kittengrad_proto::{block::Head, id::PublicKey, signed_head::SignedHead};
 
-use crate::{link::Link, peer::Peer};
+use crate::{
+    birth::life::Life,
+    catch_up::wants::Wants,
+    partners::{Partners, link::Link},
+    write::acks::Acks,
+};
 
 /// What a peer shows of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,10 +46,8 @@ pub struct StatusOf {
     pub applied: Option<Head>,
 }
 
-impl Peer {
-    /// What this peer shows of itself.
-    #[must_use]
-    pub fn status(&self) -> Status {
+impl Status {
+    pub(crate) fn of(life: &Life, partners: &Partners, wants: &Wants, acks: &Acks) -> Self {
         let partner = |(key, link): (&PublicKey, &Link)| {
             let status = StatusOf {
                 is_up: link.hello.is_some(),
@@ -55,15 +58,15 @@ impl Peer {
             };
             (*key, status)
         };
-        Status {
-            tip: self.journal().and_then(Journal::tip),
-            is_open: self.journal().is_some(),
-            is_settled: self.is_settled(),
-            missing: self.wants.len(),
-            clock_behind_ms: self.clock_behind_ms(),
-            why_clock: (!self.is_clock_right()).then(|| self.why_clock()),
-            waiting: self.acks.len(),
-            partners: self.links.iter().map(partner).collect(),
+        Self {
+            tip: life.journal().and_then(Journal::tip),
+            is_open: life.journal().is_some(),
+            is_settled: life.is_settled(),
+            missing: wants.len(),
+            clock_behind_ms: partners.clock_behind_ms(),
+            why_clock: (!partners.is_clock_right()).then(|| partners.why_clock()),
+            waiting: acks.len(),
+            partners: partners.iter().map(partner).collect(),
         }
     }
 }

@@ -57,6 +57,12 @@ pub struct Head {
 }
 
 impl Head {
+    /// Where the block stands in its owner's journals: incarnation, then height.
+    #[must_use]
+    pub const fn place(&self) -> (u64, u64) {
+        (self.incarnation, self.height)
+    }
+
     /// As it travels.
     #[must_use]
     pub fn to_wire(&self) -> wire::Head {

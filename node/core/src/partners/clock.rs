@@ -4,12 +4,12 @@
 //! # Source
 //! Design section 2, "Block"; reliability, fault 17.
 
-use crate::{link::Link, peer::Peer};
+use crate::partners::{Partners, link::Link};
 
 /// How far a peer's clock may be from the median of its partners' and its own, in milliseconds.
 const CLOCK_OFF_MS_MAX: u64 = 10 * 60 * 1_000;
 
-impl Peer {
+impl Partners {
     /// How far this peer's clock is behind the median, in milliseconds; negative if it is ahead.
     ///
     /// Its own clock is one of those compared, so that a single partner cannot stop it.

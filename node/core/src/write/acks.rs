@@ -12,7 +12,6 @@ use std::{
     sync::Arc,
 };
 
-use kittengrad_journal::Store;
 use kittengrad_overlay::{change::Change, quorum::Ack, view::Cell};
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
@@ -25,11 +24,7 @@ use kittengrad_proto::{
     transaction::{Element, Transaction},
 };
 
-use crate::{
-    io::{Fatal, Now, Output, Refusal, Reply, RequestId, Timing},
-    peer::Peer,
-    round::AddError,
-};
+use crate::io::{Now, RequestId, Timing};
 
 /// Submissions that may wait for their quorum at once.
 const WAITING_MAX: usize = 20_000;
@@ -48,7 +43,7 @@ pub(crate) struct Ask {
     pub(crate) receipt: bool,
     /// Confirmations up to this number came before it asked.
     since: u64,
-    deadline_ms: u64,
+    pub(crate) deadline_ms: u64,
 }
 
 impl Ask {
@@ -78,7 +73,7 @@ pub(crate) struct Added {
 
 /// A submission that waits for its quorum.
 pub(crate) struct Waiting {
-    asks: Vec<Ask>,
+    pub(crate) asks: Vec<Ask>,
     pub(crate) submission: Submission,
     pub(crate) chain: Arc<Chain>,
     pub(crate) added: Added,
@@ -97,6 +92,25 @@ struct Confirmed {
 }
 
 impl Waiting {
+    /// Waits for the confirmations of a submission that added `added` here.
+    pub(crate) fn new(
+        ask: Ask,
+        submission: Submission,
+        chain: Arc<Chain>,
+        added: Added,
+        cells: BTreeSet<Cell>,
+    ) -> Self {
+        Self {
+            asks: vec![ask],
+            submission,
+            chain,
+            added,
+            cells,
+            confirmed: BTreeMap::new(),
+            confirmations: 0,
+        }
+    }
+
     /// A member proves that its disk has every element that it holds.
     pub(crate) fn confirm(&mut self, member: PublicKey, proofs: Vec<ItemProof>) {
         self.confirmations += 1;
@@ -129,7 +143,7 @@ impl Waiting {
     }
 
     /// Whether enough disks have it in every cell, in every ring in force.
-    fn is_reached(&self, ask: &Ask, change: &Change, plants: Plants) -> bool {
+    pub(crate) fn is_reached(&self, ask: &Ask, change: &Change, plants: Plants) -> bool {
         let confirmed = self.confirmed_for(ask);
         let is_confirmed =
             |cell| change.is_confirmed(cell, ask.ack, |member| confirmed.contains_key(member));
@@ -159,6 +173,14 @@ impl Waiting {
     pub(crate) fn replicas(&self, change: &Change) -> Vec<PublicKey> {
         change.replicas(&self.cells)
     }
+}
+
+/// What became of a request for a transaction that others wait for too.
+pub(crate) enum Joined<'a> {
+    /// It waits with them.
+    Waits(&'a Waiting),
+    /// Too many wait already.
+    Full,
 }
 
 /// What submissions added that were answered lately, whether their clients heard the answer or not.
@@ -209,26 +231,37 @@ impl Acks {
         self.waiting.len()
     }
 
-    pub(crate) fn waiting(&mut self) -> impl Iterator<Item = &mut Waiting> {
+    /// Everything that waits, by transaction.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Id, &Waiting)> {
+        self.waiting.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Waiting> {
         self.waiting.values_mut()
+    }
+
+    pub(crate) fn get(&self, id: &Id) -> Option<&Waiting> {
+        self.waiting.get(id)
     }
 
     pub(crate) fn get_mut(&mut self, id: &Id) -> Option<&mut Waiting> {
         self.waiting.get_mut(id)
     }
 
-    fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.waiting.len() >= WAITING_MAX || self.waiting_bytes >= WAITING_BYTES_MAX
     }
 
-    fn begin(&mut self, waiting: Waiting) {
+    /// A submission waits from now on, and is confirmed here at the end of this round.
+    pub(crate) fn begin(&mut self, waiting: Waiting) {
         let id = waiting.submission.transaction.id();
         self.waiting_bytes += waiting.submission.size_bytes();
         self.fresh.insert(id);
         self.waiting.insert(id, waiting);
     }
 
-    fn end(&mut self, id: &Id) {
+    /// Nobody waits for a submission any more; what it added is remembered for a while.
+    pub(crate) fn end(&mut self, id: &Id) {
         if let Some(waiting) = self.waiting.remove(id) {
             self.waiting_bytes -= waiting.submission.size_bytes();
             self.answered.remember(*id, waiting.added);
@@ -236,8 +269,24 @@ impl Acks {
     }
 
     /// What a transaction added here when it came first, if that is remembered.
-    fn first_added(&self, id: &Id) -> Option<Added> {
+    pub(crate) fn first_added(&self, id: &Id) -> Option<Added> {
         self.answered.added.get(id).cloned()
+    }
+
+    /// Lets a request wait with others for the same transaction, which is confirmed again for it.
+    ///
+    /// `None` if nobody waits for it.
+    pub(crate) fn join(&mut self, id: Id, mut ask: Ask, plants: Plants) -> Option<Joined<'_>> {
+        let waiting = self.waiting.get_mut(&id)?;
+        if waiting.asks.len() >= ASKS_MAX {
+            return Some(Joined::Full);
+        }
+        if !plants.has(Plant::JoinedByOld) {
+            ask.since = waiting.confirmations;
+        }
+        waiting.asks.push(ask);
+        self.fresh.insert(id);
+        Some(Joined::Waits(waiting))
     }
 
     /// A coordinator waits for the confirmation of this transaction.
@@ -272,172 +321,4 @@ impl Acks {
         }
         Ok(proved)
     }
-}
-
-impl Peer {
-    /// A client's transaction: adds it, forwards it, and lets it wait for its quorum.
-    pub(crate) fn submit(
-        &mut self,
-        now: Now,
-        ask: Ask,
-        submission: Submission,
-        chain: Arc<Chain>,
-        store: &dyn Store,
-        out: &mut Output,
-    ) -> Result<(), Fatal> {
-        let outcome = match self.join(ask, submission.transaction.id(), out) {
-            Some(outcome) => outcome,
-            None => match self.may_submit(&submission, store)? {
-                Some(refusal) => Err(refusal),
-                None => match self.add(now, &submission, &chain, |_| true, store, out) {
-                    Ok(added) => {
-                        let id = submission.transaction.id();
-                        self.is_whole(id, &added.bitmap, out);
-                        let added = self.acks.first_added(&id).unwrap_or(added);
-                        self.wait(ask, submission, chain, added, out);
-                        Ok(())
-                    }
-                    Err(AddError::Fatal(fatal)) => return Err(fatal),
-                    Err(AddError::Starting) => Err(Refusal::Starting(self.why_starting())),
-                    Err(AddError::Refused(why)) => Err(Refusal::Internal(why)),
-                },
-            },
-        };
-        if let Err(refusal) = outcome {
-            refuse(ask, refusal, out);
-        }
-        Ok(())
-    }
-
-    /// Lets a request wait with others for the same transaction, which is confirmed anew for it; `None` if nobody
-    /// waits for it.
-    fn join(&mut self, mut ask: Ask, id: Id, out: &mut Output) -> Option<Result<(), Refusal>> {
-        let waiting = self.acks.waiting.get_mut(&id)?;
-        if waiting.asks.len() >= ASKS_MAX {
-            return Some(Err(Refusal::Overloaded));
-        }
-        if !self.plants.has(Plant::JoinedByOld) {
-            ask.since = waiting.confirmations;
-        }
-        waiting.asks.push(ask);
-        self.acks.fresh.insert(id);
-        let acks = std::mem::take(&mut self.acks);
-        self.push_to_all(&acks.waiting[&id], out);
-        self.acks = acks;
-        Some(Ok(()))
-    }
-
-    /// What only the coordinator checks: its place, its room, and that updates have a canonical.
-    fn may_submit(
-        &self,
-        submission: &Submission,
-        store: &dyn Store,
-    ) -> Result<Option<Refusal>, Fatal> {
-        let Some(journal) = self.journal() else {
-            return Ok(Some(Refusal::Starting(self.why_starting())));
-        };
-        if !self.has_space() {
-            return Ok(Some(Refusal::DiskFull));
-        }
-        if !self.is_clock_right() {
-            return Ok(Some(Refusal::Clock(self.why_clock())));
-        }
-        if self.acks.is_full() {
-            return Ok(Some(Refusal::Overloaded));
-        }
-        for entry in submission.transaction.entries() {
-            if !self.config.view.holds_here(&entry.canonical) {
-                return Ok(Some(Refusal::NotResponsible(entry.canonical)));
-            }
-            if !entry.insert && !journal.knows(entry.canonical, store)? {
-                return Ok(Some(Refusal::UnknownCanonical(entry.canonical)));
-            }
-        }
-        Ok(None)
-    }
-
-    fn wait(
-        &mut self,
-        ask: Ask,
-        submission: Submission,
-        chain: Arc<Chain>,
-        added: Added,
-        out: &mut Output,
-    ) {
-        let entries = submission.transaction.entries().iter();
-        let cells = entries
-            .map(|entry| self.config.view.cell_of(&entry.canonical))
-            .collect();
-        let waiting = Waiting {
-            asks: vec![ask],
-            submission,
-            chain,
-            added,
-            cells,
-            confirmed: BTreeMap::new(),
-            confirmations: 0,
-        };
-        self.push_to_all(&waiting, out);
-        self.acks.begin(waiting);
-    }
-
-    /// Answers those whose quorum is reached; the others go on waiting.
-    pub(crate) fn answer(&mut self, id: &Id, out: &mut Output) {
-        self.answer_if(id, out, |_| false);
-    }
-
-    /// Time went by: what did not reach its quorum is answered as it stands.
-    pub(crate) fn expire_acks(&mut self, now: Now, out: &mut Output) {
-        let is_late = |ask: &Ask| ask.deadline_ms <= now.monotonic_ms;
-        let waiting = self.acks.waiting.iter();
-        let late = waiting.filter(|(_, waiting)| waiting.asks.iter().any(is_late));
-        let late: Vec<_> = late.map(|(id, _)| *id).collect();
-        for id in late {
-            self.answer_if(&id, out, is_late);
-        }
-    }
-
-    /// Answers those whose quorum is reached or of whom `is_late` says so, once it is on this peer's own disk.
-    fn answer_if(&mut self, id: &Id, out: &mut Output, is_late: impl Fn(&Ask) -> bool) {
-        let (me, change) = (self.me(), self.change());
-        let Some(waiting) = self.acks.waiting.get_mut(id) else {
-            return;
-        };
-        let asks = std::mem::take(&mut waiting.asks);
-        let waiting = &self.acks.waiting[id];
-        let mut left = Vec::new();
-        for ask in asks {
-            let is_here = waiting.confirmed_for(&ask).contains_key(&me);
-            let is_acknowledged = is_here
-                && (waiting.is_reached(&ask, &change, self.plants)
-                    || is_late(&ask) && self.plants.has(Plant::LateIsAcked));
-            if is_acknowledged || is_here && is_late(&ask) {
-                out.replies.push(self.reply(ask, waiting, is_acknowledged));
-            } else {
-                left.push(ask);
-            }
-        }
-        if left.is_empty() {
-            self.acks.end(id);
-        } else if let Some(waiting) = self.acks.waiting.get_mut(id) {
-            waiting.asks = left;
-        }
-    }
-
-    /// This peer cannot confirm a submission itself: nobody waits for it any more.
-    pub(crate) fn give_up(&mut self, id: &Id, why: &str, out: &mut Output) {
-        if let Some(waiting) = self.acks.waiting.get(id) {
-            for ask in &waiting.asks {
-                refuse(*ask, Refusal::Internal(why.to_owned()), out);
-            }
-        }
-        self.acks.end(id);
-    }
-}
-
-fn refuse(ask: Ask, refusal: Refusal, out: &mut Output) {
-    out.replies.push(Reply {
-        request: ask.request,
-        outcome: Err(refusal),
-    });
 }

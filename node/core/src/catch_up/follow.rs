@@ -16,7 +16,7 @@ use kittengrad_proto::{
     signed::Verifier,
 };
 
-use crate::{known::Listed, link::place};
+use crate::catch_up::known::Listed;
 
 /// Transactions that may be missing before no more blocks are asked for.
 const MISSING_MAX: usize = 8 * FETCH_MAX;
@@ -96,7 +96,7 @@ impl Following {
     /// Whether everything up to `target` is applied here.
     pub(crate) fn has_reached(&self, target: Head) -> bool {
         self.applied_head()
-            .is_some_and(|head| place(&head) >= place(&target))
+            .is_some_and(|head| head.place() >= target.place())
     }
 
     /// A connection ended: blocks that were accepted but not applied are asked for again.
@@ -141,7 +141,7 @@ impl Following {
 
     /// The partner said where its journal ends: what it told before was lost, or it began anew.
     pub(crate) fn told(&mut self, head: Head) {
-        let is_more = self.end().is_none_or(|end| place(&end) < place(&head));
+        let is_more = self.end().is_none_or(|end| end.place() < head.place());
         if is_more && matches!(self.pace, Pace::Live | Pace::Exhausted) {
             self.pace = Pace::Behind;
         }

@@ -10,7 +10,7 @@ use kittengrad_proto::{
     signed_head::SignedHead,
 };
 
-use crate::follow::Following;
+use crate::catch_up::follow::Following;
 
 /// One partner.
 #[derive(Debug)]
@@ -120,7 +120,7 @@ impl Link {
 
     fn is_new(&self, head: &Head) -> bool {
         let seen = self.seen.as_ref().map(SignedHead::head);
-        seen.is_none_or(|seen| place(head) > place(&seen))
+        seen.is_none_or(|seen| head.place() > seen.place())
     }
 
     fn see(&mut self, head: SignedHead) {
@@ -134,9 +134,4 @@ impl Link {
             .then_some(self.seen.as_ref())
             .flatten()
     }
-}
-
-/// Where in its owner's journals a block stands: incarnation, then height.
-pub(crate) const fn place(head: &Head) -> (u64, u64) {
-    (head.incarnation, head.height)
 }

@@ -105,8 +105,8 @@ impl Wants {
         }
     }
 
-    /// A partner that lists it cannot show it. Returns whether nobody else can be asked.
-    pub(crate) fn is_unable(&mut self, id: &Id, source: &PublicKey) -> bool {
+    /// Notes that a partner that lists a transaction cannot show it. Returns whether nobody else can be asked.
+    pub(crate) fn mark_unable(&mut self, id: &Id, source: &PublicKey) -> bool {
         let mut is_unavailable = false;
         self.change(id, |want| {
             let is_new = want.sources.contains(source) && want.unable.insert(*source);
@@ -160,7 +160,7 @@ impl Wants {
             if delivered.contains(id) {
                 self.change(id, |want| want.stage = Stage::Delivered(until_ms));
             } else if missing.contains(id) {
-                unavailable.extend(self.is_unable(id, &from).then_some(*id));
+                unavailable.extend(self.mark_unable(id, &from).then_some(*id));
             } else {
                 self.change(id, |want| want.stage = rest);
             }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
-use kittengrad_journal::{self as journal, Blocks, Cut, Store, StoreError};
+use kittengrad_journal::{self as journal, Blocks, Cut, StoreError};
 use kittengrad_plants::Plant;
 use kittengrad_proto::{
     block::{Bitmap, Block, Head},
@@ -14,10 +14,10 @@ use kittengrad_proto::{
 };
 
 use crate::{
+    catch_up::known::records_of,
     io::{Fatal, Output, Send},
-    known::records_of,
-    link::Reader,
-    peer::Peer,
+    partners::{Partners, link::Reader},
+    scope::Scope,
 };
 
 /// Bytes of blocks in one message: about a thousand items. Each of their transactions is looked at to answer, while
@@ -26,16 +26,22 @@ const BLOCKS_BYTES_MAX: usize = FRAMES_BYTES_MAX / 64;
 /// Transactions read from the store at once.
 const READ_MAX: usize = 32;
 
-impl Peer {
+/// Serves partners.
+pub(crate) struct Serving<'a> {
+    pub(crate) scope: Scope<'a>,
+    pub(crate) partners: &'a mut Partners,
+    pub(crate) out: &'a mut Output,
+}
+
+impl Serving<'_> {
     /// A partner asks for blocks from a height on: answers with what is committed, and notes where it is.
     pub(crate) fn serve_blocks(
         &mut self,
         to: PublicKey,
         incarnation: u64,
         from_height: u64,
-        store: &dyn Store,
-        out: &mut Output,
     ) -> Result<(), Fatal> {
+        let store = self.scope.store;
         let ends = store.incarnations()?;
         let heads: Vec<Head> = ends.iter().map(|last| last.head()).collect();
         let head = heads.last().copied();
@@ -48,12 +54,12 @@ impl Peer {
                 journal::blocks(store, incarnation, from_height, limit, BLOCKS_BYTES_MAX)?;
             next = (incarnation, from_height + found.len() as u64);
             for stored in found {
-                let relevant = self.relevance_of_stored(&to, &stored.block, store)?;
+                let relevant = self.relevance_of_stored(&to, &stored.block)?;
                 blocks.push((stored.block, relevant));
             }
         }
         let is_live = head.is_none_or(|head| next == (head.incarnation, head.height + 1));
-        if let Some(link) = self.links.get_mut(&to) {
+        if let Some(link) = self.partners.get_mut(&to) {
             link.reader = Some(Reader {
                 incarnation: next.0,
                 next_height: next.1,
@@ -61,13 +67,13 @@ impl Peer {
             });
         }
         let message = Message::Frames(Frames { blocks, head });
-        out.sends.push(Send { to, message });
+        self.out.sends.push(Send { to, message });
         Ok(())
     }
 
     /// Sends the round's blocks to the partners that have everything before them.
-    pub(crate) fn publish(&mut self, round: &[Cut], out: &mut Output) {
-        let (Some(first), Some(last)) = (round.first(), round.last()) else {
+    pub(crate) fn publish(&mut self, cuts: &[Cut]) {
+        let (Some(first), Some(last)) = (cuts.first(), cuts.last()) else {
             return;
         };
         let (first, last) = (first.block.head(), last.block.head());
@@ -76,11 +82,11 @@ impl Peer {
                 (reader.incarnation, reader.next_height) == (first.incarnation, first.height);
             reader.is_live && (is_next || first.height == 0)
         };
-        let readers = self.links.iter();
+        let readers = self.partners.iter();
         let readers = readers.filter(|(_, link)| link.reader.is_some_and(is_reading));
         let readers: Vec<_> = readers.map(|(key, _)| *key).collect();
         for to in readers {
-            for part in parts(round) {
+            for part in parts(cuts) {
                 let blocks = part.iter();
                 let blocks = blocks.map(|cut| (cut.block.clone(), self.relevance_of_cut(&to, cut)));
                 let frames = Frames {
@@ -89,13 +95,13 @@ impl Peer {
                     head: part.last().map(|cut| cut.block.head()),
                 };
                 let message = Message::Frames(frames);
-                let sends = match self.plants.has(Plant::PublishBeforeSync) {
-                    true => &mut out.forwards,
-                    false => &mut out.sends,
+                let sends = match self.scope.has(Plant::PublishBeforeSync) {
+                    true => &mut self.out.forwards,
+                    false => &mut self.out.sends,
                 };
                 sends.push(Send { to, message });
             }
-            if let Some(link) = self.links.get_mut(&to) {
+            if let Some(link) = self.partners.get_mut(&to) {
                 link.reader = Some(Reader {
                     incarnation: last.incarnation,
                     next_height: last.height + 1,
@@ -107,11 +113,11 @@ impl Peer {
 
     /// A hint for a member: which items of a block add something that it holds.
     fn relevance_of_cut(&self, member: &PublicKey, cut: &Cut) -> Bytes {
-        let view = &self.config.view;
+        let view = self.scope.view();
         let mut relevant = vec![view.is_everywhere(); cut.block.items.len()];
         for (element, index) in &cut.added {
             if let Some(bit) = relevant.get_mut(*index as usize) {
-                let was_set = *bit && !self.plants.has(Plant::HintOverwritten);
+                let was_set = *bit && !self.scope.has(Plant::HintOverwritten);
                 *bit = was_set || view.holds(member, &element.canonical);
             }
         }
@@ -119,16 +125,11 @@ impl Peer {
     }
 
     /// The same for a block that is on disk.
-    fn relevance_of_stored(
-        &self,
-        member: &PublicKey,
-        block: &Block,
-        store: &dyn Store,
-    ) -> Result<Bytes, StoreError> {
-        let view = &self.config.view;
+    fn relevance_of_stored(&self, member: &PublicKey, block: &Block) -> Result<Bytes, StoreError> {
+        let view = self.scope.view();
         let mut relevant = vec![view.is_everywhere(); block.items.len()];
         if !view.is_everywhere() {
-            for entry in journal::entries(store, view.overlay(), block)? {
+            for entry in journal::entries(self.scope.store, view.overlay(), block)? {
                 let mut added = entry.added.iter();
                 relevant[entry.index] = added.any(|element| view.holds(member, &element.canonical));
             }
@@ -137,13 +138,8 @@ impl Peer {
     }
 
     /// A partner asks for transactions: answers with what is here of them for it.
-    pub(crate) fn serve_bodies(
-        &mut self,
-        to: PublicKey,
-        ids: &[Id],
-        store: &dyn Store,
-        out: &mut Output,
-    ) -> Result<(), Fatal> {
+    pub(crate) fn serve_bodies(&mut self, to: PublicKey, ids: &[Id]) -> Result<(), Fatal> {
+        let store = self.scope.store;
         let mut bodies = Bodies::default();
         'full: for ids in ids.chunks(READ_MAX) {
             for (id, found) in ids.iter().zip(store.transactions(ids)?) {
@@ -152,7 +148,7 @@ impl Peer {
                     break 'full;
                 }
                 let body = match found {
-                    Some(bytes) => self.body(&to, bytes, &mut bodies.chains, store)?,
+                    Some(bytes) => self.body(&to, bytes, &mut bodies.chains)?,
                     None => None,
                 };
                 bodies.add(*id, body);
@@ -161,7 +157,7 @@ impl Peer {
         let Bodies {
             bodies, missing, ..
         } = bodies;
-        out.sends.push(Send {
+        self.out.sends.push(Send {
             to,
             message: Message::Bodies { bodies, missing },
         });
@@ -176,9 +172,9 @@ impl Peer {
         member: &PublicKey,
         bytes: Bytes,
         chains: &mut BTreeSet<Id>,
-        store: &dyn Store,
     ) -> Result<Option<Push>, Fatal> {
-        let view = &self.config.view;
+        let view = self.scope.view();
+        let store = self.scope.store;
         let damaged = |why: String| Fatal::Store(StoreError::Damaged(why));
         let transaction = Transaction::decode(bytes, view.overlay())
             .map_err(|error| damaged(error.to_string()))?;

@@ -19,8 +19,6 @@ use kittengrad_proto::{
 };
 use kittengrad_ring::KeyRange;
 
-use crate::link::place;
-
 /// What partners answered so far.
 #[derive(Debug)]
 pub(crate) struct Starting {
@@ -31,7 +29,7 @@ pub(crate) struct Starting {
 
 /// How the journal goes on.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Opening {
+pub(crate) enum Decision {
     /// The disk has everything that anybody saw.
     Resume,
     /// A new incarnation, which goes on from `fork` if the disk has something, and begins with `items`.
@@ -57,7 +55,7 @@ impl Starting {
         let answer = self.answers.entry(partner).or_insert(seen);
         // It may have lost its memory since it answered first.
         if let Some(seen) = seen
-            && answer.is_none_or(|answer| place(&answer) < place(&seen))
+            && answer.is_none_or(|answer| answer.place() < seen.place())
         {
             *answer = Some(seen);
         }
@@ -89,16 +87,16 @@ impl Starting {
         store: &dyn Store,
         held: Vec<KeyRange>,
         wall_ms: u64,
-    ) -> Result<Opening, StoreError> {
+    ) -> Result<Decision, StoreError> {
         let disk = store.head()?;
         let seen = self
             .answers
             .values()
             .flatten()
-            .max_by_key(|head| place(head));
+            .max_by_key(|head| head.place());
         let goes_on = self.plants.has(Plant::ResumeContradicted);
         if disk.is_some() && (goes_on || !self.is_contradicted(store)?) {
-            return Ok(Opening::Resume);
+            return Ok(Decision::Resume);
         }
         let highest = disk.iter().chain(seen).map(|head| head.incarnation).max();
         let incarnation = match highest {
@@ -118,7 +116,7 @@ impl Starting {
                 from_height,
             });
         }
-        Ok(Opening::Begin {
+        Ok(Decision::Begin {
             incarnation,
             fork: disk,
             seen: seen.copied(),
@@ -142,7 +140,7 @@ pub(crate) fn is_forgotten(seen: &Head, store: &dyn Store) -> Result<bool, Store
     let Some(disk) = store.head()? else {
         return Ok(true);
     };
-    if place(seen) > place(&disk) {
+    if seen.place() > disk.place() {
         return Ok(true);
     }
     // Of an incarnation that ended, nothing is signed any more, whatever became of its blocks.

@@ -54,8 +54,8 @@ impl Known {
         })
     }
 
-    /// All that this peer holds of a transaction is here.
-    pub(crate) fn whole(&mut self, id: Id, adds_something: bool) -> Option<Write> {
+    /// Notes that all entries of a transaction that this peer holds are here.
+    pub(crate) fn mark_whole(&mut self, id: Id, adds_something: bool) -> Option<Write> {
         self.round.insert(id);
         if !adds_something && self.repeats.insert(id) {
             self.order.push_back(id);
@@ -69,14 +69,14 @@ impl Known {
         was_partial.then(|| kept::keep_partial(&id, false))
     }
 
-    /// A part of what this peer holds of a transaction is here.
-    pub(crate) fn part(&mut self, id: Id) -> Option<Write> {
+    /// Notes that some entries of a transaction that this peer holds are here.
+    pub(crate) fn mark_part(&mut self, id: Id) -> Option<Write> {
         let is_new = self.partial.insert(id);
         is_new.then(|| kept::keep_partial(&id, true))
     }
 
-    /// Whether a certificate chain has to be looked for in the store; only the first time.
-    pub(crate) fn is_new_chain(&mut self, id: Id) -> bool {
+    /// Notes that a certificate chain is here; says whether that is new, so that the store has to be asked.
+    pub(crate) fn note_chain(&mut self, id: Id) -> bool {
         if self.chains.len() >= CHAINS_MAX {
             self.chains.clear();
         }

@@ -12,9 +12,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kittengrad_overlay::view::View;
-use kittengrad_proto::{block::Head, id::PublicKey};
+use kittengrad_plants::Plant;
+use kittengrad_proto::{
+    block::{Head, Item},
+    id::PublicKey,
+};
 
-use crate::link::place;
+use crate::{
+    birth::life::Life,
+    io::{Event, Output},
+    kept,
+    partners::Partners,
+    round::Round,
+    scope::Scope,
+};
 
 /// How far the journals of partners have to be read.
 #[derive(Debug, Default)]
@@ -28,7 +39,7 @@ impl Filling {
     pub(crate) fn heard(&mut self, partner: PublicKey, head: Option<Head>) {
         let target = self.targets.entry(partner).or_insert(head);
         if let Some(head) = head
-            && target.is_none_or(|target| place(&target) < place(&head))
+            && target.is_none_or(|target| target.place() < head.place())
         {
             *target = Some(head);
         }
@@ -55,5 +66,57 @@ impl Filling {
             let settled = level.iter().filter(|key| settled.contains(key)).count();
             level.len() + 1 == count || settled >= needed
         })
+    }
+}
+
+/// Settles a filling peer.
+pub(crate) struct Settling<'a> {
+    pub(crate) scope: Scope<'a>,
+    pub(crate) life: &'a mut Life,
+    pub(crate) partners: &'a Partners,
+    pub(crate) round: &'a mut Round,
+    pub(crate) out: &'a mut Output,
+}
+
+impl Settling<'_> {
+    /// Journals that everything is here, once it is.
+    pub(crate) fn try_settle(self) {
+        if !self.is_filled() || !self.partners.is_clock_right() {
+            return;
+        }
+        let Some(journal) = self.life.journal() else {
+            return;
+        };
+        if !journal.has_room(0) {
+            let wall_ms = self.scope.now.wall_ms;
+            self.round.cut(self.life, wall_ms, &mut self.out.writes);
+        }
+        let Some(journal) = self.life.journal_mut() else {
+            return;
+        };
+        for arc in self.scope.view().held_here() {
+            journal.note(&Item::Settled(arc));
+        }
+        journal.keep(kept::keep_settled(journal.incarnation()));
+        self.life.settle();
+        self.round.tell_partners();
+        self.out.events.push(Event::Settled);
+    }
+
+    /// Whether this peer was filling, and has now read enough.
+    fn is_filled(&self) -> bool {
+        let Some(filling) = self.life.filling() else {
+            return false;
+        };
+        let counts_all = self.scope.has(Plant::SettleByFilling);
+        let partners = self.partners.iter();
+        let settled = partners.filter(|(_, link)| counts_all || link.is_settled());
+        let settled: BTreeSet<_> = settled.map(|(key, _)| *key).collect();
+        let has_reached = |key: &PublicKey, target: Head| {
+            let link = self.partners.get(key);
+            link.is_some_and(|link| link.following.has_reached(target))
+                || self.scope.has(Plant::SettleEarly)
+        };
+        filling.is_done(self.scope.view(), &settled, has_reached)
     }
 }

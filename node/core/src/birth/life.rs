@@ -1,0 +1,105 @@
+//! Where a peer is in its life: starting, open, settled.
+
+use kittengrad_journal::Journal;
+use kittengrad_plants::{Plant, Plants};
+
+use crate::{
+    birth::{settle::Filling, start::Starting},
+    partners::Partners,
+};
+
+enum Phase {
+    /// The peer waits for what others saw of it.
+    Starting(Starting),
+    /// It signs.
+    Open(Box<Journal>),
+}
+
+/// Whether the peer signs, and whether it has everything of its arcs.
+pub(crate) struct Life {
+    phase: Phase,
+    /// `None` once settled.
+    filling: Option<Filling>,
+    /// The disk takes more than what keeps the peer itself going.
+    pub(crate) has_space: bool,
+    plants: Plants,
+}
+
+impl Life {
+    /// A peer that starts.
+    pub(crate) fn new(now_ms: u64, plants: Plants) -> Self {
+        Self {
+            phase: Phase::Starting(Starting::new(now_ms, plants)),
+            filling: Some(Filling::default()),
+            has_space: true,
+            plants,
+        }
+    }
+
+    /// The journal, once it is open.
+    pub(crate) const fn journal(&self) -> Option<&Journal> {
+        match &self.phase {
+            Phase::Open(journal) => Some(journal),
+            Phase::Starting(_) => None,
+        }
+    }
+
+    pub(crate) const fn journal_mut(&mut self) -> Option<&mut Journal> {
+        match &mut self.phase {
+            Phase::Open(journal) => Some(journal),
+            Phase::Starting(_) => None,
+        }
+    }
+
+    /// What partners answered, until the journal is open.
+    pub(crate) const fn starting(&self) -> Option<&Starting> {
+        match &self.phase {
+            Phase::Starting(starting) => Some(starting),
+            Phase::Open(_) => None,
+        }
+    }
+
+    pub(crate) const fn starting_mut(&mut self) -> Option<&mut Starting> {
+        match &mut self.phase {
+            Phase::Starting(starting) => Some(starting),
+            Phase::Open(_) => None,
+        }
+    }
+
+    /// The peer signs from now on.
+    pub(crate) fn open(&mut self, journal: Journal) {
+        self.phase = Phase::Open(Box::new(journal));
+    }
+
+    /// Everything is here.
+    pub(crate) fn settle(&mut self) {
+        self.filling = None;
+    }
+
+    /// How far partners' journals have to be read, until everything is here.
+    pub(crate) const fn filling(&self) -> Option<&Filling> {
+        self.filling.as_ref()
+    }
+
+    pub(crate) const fn filling_mut(&mut self) -> Option<&mut Filling> {
+        self.filling.as_mut()
+    }
+
+    /// Whether this peer has everything that its arcs ever had.
+    pub(crate) const fn is_settled(&self) -> bool {
+        self.filling.is_none() || self.plants.has(Plant::AnswerWhileFilling)
+    }
+
+    /// Why nothing can be signed yet; empty once the journal is open.
+    pub(crate) fn why_starting(&self, partners: &Partners) -> String {
+        match &self.phase {
+            Phase::Open(_) => String::new(),
+            Phase::Starting(_) if !partners.is_clock_right() => partners.why_clock(),
+            Phase::Starting(starting) => format!(
+                "{} of {} partners said what they saw of it",
+                starting.answered(),
+                partners.len()
+            ),
+        }
+    }
+}

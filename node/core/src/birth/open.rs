@@ -1,0 +1,86 @@
+//! Opening the journal, once the start rule allows it.
+
+use std::sync::Arc;
+
+use kittengrad_journal::Journal;
+
+use crate::{
+    birth::{life::Life, start::Decision},
+    io::{Event, Fatal, Output},
+    kept,
+    partners::Partners,
+    round::Round,
+    scope::Scope,
+};
+
+/// Opens the journal of a starting peer.
+pub(crate) struct Opening<'a> {
+    pub(crate) scope: Scope<'a>,
+    pub(crate) life: &'a mut Life,
+    pub(crate) partners: &'a Partners,
+    pub(crate) round: &'a mut Round,
+    pub(crate) out: &'a mut Output,
+}
+
+impl Opening<'_> {
+    /// Opens the journal if enough partners answered and the clock is right.
+    pub(crate) fn try_open(self) -> Result<(), Fatal> {
+        let Some(decision) = self.decide()? else {
+            return Ok(());
+        };
+        let Scope {
+            config,
+            plants,
+            store,
+            ..
+        } = self.scope;
+        let overlay = self.scope.view().overlay().clone();
+        let signer = Arc::clone(&config.signer);
+        let (journal, began_after) = match decision {
+            Decision::Begin {
+                incarnation,
+                fork,
+                seen,
+                items,
+            } => (
+                Journal::open(overlay, signer, incarnation, fork, &items),
+                Some(seen.or(fork)),
+            ),
+            Decision::Resume => match Journal::resume(overlay, signer, store)? {
+                Some(journal) => (journal, None),
+                None => return Ok(()),
+            },
+        };
+        let incarnation = journal.incarnation();
+        if kept::was_settled(incarnation, plants, store)? {
+            self.life.settle();
+        }
+        self.life.open(journal.planted(plants));
+        self.round.tell_partners();
+        self.out.events.push(Event::Opened {
+            incarnation,
+            began_after,
+        });
+        Ok(())
+    }
+
+    /// How the journal goes on; `None` while the peer has to wait.
+    fn decide(&self) -> Result<Option<Decision>, Fatal> {
+        let Some(starting) = self.life.starting() else {
+            return Ok(None);
+        };
+        let Scope { now, store, .. } = self.scope;
+        let (view, partners) = (self.scope.view(), self.partners.len());
+        let needed = (view.replication().quorum() - 1).min(partners);
+        let suspicion_ms = self.scope.config.timing.suspicion_ms;
+        let is_satisfied = starting.is_satisfied(partners, needed, now.monotonic_ms, suspicion_ms);
+        if !is_satisfied || !self.partners.is_clock_right() {
+            return Ok(None);
+        }
+        Ok(Some(starting.decide(
+            store,
+            view.held_here(),
+            now.wall_ms,
+        )?))
+    }
+}

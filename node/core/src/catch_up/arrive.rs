@@ -1,0 +1,164 @@
+//! Arriving: transactions that partners pushed, or were asked for, come back from verification.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use kittengrad_plants::Plant;
+use kittengrad_proto::{
+    certificate::Chain,
+    id::{Id, PublicKey, RecordId},
+    link::{CHAIN_UNKNOWN, Message, PushResult},
+    submission::Submission,
+};
+
+use crate::{
+    birth::life::Life,
+    catch_up::{
+        known::{Known, records_of},
+        resolve::Resolving,
+        wants::Wants,
+    },
+    io::{Delivery, Fatal, Output, Refusal, Send, Unverified},
+    partners::Partners,
+    round::Round,
+    scope::Scope,
+    write::{
+        acks::{Acks, Added},
+        add::{AddError, Adding},
+    },
+};
+
+/// What verification made of a transaction.
+pub(crate) type Verified = Result<(Submission, Arc<Chain>), Unverified>;
+
+/// A transaction that came from a partner.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) from: PublicKey,
+    pub(crate) delivery: Delivery,
+    pub(crate) id: Id,
+}
+
+/// Takes partners' transactions.
+pub(crate) struct Arriving<'a> {
+    pub(crate) scope: Scope<'a>,
+    pub(crate) life: &'a mut Life,
+    pub(crate) partners: &'a mut Partners,
+    pub(crate) wants: &'a mut Wants,
+    pub(crate) known: &'a mut Known,
+    pub(crate) acks: &'a mut Acks,
+    pub(crate) round: &'a mut Round,
+    pub(crate) out: &'a mut Output,
+}
+
+impl Arriving<'_> {
+    /// Takes a partner's transaction.
+    pub(crate) fn arrive(&mut self, arrival: Arrival, outcome: Verified) -> Result<(), Fatal> {
+        match arrival.delivery {
+            Delivery::Push => self.take_push(arrival, outcome),
+            Delivery::Body => self.take_body(arrival, outcome),
+        }
+    }
+
+    /// A coordinator waits for a confirmation: it is proved at the end of the round, or refused now.
+    fn take_push(
+        &mut self,
+        Arrival { from, id, .. }: Arrival,
+        outcome: Verified,
+    ) -> Result<(), Fatal> {
+        let refused = match outcome {
+            Err(Unverified::ChainUnknown) => CHAIN_UNKNOWN.to_owned(),
+            Err(Unverified::Refused(why) | Unverified::Failed(why)) => why,
+            Ok(_) if !self.life.has_space => Refusal::DiskFull.to_string(),
+            Ok(_) if !self.partners.is_clock_right() => self.partners.why_clock(),
+            Ok((submission, chain)) => match self.add(&submission, &chain, |_| true) {
+                Ok(added) => {
+                    self.resolving().mark_whole(id, &added.bitmap);
+                    let is_repeat = added.bitmap.count() == 0;
+                    if !(is_repeat && self.scope.has(Plant::RepeatUnconfirmed)) {
+                        self.acks.owe(from, submission.transaction);
+                    }
+                    return Ok(());
+                }
+                Err(AddError::Fatal(fatal)) => return Err(fatal),
+                Err(AddError::Starting) => self.life.why_starting(self.partners),
+                Err(AddError::Refused(why)) => why,
+            },
+        };
+        let outcome = Err(refused);
+        self.out.sends.push(Send {
+            to: from,
+            message: Message::PushResult(PushResult { id, outcome }),
+        });
+        Ok(())
+    }
+
+    /// What was fetched may be a part of the transaction: what came is added, and the rest stays wanted.
+    fn take_body(
+        &mut self,
+        Arrival { from, id, .. }: Arrival,
+        outcome: Verified,
+    ) -> Result<(), Fatal> {
+        let (submission, chain) = match outcome {
+            Ok(verified) => verified,
+            // It is fetched again, and every answer to a fetch brings the certificates.
+            Err(Unverified::ChainUnknown | Unverified::Failed(_)) => return Ok(()),
+            Err(Unverified::Refused(why)) => {
+                self.resolving().refute(from, id, why);
+                return Ok(());
+            }
+        };
+        let entries = submission.transaction.entries().iter();
+        let came: BTreeSet<_> = entries
+            .filter(|entry| records_of(entry).all(|id| submission.records.contains_key(&id)))
+            .map(|entry| entry.canonical)
+            .collect();
+        let added = match self.add(&submission, &chain, |canonical| came.contains(canonical)) {
+            Ok(added) => added,
+            Err(AddError::Fatal(fatal)) => return Err(fatal),
+            // It is fetched again.
+            Err(AddError::Starting | AddError::Refused(_)) => return Ok(()),
+        };
+        if self.has_rest(&submission, &came)? || self.scope.has(Plant::PartIsWhole) {
+            self.resolving().mark_whole(id, &added.bitmap);
+            return Ok(());
+        }
+        let transaction = &submission.transaction;
+        self.resolving().mark_part(from, transaction, &came)
+    }
+
+    /// Whether all that this peer holds of a transaction, besides the entries in `came`, is in the set.
+    fn has_rest(&self, submission: &Submission, came: &BTreeSet<RecordId>) -> Result<bool, Fatal> {
+        let view = self.scope.view();
+        let elements = submission.transaction.elements();
+        let rest =
+            elements.filter(|e| view.holds_here(&e.canonical) && !came.contains(&e.canonical));
+        let here = self.scope.store.contains(&rest.collect::<Vec<_>>())?;
+        Ok(here.into_iter().all(|is_here| is_here))
+    }
+
+    fn add(
+        &mut self,
+        submission: &Submission,
+        chain: &Chain,
+        takes: impl Fn(&RecordId) -> bool,
+    ) -> Result<Added, AddError> {
+        let mut adding = Adding {
+            scope: self.scope,
+            life: self.life,
+            known: self.known,
+            round: self.round,
+            out: self.out,
+        };
+        adding.add(submission, chain, takes)
+    }
+
+    fn resolving(&mut self) -> Resolving<'_> {
+        Resolving {
+            scope: self.scope,
+            partners: self.partners,
+            wants: self.wants,
+            known: self.known,
+            out: self.out,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Resolving: a transaction is here, wholly or in part, and positions in partners' journals move on.
+
+use std::collections::BTreeSet;
+
+use kittengrad_plants::Plant;
+use kittengrad_proto::{
+    block::Bitmap,
+    id::{Id, PublicKey, RecordId},
+    transaction::Transaction,
+};
+
+use crate::{
+    catch_up::{
+        known::{Known, shared},
+        wants::Wants,
+    },
+    io::{Event, Fatal, Output},
+    partners::Partners,
+    scope::Scope,
+};
+
+/// Notes which transactions are here.
+pub(crate) struct Resolving<'a> {
+    pub(crate) scope: Scope<'a>,
+    pub(crate) partners: &'a mut Partners,
+    pub(crate) wants: &'a mut Wants,
+    pub(crate) known: &'a mut Known,
+    pub(crate) out: &'a mut Output,
+}
+
+impl Resolving<'_> {
+    /// Marks a transaction whole: drops it from `wants` and lets followers' positions pass it.
+    pub(crate) fn mark_whole(&mut self, id: Id, added: &Bitmap) {
+        let write = self.known.mark_whole(id, added.count() > 0);
+        self.out.writes.extend(write);
+        self.wants.resolve(&id);
+        for (_, link) in self.partners.iter_mut() {
+            link.following.resolve(&id, |_| true);
+        }
+    }
+
+    /// Marks a transaction partly here: the entries in `came`, and what was here before. `from` sent them.
+    ///
+    /// The rest stays wanted of those whose journals list it.
+    pub(crate) fn mark_part(
+        &mut self,
+        from: PublicKey,
+        transaction: &Transaction,
+        came: &BTreeSet<RecordId>,
+    ) -> Result<(), Fatal> {
+        let id = transaction.id();
+        let write = self.known.mark_part(id);
+        let write = write.filter(|_| !self.scope.has(Plant::PartNotKept));
+        self.out.writes.extend(write);
+        let Scope { store, .. } = self.scope;
+        let view = self.scope.view();
+        let mut failed = None;
+        for (partner, link) in self.partners.iter_mut() {
+            let is_over = link.following.resolve(&id, |added| {
+                let mut elements = shared(transaction, added, view);
+                elements.retain(|element| !came.contains(&element.canonical));
+                let here = store.contains(&elements);
+                here.map_or_else(
+                    |error| {
+                        failed = Some(error);
+                        false
+                    },
+                    |here| here.into_iter().all(|is_here| is_here),
+                )
+            });
+            match is_over {
+                Some(true) => self.wants.drop_source(&id, partner),
+                Some(false) if *partner == from && self.wants.mark_unable(&id, partner) => {
+                    self.out.events.push(Event::Unavailable(id));
+                }
+                _ => {}
+            }
+        }
+        self.wants.retry(&id);
+        failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// A partner sent, in answer to a fetch, what no replica admits: nothing that its journal lists is believed any
+    /// more. If the transaction itself is sound, others have it too.
+    pub(crate) fn refute(&mut self, from: PublicKey, id: Id, why: String) {
+        if let Some(link) = self.partners.get_mut(&from) {
+            link.following.quarantine();
+        }
+        if self.wants.mark_unable(&id, &from) {
+            self.out.events.push(Event::Unavailable(id));
+        }
+        self.out.events.push(Event::Invalid {
+            peer: from,
+            id,
+            why,
+        });
+    }
+}

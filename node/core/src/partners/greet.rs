@@ -1,0 +1,186 @@
+//! Meeting partners: links, hellos and heartbeats.
+
+use kittengrad_journal::Journal;
+use kittengrad_plants::Plant;
+use kittengrad_proto::{
+    id::PublicKey,
+    identity::Heartbeat,
+    link::{Hello, Message},
+    signed_head::SignedHead,
+};
+
+use crate::{
+    birth::{life::Life, start},
+    catch_up::wants::Wants,
+    io::{Fatal, Output, Send, misbehaved},
+    partners::{Partners, link::Heard},
+    scope::Scope,
+};
+
+/// Hears and says who is there.
+pub(crate) struct Greeting<'a> {
+    pub(crate) scope: Scope<'a>,
+    pub(crate) life: &'a mut Life,
+    pub(crate) partners: &'a mut Partners,
+    pub(crate) wants: &'a mut Wants,
+    pub(crate) out: &'a mut Output,
+}
+
+/// What follows from a hello.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Greeted {
+    /// The hello was refused, or nobody waits for it.
+    Nothing,
+    /// The partner is known better.
+    Heard,
+    /// The partner signs from now on: it can be sent transactions.
+    Opened,
+}
+
+impl Greeting<'_> {
+    /// A connection begins: both sides say hello.
+    pub(crate) fn link_up(&mut self, partner: PublicKey) -> Result<(), Fatal> {
+        self.link_down(partner);
+        if let Some(link) = self.partners.get_mut(&partner) {
+            link.is_up = true;
+            self.say_hello(partner)?;
+        }
+        Ok(())
+    }
+
+    /// A connection ended.
+    pub(crate) fn link_down(&mut self, partner: PublicKey) {
+        if let Some(link) = self.partners.get_mut(&partner) {
+            link.went_down();
+            self.wants.lost(partner);
+        }
+    }
+
+    /// Says hello again to everybody who is connected.
+    pub(crate) fn say_hello_to_all(&mut self) -> Result<(), Fatal> {
+        for partner in self.partners.keys() {
+            if self.partners.get(&partner).is_some_and(|link| link.is_up) {
+                self.say_hello(partner)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn say_hello(&mut self, partner: PublicKey) -> Result<(), Fatal> {
+        let journal = self.life.journal();
+        let head = match journal {
+            Some(journal) => journal.tip().map(|tip| tip.head),
+            None => self.scope.store.head()?,
+        };
+        let link = self.partners.get(&partner);
+        let link = link.filter(|_| !self.scope.has(Plant::SeenNotTold));
+        let hello = Hello {
+            ring: self.scope.view().ring_id(),
+            head,
+            seen: link.and_then(|link| link.seen().cloned()),
+            is_settled: self.life.is_settled(),
+            is_open: journal.is_some(),
+            identity: self.scope.config.identity.clone(),
+            time_ms: self.scope.now.wall_ms,
+        };
+        self.out.sends.push(Send {
+            to: partner,
+            message: Message::Hello(Box::new(hello)),
+        });
+        Ok(())
+    }
+
+    /// A partner said hello, for the first time on this connection or because something changed.
+    pub(crate) fn hello(&mut self, from: PublicKey, hello: &Hello) -> Result<Greeted, Fatal> {
+        let Some(link) = self.partners.get_mut(&from) else {
+            return Ok(Greeted::Nothing);
+        };
+        if hello.identity.key != from || hello.ring != self.scope.view().ring_id() {
+            let why = "its hello names another key or ring";
+            self.out.events.push(misbehaved(from, why));
+            return Ok(Greeted::Nothing);
+        }
+        link.told_time(hello.time_ms, self.scope.now.wall_ms);
+        let was_open = link.is_open();
+        link.hello = Some(Heard {
+            is_settled: hello.is_settled || link.is_settled(),
+            is_open: hello.is_open || was_open,
+        });
+        link.chain = Some(hello.identity.chain.clone());
+        if let Some(head) = hello.head {
+            link.following.told(head);
+        }
+        let opens = link.is_open() && !was_open;
+        if let Some(filling) = self.life.filling_mut() {
+            filling.heard(from, hello.head);
+        }
+        self.take_answer(from, hello)?;
+        Ok(if opens {
+            Greeted::Opened
+        } else {
+            Greeted::Heard
+        })
+    }
+
+    /// A partner said what it saw of this peer: that counts only as far as this peer itself signed it.
+    ///
+    /// After the journal was opened it can only be that the partner was not there in time and saw what the disk
+    /// forgot. Then the peer ends, and asks again when it starts.
+    fn take_answer(&mut self, from: PublicKey, hello: &Hello) -> Result<(), Fatal> {
+        let verifier = &*self.scope.config.verifier;
+        let is_ours = |seen: &&SignedHead| seen.verify(&self.scope.me(), verifier).is_ok();
+        let seen = hello.seen.as_ref().filter(is_ours).map(SignedHead::head);
+        if seen.is_none() && hello.seen.is_some() {
+            let why = "it shows a head that this peer never signed";
+            self.out.events.push(misbehaved(from, why));
+        }
+        if let Some(starting) = self.life.starting_mut() {
+            starting.answer(from, seen);
+        } else if let Some(seen) = seen
+            && !self.scope.has(Plant::LateAnswerIgnored)
+            && start::is_forgotten(&seen, self.scope.store)?
+        {
+            return Err(Fatal::Forgotten(seen));
+        }
+        Ok(())
+    }
+
+    /// A partner said where its journal ends; says whether the word was its own.
+    pub(crate) fn alive(&mut self, from: PublicKey, heartbeat: &Heartbeat) -> bool {
+        if heartbeat.peer != from || heartbeat.verify(&*self.scope.config.verifier).is_err() {
+            let event = misbehaved(from, "its heartbeat is not its own");
+            self.out.events.push(event);
+            return false;
+        }
+        let Some(link) = self.partners.get_mut(&from) else {
+            return false;
+        };
+        link.saw_heartbeat(heartbeat);
+        link.told_time(heartbeat.time_ms, self.scope.now.wall_ms);
+        link.following.told(heartbeat.head);
+        true
+    }
+
+    /// Tells everybody who is connected where this peer's journal ends.
+    pub(crate) fn say_alive(&mut self) {
+        let Some(tip) = self.life.journal().and_then(Journal::tip) else {
+            return;
+        };
+        let heartbeat = Heartbeat::sign(
+            self.scope.view().overlay(),
+            tip.head,
+            self.scope.now.wall_ms,
+            &*self.scope.config.signer,
+        );
+        let connected = self.partners.iter();
+        let connected = connected.filter(|(_, link)| link.hello.is_some());
+        let sends = match self.scope.has(Plant::HeartbeatBeforeSync) {
+            true => &mut self.out.forwards,
+            false => &mut self.out.sends,
+        };
+        sends.extend(connected.map(|(partner, _)| Send {
+            to: *partner,
+            message: Message::Alive(heartbeat.clone()),
+        }));
+    }
+}

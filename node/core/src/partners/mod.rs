@@ -1,0 +1,96 @@
+//! The partners: who is connected, what each said, what time it is there.
+//!
+//! | file | what it knows |
+//! | --- | --- |
+//! | `link` | one partner, and how far each has read the other's journal |
+//! | `greet` | links that come and go, hellos, heartbeats |
+//! | `clock` | whether this peer's clock is near enough to the others' to sign by it |
+
+mod clock;
+pub(crate) mod greet;
+pub(crate) mod link;
+
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+
+use kittengrad_journal::{self as journal, Store, Write};
+use kittengrad_overlay::view::View;
+use kittengrad_plants::{Plant, Plants};
+use kittengrad_proto::id::PublicKey;
+
+use crate::{
+    catch_up::{follow::Following, wants::Wants},
+    io::Fatal,
+    kept,
+    partners::link::Link,
+};
+
+/// Everybody with whom this peer shares a cell, connected or not.
+#[derive(Default)]
+pub(crate) struct Partners {
+    links: BTreeMap<PublicKey, Link>,
+}
+
+impl Partners {
+    /// Goes by another view from now on: new partners get a link with what the disk has of them, and those that
+    /// went lose theirs.
+    pub(crate) fn look(
+        &mut self,
+        view: &View,
+        wants: &mut Wants,
+        plants: Plants,
+        store: &dyn Store,
+    ) -> Result<(), Fatal> {
+        let partners: BTreeSet<_> = view.partners().into_iter().collect();
+        let known: Vec<_> = self.links.keys().copied().collect();
+        for gone in known.into_iter().filter(|key| !partners.contains(key)) {
+            self.links.remove(&gone);
+            wants.lost(gone);
+        }
+        for partner in partners {
+            if let Entry::Vacant(empty) = self.links.entry(partner) {
+                let applied = journal::applied(store, partner)?;
+                let following = Following::new(partner, applied, plants);
+                let seen = kept::seen(partner, view.overlay(), store)?;
+                empty.insert(Link::new(following, seen));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.links.len()
+    }
+
+    pub(crate) fn get(&self, key: &PublicKey) -> Option<&Link> {
+        self.links.get(key)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: &PublicKey) -> Option<&mut Link> {
+        self.links.get_mut(key)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&PublicKey, &Link)> {
+        self.links.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&PublicKey, &mut Link)> {
+        self.links.iter_mut()
+    }
+
+    pub(crate) fn keys(&self) -> Vec<PublicKey> {
+        self.links.keys().copied().collect()
+    }
+
+    /// Where this peer is in others' journals and what it saw of them, as far as it changed.
+    pub(crate) fn take_positions(&mut self, plants: Plants) -> Vec<Write> {
+        let mut writes = Vec::new();
+        for (partner, link) in &mut self.links {
+            let follower = link.following.take_dirty();
+            writes.extend(follower.and_then(|follower| journal::keep_applied(&follower)));
+            let seen = link.take_dirty_seen();
+            let seen = seen.filter(|_| !plants.has(Plant::SeenNotKept));
+            writes.extend(seen.map(|head| kept::keep_seen(*partner, head)));
+        }
+        writes
+    }
+}

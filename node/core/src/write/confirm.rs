@@ -1,0 +1,140 @@
+//! Confirming: this peer tells coordinators what its disk has, and counts what other replicas prove.
+
+use std::sync::Arc;
+
+use kittengrad_journal::Cut;
+use kittengrad_plants::Plant;
+use kittengrad_proto::{
+    block::Head,
+    id::{Id, PublicKey},
+    link::{CHAIN_UNKNOWN, Message, PushResult},
+    receipt::ItemProof,
+};
+
+use crate::{
+    io::{Fatal, Output, Send, misbehaved},
+    partners::Partners,
+    scope::Scope,
+    write::{acks::Acks, answer::Answering, prove::prove_held, push::Pushing},
+};
+
+/// Confirms transactions, and counts confirmations.
+pub(crate) struct Confirming<'a> {
+    pub(crate) scope: Scope<'a>,
+    pub(crate) partners: &'a mut Partners,
+    pub(crate) acks: &'a mut Acks,
+    pub(crate) out: &'a mut Output,
+}
+
+impl Confirming<'_> {
+    /// The round ends: proves what this peer's disk has once the blocks `cuts` are committed.
+    pub(crate) fn confirm_round(&mut self, cuts: &[Cut]) -> Result<(), Fatal> {
+        for (coordinator, transaction) in self.acks.take_owed() {
+            let result = PushResult {
+                id: transaction.id(),
+                outcome: prove_held(self.scope, cuts, &transaction)?,
+            };
+            let sends = match self.scope.has(Plant::ConfirmBeforeSync) {
+                true => &mut self.out.forwards,
+                false => &mut self.out.sends,
+            };
+            sends.push(Send {
+                to: coordinator,
+                message: Message::PushResult(result),
+            });
+        }
+        for id in self.acks.take_fresh() {
+            let Some(waiting) = self.acks.get_mut(&id) else {
+                continue;
+            };
+            let transaction = Arc::clone(&waiting.submission.transaction);
+            match prove_held(self.scope, cuts, &transaction)? {
+                Ok(proofs) => {
+                    waiting.confirm(self.scope.me(), proofs);
+                    self.answering().answer(&id);
+                }
+                Err(why) => self.answering().give_up(&id, &why),
+            }
+        }
+        Ok(())
+    }
+
+    /// A replica answered a push.
+    pub(crate) fn push_result(&mut self, from: PublicKey, result: PushResult) {
+        let link = self.partners.get(&from);
+        if link.is_none_or(|link| link.chain.is_none()) {
+            // Its hello was overtaken: a receipt needs the certificates in it. It is pushed to again when that comes.
+            return;
+        }
+        match result.outcome {
+            Ok(proofs) => {
+                if let Err(why) = self.count(from, &result.id, proofs) {
+                    self.out.events.push(misbehaved(from, why));
+                }
+                self.answering().answer(&result.id);
+            }
+            Err(why) if why == CHAIN_UNKNOWN => {
+                let (mut pushing, acks) = self.pushing();
+                pushing.push_with_chain(from, &result.id, acks);
+            }
+            // A replica that starts or fills up says so; the transaction reaches it through its partners' journals.
+            Err(_) => {}
+        }
+    }
+
+    /// Counts a replica's confirmation, if it proves every element that the replica holds.
+    fn count(&mut self, from: PublicKey, id: &Id, proofs: Vec<ItemProof>) -> Result<(), String> {
+        let Some(waiting) = self.acks.get(id) else {
+            return Ok(());
+        };
+        if !waiting.replicas(self.scope.change).contains(&from) {
+            return Err("it confirms what it does not hold".to_owned());
+        }
+        let transaction = Arc::clone(&waiting.submission.transaction);
+        let verifier = &*self.scope.config.verifier;
+        let proved = self
+            .acks
+            .check(from, &proofs, &transaction, verifier)
+            .map_err(|error| error.to_string())?;
+        let headers = proofs.iter().map(|proof| &proof.header);
+        let newest = headers.max_by_key(|header| header.head());
+        if let (Some(link), Some(header)) = (self.partners.get_mut(&from), newest) {
+            link.saw_header(header);
+        }
+        let view = self.scope.view();
+        let elements = transaction.elements();
+        let mut held = elements.filter(|element| view.holds(&from, &element.canonical));
+        if !held.all(|element| proved.contains(&element)) {
+            return Err("it does not prove all that it confirms".to_owned());
+        }
+        if let Some(waiting) = self.acks.get_mut(id) {
+            waiting.confirm(from, proofs);
+        }
+        Ok(())
+    }
+
+    /// A replica takes transactions again: those that it did not confirm and others wait for go to it. `head` is that
+    /// of its journal.
+    pub(crate) fn push_again(&mut self, to: PublicKey, head: Option<Head>) {
+        let (mut pushing, acks) = self.pushing();
+        pushing.push_again(to, head, acks);
+    }
+
+    fn pushing(&mut self) -> (Pushing<'_>, &mut Acks) {
+        let pushing = Pushing {
+            scope: self.scope,
+            partners: self.partners,
+            out: self.out,
+        };
+        (pushing, self.acks)
+    }
+
+    fn answering(&mut self) -> Answering<'_> {
+        Answering {
+            scope: self.scope,
+            partners: self.partners,
+            acks: self.acks,
+            out: self.out,
+        }
+    }
+}

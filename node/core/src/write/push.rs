@@ -1,0 +1,98 @@
+//! Pushing: transactions go to the other replicas while this peer's own disk syncs.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kittengrad_overlay::view::View;
+use kittengrad_proto::{
+    block::Head,
+    certificate::Chain,
+    id::{Id, PublicKey},
+    link::{Message, Push},
+    receipt::ItemProof,
+    submission::Submission,
+};
+
+use crate::{
+    catch_up::known::records_of,
+    io::{Output, Send},
+    partners::Partners,
+    scope::Scope,
+    write::acks::{Acks, Waiting},
+};
+
+/// Sends transactions to replicas.
+pub(crate) struct Pushing<'a> {
+    pub(crate) scope: Scope<'a>,
+    pub(crate) partners: &'a mut Partners,
+    pub(crate) out: &'a mut Output,
+}
+
+impl Pushing<'_> {
+    /// Sends a transaction to every other replica that takes it.
+    pub(crate) fn push_to_all(&mut self, waiting: &Waiting) {
+        for member in waiting.replicas(self.scope.change) {
+            self.push(member, waiting);
+        }
+    }
+
+    /// Sends a transaction to a replica that takes it, with the records that it holds.
+    fn push(&mut self, to: PublicKey, waiting: &Waiting) {
+        // This peer has no link to itself.
+        let link = self.partners.get_mut(&to);
+        let Some(link) = link.filter(|link| link.is_open()) else {
+            return;
+        };
+        let is_new = link.sent_chains.insert(waiting.chain.id());
+        let push = Push {
+            transaction: Arc::clone(&waiting.submission.transaction),
+            records: records_for(self.scope.view(), &to, &waiting.submission),
+            chain: is_new.then(|| Chain::clone(&waiting.chain)),
+        };
+        self.out.forwards.push(Send {
+            to,
+            message: Message::Push(push),
+        });
+    }
+
+    /// A replica takes transactions again: those that it did not confirm and others wait for go to it.
+    ///
+    /// What it confirmed in another incarnation than that of `head` it may have lost since.
+    pub(crate) fn push_again(&mut self, partner: PublicKey, head: Option<Head>, acks: &mut Acks) {
+        for waiting in acks.iter_mut() {
+            let newest = waiting.proofs(partner).and_then(newest);
+            if newest.map(|newest| newest.incarnation) != head.map(|head| head.incarnation) {
+                waiting.forget(partner);
+            }
+            let is_replica = waiting.replicas(self.scope.change).contains(&partner);
+            if is_replica && waiting.lacks(partner) {
+                self.push(partner, waiting);
+            }
+        }
+    }
+
+    /// A replica lacks the publisher's certificates: they go to it with the transaction.
+    pub(crate) fn push_with_chain(&mut self, to: PublicKey, id: &Id, acks: &Acks) {
+        let Some(waiting) = acks.get(id) else {
+            return;
+        };
+        if let Some(link) = self.partners.get_mut(&to) {
+            link.sent_chains.remove(&waiting.chain.id());
+        }
+        self.push(to, waiting);
+    }
+}
+
+/// The newest block that some proofs are about.
+pub(crate) fn newest(proofs: &[ItemProof]) -> Option<Head> {
+    proofs.iter().map(|proof| proof.header.head()).max()
+}
+
+/// Records of the entries that a member holds.
+fn records_for(view: &View, member: &PublicKey, submission: &Submission) -> Vec<Bytes> {
+    let entries = submission.transaction.entries().iter();
+    let held = entries.filter(|entry| view.holds(member, &entry.canonical));
+    held.flat_map(records_of)
+        .filter_map(|id| submission.records.get(&id).cloned())
+        .collect()
+}
