@@ -77,7 +77,7 @@ const TWO_POW_128: f64 = (1_u128 << 127) as f64 * 2.0;
 
 #[cfg(test)]
 mod tests {
-    use super::U256;
+    use super::{TWO_POW_128, U256};
 
     const MAX: U256 = U256 {
         high: u128::MAX,
@@ -134,5 +134,16 @@ mod tests {
             0.25
         );
         assert_eq!(MAX.fraction(), 1.0);
+    }
+
+    #[test]
+    fn a_fraction_counts_both_halves() {
+        assert_eq!(ONE.fraction() * TWO_POW_128, 1.0 / TWO_POW_128);
+        assert_eq!(HIGH_ONE.fraction(), 1.0 / TWO_POW_128);
+        let both = U256 {
+            high: 1,
+            low: 1 << 127,
+        };
+        assert_eq!(both.fraction(), 1.5 / TWO_POW_128);
     }
 }

@@ -1,13 +1,13 @@
 //! The laws of the ring, each checked against a definition that is too slow to use and too plain to
 //! be wrong.
 
-mod arcs;
 mod brute;
 mod cells;
 mod covers;
 mod drawings;
 mod holders;
 mod joins_and_leaves;
+mod key_ranges;
 mod owners;
 mod partners;
 mod points;

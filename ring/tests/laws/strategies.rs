@@ -28,6 +28,18 @@ pub(crate) fn arc() -> impl Strategy<Value = KeyRange> {
     ]
 }
 
+/// Two arcs, most of the time with ends in common or a point apart: they touch, overlap by a point,
+/// begin or end together, or one is the rest of the other.
+pub(crate) fn two_arcs() -> impl Strategy<Value = (KeyRange, KeyRange)> {
+    arc().prop_flat_map(|first| {
+        let ends = [first.from, first.to];
+        let near = ends.map(|end| [brute::before(end), end, brute::after(end)]);
+        let end = prop_oneof![4 => select(ends.to_vec()), 2 => select(near.concat()), 1 => point()];
+        let second = (end.clone(), end).prop_map(|(from, to)| KeyRange::new(from, to));
+        (Just(first), prop_oneof![3 => second, 1 => arc()])
+    })
+}
+
 /// One, three, five or seven copies.
 pub(crate) fn replicas() -> impl Strategy<Value = Replicas> {
     select(vec![1, 3, 5, 7]).prop_map(|replicas| Replicas::new(replicas).expect("it is odd"))

@@ -4,7 +4,7 @@ use kittengrad_ring::{KeyRange, Length, Point};
 use proptest::prelude::*;
 
 use crate::brute;
-use crate::strategies::{arc, point};
+use crate::strategies::{arc, point, two_arcs};
 
 proptest! {
     #[test]
@@ -20,7 +20,7 @@ proptest! {
     }
 
     #[test]
-    fn an_intersection_has_the_points_that_both_have(a in arc(), b in arc(), point in point()) {
+    fn an_intersection_has_the_points_that_both_have((a, b) in two_arcs(), point in point()) {
         let both = a.intersect(b);
         for point in critical_points(&[a, b]).into_iter().chain([point]) {
             let times = both.iter().filter(|arc| arc.contains(point)).count();
@@ -34,7 +34,7 @@ proptest! {
     }
 
     #[test]
-    fn an_intersection_is_the_same_from_both_sides(a in arc(), b in arc()) {
+    fn an_intersection_is_the_same_from_both_sides((a, b) in two_arcs()) {
         let (from_a, from_b) = (a.intersect(b), b.intersect(a));
         prop_assert_eq!(from_a.len(), from_b.len());
         prop_assert!(from_a.iter().all(|arc| from_b.contains(arc)));
@@ -70,6 +70,17 @@ fn an_arc_that_ends_where_it_begins_is_the_whole_circle() {
     assert!(whole.contains(point));
     assert_eq!(whole.length(), Length::WHOLE);
     assert_eq!(whole.share(), 1.0);
+}
+
+#[test]
+fn touching_arcs_do_not_intersect() {
+    let [one, five, nine] = [0x01, 0x05, 0x09].map(|byte| Point::new([byte; 32]));
+    let (low, high) = (KeyRange::new(one, five), KeyRange::new(five, nine));
+    assert_eq!(low.intersect(high), []);
+    assert_eq!(high.intersect(low), []);
+    let rest = KeyRange::new(five, one);
+    assert_eq!(low.intersect(rest), [], "they touch at both ends");
+    assert_eq!(rest.intersect(low), [], "they touch at both ends");
 }
 
 #[test]
