@@ -1,8 +1,14 @@
 //! The fields of each type: which must be there, which may, and of what kind.
 
+use std::collections::BTreeSet;
+
 use ipld_core::ipld::Ipld;
-use kittengrad_proto::limits::{
-    RECORD_NAME_BYTES_MAX, RECORD_PREVIOUS_MAX, RECORD_SALT_BYTES_MAX, REL_BYTES_MAX,
+use kittengrad_proto::{
+    id::RecordId,
+    limits::{
+        RECORD_LINKS_MAX, RECORD_NAME_BYTES_MAX, RECORD_PREVIOUS_MAX, RECORD_SALT_BYTES_MAX,
+        REL_BYTES_MAX,
+    },
 };
 
 use crate::{check_fields, id, map, text, vector};
@@ -46,7 +52,32 @@ fn a_record_has_exactly_the_fields_of_its_type() {
 }
 
 #[test]
-fn empty_lists_are_left_out_and_beyond_their_limits_refused() {
+fn lists_of_an_update_have_as_many_entries_as_the_limit() {
+    let (_, bytes) = vector("update-least");
+    let Ok(Ipld::Map(least)) = serde_ipld_dagcbor::from_slice(&bytes) else {
+        panic!()
+    };
+    let ids = |count: usize| {
+        let ids: BTreeSet<_> = (0..count).map(|n| RecordId::of(&n.to_be_bytes())).collect();
+        ids.into_iter().map(|id| Ipld::Link(id.cid()))
+    };
+    let relation = |to| Ipld::Map(map([("rel", text("a")), ("to", to)]));
+    let check = |field: &str, entries: Vec<Ipld>, expected| {
+        let what = format!("{field} of {} entries", entries.len());
+        let mut fields = least.clone();
+        fields.insert(field.to_owned(), Ipld::List(entries));
+        check_fields(fields, expected, &what);
+    };
+    for (beyond, expected) in [(0, true), (1, false)] {
+        let previous = ids(RECORD_PREVIOUS_MAX + beyond);
+        check("previous", previous.collect(), expected);
+        let links = ids(RECORD_LINKS_MAX + beyond).map(relation);
+        check("links", links.collect(), expected);
+    }
+}
+
+#[test]
+fn values_out_of_form_or_beyond_their_limits_are_refused() {
     let (_, bytes) = vector("update-least");
     let Ok(Ipld::Map(least)) = serde_ipld_dagcbor::from_slice(&bytes) else {
         panic!()
@@ -59,11 +90,6 @@ fn empty_lists_are_left_out_and_beyond_their_limits_refused() {
         (
             "previous",
             Ipld::List(vec![link.clone(), link.clone()]),
-            false,
-        ),
-        (
-            "previous",
-            Ipld::List(vec![link.clone(); RECORD_PREVIOUS_MAX + 1]),
             false,
         ),
         ("links", Ipld::List(vec![]), false),
@@ -85,6 +111,11 @@ fn empty_lists_are_left_out_and_beyond_their_limits_refused() {
         ("links", Ipld::List(vec![relation("")]), false),
         (
             "links",
+            Ipld::List(vec![relation(&"x".repeat(REL_BYTES_MAX))]),
+            true,
+        ),
+        (
+            "links",
             Ipld::List(vec![relation(&"x".repeat(REL_BYTES_MAX + 1))]),
             false,
         ),
@@ -98,7 +129,9 @@ fn empty_lists_are_left_out_and_beyond_their_limits_refused() {
             Ipld::List(vec![Ipld::Map(map([("to", link.clone())]))]),
             false,
         ),
+        ("name", text(&"x".repeat(RECORD_NAME_BYTES_MAX)), true),
         ("name", text(&"x".repeat(RECORD_NAME_BYTES_MAX + 1)), false),
+        ("salt", Ipld::Bytes(vec![0; RECORD_SALT_BYTES_MAX]), true),
         (
             "salt",
             Ipld::Bytes(vec![0; RECORD_SALT_BYTES_MAX + 1]),

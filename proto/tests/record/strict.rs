@@ -75,6 +75,83 @@ fn every_value_has_one_encoding() {
     }
 }
 
+/// The numbers on either side of each width, and how many bytes the argument of a head takes in its shortest form.
+const EDGES: [(u64, usize); 10] = [
+    (0, 0),
+    (0x17, 0),
+    (0x18, 1),
+    (0xff, 1),
+    (0x100, 2),
+    (0xffff, 2),
+    (0x1_0000, 4),
+    (0xffff_ffff, 4),
+    (0x1_0000_0000, 8),
+    (u64::MAX, 8),
+];
+
+/// A head of this major type whose argument takes so many bytes; `None` if it needs more.
+fn head(major: u8, argument: u64, width: usize) -> Option<String> {
+    let bytes = argument.to_be_bytes();
+    let (above, argument) = bytes.split_at(8 - width);
+    let short = match width {
+        0 => u8::try_from(u64::from_be_bytes(bytes))
+            .ok()
+            .filter(|short| *short < 24)?,
+        _ if above.iter().any(|byte| *byte != 0) => return None,
+        1 => 24,
+        2 => 25,
+        4 => 26,
+        _ => 27,
+    };
+    Some(hex::encode([&[major << 5 | short], argument].concat()))
+}
+
+/// `count` zeros, or as many entries of a map whose values are zeros, in hexadecimal.
+fn content(major: u8, count: u64) -> String {
+    let one = |n| match major {
+        TEXT | BYTES | LIST => "00".to_owned(),
+        _ => format!("62{:04x}00", 0x3030 + 0x100 * (n / 64) + n % 64),
+    };
+    (0..count).map(one).collect()
+}
+
+const UNSIGNED: u8 = 0;
+const NEGATIVE: u8 = 1;
+const BYTES: u8 = 2;
+const TEXT: u8 = 3;
+const LIST: u8 = 4;
+const MAP: u8 = 5;
+
+#[test]
+fn a_number_is_taken_in_its_shortest_width_alone() {
+    for (number, shortest) in EDGES {
+        for width in [0, 1, 2, 4, 8] {
+            for major in [UNSIGNED, NEGATIVE] {
+                if let Some(head) = head(major, number, width) {
+                    let what = format!("{number:#x} of major type {major} in {width} bytes");
+                    check_bytes(&with_value(&head), width == shortest, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_length_is_taken_in_its_shortest_width_alone() {
+    // Longer ones do not fit into a record.
+    for (length, shortest) in EDGES.into_iter().take_while(|(length, _)| *length <= 0x100) {
+        for width in [0, 1, 2, 4, 8] {
+            for major in [BYTES, TEXT, LIST, MAP] {
+                if let Some(head) = head(major, length, width) {
+                    let what = format!("length {length} of major type {major} in {width} bytes");
+                    let value = head + &content(major, length);
+                    check_bytes(&with_value(&value), width == shortest, &what);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_link_holds_one_whole_cid_of_any_version_and_codec() {
     let digest = "11".repeat(32);
@@ -147,8 +224,14 @@ fn a_link_holds_one_whole_cid_of_any_version_and_codec() {
         };
         check_bytes(&with_value(&format!("d82a{head}{cid}")), expected, what);
     }
-    let long_tag = with_value(&format!("d9002a58250001711220{digest}"));
-    check_bytes(&long_tag, false, "tag 42 in three bytes");
+    for (tag, what) in [
+        ("d9002a", "tag 42 in three bytes"),
+        ("da0000002a", "tag 42 in five bytes"),
+        ("db000000000000002a", "tag 42 in nine bytes"),
+    ] {
+        let long_tag = with_value(&format!("{tag}58250001711220{digest}"));
+        check_bytes(&long_tag, false, what);
+    }
 }
 
 #[test]
