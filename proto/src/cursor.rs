@@ -175,6 +175,22 @@ mod tests {
     }
 
     #[test]
+    fn the_next_height_is_one_further() {
+        let next = |height| {
+            Cursor {
+                journal: PublicKey::new([0xab; 32]),
+                incarnation: 5,
+                height,
+            }
+            .next_height()
+        };
+        assert_eq!(next(None), 0);
+        assert_eq!(next(Some(0)), 1);
+        assert_eq!(next(Some(41)), 42);
+        assert_eq!(next(Some(u64::MAX)), u64::MAX, "no block can follow");
+    }
+
+    #[test]
     fn anything_else_is_refused() {
         let long = "9".repeat(30);
         for tail in [

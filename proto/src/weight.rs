@@ -147,6 +147,31 @@ mod tests {
         }
     }
 
+    /// A message of so many equal numbers, each of `bytes` bytes, packed into field 4.
+    fn packed(count: usize, bytes: usize) -> Vec<u8> {
+        let number = [&vec![0x80; bytes - 1][..], &[1]].concat();
+        let numbers = number.repeat(count);
+        let mut message = vec![4 << 3 | 2];
+        prost::encoding::encode_varint(numbers.len() as u64, &mut message);
+        [message, numbers].concat()
+    }
+
+    #[test]
+    fn packed_numbers_weigh_as_much_as_they_take_in_memory() {
+        let numbers = &[Part::packed::<u64>(4)];
+        for bytes in 2..=10 {
+            let message = packed(100_000, bytes);
+            assert_eq!(check(&message, numbers), Ok(()), "of {bytes} bytes each");
+        }
+        // Four bytes of head: 64 KiB and four bytes for each byte are eight for each of 16,388 numbers.
+        assert_eq!(check(&packed(16_388, 1), numbers), Ok(()));
+        let bytes = 16_389 + 4;
+        assert_eq!(
+            check(&packed(16_389, 1), numbers),
+            Err(WeightError::TooManyParts { bytes })
+        );
+    }
+
     #[test]
     fn other_fields_weigh_nothing() {
         let mut message = [9 << 3 | 2, 0].repeat(10_000);

@@ -78,16 +78,35 @@ mod tests {
         decode::<U>(message.encode_to_vec().into()).is_ok()
     }
 
+    fn check_refused_unread<U: Weighed>(message: Bytes) {
+        let Err(status) = decode::<U>(message) else {
+            panic!("it is decoded")
+        };
+        assert!(status.message().contains("more parts"), "{status}");
+    }
+
     /// Keeps S9.
     #[test]
     fn millions_of_empty_parts_are_refused_unread() {
         let empty = |tag: u8| Bytes::from([tag << 3 | 2, 0].repeat(SUBMIT_BYTES_MAX / 2));
-        assert!(decode::<wire::SubmitRequest>(empty(3)).is_err());
-        assert!(decode::<wire::LookupResponse>(empty(3)).is_err());
-        assert!(decode::<wire::GetRecordResponse>(empty(1)).is_err());
-        let packed = [2 << 3 | 2, 0xff, 0xff, 0x3f];
-        let packed = [&packed[..], &[1; 0xf_ffff]].concat();
-        assert!(decode::<wire::GetHeadResponse>(packed.into()).is_err());
+        check_refused_unread::<wire::SubmitRequest>(empty(3));
+        check_refused_unread::<wire::LookupResponse>(empty(3));
+        check_refused_unread::<wire::GetRecordResponse>(empty(1));
+        check_refused_unread::<wire::GetHeadResponse>(packed(&[1]));
+    }
+
+    /// A megabyte of equal numbers, less one byte, as the incarnations of a journal.
+    fn packed(number: &[u8]) -> Bytes {
+        let numbers = number.repeat(0xf_ffff / number.len());
+        [&[2 << 3 | 2, 0xff, 0xff, 0x3f][..], &numbers]
+            .concat()
+            .into()
+    }
+
+    #[test]
+    fn packed_numbers_are_counted_and_not_their_bytes() {
+        let found = decode::<wire::GetHeadResponse>(packed(&[0x80, 0x80, 1])).unwrap();
+        assert_eq!(found.incarnations, vec![1 << 14; 0xf_ffff / 3]);
     }
 
     #[test]
