@@ -35,6 +35,16 @@ pub(crate) fn content(field: u32, value: &[u8]) -> Vec<u8> {
     [&out, value].concat()
 }
 
+/// `message` with a field behind it that no reader knows, which makes it `bytes` long.
+pub(crate) fn padded(message: &[u8], bytes: usize) -> Bytes {
+    let room = bytes - message.len();
+    let padding = |bytes| content(1_000, &vec![0; bytes]);
+    let head = padding(room).len() - room;
+    let padded = [message, &padding(room - head)].concat();
+    assert_eq!(padded.len(), bytes, "the head is as long for a little less");
+    padded.into()
+}
+
 /// Where the fields of a message lie in it.
 pub(crate) fn fields(message: &[u8]) -> Vec<Range<usize>> {
     let mut rest = message;

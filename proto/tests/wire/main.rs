@@ -8,6 +8,7 @@ mod golden;
 mod headers;
 mod merging;
 mod noise;
+mod receipt_limits;
 mod receipts;
 mod samples;
 mod services;

@@ -1,12 +1,12 @@
 //! Receipts prove what they claim: so many different peers of this network have each element on disk.
 
 use kittengrad_proto::{
-    block::Item,
+    block::{Block, Header, Item},
     certificate::{CertificateError, Root},
     id::Id,
     receipt::{ItemProof, Receipt, ReceiptError},
-    signed::{Ed25519, SigningKey},
-    transaction::{Element, TransactionError},
+    signed::{Ed25519, Kind, Signed, SigningKey},
+    transaction::{Element, Transaction, TransactionError},
 };
 
 use crate::{
@@ -222,23 +222,39 @@ fn a_proof_leads_to_a_block_that_its_peer_signed() {
     let forged = |r: &mut Receipt| {
         let (fields, items) = fields(1, Id::ZERO, &[adds(&updates(), &[true; 3])]);
         // Signed by the second peer, with a body that names the first one.
-        let header = kittengrad_proto::block::Header::sign(overlay(), &fields, &first.key);
-        let body = header.signed().body().clone();
-        let signed = kittengrad_proto::signed::Signed::new(
-            kittengrad_proto::signed::Kind::Block,
-            body,
-            &second.key,
-        );
-        let header = kittengrad_proto::block::Header::from_wire(Some(signed.to_wire()), overlay());
-        let block = kittengrad_proto::block::Block {
-            header: header.unwrap(),
-            items,
-        };
+        let header = signed_by(second, &Header::sign(overlay(), &fields, &first.key));
+        let block = Block { header, items };
         r.confirmations[0].proofs.push(prove(&block, 0));
     };
     check("a forged header", forged, |e| {
         matches!(e, ReceiptError::Header(_))
     });
+}
+
+#[test]
+fn every_header_carries_its_own_right_signature() {
+    let right = || receipt().confirmations[0].proofs[0].clone();
+    // The same header, and so the same hash, with somebody else's signature.
+    let forged = || {
+        let header = signed_by(&WORLD.peers[1], &right().header);
+        assert_eq!(header.hash(), right().header.hash());
+        ItemProof { header, ..right() }
+    };
+    let is_header = |e: &ReceiptError| matches!(e, ReceiptError::Header(_));
+    for (what, proofs) in [
+        ("a forged one alone", vec![forged()]),
+        ("a forged one after the right one", vec![right(), forged()]),
+        ("a forged one before the right one", vec![forged(), right()]),
+    ] {
+        check(what, |r| r.confirmations[0].proofs = proofs, is_header);
+    }
+}
+
+/// The same header with the signature of `member`, whoever it names.
+fn signed_by(member: &Member, header: &Header) -> Header {
+    let body = header.signed().body().clone();
+    let signed = Signed::new(Kind::Block, body, &member.key);
+    Header::from_wire(Some(signed.to_wire()), overlay()).unwrap()
 }
 
 #[test]
@@ -256,21 +272,22 @@ fn a_proof_names_the_transaction_that_it_is_about() {
         change(|proof| proof.transaction = Some(minimal())),
         is_proof,
     );
-    let forged = |r: &mut Receipt| r.transaction = unsigned();
     let is_transaction =
         |e: &ReceiptError| matches!(e, ReceiptError::Transaction(TransactionError::Signed(_)));
+    let forged = |r: &mut Receipt| r.transaction = by_another(&r.transaction);
     check("the transaction is forged", forged, is_transaction);
+    let forged = change(|proof| proof.transaction = proof.transaction.as_ref().map(by_another));
+    check("the one that it brings is forged", forged, is_transaction);
     let another =
         |r: &mut Receipt| r.transaction = transaction(9, vec![entry(0xc1, true, &[0x11])]);
     check("another transaction", another, is_proof);
 }
 
-/// The sample's transaction with somebody else's signature.
-fn unsigned() -> kittengrad_proto::transaction::Transaction {
-    use kittengrad_proto::signed::{Kind, Signed};
-    let body = updates().signed().body().clone();
+/// The same transaction with somebody else's signature.
+fn by_another(transaction: &Transaction) -> Transaction {
+    let body = transaction.signed().body().clone();
     let wire = Signed::new(Kind::Transaction, body, &WORLD.other.key).to_wire();
-    kittengrad_proto::transaction::Transaction::from_wire(Some(wire), overlay()).unwrap()
+    Transaction::from_wire(Some(wire), overlay()).unwrap()
 }
 
 #[test]
@@ -290,8 +307,8 @@ fn a_peer_is_admitted_as_a_peer_of_this_network_when_it_signed() {
         let first = &WORLD.peers[0];
         let (mut fields, items) = fields(1, Id::ZERO, &[adds(&updates(), &[true; 3])]);
         fields.time_ms = TIME_MS + 10 * 366 * 86_400_000;
-        let header = kittengrad_proto::block::Header::sign(overlay(), &fields, &first.key);
-        let block = kittengrad_proto::block::Block { header, items };
+        let header = Header::sign(overlay(), &fields, &first.key);
+        let block = Block { header, items };
         r.confirmations[0].proofs = vec![prove(&block, 0)];
     };
     let is_expired = |e: &ReceiptError| {
