@@ -5,5 +5,6 @@ mod chains;
 mod deviations;
 mod encodings;
 mod mutations;
+mod rewritten;
 mod tower;
 mod vectors;
