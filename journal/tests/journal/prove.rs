@@ -135,3 +135,18 @@ fn a_set_row_that_names_nothing_is_damage() {
     let refused = prove(&store, &overlay(), &transaction.id(), [element]);
     assert!(matches!(refused, Err(ProveError::Store(_))));
 }
+
+#[test]
+fn a_repeat_of_more_than_64_blocks_is_proved_in_smaller_parts() {
+    let mut journal = open(Arc::new(FakeKey(1)));
+    let mut store = MemoryStore::default();
+    for block in 0..65 {
+        let said = submission(1, &[(1, false, vec![100 + block])]);
+        commit(&mut journal, &mut store, &[said]);
+    }
+    let repeat = |blocks: u64| submission(2, &[(1, false, (100..100 + blocks).collect())]);
+    check_proved(&store, &FakeKey(1), &repeat(64), &Fake);
+    let all = repeat(65).transaction;
+    let refused = prove(&store, &overlay(), &all.id(), all.elements());
+    assert_eq!(refused, Err(ProveError::Scattered(65)));
+}

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use kittengrad_journal::{Journal, JournalError, Store, Write};
+use kittengrad_journal::{Cut, Journal, JournalError, Store, Write};
 use kittengrad_proto::{
     block::{Header, Item},
     id::{Id, RecordId},
-    limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, CHAIN_BYTES_MAX, HEADER_BYTES_MAX},
+    limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, CHAIN_BYTES_MAX, HEADER_BYTES_MAX, ITEM_BYTES_MAX},
 };
 
 use crate::{
@@ -60,6 +60,23 @@ fn a_canonical_is_created_once() {
 }
 
 #[test]
+fn a_canonical_with_several_new_elements_is_created_once() {
+    let mut owner = Owner::new(everything);
+    let submission = submission(1, &[(1, true, vec![10, 11, 12]), (2, true, vec![20, 21])]);
+    let added = owner
+        .journal
+        .add(&submission, everything, &owner.store)
+        .unwrap();
+    let canonicals: Vec<_> = submission
+        .transaction
+        .entries()
+        .iter()
+        .map(|entry| entry.canonical)
+        .collect();
+    assert_eq!(added.created, canonicals);
+}
+
+#[test]
 fn an_entry_whose_record_did_not_come_is_refused_and_leaves_nothing() {
     let mut owner = Owner::new(everything);
     let mut broken = submission(1, &[(1, true, vec![10, 11])]);
@@ -106,6 +123,54 @@ fn several_blocks_may_be_cut_before_they_are_committed() {
     owner.journal.committed();
     check_journal(&owner);
     check_set(&owner);
+}
+
+#[test]
+fn a_canonical_is_known_before_it_is_committed() {
+    let mut owner = Owner::new(everything);
+    let canonical = RecordId::of(&record(1, 100));
+    let mut nonce = 1;
+    // It is known, and another update of it creates nothing.
+    let mut check_known = |owner: &mut Owner, when: &str| {
+        assert_eq!(
+            owner.journal.knows(canonical, &owner.store),
+            Ok(true),
+            "{when}"
+        );
+        nonce += 1;
+        let update = submission(nonce, &[(1, false, vec![u64::from(nonce)])]);
+        let added = owner.journal.add(&update, everything, &owner.store);
+        assert_eq!(added.unwrap().created, [], "{when}");
+    };
+    assert_eq!(owner.journal.knows(canonical, &owner.store), Ok(false));
+    owner.add(&submission(1, &[(1, true, vec![])]));
+    check_known(&mut owner, "in the block under construction");
+    let mut writes = Vec::new();
+    owner.journal.cut(1, &mut writes);
+    check_known(&mut owner, "cut and not committed");
+    owner.journal.cut(2, &mut writes);
+    check_known(&mut owner, "two blocks cut and not committed");
+    owner.store.commit(writes);
+    owner.journal.committed();
+    check_known(&mut owner, "committed");
+}
+
+#[test]
+fn the_store_alone_is_asked_about_what_was_committed() {
+    let mut owner = Owner::new(everything);
+    let submission = submission(1, &[(1, true, vec![10])]);
+    owner.add(&submission);
+    owner.journal.cut(1, &mut Vec::new());
+    // A store that lost the writes shows that the journal does not keep all elements in memory.
+    owner.journal.committed();
+    let canonical = RecordId::of(&record(1, 100));
+    assert_eq!(owner.journal.knows(canonical, &owner.store), Ok(false));
+    let elements: Vec<_> = submission.transaction.elements().collect();
+    assert_eq!(owner.add(&submission), elements);
+    owner.cut(2);
+    let records = [canonical, RecordId::of(&record(10, 100))];
+    let here = owner.store.records(&records).unwrap();
+    assert!(here.iter().all(Option::is_some), "they are written again");
 }
 
 #[test]
@@ -181,6 +246,25 @@ fn a_block_keeps_its_limits_in_bytes() {
     }
     assert_eq!(cuts.len(), 4, "two transactions of 3 MB fit, three do not");
     check_journal(&owner);
+}
+
+/// Bytes of transactions, items and records of 60,000 bytes each, and of the certificates of one publisher.
+fn bytes_of(cut: &Cut) -> usize {
+    let transactions = cut.listed.iter().map(|(_, tx)| tx.signed().encode().len());
+    let items = cut.block.items.iter().map(bytes::Bytes::len);
+    transactions.chain(items).sum::<usize>() + cut.added.len() * 60_000 + CHAIN_BYTES_MAX
+}
+
+#[test]
+fn room_is_kept_for_one_more_publishers_certificates() {
+    let mut owner = Owner::new(everything);
+    let updates = (10..60).collect();
+    owner.add(&submission_of(1, &[(1, false, updates)], 60_000));
+    let has_room = |bytes: &usize| owner.journal.has_room(*bytes);
+    let largest = (0..BLOCK_BYTES_MAX).rev().find(has_room).unwrap();
+    let cut = owner.cut(1).unwrap();
+    let full = bytes_of(&cut) + largest + CHAIN_BYTES_MAX + ITEM_BYTES_MAX;
+    assert_eq!(full, BLOCK_BYTES_MAX - 1);
 }
 
 /// Keeps S9.
