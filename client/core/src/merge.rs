@@ -207,7 +207,41 @@ mod tests {
         check(3, All, &[0, 1, 2], true);
         check(2, One, &[1], true);
         check(1, One, &[0], true);
+        check(1, Quorum, &[0], true);
+        check(1, All, &[0], true);
         check(3, One, &[], false);
+    }
+
+    #[test]
+    fn a_consistency_needs_no_more_answers_than_there_are_holders() {
+        use Consistency::{All, One, Quorum};
+        for (replicas, quorum) in [(1, 1), (3, 2), (5, 3), (7, 4)] {
+            let replicas = Replicas::new(replicas).unwrap();
+            for holders in 1..=replicas.get() {
+                assert_eq!(One.needed(holders, replicas), 1);
+                assert_eq!(Quorum.needed(holders, replicas), quorum.min(holders));
+                assert_eq!(All.needed(holders, replicas), holders);
+            }
+            for consistency in [One, Quorum, All] {
+                assert_eq!(consistency.needed(0, replicas), 1, "nobody proves nothing");
+            }
+        }
+    }
+
+    #[test]
+    fn a_read_that_all_holders_answer_is_complete() {
+        for replicas in [1, 3, 5, 7] {
+            let replicas = Replicas::new(replicas).unwrap();
+            for count in 1..=replicas.get() {
+                let peers = 0..u8::try_from(count).unwrap();
+                let holders: Vec<_> = peers.clone().map(key).collect();
+                let replies: Vec<_> = peers.map(|peer| reply(peer, 0, &[])).collect();
+                for consistency in [Consistency::One, Consistency::Quorum, Consistency::All] {
+                    let merged = merge(&replies, &holders, replicas, consistency);
+                    assert!(merged.complete, "{count} of R = {replicas}, {consistency}");
+                }
+            }
+        }
     }
 
     #[test]

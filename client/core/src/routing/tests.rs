@@ -95,6 +95,23 @@ fn if_the_ring_is_the_same_the_others_are_asked() {
 }
 
 #[test]
+fn a_call_reroutes_up_to_its_limit_and_goes_on_without() {
+    let all: [PublicKey; 5] = peers();
+    let mut call = Call::new(PATIENCE, all, 1, 0);
+    let mut reroutes = 0;
+    for peer in all {
+        assert_eq!(call.step(0), Step::Ask(peer));
+        call.failed(peer, Trouble::NotResponsible, 0, 0);
+        if reroutes < PATIENCE.reroutes_max {
+            assert_eq!(call.step(0), Step::Reroute { told_by: peer });
+            call.rerouted(all, 0);
+            reroutes += 1;
+        }
+    }
+    assert_eq!(call.step(0), Step::GiveUp(GiveUp::Exhausted));
+}
+
+#[test]
 fn without_a_holder_there_is_nobody_to_ask() {
     let mut call = Call::new(PATIENCE, [], 1, 0);
     assert_eq!(call.step(0), Step::GiveUp(GiveUp::NoHolder));
@@ -106,6 +123,20 @@ fn a_call_ends_when_its_time_is_over_even_if_an_answer_is_on_its_way() {
     let mut call = Call::new(PATIENCE, [a], 1, 5);
     assert_eq!(call.step(5), Step::Ask(a));
     assert_eq!(call.step(10_005), Step::GiveUp(GiveUp::TimedOut));
+}
+
+#[test]
+fn a_wait_ends_at_the_deadline_at_the_latest() {
+    let [a] = peers();
+    let patience = Patience {
+        call_ms: 40,
+        ..PATIENCE
+    };
+    let mut call = Call::new(patience, [a], 1, 5);
+    assert_eq!(call.step(5), Step::Ask(a));
+    call.failed(a, Trouble::Overloaded, 6, 0);
+    assert_eq!(call.step(6), Step::Wait { until_ms: 45 });
+    assert_eq!(call.step(45), Step::GiveUp(GiveUp::TimedOut));
 }
 
 #[test]
@@ -144,19 +175,28 @@ fn outcome() -> impl Strategy<Value = Option<Trouble>> {
     ]
 }
 
-/// Plays a call to its end against replicas that answer as `script` says, and returns how it ended and
-/// how often each was asked.
+/// How a call ended, when, and what was done until then.
+struct Played {
+    end: Step,
+    end_ms: u64,
+    asked: BTreeMap<PublicKey, u32>,
+    answered: BTreeSet<PublicKey>,
+    reroutes: u32,
+}
+
+/// Plays a call to its end against replicas that answer as `script` says.
 fn play(
+    patience: Patience,
     candidates: usize,
     needed: usize,
     script: &[Option<Trouble>],
-) -> (Step, BTreeMap<PublicKey, u32>, BTreeSet<PublicKey>) {
+) -> Played {
     let all: Vec<_> = (0..candidates)
         .map(|i| peer(u8::try_from(i).unwrap()))
         .collect();
-    let mut call = Call::new(PATIENCE, all.clone(), needed, 0);
+    let mut call = Call::new(patience, all.clone(), needed, 0);
     let (mut now_ms, mut script) = (0, script.iter().copied());
-    let (mut asked, mut answered) = (BTreeMap::new(), BTreeSet::new());
+    let (mut asked, mut answered, mut reroutes) = (BTreeMap::new(), BTreeSet::new(), 0);
     for _ in 0..1_000 {
         match call.step(now_ms) {
             Step::Ask(peer) => {
@@ -178,8 +218,19 @@ fn play(
                 assert!(until_ms > now_ms, "a wait moves on");
                 now_ms = until_ms;
             }
-            Step::Reroute { .. } => call.rerouted(all.clone(), now_ms),
-            end => return (end, asked, answered),
+            Step::Reroute { .. } => {
+                reroutes += 1;
+                call.rerouted(all.clone(), now_ms);
+            }
+            end => {
+                return Played {
+                    end,
+                    end_ms: now_ms,
+                    asked,
+                    answered,
+                    reroutes,
+                };
+            }
         }
     }
     panic!("the call does not end");
@@ -191,14 +242,23 @@ proptest! {
     fn every_call_ends_within_its_budget(
         candidates in 0_usize..8,
         needed in 1_usize..8,
+        // From less than the first back-off to more than all of them.
+        call_ms in prop_oneof![3 => 1_u64..1_000, 1 => Just(PATIENCE.call_ms)],
         script in prop::collection::vec(outcome(), 0..60),
     ) {
-        let (end, asked, answered) = play(candidates, needed, &script);
-        prop_assert!(asked.values().all(|&times| times <= PATIENCE.attempts_max));
-        match end {
-            Step::Done => prop_assert_eq!(answered.len(), needed),
+        let patience = Patience { call_ms, ..PATIENCE };
+        let played = play(patience, candidates, needed, &script);
+        prop_assert!(played.end_ms <= call_ms, "it ends at {}", played.end_ms);
+        prop_assert!(played.asked.values().all(|&times| times <= patience.attempts_max));
+        prop_assert!(played.reroutes <= patience.reroutes_max);
+        match played.end {
+            Step::Done => prop_assert_eq!(played.answered.len(), needed),
             Step::GiveUp(GiveUp::NoHolder) => prop_assert_eq!(candidates, 0),
-            Step::GiveUp(_) => prop_assert!(answered.len() < needed),
+            Step::GiveUp(GiveUp::TimedOut) => {
+                prop_assert_eq!(played.end_ms, call_ms);
+                prop_assert!(played.answered.len() < needed);
+            }
+            Step::GiveUp(_) => prop_assert!(played.answered.len() < needed),
             other => prop_assert!(false, "{:?}", other),
         }
     }
