@@ -390,6 +390,7 @@ mod tests {
                 clock_behind_ms: 0,
                 why_clock: None,
                 waiting: 0,
+                waiting_bytes: 0,
                 partners: partners.collect(),
             })
         };

@@ -163,6 +163,7 @@ mod tests {
             is_settled: false,
             missing,
             waiting: 0,
+            waiting_bytes: 0,
             partners,
         };
         let partners = vec![

@@ -17,6 +17,8 @@ pub enum Plant {
     JoinedByOld,
     /// A receipt names all replicas of a cell, whether they confirmed or not.
     ReceiptNamesAll,
+    /// The bytes of a submission that was answered are counted on as waiting.
+    WaitingBytesKept,
     /// A confirmation leaves before the batch that it vouches for is synced.
     ConfirmBeforeSync,
     /// Blocks leave before the batch that holds them is synced.
@@ -91,13 +93,14 @@ pub enum Plant {
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::QuorumOneShort,
         Self::AllIsQuorum,
         Self::AnyCell,
         Self::LateIsAcked,
         Self::JoinedByOld,
         Self::ReceiptNamesAll,
+        Self::WaitingBytesKept,
         Self::ConfirmBeforeSync,
         Self::PublishBeforeSync,
         Self::HeartbeatBeforeSync,
@@ -145,6 +148,7 @@ impl Plant {
             Self::LateIsAcked => "late-is-acked",
             Self::JoinedByOld => "joined-by-old",
             Self::ReceiptNamesAll => "receipt-names-all",
+            Self::WaitingBytesKept => "waiting-bytes-kept",
             Self::ConfirmBeforeSync => "confirm-before-sync",
             Self::PublishBeforeSync => "publish-before-sync",
             Self::HeartbeatBeforeSync => "heartbeat-before-sync",

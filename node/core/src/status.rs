@@ -27,6 +27,8 @@ pub struct Status {
     pub why_clock: Option<String>,
     /// Submissions that wait for their quorum.
     pub waiting: usize,
+    /// Bytes of their transactions and records.
+    pub waiting_bytes: usize,
     /// Its partners.
     pub partners: Vec<(PublicKey, StatusOf)>,
 }
@@ -66,6 +68,7 @@ impl Status {
             clock_behind_ms: partners.clock_behind_ms(),
             why_clock: (!partners.is_clock_right()).then(|| partners.why_clock()),
             waiting: acks.len(),
+            waiting_bytes: acks.waiting_bytes(),
             partners: partners.iter().map(partner).collect(),
         }
     }

@@ -61,6 +61,7 @@ pub const ALL: [Known; Plant::ALL.len()] = [
         &[Kind::Wipe, Kind::Cut, Kind::Disconnect, Kind::SlowDisk],
     ),
     known(Plant::ReceiptNamesAll, &["receipt"], 10),
+    known(Plant::WaitingBytesKept, &["bounded"], 10),
     known(Plant::ConfirmBeforeSync, &["sync-first"], 10),
     known(Plant::PublishBeforeSync, &["sync-first"], 10),
     known(Plant::HeartbeatBeforeSync, &["sync-first"], 10),

@@ -231,6 +231,10 @@ impl Acks {
         self.waiting.len()
     }
 
+    pub(crate) const fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
     /// Everything that waits, by transaction.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Id, &Waiting)> {
         self.waiting.iter()
@@ -261,9 +265,11 @@ impl Acks {
     }
 
     /// Nobody waits for a submission any more; what it added is remembered for a while.
-    pub(crate) fn end(&mut self, id: &Id) {
+    pub(crate) fn end(&mut self, id: &Id, plants: Plants) {
         if let Some(waiting) = self.waiting.remove(id) {
-            self.waiting_bytes -= waiting.submission.size_bytes();
+            if !plants.has(Plant::WaitingBytesKept) {
+                self.waiting_bytes -= waiting.submission.size_bytes();
+            }
             self.answered.remember(*id, waiting.added);
         }
     }

@@ -76,7 +76,7 @@ impl Answering<'_> {
         let replies: Vec<_> = replies.into_iter().map(reply).collect();
         self.out.replies.extend(replies);
         if left.is_empty() {
-            self.acks.end(id);
+            self.acks.end(id, self.scope.plants);
         } else if let Some(waiting) = self.acks.get_mut(id) {
             waiting.asks = left;
         }
@@ -89,7 +89,7 @@ impl Answering<'_> {
                 refuse(*ask, Refusal::Internal(why.to_owned()), self.out);
             }
         }
-        self.acks.end(id);
+        self.acks.end(id, self.scope.plants);
     }
 }
 

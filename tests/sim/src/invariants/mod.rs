@@ -3,6 +3,7 @@
 //! A broken promise is a value, not a panic, so that whoever runs a world can name it, count it and shrink it.
 
 mod acknowledged;
+mod bounded;
 mod converged;
 mod early;
 mod explained;
@@ -46,6 +47,7 @@ use phantom::Known;
 pub use outside::Outside;
 pub use replica::Replica;
 
+pub(crate) use bounded::is_released;
 pub(crate) use converged::differences;
 pub(crate) use explained::{blocks, check_disk};
 pub(crate) use positions::check_positions;

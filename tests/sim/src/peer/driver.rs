@@ -9,6 +9,7 @@ use kittengrad_proto::link::Message;
 use crate::{
     call::{Answer, Question},
     host::Node,
+    invariants::is_released,
     queue::Event,
     world::World,
 };
@@ -73,7 +74,8 @@ impl World {
         let machine = &mut self.machines[member];
         let process = machine.process.as_mut().expect("it runs");
         let started_us = process.started_us;
-        let is_settled = process.peer.status().is_settled;
+        let status = process.peer.status();
+        let is_settled = status.is_settled;
         let Output {
             writes,
             sends,
@@ -89,6 +91,7 @@ impl World {
             self.commit_failed(Node::Peer(member));
             return self.dies(member);
         }
+        self.judge(is_released(&status));
         self.commit(member, writes);
         // Or it begins anew, and says at once that it lost nothing.
         let begins = |event: &Told| {
