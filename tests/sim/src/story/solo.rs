@@ -1,21 +1,28 @@
 //! One core under a microscope: a test plays all of its partners.
 
 use kittengrad_journal::MemoryStore;
-use kittengrad_node_core::{Delivery, Event as Told, Fatal, Input, Output, Status};
+use kittengrad_node_core::{
+    Delivery, Event as Told, Fatal, Input, Output, RequestId, Status, StatusOf, Timing,
+};
+use kittengrad_overlay::quorum::Ack;
+use kittengrad_plants::Plants;
 use kittengrad_proto::{
     block::{Bitmap, Block, Head, Header, HeaderFields, Item},
     certificate::Role,
     id::{Id, PublicKey},
     identity::{Addresses, Heartbeat, Identity, IdentityFields, State},
-    link::{Frames, Hello, Message, Push},
+    link::{Frames, Hello, Message, Push, PushResult},
     merkle::Tree,
     namespace::Overlay,
-    signed::Signer as _,
+    receipt::ItemProof,
+    signed::{Signed, Signer as _},
     signed_head::SignedHead,
+    wire,
 };
 
 use crate::{
     host::WALL_MS,
+    invariants::is_released,
     keys::{Key, chain_of},
     peer::Machine,
     publisher::Said,
@@ -25,6 +32,7 @@ use crate::{
 /// A running core; every round is committed at once.
 pub struct Solo {
     pub(crate) machine: Machine,
+    timing: Timing,
     now_us: u64,
     /// Everything that its core told.
     pub told: Vec<Told>,
@@ -51,9 +59,7 @@ impl Solo {
         keys.sort_by_key(|key| key.public().point());
         let mut world = World::new(0, shape);
         let mut machine = world.machines.remove(0);
-        machine
-            .start(0, timing, kittengrad_plants::Plants::NONE)
-            .unwrap();
+        machine.start(0, timing, Plants::NONE).unwrap();
         let view = &machine.view;
         let partner = |key: &Key| Partner {
             key: *key,
@@ -66,6 +72,7 @@ impl Solo {
         let partners = keys[1..].iter().map(partner).collect();
         let solo = Self {
             machine,
+            timing,
             now_us: 0,
             told: Vec::new(),
         };
@@ -94,6 +101,20 @@ impl Solo {
         self.machine.process.as_ref().unwrap().peer.status()
     }
 
+    /// What it knows of a partner.
+    pub fn status_of(&self, partner: &Partner) -> StatusOf {
+        let partners = self.status().partners.into_iter();
+        let mut of = partners.filter_map(|(key, of)| (key == partner.key()).then_some(of));
+        of.next().unwrap()
+    }
+
+    /// Kills the process and starts another on the same disk.
+    pub fn restart(&mut self) {
+        self.machine.crash();
+        let started = self.machine.start(self.now_us, self.timing, Plants::NONE);
+        started.unwrap();
+    }
+
     /// One round.
     pub fn round(&mut self, inputs: Vec<Input>) -> Output {
         let process = self.machine.process.as_mut().unwrap();
@@ -101,6 +122,7 @@ impl Solo {
         self.machine.round(self.now_us).unwrap();
         let process = self.machine.process.as_mut().unwrap();
         let mut output = process.output.take().unwrap();
+        is_released(&process.peer.status()).unwrap();
         self.machine.disk.commit(std::mem::take(&mut output.writes));
         self.told.append(&mut output.events);
         output
@@ -167,6 +189,18 @@ impl Solo {
     }
 }
 
+/// A client's submission, which asks for a receipt.
+#[must_use]
+pub fn submit(request: RequestId, said: &Said, ack: Ack) -> Input {
+    Input::Submit {
+        request,
+        submission: said.submission.clone(),
+        chain: said.chain.clone(),
+        ack,
+        receipt: true,
+    }
+}
+
 /// The messages of a round to a partner, early ones first.
 pub fn said_to<'a>(output: &'a Output, partner: &Partner) -> Vec<&'a Message> {
     let sends = output.forwards.iter().chain(&output.sends);
@@ -192,6 +226,16 @@ pub fn fetched(output: &Output, partner: &Partner) -> Vec<Id> {
         _ => None,
     });
     ids.flatten().collect()
+}
+
+/// Which transactions a round pushed to a partner.
+pub fn pushed<'a>(output: &'a Output, partner: &Partner) -> Vec<&'a Push> {
+    let messages = said_to(output, partner).into_iter();
+    let pushes = messages.filter_map(|message| match message {
+        Message::Push(push) => Some(push),
+        _ => None,
+    });
+    pushes.collect()
 }
 
 impl Partner {
@@ -231,12 +275,12 @@ impl Partner {
         }))
     }
 
-    /// A hello of a member of another ring.
-    pub fn foreign_hello(&self) -> Message {
+    /// Its hello, with something else in it.
+    pub fn hello_with(&self, change: impl FnOnce(&mut Hello)) -> Message {
         let Message::Hello(mut hello) = self.hello(None) else {
             unreachable!("a hello is a hello");
         };
-        hello.ring = Id::ZERO;
+        change(&mut hello);
         Message::Hello(hello)
     }
 
@@ -278,6 +322,24 @@ impl Partner {
         }]);
     }
 
+    /// Lists a whole transaction and proves it.
+    pub fn prove(&mut self, said: &Said) -> Vec<ItemProof> {
+        self.list(said);
+        let block = self.blocks.last().unwrap();
+        vec![ItemProof {
+            header: block.header.clone(),
+            item: block.items[0].clone(),
+            index: 0,
+            path: Vec::new(),
+            transaction: None,
+        }]
+    }
+
+    /// Lists a whole transaction and confirms it.
+    pub fn confirm(&mut self, said: &Said) -> Message {
+        confirmation(said, self.prove(said))
+    }
+
     /// Blocks of its journal from a place on.
     pub fn frames(&self, from: u64) -> Message {
         frames(
@@ -285,6 +347,23 @@ impl Partner {
             self.blocks.last(),
         )
     }
+}
+
+/// The answer to a push, with any proofs.
+#[must_use]
+pub fn confirmation(said: &Said, proofs: Vec<ItemProof>) -> Message {
+    let (id, outcome) = (said.id(), Ok(proofs));
+    Message::PushResult(PushResult { id, outcome })
+}
+
+/// The same body under a signature that is not its owner's.
+#[must_use]
+pub fn forged(signed: &Signed) -> wire::Signed {
+    let mut wire = signed.to_wire();
+    let mut signature = wire.signature.to_vec();
+    signature[0] ^= 1;
+    wire.signature = signature.into();
+    wire
 }
 
 /// Any blocks, all of whose items are said to matter.

@@ -11,7 +11,7 @@ use kittengrad_proto::{
 
 use kittengrad_sim::{
     Said, Shape, World,
-    story::solo::{Solo, asked_from, fetched, said_to},
+    story::solo::{Solo, asked_from, fetched, said_to, submit},
 };
 
 /// A transaction in a three-member network.
@@ -53,13 +53,19 @@ fn a_body_that_no_replica_admits_is_fetched_of_another_holder() {
     solo.deliver(&partners[1], Delivery::Body, &said);
     assert_eq!(solo.status().missing, 0);
     assert_eq!(solo.disk().contains(&said.elements()).unwrap(), [true]);
-    // What the liar lists is believed no more.
+    // What the liar lists is believed no more, however often it says that there is more.
+    let applied = solo.status_of(&partners[0]).applied;
     let height = partners[0].blocks.len() as u64;
     partners[0].write(&[Item::Gap {
         incarnation: 0,
         from_height: height,
     }]);
+    for message in [partners[0].hello(None), partners[0].frames(height)] {
+        let output = solo.hear(&partners[0], message);
+        assert_eq!(asked_from(&output, &partners[0]), None);
+    }
     assert_eq!(asked_from(&solo.wait(60_000), &partners[0]), None);
+    assert_eq!(solo.status_of(&partners[0]).applied, applied);
 }
 
 #[test]
@@ -86,16 +92,65 @@ fn what_nobody_can_show_is_told_and_taken_when_somebody_can() {
 
 #[test]
 fn who_does_not_answer_a_fetch_is_passed_over_for_another_holder() {
+    // Whoever of the two is silent: it is not the order of keys that decides.
+    for (silent, other) in [(1, 0), (0, 1)] {
+        let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
+        let said = said(3);
+        for partner in &mut partners {
+            partner.list(&said);
+        }
+        let output = solo.hear(&partners[silent], partners[silent].frames(0));
+        assert_eq!(fetched(&output, &partners[silent]), [said.id()]);
+        solo.hear(&partners[other], partners[other].frames(0));
+        assert!(fetched(&solo.wait(1_000), &partners[other]).is_empty());
+        assert_eq!(fetched(&solo.wait(5_000), &partners[other]), [said.id()]);
+    }
+}
+
+#[test]
+fn what_two_journals_list_is_fetched_at_the_earlier_time() {
+    let said = said(3);
+    for order in [[0, 1], [1, 0]] {
+        let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
+        // The journal of the first is read live: what it lists is probably pushed as well. That of the other is not.
+        partners[0].write(&[Item::Gap {
+            incarnation: 0,
+            from_height: 0,
+        }]);
+        solo.hear(&partners[0], partners[0].frames(0));
+        for partner in &mut partners {
+            partner.list(&said);
+        }
+        let frames = [partners[0].frames(1), partners[1].frames(0)];
+        let hear = |of: usize| Input::Message(partners[of].key(), frames[of].clone());
+        let output = solo.round(order.map(hear).to_vec());
+        let asked = partners.iter().map(|partner| fetched(&output, partner));
+        assert_eq!(asked.collect::<Vec<_>>().concat(), [said.id()]);
+    }
+    // Listed by the first alone it is given time.
+    let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
+    partners[0].write(&[Item::Gap {
+        incarnation: 0,
+        from_height: 0,
+    }]);
+    solo.hear(&partners[0], partners[0].frames(0));
+    partners[0].list(&said);
+    let output = solo.hear(&partners[0], partners[0].frames(1));
+    assert!(fetched(&output, &partners[0]).is_empty());
+    assert_eq!(fetched(&solo.wait(500), &partners[0]), [said.id()]);
+}
+
+#[test]
+fn a_holder_that_answers_a_fetch_with_nothing_is_given_time() {
     let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
     let said = said(3);
     for partner in &mut partners {
         partner.list(&said);
+        solo.hear(partner, partner.frames(0));
     }
-    solo.hear(&partners[0], partners[0].frames(0));
-    solo.hear(&partners[1], partners[1].frames(0));
-    assert!(fetched(&solo.wait(1_000), &partners[1]).is_empty());
+    solo.wait(1_000);
     assert_eq!(fetched(&solo.wait(5_000), &partners[1]), [said.id()]);
-    // And an answer without any of it earns no new question at once.
+    // An answer without any of it earns no new question at once.
     let nothing = Input::Bodies {
         from: partners[1].key(),
         delivered: Vec::new(),
@@ -132,13 +187,7 @@ fn bodies_that_nobody_asked_for_hold_up_no_fetch() {
 fn a_confirmation_that_proves_nothing_does_not_count() {
     let (mut solo, partners) = Solo::open(Shape::new(3, 3));
     let said = said(5);
-    let output = solo.round(vec![Input::Submit {
-        request: 1,
-        submission: said.submission.clone(),
-        chain: said.chain.clone(),
-        ack: Ack::Quorum,
-        receipt: true,
-    }]);
+    let output = solo.round(vec![submit(1, &said, Ack::Quorum)]);
     assert!(output.replies.is_empty());
     let pushes = said_to(&output, &partners[0]);
     assert!(
@@ -202,4 +251,31 @@ fn certificates_that_are_unknown_are_sent_again_and_never_lose_a_transaction() {
     assert_eq!(fetched(&solo.wait(5_000), &partners[0]), [said.id()]);
     solo.deliver(&partners[0], Delivery::Body, &said);
     assert_eq!(solo.status().missing, 0);
+}
+
+#[test]
+fn what_a_partner_does_not_hold_is_missing_to_it() {
+    let shape = Shape::new(5, 3);
+    let mut cluster = World::new(0, shape.clone());
+    let name = cluster.name_in(0);
+    let said = cluster.say(&[&name]);
+    let (mut solo, partners) = Solo::open(shape);
+    solo.round(vec![submit(1, &said, Ack::One)]);
+    // Partner `n` is member `n + 1`: the first holds all of it, the second nothing.
+    for (partner, holds) in [(&partners[0], true), (&partners[1], false)] {
+        let member = if holds { 1 } else { 2 };
+        assert_eq!(cluster.replicas(&name).contains(&member), holds);
+        let output = solo.hear(partner, Message::Fetch(vec![said.id()]));
+        let [Message::Bodies { bodies, missing }] = said_to(&output, partner)[..] else {
+            panic!("one answer");
+        };
+        let bodies: Vec<_> = bodies
+            .iter()
+            .map(|body| (body.transaction.id(), body.records.len()))
+            .collect();
+        match holds {
+            true => assert_eq!((&bodies[..], missing.len()), (&[(said.id(), 2)][..], 0)),
+            false => assert_eq!((bodies.len(), &missing[..]), (0, &[said.id()][..])),
+        }
+    }
 }

@@ -1,8 +1,12 @@
 //! Filling: a peer that lost its disk says so until it has everything again.
 
 use kittengrad_node_core::Event;
+use kittengrad_proto::block::Item;
 
-use kittengrad_sim::{Said, Shape, World};
+use kittengrad_sim::{
+    Said, Shape, World,
+    story::solo::{Solo, frames},
+};
 
 fn write(c: &mut World, member: usize, count: usize) -> Vec<Said> {
     let mut all = Vec::new();
@@ -97,6 +101,29 @@ fn of_two_that_lost_their_disks_neither_settles_on_the_word_of_the_other() {
     c.heal();
     c.settle();
     assert!(all.iter().all(|said| c.has(0, said) && c.has(1, said)));
+}
+
+/// Keeps S1.
+#[test]
+fn what_a_partner_tells_later_is_read_before_settling() {
+    let (mut solo, mut partners) = Solo::start(Shape::new(3, 3));
+    let gap = |height| Item::Gap {
+        incarnation: 0,
+        from_height: height,
+    };
+    // It had nothing when it said hello, and opened then.
+    solo.meet(&partners[0]);
+    partners[0].write(&[gap(0)]);
+    solo.hear(&partners[0], partners[0].hello(None));
+    partners[0].write(&[gap(1)]);
+    solo.hear(&partners[0], partners[0].hello(None));
+    solo.meet(&partners[1]);
+    assert!(solo.status().is_open && !solo.status().is_settled);
+    let first = frames(&partners[0].blocks[..1], partners[0].blocks.last());
+    solo.hear(&partners[0], first);
+    assert!(!solo.status().is_settled);
+    solo.hear(&partners[0], partners[0].frames(1));
+    assert!(solo.status().is_settled);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Partners that lie, forge and send garbage: they are told on, what they say is ignored, and nobody else is harmed.
 
 use kittengrad_node_core::{Fatal, Input};
+use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{
     block::{Head, Item},
     id::Id,
@@ -10,8 +11,8 @@ use kittengrad_proto::{
 };
 
 use kittengrad_sim::{
-    Shape,
-    story::solo::{Partner, Solo, asked_from, frames, said_to},
+    Shape, World,
+    story::solo::{Partner, Solo, asked_from, forged, frames, said_to, submit},
 };
 
 fn gap(height: u64) -> Item {
@@ -179,12 +180,60 @@ fn a_hello_of_another_ring_counts_for_nothing() {
     let (mut solo, partners) = Solo::start(Shape::new(3, 3));
     for partner in &partners {
         solo.round(vec![Input::LinkUp(partner.key())]);
-        let output = solo.hear(partner, partner.foreign_hello());
+        let foreign = partner.hello_with(|hello| hello.ring = Id::ZERO);
+        let output = solo.hear(partner, foreign);
         assert!(said_to(&output, partner).is_empty());
         assert_eq!(solo.complaints(partner), 1);
     }
     solo.wait(60_000);
     assert!(!solo.status().is_open);
+}
+
+#[test]
+fn a_hello_with_the_identity_of_another_counts_for_nothing() {
+    let (mut solo, partners) = Solo::start(Shape::new(3, 3));
+    for (partner, other) in [(0, 1), (1, 0)] {
+        let (partner, other) = (&partners[partner], &partners[other]);
+        solo.round(vec![Input::LinkUp(partner.key())]);
+        let output = solo.hear(partner, other.hello(None));
+        assert!(said_to(&output, partner).is_empty());
+        assert_eq!(solo.complaints(partner), 1);
+        assert!(!solo.status_of(partner).is_up);
+    }
+    solo.wait(60_000);
+    assert!(!solo.status().is_open);
+}
+
+#[test]
+fn a_member_that_is_not_a_partner_is_told_nothing() {
+    let (mut solo, mut partners) = Solo::open(Shape::new(7, 3));
+    let mut cluster = World::new(0, Shape::new(7, 3));
+    let name = cluster.name_in(0);
+    let said = cluster.say(&[&name]);
+    solo.round(vec![submit(1, &said, Ack::One)]);
+    // Three places away: no cell is shared.
+    let other = &mut partners[2];
+    let known = solo.status().partners;
+    assert!(known.iter().all(|(key, _)| *key != other.key()));
+    let confirmed = other.confirm(&said);
+    let head = other.blocks[0].head();
+    let heartbeat = Heartbeat::sign(other.overlay(), head, 1, &other.signer());
+    let follow = Message::Follow {
+        incarnation: 0,
+        from_height: 0,
+    };
+    for message in [
+        other.hello(None),
+        follow,
+        Message::Fetch(vec![said.id()]),
+        other.frames(0),
+        Message::Alive(heartbeat),
+        confirmed,
+    ] {
+        let output = solo.hear(other, message.clone());
+        assert!(said_to(&output, other).is_empty(), "{message:?}");
+    }
+    assert_eq!(solo.status().partners, known);
 }
 
 /// Keeps S7.
@@ -247,4 +296,26 @@ fn a_heartbeat_of_somebody_else_is_not_believed() {
             .iter()
             .all(|(_, of)| of.head != Some(head))
     );
+}
+
+#[test]
+fn a_heartbeat_under_a_wrong_signature_is_not_believed() {
+    let (mut solo, partners) = reading();
+    let before = solo.status_of(&partners[0]).head;
+    let head = Head {
+        incarnation: 1,
+        height: 9,
+        hash: Id::ZERO,
+    };
+    let overlay = partners[0].overlay();
+    let signed = Heartbeat::sign(overlay, head, 1, &partners[0].signer());
+    let heartbeat = Heartbeat::from_wire(Some(forged(signed.signed())), overlay);
+    let output = solo.hear(&partners[0], Message::Alive(heartbeat.unwrap()));
+    assert_eq!(solo.complaints(&partners[0]), 1);
+    assert_eq!(asked_from(&output, &partners[0]), None);
+    assert_eq!(solo.status_of(&partners[0]).head, before);
+    // Under the right one it is.
+    let output = solo.hear(&partners[0], Message::Alive(signed));
+    assert_eq!(asked_from(&output, &partners[0]), Some(2));
+    assert_eq!(solo.status_of(&partners[0]).head, Some(head));
 }

@@ -11,8 +11,8 @@ use kittengrad_proto::{
 };
 
 use kittengrad_sim::{
-    About, Said, Shape, World,
-    story::solo::{Solo, asked_from, fetched},
+    About, Shape, World,
+    story::solo::{Solo, asked_from, fetched, submit},
 };
 
 /// Items that list transactions which do not exist.
@@ -22,16 +22,6 @@ fn items(count: usize, salt: u64) -> Vec<Item> {
         bitmap: Bitmap::new([true]),
     };
     (0..count).map(item).collect()
-}
-
-fn submit(request: u64, said: &Said) -> Input {
-    Input::Submit {
-        request,
-        submission: said.submission.clone(),
-        chain: said.chain.clone(),
-        ack: Ack::One,
-        receipt: false,
-    }
 }
 
 #[test]
@@ -182,19 +172,7 @@ fn more_submissions_than_may_wait_are_refused_and_room_comes_back() {
     let mut refused = 0;
     for request in 0..20_100 {
         let said = cluster.say(&[&format!("work {request}")]);
-        let Input::Submit {
-            submission, chain, ..
-        } = submit(request, &said)
-        else {
-            unreachable!("it is one");
-        };
-        let output = solo.round(vec![Input::Submit {
-            request,
-            submission,
-            chain,
-            ack: Ack::Quorum,
-            receipt: false,
-        }]);
+        let output = solo.round(vec![submit(request, &said, Ack::Quorum)]);
         for reply in output.replies {
             assert_eq!(reply.outcome, Err(Refusal::Overloaded));
             refused += 1;
@@ -212,13 +190,7 @@ fn one_transaction_asked_for_again_and_again_waits_in_few_places() {
     let said = cluster.say(&["a work"]);
     let mut outcomes: BTreeMap<bool, usize> = BTreeMap::new();
     for request in 0..1_000 {
-        let output = solo.round(vec![Input::Submit {
-            request,
-            submission: said.submission.clone(),
-            chain: said.chain.clone(),
-            ack: Ack::Quorum,
-            receipt: false,
-        }]);
+        let output = solo.round(vec![submit(request, &said, Ack::Quorum)]);
         for reply in output.replies {
             *outcomes
                 .entry(reply.outcome == Err(Refusal::Overloaded))

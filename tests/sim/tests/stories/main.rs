@@ -3,10 +3,14 @@
 
 mod bodies;
 mod catch_up;
+mod clock;
+mod confirm;
 mod disk;
 mod fill;
 mod hostile;
 mod limits;
+mod memory;
+mod order;
 mod parts;
 mod plants;
 mod seeds;

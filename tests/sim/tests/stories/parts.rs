@@ -1,8 +1,12 @@
 //! A coordinator that never returns: what it wrote last reaches every replica through those that have it.
 
+use kittengrad_node_core::Delivery;
 use kittengrad_overlay::quorum::Ack;
 
-use kittengrad_sim::{Said, Shape, World};
+use kittengrad_sim::{
+    Said, Shape, World,
+    story::solo::{Solo, fetched},
+};
 
 /// Keeps S3.
 #[test]
@@ -76,4 +80,28 @@ fn a_part_that_is_missing_is_remembered_through_a_restart() {
     c.run_until("the second part", |c| c.has(1, &said));
     c.start(2);
     c.settle();
+}
+
+#[test]
+fn an_entry_without_all_records_is_fetched_of_others() {
+    let mut cluster = World::new(0, Shape::new(3, 3));
+    let said = cluster.say(&["a work"]);
+    for missing in 0..2 {
+        let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
+        partners[0].list(&said);
+        let output = solo.hear(&partners[0], partners[0].frames(0));
+        assert_eq!(fetched(&output, &partners[0]), [said.id()]);
+        partners[1].list(&said);
+        solo.hear(&partners[1], partners[1].frames(0));
+        // The canonical or the update is left out.
+        let mut part = said.clone();
+        let records = &mut part.submission.records;
+        let left_out = *records.keys().nth(missing).unwrap();
+        records.remove(&left_out);
+        let output = solo.deliver(&partners[0], Delivery::Body, &part);
+        assert_eq!(solo.complaints(&partners[0]), 0);
+        assert_eq!(fetched(&output, &partners[1]), [said.id()]);
+        solo.deliver(&partners[1], Delivery::Body, &said);
+        assert_eq!(solo.status().missing, 0);
+    }
 }

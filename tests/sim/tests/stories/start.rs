@@ -1,11 +1,14 @@
 //! Starting: nothing is signed before others said what they saw, and never twice for one height.
 
-use kittengrad_node_core::{Event, Refusal};
+use kittengrad_node_core::{Event, Input, Refusal};
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_plants::Plants;
-use kittengrad_proto::block::Item;
+use kittengrad_proto::block::{Head, Item};
 
-use kittengrad_sim::{Shape, World, story::planted::late_witness};
+use kittengrad_sim::{
+    Shape, World,
+    story::{planted::late_witness, solo::Solo},
+};
 
 /// Runs until a machine's processes opened so many times.
 fn until_opened(c: &mut World, member: usize, times: usize) {
@@ -109,6 +112,36 @@ fn a_disk_that_forgot_what_others_saw_begins_a_new_incarnation_and_fills_again()
     };
     assert!(first.decode_items().unwrap().contains(&gap));
     assert!(first.header.incarnation > seen.incarnation);
+}
+
+/// Keeps S7.
+#[test]
+fn the_highest_head_a_partner_ever_told_counts() {
+    let beyond = Some(2);
+    // A partner may see more before it says hello again, or lose its memory.
+    for told in [
+        [Some(0), beyond],
+        [beyond, Some(0)],
+        [None, beyond],
+        [beyond, None],
+    ] {
+        let (mut solo, partners) = Solo::open(Shape::new(3, 3));
+        let tip = solo.status().tip.unwrap().head;
+        solo.restart();
+        for ahead in told {
+            let seen = ahead.map(|ahead| Head {
+                height: tip.height + ahead,
+                ..tip
+            });
+            let hello = partners[0].hello(seen.map(|seen| solo.signed(seen)));
+            let hello = Input::Message(partners[0].key(), hello);
+            solo.round(vec![Input::LinkUp(partners[0].key()), hello]);
+            assert!(!solo.status().is_open);
+        }
+        solo.meet(&partners[1]);
+        let begun = solo.status().tip.unwrap().head;
+        assert!(begun.incarnation > tip.incarnation, "{told:?}");
+    }
 }
 
 /// Keeps S7.

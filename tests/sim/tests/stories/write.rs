@@ -137,6 +137,37 @@ fn a_repeat_through_another_peer_is_confirmed_anew_and_journalled_nowhere_twice(
 }
 
 #[test]
+fn a_repeat_through_the_same_peer_is_told_what_was_new_at_first() {
+    let mut c = World::booted(1, Shape::new(3, 3));
+    let name = c.name();
+    let said = c.say(&[&name]);
+    let first = c.put(0, &said);
+    assert_eq!((first.added.count(), first.created.len()), (1, 1));
+    // As if the client had not heard the first answer.
+    let again = c.put(0, &said);
+    assert_eq!(again.added, first.added);
+    assert_eq!(again.created, first.created);
+    assert_eq!(c.listings(0, said.id()), 1);
+}
+
+#[test]
+fn a_request_that_joins_another_is_confirmed_again() {
+    let mut c = World::booted(1, Shape::new(3, 3));
+    c.crash(2);
+    let name = c.name();
+    let said = c.say(&[&name]);
+    // Waits for a disk that is down, long after the second one confirmed.
+    let all = c.submit(0, &said, Ack::All);
+    c.run_for(1_000);
+    let quorum = c.submit(0, &said, Ack::Quorum);
+    c.run_for(1_000);
+    assert!(c.outcome(all).is_none());
+    let submitted = c.outcome(quorum).cloned().expect("an answer").unwrap();
+    assert!(submitted.is_acknowledged);
+    assert_eq!(submitted.synced, [c.key(0), c.key(1)]);
+}
+
+#[test]
 fn a_request_that_joins_another_does_not_count_what_was_confirmed_before() {
     let mut c = World::booted(1, Shape::new(3, 3));
     c.crash(2);

@@ -1,0 +1,55 @@
+//! Clocks: what a peer does not sign by a clock that is far from its partners', and when that is over.
+
+use kittengrad_node_core::{Event, Refusal};
+use kittengrad_overlay::quorum::Ack;
+use kittengrad_proto::{block::Item, link::Message};
+
+use kittengrad_sim::{
+    Shape, World,
+    story::solo::{Partner, Solo, submit},
+};
+
+/// A hello of somebody whose clock is an hour ahead.
+fn hour_ahead(partner: &Partner) -> Message {
+    partner.hello_with(|hello| hello.time_ms += 3_600_000)
+}
+
+/// Keeps S4.
+#[test]
+fn nobody_settles_by_a_clock_that_is_far_off() {
+    let (mut solo, mut partners) = Solo::start(Shape::new(3, 3));
+    partners[0].write(&[Item::Gap {
+        incarnation: 0,
+        from_height: 0,
+    }]);
+    for partner in &partners {
+        solo.meet(partner);
+    }
+    for partner in &partners {
+        solo.hear(partner, hour_ahead(partner));
+    }
+    // It has read everything now.
+    solo.hear(&partners[0], partners[0].frames(0));
+    assert!(solo.status().is_open && solo.status().why_clock.is_some());
+    assert!(!solo.status().is_settled && !solo.told.contains(&Event::Settled));
+    solo.hear(&partners[0], partners[0].hello(None));
+    assert!(solo.status().is_settled && solo.told.contains(&Event::Settled));
+}
+
+#[test]
+fn the_clock_of_a_partner_that_is_gone_does_not_count() {
+    let (mut solo, partners) = Solo::open(Shape::new(3, 3));
+    for partner in &partners {
+        solo.hear(partner, hour_ahead(partner));
+    }
+    let mut cluster = World::new(0, Shape::new(3, 3));
+    let said = cluster.say(&["a work"]);
+    let output = solo.round(vec![submit(1, &said, Ack::One)]);
+    let refused = &output.replies[0].outcome;
+    assert!(matches!(refused, Err(Refusal::Clock(_))), "{refused:?}");
+    let down = kittengrad_node_core::Input::LinkDown(partners[0].key());
+    solo.round(vec![down]);
+    assert_eq!(solo.status().why_clock, None);
+    let output = solo.round(vec![submit(2, &said, Ack::One)]);
+    assert!(output.replies[0].outcome.is_ok());
+}

@@ -1,0 +1,185 @@
+//! Confirmations: what replicas answer to a coordinator counts as far as it is proved.
+
+use kittengrad_node_core::{Delivery, Input, Refusal};
+use kittengrad_overlay::quorum::Ack;
+use kittengrad_proto::{
+    block::Header,
+    link::{CHAIN_UNKNOWN, Message, PushResult},
+};
+
+use kittengrad_sim::{
+    About, Said, Shape, World,
+    story::solo::{Partner, Solo, confirmation, forged, pushed, said_to, submit},
+};
+
+/// A transaction in a three-member network.
+fn said(number: u64) -> Said {
+    let mut cluster = World::new(number, Shape::new(3, 3));
+    cluster.say(&[&format!("work {number}")])
+}
+
+fn about(name: &str, inserts: bool, updates: Vec<String>) -> About {
+    About {
+        name: name.to_owned(),
+        inserts,
+        updates,
+    }
+}
+
+#[test]
+fn a_known_header_under_another_signature_proves_nothing() {
+    let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
+    let said = said(1);
+    solo.round(vec![submit(1, &said, Ack::All)]);
+    let proofs = partners[0].prove(&said);
+    solo.hear(&partners[0], confirmation(&said, proofs.clone()));
+    assert_eq!(solo.complaints(&partners[0]), 0);
+    // The hash of a header leaves the signature out.
+    let mut unsigned = proofs.clone();
+    let header = forged(proofs[0].header.signed());
+    unsigned[0].header = Header::from_wire(Some(header), partners[0].overlay()).unwrap();
+    assert_eq!(unsigned[0].header.hash(), proofs[0].header.hash());
+    solo.hear(&partners[0], confirmation(&said, unsigned));
+    assert_eq!(solo.complaints(&partners[0]), 1);
+    // The receipt has what was proved.
+    let confirmed = partners[1].confirm(&said);
+    let output = solo.hear(&partners[1], confirmed);
+    let submitted = output.replies[0].outcome.clone().unwrap();
+    let confirmations = submitted.receipt.unwrap().confirmations;
+    let mut of_first = confirmations
+        .iter()
+        .filter(|of| of.peer == partners[0].key());
+    assert_eq!(of_first.next().map(|of| &of.proofs), Some(&proofs));
+}
+
+#[test]
+fn a_member_that_holds_nothing_cannot_confirm() {
+    let shape = Shape::new(5, 3);
+    let mut cluster = World::new(0, shape.clone());
+    let name = cluster.name_in(0);
+    let said = cluster.say(&[&name]);
+    let (mut solo, partners) = Solo::open(shape);
+    // Partner `n` is member `n + 1`.
+    let stranger = &partners[1];
+    assert!(!cluster.replicas(&name).contains(&2));
+    let output = solo.round(vec![submit(1, &said, Ack::Quorum)]);
+    assert!(pushed(&output, stranger).is_empty());
+    solo.hear(stranger, confirmation(&said, Vec::new()));
+    assert_eq!(solo.complaints(stranger), 1);
+    let output = solo.wait(10_000);
+    let submitted = output.replies[0].outcome.as_ref().unwrap();
+    assert_eq!(submitted.synced, [solo.key()]);
+}
+
+#[test]
+fn a_replica_that_lacks_certificates_is_pushed_to_with_them() {
+    let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
+    // The certificates of their publisher travel once on a connection.
+    let (first, second) = (said(1), said(2));
+    for (said, has_chain) in [(&first, true), (&second, false)] {
+        let output = solo.round(vec![submit(1, said, Ack::Quorum)]);
+        let push = pushed(&output, &partners[0])[0];
+        assert_eq!(push.chain.is_some(), has_chain);
+    }
+    let unknown = PushResult {
+        id: second.id(),
+        outcome: Err(CHAIN_UNKNOWN.to_owned()),
+    };
+    let output = solo.hear(&partners[0], Message::PushResult(unknown));
+    let pushes = pushed(&output, &partners[0]);
+    assert_eq!(pushes.len(), 1);
+    assert_eq!(pushes[0].transaction.id(), second.id());
+    assert_eq!(pushes[0].chain.as_ref(), Some(&*second.chain));
+    let confirmed = partners[0].confirm(&second);
+    let output = solo.hear(&partners[0], confirmed);
+    let submitted = output.replies[0].outcome.as_ref().unwrap();
+    assert!(submitted.is_acknowledged);
+    // On another connection they travel again.
+    let output = solo.meet(&partners[0]);
+    let push = pushed(&output, &partners[0])[0];
+    assert_eq!(push.transaction.id(), first.id());
+    assert!(push.chain.is_some());
+}
+
+#[test]
+fn a_replica_that_is_not_open_is_pushed_to_once_it_is() {
+    let (mut solo, partners) = Solo::open(Shape::new(3, 3));
+    solo.round(vec![Input::LinkUp(partners[0].key())]);
+    let starting = partners[0].hello_with(|hello| hello.is_open = false);
+    solo.hear(&partners[0], starting);
+    let output = solo.round(vec![submit(1, &said(1), Ack::Quorum)]);
+    assert!(pushed(&output, &partners[0]).is_empty());
+    assert_eq!(pushed(&output, &partners[1]).len(), 1);
+    let output = solo.hear(&partners[0], partners[0].hello(None));
+    assert_eq!(pushed(&output, &partners[0]).len(), 1);
+    assert!(pushed(&output, &partners[1]).is_empty());
+}
+
+/// A core is asked to prove what `repeat` says, by a client and by a coordinator: says whether it refuses both.
+fn refuses(solo: &mut Solo, coordinator: &Partner, repeat: &Said) -> bool {
+    let output = solo.round(vec![submit(0, repeat, Ack::One)]);
+    let is_refused = match &output.replies[0].outcome {
+        Ok(submitted) => {
+            assert!(submitted.is_acknowledged && submitted.receipt.is_some());
+            false
+        }
+        Err(refusal) => matches!(refusal, Refusal::Internal(_)),
+    };
+    let output = solo.deliver(coordinator, Delivery::Push, repeat);
+    let answers = said_to(&output, coordinator).into_iter();
+    let answers: Vec<_> = answers
+        .filter_map(|message| match message {
+            Message::PushResult(result) => Some(result.outcome.is_err()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(answers, [is_refused]);
+    assert_eq!(solo.status().waiting, 0);
+    is_refused
+}
+
+#[test]
+fn a_repeat_whose_proofs_outgrow_a_receipt_is_refused() {
+    // With so many replicas 125 members may confirm one transaction: each has room for proofs of about 120 KiB.
+    let shape = Shape::new(3, 63);
+    let mut cluster = World::new(0, shape.clone());
+    let (mut solo, partners) = Solo::open(shape);
+    let names: Vec<_> = (0..8).map(|number| format!("work {number}")).collect();
+    for (request, name) in (1..).zip(&names) {
+        let texts = (0..999).map(|number| format!("{number}")).collect();
+        let said = cluster.say_all(vec![about(name, true, texts)]);
+        let output = solo.round(vec![submit(request, &said, Ack::One)]);
+        assert!(output.replies[0].outcome.is_ok());
+    }
+    let repeat = |names: &[String]| {
+        let one = |name: &String| about(name, true, vec!["7".to_owned()]);
+        names.iter().map(one).collect()
+    };
+    // Each element is proved by a transaction of 32 KB.
+    let few = cluster.say_all(repeat(&names[..2]));
+    assert!(!refuses(&mut solo, &partners[0], &few));
+    let many = cluster.say_all(repeat(&names));
+    assert!(refuses(&mut solo, &partners[0], &many));
+}
+
+#[test]
+fn a_repeat_with_more_proofs_than_a_message_takes_is_refused() {
+    let mut cluster = World::new(0, Shape::new(3, 3));
+    let (mut solo, partners) = Solo::open(Shape::new(3, 3));
+    let texts: Vec<_> = (0..1_000).map(|number| format!("{number}")).collect();
+    // Each element in an item of its own.
+    let update = |number: usize| about("a work", number == 0, vec![texts[number].clone()]);
+    let bare = || about("another work", true, Vec::new());
+    let mut all: Vec<_> = (0..1_000)
+        .map(|number| cluster.say_all(vec![update(number)]))
+        .collect();
+    all.push(cluster.say_all(vec![bare()]));
+    let submissions = (1..).zip(&all);
+    let submissions = submissions.map(|(request, said)| submit(request, said, Ack::One));
+    assert_eq!(solo.round(submissions.collect()).replies.len(), 1_001);
+    let updates = about("a work", true, texts.clone());
+    let thousand = cluster.say_all(vec![updates.clone()]);
+    assert!(!refuses(&mut solo, &partners[0], &thousand));
+    let more = cluster.say_all(vec![updates, bare()]);
+    assert!(refuses(&mut solo, &partners[0], &more));
+}
