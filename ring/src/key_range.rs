@@ -26,6 +26,9 @@ pub struct KeyRange {
 }
 
 impl KeyRange {
+    /// All points, walked from zero.
+    pub const WHOLE: Self = Self::new(Point::ZERO, Point::ZERO);
+
     /// The arc `(from, to]`; the whole circle if the two are equal.
     pub const fn new(from: Point, to: Point) -> Self {
         Self { from, to }
@@ -88,6 +91,33 @@ impl KeyRange {
                 Self::new(self.from.wrapping_add(start), self.from.wrapping_add(end))
             })
             .collect()
+    }
+
+    /// Whether it has every point of `other`.
+    pub fn covers(&self, other: Self) -> bool {
+        self.is_whole() || self.intersect(other) == [other]
+    }
+
+    /// The points that either has, if they are one arc: the two overlap, or one begins where the other
+    /// ends.
+    pub fn union(&self, other: Self) -> Option<Self> {
+        if self.covers(other) {
+            return Some(*self);
+        }
+        if other.covers(*self) {
+            return Some(other);
+        }
+        match (self.meets(other), other.meets(*self)) {
+            (true, true) => Some(Self::WHOLE),
+            (true, false) => Some(Self::new(self.from, other.to)),
+            (false, true) => Some(Self::new(other.from, self.to)),
+            (false, false) => None,
+        }
+    }
+
+    /// Whether `other` begins inside of this arc or where it ends.
+    fn meets(&self, other: Self) -> bool {
+        self.from.clockwise_to(other.from) <= self.length()
     }
 
     /// The same points as one or two ranges of sorted keys, smaller keys first; two if the arc runs

@@ -50,6 +50,7 @@ extern crate alloc;
 
 mod cover;
 mod key_range;
+mod key_ranges;
 mod length;
 mod number;
 mod point;
@@ -59,6 +60,7 @@ mod transfers;
 
 pub use cover::{Cover, Source};
 pub use key_range::KeyRange;
+pub use key_ranges::KeyRanges;
 pub use length::Length;
 pub use point::Point;
 pub use replicas::{Replicas, ReplicasError};

@@ -7,6 +7,7 @@ mod covers;
 mod drawings;
 mod holders;
 mod joins_and_leaves;
+mod key_range_sets;
 mod key_ranges;
 mod owners;
 mod partners;

@@ -1,0 +1,98 @@
+//! Sets of points, as lists of arcs in one canonical form.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::key_range::KeyRange;
+use crate::point::Point;
+
+/// A set of points: arcs that are disjoint, do not touch, and ascend by their beginnings.
+///
+/// Equal sets are equal lists. An arc that runs on past zero comes last, and the whole circle is one
+/// arc.
+///
+/// ```
+/// # use kittengrad_ring::{KeyRange, KeyRanges, Point};
+/// # let at = |byte| Point::new([byte; 32]);
+/// let arcs = [(0x30, 0x50), (0x10, 0x20), (0x20, 0x30)].map(|(a, b)| KeyRange::new(at(a), at(b)));
+/// let set = KeyRanges::from_iter(arcs);
+/// assert_eq!(set.arcs(), [KeyRange::new(at(0x10), at(0x50))]);
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct KeyRanges {
+    arcs: Vec<KeyRange>,
+}
+
+impl KeyRanges {
+    /// No points.
+    pub const EMPTY: Self = Self { arcs: Vec::new() };
+
+    /// The whole circle.
+    #[must_use]
+    pub fn whole() -> Self {
+        [KeyRange::WHOLE].into_iter().collect()
+    }
+
+    /// The arcs, ascending.
+    pub fn arcs(&self) -> &[KeyRange] {
+        &self.arcs
+    }
+
+    /// Whether it has no points.
+    pub fn is_empty(&self) -> bool {
+        self.arcs.is_empty()
+    }
+
+    /// Whether `point` is in it.
+    pub fn contains(&self, point: Point) -> bool {
+        self.arcs.iter().any(|arc| arc.contains(point))
+    }
+
+    /// Whether every point of `arc` is in it.
+    pub fn covers(&self, arc: KeyRange) -> bool {
+        // Arcs do not touch, so that a connected one lies in a single one of them.
+        self.arcs.iter().any(|own| own.covers(arc))
+    }
+
+    /// Adds the points of an arc.
+    pub fn insert(&mut self, arc: KeyRange) {
+        let mut joined = arc;
+        self.arcs.retain(|own| match own.union(joined) {
+            Some(union) => {
+                joined = union;
+                false
+            }
+            None => true,
+        });
+        if joined.is_whole() {
+            joined = KeyRange::WHOLE;
+        }
+        let place = self.arcs.partition_point(|own| own.from < joined.from);
+        self.arcs.insert(place, joined);
+    }
+
+    /// The points that both have.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        self.arcs
+            .iter()
+            .flat_map(|own| other.arcs.iter().flat_map(|arc| own.intersect(*arc)))
+            .collect()
+    }
+}
+
+impl FromIterator<KeyRange> for KeyRanges {
+    fn from_iter<I: IntoIterator<Item = KeyRange>>(arcs: I) -> Self {
+        let mut set = Self::EMPTY;
+        for arc in arcs {
+            set.insert(arc);
+        }
+        set
+    }
+}
+
+impl fmt::Debug for KeyRanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.arcs.fmt(f)
+    }
+}
