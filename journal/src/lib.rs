@@ -8,6 +8,7 @@
 //! owner commits in one synced batch before anybody hears of it.
 #![warn(missing_docs)]
 
+mod arcs;
 mod follower;
 mod memory;
 pub mod place;
@@ -17,10 +18,13 @@ mod state;
 mod store;
 mod writer;
 
+pub use arcs::{read_arcs, write_arcs};
 pub use follower::{FollowError, Follower, Step};
 pub use memory::MemoryStore;
 pub use prove::{ProveError, prove};
 pub use read::{Blocks, Entry, blocks, entries};
-pub use state::{StateError, StateKey, applied, chain, keep_applied, keep_chain, publisher_chain};
+pub use state::{
+    Applied, StateError, StateKey, applied, chain, keep_applied, keep_chain, publisher_chain,
+};
 pub use store::{Locator, Store, StoreError, StoredBlock, Write};
 pub use writer::{Added, Cut, Journal, JournalError, Tip};

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! key       = kind (1 byte) ‖ key of a journal's owner or a publisher (32 bytes)
-//! applied   = version (1 byte) ‖ incarnation (8) ‖ height (8) ‖ hash (32) ‖ time_ms (8), integers big-endian
-//! publisher = version (1 byte) ‖ id of the publisher's certificate chain (32)
+//! applied   = 2 (1 byte) ‖ incarnation (8) ‖ height (8) ‖ hash (32) ‖ time_ms (8) ‖ arcs held, each from (32) ‖ to (32)
+//! publisher = 1 (1 byte) ‖ id of the publisher's certificate chain (32)
 //! ```
+//! Integers are big-endian. In version 1 of `applied` the arcs are left out: it was written while the ring never
+//! changed, so that what is held now was held then.
 
 use bytes::Bytes;
 use kittengrad_proto::{
@@ -13,17 +15,33 @@ use kittengrad_proto::{
     id::{Id, PublicKey},
     wire,
 };
+use kittengrad_ring::KeyRanges;
 use prost::Message;
 use thiserror::Error;
 
 use crate::{
+    arcs::{read_arcs, write_arcs},
     follower::Follower,
     store::{Store, StoreError, Write},
 };
 
-const VERSION: u8 = 1;
+/// The version of a position without arcs, which is read and not written any more.
+const APPLIED_WITHOUT_ARCS: u8 = 1;
+const APPLIED_VERSION: u8 = 2;
+/// Bytes of a position before its arcs.
 const APPLIED_BYTES: usize = 1 + 8 + 8 + 32 + 8;
+const PUBLISHER_VERSION: u8 = 1;
 const PUBLISHER_BYTES: usize = 1 + 32;
+
+/// A position in somebody's journal that was wholly applied here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The last block applied.
+    pub follower: Follower,
+    /// The arcs that were held all the while the journal was read up to there. For no other arc does the position say
+    /// that what the journal lists is here.
+    pub held: KeyRanges,
+}
 
 /// Why a small value cannot be read: the store is damaged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -64,31 +82,46 @@ impl StateKey {
     }
 }
 
-/// Keeps where a follower is; `None` before its first block, when there is nothing to keep.
+/// Keeps where a follower is, `held` being the arcs that were held all the while it got there.
+///
+/// `None` before its first block, when there is nothing to keep.
 #[must_use]
-pub fn keep_applied(follower: &Follower) -> Option<Write> {
+pub fn keep_applied(follower: &Follower, held: &KeyRanges) -> Option<Write> {
     let head = follower.head()?;
     let mut value = Vec::with_capacity(APPLIED_BYTES);
-    value.push(VERSION);
+    value.push(APPLIED_VERSION);
     value.extend_from_slice(&head.incarnation.to_be_bytes());
     value.extend_from_slice(&head.height.to_be_bytes());
     value.extend_from_slice(head.hash.as_bytes());
     value.extend_from_slice(&follower.time_ms().to_be_bytes());
+    write_arcs(held.arcs(), &mut value);
     Some(Write::State(
         StateKey::Applied(follower.cursor().journal).encode(),
         value.into(),
     ))
 }
 
-/// The position in a journal that was kept last.
+/// The position in a journal that was kept last, `held` being the arcs that are held now.
 ///
 /// # Errors
 /// If the store does not answer or holds something else there.
-pub fn applied(store: &dyn Store, journal: PublicKey) -> Result<Option<Follower>, StateError> {
-    let Some(value) = store.state(&StateKey::Applied(journal).encode())? else {
+pub fn applied(
+    store: &dyn Store,
+    journal: PublicKey,
+    held: &KeyRanges,
+) -> Result<Option<Applied>, StateError> {
+    let Some(stored) = store.state(&StateKey::Applied(journal).encode())? else {
         return Ok(None);
     };
-    let value: &[u8; APPLIED_BYTES] = checked(journal, &value)?;
+    let form = || form(journal, &stored);
+    let (value, arcs) = stored
+        .split_first_chunk::<APPLIED_BYTES>()
+        .ok_or_else(form)?;
+    let held = match (value[0], read_arcs(arcs)) {
+        (APPLIED_VERSION, Some(arcs)) => arcs.into_iter().collect(),
+        (APPLIED_WITHOUT_ARCS, Some(arcs)) if arcs.is_empty() => held.clone(),
+        _ => return Err(form()),
+    };
     let number = |at: usize| {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&value[at..at + 8]);
@@ -101,14 +134,15 @@ pub fn applied(store: &dyn Store, journal: PublicKey) -> Result<Option<Follower>
         height: number(9),
         hash: Id::new(hash),
     };
-    Ok(Some(Follower::after(journal, head, number(49))))
+    let follower = Follower::after(journal, head, number(49));
+    Ok(Some(Applied { follower, held }))
 }
 
 /// Keeps the certificate chain that vouches for a publisher.
 #[must_use]
 pub fn keep_chain(chain: &Chain, publisher: PublicKey) -> [Write; 2] {
     let mut value = Vec::with_capacity(PUBLISHER_BYTES);
-    value.push(VERSION);
+    value.push(PUBLISHER_VERSION);
     value.extend_from_slice(chain.id().as_bytes());
     let bytes = chain.to_wire().encode_to_vec();
     [
@@ -143,24 +177,20 @@ pub fn publisher_chain(
     let Some(value) = store.state(&StateKey::Publisher(publisher).encode())? else {
         return Ok(None);
     };
-    let value: &[u8; PUBLISHER_BYTES] = checked(publisher, &value)?;
+    let value: &[u8; PUBLISHER_BYTES] = match value[..].try_into() {
+        Ok(known) if value[0] == PUBLISHER_VERSION => known,
+        _ => return Err(form(publisher, &value)),
+    };
     let mut id = [0; 32];
     id.copy_from_slice(&value[1..]);
     chain(store, &Id::new(id))
 }
 
-/// The value, if it has the length and version that are known.
-fn checked<const BYTES: usize>(key: PublicKey, value: &Bytes) -> Result<&[u8; BYTES], StateError> {
-    let version = value.first().copied().unwrap_or_default();
-    let form = || StateError::Form {
+/// What is wrong with a value of another form than any that is known.
+fn form(key: PublicKey, value: &[u8]) -> StateError {
+    StateError::Form {
         key,
-        version,
+        version: value.first().copied().unwrap_or_default(),
         bytes: value.len(),
-    };
-    let value = value[..].try_into().map_err(|_| form())?;
-    if version == VERSION {
-        Ok(value)
-    } else {
-        Err(form())
     }
 }

@@ -9,7 +9,7 @@ use kittengrad_proto::{
     namespace::Overlay,
     signed::Verifier,
 };
-use kittengrad_ring::{KeyRange, Point, Replicas, Ring, RingError};
+use kittengrad_ring::{KeyRange, KeyRanges, Point, Replicas, Ring, RingError};
 use thiserror::Error;
 
 use crate::identities::Identities;
@@ -318,9 +318,9 @@ impl View {
         self.me.is_some_and(|me| self.holds(&me, canonical))
     }
 
-    /// The arcs that this process keeps, ascending.
+    /// The arcs that this process keeps.
     #[must_use]
-    pub fn held_here(&self) -> Vec<KeyRange> {
+    pub fn held_here(&self) -> KeyRanges {
         let held = self.me.and_then(|me| self.held(&me));
         held.into_iter().collect()
     }

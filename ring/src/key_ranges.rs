@@ -9,7 +9,7 @@ use crate::point::Point;
 /// A set of points: arcs that are disjoint, do not touch, and ascend by their beginnings.
 ///
 /// Equal sets are equal lists. An arc that runs on past zero comes last, and the whole circle is one
-/// arc.
+/// arc, wherever it begins.
 ///
 /// ```
 /// # use kittengrad_ring::{KeyRange, KeyRanges, Point};
@@ -30,7 +30,7 @@ impl KeyRanges {
     /// The whole circle.
     #[must_use]
     pub fn whole() -> Self {
-        [KeyRange::WHOLE].into_iter().collect()
+        KeyRange::WHOLE.into()
     }
 
     /// The arcs, ascending.
@@ -64,9 +64,6 @@ impl KeyRanges {
             }
             None => true,
         });
-        if joined.is_whole() {
-            joined = KeyRange::WHOLE;
-        }
         let place = self.arcs.partition_point(|own| own.from < joined.from);
         self.arcs.insert(place, joined);
     }
@@ -78,6 +75,12 @@ impl KeyRanges {
             .iter()
             .flat_map(|own| other.arcs.iter().flat_map(|arc| own.intersect(*arc)))
             .collect()
+    }
+}
+
+impl From<KeyRange> for KeyRanges {
+    fn from(arc: KeyRange) -> Self {
+        [arc].into_iter().collect()
     }
 }
 

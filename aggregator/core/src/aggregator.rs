@@ -14,7 +14,7 @@ use kittengrad_proto::{
     namespace::Overlay,
     signed::{Signer, Verifier},
 };
-use kittengrad_ring::{KeyRange, Point};
+use kittengrad_ring::{KeyRange, KeyRanges, Point};
 
 use crate::{
     absent::Absent,
@@ -368,7 +368,7 @@ impl Aggregator {
                 self.journal.keep(settled.keep(key));
             }
             if let Some(follower) = position {
-                keep_applied(&follower)
+                keep_applied(&follower, &KeyRanges::whole())
                     .into_iter()
                     .for_each(|write| self.journal.keep(write));
                 self.committing.push((key, follower));

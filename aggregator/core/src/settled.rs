@@ -8,16 +8,15 @@
 //! journal to the head says nothing about what else there is.
 
 use bytes::Bytes;
-use kittengrad_journal::{Store, Write};
+use kittengrad_journal::{Store, Write, read_arcs, write_arcs};
 use kittengrad_proto::{block::Item, id::PublicKey};
-use kittengrad_ring::{KeyRange, Point};
+use kittengrad_ring::KeyRange;
 
 use crate::io::Fatal;
 
 const KIND: u8 = 0x41;
 const VERSION: u8 = 1;
 const HEAD_BYTES: usize = 9;
-const ARC_BYTES: usize = 64;
 /// Arcs remembered of one source; a peer of a network with fixed membership says one.
 const ARCS_MAX: usize = 64;
 
@@ -39,18 +38,15 @@ impl Settled {
             bytes: value.len(),
         };
         let (head, arcs) = value.split_at_checked(HEAD_BYTES).ok_or_else(damaged)?;
-        let (arcs, rest) = arcs.as_chunks::<ARC_BYTES>();
-        if head[0] != VERSION || !rest.is_empty() {
+        let arcs = read_arcs(arcs).ok_or_else(damaged)?;
+        if head[0] != VERSION {
             return Err(damaged());
         }
         let mut incarnation = [0; 8];
         incarnation.copy_from_slice(&head[1..]);
-        let arcs = arcs
-            .iter()
-            .map(|ends| KeyRange::new(point(&ends[..32]), point(&ends[32..])));
         Ok(Self {
             incarnation: u64::from_be_bytes(incarnation),
-            arcs: arcs.collect(),
+            arcs,
         })
     }
 
@@ -86,10 +82,7 @@ impl Settled {
     pub(crate) fn keep(&self, source: PublicKey) -> Write {
         let mut value = vec![VERSION];
         value.extend_from_slice(&self.incarnation.to_be_bytes());
-        for arc in &self.arcs {
-            value.extend_from_slice(arc.from.as_bytes());
-            value.extend_from_slice(arc.to.as_bytes());
-        }
+        write_arcs(&self.arcs, &mut value);
         Write::State(key(source), value.into())
     }
 }
@@ -98,16 +91,10 @@ fn key(source: PublicKey) -> Bytes {
     [&[KIND], &source.as_bytes()[..]].concat().into()
 }
 
-/// A point of exactly 32 bytes.
-fn point(bytes: &[u8]) -> Point {
-    let mut point = [0; 32];
-    point.copy_from_slice(bytes);
-    Point::new(point)
-}
-
 #[cfg(test)]
 mod tests {
     use kittengrad_journal::MemoryStore;
+    use kittengrad_ring::Point;
 
     use super::*;
 

@@ -9,7 +9,7 @@ use kittengrad_proto::{
     id::{Id, PublicKey, RecordId},
     signed::Verifier,
 };
-use kittengrad_ring::KeyRange;
+use kittengrad_ring::{KeyRange, KeyRanges};
 use thiserror::Error;
 
 use crate::{
@@ -124,7 +124,9 @@ pub(crate) struct Source {
 impl Source {
     /// Goes on where the store says.
     pub(crate) fn load(key: PublicKey, plants: Plants, store: &dyn Store) -> Result<Self, Fatal> {
-        let follower = applied(store, key)?;
+        // An aggregator holds the whole circle, always.
+        let applied = applied(store, key, &KeyRanges::whole())?;
+        let follower = applied.map(|applied| applied.follower);
         let settled = Settled::load(key, store)?;
         Ok(Self {
             key,

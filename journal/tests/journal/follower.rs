@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kittengrad_journal::{
-    FollowError, Follower, Journal, MemoryStore, Step, applied, keep_applied,
+    Applied, FollowError, Follower, Journal, MemoryStore, Step, applied, keep_applied,
 };
 use kittengrad_proto::{
     block::{Block, BlockError, Head, Header, HeaderError, HeaderFields, Item},
@@ -11,7 +11,7 @@ use kittengrad_proto::{
     merkle::Tree,
     signed::{Ed25519, SIGNATURE_BYTES, SignedError, Signer, SigningKey, Verifier},
 };
-use kittengrad_ring::{KeyRange, Point};
+use kittengrad_ring::{KeyRange, KeyRanges, Point};
 
 use crate::fixture::{Fake, FakeKey, overlay, submission};
 
@@ -318,19 +318,22 @@ fn no_height_is_too_high_for_a_follower() {
 #[test]
 fn a_followers_position_is_kept_and_found_again() {
     let blocks = owners_journal();
+    let held = KeyRanges::whole();
     let mut store = MemoryStore::default();
     assert_eq!(
-        keep_applied(&Follower::new(OWNER.public(), 7)),
+        keep_applied(&Follower::new(OWNER.public(), 7), &held),
         None,
         "nothing to keep yet"
     );
-    assert_eq!(applied(&store, OWNER.public()), Ok(None));
+    assert_eq!(applied(&store, OWNER.public(), &held), Ok(None));
     for accepted in 1..=blocks.len() {
         let follower = following(&blocks[..accepted]);
-        store.commit(keep_applied(&follower).into_iter().collect());
-        assert_eq!(applied(&store, OWNER.public()), Ok(Some(follower)));
+        store.commit(keep_applied(&follower, &held).into_iter().collect());
+        let found = applied(&store, OWNER.public(), &KeyRanges::EMPTY);
+        let held = held.clone();
+        assert_eq!(found, Ok(Some(Applied { follower, held })));
     }
-    assert_eq!(applied(&store, FakeKey(2).public()), Ok(None));
+    assert_eq!(applied(&store, FakeKey(2).public(), &held), Ok(None));
 }
 
 #[test]

@@ -2,13 +2,15 @@
 
 use bytes::Bytes;
 use kittengrad_journal::{
-    Follower, MemoryStore, Write, applied, chain, keep_applied, keep_chain, publisher_chain,
+    Applied, Follower, MemoryStore, Write, applied, chain, keep_applied, keep_chain,
+    publisher_chain,
 };
 use kittengrad_proto::{
     block::Head,
     certificate::Chain,
     id::{Id, PublicKey},
 };
+use kittengrad_ring::{KeyRange, KeyRanges, Point};
 
 const STATE: &str = include_str!("../../testdata/state.txt");
 
@@ -42,7 +44,8 @@ fn the_state_of_a_journal_has_the_bytes_that_it_always_had() {
     let certificates = [&b"leaf"[..], b"level-0"].map(Bytes::from_static);
     let certified = Chain::from_der(certificates.to_vec()).unwrap();
 
-    let position = keep_applied(&follower).unwrap();
+    let held = KeyRanges::from_iter([KeyRange::new(Point::new([1; 32]), Point::new([2; 32]))]);
+    let position = keep_applied(&follower, &held).unwrap();
     check_state(&position, "applied");
     let [kept, vouched] = keep_chain(&certified, publisher);
     check_state(&vouched, "publisher");
@@ -55,11 +58,28 @@ fn the_state_of_a_journal_has_the_bytes_that_it_always_had() {
     let id = *id;
     let mut store = MemoryStore::default();
     store.commit(vec![position, kept, vouched]);
-    let found = applied(&store, journal).unwrap().unwrap();
-    assert_eq!(
-        (found.head(), found.time_ms()),
-        (Some(head), 1_780_000_000_123)
-    );
+    let found = applied(&store, journal, &KeyRanges::EMPTY).unwrap();
+    assert_eq!(found, Some(Applied { follower, held }));
     assert_eq!(chain(&store, &id), Ok(Some(certified.clone())));
     assert_eq!(publisher_chain(&store, publisher), Ok(Some(certified)));
+}
+
+#[test]
+fn a_position_of_before_there_were_arcs_vouches_for_what_is_held_now() {
+    let journal = PublicKey::new([0x11; 32]);
+    let bytes = |name: &str| -> Bytes {
+        let digits = vector(name).as_bytes().chunks(2);
+        let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        digits.map(byte).collect()
+    };
+    let mut store = MemoryStore::default();
+    let old = Write::State(bytes("applied.key"), bytes("applied.without-arcs"));
+    store.commit(vec![old]);
+    let found = applied(&store, journal, &KeyRanges::whole())
+        .unwrap()
+        .unwrap();
+    assert_eq!(found.held, KeyRanges::whole());
+    let head = found.follower.head().unwrap();
+    assert_eq!((head.incarnation, head.height), (1_780_000_000_000, 42));
+    assert_eq!(found.follower.time_ms(), 1_780_000_000_123);
 }

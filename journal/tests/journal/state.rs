@@ -9,6 +9,7 @@ use kittengrad_proto::{
     certificate::Chain,
     id::{Id, PublicKey},
 };
+use kittengrad_ring::KeyRanges;
 
 const SUBJECT: PublicKey = PublicKey::new([0x11; 32]);
 
@@ -18,7 +19,8 @@ fn position() -> Write {
         height: 42,
         hash: Id::new([0xaa; 32]),
     };
-    keep_applied(&Follower::after(SUBJECT, head, 1_000)).unwrap()
+    let follower = Follower::after(SUBJECT, head, 1_000);
+    keep_applied(&follower, &KeyRanges::whole()).unwrap()
 }
 
 fn vouched() -> [Write; 2] {
@@ -28,7 +30,7 @@ fn vouched() -> [Write; 2] {
 
 /// The value of a state with its version and its length changed, in all ways that are refused.
 fn damaged(value: &Bytes) -> Vec<Bytes> {
-    let versions = [0, 2, 0xff].map(|version| [&[version], &value[1..]].concat());
+    let versions = [0, 3, 0xff].map(|version| [&[version], &value[1..]].concat());
     let lengths = [0, 1, value.len() - 1].map(|bytes| value[..bytes].to_vec());
     let longer = [&value[..], &[0]].concat();
     let all = versions.into_iter().chain(lengths).chain([longer]);
@@ -57,7 +59,7 @@ fn check(writes: &[Write], read: impl Fn(&MemoryStore) -> Result<bool, StateErro
 #[test]
 fn a_position_of_another_version_or_length_is_damage() {
     check(&[position()], |store| {
-        applied(store, SUBJECT).map(|follower| follower.is_some())
+        applied(store, SUBJECT, &KeyRanges::EMPTY).map(|applied| applied.is_some())
     });
 }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! key      = kind (1 byte) ‖ subject
-//! settled  = 0x10 ‖ "settled"            version (1 byte) ‖ incarnation (8)
+//! settled  = 0x10 ‖ "settled"            2 (1 byte) ‖ incarnation (8) ‖ settled arcs, each from (32) ‖ to (32);
+//!                                      1 ‖ incarnation, everything that was held
 //! seen     = 0x11 ‖ partner's key (32)   2 (1 byte) ‖ protobuf `SignedHead`; 1 ‖ a head without signature, unread
 //! partial  = 0x12 ‖ transaction's id (32)   version (1 byte) ‖ 1 while parts are missing, 0 afterwards
 //! ```
@@ -12,15 +13,19 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use kittengrad_journal::{Store, StoreError, Write};
+use kittengrad_journal::{self as journal, Store, StoreError, Write};
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     id::{Id, PublicKey},
     namespace::Overlay,
     signed_head::SignedHead,
 };
+use kittengrad_ring::KeyRanges;
 
 const VERSION: u8 = 1;
+/// What was settled, before and since it is a list of arcs.
+const SETTLED_EVERYWHERE: u8 = 1;
+const SETTLED_VERSION: u8 = 2;
 /// What was seen, before and since it has its owner's signature.
 const SEEN_UNSIGNED: u8 = 1;
 const SEEN_VERSION: u8 = 2;
@@ -28,28 +33,39 @@ const SETTLED: &[u8] = b"\x10settled";
 const SEEN: u8 = 0x11;
 const PARTIAL: u8 = 0x12;
 
-/// Keeps that everything was settled in an incarnation.
-pub(crate) fn keep_settled(incarnation: u64) -> Write {
-    Write::State(SETTLED.into(), settled_value(incarnation))
+/// Keeps in which arcs an incarnation was settled.
+pub(crate) fn keep_settled(incarnation: u64, settled: &KeyRanges) -> Write {
+    let mut value = vec![SETTLED_VERSION];
+    value.extend_from_slice(&incarnation.to_be_bytes());
+    journal::write_arcs(settled.arcs(), &mut value);
+    Write::State(SETTLED.into(), value.into())
 }
 
-/// Whether everything was settled in this incarnation.
-pub(crate) fn was_settled(
+/// The arcs in which this incarnation was settled, of those that are `held` now.
+pub(crate) fn settled(
     incarnation: u64,
+    held: &KeyRanges,
     plants: Plants,
     store: &dyn Store,
-) -> Result<bool, StoreError> {
-    let kept = store.state(SETTLED)?;
-    Ok(match plants.has(Plant::SettledForever) {
-        true => kept.is_some(),
-        false => kept == Some(settled_value(incarnation)),
-    })
-}
-
-fn settled_value(incarnation: u64) -> Bytes {
-    let mut value = vec![VERSION];
-    value.extend_from_slice(&incarnation.to_be_bytes());
-    value.into()
+) -> Result<KeyRanges, StoreError> {
+    let Some(value) = store.state(SETTLED)? else {
+        return Ok(KeyRanges::EMPTY);
+    };
+    let damaged = || StoreError::Damaged("what was settled is unreadable".to_owned());
+    let (head, arcs) = value.split_first_chunk::<9>().ok_or_else(damaged)?;
+    let arcs = journal::read_arcs(arcs).ok_or_else(damaged)?;
+    if plants.has(Plant::SettledForever) {
+        return Ok(held.clone());
+    }
+    if head[1..] != incarnation.to_be_bytes() {
+        return Ok(KeyRanges::EMPTY);
+    }
+    match head[0] {
+        SETTLED_VERSION => Ok(held.intersection(&arcs.into_iter().collect())),
+        // The ring never changed then: what is held now is what was settled.
+        SETTLED_EVERYWHERE if arcs.is_empty() => Ok(held.clone()),
+        _ => Err(damaged()),
+    }
 }
 
 /// Keeps the highest head of a partner that was seen.
@@ -113,8 +129,11 @@ mod tests {
         identity::Heartbeat,
         signed::{SIGNATURE_BYTES, Signer},
     };
+    use kittengrad_ring::{KeyRange, Point};
 
     use super::*;
+
+    const INCARNATION: u64 = 1_780_000_000_000;
 
     /// Signs everything alike: what is kept is not verified here.
     struct Stamp;
@@ -145,35 +164,105 @@ mod tests {
         assert_eq!(hex(found_value), vector(value));
     }
 
+    fn overlay() -> Overlay {
+        Overlay {
+            network: Id::new([0x4e; 32]),
+            namespace: "works".parse().unwrap(),
+        }
+    }
+
+    fn arc(from: u8, to: u8) -> KeyRanges {
+        KeyRange::new(Point::new([from; 32]), Point::new([to; 32])).into()
+    }
+
     #[test]
-    fn what_is_kept_has_the_bytes_that_it_always_had() {
-        let settled = keep_settled(1_780_000_000_000);
-        check(&settled, "settled.key", "settled.value");
+    fn settled_arcs_are_kept_with_their_incarnation() {
+        let settled_in = |incarnation, held: &KeyRanges, store: &MemoryStore| {
+            settled(incarnation, held, Plants::NONE, store).unwrap()
+        };
+        let mut store = MemoryStore::default();
+        assert_eq!(
+            settled_in(INCARNATION, &arc(1, 2), &store),
+            KeyRanges::EMPTY
+        );
+        let write = keep_settled(INCARNATION, &arc(1, 2));
+        check(&write, "settled.key", "settled.value");
+        store.commit(vec![write]);
+        assert_eq!(settled_in(INCARNATION, &arc(1, 2), &store), arc(1, 2));
+        assert_eq!(settled_in(INCARNATION, &arc(1, 9), &store), arc(1, 2));
+        let held = arc(2, 9);
+        assert_eq!(
+            settled_in(INCARNATION, &held, &store),
+            KeyRanges::EMPTY,
+            "no longer held"
+        );
+        let other = settled_in(INCARNATION + 1, &arc(1, 2), &store);
+        assert_eq!(
+            other,
+            KeyRanges::EMPTY,
+            "another incarnation may lack something"
+        );
+    }
+
+    #[test]
+    fn what_was_settled_before_there_were_arcs_is_settled_everywhere() {
+        let bytes = vector("settled.everywhere").as_bytes().chunks(2);
+        let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        let mut store = MemoryStore::default();
+        store.commit(vec![Write::State(
+            SETTLED.into(),
+            bytes.map(byte).collect(),
+        )]);
+        let found = settled(INCARNATION, &arc(1, 9), Plants::NONE, &store);
+        assert_eq!(found, Ok(arc(1, 9)));
+    }
+
+    #[test]
+    fn settled_arcs_in_another_form_are_damage() {
+        let Write::State(_, value) = keep_settled(INCARNATION, &arc(1, 2)) else {
+            panic!("it is a state")
+        };
+        let version = [&[3], &value[1..]].concat();
+        let mixed = [&[SETTLED_EVERYWHERE], &value[1..]].concat();
+        for bytes in [
+            &[][..],
+            &value[..8],
+            &value[..value.len() - 1],
+            &version,
+            &mixed,
+        ] {
+            let mut store = MemoryStore::default();
+            let bytes = Bytes::copy_from_slice(bytes);
+            store.commit(vec![Write::State(SETTLED.into(), bytes)]);
+            let found = settled(INCARNATION, &arc(1, 2), Plants::NONE, &store);
+            assert!(matches!(found, Err(StoreError::Damaged(_))), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn the_highest_head_seen_is_kept_with_its_signature() {
         let head = Head {
-            incarnation: 1_780_000_000_000,
+            incarnation: INCARNATION,
             height: 42,
             hash: Id::new([0xaa; 32]),
         };
-        let overlay = Overlay {
-            network: Id::new([0x4e; 32]),
-            namespace: "works".parse().unwrap(),
-        };
-        let heartbeat = Heartbeat::sign(&overlay, head, 1_780_000_000_123, &Stamp);
+        let heartbeat = Heartbeat::sign(&overlay(), head, INCARNATION + 123, &Stamp);
         let head = SignedHead::Heartbeat(Box::new(heartbeat));
-        let seen = keep_seen(Stamp.public(), &head);
-        check(&seen, "seen.key", "seen.value");
+        let write = keep_seen(Stamp.public(), &head);
+        check(&write, "seen.key", "seen.value");
         let mut store = MemoryStore::default();
-        store.commit(vec![seen.clone()]);
-        assert_eq!(
-            super::seen(Stamp.public(), &overlay, &store),
-            Ok(Some(head))
-        );
-        let Write::State(key, _) = seen else {
+        store.commit(vec![write.clone()]);
+        assert_eq!(seen(Stamp.public(), &overlay(), &store), Ok(Some(head)));
+        let Write::State(key, _) = write else {
             panic!("it is a state")
         };
         let unsigned = [&[SEEN_UNSIGNED][..], &[0; 48]].concat();
         store.commit(vec![Write::State(key, unsigned.into())]);
-        assert_eq!(super::seen(Stamp.public(), &overlay, &store), Ok(None));
+        assert_eq!(seen(Stamp.public(), &overlay(), &store), Ok(None));
+    }
+
+    #[test]
+    fn whether_a_transaction_is_partly_here_is_kept() {
         let id = Id::new([0x33; 32]);
         check(&keep_partial(&id, true), "partial.key", "partial.value");
         check(&keep_partial(&id, false), "partial.key", "partial.done");

@@ -208,6 +208,7 @@ impl Peer {
     fn look(&mut self, view: Arc<View>, store: &dyn Store) -> Result<(), Fatal> {
         self.partners
             .look(&view, &mut self.wants, self.plants, store)?;
+        self.life.hold(view.held_here());
         self.change = Change::none(view);
         Ok(())
     }

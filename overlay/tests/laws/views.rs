@@ -42,7 +42,7 @@ proptest! {
         let me = key(me);
         let view = view(peers, 2 * half + 1, []).seen_by(me).unwrap();
         prop_assert_eq!(view.me(), Some(me));
-        prop_assert!(view.held_here().iter().copied().eq(view.held(&me)));
+        prop_assert!(view.held_here().arcs().iter().copied().eq(view.held(&me)));
         let mut cells: Vec<_> = canonicals()
             .filter(|canonical| view.holds_here(canonical))
             .map(|canonical| view.cell_of(&canonical))

@@ -93,5 +93,5 @@ fn arcs_that_touch_all_round_are_the_whole_circle() {
         .into_iter()
         .collect();
     assert_eq!(set, KeyRanges::whole());
-    assert_eq!(set.arcs()[0].from, Point::ZERO);
+    assert_eq!(set.arcs().len(), 1);
 }

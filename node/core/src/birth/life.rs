@@ -2,6 +2,7 @@
 
 use kittengrad_journal::Journal;
 use kittengrad_plants::{Plant, Plants};
+use kittengrad_ring::KeyRanges;
 
 use crate::{
     birth::{settle::Filling, start::Starting},
@@ -18,8 +19,11 @@ enum Phase {
 /// Whether the peer signs, and whether it has everything of its arcs.
 pub(crate) struct Life {
     phase: Phase,
-    /// `None` once settled.
-    filling: Option<Filling>,
+    filling: Filling,
+    /// The arcs that the peer holds.
+    held: KeyRanges,
+    /// The arcs in which it has everything that they ever had.
+    settled: KeyRanges,
     /// The disk takes more than what keeps the peer itself going.
     pub(crate) has_space: bool,
     plants: Plants,
@@ -30,7 +34,9 @@ impl Life {
     pub(crate) fn new(now_ms: u64, plants: Plants) -> Self {
         Self {
             phase: Phase::Starting(Starting::new(now_ms, plants)),
-            filling: Some(Filling::default()),
+            filling: Filling::default(),
+            held: KeyRanges::EMPTY,
+            settled: KeyRanges::EMPTY,
             has_space: true,
             plants,
         }
@@ -71,23 +77,40 @@ impl Life {
         self.phase = Phase::Open(Box::new(journal));
     }
 
-    /// Everything is here.
-    pub(crate) fn settle(&mut self) {
-        self.filling = None;
+    /// Goes by other arcs from now on. Where the peer is not a replica any more it is not settled either, at once.
+    pub(crate) fn hold(&mut self, held: KeyRanges) {
+        self.settled = self.settled.intersection(&held);
+        self.held = held;
+    }
+
+    /// The arcs that this peer holds.
+    pub(crate) const fn held(&self) -> &KeyRanges {
+        &self.held
+    }
+
+    /// Everything that these arcs ever had is here.
+    pub(crate) fn settle(&mut self, arcs: KeyRanges) {
+        self.settled = arcs;
     }
 
     /// How far partners' journals have to be read, until everything is here.
-    pub(crate) const fn filling(&self) -> Option<&Filling> {
-        self.filling.as_ref()
+    pub(crate) const fn filling(&self) -> &Filling {
+        &self.filling
     }
 
-    pub(crate) const fn filling_mut(&mut self) -> Option<&mut Filling> {
-        self.filling.as_mut()
+    pub(crate) const fn filling_mut(&mut self) -> &mut Filling {
+        &mut self.filling
     }
 
     /// Whether this peer has everything that its arcs ever had.
-    pub(crate) const fn is_settled(&self) -> bool {
-        self.filling.is_none() || self.plants.has(Plant::AnswerWhileFilling)
+    pub(crate) fn is_settled(&self) -> bool {
+        !self.is_filling() || self.plants.has(Plant::AnswerWhileFilling)
+    }
+
+    /// Whether this peer may lack something of an arc that it holds.
+    pub(crate) fn is_filling(&self) -> bool {
+        let mut held = self.held.arcs().iter();
+        !held.all(|arc| self.settled.covers(*arc))
     }
 
     /// Why nothing can be signed yet; empty once the journal is open.

@@ -52,9 +52,8 @@ impl Opening<'_> {
             },
         };
         let incarnation = journal.incarnation();
-        if kept::was_settled(incarnation, plants, store)? {
-            self.life.settle();
-        }
+        let settled = kept::settled(incarnation, self.life.held(), plants, store)?;
+        self.life.settle(settled);
         self.life.open(journal.planted(plants));
         self.round.tell_partners();
         self.out.events.push(Event::Opened {
@@ -79,7 +78,7 @@ impl Opening<'_> {
         }
         Ok(Some(starting.decide(
             store,
-            view.held_here(),
+            self.life.held(),
             now.wall_ms,
         )?))
     }

@@ -18,6 +18,8 @@ use kittengrad_proto::{
     id::PublicKey,
 };
 
+use kittengrad_ring::KeyRange;
+
 use crate::{
     birth::life::Life,
     io::{Event, Output},
@@ -50,10 +52,10 @@ impl Filling {
         &self,
         view: &View,
         settled: &BTreeSet<PublicKey>,
-        has_reached: impl Fn(&PublicKey, Head) -> bool,
+        has_reached: impl Fn(&PublicKey, KeyRange, Head) -> bool,
     ) -> bool {
-        let is_level = |key: &PublicKey| match self.targets.get(key) {
-            Some(Some(target)) => has_reached(key, *target),
+        let is_level = |key: &PublicKey, arc| match self.targets.get(key) {
+            Some(Some(target)) => has_reached(key, arc, *target),
             Some(None) => true,
             None => false,
         };
@@ -62,7 +64,7 @@ impl Filling {
             let mut level = view.replicas(cell);
             let count = level.len();
             let needed = (count + 1).saturating_sub(quorum);
-            level.retain(|member| Some(*member) != view.me() && is_level(member));
+            level.retain(|member| Some(*member) != view.me() && is_level(member, cell.arc()));
             let settled = level.iter().filter(|key| settled.contains(key)).count();
             level.len() + 1 == count || settled >= needed
         })
@@ -91,32 +93,34 @@ impl Settling<'_> {
             let wall_ms = self.scope.now.wall_ms;
             self.round.cut(self.life, wall_ms, &mut self.out.writes);
         }
+        let held = self.life.held().clone();
         let Some(journal) = self.life.journal_mut() else {
             return;
         };
-        for arc in self.scope.view().held_here() {
-            journal.note(&Item::Settled(arc));
+        for arc in held.arcs() {
+            journal.note(&Item::Settled(*arc));
         }
-        journal.keep(kept::keep_settled(journal.incarnation()));
-        self.life.settle();
+        journal.keep(kept::keep_settled(journal.incarnation(), &held));
+        self.life.settle(held);
         self.round.tell_partners();
         self.out.events.push(Event::Settled);
     }
 
     /// Whether this peer was filling, and has now read enough.
     fn is_filled(&self) -> bool {
-        let Some(filling) = self.life.filling() else {
+        if !self.life.is_filling() {
             return false;
-        };
+        }
         let counts_all = self.scope.has(Plant::SettleByFilling);
         let partners = self.partners.iter();
         let settled = partners.filter(|(_, link)| counts_all || link.is_settled());
         let settled: BTreeSet<_> = settled.map(|(key, _)| *key).collect();
-        let has_reached = |key: &PublicKey, target: Head| {
+        let has_reached = |key: &PublicKey, arc: KeyRange, target: Head| {
             let link = self.partners.get(key);
-            link.is_some_and(|link| link.following.has_reached(target))
+            link.is_some_and(|link| link.following.has_reached(arc, target))
                 || self.scope.has(Plant::SettleEarly)
         };
+        let filling = self.life.filling();
         filling.is_done(self.scope.view(), &settled, has_reached)
     }
 }

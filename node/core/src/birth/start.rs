@@ -17,7 +17,7 @@ use kittengrad_proto::{
     block::{Head, Item},
     id::PublicKey,
 };
-use kittengrad_ring::KeyRange;
+use kittengrad_ring::KeyRanges;
 
 /// What partners answered so far.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Starting {
     pub(crate) fn decide(
         &self,
         store: &dyn Store,
-        held: Vec<KeyRange>,
+        held: &KeyRanges,
         wall_ms: u64,
     ) -> Result<Decision, StoreError> {
         let disk = store.head()?;
@@ -107,7 +107,7 @@ impl Starting {
             Some(highest) => highest.saturating_add(wall_ms.max(1)),
             None => wall_ms,
         };
-        let mut items: Vec<_> = held.into_iter().map(Item::Hold).collect();
+        let mut items: Vec<_> = held.arcs().iter().copied().map(Item::Hold).collect();
         if let Some(seen) = seen {
             let known = disk.filter(|disk| disk.incarnation == seen.incarnation);
             let from_height = known.map_or(0, |disk| disk.height + 1);

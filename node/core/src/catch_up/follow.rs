@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use kittengrad_journal::{FollowError, Follower, Step};
+use kittengrad_journal::{Applied, FollowError, Follower, Step, Write, keep_applied};
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     block::{Bitmap, Block, Head, Item},
@@ -15,6 +15,7 @@ use kittengrad_proto::{
     link::Frames,
     signed::Verifier,
 };
+use kittengrad_ring::{KeyRange, KeyRanges};
 
 use crate::catch_up::known::Listed;
 
@@ -54,6 +55,8 @@ pub(crate) struct Following {
     accepted: Option<Follower>,
     /// The last block wholly applied here.
     applied: Option<Follower>,
+    /// The arcs that this peer held all the while it read so far: for no other does the position say anything.
+    held: KeyRanges,
     /// `applied` differs from what is on disk.
     is_dirty: bool,
     waiting: VecDeque<Waiting>,
@@ -73,12 +76,33 @@ pub(crate) struct Ask {
 }
 
 impl Following {
-    /// Goes on from what is on disk.
-    pub(crate) const fn new(journal: PublicKey, applied: Option<Follower>, plants: Plants) -> Self {
+    /// Goes on from what is on disk, `held` being the arcs that this peer holds now.
+    pub(crate) fn new(
+        journal: PublicKey,
+        applied: Option<Applied>,
+        held: &KeyRanges,
+        plants: Plants,
+    ) -> Self {
+        match applied {
+            Some(Applied {
+                follower,
+                held: then,
+            }) => Self::at(journal, Some(follower), then.intersection(held), plants),
+            None => Self::at(journal, None, held.clone(), plants),
+        }
+    }
+
+    const fn at(
+        journal: PublicKey,
+        applied: Option<Follower>,
+        held: KeyRanges,
+        plants: Plants,
+    ) -> Self {
         Self {
             journal,
             accepted: applied,
             applied,
+            held,
             is_dirty: false,
             waiting: VecDeque::new(),
             first: 0,
@@ -93,10 +117,15 @@ impl Following {
         self.applied.as_ref().and_then(Follower::head)
     }
 
-    /// Whether everything up to `target` is applied here.
-    pub(crate) fn has_reached(&self, target: Head) -> bool {
-        self.applied_head()
-            .is_some_and(|head| head.place() >= target.place())
+    /// This peer holds other arcs from now on. What it gained it did not hold while it read.
+    pub(crate) fn hold(&mut self, held: &KeyRanges) {
+        self.held = self.held.intersection(held);
+    }
+
+    /// Whether everything up to `target` that lies in an arc is applied here.
+    pub(crate) fn has_reached(&self, arc: KeyRange, target: Head) -> bool {
+        let head = self.applied_head();
+        self.held.covers(arc) && head.is_some_and(|head| head.place() >= target.place())
     }
 
     /// A connection ended: blocks that were accepted but not applied are asked for again.
@@ -105,9 +134,9 @@ impl Following {
             self.pace = Pace::Behind;
             return;
         }
-        let applied = self.applied;
+        let (applied, held) = (self.applied, self.held.clone());
         let is_dirty = self.is_dirty;
-        *self = Self::new(self.journal, applied, self.plants);
+        *self = Self::at(self.journal, applied, held, self.plants);
         self.is_dirty = is_dirty;
     }
 
@@ -255,15 +284,15 @@ impl Following {
         Some(is_over)
     }
 
-    /// The applied position, if it is not on disk yet.
-    pub(crate) fn take_dirty(&mut self) -> Option<Follower> {
+    /// Keeps the applied position, if it is not on disk yet.
+    pub(crate) fn take_dirty(&mut self) -> Option<Write> {
         let applied = match self.plants.has(Plant::CursorBeforeApply) {
             true => self.accepted,
             false => self.applied,
         };
         let applied = applied.filter(|_| self.is_dirty)?;
         self.is_dirty = false;
-        Some(applied)
+        keep_applied(&applied, &self.held)
     }
 
     /// Moves the applied position over blocks that wait for nothing.

@@ -111,9 +111,7 @@ impl Greeting<'_> {
             link.following.told(head);
         }
         let opens = link.is_open() && !was_open;
-        if let Some(filling) = self.life.filling_mut() {
-            filling.heard(from, hello.head);
-        }
+        self.life.filling_mut().heard(from, hello.head);
         self.take_answer(from, hello)?;
         Ok(if opens {
             Greeted::Opened

@@ -40,16 +40,20 @@ impl Partners {
         plants: Plants,
         store: &dyn Store,
     ) -> Result<(), Fatal> {
+        let held = view.held_here();
         let partners: BTreeSet<_> = view.partners().into_iter().collect();
         let known: Vec<_> = self.links.keys().copied().collect();
         for gone in known.into_iter().filter(|key| !partners.contains(key)) {
             self.links.remove(&gone);
             wants.lost(gone);
         }
+        for link in self.links.values_mut() {
+            link.following.hold(&held);
+        }
         for partner in partners {
             if let Entry::Vacant(empty) = self.links.entry(partner) {
-                let applied = journal::applied(store, partner)?;
-                let following = Following::new(partner, applied, plants);
+                let applied = journal::applied(store, partner, &held)?;
+                let following = Following::new(partner, applied, &held, plants);
                 let seen = kept::seen(partner, view.overlay(), store)?;
                 empty.insert(Link::new(following, seen));
             }
@@ -85,8 +89,7 @@ impl Partners {
     pub(crate) fn take_positions(&mut self, plants: Plants) -> Vec<Write> {
         let mut writes = Vec::new();
         for (partner, link) in &mut self.links {
-            let follower = link.following.take_dirty();
-            writes.extend(follower.and_then(|follower| journal::keep_applied(&follower)));
+            writes.extend(link.following.take_dirty());
             let seen = link.take_dirty_seen();
             let seen = seen.filter(|_| !plants.has(Plant::SeenNotKept));
             writes.extend(seen.map(|head| kept::keep_seen(*partner, head)));

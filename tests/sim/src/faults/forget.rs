@@ -6,6 +6,7 @@
 
 use kittengrad_journal::applied;
 use kittengrad_proto::block::Head;
+use kittengrad_ring::KeyRanges;
 
 use super::{Kind, Relief};
 use crate::{disk::SimDisk, host::Node, queue::Event, world::World};
@@ -293,8 +294,9 @@ impl World {
     /// The last place in a peer's journal that a partner's disk says was read: it has seen that, if not more.
     fn read_by(&self, partner: usize, member: usize) -> Option<Place> {
         let disk = self.machines[partner].disk.sound();
-        let read = applied(disk, self.key(member)).expect("a disk in memory answers");
-        read.and_then(|follower| follower.head()).map(place)
+        let read =
+            applied(disk, self.key(member), &KeyRanges::whole()).expect("a disk in memory answers");
+        read.and_then(|read| read.follower.head()).map(place)
     }
 
     /// Nothing gets through between two. Returns what got through before.

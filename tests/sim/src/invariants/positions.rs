@@ -13,10 +13,13 @@ pub(crate) fn check_positions(replica: Replica<'_>, others: &[Replica<'_>]) -> V
     let disk = replica.disk;
     for other in others {
         let key = other.owner();
-        let Some(position) = journal::applied(disk, key).unwrap() else {
+        let Some(position) = journal::applied(disk, key, &replica.view.held_here()).unwrap() else {
             continue;
         };
-        let position = position.head().expect("a kept position is a block");
+        let position = position
+            .follower
+            .head()
+            .expect("a kept position is a block");
         let other = other.disk;
         let stored = other.block(position.incarnation, position.height).unwrap();
         if stored.is_none_or(|stored| stored.block.header.hash() != position.hash) {
