@@ -1,10 +1,13 @@
 //! One core under a microscope: a test plays all of its partners.
 
+use std::sync::Arc;
+
 use kittengrad_journal::MemoryStore;
 use kittengrad_node_core::{
     Delivery, Event as Told, Fatal, Input, Output, RequestId, Status, StatusOf, Timing,
 };
 use kittengrad_overlay::quorum::Ack;
+use kittengrad_overlay::view::View;
 use kittengrad_plants::Plants;
 use kittengrad_proto::{
     block::{Bitmap, Block, Head, Header, HeaderFields, Item},
@@ -26,7 +29,7 @@ use crate::{
     keys::{Key, chain_of},
     peer::Machine,
     publisher::Said,
-    world::{Shape, World},
+    world::{Shape, World, identity},
 };
 
 /// A running core; every round is committed at once.
@@ -106,6 +109,19 @@ impl Solo {
         let partners = self.status().partners.into_iter();
         let mut of = partners.filter_map(|(key, of)| (key == partner.key()).then_some(of));
         of.next().unwrap()
+    }
+
+    /// The ring of this peer and some partners, as this peer sees it.
+    #[must_use]
+    pub fn view_with(&self, partners: &[Partner]) -> Arc<View> {
+        let overlay = self.machine.view.overlay();
+        let identities = partners
+            .iter()
+            .map(|partner| identity(overlay, 1, &partner.key));
+        let own = identity(overlay, 1, &*self.machine.signer);
+        let replicas = self.machine.view.replication();
+        let view = View::new(overlay.clone(), replicas, identities.chain([own]).collect());
+        Arc::new(view.unwrap().seen_by(self.key()).unwrap())
     }
 
     /// Kills the process and starts another on the same disk.

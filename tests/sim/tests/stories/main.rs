@@ -13,6 +13,7 @@ mod memory;
 mod order;
 mod parts;
 mod plants;
+mod ring;
 mod seeds;
 mod start;
 mod view;
