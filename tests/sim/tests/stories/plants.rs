@@ -91,12 +91,12 @@ fn the_documentation_lists_every_planted_bug_as_the_catalogue_does() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/testing.md");
     let text = fs::read_to_string(path).unwrap();
     for known in catalogue::ALL {
-        let begins = format!("| `{}` | ", known.plant);
+        let begins = format!("| `{}` | {} |", known.plant, known.plant.what());
         let seeds = match known.story {
             Some(_) => "a story".to_owned(),
             None => known.seeds.to_string(),
         };
-        let ends = format!(" | {} | {seeds} |", known.invariants.join(", "));
+        let ends = format!("| {} | {seeds} |", known.invariants.join(", "));
         let is_row = |line: &str| line.starts_with(&begins) && line.ends_with(&ends);
         assert!(text.lines().any(is_row), "no row {begins}…{ends}");
     }
