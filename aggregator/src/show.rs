@@ -7,7 +7,9 @@ use std::{
 
 use bytes::Bytes;
 use kittengrad_aggregator_core::{SourceReport, SourceState, View};
-use kittengrad_proto::{block::Head, id::PublicKey, namespace::Overlay, wire};
+use kittengrad_proto::{
+    block::Head, condition::Condition, id::PublicKey, namespace::Overlay, wire,
+};
 use kittengrad_ring::KeyRange;
 use serde_json::{Value, json};
 
@@ -44,24 +46,24 @@ impl Shown {
 
 /// The sources and this aggregator, as they are answered over gRPC.
 pub(crate) fn statuses(own: PublicKey, view: &View) -> Vec<wire::MemberStatus> {
-    let one = |key: &PublicKey, state: &str, head: Option<Head>| wire::MemberStatus {
+    let one = |key: &PublicKey, condition: Condition, head: Option<Head>| wire::MemberStatus {
         key: Bytes::copy_from_slice(key.as_bytes()),
-        state: state.to_owned(),
+        state: condition.to_string(),
         head: head.as_ref().map(Head::to_wire),
     };
-    let state = if view.is_complete {
-        "settled"
+    let condition = if view.is_complete {
+        Condition::Settled
     } else {
-        "filling"
+        Condition::Filling
     };
-    let own = one(&own, state, view.tip.map(|tip| tip.head));
+    let own = one(&own, condition, view.tip.map(|tip| tip.head));
     let source = |report: &SourceReport| {
-        let state = match (report.state, report.is_settled) {
-            (SourceState::Waiting | SourceState::Lying, _) => "unreachable",
-            (_, true) => "settled",
-            (_, false) => "filling",
+        let condition = match (report.state, report.is_settled) {
+            (SourceState::Waiting | SourceState::Lying, _) => Condition::Unreachable,
+            (_, true) => Condition::Settled,
+            (_, false) => Condition::Filling,
         };
-        one(&report.source, state, report.head)
+        one(&report.source, condition, report.head)
     };
     std::iter::once(own)
         .chain(view.sources.iter().map(source))

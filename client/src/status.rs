@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use futures::{StreamExt, stream};
 use kittengrad_proto::{
     block::Head,
+    condition::Condition,
     id::{PublicKey, RecordId},
     identity::{Heartbeat, Identity},
     limits::RING_MEMBERS_MAX,
@@ -47,8 +48,8 @@ pub struct RingView {
 /// A member as another one sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberState {
-    /// `settled`, `filling`, `starting` or `unreachable`.
-    pub state: String,
+    /// How it is.
+    pub condition: Condition,
     /// The last head heard of.
     pub head: Option<Head>,
 }
@@ -69,8 +70,8 @@ pub struct JournalHead {
 pub struct MemberReport {
     /// Who it is.
     pub identity: Identity,
-    /// `settled`, `filling`, `starting` or `unreachable`.
-    pub state: String,
+    /// How it is.
+    pub condition: Condition,
     /// Where its journal stands, if it answered.
     pub journal: Result<JournalHead, CallError>,
 }
@@ -121,11 +122,11 @@ impl Client {
         let members = members.map(|signed| Identity::from_wire(Some(signed), overlay));
         let status = |status: wire::MemberStatus| {
             let key = PublicKey::from_slice(&status.key)?;
-            let state = status.state.chars().take(40).collect();
+            let condition = Condition::from_wire(&status.state);
             Ok((
                 key,
                 MemberState {
-                    state,
+                    condition,
                     head: Head::from_wire(status.head.as_ref())?,
                 },
             ))
@@ -203,15 +204,15 @@ impl Client {
                 let own = ring
                     .ok()
                     .and_then(|mut view| view.statuses.remove(&identity.key));
-                let state = match (&journal, own) {
-                    (Err(_), _) => "unreachable".to_owned(),
-                    (Ok(_), Some(own)) => own.state,
-                    (Ok(journal), None) if journal.heartbeat.is_some() => "settled".to_owned(),
-                    (Ok(_), None) => "starting".to_owned(),
+                let condition = match (&journal, own) {
+                    (Err(_), _) => Condition::Unreachable,
+                    (Ok(_), Some(own)) => own.condition,
+                    (Ok(journal), None) if journal.heartbeat.is_some() => Condition::Settled,
+                    (Ok(_), None) => Condition::Starting,
                 };
                 MemberReport {
                     identity,
-                    state,
+                    condition,
                     journal,
                 }
             })

@@ -8,7 +8,7 @@ use std::{
 use futures::future::BoxFuture;
 use kittengrad_client::{Client, status::MemberReport};
 use kittengrad_overlay::view::View;
-use kittengrad_proto::identity::Identity;
+use kittengrad_proto::{condition::Condition, identity::Identity};
 use kittengrad_ring as geometry;
 use serde::Serialize;
 use tokio::sync::Mutex;
@@ -114,8 +114,8 @@ impl RingReport {
                 .iter()
                 .find(|report| report.identity.key == identity.key)
         };
-        let state = |identity: &Identity| {
-            report(identity).map_or_else(|| "unreachable".to_owned(), |report| report.state.clone())
+        let condition = |identity: &Identity| {
+            report(identity).map_or(Condition::Unreachable, |report| report.condition)
         };
         let head = |identity: &Identity| {
             report(identity)?
@@ -133,7 +133,7 @@ impl RingReport {
                 Some(PeerReport {
                     id: identity.key.to_string(),
                     point: identity.key.point().to_string(),
-                    state: state(identity),
+                    state: condition(identity).to_string(),
                     cell: ArcReport::from(&cell),
                     share: cell.share(),
                     incarnation: head.map(|head| head.incarnation),
@@ -146,8 +146,9 @@ impl RingReport {
             })
             .collect();
         let member_at = |point| view.key_at(point).and_then(|key| view.member(&key));
-        let cover =
-            ring.cover(|point| member_at(point).is_some_and(|member| state(member) == "settled"));
+        let cover = ring.cover(|point| {
+            member_at(point).is_some_and(|member| condition(member) == Condition::Settled)
+        });
         let source = |source: &geometry::Source| {
             Some(CoverReport {
                 peer: view.key_at(source.member)?.to_string(),
@@ -156,7 +157,7 @@ impl RingReport {
         };
         let aggregator = |identity: &Identity| AggregatorReport {
             id: identity.key.to_string(),
-            state: state(identity),
+            state: condition(identity).to_string(),
             incarnation: head(identity).map(|head| head.incarnation),
             height: head(identity).map(|head| head.height),
             grpc: url("https", &identity.addresses.grpc),

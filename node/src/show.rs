@@ -3,35 +3,34 @@
 use bytes::Bytes;
 use kittengrad_node_core::{Status, StatusOf};
 use kittengrad_overlay::view::View;
-use kittengrad_proto::{block::Head, id::PublicKey, wire};
+use kittengrad_proto::{block::Head, condition::Condition, id::PublicKey, wire};
 use kittengrad_ring::KeyRange;
 use serde_json::{Value, json};
 
-/// The state of a member in one word.
-const fn word(is_up: bool, is_open: bool, is_settled: bool) -> &'static str {
+const fn condition(is_up: bool, is_open: bool, is_settled: bool) -> Condition {
     match (is_up, is_open, is_settled) {
-        (false, ..) => "unreachable",
-        (true, false, _) => "starting",
-        (true, true, false) => "filling",
-        (true, true, true) => "settled",
+        (false, ..) => Condition::Unreachable,
+        (true, false, _) => Condition::Starting,
+        (true, true, false) => Condition::Filling,
+        (true, true, true) => Condition::Settled,
     }
 }
 
-/// This peer's own state.
-pub(crate) const fn own_state(status: &Status) -> &'static str {
-    word(true, status.is_open, status.is_settled)
+/// This peer's own condition.
+pub(crate) const fn own_condition(status: &Status) -> Condition {
+    condition(true, status.is_open, status.is_settled)
 }
 
 /// This peer and its partners, as they are answered over gRPC.
 pub(crate) fn statuses(me: PublicKey, status: &Status) -> Vec<wire::MemberStatus> {
-    let one = |key: &PublicKey, state: &str, head: Option<Head>| wire::MemberStatus {
+    let one = |key: &PublicKey, condition: Condition, head: Option<Head>| wire::MemberStatus {
         key: Bytes::copy_from_slice(key.as_bytes()),
-        state: state.to_owned(),
+        state: condition.to_string(),
         head: head.as_ref().map(Head::to_wire),
     };
-    let own = one(&me, own_state(status), status.tip.map(|tip| tip.head));
+    let own = one(&me, own_condition(status), status.tip.map(|tip| tip.head));
     let partner = |(key, of): &(PublicKey, StatusOf)| {
-        one(key, word(of.is_up, of.is_open, of.is_settled), of.head)
+        one(key, condition(of.is_up, of.is_open, of.is_settled), of.head)
     };
     std::iter::once(own)
         .chain(status.partners.iter().map(partner))
@@ -56,7 +55,7 @@ pub(crate) fn status_page(me: PublicKey, view: &View, status: &Status) -> Value 
         .map(|(key, of)| {
             json!({
                 "id": key.to_string(),
-                "state": word(of.is_up, of.is_open, of.is_settled),
+                "state": condition(of.is_up, of.is_open, of.is_settled).as_str(),
                 "head": head(of.head),
                 "applied": head(of.applied),
             })
@@ -71,7 +70,7 @@ pub(crate) fn status_page(me: PublicKey, view: &View, status: &Status) -> Value 
         "network": view.overlay().network.to_string(),
         "ring": view.ring_id().to_string(),
         "held": view.held(&me).map(arc),
-        "state": own_state(status),
+        "state": own_condition(status).as_str(),
         "head": head(status.tip.map(|tip| tip.head)),
         "elements": status.tip.map_or(0, |tip| tip.offset),
         "missing": status.missing,

@@ -8,6 +8,7 @@ pub mod block;
 pub mod certificate;
 #[cfg(feature = "grpc")]
 mod codec;
+pub mod condition;
 pub mod cursor;
 pub mod error;
 pub mod heads;

@@ -9,6 +9,7 @@ use kittengrad_client::{
 };
 use kittengrad_proto::{
     certificate::Role,
+    condition::Condition,
     error::ErrorCode,
     id::{PublicKey, RecordId},
     record::{Canonical, CanonicalType, Record, Update},
@@ -428,13 +429,13 @@ async fn members_report_their_heads_and_the_dead_are_unreachable() {
     for report in soon(client.reports()).await {
         let expected = if report.identity.key == taker {
             assert_eq!(report.journal.unwrap().elements, 2);
-            "settled"
+            Condition::Settled
         } else if report.identity.key == dead {
-            "unreachable"
+            Condition::Unreachable
         } else {
-            "starting"
+            Condition::Starting
         };
-        assert_eq!(report.state, expected);
+        assert_eq!(report.condition, expected);
     }
 }
 

@@ -8,6 +8,7 @@ use kittengrad_overlay::view::View;
 use kittengrad_proto::{
     block::Head,
     certificate::Role,
+    condition::Condition,
     id::{PublicKey, RecordId},
 };
 use kittengrad_ring::KeyRange;
@@ -66,7 +67,7 @@ struct RingJson {
 struct PeerJson {
     id: String,
     point: String,
-    state: String,
+    state: &'static str,
     /// `None` while it is not in the ring yet.
     cell: Option<ArcJson>,
     share: f64,
@@ -80,7 +81,7 @@ struct PeerJson {
 #[derive(Serialize)]
 struct AggregatorJson {
     id: String,
-    state: String,
+    state: &'static str,
     #[serde(flatten)]
     head: HeadJson,
     grpc: String,
@@ -110,13 +111,13 @@ struct SourceJson {
 impl RingJson {
     fn new(view: &View, reports: &[MemberReport]) -> Self {
         let ring = view.ring();
-        let states: BTreeMap<PublicKey, &str> = reports
+        let conditions: BTreeMap<PublicKey, Condition> = reports
             .iter()
-            .map(|report| (report.identity.key, report.state.as_str()))
+            .map(|report| (report.identity.key, report.condition))
             .collect();
         let is_up = |member| {
             view.key_at(member)
-                .is_some_and(|key| states.get(&key) == Some(&SETTLED))
+                .is_some_and(|key| conditions.get(&key) == Some(&Condition::Settled))
         };
         let cover = ring.cover(is_up);
         let source = |source: &kittengrad_ring::Source| SourceJson {
@@ -153,7 +154,7 @@ impl PeerJson {
         Self {
             id: identity.key.to_string(),
             point: identity.key.point().to_string(),
-            state: report.state.clone(),
+            state: report.condition.as_str(),
             cell: cell.as_ref().map(ArcJson::new),
             share: cell.map_or(0.0, |cell| cell.share()),
             head: HeadJson::new(report),
@@ -169,7 +170,7 @@ impl AggregatorJson {
         let identity = &report.identity;
         Self {
             id: identity.key.to_string(),
-            state: report.state.clone(),
+            state: report.condition.as_str(),
             head: HeadJson::new(report),
             grpc: url("https", &identity.addresses.grpc),
             http: url("http", &identity.addresses.http),
@@ -279,7 +280,10 @@ fn table(ring: &RingJson) -> Table {
             plain(short(&peer.id)),
             plain(short(&peer.point)),
             plain(format!("{:.1} %", peer.share * 100.0)),
-            (peer.state.clone(), tone(&peer.state)),
+            (
+                peer.state.to_owned(),
+                tone(Condition::from_wire(peer.state)),
+            ),
             plain(peer.head.text()),
             (peer.grpc.clone(), Tone::Dim),
         ]);
@@ -289,7 +293,10 @@ fn table(ring: &RingJson) -> Table {
             plain(short(&aggregator.id)),
             plain("aggregator"),
             plain(""),
-            (aggregator.state.clone(), tone(&aggregator.state)),
+            (
+                aggregator.state.to_owned(),
+                tone(Condition::from_wire(aggregator.state)),
+            ),
             plain(aggregator.head.text()),
             (aggregator.grpc.clone(), Tone::Dim),
         ]);
@@ -297,16 +304,13 @@ fn table(ring: &RingJson) -> Table {
     table
 }
 
-fn tone(state: &str) -> Tone {
-    match state {
-        SETTLED => Tone::Good,
-        "filling" | "starting" => Tone::Plain,
-        _ => Tone::Bad,
+fn tone(condition: Condition) -> Tone {
+    match condition {
+        Condition::Settled => Tone::Good,
+        Condition::Filling | Condition::Starting => Tone::Plain,
+        Condition::Unreachable => Tone::Bad,
     }
 }
-
-/// What a peer says that has everything of its arcs.
-const SETTLED: &str = "settled";
 
 #[derive(Serialize)]
 struct WhyJson {
