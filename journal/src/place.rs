@@ -43,7 +43,7 @@ impl Place {
 
 /// What a reader asked to start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
+pub enum Beginning {
     /// After the last block that it processed.
     Cursor(Cursor),
     /// The first block there is.
@@ -61,7 +61,7 @@ pub enum Start {
     Problem(wire::CursorProblem),
 }
 
-impl From {
+impl Beginning {
     /// Reads the request.
     ///
     /// # Errors
@@ -83,15 +83,15 @@ impl From {
 /// # Errors
 /// If the store does not answer.
 pub fn start(
-    from: From,
+    from: Beginning,
     own: PublicKey,
     tip: Option<Tip>,
     store: &dyn Store,
 ) -> Result<Start, StoreError> {
     match from {
-        From::Now => Ok(Start::At(tip.map(|tip| Place::of(tip.head).next()))),
-        From::Genesis => Ok(Start::At(oldest(tip, store)?)),
-        From::Cursor(cursor) => at_cursor(cursor, own, tip, store),
+        Beginning::Now => Ok(Start::At(tip.map(|tip| Place::of(tip.head).next()))),
+        Beginning::Genesis => Ok(Start::At(oldest(tip, store)?)),
+        Beginning::Cursor(cursor) => at_cursor(cursor, own, tip, store),
     }
 }
 

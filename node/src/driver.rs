@@ -12,7 +12,7 @@ use std::{
 
 use kittengrad_journal::{StateError, StoreError, Tip};
 use kittengrad_node_core::{
-    Event, Fatal, Input, Now, Output, Peer, Refusal, Reply, RequestId, Send, Status, Submitted,
+    Event, Fatal, Input, Now, Outbound, Output, Peer, Refusal, Reply, RequestId, Status, Submitted,
 };
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{certificate::Chain, id::PublicKey, submission::Submission};
@@ -272,7 +272,7 @@ impl Driver {
     }
 
     /// Hands messages to their links. A link whose queue is full is too slow and is closed; it catches up later.
-    fn send(&mut self, sends: Vec<Send>) {
+    fn send(&mut self, sends: Vec<Outbound>) {
         for send in sends {
             let to = send.to;
             if self.links.send(send) {
@@ -323,8 +323,8 @@ impl Driver {
                 );
             }
             Event::Settled => tracing::info!("settled: everything that the arc ever had is here"),
-            Event::Misbehaved { peer, why } => {
-                tracing::warn!(?peer, why, "partner broke the rules")
+            Event::Misbehaved { peer, what } => {
+                tracing::warn!(?peer, %what, "partner broke the rules")
             }
             Event::Unavailable(id) => tracing::warn!(transaction = %id, "no partner can show it"),
             Event::Invalid { peer, id, why } => {

@@ -2,7 +2,7 @@
 
 use kittengrad_journal::{
     MemoryStore, Tip, Write,
-    place::{From, Place, Start, start},
+    place::{Beginning, Place, Start, start},
 };
 use kittengrad_proto::{
     block::Head,
@@ -96,7 +96,7 @@ fn every_cursor_starts_somewhere_or_is_told_where_to() {
         (cursor(13, None), unknown(cursor(12, None))),
         (cursor(15, None), unknown(cursor(12, None))),
     ] {
-        let found = start(From::Cursor(from), OWN.public(), Some(tip), &store);
+        let found = start(Beginning::Cursor(from), OWN.public(), Some(tip), &store);
         assert_eq!(found, Ok(expected), "{from}");
     }
 }
@@ -109,7 +109,7 @@ fn another_journals_cursor_is_sent_to_the_oldest_block() {
             journal: PublicKey::new([2; 32]),
             ..cursor(incarnation, height)
         };
-        let found = start(From::Cursor(from), OWN.public(), Some(tip), &store);
+        let found = start(Beginning::Cursor(from), OWN.public(), Some(tip), &store);
         let expected = problem(Kind::OtherJournal, Some(cursor(7, 1)));
         assert_eq!(found, Ok(expected), "{from}");
     }
@@ -119,8 +119,8 @@ fn another_journals_cursor_is_sent_to_the_oldest_block() {
 fn genesis_is_the_oldest_block_and_now_is_after_the_last() {
     let (store, tip) = sample();
     let started = |from| start(from, OWN.public(), Some(tip), &store);
-    assert_eq!(started(From::Genesis), Ok(at(7, 2)));
-    assert_eq!(started(From::Now), Ok(at(12, 3)));
+    assert_eq!(started(Beginning::Genesis), Ok(at(7, 2)));
+    assert_eq!(started(Beginning::Now), Ok(at(12, 3)));
 }
 
 #[test]
@@ -128,9 +128,9 @@ fn the_first_block_is_found_wherever_older_ones_end() {
     for first in 0..=9 {
         let store = store_of((first..=9).map(|height| (7, height)));
         let tip = Some(tip(7, 9));
-        let genesis = start(From::Genesis, OWN.public(), tip, &store);
+        let genesis = start(Beginning::Genesis, OWN.public(), tip, &store);
         assert_eq!(genesis, Ok(at(7, first)));
-        let from = From::Cursor(cursor(7, None));
+        let from = Beginning::Cursor(cursor(7, None));
         let expected = match first.checked_sub(1) {
             Some(before) => problem(Kind::TooOld, Some(cursor(7, before))),
             None => at(7, 0),
@@ -143,16 +143,16 @@ fn the_first_block_is_found_wherever_older_ones_end() {
 fn a_journal_without_a_block_has_no_place_to_start() {
     let store = MemoryStore::default();
     let started = |from| start(from, OWN.public(), None, &store);
-    assert_eq!(started(From::Genesis), Ok(Start::At(None)));
-    assert_eq!(started(From::Now), Ok(Start::At(None)));
+    assert_eq!(started(Beginning::Genesis), Ok(Start::At(None)));
+    assert_eq!(started(Beginning::Now), Ok(Start::At(None)));
     let unknown = problem(Kind::UnknownIncarnation, None);
-    assert_eq!(started(From::Cursor(cursor(7, None))), Ok(unknown));
+    assert_eq!(started(Beginning::Cursor(cursor(7, None))), Ok(unknown));
     let other = Cursor {
         journal: PublicKey::new([2; 32]),
         ..cursor(7, None)
     };
     let other_journal = problem(Kind::OtherJournal, None);
-    assert_eq!(started(From::Cursor(other)), Ok(other_journal));
+    assert_eq!(started(Beginning::Cursor(other)), Ok(other_journal));
 }
 
 #[test]

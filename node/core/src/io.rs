@@ -14,6 +14,8 @@ use kittengrad_proto::{
 };
 use thiserror::Error;
 
+use crate::misbehaviour::Misbehaviour;
+
 /// The two clocks, read by the driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
@@ -135,7 +137,7 @@ pub enum Input {
 
 /// A message to a partner.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Send {
+pub struct Outbound {
     /// To whom.
     pub to: PublicKey,
     /// What.
@@ -208,10 +210,10 @@ pub enum Event {
     Settled,
     /// A partner broke the rules; what it said was ignored.
     Misbehaved {
-        /// Who.
+        /// The partner.
         peer: PublicKey,
-        /// What it did.
-        why: String,
+        /// How.
+        what: Misbehaviour,
     },
     /// No partner that lists a transaction can show it.
     Unavailable(Id),
@@ -230,11 +232,11 @@ pub enum Event {
 #[derive(Debug, Default)]
 pub struct Output {
     /// To be sent at once: carries nothing that this peer signed.
-    pub forwards: Vec<Send>,
+    pub forwards: Vec<Outbound>,
     /// To be committed in one synced batch.
     pub writes: Vec<Write>,
     /// To be sent after the commit.
-    pub sends: Vec<Send>,
+    pub sends: Vec<Outbound>,
     /// To be answered after the commit.
     pub replies: Vec<Reply>,
     /// To be counted and logged.
@@ -256,9 +258,7 @@ pub enum Fatal {
 }
 
 /// A partner broke the rules.
-pub(crate) fn misbehaved(peer: PublicKey, why: impl ToString) -> Event {
-    Event::Misbehaved {
-        peer,
-        why: why.to_string(),
-    }
+pub(crate) fn misbehaved(peer: PublicKey, what: impl Into<Misbehaviour>) -> Event {
+    let what = what.into();
+    Event::Misbehaved { peer, what }
 }

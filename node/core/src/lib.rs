@@ -27,6 +27,7 @@
 //! | `io` | inputs and outputs |
 //! | `round` | what a round decided that is not committed yet |
 //! | `kept` | small values on disk |
+//! | `misbehaviour` | what only a faulty or hostile partner does |
 //! | `status` | what a peer shows of itself |
 //!
 //! Where the quorum is decided: `Waiting::is_reached` in `write/acks.rs` asks `kittengrad_overlay::change`.
@@ -36,6 +37,7 @@ mod birth;
 mod catch_up;
 mod io;
 mod kept;
+mod misbehaviour;
 mod partners;
 mod peer;
 mod round;
@@ -45,8 +47,9 @@ mod write;
 
 pub use catch_up::known::entries_to_verify;
 pub use io::{
-    Delivery, Event, Fatal, Input, Now, Output, Refusal, Reply, RequestId, Send, Submitted, Timing,
-    Unverified,
+    Delivery, Event, Fatal, Input, Now, Outbound, Output, Refusal, Reply, RequestId, Submitted,
+    Timing, Unverified,
 };
+pub use misbehaviour::Misbehaviour;
 pub use peer::{Peer, PeerConfig};
 pub use status::{Status, StatusOf};

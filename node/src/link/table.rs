@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 
-use kittengrad_node_core::Send;
+use kittengrad_node_core::Outbound;
 use kittengrad_proto::id::PublicKey;
 
 use super::lanes::Lanes;
 
 /// The connections that count, by partner.
 #[derive(Default)]
-pub(crate) struct Links(HashMap<PublicKey, Outbound>);
+pub(crate) struct Links(HashMap<PublicKey, Current>);
 
-struct Outbound {
+struct Current {
     connection: u64,
     to: Lanes,
 }
@@ -19,7 +19,7 @@ struct Outbound {
 impl Links {
     /// A connection came up; an older one to the same partner ends.
     pub(crate) fn up(&mut self, partner: PublicKey, connection: u64, to: Lanes) {
-        self.0.insert(partner, Outbound { connection, to });
+        self.0.insert(partner, Current { connection, to });
     }
 
     /// A connection is gone. Returns whether it was the one that counts.
@@ -39,7 +39,7 @@ impl Links {
     }
 
     /// Hands a message to its link. Returns whether that link had no room: then it is closed.
-    pub(crate) fn send(&mut self, Send { to, message }: Send) -> bool {
+    pub(crate) fn send(&mut self, Outbound { to, message }: Outbound) -> bool {
         let link = self.0.get(&to);
         let is_full = link.is_some_and(|link| link.to.send(message).is_err());
         if is_full {

@@ -4,7 +4,7 @@ use kittengrad_proto::{
     certificate::{CertificateError, Holder, Role, Root},
     id::PublicKey,
     identity::{Identity, IdentityError},
-    link::PushResult,
+    link::{PushRefusal, PushResult},
     receipt::ItemProof,
     signed::Ed25519,
 };
@@ -34,12 +34,14 @@ impl Vouched {
         let PushResult { id, outcome } = result;
         let holder = self.0.lock().clone();
         let outcome = outcome.and_then(|proofs| match &holder {
-            None => Err("it confirms before it says hello".to_owned()),
+            None => Err(PushRefusal::Other(
+                "it confirms before it says hello".to_owned(),
+            )),
             Some(holder) => match check_all(holder, &proofs) {
                 Ok(()) => Ok(proofs),
                 Err(error) => {
                     tracing::warn!(?partner, %error, "a confirmation does not count");
-                    Err(error.to_string())
+                    Err(PushRefusal::Other(error.to_string()))
                 }
             },
         });

@@ -1,34 +1,36 @@
 //! What partners say to each other: the messages of a link, checked in structure when they are read.
 //!
-//! | message | from | to | answer |
-//! | --- | --- | --- | --- |
-//! | `Hello` | both | both | - |
-//! | `Push` | coordinator | replica | `PushResult` |
-//! | `Follow` | follower | journal's owner | `Frames`, again whenever there are blocks |
-//! | `Fetch` | follower | journal's owner | `Bodies` |
-//! | `Alive` | both | both | - |
+//! | message | from | to | answer | file |
+//! | --- | --- | --- | --- | --- |
+//! | `Hello` | both | both | - | `hello` |
+//! | `Push` | coordinator | replica | `PushResult` | `push` |
+//! | `Follow` | follower | journal's owner | `Frames`, again whenever there are blocks | `blocks` |
+//! | `Fetch` | follower | journal's owner | `Bodies` | `push` |
+//! | `Alive` | both | both | - | `hello` |
 //!
 //! Every message may come late, twice or out of order.
 
-use std::sync::Arc;
+mod blocks;
+mod hello;
+mod push;
 
 use bytes::Bytes;
 use prost::Message as _;
 use thiserror::Error;
 
+pub use blocks::Frames;
+pub use hello::Hello;
+pub use push::{Push, PushRefusal, PushResult};
+
 use crate::{
-    block::{Block, BlockError, Head},
-    certificate::{CertificateError, Chain},
+    block::BlockError,
+    certificate::CertificateError,
     id::{Id, IdError},
-    identity::{Heartbeat, Identity, IdentityError},
-    limits::{
-        FETCH_MAX, GET_BLOCKS_MAX, MESSAGE_BYTES_MAX, PROOFS_MAX, REFUSAL_BYTES_MAX,
-        SUBMISSION_RECORDS_MAX,
-    },
+    identity::{Heartbeat, IdentityError},
+    limits::{FETCH_MAX, MESSAGE_BYTES_MAX},
     namespace::{ForeignError, Overlay},
-    receipt::{ItemProof, ReceiptError},
-    signed_head::SignedHead,
-    transaction::{Transaction, TransactionError},
+    receipt::ReceiptError,
+    transaction::TransactionError,
     weight::{self, Part},
     wire::{self, link_message::Kind},
 };
@@ -108,66 +110,14 @@ pub enum Message {
     Alive(Heartbeat),
 }
 
-/// First message in both directions, and again when something in it changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hello {
-    /// Names the ring that the sender knows.
-    pub ring: Id,
-    /// The sender's own head; `None` until it signed its first block.
-    pub head: Option<Head>,
-    /// The highest head of the receiver that the sender ever saw, as the receiver signed it.
-    pub seen: Option<SignedHead>,
-    /// False while the sender fills its arcs.
-    pub is_settled: bool,
-    /// The start rule lets the sender sign.
-    pub is_open: bool,
-    /// The sender.
-    pub identity: Identity,
-    /// The sender's clock, in Unix milliseconds.
-    pub time_ms: u64,
-}
-
-/// A transaction with the records of the entries that the receiver holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Push {
-    /// The transaction.
-    pub transaction: Arc<Transaction>,
-    /// Records, in any order.
-    pub records: Vec<Bytes>,
-    /// The publisher's chain; comes once per connection.
-    pub chain: Option<Chain>,
-}
-
-/// The refusal of a push that asks for the publisher's certificates.
-pub const CHAIN_UNKNOWN: &str = "CHAIN_UNKNOWN";
-
-/// Answer to a push.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PushResult {
-    /// Id of the transaction.
-    pub id: Id,
-    /// Where the receiver's journal has each element that it holds, or why it refused: a text that is not empty, of
-    /// which [`REFUSAL_BYTES_MAX`] bytes travel.
-    pub outcome: Result<Vec<ItemProof>, String>,
-}
-
-/// Consecutive blocks of the sender's journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frames {
-    /// The blocks, each with a hint which of its items touch the receiver's arcs (bit i: item i).
-    pub blocks: Vec<(Block, Bytes)>,
-    /// The sender's head.
-    pub head: Option<Head>,
-}
-
 impl Message {
     /// The bytes to send.
     #[must_use]
     pub fn encode(&self, overlay: &Overlay) -> Vec<u8> {
         let kind = match self {
-            Self::Hello(hello) => Kind::Hello(hello_to_wire(hello, overlay)),
-            Self::Push(push) => Kind::Push(push_to_wire(push)),
-            Self::PushResult(result) => Kind::PushResult(result_to_wire(result)),
+            Self::Hello(hello) => Kind::Hello(hello.to_wire(overlay)),
+            Self::Push(push) => Kind::Push(push.to_wire()),
+            Self::PushResult(result) => Kind::PushResult(result.to_wire()),
             Self::Follow {
                 incarnation,
                 from_height,
@@ -175,12 +125,12 @@ impl Message {
                 incarnation: *incarnation,
                 from_height: *from_height,
             }),
-            Self::Frames(frames) => Kind::Frames(frames_to_wire(frames)),
+            Self::Frames(frames) => Kind::Frames(frames.to_wire()),
             Self::Fetch(ids) => Kind::Fetch(wire::Fetch {
                 ids: Id::concat(ids),
             }),
             Self::Bodies { bodies, missing } => Kind::Bodies(wire::Bodies {
-                bodies: bodies.iter().map(push_to_wire).collect(),
+                bodies: bodies.iter().map(Push::to_wire).collect(),
                 missing: Id::concat(missing),
             }),
             Self::Alive(heartbeat) => Kind::Alive(wire::Alive {
@@ -208,14 +158,16 @@ impl Message {
             .kind
             .ok_or_else(|| LinkError::Malformed("it has no kind".to_owned()))?
         {
-            Kind::Hello(hello) => Ok(Self::Hello(Box::new(hello_from_wire(hello, overlay)?))),
-            Kind::Push(push) => Ok(Self::Push(push_from_wire(push, overlay)?)),
-            Kind::PushResult(result) => Ok(Self::PushResult(result_from_wire(result, overlay)?)),
+            Kind::Hello(hello) => Ok(Self::Hello(Box::new(Hello::from_wire(hello, overlay)?))),
+            Kind::Push(push) => Ok(Self::Push(Push::from_wire(push, overlay)?)),
+            Kind::PushResult(result) => {
+                Ok(Self::PushResult(PushResult::from_wire(result, overlay)?))
+            }
             Kind::Follow(follow) => Ok(Self::Follow {
                 incarnation: follow.incarnation,
                 from_height: follow.from_height,
             }),
-            Kind::Frames(frames) => Ok(Self::Frames(frames_from_wire(frames, overlay)?)),
+            Kind::Frames(frames) => Ok(Self::Frames(Frames::from_wire(frames, overlay)?)),
             Kind::Fetch(fetch) => {
                 at_most("ids", fetch.ids.len() / 32, FETCH_MAX)?;
                 Ok(Self::Fetch(Id::list_from_slice(&fetch.ids)?))
@@ -226,7 +178,7 @@ impl Message {
                 let pushes = bodies
                     .bodies
                     .into_iter()
-                    .map(|push| push_from_wire(push, overlay));
+                    .map(|push| Push::from_wire(push, overlay));
                 Ok(Self::Bodies {
                     bodies: pushes.collect::<Result<_, _>>()?,
                     missing: Id::list_from_slice(&bodies.missing)?,
@@ -244,125 +196,4 @@ fn at_most(what: &str, count: usize, max: usize) -> Result<(), LinkError> {
         )));
     }
     Ok(())
-}
-
-fn hello_to_wire(hello: &Hello, overlay: &Overlay) -> wire::Hello {
-    wire::Hello {
-        network: Bytes::copy_from_slice(overlay.network.as_bytes()),
-        namespace: overlay.namespace.to_string(),
-        ring: Bytes::copy_from_slice(hello.ring.as_bytes()),
-        head: hello.head.as_ref().map(Head::to_wire),
-        seen: hello.seen.as_ref().map(SignedHead::to_wire),
-        settled: hello.is_settled,
-        identity: Some(hello.identity.signed().to_wire()),
-        open: hello.is_open,
-        time_ms: hello.time_ms,
-    }
-}
-
-fn hello_from_wire(wire: wire::Hello, overlay: &Overlay) -> Result<Hello, LinkError> {
-    overlay.check(&wire.network, &wire.namespace)?;
-    Ok(Hello {
-        ring: Id::from_slice(&wire.ring)?,
-        head: Head::from_wire(wire.head.as_ref())?,
-        seen: wire
-            .seen
-            .map(|seen| SignedHead::from_wire(seen, overlay))
-            .transpose()?,
-        is_settled: wire.settled,
-        is_open: wire.open,
-        identity: Identity::from_wire(wire.identity, overlay)?,
-        time_ms: wire.time_ms,
-    })
-}
-
-fn push_to_wire(push: &Push) -> wire::Push {
-    wire::Push {
-        transaction: Some(push.transaction.signed().to_wire()),
-        records: push.records.clone(),
-        chain: push.chain.as_ref().map(Chain::to_wire),
-    }
-}
-
-fn push_from_wire(wire: wire::Push, overlay: &Overlay) -> Result<Push, LinkError> {
-    at_most("records", wire.records.len(), SUBMISSION_RECORDS_MAX)?;
-    Ok(Push {
-        transaction: Arc::new(Transaction::from_wire(wire.transaction, overlay)?),
-        records: wire.records,
-        chain: wire.chain.map(Chain::from_wire).transpose()?,
-    })
-}
-
-fn result_to_wire(result: &PushResult) -> wire::PushResult {
-    let (refused, proofs) = match &result.outcome {
-        Ok(proofs) => (
-            String::new(),
-            proofs.iter().map(ItemProof::to_wire).collect(),
-        ),
-        Err(why) if why.is_empty() => ("refused".to_owned(), Vec::new()),
-        Err(why) => (
-            why[..why.floor_char_boundary(REFUSAL_BYTES_MAX)].to_owned(),
-            Vec::new(),
-        ),
-    };
-    wire::PushResult {
-        id: Bytes::copy_from_slice(result.id.as_bytes()),
-        refused,
-        proofs,
-    }
-}
-
-fn result_from_wire(wire: wire::PushResult, overlay: &Overlay) -> Result<PushResult, LinkError> {
-    at_most("proofs", wire.proofs.len(), PROOFS_MAX)?;
-    at_most("bytes of refusal", wire.refused.len(), REFUSAL_BYTES_MAX)?;
-    let id = Id::from_slice(&wire.id)?;
-    if !wire.refused.is_empty() {
-        return Ok(PushResult {
-            id,
-            outcome: Err(wire.refused),
-        });
-    }
-    let proofs = wire
-        .proofs
-        .into_iter()
-        .map(|proof| ItemProof::from_wire(proof, overlay));
-    Ok(PushResult {
-        id,
-        outcome: Ok(proofs.collect::<Result<_, _>>()?),
-    })
-}
-
-fn frames_to_wire(frames: &Frames) -> wire::Frames {
-    let blocks = frames.blocks.iter().map(|(block, relevant)| wire::Block {
-        header: Some(block.header.signed().to_wire()),
-        items: block.items.clone(),
-        relevant: relevant.clone(),
-    });
-    wire::Frames {
-        blocks: blocks.collect(),
-        head: frames.head.as_ref().map(Head::to_wire),
-    }
-}
-
-fn frames_from_wire(wire: wire::Frames, overlay: &Overlay) -> Result<Frames, LinkError> {
-    at_most("blocks", wire.blocks.len(), GET_BLOCKS_MAX as usize)?;
-    let block = |wire: wire::Block| -> Result<_, LinkError> {
-        at_most(
-            "bytes of hint",
-            wire.relevant.len(),
-            wire.items.len().div_ceil(8),
-        )?;
-        Ok((
-            Block::from_wire(wire.header, wire.items, overlay)?,
-            wire.relevant,
-        ))
-    };
-    Ok(Frames {
-        blocks: wire
-            .blocks
-            .into_iter()
-            .map(block)
-            .collect::<Result<_, _>>()?,
-        head: Head::from_wire(wire.head.as_ref())?,
-    })
 }

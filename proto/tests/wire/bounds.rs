@@ -15,7 +15,7 @@ use kittengrad_proto::{
         HEADER_BYTES_MAX, HEARTBEAT_BYTES_MAX, ITEM_BYTES_MAX, MESSAGE_BYTES_MAX, PROOFS_MAX,
         REFUSAL_BYTES_MAX, SUBMISSION_RECORDS_MAX, TRANSACTION_BYTES_MAX,
     },
-    link::{Frames, LinkError, Message, Push, PushResult},
+    link::{Frames, LinkError, Message, Push, PushRefusal, PushResult},
     receipt::{Receipt, ReceiptError},
     signed::{Ed25519, Kind, Signed, SignedError},
     transaction::{Envelope, Transaction, TransactionError},
@@ -203,8 +203,8 @@ fn messages_and_details_are_read_up_to_their_size_limit() {
 
 #[test]
 fn a_refusal_stays_one_however_it_is_worded() {
-    let refused = |why: &str| {
-        let outcome = Err(why.to_owned());
+    let after_travelling = |refusal| {
+        let outcome = Err(refusal);
         match sent(&Message::PushResult(PushResult {
             id: Id::ZERO,
             outcome,
@@ -215,7 +215,10 @@ fn a_refusal_stays_one_however_it_is_worded() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(refused("CHAIN_UNKNOWN"), "CHAIN_UNKNOWN");
+    let refused = |why: &str| after_travelling(PushRefusal::Other(why.to_owned())).to_string();
+    let unknown = PushRefusal::ChainUnknown;
+    assert_eq!(after_travelling(unknown.clone()), unknown);
+    assert_eq!(refused("the disk is full"), "the disk is full");
     assert_eq!(refused(""), "refused");
     let cut = refused(&"ü".repeat(REFUSAL_BYTES_MAX));
     assert_eq!(cut, "ü".repeat(REFUSAL_BYTES_MAX / 2));

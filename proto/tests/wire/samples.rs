@@ -8,7 +8,7 @@ use kittengrad_proto::{
     certificate::{Chain, Role, Root},
     id::{Id, PublicKey, RecordId},
     identity::{Addresses, Heartbeat, Identity, IdentityFields, State},
-    link::{Frames, Hello, Message, Push, PushResult},
+    link::{Frames, Hello, Message, Push, PushRefusal, PushResult},
     merkle::Tree,
     namespace::Overlay,
     receipt::{Confirmation, ItemProof, Receipt},
@@ -326,7 +326,7 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         ),
         (
             "push-result.refused",
-            result(Err("CHAIN_UNKNOWN".to_owned())),
+            result(Err(PushRefusal::ChainUnknown)),
         ),
         (
             "follow",

@@ -13,7 +13,7 @@ use std::{pin::Pin, sync::Arc};
 use futures::Stream;
 use kittengrad_journal::{
     Store, StoreError, Tip,
-    place::{self, From, Start},
+    place::{self, Beginning, Start},
 };
 use kittengrad_proto::{
     certificate::Chain,
@@ -107,7 +107,7 @@ impl JournalService {
     ) -> Result<FrameStream, Refusal> {
         check_namespace(&self.overlay, &request.namespace)?;
         let bodies = with_bodies(request.bodies)?;
-        let from = From::from_wire(request.from.as_ref()).map_err(|error| {
+        let from = Beginning::from_wire(request.from.as_ref()).map_err(|error| {
             Refusal::new(ErrorCode::Invalid, error.to_string())
                 .hint("give a cursor, `genesis` or `now`")
         })?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kittengrad_journal::{
     Store, StoreError, Tip,
-    place::{self, Extent, From, Place, Start},
+    place::{self, Beginning, Extent, Place, Start},
 };
 use kittengrad_proto::{
     id::PublicKey,
@@ -90,7 +90,7 @@ impl Shared {
     }
 
     /// Where a subscription begins.
-    pub(super) async fn start(&self, from: From, tip: Option<Tip>) -> Result<Start, Refusal> {
+    pub(super) async fn start(&self, from: Beginning, tip: Option<Tip>) -> Result<Start, Refusal> {
         let own = self.own;
         self.on_store(move |source| place::start(from, own, tip, &*source.store))
             .await
@@ -205,7 +205,7 @@ fn gone(
         height: place.height.checked_sub(1),
     };
     Ok(
-        match place::start(From::Cursor(cursor), own, Some(tip), store)? {
+        match place::start(Beginning::Cursor(cursor), own, Some(tip), store)? {
             Start::Problem(problem) => problem,
             Start::At(_) => {
                 place::cursor_problem(Kind::TooOld, own, place::oldest(Some(tip), store)?)

@@ -34,7 +34,7 @@ pub struct SimDisk {
 
 /// What a disk had at some moment.
 #[derive(Debug, Clone, Default)]
-pub struct Copy(Vec<Arc<Vec<Write>>>);
+pub struct Snapshot(Vec<Arc<Vec<Write>>>);
 
 /// Where a bit flipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,17 +73,17 @@ impl SimDisk {
 
     /// What it has now.
     #[must_use]
-    pub fn copy(&self) -> Copy {
+    pub fn copy(&self) -> Snapshot {
         assert!(
             self.remembers,
             "a disk that does not remember has no copies"
         );
-        Copy(self.commits.clone())
+        Snapshot(self.commits.clone())
     }
 
     /// The last block of a copy.
     #[must_use]
-    pub fn head_of(copy: &Copy) -> Option<Head> {
+    pub fn head_of(copy: &Snapshot) -> Option<Head> {
         let writes = copy.0.iter().flat_map(|writes| writes.iter());
         let heads = writes.filter_map(|write| match write {
             Write::Block(stored) => Some(stored.block.head()),
@@ -93,7 +93,7 @@ impl SimDisk {
     }
 
     /// Has what a copy has, and nothing else.
-    pub fn restore(&mut self, copy: Copy) {
+    pub fn restore(&mut self, copy: Snapshot) {
         self.store = MemoryStore::default();
         for writes in &copy.0 {
             self.store.commit(Vec::clone(writes));
@@ -106,7 +106,7 @@ impl SimDisk {
 
     /// Has nothing.
     pub fn wipe(&mut self) {
-        self.restore(Copy::default());
+        self.restore(Snapshot::default());
     }
 
     /// Says from now on that it synced what it did not.
@@ -116,7 +116,7 @@ impl SimDisk {
 
     /// What it would have if the power went: without some of the commits that it lied about.
     #[must_use]
-    pub fn without_power(&self, random: &mut Random) -> Copy {
+    pub fn without_power(&self, random: &mut Random) -> Snapshot {
         let mut copy = self.copy();
         let all = copy.0.len();
         if let Some(from) = self.lies_from.filter(|from| *from < all) {

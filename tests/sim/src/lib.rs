@@ -31,7 +31,7 @@ mod trace;
 pub mod world;
 
 pub use client::{Load, Tally};
-pub use disk::{Copy, SimDisk};
+pub use disk::{SimDisk, Snapshot};
 pub use host::Node;
 pub use keys::{Key, Scheme};
 pub use peer::Weather;

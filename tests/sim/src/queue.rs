@@ -9,7 +9,7 @@ use crate::{
     call::Answer,
     faults::{Kind, Relief},
     host::Node,
-    stream::{Broken, From, Shown},
+    stream::{Beginning, Broken, Shown},
 };
 
 /// Something that happens at one moment.
@@ -54,7 +54,11 @@ pub(crate) enum Event {
     /// Somebody who waits for several answers looks at the clock.
     Due { node: Node, ask: u64 },
     /// A subscription reaches the journal's owner.
-    Opens { node: Node, stream: u64, from: From },
+    Opens {
+        node: Node,
+        stream: u64,
+        from: Beginning,
+    },
     /// A frame of a journal reaches its reader.
     Frame {
         node: Node,

@@ -6,7 +6,7 @@ use kittengrad_plants::Plant;
 use kittengrad_proto::{
     certificate::Chain,
     id::{Id, PublicKey, RecordId},
-    link::{CHAIN_UNKNOWN, Message, PushResult},
+    link::{Message, PushRefusal, PushResult},
     submission::Submission,
 };
 
@@ -17,7 +17,7 @@ use crate::{
         resolve::Resolving,
         wants::Wants,
     },
-    io::{Delivery, Fatal, Output, Refusal, Send, Unverified},
+    io::{Delivery, Fatal, Outbound, Output, Refusal, Unverified},
     partners::Partners,
     round::Round,
     scope::Scope,
@@ -66,7 +66,10 @@ impl Arriving<'_> {
         outcome: Verified,
     ) -> Result<(), Fatal> {
         let refused = match outcome {
-            Err(Unverified::ChainUnknown) => CHAIN_UNKNOWN.to_owned(),
+            Err(Unverified::ChainUnknown) => {
+                self.refuse(from, id, PushRefusal::ChainUnknown);
+                return Ok(());
+            }
             Err(Unverified::Refused(why) | Unverified::Failed(why)) => why,
             Ok(_) if !self.life.has_space => Refusal::DiskFull.to_string(),
             Ok(_) if !self.partners.is_clock_right() => self.partners.why_clock(),
@@ -84,12 +87,16 @@ impl Arriving<'_> {
                 Err(AddError::Refused(why)) => why,
             },
         };
-        let outcome = Err(refused);
-        self.out.sends.push(Send {
-            to: from,
+        self.refuse(from, id, PushRefusal::Other(refused));
+        Ok(())
+    }
+
+    fn refuse(&mut self, to: PublicKey, id: Id, refusal: PushRefusal) {
+        let outcome = Err(refusal);
+        self.out.sends.push(Outbound {
+            to,
             message: Message::PushResult(PushResult { id, outcome }),
         });
-        Ok(())
     }
 
     /// What was fetched may be a part of the transaction: what came is added, and the rest stays wanted.

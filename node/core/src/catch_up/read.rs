@@ -9,7 +9,7 @@ use kittengrad_proto::{
 use crate::{
     birth::life::Life,
     catch_up::{known::Known, wants::Wants},
-    io::{Event, Fatal, Output, Send, misbehaved},
+    io::{Event, Fatal, Outbound, Output, misbehaved},
     partners::Partners,
     scope::Scope,
 };
@@ -45,7 +45,7 @@ impl Reading<'_> {
                 incarnation: ask.incarnation,
                 from_height: ask.from_height,
             };
-            self.out.forwards.push(Send {
+            self.out.forwards.push(Outbound {
                 to: partner,
                 message,
             });
@@ -110,7 +110,7 @@ impl Reading<'_> {
         let due = self.wants.due(now_ms, self.scope.config.timing.fetch_ms);
         self.out
             .forwards
-            .extend(due.into_iter().map(|(to, ids)| Send {
+            .extend(due.into_iter().map(|(to, ids)| Outbound {
                 to,
                 message: Message::Fetch(ids),
             }));

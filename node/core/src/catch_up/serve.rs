@@ -15,7 +15,7 @@ use kittengrad_proto::{
 
 use crate::{
     catch_up::known::records_of,
-    io::{Fatal, Output, Send},
+    io::{Fatal, Outbound, Output},
     partners::{Partners, link::Reader},
     scope::Scope,
 };
@@ -67,7 +67,7 @@ impl Serving<'_> {
             });
         }
         let message = Message::Frames(Frames { blocks, head });
-        self.out.sends.push(Send { to, message });
+        self.out.sends.push(Outbound { to, message });
         Ok(())
     }
 
@@ -99,7 +99,7 @@ impl Serving<'_> {
                     true => &mut self.out.forwards,
                     false => &mut self.out.sends,
                 };
-                sends.push(Send { to, message });
+                sends.push(Outbound { to, message });
             }
             if let Some(link) = self.partners.get_mut(&to) {
                 link.reader = Some(Reader {
@@ -157,7 +157,7 @@ impl Serving<'_> {
         let Bodies {
             bodies, missing, ..
         } = bodies;
-        self.out.sends.push(Send {
+        self.out.sends.push(Outbound {
             to,
             message: Message::Bodies { bodies, missing },
         });

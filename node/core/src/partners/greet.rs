@@ -12,7 +12,8 @@ use kittengrad_proto::{
 use crate::{
     birth::{life::Life, start},
     catch_up::wants::Wants,
-    io::{Fatal, Output, Send, misbehaved},
+    io::{Fatal, Outbound, Output, misbehaved},
+    misbehaviour::Misbehaviour,
     partners::{Partners, link::Heard},
     scope::Scope,
 };
@@ -83,7 +84,7 @@ impl Greeting<'_> {
             identity: self.scope.config.identity.clone(),
             time_ms: self.scope.now.wall_ms,
         };
-        self.out.sends.push(Send {
+        self.out.sends.push(Outbound {
             to: partner,
             message: Message::Hello(Box::new(hello)),
         });
@@ -96,8 +97,8 @@ impl Greeting<'_> {
             return Ok(Greeted::Nothing);
         };
         if hello.identity.key != from || hello.ring != self.scope.view().ring_id() {
-            let why = "its hello names another key or ring";
-            self.out.events.push(misbehaved(from, why));
+            let event = misbehaved(from, Misbehaviour::ForeignHello);
+            self.out.events.push(event);
             return Ok(Greeted::Nothing);
         }
         link.told_time(hello.time_ms, self.scope.now.wall_ms);
@@ -129,8 +130,8 @@ impl Greeting<'_> {
         let is_ours = |seen: &&SignedHead| seen.verify(&self.scope.me(), verifier).is_ok();
         let seen = hello.seen.as_ref().filter(is_ours).map(SignedHead::head);
         if seen.is_none() && hello.seen.is_some() {
-            let why = "it shows a head that this peer never signed";
-            self.out.events.push(misbehaved(from, why));
+            let event = misbehaved(from, Misbehaviour::InventedHead);
+            self.out.events.push(event);
         }
         if let Some(starting) = self.life.starting_mut() {
             starting.answer(from, seen);
@@ -146,7 +147,7 @@ impl Greeting<'_> {
     /// A partner said where its journal ends; says whether the word was its own.
     pub(crate) fn alive(&mut self, from: PublicKey, heartbeat: &Heartbeat) -> bool {
         if heartbeat.peer != from || heartbeat.verify(&*self.scope.config.verifier).is_err() {
-            let event = misbehaved(from, "its heartbeat is not its own");
+            let event = misbehaved(from, Misbehaviour::ForeignHeartbeat);
             self.out.events.push(event);
             return false;
         }
@@ -176,7 +177,7 @@ impl Greeting<'_> {
             true => &mut self.out.forwards,
             false => &mut self.out.sends,
         };
-        sends.extend(connected.map(|(partner, _)| Send {
+        sends.extend(connected.map(|(partner, _)| Outbound {
             to: *partner,
             message: Message::Alive(heartbeat.clone()),
         }));

@@ -7,12 +7,13 @@ use kittengrad_plants::Plant;
 use kittengrad_proto::{
     block::Head,
     id::{Id, PublicKey},
-    link::{CHAIN_UNKNOWN, Message, PushResult},
+    link::{Message, PushRefusal, PushResult},
     receipt::ItemProof,
 };
 
 use crate::{
-    io::{Fatal, Output, Send, misbehaved},
+    io::{Fatal, Outbound, Output, misbehaved},
+    misbehaviour::Misbehaviour,
     partners::Partners,
     scope::Scope,
     write::{acks::Acks, answer::Answering, prove::prove_held, push::Pushing},
@@ -32,13 +33,13 @@ impl Confirming<'_> {
         for (coordinator, transaction) in self.acks.take_owed() {
             let result = PushResult {
                 id: transaction.id(),
-                outcome: prove_held(self.scope, cuts, &transaction)?,
+                outcome: prove_held(self.scope, cuts, &transaction)?.map_err(PushRefusal::Other),
             };
             let sends = match self.scope.has(Plant::ConfirmBeforeSync) {
                 true => &mut self.out.forwards,
                 false => &mut self.out.sends,
             };
-            sends.push(Send {
+            sends.push(Outbound {
                 to: coordinator,
                 message: Message::PushResult(result),
             });
@@ -68,34 +69,36 @@ impl Confirming<'_> {
         }
         match result.outcome {
             Ok(proofs) => {
-                if let Err(why) = self.count(from, &result.id, proofs) {
-                    self.out.events.push(misbehaved(from, why));
+                if let Err(what) = self.count(from, &result.id, proofs) {
+                    self.out.events.push(misbehaved(from, what));
                 }
                 self.answering().answer(&result.id);
             }
-            Err(why) if why == CHAIN_UNKNOWN => {
+            Err(PushRefusal::ChainUnknown) => {
                 let (mut pushing, acks) = self.pushing();
                 pushing.push_with_chain(from, &result.id, acks);
             }
             // A replica that starts or fills up says so; the transaction reaches it through its partners' journals.
-            Err(_) => {}
+            Err(PushRefusal::Other(_)) => {}
         }
     }
 
     /// Counts a replica's confirmation, if it proves every element that the replica holds.
-    fn count(&mut self, from: PublicKey, id: &Id, proofs: Vec<ItemProof>) -> Result<(), String> {
+    fn count(
+        &mut self,
+        from: PublicKey,
+        id: &Id,
+        proofs: Vec<ItemProof>,
+    ) -> Result<(), Misbehaviour> {
         let Some(waiting) = self.acks.get(id) else {
             return Ok(());
         };
         if !waiting.replicas(self.scope.change).contains(&from) {
-            return Err("it confirms what it does not hold".to_owned());
+            return Err(Misbehaviour::ConfirmsUnheld);
         }
         let transaction = Arc::clone(&waiting.submission.transaction);
         let verifier = &*self.scope.config.verifier;
-        let proved = self
-            .acks
-            .check(from, &proofs, &transaction, verifier)
-            .map_err(|error| error.to_string())?;
+        let proved = self.acks.check(from, &proofs, &transaction, verifier)?;
         let headers = proofs.iter().map(|proof| &proof.header);
         let newest = headers.max_by_key(|header| header.head());
         if let (Some(link), Some(header)) = (self.partners.get_mut(&from), newest) {
@@ -105,7 +108,7 @@ impl Confirming<'_> {
         let elements = transaction.elements();
         let mut held = elements.filter(|element| view.holds(&from, &element.canonical));
         if !held.all(|element| proved.contains(&element)) {
-            return Err("it does not prove all that it confirms".to_owned());
+            return Err(Misbehaviour::ConfirmsPart);
         }
         if let Some(waiting) = self.acks.get_mut(id) {
             waiting.confirm(from, proofs);

@@ -15,7 +15,7 @@ use kittengrad_proto::{
 
 use crate::{
     catch_up::known::records_of,
-    io::{Output, Send},
+    io::{Outbound, Output},
     partners::Partners,
     scope::Scope,
     write::acks::{Acks, Waiting},
@@ -49,7 +49,7 @@ impl Pushing<'_> {
             records: records_for(self.scope.view(), &to, &waiting.submission),
             chain: is_new.then(|| Chain::clone(&waiting.chain)),
         };
-        self.out.forwards.push(Send {
+        self.out.forwards.push(Outbound {
             to,
             message: Message::Push(push),
         });

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use kittengrad_node_core::{Event as Told, Fatal, Input, Output, Reply, Send};
+use kittengrad_node_core::{Event as Told, Fatal, Input, Outbound, Output, Reply};
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::link::Message;
 
@@ -225,7 +225,7 @@ impl World {
     }
 
     /// Sends one message, if the machine survives until then.
-    fn send(&mut self, from: usize, Send { to, message }: Send, is_early: bool) -> bool {
+    fn send(&mut self, from: usize, Outbound { to, message }: Outbound, is_early: bool) -> bool {
         if !self.survives(from) {
             return false;
         }

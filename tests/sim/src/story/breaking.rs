@@ -3,7 +3,7 @@
 use kittengrad_node_core::Input;
 
 use crate::{
-    disk::Copy,
+    disk::Snapshot,
     host::Node,
     invariants::differences,
     publisher::canonical,
@@ -102,11 +102,11 @@ impl World {
 
     /// Kills a process and empties its disk.
     pub fn wipe(&mut self, member: usize) {
-        self.restore(member, Copy::default());
+        self.restore(member, Snapshot::default());
     }
 
     /// Kills a process and puts an older disk in its place: a backup, or what a disk kept that lied.
-    pub fn restore(&mut self, member: usize, copy: Copy) {
+    pub fn restore(&mut self, member: usize, copy: Snapshot) {
         self.crash(member);
         let machine = &mut self.machines[member];
         machine.disk.restore(copy);
@@ -117,7 +117,7 @@ impl World {
 
     /// Copies a disk as it is now.
     #[must_use]
-    pub fn save(&self, member: usize) -> Copy {
+    pub fn save(&self, member: usize) -> Snapshot {
         self.machines[member].disk.copy()
     }
 

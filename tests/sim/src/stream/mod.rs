@@ -21,7 +21,7 @@ use kittengrad_proto::{
     wire::cursor_problem::Kind,
 };
 
-pub(crate) use place::From;
+pub(crate) use place::Beginning;
 pub(crate) use reader::{Fault, Reader, Went};
 
 use crate::{disk::SimDisk, host::Node, queue::Event, world::World};
@@ -99,7 +99,7 @@ impl World {
         &mut self,
         reader: Node,
         source: Node,
-        from: From,
+        from: Beginning,
         window: usize,
     ) -> u64 {
         self.streams.count += 1;
@@ -131,7 +131,7 @@ impl World {
     }
 
     /// A subscription reaches the journal's owner.
-    pub(crate) fn opens(&mut self, stream: u64, from: From) {
+    pub(crate) fn opens(&mut self, stream: u64, from: Beginning) {
         let Some(entry) = self.streams.streams.get(&stream) else {
             return;
         };

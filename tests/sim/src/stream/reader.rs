@@ -1,6 +1,6 @@
 //! Reading a journal across subscriptions: what comes next, and what is refused. As the SDK's reader does it.
 
-use kittengrad_journal::{FollowError, Follower, Step, place::From};
+use kittengrad_journal::{FollowError, Follower, Step, place::Beginning};
 use kittengrad_proto::{
     block::{Block, Head, Header},
     cursor::Cursor,
@@ -82,11 +82,11 @@ impl Reader {
     }
 
     /// Where to ask the source to begin.
-    pub(crate) fn from(&self) -> From {
+    pub(crate) fn from(&self) -> Beginning {
         match self.anchor {
-            Anchor::Genesis => From::Genesis,
-            Anchor::Place(cursor) => From::Cursor(cursor),
-            Anchor::Known(follower) => From::Cursor(follower.cursor()),
+            Anchor::Genesis => Beginning::Genesis,
+            Anchor::Place(cursor) => Beginning::Cursor(cursor),
+            Anchor::Known(follower) => Beginning::Cursor(follower.cursor()),
         }
     }
 

@@ -26,7 +26,7 @@ use crate::{
     call::Calls,
     client,
     client::{Load, Tally},
-    disk::{Copy, SimDisk},
+    disk::{SimDisk, Snapshot},
     faults::Director,
     indexer,
     invariants::{Invariants, Verdict, Violation},
@@ -132,7 +132,7 @@ pub struct World {
     pub(crate) invariants: Invariants,
     pub(crate) director: Option<Director>,
     /// Older copies of disks that are going to be restored.
-    pub(crate) copies: BTreeMap<usize, Copy>,
+    pub(crate) copies: BTreeMap<usize, Snapshot>,
     /// The next message of this peer finds its link's queue full.
     pub(crate) overflows: Option<usize>,
     /// The next transaction of a partner that any peer verifies comes twice.

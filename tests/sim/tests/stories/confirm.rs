@@ -4,7 +4,7 @@ use kittengrad_node_core::{Delivery, Input, Refusal};
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{
     block::Header,
-    link::{CHAIN_UNKNOWN, Message, PushResult},
+    link::{Message, PushRefusal, PushResult},
 };
 
 use kittengrad_sim::{
@@ -83,7 +83,7 @@ fn a_replica_that_lacks_certificates_is_pushed_to_with_them() {
     }
     let unknown = PushResult {
         id: second.id(),
-        outcome: Err(CHAIN_UNKNOWN.to_owned()),
+        outcome: Err(PushRefusal::ChainUnknown),
     };
     let output = solo.hear(&partners[0], Message::PushResult(unknown));
     let pushes = pushed(&output, &partners[0]);

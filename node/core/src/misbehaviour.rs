@@ -1,0 +1,31 @@
+//! What only a faulty or hostile partner does.
+
+use kittengrad_journal::FollowError;
+use kittengrad_proto::receipt::ReceiptError;
+use thiserror::Error;
+
+/// How a partner broke the rules. What it said was ignored.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Misbehaviour {
+    /// Its hello names another key than the link's, or another ring.
+    #[error("its hello names another key or ring")]
+    ForeignHello,
+    /// It shows a head of this peer's journal without this peer's signature.
+    #[error("it shows a head that this peer never signed")]
+    InventedHead,
+    /// Its heartbeat names another key than the link's, or is forged.
+    #[error("its heartbeat is not its own")]
+    ForeignHeartbeat,
+    /// A block does not continue its journal.
+    #[error("its journal: {0}")]
+    Journal(#[from] FollowError),
+    /// It confirms a transaction of which it holds no entry.
+    #[error("it confirms a transaction that it does not hold")]
+    ConfirmsUnheld,
+    /// A proof in a confirmation proves nothing.
+    #[error("its confirmation: {0}")]
+    Proof(#[from] ReceiptError),
+    /// A confirmation leaves out an element that the partner holds.
+    #[error("it does not prove every element that it confirms")]
+    ConfirmsPart,
+}
