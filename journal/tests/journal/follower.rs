@@ -12,8 +12,7 @@ use kittengrad_proto::{
     signed::{Ed25519, SIGNATURE_BYTES, SignedError, Signer, SigningKey, Verifier},
 };
 use kittengrad_ring::{KeyRange, KeyRanges, Point};
-
-use crate::fixture::{Fake, FakeKey, overlay, submission};
+use kittengrad_support::journals::{Fake, FakeKey, overlay, submission};
 
 const OWNER: FakeKey = FakeKey(1);
 

@@ -1,8 +1,6 @@
 //! Tests of the journal: its writer, its followers, its proofs, and what every store must do.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod conformance;
-mod fixture;
 mod follower;
 mod golden;
 mod memory;

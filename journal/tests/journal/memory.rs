@@ -1,9 +1,8 @@
 //! The store in memory does what every store must do.
 
 use kittengrad_journal::{MemoryStore, Store, Write};
+use kittengrad_support::conformance::{self, Subject};
 use proptest::prelude::*;
-
-use crate::conformance::{self, Subject};
 
 impl Subject for MemoryStore {
     fn commit(&mut self, writes: Vec<Write>) {

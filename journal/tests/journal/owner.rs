@@ -12,8 +12,7 @@ use kittengrad_proto::{
     submission::Submission,
     transaction::Element,
 };
-
-use crate::fixture::{Fake, FakeKey, overlay};
+use kittengrad_support::journals::{Fake, FakeKey, overlay};
 
 /// An owner of a journal: adds, cuts and commits as peers do.
 pub(crate) struct Owner {

@@ -11,8 +11,7 @@ use kittengrad_proto::{
     signed::Signer,
     wire::{self, cursor_problem::Kind},
 };
-
-use crate::fixture::{FakeKey, stored_block};
+use kittengrad_support::journals::{FakeKey, stored_block};
 
 const OWN: FakeKey = FakeKey(1);
 

@@ -8,9 +8,8 @@ use kittengrad_proto::{
     signed::{Signer, SigningKey, Verifier},
     submission::Submission,
 };
+use kittengrad_support::journals::{EntrySpec, Fake, FakeKey, overlay, submission};
 use proptest::{collection::vec, prelude::*};
-
-use crate::fixture::{Fake, FakeKey, Said, overlay, submission};
 
 /// Commits a block of these transactions.
 fn commit(journal: &mut Journal, store: &mut MemoryStore, submissions: &[Submission]) {
@@ -80,7 +79,7 @@ fn a_proof_stands_with_real_signatures_and_does_not_pass_for_another_peers() {
     let key = SigningKey::from_seed(&[3; 32]);
     let mut store = MemoryStore::default();
     // The publisher of these tests signs with the fake scheme, which only its own verifier knows.
-    let said: Vec<Said> = (0..9).map(|n| (n, true, vec![100 + n])).collect();
+    let said: Vec<EntrySpec> = (0..9).map(|n| (n, true, vec![100 + n])).collect();
     let submissions: Vec<_> = said.chunks(1).map(|said| submission(1, said)).collect();
     commit(&mut open(Arc::new(key.clone())), &mut store, &submissions);
     for submission in &submissions {

@@ -1,8 +1,7 @@
 //! Reading blocks back: in order, within the limits of one answer, and saying whether there are more.
 
 use kittengrad_journal::{MemoryStore, Write, blocks};
-
-use crate::fixture::{record, stored_block};
+use kittengrad_support::journals::{record, stored_block};
 
 /// Bytes of the only item of each block.
 const ITEM_BYTES: usize = 1_000;

@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 
 use kittengrad_proto::{id::RecordId, submission::Submission, transaction::Element};
+use kittengrad_support::journals::{EntrySpec, submission};
 use proptest::{collection::vec, prelude::*, sample::subsequence};
 
-use crate::{
-    fixture::{Said, submission},
-    owner::{Owner, check_journal, check_set, everything, first_half, second_half},
-};
+use crate::owner::{Owner, check_journal, check_set, everything, first_half, second_half};
 
 /// What an owner does.
 #[derive(Debug, Clone)]
@@ -19,7 +17,7 @@ enum Act {
 }
 
 /// Transactions over few canonicals and updates, so that they repeat each other.
-fn said() -> impl Strategy<Value = Vec<Said>> {
+fn said() -> impl Strategy<Value = Vec<EntrySpec>> {
     let updates = |canonical: u64| {
         (0..6)
             .map(|n| 100 + 10 * canonical + n)

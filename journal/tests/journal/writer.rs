@@ -8,15 +8,15 @@ use kittengrad_proto::{
     id::{Id, RecordId},
     limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, CHAIN_BYTES_MAX, HEADER_BYTES_MAX, ITEM_BYTES_MAX},
 };
-
-use crate::{
-    fixture::{FakeKey, Said, overlay, record, submission, submission_by, submission_of},
-    owner::{Owner, check_journal, check_set, everything, first_half},
+use kittengrad_support::journals::{
+    EntrySpec, FakeKey, overlay, record, submission, submission_by, submission_of,
 };
+
+use crate::owner::{Owner, check_journal, check_set, everything, first_half};
 
 #[test]
 fn records_are_kept_only_where_their_entry_is_held() {
-    let said: Vec<Said> = (0..20).map(|n| (n, true, vec![100 + n])).collect();
+    let said: Vec<EntrySpec> = (0..20).map(|n| (n, true, vec![100 + n])).collect();
     let submission = submission(1, &said);
     let mut owner = Owner::new(first_half);
     owner.add(&submission);
@@ -35,7 +35,7 @@ fn records_are_kept_only_where_their_entry_is_held() {
 fn a_canonical_is_created_once() {
     let mut owner = Owner::new(everything);
     let canonical = RecordId::of(&record(1, 100));
-    let mut created = |nonce, said: &[Said], commit: bool| {
+    let mut created = |nonce, said: &[EntrySpec], commit: bool| {
         let submission = submission(nonce, said);
         let added = owner
             .journal
@@ -108,16 +108,16 @@ fn the_record_of_an_inserted_canonical_is_kept_even_if_its_updates_are_not_new()
 #[test]
 fn several_blocks_may_be_cut_before_they_are_committed() {
     let mut owner = Owner::new(everything);
-    let submission = submission(1, &[(1, true, vec![10, 11])]);
+    let first = submission(1, &[(1, true, vec![10, 11])]);
     let mut writes = Vec::new();
-    owner.add(&submission);
+    owner.add(&first);
     assert!(owner.journal.cut(1, &mut writes).is_some());
     assert_eq!(
-        owner.add(&submission),
+        owner.add(&first),
         [],
         "what was cut is known before it is committed"
     );
-    owner.add(&crate::fixture::submission(2, &[(1, false, vec![12])]));
+    owner.add(&submission(2, &[(1, false, vec![12])]));
     assert!(owner.journal.cut(2, &mut writes).is_some());
     owner.store.commit(writes);
     owner.journal.committed();

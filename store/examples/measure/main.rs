@@ -1,8 +1,6 @@
 //! Measures stores on this machine's disk; see `USAGE`.
 #![allow(clippy::unwrap_used, reason = "a measurement that fails has no result")]
 
-#[path = "../../../journal/tests/journal/fixture.rs"]
-mod fixture;
 mod machine;
 mod writes;
 
@@ -18,10 +16,10 @@ use std::{
 use kittengrad_journal::{Journal, Store};
 use kittengrad_proto::{id::RecordId, submission::Submission, transaction::Element};
 use kittengrad_store::{Options, RocksStore};
+use kittengrad_support::journals::{EntrySpec, FakeKey, overlay, submission_of};
 use tempfile::TempDir;
 
 use crate::{
-    fixture::{FakeKey, Said, overlay, submission_of},
     machine::{disk_bytes, memory_mib, processor_seconds},
     writes::{canonical, owner, update, writes},
 };
@@ -130,7 +128,7 @@ fn measure_journals(plan: &Plan, directory: &Path) {
 }
 
 /// 100 updates on 20 canonicals, which are inserted.
-fn said(first: u64) -> Vec<Said> {
+fn said(first: u64) -> Vec<EntrySpec> {
     let canonical = |number: u64| {
         let updates = (0..5).map(|n| 1_000_000_000 + 5 * number + n).collect();
         (number, true, updates)

@@ -14,8 +14,7 @@ use kittengrad_proto::{
     transaction::Element,
 };
 use kittengrad_store::{OpenError, Options, Owner, RocksStore};
-
-use crate::fixture::{FakeKey, overlay, record, stored_block};
+use kittengrad_support::journals::{FakeKey, overlay, record, stored_block};
 
 pub(crate) fn owner() -> Owner {
     Owner {

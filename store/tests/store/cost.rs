@@ -3,13 +3,11 @@
 use kittengrad_journal::{Locator, Store, Write};
 use kittengrad_proto::{id::RecordId, transaction::Element};
 use kittengrad_store::RocksStore;
+use kittengrad_support::journals::{record, stored_block};
 use rocksdb::perf::{PerfContext, PerfMetric, PerfStatsLevel, set_perf_stats};
 use tempfile::TempDir;
 
-use crate::{
-    content::open,
-    fixture::{record, stored_block},
-};
+use crate::content::open;
 
 fn element(canonical: u64, update: u64) -> Element {
     let update = RecordId::of(&[canonical.to_be_bytes(), update.to_be_bytes()].concat());

@@ -10,12 +10,10 @@ use std::{
 use kittengrad_journal::StoreError;
 use kittengrad_proto::{id::Id, namespace::Overlay, signed::Signer};
 use kittengrad_store::{OpenError, Options, Owner, RocksStore, free_bytes, quarantine};
+use kittengrad_support::journals::FakeKey;
 use tempfile::TempDir;
 
-use crate::{
-    content::{check_has, commit, open, owner, small, try_open},
-    fixture::FakeKey,
-};
+use crate::content::{check_has, commit, open, owner, small, try_open};
 
 fn refused(path: &Path) -> OpenError {
     refused_for(path, &owner())

@@ -1,14 +1,10 @@
 //! Tests of the store on disk: it answers as the model does, and keeps its promises over crashes and damage.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../../../journal/tests/journal/conformance.rs"]
-mod conformance;
 mod content;
 mod cost;
 mod crash;
 mod damage;
 mod directory;
 mod failure;
-#[path = "../../../journal/tests/journal/fixture.rs"]
-mod fixture;
 mod rocks;

@@ -2,13 +2,11 @@
 
 use kittengrad_journal::{Store, Write};
 use kittengrad_store::RocksStore;
+use kittengrad_support::conformance::{self, Subject};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use crate::{
-    conformance::{self, Subject},
-    content::open,
-};
+use crate::content::open;
 
 struct OnDisk {
     /// `None` only while it is opened again.

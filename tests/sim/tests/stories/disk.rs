@@ -4,9 +4,8 @@ use bytes::Bytes;
 use kittengrad_journal::{Store, StoreError, Write};
 use kittengrad_proto::id::RecordId;
 use kittengrad_sim::{Random, SimDisk};
+use kittengrad_support::conformance::{self, Subject};
 use proptest::prelude::*;
-
-use crate::conformance::{self, Subject};
 
 /// A disk that is put away and brought back.
 struct Restored(SimDisk);

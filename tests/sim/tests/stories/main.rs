@@ -19,11 +19,6 @@ mod start;
 mod view;
 mod write;
 
-#[path = "../../../../journal/tests/journal/conformance.rs"]
-mod conformance;
-#[path = "../../../../journal/tests/journal/fixture.rs"]
-mod fixture;
-
 /// Many worlds make and drop many small things.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

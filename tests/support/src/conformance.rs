@@ -1,5 +1,5 @@
 //! What every store must do, checked against the plainest model there is: a [`GSet`] of elements and the list
-//! of everything that was ever written. The tests of `kittengrad-store` include this file too.
+//! of everything that was ever written.
 
 use bytes::Bytes;
 use crdts::GSet;
@@ -11,10 +11,10 @@ use kittengrad_proto::{
 };
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use super::fixture::stored_block;
+use crate::journals::stored_block;
 
 /// A store under test.
-pub(crate) trait Subject {
+pub trait Subject {
     fn commit(&mut self, writes: Vec<Write>);
     /// Closes it and opens it again, where that means anything.
     fn reopen(&mut self);
@@ -23,19 +23,19 @@ pub(crate) trait Subject {
 
 /// What is done to a store.
 #[derive(Debug, Clone)]
-pub(crate) enum Step {
+pub enum Step {
     Commit(Vec<Write>),
     Reopen,
 }
 
 /// Sequences of commits and reopenings over few names, so that they meet.
-pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     let commit = vec(write(), 0..20).prop_map(Step::Commit);
     vec(prop_oneof![4 => commit, 1 => Just(Step::Reopen)], 1..12)
 }
 
 /// Does the steps, and compares every answer with the model's after each.
-pub(crate) fn check(subject: &mut impl Subject, steps: Vec<Step>) {
+pub fn check(subject: &mut impl Subject, steps: Vec<Step>) {
     let mut model = Model::default();
     compare(subject.store(), &model);
     for step in steps {

@@ -1,7 +1,6 @@
-//! What tests of journals and stores are made of. The tests of `kittengrad-store` include this file too.
-#![allow(dead_code, reason = "each of the crates that include it uses a part")]
+//! Keys, submissions and blocks for tests of journals and stores. The signatures are fast and forgeable.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use kittengrad_journal::StoredBlock;
@@ -16,7 +15,7 @@ use kittengrad_proto::{
 };
 
 /// A network and namespace for tests.
-pub(crate) fn overlay() -> Overlay {
+pub fn overlay() -> Overlay {
     Overlay {
         network: Id::of(&[b"a network for tests"]),
         namespace: "tests".parse().unwrap(),
@@ -25,11 +24,11 @@ pub(crate) fn overlay() -> Overlay {
 
 /// A signature scheme that is fast and forgeable: a hash of key and message.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Fake;
+pub struct Fake;
 
 /// A key of the fake scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FakeKey(pub(crate) u8);
+pub struct FakeKey(pub u8);
 
 impl FakeKey {
     fn signature(key: &PublicKey, message: &[u8]) -> [u8; SIGNATURE_BYTES] {
@@ -56,28 +55,28 @@ impl Verifier for Fake {
 }
 
 /// Who speaks in tests.
-pub(crate) const PUBLISHER: FakeKey = FakeKey(0xee);
+pub const PUBLISHER: FakeKey = FakeKey(0xee);
 
 /// The record with this number. A journal does not look into records.
-pub(crate) fn record(number: u64, bytes: usize) -> Bytes {
+pub fn record(number: u64, bytes: usize) -> Bytes {
     let mut record = number.to_be_bytes().to_vec();
     record.resize(bytes.max(8), 0xab);
     record.into()
 }
 
-/// What a transaction says about one canonical: its number, whether it is inserted, the updates' numbers.
-pub(crate) type Said = (u64, bool, Vec<u64>);
+/// The entry of a transaction about one canonical: its number, whether it is inserted, the updates' numbers.
+pub type EntrySpec = (u64, bool, Vec<u64>);
 
 /// A signed transaction with its records of `record_bytes` each. Equal arguments make equal transactions.
-pub(crate) fn submission_of(nonce: u8, said: &[Said], record_bytes: usize) -> Submission {
-    let mut records = std::collections::BTreeMap::new();
+pub fn submission_of(nonce: u8, entries: &[EntrySpec], record_bytes: usize) -> Submission {
+    let mut records = BTreeMap::new();
     let mut keep = |number| {
         let bytes = record(number, record_bytes);
         let id = RecordId::of(&bytes);
         records.insert(id, bytes);
         id
     };
-    let mut entry = |(canonical, insert, updates): &Said| {
+    let mut entry = |(canonical, insert, updates): &EntrySpec| {
         let canonical = if *insert {
             keep(*canonical)
         } else {
@@ -90,12 +89,12 @@ pub(crate) fn submission_of(nonce: u8, said: &[Said], record_bytes: usize) -> Su
             updates,
         }
     };
-    let entries = said.iter().map(&mut entry).collect();
+    let entries = entries.iter().map(&mut entry).collect();
     sign(Id::ZERO, nonce, entries, records)
 }
 
 /// What the publisher with this chain says about a canonical of its own.
-pub(crate) fn submission_by(publisher: u64) -> Submission {
+pub fn submission_by(publisher: u64) -> Submission {
     let bytes = record(publisher, 100);
     let canonical = RecordId::of(&bytes);
     let entry = Entry {
@@ -111,7 +110,7 @@ fn sign(
     chain: Id,
     nonce: u8,
     entries: Vec<Entry>,
-    records: std::collections::BTreeMap<RecordId, Bytes>,
+    records: BTreeMap<RecordId, Bytes>,
 ) -> Submission {
     let envelope = Envelope {
         chain,
@@ -127,17 +126,12 @@ fn sign(
 }
 
 /// A transaction with small records.
-pub(crate) fn submission(nonce: u8, said: &[Said]) -> Submission {
-    submission_of(nonce, said, 100)
+pub fn submission(nonce: u8, entries: &[EntrySpec]) -> Submission {
+    submission_of(nonce, entries, 100)
 }
 
 /// A signed block of any items; not linked to anything.
-pub(crate) fn stored_block(
-    incarnation: u64,
-    height: u64,
-    items: Vec<Bytes>,
-    offset: u64,
-) -> StoredBlock {
+pub fn stored_block(incarnation: u64, height: u64, items: Vec<Bytes>, offset: u64) -> StoredBlock {
     let fields = HeaderFields {
         incarnation,
         height,
