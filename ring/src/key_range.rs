@@ -120,16 +120,24 @@ impl KeyRange {
         self.from.clockwise_to(other.from) <= self.length()
     }
 
-    /// The same points as one or two ranges of sorted keys, smaller keys first; two if the arc runs
-    /// on past zero.
+    /// The same points as one or two ranges of sorted keys, in the order of the walk; two if the
+    /// arc runs on past zero.
+    ///
+    /// Also the whole circle is walked from `from`, and ends on that point:
+    ///
+    /// ```
+    /// # use kittengrad_ring::{KeyRange, Point};
+    /// # let (before, at) = (Point::ZERO, Point::new([0x10; 32]));
+    /// let intervals = KeyRange::new(at, at).intervals();
+    /// assert!(intervals[0].end() == &Point::MAX && !intervals[0].contains(&at));
+    /// assert_eq!(intervals[1], before..=at);
+    /// ```
     pub fn intervals(&self) -> Vec<RangeInclusive<Point>> {
         let first = self.from.wrapping_add(Length::from(1));
-        if self.is_whole() {
-            vec![Point::ZERO..=Point::MAX]
-        } else if first <= self.to {
+        if first <= self.to {
             vec![first..=self.to]
         } else {
-            vec![Point::ZERO..=self.to, first..=Point::MAX]
+            vec![first..=Point::MAX, Point::ZERO..=self.to]
         }
     }
 

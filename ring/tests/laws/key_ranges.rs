@@ -41,7 +41,7 @@ proptest! {
     }
 
     #[test]
-    fn intervals_have_the_points_of_the_arc_in_the_order_of_keys(arc in arc(), point in point()) {
+    fn intervals_have_the_points_of_the_arc_in_its_order(arc in arc(), point in point()) {
         let intervals = arc.intervals();
         for point in critical_points(&[arc]).into_iter().chain([point]) {
             let times = intervals.iter().filter(|interval| interval.contains(&point)).count();
@@ -49,7 +49,9 @@ proptest! {
         }
         prop_assert!(intervals.len() <= 2);
         prop_assert!(intervals.iter().all(|interval| interval.start() <= interval.end()));
-        prop_assert!(intervals.is_sorted_by(|first, second| first.end() < second.start()));
+        let ends = intervals.iter().flat_map(|interval| [*interval.start(), *interval.end()]);
+        let ways: Vec<_> = ends.map(|end| KeyRange::new(arc.from, end).length()).collect();
+        prop_assert!(ways.is_sorted(), "an arc is walked from its beginning: {:?}", intervals);
     }
 
     #[test]
@@ -97,7 +99,7 @@ fn an_arc_through_zero_is_two_intervals() {
     let seam = KeyRange::new(high, low);
     assert_eq!(
         seam.intervals(),
-        [Point::ZERO..=low, brute::after(high)..=Point::MAX]
+        [brute::after(high)..=Point::MAX, Point::ZERO..=low]
     );
     assert_eq!(
         KeyRange::new(Point::MAX, low).intervals(),
@@ -106,6 +108,11 @@ fn an_arc_through_zero_is_two_intervals() {
     assert_eq!(
         KeyRange::new(high, Point::MAX).intervals(),
         [brute::after(high)..=Point::MAX]
+    );
+    assert_eq!(
+        KeyRange::new(Point::MAX, Point::MAX).intervals(),
+        [Point::ZERO..=Point::MAX],
+        "the whole circle from zero to its end"
     );
 }
 
