@@ -26,5 +26,8 @@ pub use read::{Blocks, Entry, blocks, entries};
 pub use state::{
     Applied, StateError, StateKey, applied, chain, keep_applied, keep_chain, publisher_chain,
 };
-pub use store::{Locator, Store, StoreError, StoredBlock, Write};
+pub use store::{
+    BlockStore, ChainStore, ElementPage, ElementStore, Locator, RecordStore, RowKey, StateStore,
+    Store, StoreError, StoredBlock, TransactionStore, Write, walk_ranges,
+};
 pub use writer::{Added, Cut, Journal, JournalError, Tip};

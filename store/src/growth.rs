@@ -70,7 +70,7 @@ const IN_PARTS: (&str, &str) = (
 
 #[cfg(test)]
 mod tests {
-    use kittengrad_journal::{Store, Write};
+    use kittengrad_journal::{RecordStore, Write};
     use kittengrad_proto::{
         id::{Id, PublicKey, RecordId},
         namespace::Overlay,

@@ -26,7 +26,6 @@ mod owner;
 mod rows;
 mod stats;
 mod store;
-mod walk;
 
 pub use open::{OpenError, free_bytes, quarantine};
 pub use options::Options;

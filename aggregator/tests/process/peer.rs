@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use kittengrad_journal::{Journal, Store, Tip, keep_chain};
+use kittengrad_journal::{BlockStore, Journal, Store, Tip, keep_chain};
 use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{
     block::Item,

@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use kittengrad_journal::{
-    Cut, Entry, Follower, Journal, MemoryStore, Step, Store, blocks, entries,
+    BlockStore, Cut, ElementStore, Entry, Follower, Journal, MemoryStore, RecordStore, Step,
+    blocks, entries,
 };
 use kittengrad_proto::{
     block::Item,

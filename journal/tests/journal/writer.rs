@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kittengrad_journal::{Cut, Journal, JournalError, Store, Write};
+use kittengrad_journal::{BlockStore, Cut, Journal, JournalError, RecordStore, Write};
 use kittengrad_proto::{
     block::{Header, Item},
     id::{Id, RecordId},

@@ -1,18 +1,13 @@
 //! A journal and its set in memory, written like a peer's: cut, commit, publish.
 
-use std::{
-    ops::Range,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
-};
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use ipld_core::ipld::Ipld;
-use kittengrad_journal::{
-    Journal, Locator, MemoryStore, Store, StoreError, StoredBlock, Tip, Write, keep_chain,
-};
+use kittengrad_journal::{Journal, Store, Tip, Write, keep_chain};
 use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{
-    block::{Header, Item},
+    block::Item,
     certificate::Role,
     id::{Id, PublicKey, RecordId},
     namespace::Overlay,
@@ -22,57 +17,10 @@ use kittengrad_proto::{
     transaction::{Element, Entry, Envelope, POLICY, Transaction},
 };
 use kittengrad_ring::{KeyRange, Point};
+use kittengrad_support::SharedStore;
 use tokio::sync::watch;
 
 use crate::network::Network;
-
-/// A store that is read while it is written.
-#[derive(Default)]
-pub(crate) struct Shared(RwLock<MemoryStore>);
-
-impl Shared {
-    fn read(&self) -> RwLockReadGuard<'_, MemoryStore> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-type Found<T> = Result<T, StoreError>;
-
-impl Store for Shared {
-    fn contains(&self, elements: &[Element]) -> Found<Vec<bool>> {
-        self.read().contains(elements)
-    }
-    fn locate(&self, element: &Element) -> Found<Option<Locator>> {
-        self.read().locate(element)
-    }
-    fn set(&self, canonical: &RecordId) -> Found<Option<Vec<RecordId>>> {
-        self.read().set(canonical)
-    }
-    fn exists(&self, canonical: &RecordId) -> Found<bool> {
-        self.read().exists(canonical)
-    }
-    fn transactions(&self, ids: &[Id]) -> Found<Vec<Option<Bytes>>> {
-        self.read().transactions(ids)
-    }
-    fn records(&self, ids: &[RecordId]) -> Found<Vec<Option<Bytes>>> {
-        self.read().records(ids)
-    }
-    fn chain(&self, id: &Id) -> Found<Option<Bytes>> {
-        self.read().chain(id)
-    }
-    fn block(&self, incarnation: u64, height: u64) -> Found<Option<StoredBlock>> {
-        self.read().block(incarnation, height)
-    }
-    fn incarnations(&self) -> Found<Vec<Header>> {
-        self.read().incarnations()
-    }
-    fn state(&self, key: &[u8]) -> Found<Option<Bytes>> {
-        self.read().state(key)
-    }
-    fn states(&self, prefix: &[u8]) -> Found<Vec<(Bytes, Bytes)>> {
-        self.read().states(prefix)
-    }
-}
 
 /// A peer's journal and whoever publishes into it.
 pub(crate) struct World {
@@ -80,7 +28,7 @@ pub(crate) struct World {
     pub(crate) overlay: Overlay,
     pub(crate) owner: Credentials,
     pub(crate) publisher: Credentials,
-    store: Arc<Shared>,
+    store: SharedStore,
     journal: Journal,
     tip: watch::Sender<Option<Tip>>,
     wall_ms: u64,
@@ -99,7 +47,7 @@ impl World {
         };
         Self {
             journal: open(&overlay, &owner, 7),
-            store: Arc::default(),
+            store: SharedStore::default(),
             tip: watch::channel(None).0,
             wall_ms: 1_000,
             said: 0,
@@ -112,7 +60,7 @@ impl World {
     }
 
     pub(crate) fn store(&self) -> Arc<dyn Store> {
-        Arc::clone(&self.store) as Arc<dyn Store>
+        Arc::new(self.store.clone())
     }
 
     pub(crate) fn tips(&self) -> watch::Receiver<Option<Tip>> {
@@ -130,14 +78,14 @@ impl World {
 
     /// Forgets everything on disk, as a wiped peer does.
     pub(crate) fn wipe(&mut self) {
-        *self.store.0.write().unwrap() = MemoryStore::default();
+        self.store.wipe();
     }
 
     /// Cuts a block of one transaction for each number: so many updates of a new canonical.
     pub(crate) fn block(&mut self, updates: &[usize]) {
         for &updates in updates {
             let submission = self.say(updates);
-            let added = self.journal.add(&submission, |_| true, &*self.store);
+            let added = self.journal.add(&submission, |_| true, &self.store);
             assert!(added.unwrap().bitmap.count() > 0);
         }
         for write in keep_chain(self.publisher.chain(), self.publisher.key().public()) {
@@ -161,7 +109,7 @@ impl World {
     }
 
     fn commit(&self, writes: Vec<Write>) {
-        self.store.0.write().unwrap().commit(writes);
+        self.store.commit(writes);
     }
 
     /// Cuts a block of many transactions that all insert the same large canonical.
@@ -171,7 +119,7 @@ impl World {
             let canonical = canonical_with(&"x".repeat(60_000));
             let submission = self.sign(canonical, number as usize..number as usize + 1);
             self.journal
-                .add(&submission, |_| true, &*self.store)
+                .add(&submission, |_| true, &self.store)
                 .unwrap();
         }
         self.cut();

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kittengrad_journal::{Journal, Store};
+use kittengrad_journal::{BlockStore, ElementStore, Journal, RecordStore};
 use kittengrad_proto::{id::RecordId, submission::Submission, transaction::Element};
 use kittengrad_store::{Options, RocksStore};
 use kittengrad_support::journals::{EntrySpec, FakeKey, overlay, submission_of};

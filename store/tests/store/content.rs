@@ -112,7 +112,7 @@ pub(crate) fn found(store: &dyn Store, number: u64) -> Result<Found, StoreError>
                 note(check(store.transactions(&[*id])?.remove(0), bytes));
             }
             Write::Chain(id, bytes) => note(check(store.chain(id)?, bytes)),
-            Write::State(..) => {}
+            Write::State(..) | Write::Remove(_) => {}
             Write::Block(stored) => {
                 let block = store.block(7, number)?;
                 assert!(

@@ -1,7 +1,8 @@
 //! What is asked for every update costs the same on a canonical with many updates as on one with few.
 
-use kittengrad_journal::{Locator, Store, Write};
+use kittengrad_journal::{BlockStore, ElementStore, Locator, Write};
 use kittengrad_proto::{id::RecordId, transaction::Element};
+use kittengrad_ring::KeyRange;
 use kittengrad_store::RocksStore;
 use kittengrad_support::journals::{record, stored_block};
 use rocksdb::perf::{PerfContext, PerfMetric, PerfStatsLevel, set_perf_stats};
@@ -77,6 +78,23 @@ fn a_canonical_with_many_updates_costs_no_more_than_one_with_few() {
     }
     let absent = effort(|| assert!(!store.exists(&element(3, 0).canonical).unwrap()));
     assert!(absent < 300, "{absent}");
+}
+
+#[test]
+fn a_page_of_a_walk_costs_what_it_has() {
+    let directory = TempDir::new().unwrap();
+    let store = open(directory.path());
+    commit_elements(&store, (0..20_000).map(|n| element(n, 0)));
+    let mut after = None;
+    for _ in 0..4 {
+        let page = effort(|| {
+            let page = store.walk(KeyRange::WHOLE, after.as_ref(), 10).unwrap();
+            assert_eq!(page.rows.len(), 10);
+        });
+        assert!(page < 300, "{page} for 10 rows after {after:?}");
+        let far = store.walk(KeyRange::WHOLE, after.as_ref(), 4_900);
+        after = far.unwrap().resume;
+    }
 }
 
 #[test]

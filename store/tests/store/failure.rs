@@ -2,8 +2,12 @@
 
 use std::fs;
 
-use kittengrad_journal::{Store, StoreError, Write};
+use kittengrad_journal::{
+    BlockStore, ChainStore, ElementStore, RecordStore, StateStore, StoreError, TransactionStore,
+    Write,
+};
 use kittengrad_proto::id::{Id, RecordId};
+use kittengrad_ring::KeyRange;
 use tempfile::TempDir;
 
 use crate::content::{check_has, commit, open};
@@ -44,6 +48,7 @@ fn a_failed_commit_ends_all_reads_and_writes_and_loses_nothing_before_it() {
         store.contains(&[]).err(),
         store.set(&record).err(),
         store.exists(&record).err(),
+        store.walk(KeyRange::WHOLE, None, 1).err(),
         store.transactions(&[id]).err(),
         store.has_transactions(&[id]).err(),
         store.records(&[record]).err(),

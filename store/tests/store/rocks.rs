@@ -2,8 +2,8 @@
 
 use kittengrad_journal::{Store, Write};
 use kittengrad_store::RocksStore;
-use kittengrad_support::conformance::{self, Subject};
-use proptest::prelude::*;
+use kittengrad_support::conformance::Subject;
+
 use tempfile::TempDir;
 
 use crate::content::open;
@@ -12,6 +12,14 @@ struct OnDisk {
     /// `None` only while it is opened again.
     store: Option<RocksStore>,
     directory: TempDir,
+}
+
+impl OnDisk {
+    fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let store = Some(open(directory.path()));
+        Self { store, directory }
+    }
 }
 
 impl Subject for OnDisk {
@@ -29,13 +37,4 @@ impl Subject for OnDisk {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
-
-    #[test]
-    fn a_store_on_disk_answers_as_the_model_does(steps in conformance::steps()) {
-        let directory = TempDir::new().unwrap();
-        let store = Some(open(directory.path()));
-        conformance::check(&mut OnDisk { store, directory }, steps);
-    }
-}
+kittengrad_support::store_conformance!(40, OnDisk::new);

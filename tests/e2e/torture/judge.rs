@@ -11,7 +11,7 @@ use kittengrad_client::{
     Client,
     submit::{Draft, GroupLimits, SubmitOptions},
 };
-use kittengrad_journal::Store as _;
+use kittengrad_journal::RecordStore as _;
 use kittengrad_overlay::view::View;
 use kittengrad_proto::{
     record::{Canonical, CanonicalType, Record},

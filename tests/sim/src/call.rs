@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use kittengrad_journal::{ElementStore as _, RecordStore as _, StoreError};
 use kittengrad_node_core::{Refusal, Submitted};
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{block::Head, error::ErrorCode, id::RecordId};
@@ -266,8 +267,7 @@ impl World {
     }
 }
 
-fn found(disk: &SimDisk, ids: &[RecordId]) -> Result<Vec<Bytes>, kittengrad_journal::StoreError> {
-    use kittengrad_journal::Store as _;
+fn found(disk: &SimDisk, ids: &[RecordId]) -> Result<Vec<Bytes>, StoreError> {
     Ok(disk.records(ids)?.into_iter().flatten().collect())
 }
 
@@ -276,8 +276,7 @@ fn looked(
     head: Head,
     canonicals: &[RecordId],
     with_records: bool,
-) -> Result<Looked, kittengrad_journal::StoreError> {
-    use kittengrad_journal::Store as _;
+) -> Result<Looked, StoreError> {
     let mut sets = Vec::new();
     let mut records = BTreeMap::new();
     for canonical in canonicals {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kittengrad_journal::Store;
+use kittengrad_journal::RecordStore;
 use kittengrad_proto::{block::Head, id::Id, transaction::Element};
 use proptest::{collection::vec, prelude::*};
 

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use kittengrad_aggregator_core::{
     Aggregator, Config, Event, Fetch, Input, Now, Output, Plan, SourceBlock, SourceEntry, Timing,
 };
-use kittengrad_journal::{Follower, Journal, MemoryStore, Step, Store, StoredBlock, entries};
+use kittengrad_journal::{
+    BlockStore, Follower, Journal, MemoryStore, RecordStore, Step, StoredBlock, entries,
+};
 use kittengrad_proto::{
     block::{Head, Item},
     certificate::Chain,

@@ -1,7 +1,7 @@
 //! Single promises, told one by one.
 
 use kittengrad_aggregator_core::{Event, Input, SourceState};
-use kittengrad_journal::Store;
+use kittengrad_journal::{BlockStore, RecordStore};
 use kittengrad_proto::{block::Item, id::RecordId, signed::Ed25519};
 
 use crate::peers::{Peers, Process, canonical, say};

@@ -9,7 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use kittengrad_journal::{
-    Journal, MemoryStore, Store as _, StoredBlock, Write, blocks, entries, prove,
+    BlockStore as _, ElementStore as _, Journal, MemoryStore, RecordStore as _, StoredBlock, Write,
+    blocks, entries, prove,
 };
 use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{

@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use kittengrad_journal::{Store as _, StoredBlock, blocks};
+use kittengrad_journal::{BlockStore as _, StoredBlock, blocks};
 use kittengrad_proto::{
     cursor::Cursor,
     wire::{self, frame::Kind, journal_server, routing_server},

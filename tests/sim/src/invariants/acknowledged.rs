@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use kittengrad_journal::Store as _;
+use kittengrad_journal::ElementStore as _;
 use kittengrad_proto::{
     id::{Id, RecordId},
     transaction::{Element, Transaction},

@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kittengrad_journal::{self as journal, Follower, MemoryStore, Step, Store, StoredBlock, Write};
+use kittengrad_journal::{
+    self as journal, ElementStore as _, Follower, MemoryStore, RecordStore as _, Step, Store,
+    StoredBlock, TransactionStore as _, Write,
+};
 use kittengrad_proto::{
     block::{Block, Item},
     id::PublicKey,

@@ -1,7 +1,7 @@
 //! A journal verifies and only grows (S4): block after block links to the one before, and neither times nor offsets go
 //! back.
 
-use kittengrad_journal::{MemoryStore, Store as _, StoredBlock, Write};
+use kittengrad_journal::{BlockStore as _, MemoryStore, StoredBlock, Write};
 use kittengrad_proto::id::Id;
 
 use super::{Verdict, check, explained::added_by_item};

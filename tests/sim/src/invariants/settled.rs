@@ -1,6 +1,6 @@
 //! Whoever says that it is settled has everything that was acknowledged before it started (S1; rfd 4).
 
-use kittengrad_journal::Store as _;
+use kittengrad_journal::ElementStore as _;
 
 use super::{Verdict, acknowledged::Acknowledged, check};
 use crate::peer::Machine;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kittengrad_journal::Store as _;
+use kittengrad_journal::{BlockStore as _, ElementStore as _};
 use kittengrad_node_core::{Event as Told, Status};
 use kittengrad_proto::{
     block::{Block, Item},

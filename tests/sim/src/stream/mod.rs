@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use kittengrad_journal::{
-    Store, StoreError, StoredBlock, Tip, entries,
+    BlockStore, ChainStore, RecordStore, StoreError, StoredBlock, Tip, entries,
     place::{self, Extent, Place, Start},
 };
 use kittengrad_proto::{

@@ -1,6 +1,6 @@
 //! Bodies and confirmations that partners owe: what is wrong with them harms nobody but their sender.
 
-use kittengrad_journal::Store as _;
+use kittengrad_journal::ElementStore as _;
 use kittengrad_node_core::{Delivery, Event, Input};
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{

@@ -1,11 +1,10 @@
 //! The simulated disk does what every store must do, and nothing but what its faults say.
 
 use bytes::Bytes;
-use kittengrad_journal::{Store, StoreError, Write};
+use kittengrad_journal::{RecordStore, StateStore, Store, StoreError, Write};
 use kittengrad_proto::id::RecordId;
 use kittengrad_sim::{Random, SimDisk};
-use kittengrad_support::conformance::{self, Subject};
-use proptest::prelude::*;
+use kittengrad_support::conformance::Subject;
 
 /// A disk that is put away and brought back.
 struct Restored(SimDisk);
@@ -26,12 +25,7 @@ impl Subject for Restored {
     }
 }
 
-proptest! {
-    #[test]
-    fn a_simulated_disk_answers_as_the_model_does(steps in conformance::steps()) {
-        conformance::check(&mut Restored(SimDisk::remembering()), steps);
-    }
-}
+kittengrad_support::store_conformance!(256, || Restored(SimDisk::remembering()));
 
 fn state(number: u8) -> Write {
     Write::State(vec![number].into(), vec![number].into())

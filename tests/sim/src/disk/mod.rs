@@ -1,5 +1,7 @@
 //! A disk that does what disks do: it keeps what was synced, or lies about it, or rots, and can be taken back in time.
 
+mod families;
+
 use std::{
     collections::BTreeSet,
     sync::{
@@ -8,13 +10,8 @@ use std::{
     },
 };
 
-use bytes::Bytes;
-use kittengrad_journal::{Locator, MemoryStore, Store, StoreError, StoredBlock, Write};
-use kittengrad_proto::{
-    block::{Head, Header},
-    id::{Id, RecordId},
-    transaction::Element,
-};
+use kittengrad_journal::{MemoryStore, RowKey, StoreError, Write};
+use kittengrad_proto::{block::Head, transaction::Element};
 
 use crate::random::Random;
 
@@ -27,7 +24,8 @@ pub struct SimDisk {
     remembers: bool,
     /// From which commit on it lies: what it says is synced is lost when the power goes.
     lies_from: Option<usize>,
-    rot: Option<Spot>,
+    /// The row in which a bit flipped.
+    rot: Option<RowKey>,
     /// Somebody read what rotted. Whoever reads writes it.
     is_found: AtomicBool,
 }
@@ -35,17 +33,6 @@ pub struct SimDisk {
 /// What a disk had at some moment.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot(Vec<Arc<Vec<Write>>>);
-
-/// Where a bit flipped.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Spot {
-    Block(u64, u64),
-    Element(Element),
-    Transaction(Id),
-    Record(RecordId),
-    Chain(Id),
-    State(Bytes),
-}
 
 impl SimDisk {
     /// An empty disk of which older copies can be made.
@@ -60,9 +47,9 @@ impl SimDisk {
     /// Commits all writes.
     pub fn commit(&mut self, writes: Vec<Write>) {
         if let Some(rot) = &self.rot
-            && writes.iter().any(|write| Spot::of(write) == *rot)
+            && writes.iter().any(|write| write.key() == *rot)
         {
-            // What rotted is written anew.
+            // What rotted is written anew, or removed.
             self.rot = None;
         }
         if self.remembers {
@@ -135,16 +122,15 @@ impl SimDisk {
         let newest = self.commits.len() as u64 - 1;
         let at = newest - random.within(0..=newest.min(200));
         let writes = &self.commits[at as usize];
-        // What is written again and again heals by itself.
-        let lasting = writes
-            .iter()
-            .filter(|write| !matches!(write, Write::State(..)));
-        let lasting: Vec<_> = lasting.collect();
+        let rows = writes.iter().map(Write::key);
+        // What is written again and again heals by itself, and what was removed cannot rot.
+        let lasting: Vec<_> = rows
+            .filter(|row| !matches!(row, RowKey::State(_)) && self.has(row))
+            .collect();
         if lasting.is_empty() {
             return false;
         }
-        let write = lasting[random.next() as usize % lasting.len()];
-        self.rot = Some(Spot::of(write));
+        self.rot = Some(lasting[random.next() as usize % lasting.len()].clone());
         true
     }
 
@@ -177,97 +163,13 @@ impl SimDisk {
         self.store.elements()
     }
 
-    fn read(&self, is_hit: impl FnOnce(&Spot) -> bool) -> Result<(), StoreError> {
+    fn read(&self, is_hit: impl FnOnce(&RowKey) -> bool) -> Result<(), StoreError> {
         match &self.rot {
-            Some(spot) if is_hit(spot) => {
+            Some(rotten) if is_hit(rotten) => {
                 self.is_found.store(true, Ordering::Relaxed);
-                Err(StoreError::Damaged(format!("a bit flipped in {spot:?}")))
+                Err(StoreError::Damaged(format!("a bit flipped in {rotten:?}")))
             }
             _ => Ok(()),
         }
-    }
-}
-
-impl Spot {
-    fn of(write: &Write) -> Self {
-        match write {
-            Write::Block(stored) => {
-                let header = &stored.block.header;
-                Self::Block(header.incarnation, header.height)
-            }
-            Write::Element(element, _) => Self::Element(*element),
-            Write::Transaction(id, _) => Self::Transaction(*id),
-            Write::Record(id, _) => Self::Record(*id),
-            Write::Chain(id, _) => Self::Chain(*id),
-            Write::State(key, _) => Self::State(key.clone()),
-        }
-    }
-
-    fn is_element_of(&self, canonical: &RecordId) -> bool {
-        matches!(self, Self::Element(element) if element.canonical == *canonical)
-    }
-}
-
-impl Store for SimDisk {
-    fn contains(&self, elements: &[Element]) -> Result<Vec<bool>, StoreError> {
-        self.read(|spot| matches!(spot, Spot::Element(element) if elements.contains(element)))?;
-        self.store.contains(elements)
-    }
-
-    fn locate(&self, element: &Element) -> Result<Option<Locator>, StoreError> {
-        self.read(|spot| *spot == Spot::Element(*element))?;
-        self.store.locate(element)
-    }
-
-    fn set(&self, canonical: &RecordId) -> Result<Option<Vec<RecordId>>, StoreError> {
-        self.read(|spot| spot.is_element_of(canonical))?;
-        self.store.set(canonical)
-    }
-
-    fn exists(&self, canonical: &RecordId) -> Result<bool, StoreError> {
-        self.read(|spot| spot.is_element_of(canonical))?;
-        self.store.exists(canonical)
-    }
-
-    fn transactions(&self, ids: &[Id]) -> Result<Vec<Option<Bytes>>, StoreError> {
-        self.read(|spot| matches!(spot, Spot::Transaction(id) if ids.contains(id)))?;
-        self.store.transactions(ids)
-    }
-
-    fn has_transactions(&self, ids: &[Id]) -> Result<Vec<bool>, StoreError> {
-        self.read(|spot| matches!(spot, Spot::Transaction(id) if ids.contains(id)))?;
-        self.store.has_transactions(ids)
-    }
-
-    fn records(&self, ids: &[RecordId]) -> Result<Vec<Option<Bytes>>, StoreError> {
-        self.read(|spot| matches!(spot, Spot::Record(id) if ids.contains(id)))?;
-        self.store.records(ids)
-    }
-
-    fn chain(&self, id: &Id) -> Result<Option<Bytes>, StoreError> {
-        self.read(|spot| *spot == Spot::Chain(*id))?;
-        self.store.chain(id)
-    }
-
-    fn block(&self, incarnation: u64, height: u64) -> Result<Option<StoredBlock>, StoreError> {
-        self.read(|spot| *spot == Spot::Block(incarnation, height))?;
-        self.store.block(incarnation, height)
-    }
-
-    fn incarnations(&self) -> Result<Vec<Header>, StoreError> {
-        let ends = self.store.incarnations()?;
-        let is_end = |at: (u64, u64)| ends.iter().any(|end| at == (end.incarnation, end.height));
-        self.read(|spot| matches!(spot, Spot::Block(i, h) if is_end((*i, *h))))?;
-        Ok(ends)
-    }
-
-    fn state(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        self.read(|spot| matches!(spot, Spot::State(rotten) if rotten[..] == *key))?;
-        self.store.state(key)
-    }
-
-    fn states(&self, prefix: &[u8]) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
-        self.read(|spot| matches!(spot, Spot::State(key) if key.starts_with(prefix)))?;
-        self.store.states(prefix)
     }
 }

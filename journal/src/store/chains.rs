@@ -1,0 +1,15 @@
+//! The family of certificate chains, under their id.
+
+use bytes::Bytes;
+use kittengrad_proto::id::Id;
+
+use crate::store::StoreError;
+
+/// The certificate chains that a journal's owner keeps.
+pub trait ChainStore {
+    /// A certificate chain.
+    ///
+    /// # Errors
+    /// If the store cannot tell.
+    fn chain(&self, id: &Id) -> Result<Option<Bytes>, StoreError>;
+}

@@ -1,0 +1,123 @@
+//! Reading rows of any family.
+
+use bytes::Bytes;
+use kittengrad_journal::StoreError;
+use rocksdb::{DBPinnableSlice, DBRawIterator, ReadOptions};
+
+use crate::{family::Family, rows, store::RocksStore};
+
+impl RocksStore {
+    /// The value of a key.
+    pub(super) fn get(
+        &self,
+        family: Family,
+        key: &[u8],
+    ) -> Result<Option<DBPinnableSlice<'_>>, StoreError> {
+        self.check_health()?;
+        self.db
+            .get_pinned_cf(self.family(family)?, key)
+            .map_err(|e| self.failed(e))
+    }
+
+    /// A value that is bytes behind a version.
+    pub(super) fn get_bytes(
+        &self,
+        family: Family,
+        key: &[u8],
+    ) -> Result<Option<Bytes>, StoreError> {
+        let found = self.get(family, key)?;
+        found.map(|value| self.bytes_of(family, &value)).transpose()
+    }
+
+    /// The values of many keys; `ascending` if the keys are, with or without repeats.
+    pub(super) fn get_many<'k>(
+        &self,
+        family: Family,
+        keys: impl IntoIterator<Item = &'k [u8]>,
+        ascending: bool,
+    ) -> Result<Vec<Option<DBPinnableSlice<'_>>>, StoreError> {
+        self.check_health()?;
+        let found = self
+            .db
+            .batched_multi_get_cf(self.family(family)?, keys, ascending);
+        found
+            .into_iter()
+            .map(|value| value.map_err(|e| self.failed(e)))
+            .collect()
+    }
+
+    /// Values that are bytes behind a version.
+    pub(super) fn get_many_bytes<'k>(
+        &self,
+        family: Family,
+        keys: impl IntoIterator<Item = &'k [u8]>,
+        ascending: bool,
+    ) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let found = self.get_many(family, keys, ascending)?;
+        found
+            .into_iter()
+            .map(|value| value.map(|value| self.bytes_of(family, &value)).transpose())
+            .collect()
+    }
+
+    /// What follows the version of a value.
+    pub(super) fn bytes_of(&self, family: Family, value: &[u8]) -> Result<Bytes, StoreError> {
+        rows::body(value)
+            .map(Bytes::copy_from_slice)
+            .map_err(|e| self.damaged(family, &e))
+    }
+
+    /// An iterator on the first of the keys of `family` that begin with `prefix`, which ends after the last of them.
+    pub(super) fn scan(
+        &self,
+        family: Family,
+        prefix: &[u8],
+    ) -> Result<DBRawIterator<'_>, StoreError> {
+        let mut options = ReadOptions::default();
+        match family {
+            // The prefix is the one that the family's filters know, so that they are asked.
+            Family::Elements => options.set_prefix_same_as_start(true),
+            _ => options.set_total_order_seek(true),
+        }
+        if let Some(end) = after_prefix(prefix) {
+            options.set_iterate_upper_bound(end);
+        }
+        self.iterator(family, prefix, options)
+    }
+
+    /// An iterator on the first of the keys of `family` from `from` on, which ends before `to`, or with the last key.
+    pub(super) fn scan_range(
+        &self,
+        family: Family,
+        from: &[u8],
+        to: Option<&[u8]>,
+    ) -> Result<DBRawIterator<'_>, StoreError> {
+        let mut options = ReadOptions::default();
+        // The filters know one canonical at a time, and a range has many.
+        options.set_total_order_seek(true);
+        if let Some(to) = to {
+            options.set_iterate_upper_bound(to);
+        }
+        self.iterator(family, from, options)
+    }
+
+    fn iterator(
+        &self,
+        family: Family,
+        from: &[u8],
+        options: ReadOptions,
+    ) -> Result<DBRawIterator<'_>, StoreError> {
+        self.check_health()?;
+        let mut rows = self.db.raw_iterator_cf_opt(self.family(family)?, options);
+        rows.seek(from);
+        Ok(rows)
+    }
+}
+
+/// The first key behind all that begin with `prefix`; `None` if there is no such key.
+fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
+}
