@@ -7,10 +7,10 @@ use std::{
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use kittengrad_support::wait::block_until;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -54,11 +54,6 @@ pub(crate) fn ends(command: &mut Command) -> Output {
         stderr: told.join().unwrap().unwrap(),
         ..output
     }
-}
-
-/// Tells whoever runs the tests what is not tested here, and why. Directly: what a test prints is kept from them.
-pub(crate) fn skipped(what: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped, {what}");
 }
 
 /// One process of a network.
@@ -397,13 +392,6 @@ pub(crate) fn text(output: &Output) -> String {
 }
 
 /// Waits until a condition holds, with a deadline.
-pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(
-            begun.elapsed() < PATIENCE,
-            "not within {PATIENCE:?}: {what}"
-        );
-        sleep(Duration::from_millis(50));
-    }
+pub(crate) fn until(what: &str, holds: impl FnMut() -> bool) {
+    block_until(what, PATIENCE, holds);
 }

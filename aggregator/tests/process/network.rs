@@ -2,13 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU16, Ordering},
-    },
-    time::Duration,
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -22,23 +17,25 @@ use kittengrad_client::{
     subscribe::{Event, SubscribeOptions, VerifiedBlock},
 };
 use kittengrad_overlay::file::NetworkFile;
-use kittengrad_pki::{
-    authority::{Authority, Request, default_validity},
-    credentials::Credentials,
-    key_file::{generate_key, write_key},
-};
+use kittengrad_pki::{authority::Authority, credentials::Credentials, key_file::write_key};
 use kittengrad_proto::{
     certificate::{Role, pem::write_certificates},
     id::{PublicKey, RecordId},
-    identity::{Addresses, Identity, IdentityFields, State},
+    identity::Addresses,
     namespace::Overlay,
-    record::{Canonical, CanonicalType, Record, Update},
+    record::Record,
     signed::{Ed25519, Signer},
     submission::Submission,
     transaction::{Element, Entry, Envelope, POLICY, Transaction},
 };
 use kittengrad_ring::{Replicas, Ring};
-use kittengrad_service::clock::unix_ms;
+use kittengrad_support::{
+    authority::{admit, authority, identity},
+    clock::unix_ms,
+    ports::free_tcp,
+    samples::{canonical, update},
+    wait::{soon, until_some},
+};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -46,29 +43,10 @@ use tokio::{
     net::TcpStream,
     sync::oneshot,
     task::JoinHandle,
-    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::peer::Peer;
-
-/// How long anything may take before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Waits until something is so, or fails.
-pub(crate) async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let asked = async {
-        loop {
-            if let Some(found) = ask().await {
-                return found;
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(PATIENCE, asked)
-        .await
-        .unwrap_or_else(|_| panic!("never: {what}"))
-}
 
 /// The network and everything that is known about it.
 pub(crate) struct World {
@@ -85,9 +63,8 @@ pub(crate) struct World {
 impl World {
     /// A network of so many served peers, with three copies of everything.
     pub(crate) async fn new(count: usize) -> Self {
-        kittengrad_pki::tls::install_provider();
         let dir = tempfile::tempdir().unwrap();
-        let (authority, _) = Authority::generate("works", unix_ms()).unwrap();
+        let authority = authority();
         let namespace = "works".parse().unwrap();
         let overlay = Overlay {
             network: authority.root().network(),
@@ -102,23 +79,23 @@ impl World {
         );
         let mut members = Vec::new();
         for _ in 0..count {
-            let (credentials, address) = (admit(&authority, Role::Peer), free_port());
+            let (credentials, address) = (admit(&authority, Role::Peer), free_tcp());
             let addresses = Addresses {
                 grpc: address.to_string(),
                 ..Addresses::default()
             };
-            file.add(identity(&overlay, &credentials, addresses))
+            file.add(identity(&overlay, &credentials, 1, addresses))
                 .unwrap();
             members.push((credentials, address));
         }
         let credentials = admit(&authority, Role::Aggregator);
         let aggregator = credentials.holder().key;
         let addresses = Addresses {
-            grpc: free_port().to_string(),
-            http: free_port().to_string(),
+            grpc: free_tcp().to_string(),
+            http: free_tcp().to_string(),
             ..Addresses::default()
         };
-        file.add(identity(&overlay, &credentials, addresses))
+        file.add(identity(&overlay, &credentials, 1, addresses))
             .unwrap();
         std::fs::write(dir.path().join("network.toml"), file.to_toml()).unwrap();
         write_credentials(&dir.path().join("credentials"), &credentials);
@@ -178,8 +155,12 @@ impl World {
         };
         let mut said = Vec::new();
         for (number, updates) in entries {
-            let reference = keep(canonical(*number));
-            let update = |update| keep(statement(reference, publisher.public(), self.said, update));
+            let reference = keep(canonical((*number).into()));
+            let update = |number: u8| {
+                let timestamp_ms = u64::from(self.said) << 8 | u64::from(number);
+                let update = update(reference, publisher.public(), timestamp_ms);
+                keep(Record::Update(update))
+            };
             let updates = (0..*updates).map(update).collect();
             said.push(Entry {
                 canonical: reference,
@@ -235,7 +216,7 @@ impl World {
                 }
             }
         };
-        timeout(PATIENCE, reading).await.unwrap();
+        soon(reading).await;
         blocks
     }
 
@@ -254,7 +235,7 @@ impl World {
     pub(crate) async fn until_emitted(&self, expected: &[Element]) {
         let mut expected = expected.to_vec();
         expected.sort();
-        until("the aggregator emits everything", async || {
+        until_some("the aggregator emits everything", async || {
             let mut emitted = self.emitted().await;
             emitted.sort();
             assert!(emitted.len() <= expected.len(), "{emitted:?}");
@@ -276,7 +257,7 @@ impl Running {
         let shutdown = CancellationToken::new();
         let (listening, listens) = oneshot::channel();
         let task = tokio::spawn(run(config, shutdown.clone(), listening));
-        match timeout(PATIENCE, listens).await.unwrap() {
+        match soon(listens).await {
             Ok(listening) => Ok(Self {
                 listening,
                 shutdown,
@@ -289,11 +270,7 @@ impl Running {
     /// Lets it end in order.
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
-        timeout(PATIENCE, self.task)
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
+        soon(self.task).await.unwrap().unwrap();
     }
 
     /// A page: its status code and body.
@@ -313,7 +290,7 @@ impl Running {
 
     /// Waits until its first source is read in this incarnation.
     pub(crate) async fn until_read_in(&self, incarnation: u64) {
-        until("the source is read in its next incarnation", async || {
+        until_some("the source is read in its next incarnation", async || {
             let status = self.status().await;
             (status["sources"][0]["applied"]["incarnation"] == incarnation).then_some(())
         })
@@ -323,26 +300,12 @@ impl Running {
     /// Waits until the page of readiness answers so, and says why not.
     pub(crate) async fn until_ready(&self, expected: bool) -> String {
         let code = if expected { 200 } else { 503 };
-        until("readiness changes", async || {
+        until_some("readiness changes", async || {
             let (found, body) = self.page("/readyz").await;
             (found == code).then_some(body)
         })
         .await
     }
-}
-
-/// Certifies a new key.
-pub(crate) fn admit(authority: &Authority, role: Role) -> Credentials {
-    let key = generate_key().unwrap();
-    let request = Request {
-        role,
-        name: "somebody",
-        key: &key.public(),
-        validity: default_validity(role),
-        now_ms: unix_ms(),
-    };
-    let (chain, _) = authority.certify(&request).unwrap();
-    Credentials::new(key, chain, authority.root().clone()).unwrap()
 }
 
 pub(crate) fn write_credentials(dir: &Path, credentials: &Credentials) -> PathBuf {
@@ -353,47 +316,4 @@ pub(crate) fn write_credentials(dir: &Path, credentials: &Credentials) -> PathBu
     std::fs::write(dir.join("chain.pem"), chain).unwrap();
     std::fs::write(dir.join("root.pem"), root).unwrap();
     dir.to_owned()
-}
-
-fn identity(overlay: &Overlay, credentials: &Credentials, addresses: Addresses) -> Identity {
-    let fields = IdentityFields {
-        seq: 1,
-        state: State::Active,
-        role: credentials.holder().role,
-        addresses,
-        chain: credentials.chain().clone(),
-    };
-    Identity::sign(overlay, &fields, credentials.key()).unwrap()
-}
-
-/// An address that is free and below those that the system gives to outgoing connections, so that it is
-/// still free after a restart. No two tests of one process get the same.
-fn free_port() -> SocketAddr {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 12_000 + u16::try_from(std::process::id() % 80).unwrap() * 100;
-    loop {
-        let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 8_000;
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        if TcpListener::bind(address).is_ok() {
-            return address;
-        }
-    }
-}
-
-pub(crate) fn canonical(number: u8) -> Record {
-    let id = format!("work:{number}");
-    Record::Canonical(Canonical::identified(CanonicalType::Artefact, id))
-}
-
-fn statement(reference: RecordId, publisher: PublicKey, said: u8, update: u8) -> Record {
-    Record::Update(Update {
-        reference,
-        publisher,
-        timestamp_ms: u64::from(said) << 8 | u64::from(update),
-        name: None,
-        meta: BTreeMap::new(),
-        previous: Vec::new(),
-        links: Vec::new(),
-        salt: None,
-    })
 }

@@ -5,9 +5,10 @@ use kittengrad_proto::{
     id::RecordId,
     wire,
 };
+use kittengrad_support::samples::canonical;
 use tonic::Code;
 
-use crate::network::{World, canonical};
+use crate::network::World;
 
 /// Twenty canonicals: some in every cell.
 fn all_over() -> Vec<(u8, u8)> {

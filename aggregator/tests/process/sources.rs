@@ -1,6 +1,8 @@
 //! Sources that go away, come back, and begin anew.
 
-use crate::network::{Running, World, until};
+use kittengrad_support::wait::until_some;
+
+use crate::network::{Running, World};
 
 /// Keeps S5.
 #[tokio::test(flavor = "multi_thread")]
@@ -27,7 +29,7 @@ async fn a_dead_source_is_named_and_waited_for_and_read_on_when_it_is_back() {
         true,
         "as of a moment ago"
     );
-    until("it is not complete any more", async || {
+    until_some("it is not complete any more", async || {
         (running.status().await["complete"] == false).then_some(())
     })
     .await;

@@ -5,9 +5,9 @@ use std::{fs, path::Path};
 use kittengrad_aggregator::config::Config;
 use kittengrad_pki::authority::Authority;
 use kittengrad_proto::certificate::Role;
-use kittengrad_service::clock::unix_ms;
+use kittengrad_support::authority::{admit, authority};
 
-use crate::network::{Running, World, admit, write_credentials};
+use crate::network::{Running, World, write_credentials};
 
 async fn check(config: Config, says: &[&str]) {
     let error = Running::start(config).await.err().unwrap().to_string();
@@ -47,8 +47,7 @@ async fn each_mistake_is_named_with_what_to_do() {
     let stranger = with_credentials("stranger", &world.authority, Role::Aggregator);
     check(stranger, &["not in the network file", "network add"]).await;
 
-    let (other, _) = Authority::generate("other", unix_ms()).unwrap();
-    let foreign = with_credentials("foreign", &other, Role::Aggregator);
+    let foreign = with_credentials("foreign", &authority(), Role::Aggregator);
     check(foreign, &["of network", "the network file is of"]).await;
 }
 

@@ -1,11 +1,10 @@
 //! The example maps: each parses, and each takes its real file whole, if the files are at hand.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![allow(clippy::print_stderr, reason = "a test that was skipped says so")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::{Read, Write as _},
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -18,6 +17,7 @@ use kittengrad_proto::{
     id::{PublicKey, RecordId},
     record::{Record, RecordError, check},
 };
+use kittengrad_support::samples::real_records;
 
 /// Name of the map, its file, and what becomes of its lines. One contributor of Tate has no artist file.
 const FILES: [(&str, &str, Counts); 8] = [
@@ -84,19 +84,6 @@ fn example(name: &str) -> Map {
     Map::parse(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The folder with the files, or nothing and a word about it.
-fn data() -> Option<PathBuf> {
-    let folder = std::env::var_os("KITTENGRAD_TEST_DATA").map(PathBuf::from);
-    if folder.is_none() {
-        // Directly: what a test prints is kept from those who run it.
-        let _ = writeln!(
-            std::io::stderr(),
-            "skipped, whether real records are accounted for: $KITTENGRAD_TEST_DATA names no folder with them"
-        );
-    }
-    folder
-}
-
 fn lines(file: &Path, mut each: impl FnMut(Line<'_>)) {
     let mut reader = MultiGzDecoder::new(fs::File::open(file).unwrap());
     let mut lines = Lines::default();
@@ -150,7 +137,9 @@ fn every_example_is_a_map_and_is_listed_here() {
 
 #[test]
 fn real_records_are_all_accounted_for_and_change_nothing_the_second_time() {
-    let Some(data) = data() else { return };
+    let Some(data) = real_records("whether real records are accounted for") else {
+        return;
+    };
     let mut sets = Sets::new();
     for (name, file, expected) in FILES {
         let (map, before) = (example(name), sets.len());

@@ -11,11 +11,12 @@ use kittengrad_proto::{
     id::{PublicKey, RecordId},
     signed::Signer,
 };
+use kittengrad_support::wait::soon;
 
 use crate::{
     fake::{Fake, refusal},
     submissions::draft,
-    world::{World, soon},
+    world::World,
 };
 
 fn publisher(world: &World) -> PublicKey {

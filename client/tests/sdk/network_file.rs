@@ -11,8 +11,9 @@ use kittengrad_proto::{
     signed::{Ed25519, Signer},
 };
 use kittengrad_ring::Replicas;
+use kittengrad_support::authority::{admit, authority};
 
-use crate::world::{admit, identity, now_ms};
+use crate::world::identity;
 
 struct Paper {
     authority: Authority,
@@ -21,14 +22,12 @@ struct Paper {
 }
 
 fn paper(peers: usize) -> Paper {
-    let (authority, _) = Authority::generate("Test", now_ms()).unwrap();
+    let authority = authority();
     let overlay = Overlay {
         network: authority.root().network(),
         namespace: "demo".parse().unwrap(),
     };
-    let peers = (0..peers)
-        .map(|n| admit(&authority, Role::Peer, &format!("peer {n}")))
-        .collect();
+    let peers = (0..peers).map(|_| admit(&authority, Role::Peer)).collect();
     Paper {
         authority,
         overlay,
@@ -79,14 +78,14 @@ fn a_file_is_read_as_it_was_written() {
     let mut file = paper.file();
     file.add(identity(
         &paper.overlay,
-        &admit(&paper.authority, Role::Aggregator, "a"),
+        &admit(&paper.authority, Role::Aggregator),
         "a:1",
         1,
     ))
     .unwrap();
     file.add(identity(
         &paper.overlay,
-        &admit(&paper.authority, Role::Indexer, "i"),
+        &admit(&paper.authority, Role::Indexer),
         "",
         1,
     ))
@@ -135,7 +134,7 @@ fn a_point_and_a_key_lead_to_each_other() {
 fn joining_peers_are_named_but_hold_nothing_yet() {
     let paper = paper(3);
     let mut file = paper.file();
-    let joiner = admit(&paper.authority, Role::Peer, "joiner");
+    let joiner = admit(&paper.authority, Role::Peer);
     file.add(in_state(&paper.overlay, &joiner, State::Joining))
         .unwrap();
     let view = file.view().unwrap();
@@ -182,13 +181,8 @@ fn a_ring_is_learnt_from_identities_that_verify_and_only_from_those() {
     let again = newer.learn([moved], root, &Ed25519).unwrap();
     assert!(again.is_none(), "it was known");
 
-    let (other, _) = Authority::generate("Other", now_ms()).unwrap();
-    let stranger = identity(
-        &paper.overlay,
-        &admit(&other, Role::Peer, "stranger"),
-        "x:1",
-        1,
-    );
+    let other = authority();
+    let stranger = identity(&paper.overlay, &admit(&other, Role::Peer), "x:1", 1);
     assert!(matches!(
         view.learn([stranger], root, &Ed25519),
         Err(IdentityError::Certificate(_))
@@ -198,13 +192,8 @@ fn a_ring_is_learnt_from_identities_that_verify_and_only_from_those() {
 #[test]
 fn nobody_is_listed_whom_the_root_does_not_vouch_for() {
     let paper = paper(1);
-    let (other, _) = Authority::generate("Other", now_ms()).unwrap();
-    let stranger = identity(
-        &paper.overlay,
-        &admit(&other, Role::Peer, "stranger"),
-        "x:1",
-        1,
-    );
+    let other = authority();
+    let stranger = identity(&paper.overlay, &admit(&other, Role::Peer), "x:1", 1);
     assert!(matches!(
         paper.file().add(stranger),
         Err(MemberFault::Identity(IdentityError::Certificate(_)))
@@ -220,7 +209,7 @@ fn nobody_is_listed_whom_the_root_does_not_vouch_for() {
     ));
     let client = identity(
         &paper.overlay,
-        &admit(&paper.authority, Role::Client, "client"),
+        &admit(&paper.authority, Role::Client),
         "x:1",
         1,
     );

@@ -20,6 +20,7 @@ use kittengrad_proto::{
         journal_server::JournalServer, routing_server::RoutingServer, store_server::StoreServer,
     },
 };
+use kittengrad_support::clock::unix_ms;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -29,10 +30,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::server::Connected;
 
-use crate::{
-    fake::Fake,
-    world::{identity, now_ms},
-};
+use crate::{fake::Fake, world::identity};
 
 /// A fake member and the runtime that serves it, so that all of it ends at once.
 pub(crate) struct Server {
@@ -58,7 +56,7 @@ impl Server {
         let listener = bound.await.unwrap().unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let identity = identity(&fake.overlay, &fake.credentials, &address, 1);
-        let transport = Transport::of(shown, now_ms()).unwrap();
+        let transport = Transport::of(shown, unix_ms()).unwrap();
         let config = server_config(&transport, &Revocations::default(), &[b"h2"]).unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let incoming = TcpListenerStream::new(listener).filter_map(move |tcp| {

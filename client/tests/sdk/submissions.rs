@@ -15,11 +15,15 @@ use kittengrad_proto::{
     record::{Canonical, CanonicalType, Record, Update},
     signed::Signer,
 };
+use kittengrad_support::{
+    authority::{admit, authority},
+    wait::soon,
+};
 
 use crate::{
     fake::{Fake, refusal},
     serve::Server,
-    world::{TIMEOUTS, World, admit, soon},
+    world::{TIMEOUTS, World},
 };
 
 /// A work by its number.
@@ -392,15 +396,9 @@ async fn whoever_shows_another_certificate_is_not_spoken_to() {
     let mut world = World::new(1).await;
     let fake = Arc::clone(&world.members[0].fake);
     let shown = [
-        admit(&world.authority, Role::Peer, "another peer"),
-        admit(&world.authority, Role::Aggregator, "an aggregator"),
-        admit(
-            &kittengrad_pki::authority::Authority::generate("Other", crate::world::now_ms())
-                .unwrap()
-                .0,
-            Role::Peer,
-            "x",
-        ),
+        admit(&world.authority, Role::Peer),
+        admit(&world.authority, Role::Aggregator),
+        admit(&authority(), Role::Peer),
     ];
     for shown in shown {
         world.members[0] = Server::start_showing(Arc::clone(&fake), &shown).await;

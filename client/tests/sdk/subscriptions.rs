@@ -16,11 +16,12 @@ use kittengrad_proto::{
     transaction::Element,
     wire::{self, cursor_problem, frame::Kind},
 };
+use kittengrad_support::wait::soon;
 
 use crate::{
     fake::{Ending, Fake},
     submissions::draft,
-    world::{TIMEOUTS, World, soon},
+    world::{TIMEOUTS, World},
 };
 
 /// Applies so many transactions, each with one to four elements, and each in a block of its own.

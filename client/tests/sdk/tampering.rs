@@ -5,7 +5,6 @@ use kittengrad_client::subscribe::{
     Bodies, BodyFault, Event, FrameFault, SubscribeError, SubscribeOptions,
 };
 use kittengrad_journal::FollowError;
-use kittengrad_pki::authority::Authority;
 use kittengrad_proto::{
     block::{Bitmap, BlockError, Head, Header, HeaderFields, Item},
     certificate::Role,
@@ -17,11 +16,15 @@ use kittengrad_proto::{
     transaction::{Entry, Envelope, POLICY, Transaction},
     wire::{self, frame::Kind},
 };
+use kittengrad_support::{
+    authority::{admit, authority},
+    clock::unix_ms,
+};
 
 use crate::{
     fake::{Fake, Tamper},
     subscriptions::{ONCE, all, blocks, written},
-    world::{World, admit, now_ms},
+    world::World,
 };
 
 /// Which block is tampered with. It has one transaction with two updates.
@@ -244,7 +247,7 @@ fn signed(world: &World, overlay: &Overlay) -> Transaction {
     let envelope = Envelope {
         chain,
         policy: POLICY,
-        created_ms: now_ms(),
+        created_ms: unix_ms(),
         nonce: [1; 16],
     };
     Transaction::sign(overlay, &envelope, entries, world.publisher.key()).unwrap()
@@ -308,8 +311,8 @@ async fn a_publisher_that_nobody_vouches_for_is_refused() {
     check(
         "another network",
         |_, _| {
-            let (other, _) = Authority::generate("Other", now_ms()).unwrap();
-            let chain = admit(&other, Role::Client, "stranger").chain().to_wire();
+            let other = authority();
+            let chain = admit(&other, Role::Client).chain().to_wire();
             body(move |body| body.chain = Some(chain.clone()))
         },
         |fault| is_body(fault, |fault| matches!(fault, BodyFault::Chain(_))),
@@ -319,8 +322,8 @@ async fn a_publisher_that_nobody_vouches_for_is_refused() {
     check(
         "no client",
         |world, fake| {
-            let indexer = admit(&world.authority, Role::Indexer, "indexer");
-            smuggled(fake, indexer.key(), indexer.chain().clone(), now_ms())
+            let indexer = admit(&world.authority, Role::Indexer);
+            smuggled(fake, indexer.key(), indexer.chain().clone(), unix_ms())
         },
         |fault| is_body(fault, |fault| matches!(fault, BodyFault::Vouch(_))),
     )
@@ -341,8 +344,13 @@ async fn a_publisher_that_nobody_vouches_for_is_refused() {
     check(
         "another's chain",
         |world, fake| {
-            let other = admit(&world.authority, Role::Client, "other");
-            smuggled(fake, other.key(), world.publisher.chain().clone(), now_ms())
+            let other = admit(&world.authority, Role::Client);
+            smuggled(
+                fake,
+                other.key(),
+                world.publisher.chain().clone(),
+                unix_ms(),
+            )
         },
         |fault| is_body(fault, |fault| matches!(fault, BodyFault::Vouch(_))),
     )

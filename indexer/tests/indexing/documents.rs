@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use kittengrad_proto::id::RecordId;
+use kittengrad_support::wait::until;
 use serde_json::{Value, json};
 
-use crate::world::{CMOA, Indexing, TATE, canonical, cursor, says, takes_back, until};
+use crate::world::{CMOA, Indexing, TATE, canonical, cursor, says, takes_back};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_says_who_said_what_when_and_what_counts() {

@@ -1,9 +1,10 @@
 //! The feed: what is new, while it happens.
 
 use futures::StreamExt as _;
+use kittengrad_support::wait::{soon, until};
 use serde_json::Value;
 
-use crate::world::{DEADLINE, Indexing, TATE, canonical, says, until};
+use crate::world::{Indexing, TATE, canonical, says};
 
 /// Reads server-sent events: name and data.
 struct Events {
@@ -37,9 +38,7 @@ impl Events {
                 }
                 continue;
             }
-            let piece = tokio::time::timeout(DEADLINE, self.body.next())
-                .await
-                .expect("an event in time")?;
+            let piece = soon(self.body.next()).await?;
             self.text
                 .push_str(std::str::from_utf8(&piece.ok()?).unwrap());
         }

@@ -1,10 +1,14 @@
 //! Real records: Tate's and the Carnegie Museum's.
 
-use crate::world::{CMOA, Indexing, TATE, mapped, test_data};
+use kittengrad_support::samples::real_records;
+
+use crate::world::{CMOA, Indexing, TATE, mapped};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_for_turner_finds_him_and_his_works_first() {
-    let Some(data) = test_data() else { return };
+    let Some(data) = real_records("what real records do to an index") else {
+        return;
+    };
     let artists = mapped(
         "tate-artists.toml",
         TATE,

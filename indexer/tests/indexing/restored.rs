@@ -20,13 +20,14 @@ use kittengrad_service::{
     serve::serve,
     tls::Door,
 };
+use kittengrad_support::{ports::free_tcp, wait::until};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use crate::{
     running::{Network, running},
-    world::{get, says, until},
+    world::{get, says},
 };
 
 /// An aggregator that has what it is told.
@@ -138,10 +139,7 @@ async fn index(network: &Network, credentials: std::path::PathBuf, documents: u6
 /// Keeps S6.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_missing_after_the_aggregator_was_restored_from_an_older_copy() {
-    // A port that was free a moment ago.
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
+    let address = free_tcp();
     let (network, aggregator) = Network::with_aggregator_at(&address.to_string());
     let (_, publisher) = network.admit(kittengrad_proto::certificate::Role::Client, "client");
     let (indexer, _) = network.admit(kittengrad_proto::certificate::Role::Indexer, "indexer");

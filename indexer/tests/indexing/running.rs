@@ -8,22 +8,21 @@ use kittengrad_indexer::{
 };
 use kittengrad_overlay::file::NetworkFile;
 use kittengrad_pki::{
-    authority::{Authority, default_validity},
+    authority::Authority,
     credentials::{Credentials, Paths},
-    directory::{Admission, InitOptions},
 };
-use kittengrad_proto::{
-    certificate::Role,
-    id::PublicKey,
-    identity::{Addresses, Identity, IdentityFields, State},
-    namespace::Overlay,
-};
+use kittengrad_proto::{certificate::Role, id::PublicKey, identity::Addresses, namespace::Overlay};
 use kittengrad_ring::Replicas;
-use kittengrad_service::clock::unix_ms;
+use kittengrad_support::{
+    authority::{admit_into, authority_in, identity},
+    clock::unix_ms,
+    ports::free_tcp,
+    wait::{soon, until},
+};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{get, until};
+use crate::world::get;
 
 /// A network in a folder: a peer, and an aggregator if wanted; nobody listens.
 pub(crate) struct Network {
@@ -35,7 +34,7 @@ pub(crate) struct Network {
 impl Network {
     /// A network whose aggregator is announced at this address, and its credentials.
     pub(crate) fn with_aggregator_at(grpc: &str) -> (Self, Credentials) {
-        let mut network = Self::new("demo", false);
+        let mut network = Self::new(false);
         let folder = network.add(Role::Aggregator, grpc, "");
         let paths = Paths::in_dir(&folder);
         let loaded = Credentials::load(&paths, Role::Aggregator, unix_ms()).unwrap();
@@ -46,15 +45,9 @@ impl Network {
         self.file.overlay().clone()
     }
 
-    fn new(name: &str, has_aggregator: bool) -> Self {
+    fn new(has_aggregator: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = InitOptions {
-            name: name.to_owned(),
-            now_ms: unix_ms(),
-        };
-        let authority = Authority::init(&folder.path().join("ca"), &options)
-            .unwrap()
-            .authority;
+        let authority = authority_in(&folder.path().join("ca"));
         let root = authority.root().clone();
         let file = NetworkFile::new("demo".parse().unwrap(), root, Replicas::default());
         let mut network = Self {
@@ -71,19 +64,7 @@ impl Network {
 
     pub(crate) fn admit(&self, role: Role, name: &str) -> (PathBuf, Credentials) {
         let folder = self.folder.path().join(name);
-        let validity = default_validity(role);
-        let admission = Admission {
-            role,
-            name,
-            validity,
-            existing_key: None,
-            now_ms: unix_ms(),
-        };
-        let credentials = self
-            .authority
-            .admit(&admission, &folder)
-            .unwrap()
-            .credentials;
+        let credentials = admit_into(&folder, &self.authority, role);
         (folder, credentials)
     }
 
@@ -94,17 +75,8 @@ impl Network {
             http: http.to_owned(),
             ..Addresses::default()
         };
-        let chain = credentials.chain().clone();
-        let fields = IdentityFields {
-            seq: 1,
-            state: State::Active,
-            role,
-            addresses,
-            chain,
-        };
-        self.file
-            .add(Identity::sign(self.file.overlay(), &fields, credentials.key()).unwrap())
-            .unwrap();
+        let identity = identity(self.file.overlay(), &credentials, 1, addresses);
+        self.file.add(identity).unwrap();
         std::fs::write(self.folder.path().join("network.toml"), self.file.to_toml()).unwrap();
         folder
     }
@@ -129,11 +101,8 @@ impl Network {
 /// Runs until an error, which must come.
 async fn refusal(config: Config) -> RunError {
     let (listening, _) = oneshot::channel();
-    let ended = tokio::time::timeout(
-        crate::world::DEADLINE,
-        run(config, CancellationToken::new(), listening),
-    );
-    ended.await.expect("a refusal in time").unwrap_err()
+    let running = run(config, CancellationToken::new(), listening);
+    soon(running).await.unwrap_err()
 }
 
 /// Runs; the address, and what ends it.
@@ -156,7 +125,7 @@ pub(crate) async fn running(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_network_it_serves_what_it_has_says_that_it_is_not_ready_and_ends_when_asked() {
-    let network = Network::new("demo", true);
+    let network = Network::new(true);
     let (credentials, _) = network.admit(Role::Indexer, "indexer");
     let (url, shutdown, task) = running(network.config(credentials)).await;
     let text = async |path: &str| get(&format!("{url}{path}")).await.text().await.unwrap();
@@ -181,12 +150,8 @@ async fn without_a_network_it_serves_what_it_has_says_that_it_is_not_ready_and_e
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_listens_where_the_network_file_announces_it() {
-    let mut network = Network::new("demo", true);
-    // A port that was free a moment ago.
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let mut network = Network::new(true);
+    let free = free_tcp();
     let credentials = network.add(Role::Indexer, "", &free.to_string());
     let config = Config {
         listen: Listen::default(),
@@ -200,7 +165,7 @@ async fn it_listens_where_the_network_file_announces_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_is_refused_by_name() {
-    let network = Network::new("demo", true);
+    let network = Network::new(true);
     let (credentials, _) = network.admit(Role::Indexer, "indexer");
     let config = network.config(credentials);
     let check = async |config: Config, parts: &[&str]| {
@@ -236,14 +201,14 @@ async fn what_does_not_fit_is_refused_by_name() {
     )
     .await;
 
-    let lonely = Network::new("demo", false);
+    let lonely = Network::new(false);
     let (credentials, _) = lonely.admit(Role::Indexer, "indexer");
     check(
         lonely.config(credentials),
         &["lists no aggregator", "kittengrad network add"],
     )
     .await;
-    let other = Network::new("other", true);
+    let other = Network::new(true);
     let (credentials, _) = other.admit(Role::Indexer, "indexer");
     check(
         Config {
@@ -257,7 +222,7 @@ async fn what_does_not_fit_is_refused_by_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_or_a_directory_in_use_is_named() {
-    let network = Network::new("demo", true);
+    let network = Network::new(true);
     let (credentials, _) = network.admit(Role::Indexer, "indexer");
     let config = network.config(credentials);
     let (url, shutdown, task) = running(config.clone()).await;
@@ -281,7 +246,7 @@ async fn a_port_or_a_directory_in_use_is_named() {
 
     shutdown.cancel();
     task.await.unwrap().unwrap();
-    let other = Network::new("other", true);
+    let other = Network::new(true);
     let (credentials, _) = other.admit(Role::Indexer, "indexer");
     let error = refusal(Config {
         data: config.data,

@@ -2,8 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead as _, BufReader, Write as _},
-    path::{Path, PathBuf},
+    io::{BufRead as _, BufReader},
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -29,6 +29,10 @@ use kittengrad_proto::{
     namespace::Overlay,
     record::{Canonical, CanonicalType, Link, Record, Retraction, Update},
     transaction::Element,
+};
+use kittengrad_support::{
+    samples::{named, update},
+    wait::soon,
 };
 use prometheus_client::registry::Registry;
 use serde_json::Value;
@@ -56,11 +60,6 @@ pub(crate) fn cursor(height: u64) -> Cursor {
 
 /// An element with the records that come along.
 pub(crate) type Said = (Element, BTreeMap<RecordId, Bytes>);
-
-fn named(record: &Record) -> (RecordId, Bytes) {
-    let bytes = record.encode().unwrap();
-    (RecordId::of(&bytes), bytes)
-}
 
 /// The canonical with this identifier; `tate:artist:…` and the like are entities.
 pub(crate) fn canonical(identifier: &str) -> (RecordId, Bytes) {
@@ -94,16 +93,10 @@ pub(crate) fn says(
     let Ipld::Map(meta) = json::parse(meta.as_bytes()).unwrap() else {
         panic!("{meta} is no object")
     };
-    let name = Some(name.to_owned()).filter(|name| !name.is_empty());
     let update = Update {
-        reference,
-        publisher,
-        timestamp_ms,
-        name,
+        name: Some(name.to_owned()).filter(|name| !name.is_empty()),
         meta,
-        previous: vec![],
-        links: vec![],
-        salt: None,
+        ..update(reference, publisher, timestamp_ms)
     };
     Saying { update, record }
 }
@@ -213,19 +206,6 @@ pub(crate) fn mapped(map: &str, publisher: PublicKey, path: &Path, every: usize)
         ))
     };
     lines.step_by(every).filter_map(said).collect()
-}
-
-/// Where the large data set is, or a word on the test's skipping.
-pub(crate) fn test_data() -> Option<PathBuf> {
-    let found = std::env::var_os("KITTENGRAD_TEST_DATA").map(PathBuf::from);
-    if found.is_none() {
-        // Directly: what a test prints is kept from those who run it.
-        let _ = writeln!(
-            std::io::stderr(),
-            "skipped, what real records do to an index: $KITTENGRAD_TEST_DATA names no folder with them"
-        );
-    }
-    found
 }
 
 /// Asks for a page of an indexer, which is never behind a proxy.
@@ -395,10 +375,7 @@ impl Indexing {
                 >= Some(height)
         };
         let waiting = self.snapshots.wait_for(covers);
-        tokio::time::timeout(DEADLINE, waiting)
-            .await
-            .expect("committed in time")
-            .unwrap();
+        soon(waiting).await.unwrap();
     }
 
     /// Hears and waits.
@@ -435,15 +412,3 @@ impl Indexing {
         self.serving.await.unwrap();
     }
 }
-
-/// Waits for a condition.
-pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !holds().await {
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// Long enough for a loaded machine.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);

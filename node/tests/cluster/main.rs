@@ -1,12 +1,7 @@
 //! Real peers on loopback: QUIC, gRPC, certificates and RocksDB, in one process.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicU16, Ordering},
-    time::{Duration, Instant},
-};
+use std::{net::UdpSocket, path::PathBuf};
 
 use bytes::Bytes;
 use kittengrad_client::{
@@ -20,20 +15,25 @@ use kittengrad_overlay::file::NetworkFile;
 use kittengrad_pki::{
     authority::{Authority, default_validity},
     credentials::{Paths, read_key},
-    directory::{Admission, InitOptions},
+    directory::Admission,
 };
 use kittengrad_proto::{
     certificate::Role,
     error::{ErrorCode, ErrorDetail},
     id::{PublicKey, RecordId},
-    identity::{Addresses, Identity, IdentityFields, State},
+    identity::Addresses,
     limits::{CREATED_AHEAD_MS_MAX, CREATED_PAST_MS_MAX},
-    record::{Canonical, CanonicalType, Record},
     transaction::{Entry, Envelope, POLICY, Transaction},
     wire,
 };
 use kittengrad_ring::Replicas;
-use kittengrad_service::clock::unix_ms;
+use kittengrad_support::{
+    authority::{admit_into, authority_in, identity},
+    clock::unix_ms,
+    ports::{free_tcp, free_udp},
+    samples::canonical,
+    wait::until,
+};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -49,34 +49,21 @@ struct Cluster {
 
 impl Cluster {
     fn prepare(peers: usize) -> Self {
-        kittengrad_pki::tls::install_provider();
         let dir = TempDir::new().unwrap();
-        let options = InitOptions {
-            name: "test".to_owned(),
-            now_ms: unix_ms(),
-        };
-        let authority = Authority::init(&dir.path().join("ca"), &options)
-            .unwrap()
-            .authority;
+        let authority = authority_in(&dir.path().join("ca"));
         let replicas = Replicas::default();
         let mut file =
             NetworkFile::new("test".parse().unwrap(), authority.root().clone(), replicas);
         let mut keys = Vec::new();
         for number in 0..peers {
             let folder = dir.path().join(number.to_string());
-            let admitted = admit(&authority, Role::Peer, &folder);
-            let fields = IdentityFields {
-                seq: 1,
-                state: State::Active,
-                role: Role::Peer,
-                addresses: Addresses {
-                    grpc: tcp(),
-                    quic: udp(),
-                    http: tcp(),
-                },
-                chain: admitted.chain().clone(),
+            let admitted = admit_into(&folder, &authority, Role::Peer);
+            let addresses = Addresses {
+                grpc: free_tcp().to_string(),
+                quic: free_udp().to_string(),
+                http: free_tcp().to_string(),
             };
-            let identity = Identity::sign(file.overlay(), &fields, admitted.key()).unwrap();
+            let identity = identity(file.overlay(), &admitted, 1, addresses);
             keys.push(identity.key);
             file.add(identity).unwrap();
             std::fs::write(
@@ -85,7 +72,7 @@ impl Cluster {
             )
             .unwrap();
         }
-        admit(&authority, Role::Client, &dir.path().join("client"));
+        admit_into(&dir.path().join("client"), &authority, Role::Client);
         std::fs::write(dir.path().join("network.toml"), file.to_toml()).unwrap();
         Self {
             dir,
@@ -167,44 +154,6 @@ fn held_by(client: &Client, peer: &PublicKey) -> RecordId {
         .unwrap()
 }
 
-fn admit(
-    authority: &Authority,
-    role: Role,
-    folder: &Path,
-) -> kittengrad_pki::credentials::Credentials {
-    let validity = default_validity(role);
-    let admission = Admission {
-        role,
-        name: "test",
-        validity,
-        existing_key: None,
-        now_ms: unix_ms(),
-    };
-    authority.admit(&admission, folder).unwrap().credentials
-}
-
-fn tcp() -> String {
-    free(|address| TcpListener::bind(address).is_ok())
-}
-
-fn udp() -> String {
-    free(|address| UdpSocket::bind(address).is_ok())
-}
-
-/// An address that is free and below those that the system gives to outgoing connections, so that it is still free
-/// after a restart. No two tests of one process get the same.
-fn free(is_free: impl Fn(SocketAddr) -> bool) -> String {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 22_000 + u16::try_from(std::process::id() % 80).unwrap() * 100;
-    loop {
-        let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 2_000;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        if is_free(address) {
-            return address.to_string();
-        }
-    }
-}
-
 impl Drop for Cluster {
     /// Waits for every peer: RocksDB does not bear a process that ends under it.
     fn drop(&mut self) {
@@ -218,24 +167,6 @@ impl Drop for Cluster {
             });
         });
     }
-}
-
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds().await {
-        assert!(
-            begun.elapsed() < Duration::from_secs(60),
-            "not within a minute: {what}"
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-fn canonical(number: usize) -> Record {
-    Record::Canonical(Canonical::identified(
-        CanonicalType::Entity,
-        format!("test:{number}"),
-    ))
 }
 
 /// Keeps S1.

@@ -14,9 +14,11 @@ use kittengrad_pki::{
     key_file::{generate_key, write_key},
 };
 use kittengrad_proto::certificate::Role;
+use kittengrad_support::{
+    authority::{admit_at, authority_at},
+    clock::{DAY_MS, HOUR_MS, NOW_MS},
+};
 use tempfile::TempDir;
-
-use crate::support::{DAY_MS, HOUR_MS, NOW_MS, authority, credentials};
 
 /// A folder with the credentials of a peer of `authority`.
 fn admitted(authority: &Authority) -> (TempDir, Paths) {
@@ -48,7 +50,7 @@ fn load(paths: &Paths) -> Result<Vec<Warning>, CredentialsError> {
 #[test]
 fn a_missing_file_is_named_with_the_command_that_makes_it() {
     for pick in FILES {
-        let (_temp, paths) = admitted(&authority(NOW_MS));
+        let (_temp, paths) = admitted(&authority_at(NOW_MS));
         let path = pick(&paths);
         fs::remove_file(&path).unwrap();
         let expected = format!(
@@ -62,7 +64,7 @@ fn a_missing_file_is_named_with_the_command_that_makes_it() {
 #[test]
 fn a_damaged_file_is_named() {
     for pick in FILES {
-        let (_temp, paths) = admitted(&authority(NOW_MS));
+        let (_temp, paths) = admitted(&authority_at(NOW_MS));
         let path = pick(&paths);
         let text = fs::read_to_string(&path).unwrap();
         for damaged in [
@@ -79,7 +81,7 @@ fn a_damaged_file_is_named() {
 
 #[test]
 fn a_key_of_somebody_else_is_refused_with_both_names() {
-    let (_temp, paths) = admitted(&authority(NOW_MS));
+    let (_temp, paths) = admitted(&authority_at(NOW_MS));
     fs::write(&paths.key, write_key(&generate_key().unwrap()).as_bytes()).unwrap();
     let error = load(&paths).unwrap_err();
     assert!(
@@ -91,8 +93,8 @@ fn a_key_of_somebody_else_is_refused_with_both_names() {
 
 #[test]
 fn a_chain_of_another_network_is_refused() {
-    let (_temp, paths) = admitted(&authority(NOW_MS));
-    let (_other, foreign) = admitted(&authority(NOW_MS));
+    let (_temp, paths) = admitted(&authority_at(NOW_MS));
+    let (_other, foreign) = admitted(&authority_at(NOW_MS));
     let mixed = Paths {
         root: foreign.root,
         ..paths
@@ -113,10 +115,10 @@ fn a_chain_of_another_network_is_refused() {
 
 #[test]
 fn credentials_of_another_network_are_told_with_both_and_their_folder() {
-    let held = credentials(&authority(NOW_MS), Role::Peer, NOW_MS);
+    let held = admit_at(NOW_MS, &authority_at(NOW_MS), Role::Peer);
     let network = held.root().network();
     held.check_network(network, None).unwrap();
-    let other = authority(NOW_MS).root().network();
+    let other = authority_at(NOW_MS).root().network();
     let folder = Path::new("peers/1");
     let error = held
         .check_network(other, Some(folder))
@@ -129,7 +131,7 @@ fn credentials_of_another_network_are_told_with_both_and_their_folder() {
 
 #[test]
 fn another_role_is_refused() {
-    let (_temp, paths) = admitted(&authority(NOW_MS));
+    let (_temp, paths) = admitted(&authority_at(NOW_MS));
     let error = Credentials::load(&paths, Role::Aggregator, NOW_MS)
         .unwrap_err()
         .to_string();
@@ -141,7 +143,7 @@ fn another_role_is_refused() {
 
 #[test]
 fn expired_credentials_say_since_when_and_what_to_do() {
-    let (_temp, paths) = admitted(&authority(NOW_MS));
+    let (_temp, paths) = admitted(&authority_at(NOW_MS));
     let later = NOW_MS + 731 * DAY_MS;
     let error = Credentials::load(&paths, Role::Peer, later)
         .unwrap_err()
@@ -158,7 +160,7 @@ fn expired_credentials_say_since_when_and_what_to_do() {
 
 #[test]
 fn credentials_of_the_future_ask_for_the_clock() {
-    let (_temp, paths) = admitted(&authority(NOW_MS));
+    let (_temp, paths) = admitted(&authority_at(NOW_MS));
     let error = Credentials::load(&paths, Role::Peer, NOW_MS - 2 * HOUR_MS).unwrap_err();
     assert!(matches!(error, CredentialsError::NotYetValid { .. }));
     assert!(
@@ -169,7 +171,7 @@ fn credentials_of_the_future_ask_for_the_clock() {
 
 #[test]
 fn an_open_key_file_and_a_near_end_are_told_and_not_refused() {
-    let (_temp, paths) = admitted(&authority(NOW_MS));
+    let (_temp, paths) = admitted(&authority_at(NOW_MS));
     assert_eq!(load(&paths).unwrap(), []);
     fs::set_permissions(&paths.key, fs::Permissions::from_mode(0o644)).unwrap();
     let open = Warning::OpenKey {
@@ -190,7 +192,7 @@ fn an_open_key_file_and_a_near_end_are_told_and_not_refused() {
 
 #[test]
 fn a_validity_beyond_all_calendars_is_cut_at_the_issuers_end() {
-    let authority = authority(NOW_MS);
+    let authority = authority_at(NOW_MS);
     let temp = tempfile::tempdir().unwrap();
     let admission = Admission {
         role: Role::Peer,

@@ -9,8 +9,7 @@ use kittengrad_pki::{
     key_file::generate_key,
 };
 use kittengrad_proto::{certificate::Role, signed::Signer};
-
-use crate::support::{DAY_MS, NOW_MS};
+use kittengrad_support::clock::{DAY_MS, NOW_MS};
 
 fn init(dir: &Path, name: &str) -> Result<(Authority, bool), DirectoryError> {
     let options = InitOptions {

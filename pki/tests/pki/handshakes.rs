@@ -9,13 +9,15 @@ use kittengrad_pki::{
     transport::{Transport, rustls_certificates},
 };
 use kittengrad_proto::certificate::{CertificateError, Holder, Role};
+use kittengrad_support::{
+    authority::{admit_at, authority_at},
+    clock::{DAY_MS, unix_ms},
+};
 use rustls::{
     ClientConfig, ClientConnection, Connection, HandshakeKind, RootCertStore, ServerConfig,
     ServerConnection, SupportedProtocolVersion,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-
-use crate::support::{DAY_MS, authority, credentials, real_now_ms};
 
 const ALPN: &[&[u8]] = &[b"kittengrad/1"];
 
@@ -65,15 +67,15 @@ struct Net {
 impl Net {
     fn new() -> Self {
         install_provider();
-        let now_ms = real_now_ms();
+        let now_ms = unix_ms();
         Self {
-            authority: authority(now_ms - 90 * DAY_MS),
+            authority: authority_at(now_ms - 90 * DAY_MS),
             now_ms,
         }
     }
 
     fn transport(&self, role: Role) -> Arc<Transport> {
-        let credentials = credentials(&self.authority, role, self.now_ms - 60 * DAY_MS);
+        let credentials = admit_at(self.now_ms - 60 * DAY_MS, &self.authority, role);
         Transport::of(&credentials, self.now_ms).unwrap()
     }
 
@@ -165,7 +167,7 @@ fn a_caller_without_a_certificate_is_refused() {
 #[test]
 fn a_level_1_certificate_is_no_end_of_a_connection() {
     let net = Net::new();
-    let peer = credentials(&net.authority, Role::Peer, net.now_ms - DAY_MS);
+    let peer = admit_at(net.now_ms - DAY_MS, &net.authority, Role::Peer);
     let chain = || rustls_certificates(peer.chain());
     let key = || PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pkcs8(peer.key()).to_vec()));
     let other = net.transport(Role::Peer);
@@ -201,7 +203,7 @@ fn a_level_1_certificate_is_no_end_of_a_connection() {
 #[test]
 fn an_expired_leaf_is_refused_by_both_ends() {
     let net = Net::new();
-    let peer = credentials(&net.authority, Role::Peer, net.now_ms - 60 * DAY_MS);
+    let peer = admit_at(net.now_ms - 60 * DAY_MS, &net.authority, Role::Peer);
     let expired = Transport::of(&peer, net.now_ms - 31 * DAY_MS).unwrap();
     let other = net.transport(Role::Peer);
     check_refused(call(&other, &expired), "client", "certificate expired");
@@ -267,7 +269,7 @@ fn nothing_is_resumed() {
 #[test]
 fn a_renewed_leaf_is_shown_from_the_next_handshake_on() {
     let net = Net::new();
-    let peer = credentials(&net.authority, Role::Peer, net.now_ms - 60 * DAY_MS);
+    let peer = admit_at(net.now_ms - 60 * DAY_MS, &net.authority, Role::Peer);
     let listener = Transport::of(&peer, net.now_ms - 31 * DAY_MS).unwrap();
     let caller = Transport::of(&peer, net.now_ms - 31 * DAY_MS).unwrap();
     let (calling, accepting) = (client(&caller), server(&listener));

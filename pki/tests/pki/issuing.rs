@@ -16,12 +16,14 @@ use kittengrad_proto::{
     id::PublicKey,
     signed::{Ed25519, Signer},
 };
-
-use crate::support::{DAY_MS, HOUR_MS, NOW_MS, authority, credentials, credentials_for};
+use kittengrad_support::{
+    authority::{Admit, admit_at, authority_at},
+    clock::{DAY_MS, HOUR_MS, NOW_MS},
+};
 
 fn request(role: Role, name: &str, key: &PublicKey, now_ms: u64) -> Result<(), AuthorityError> {
     let validity = default_validity(role);
-    authority(NOW_MS)
+    authority_at(NOW_MS)
         .certify(&Request {
             role,
             name,
@@ -34,7 +36,7 @@ fn request(role: Role, name: &str, key: &PublicKey, now_ms: u64) -> Result<(), A
 
 #[test]
 fn every_role_is_certified_from_an_hour_ago_for_its_time() {
-    let authority = authority(NOW_MS);
+    let authority = authority_at(NOW_MS);
     for role in Role::ALL {
         let key = generate_key().unwrap().public();
         let validity = default_validity(role);
@@ -61,11 +63,21 @@ fn every_role_is_certified_from_an_hour_ago_for_its_time() {
 
 #[test]
 fn a_certificate_ends_no_later_than_its_issuers() {
-    let authority = authority(NOW_MS);
+    let authority = authority_at(NOW_MS);
     let century = Duration::from_millis(36_500 * DAY_MS);
-    let peer = credentials_for(&authority, Role::Peer, century, NOW_MS);
+    let peer = Admit {
+        validity: century,
+        now_ms: NOW_MS,
+        ..Admit::new(Role::Peer)
+    }
+    .by(&authority);
     assert_eq!(peer.holder().not_after_ms, NOW_MS + 3_650 * DAY_MS);
-    let client = credentials_for(&authority, Role::Client, century, NOW_MS);
+    let client = Admit {
+        validity: century,
+        now_ms: NOW_MS,
+        ..Admit::new(Role::Client)
+    }
+    .by(&authority);
     assert_eq!(client.holder().not_after_ms, NOW_MS + 1_825 * DAY_MS);
 }
 
@@ -110,7 +122,7 @@ fn names_that_cannot_stand_in_a_certificate_are_refused() {
 
 #[test]
 fn an_authority_does_not_certify_its_own_keys_for_others() {
-    let authority = authority(NOW_MS);
+    let authority = authority_at(NOW_MS);
     for key in [
         authority.root().key(),
         authority.to_parts().level0_key.public(),
@@ -131,7 +143,10 @@ fn an_authority_does_not_certify_its_own_keys_for_others() {
 
 #[test]
 fn parts_of_different_authorities_do_not_fit() {
-    let (ours, theirs) = (authority(NOW_MS).to_parts(), authority(NOW_MS).to_parts());
+    let (ours, theirs) = (
+        authority_at(NOW_MS).to_parts(),
+        authority_at(NOW_MS).to_parts(),
+    );
     assert!(Authority::from_parts(ours.clone()).is_ok());
     let changes: [fn(&mut Parts, &Parts); 5] = [
         |parts, theirs| parts.root = theirs.root.clone(),
@@ -149,9 +164,9 @@ fn parts_of_different_authorities_do_not_fit() {
 
 #[test]
 fn a_member_shows_a_leaf_of_a_month_with_a_key_of_its_own() {
-    let authority = authority(NOW_MS);
+    let authority = authority_at(NOW_MS);
     for role in [Role::Peer, Role::Aggregator] {
-        let member = credentials(&authority, role, NOW_MS);
+        let member = admit_at(NOW_MS, &authority, role);
         let now_ms = NOW_MS + 10 * DAY_MS;
         let transport = Transport::of(&member, now_ms).unwrap();
         let holder = transport.holder();
@@ -171,9 +186,14 @@ fn a_member_shows_a_leaf_of_a_month_with_a_key_of_its_own() {
 
 #[test]
 fn a_leaf_ends_no_later_than_its_level_1() {
-    let authority = authority(NOW_MS);
+    let authority = authority_at(NOW_MS);
     let week = Duration::from_millis(7 * DAY_MS);
-    let member = credentials_for(&authority, Role::Peer, week, NOW_MS);
+    let member = Admit {
+        validity: week,
+        now_ms: NOW_MS,
+        ..Admit::new(Role::Peer)
+    }
+    .by(&authority);
     let transport = Transport::of(&member, NOW_MS).unwrap();
     assert_eq!(transport.holder().not_after_ms, NOW_MS + 7 * DAY_MS);
     assert!(matches!(
@@ -186,12 +206,12 @@ fn a_leaf_ends_no_later_than_its_level_1() {
 
 #[test]
 fn a_transport_is_renewed_after_two_thirds_by_the_same_holder_only() {
-    let authority = authority(NOW_MS);
-    let member = credentials(&authority, Role::Peer, NOW_MS);
+    let authority = authority_at(NOW_MS);
+    let member = admit_at(NOW_MS, &authority, Role::Peer);
     let transport = Transport::of(&member, NOW_MS).unwrap();
     assert_eq!(transport.renew_at_ms(), NOW_MS + 20 * DAY_MS - HOUR_MS / 3);
     let before = transport.shown();
-    let other = credentials(&authority, Role::Peer, NOW_MS);
+    let other = admit_at(NOW_MS, &authority, Role::Peer);
     assert_eq!(
         transport.renew(&other, NOW_MS),
         Err(TransportError::OtherHolder {
@@ -207,14 +227,14 @@ fn a_transport_is_renewed_after_two_thirds_by_the_same_holder_only() {
 
 #[test]
 fn a_client_shows_its_own_chain_and_a_registrar_nothing() {
-    let authority = authority(NOW_MS);
+    let authority = authority_at(NOW_MS);
     for role in [Role::Client, Role::Indexer] {
-        let owner = credentials(&authority, role, NOW_MS);
+        let owner = admit_at(NOW_MS, &authority, role);
         let transport = Transport::of(&owner, NOW_MS).unwrap();
         assert_eq!(transport.shown().chain(), owner.chain());
         assert_eq!(transport.holder(), *owner.holder());
     }
-    let registrar = credentials(&authority, Role::Registrar, NOW_MS);
+    let registrar = admit_at(NOW_MS, &authority, Role::Registrar);
     assert_eq!(
         Transport::of(&registrar, NOW_MS).unwrap_err(),
         TransportError::Registrar
@@ -223,8 +243,8 @@ fn a_client_shows_its_own_chain_and_a_registrar_nothing() {
 
 #[test]
 fn credentials_are_a_level_1_or_level_2_chain_with_its_key() {
-    let authority = authority(NOW_MS);
-    let peer = credentials(&authority, Role::Peer, NOW_MS);
+    let authority = authority_at(NOW_MS);
+    let peer = admit_at(NOW_MS, &authority, Role::Peer);
     let root = authority.root().clone();
     let stranger = generate_key().unwrap();
     let other_key = Credentials::new(stranger, peer.chain().clone(), root.clone()).unwrap_err();
@@ -246,8 +266,8 @@ fn credentials_are_a_level_1_or_level_2_chain_with_its_key() {
 
 #[test]
 fn secrets_do_not_show_in_debug_output() {
-    let authority = authority(NOW_MS);
-    let peer = credentials(&authority, Role::Peer, NOW_MS);
+    let authority = authority_at(NOW_MS);
+    let peer = admit_at(NOW_MS, &authority, Role::Peer);
     let secret = format!("{:?}", peer.key().seed());
     let transport = Transport::of(&peer, NOW_MS).unwrap();
     for text in [

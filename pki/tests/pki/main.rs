@@ -6,4 +6,3 @@ mod directory;
 mod handshakes;
 mod issuing;
 mod openssl;
-mod support;

@@ -18,9 +18,8 @@ use kittengrad_proto::{
     certificate::{Role, transport_name},
     signed::Signer,
 };
+use kittengrad_support::{clock::unix_ms, samples::skipped};
 use tempfile::TempDir;
-
-use crate::support::real_now_ms;
 
 /// Whether there is an OpenSSL on this machine; says so if not.
 fn is_installed() -> bool {
@@ -29,11 +28,7 @@ fn is_installed() -> bool {
         .output()
         .is_ok_and(|o| o.status.success());
     if !found {
-        // Directly: what a test prints is kept from those who run it.
-        let _ = writeln!(
-            std::io::stderr(),
-            "skipped, what OpenSSL thinks of certificates: it is not installed"
-        );
+        skipped("what OpenSSL thinks of certificates: it is not installed");
     }
     found
 }
@@ -69,7 +64,7 @@ fn admission(role: Role) -> Admission<'static> {
         name: "Tate",
         validity,
         existing_key: None,
-        now_ms: real_now_ms(),
+        now_ms: unix_ms(),
     }
 }
 
@@ -78,7 +73,7 @@ fn network() -> TempDir {
     let temp = tempfile::tempdir().unwrap();
     let options = InitOptions {
         name: "Sample".to_owned(),
-        now_ms: real_now_ms(),
+        now_ms: unix_ms(),
     };
     let authority = Authority::init(&temp.path().join("ca"), &options)
         .unwrap()
@@ -87,7 +82,7 @@ fn network() -> TempDir {
         let dir = temp.path().join(role.as_str());
         let admitted = authority.admit(&admission(role), &dir).unwrap();
         if role.is_member() {
-            let transport = Transport::of(&admitted.credentials, real_now_ms()).unwrap();
+            let transport = Transport::of(&admitted.credentials, unix_ms()).unwrap();
             fs::write(
                 dir.join("transport.pem"),
                 transport.shown().certificates_pem(),

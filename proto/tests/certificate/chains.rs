@@ -8,12 +8,11 @@ use kittengrad_proto::{
     signed::Ed25519,
     wire,
 };
-use prost::Message;
-use rcgen::SanType;
-
-use crate::tower::{
+use kittengrad_support::tower::{
     Made, Tower, level0_params, level1_params, level2_params, root_params, transport_params,
 };
+use prost::Message;
+use rcgen::SanType;
 
 /// Midnight at the beginning of a year, in ms.
 const Y2026: u64 = 1_767_225_600_000;

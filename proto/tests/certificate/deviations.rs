@@ -4,15 +4,14 @@ use kittengrad_proto::{
     certificate::{CertificateError, Level, Role, Root},
     signed::Ed25519,
 };
+use kittengrad_support::tower::{
+    Made, Tower, level0_params, level1_params, level2_params, role_uri, root_params,
+    transport_params,
+};
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, DnValue,
     ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints, SanType,
     SerialNumber, date_time_ymd,
-};
-
-use crate::tower::{
-    Made, Tower, level0_params, level1_params, level2_params, role_uri, root_params,
-    transport_params,
 };
 
 type Change = fn(&mut CertificateParams);

@@ -5,8 +5,7 @@ use kittengrad_proto::{
     certificate::{CertificateError, Level, Role},
     signed::Ed25519,
 };
-
-use crate::tower::{Tower, assemble, level2_params};
+use kittengrad_support::tower::{Tower, assemble, level2_params};
 
 /// What is said about a client's certificate whose signed bytes were changed and signed again.
 fn rewritten(change: impl FnOnce(&mut Vec<u8>)) -> Result<(), CertificateError> {

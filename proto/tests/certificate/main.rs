@@ -6,5 +6,4 @@ mod deviations;
 mod encodings;
 mod mutations;
 mod rewritten;
-mod tower;
 mod vectors;

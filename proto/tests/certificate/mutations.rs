@@ -5,14 +5,13 @@ use kittengrad_proto::{
     certificate::{Chain, Role, Root},
     signed::Ed25519,
 };
+use kittengrad_support::tower::{Tower, level2_params};
 use proptest::{
     collection::vec,
     prelude::{Strategy, any},
     prop_assert, prop_assume, proptest,
     sample::Index,
 };
-
-use crate::tower::{Tower, level2_params};
 
 /// The certificates of a client and of a transport leaf, and the root.
 fn chains() -> (Root, [Vec<Bytes>; 2]) {

@@ -4,8 +4,7 @@ use kittengrad_proto::{
     certificate::{CertificateError, Chain, Level, Role, Root},
     signed::Ed25519,
 };
-
-use crate::tower::{Made, Tower, level2_params};
+use kittengrad_support::tower::{Made, Tower, level2_params};
 
 const ALL: [Level; 4] = [Level::Root, Level::Zero, Level::One, Level::Leaf];
 

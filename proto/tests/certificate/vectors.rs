@@ -7,9 +7,8 @@ use kittengrad_proto::{
     certificate::{Chain, Holder, Role, Root, transport_name},
     signed::Ed25519,
 };
+use kittengrad_support::tower::{Tower, level2_params};
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
-
-use crate::tower::{Tower, level2_params};
 
 const FILE: &str = include_str!("../../testdata/certificates.txt");
 

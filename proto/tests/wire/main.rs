@@ -14,11 +14,5 @@ mod samples;
 mod services;
 mod signatures;
 mod submissions;
-#[path = "../certificate/tower.rs"]
-#[allow(
-    dead_code,
-    reason = "the tests of certificates need more of it than these"
-)]
-mod tower;
 mod transactions;
 mod trees;

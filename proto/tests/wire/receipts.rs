@@ -8,13 +8,11 @@ use kittengrad_proto::{
     signed::{Ed25519, Kind, Signed, SigningKey},
     transaction::{Element, Transaction, TransactionError},
 };
+use kittengrad_support::tower::{Made, Tower, level1_params, root_params};
 
-use crate::{
-    samples::{
-        Member, TIME_MS, WORLD, adds, block, bulk, confirmation, entry, fields, half, minimal,
-        overlay, prove, receipt, transaction, updates, whole,
-    },
-    tower::{Made, Tower, level1_params, root_params},
+use crate::samples::{
+    Member, TIME_MS, WORLD, adds, block, bulk, confirmation, entry, fields, half, minimal, overlay,
+    prove, receipt, transaction, updates, whole,
 };
 
 fn verify(receipt: &Receipt) -> Result<(), ReceiptError> {

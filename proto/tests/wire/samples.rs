@@ -17,8 +17,7 @@ use kittengrad_proto::{
     transaction::{Entry, Envelope, POLICY, Transaction},
 };
 use kittengrad_ring::{KeyRange, Point};
-
-use crate::tower::{Tower, level1_params, level2_params};
+use kittengrad_support::tower::{Tower, level1_params, level2_params};
 
 /// 2026-05-28, when all certificates of the tower are in force.
 pub(crate) const TIME_MS: u64 = 1_780_000_000_000;

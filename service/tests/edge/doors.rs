@@ -8,6 +8,7 @@ use kittengrad_pki::{
 };
 use kittengrad_proto::{certificate::Role, limits::REQUEST_BYTES_MAX, signed::Ed25519, wire};
 use kittengrad_service::{clock::unix_ms, metrics::RefusedBecause};
+use kittengrad_support::wait::soon;
 use rustls::{ClientConfig, SignatureScheme, client::ResolvesClientCert, sign::CertifiedKey};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -15,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    network::{Network, Served, channel, soon},
+    network::{Network, Served, channel},
     world::World,
 };
 

@@ -1,12 +1,11 @@
 //! A small network of certificates, and a served journal to connect to.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use hyper_util::rt::TokioIo;
 use kittengrad_pki::{
-    authority::{Authority, Request, default_validity},
+    authority::Authority,
     credentials::Credentials,
-    key_file::generate_key,
     tls::{Revocations, client_config, server_name},
     transport::Transport,
 };
@@ -22,8 +21,12 @@ use kittengrad_service::{
     serve::serve,
     tls::Door,
 };
+use kittengrad_support::{
+    authority::{admit, authority},
+    wait::soon,
+};
 use rustls::pki_types::ServerName;
-use tokio::{net::TcpStream, sync::watch, task::JoinHandle, time::timeout};
+use tokio::{net::TcpStream, sync::watch, task::JoinHandle};
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -33,34 +36,16 @@ use tonic::{
 
 use crate::world::World;
 
-/// How long anything may take before a test gives up.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Awaits something that happens, or fails.
-pub(crate) async fn soon<T>(event: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, event).await.expect("it happens soon")
-}
-
 /// Certificates under one root.
 pub(crate) struct Network(Authority);
 
 impl Network {
     pub(crate) fn new() -> Self {
-        kittengrad_pki::tls::install_provider();
-        Self(Authority::generate("works", unix_ms()).unwrap().0)
+        Self(authority())
     }
 
     pub(crate) fn admit(&self, role: Role) -> Credentials {
-        let key = generate_key().unwrap();
-        let request = Request {
-            role,
-            name: "somebody",
-            key: &key.public(),
-            validity: default_validity(role),
-            now_ms: unix_ms(),
-        };
-        let (chain, _) = self.0.certify(&request).unwrap();
-        Credentials::new(key, chain, self.0.root().clone()).unwrap()
+        admit(&self.0, role)
     }
 }
 

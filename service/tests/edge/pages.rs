@@ -16,6 +16,7 @@ use kittengrad_service::{
     listen::listen,
     metrics::ServiceMetrics,
 };
+use kittengrad_support::wait::soon;
 use prometheus_client::registry::Registry;
 use serde_json::json;
 use tokio::{
@@ -29,7 +30,7 @@ use tonic_health::pb::{
 use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::{
-    network::{Served, channel, soon},
+    network::{Served, channel},
     world::World,
 };
 

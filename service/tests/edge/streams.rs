@@ -12,12 +12,10 @@ use kittengrad_proto::{
     transaction::Transaction,
     wire::{self, WithBodies, frame::Kind, subscribe_request::From},
 };
+use kittengrad_support::wait::soon;
 use tonic::{Code, Streaming};
 
-use crate::{
-    network::{Served, soon},
-    world::World,
-};
+use crate::{network::Served, world::World};
 
 pub(crate) fn request(world: &World, from: From) -> wire::SubscribeRequest {
     wire::SubscribeRequest {

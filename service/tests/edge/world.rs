@@ -11,13 +11,16 @@ use kittengrad_proto::{
     certificate::Role,
     id::{Id, PublicKey, RecordId},
     namespace::Overlay,
-    record::{Canonical, CanonicalType, Record, Update},
+    record::{Record, Update},
     signed::{Ed25519, Signer},
     submission::Submission,
     transaction::{Element, Entry, Envelope, POLICY, Transaction},
 };
 use kittengrad_ring::{KeyRange, Point};
-use kittengrad_support::SharedStore;
+use kittengrad_support::{
+    SharedStore,
+    samples::{self, artefact},
+};
 use tokio::sync::watch;
 
 use crate::network::Network;
@@ -175,21 +178,14 @@ fn canonical(number: u32) -> Bytes {
 }
 
 fn canonical_with(id: &str) -> Bytes {
-    let canonical = Canonical::identified(CanonicalType::Artefact, id.to_owned());
-    let canonical = Record::Canonical(canonical);
-    canonical.encode().unwrap()
+    artefact(id).encode().unwrap()
 }
 
 fn update(reference: RecordId, publisher: PublicKey, number: usize, note: &str) -> Bytes {
     let update = Update {
-        reference,
-        publisher,
-        timestamp_ms: number as u64,
         name: Some(format!("update {number}")),
         meta: [("note".to_owned(), Ipld::String(note.to_owned()))].into(),
-        previous: Vec::new(),
-        links: Vec::new(),
-        salt: None,
+        ..samples::update(reference, publisher, number as u64)
     };
     Record::Update(update).encode().unwrap()
 }

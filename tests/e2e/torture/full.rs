@@ -13,10 +13,11 @@ use kittengrad_proto::{
     record::{Canonical, CanonicalType, Record},
     wire,
 };
+use kittengrad_support::samples::skipped;
 use tokio::runtime::Runtime;
 
 use super::{client, disks::SmallDisk};
-use crate::harness::{Network, Process, ends, program, skipped, until};
+use crate::harness::{Network, Process, ends, program, until};
 
 /// Mebibytes of the disk.
 const DISK_MIB: u64 = 128;

@@ -13,9 +13,10 @@ use kittengrad_overlay::file::NetworkFile;
 use kittengrad_pki::credentials::{Credentials, Paths};
 use kittengrad_proto::{certificate::Role, id::PublicKey};
 use kittengrad_sim::Node;
+use kittengrad_support::samples::skipped;
 
 use super::disks::SmallDisk;
-use crate::harness::{Network, Process, skipped, until};
+use crate::harness::{Network, Process, until};
 
 /// Peers of a network under torture.
 pub(super) const PEERS: usize = 5;

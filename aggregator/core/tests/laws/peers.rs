@@ -15,12 +15,13 @@ use kittengrad_proto::{
     id::{Id, PublicKey, RecordId},
     identity::Heartbeat,
     namespace::Overlay,
-    record::{Canonical, CanonicalType, Record, Update},
+    record::Record,
     signed::{Ed25519, Signer, SigningKey},
     submission::Submission,
     transaction::{Element, Entry, Envelope, POLICY, Transaction},
 };
 use kittengrad_ring::{KeyRange, Replicas, Ring};
+use kittengrad_support::samples;
 
 pub(crate) fn overlay() -> Overlay {
     Overlay {
@@ -39,23 +40,13 @@ fn chain() -> Chain {
 
 /// The canonical with this number, as bytes.
 pub(crate) fn canonical(number: u8) -> Bytes {
-    let id = format!("work:{number}");
-    let canonical = Canonical::identified(CanonicalType::Artefact, id);
-    Record::Canonical(canonical).encode().unwrap()
+    samples::canonical(number.into()).encode().unwrap()
 }
 
 /// What update `update` of canonical `number` says.
 fn statement(number: u8, update: u8, publisher: PublicKey) -> Bytes {
-    let update = Update {
-        reference: RecordId::of(&canonical(number)),
-        publisher,
-        timestamp_ms: update.into(),
-        name: None,
-        meta: BTreeMap::new(),
-        previous: Vec::new(),
-        links: Vec::new(),
-        salt: None,
-    };
+    let reference = RecordId::of(&canonical(number));
+    let update = samples::update(reference, publisher, update.into());
     Record::Update(update).encode().unwrap()
 }
 

@@ -28,9 +28,8 @@ use kittengrad_proto::{
     wire::{self, frame::Kind, store_server},
 };
 use kittengrad_ring as ring;
+use kittengrad_support::clock::unix_ms;
 use tonic::{Code, Request, Response, Status};
-
-use crate::world::now_ms;
 
 /// Changes the frames of one stream before they are sent.
 pub(crate) type Tamper = Box<dyn Fn(&mut Vec<wire::Frame>) + Send + Sync>;
@@ -88,7 +87,7 @@ pub(crate) fn refusal(code: ErrorCode) -> Status {
 impl Fake {
     pub(crate) fn new(overlay: Overlay, credentials: Credentials) -> Self {
         let signer = Arc::new(credentials.key().clone());
-        let journal = Journal::open(overlay.clone(), signer, now_ms(), None, &[]);
+        let journal = Journal::open(overlay.clone(), signer, unix_ms(), None, &[]);
         let log = Log {
             journal,
             store: MemoryStore::default(),
@@ -253,7 +252,7 @@ impl Fake {
 
     fn heartbeat(&self) -> Option<wire::Signed> {
         let head = self.head()?;
-        let heartbeat = Heartbeat::sign(&self.overlay, head, now_ms(), self.credentials.key());
+        let heartbeat = Heartbeat::sign(&self.overlay, head, unix_ms(), self.credentials.key());
         Some(heartbeat.signed().to_wire())
     }
 }
@@ -261,7 +260,7 @@ impl Fake {
 impl Log {
     fn cut(&mut self) {
         let mut writes: Vec<Write> = Vec::new();
-        self.journal.cut(now_ms(), &mut writes);
+        self.journal.cut(unix_ms(), &mut writes);
         self.store.commit(writes);
     }
 

@@ -11,9 +11,10 @@ use kittengrad_proto::{
     record::{CanonicalType, Link, Record},
     transaction::Element,
 };
+use kittengrad_support::samples::named;
 use proptest::prelude::*;
 
-use crate::world::{CMOA, Driver, TATE, block, canonical, named, retraction, update};
+use crate::world::{CMOA, Driver, TATE, block, canonical, retraction, update};
 
 fn folded(records: &[Record]) -> Document {
     let (of, record) = canonical(0);

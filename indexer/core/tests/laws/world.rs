@@ -15,6 +15,7 @@ use kittengrad_proto::{
     record::{Canonical, CanonicalType, Record, Retraction, Update},
     transaction::Element,
 };
+use kittengrad_support::samples::{self, named};
 use proptest::prelude::*;
 
 pub(crate) const TATE: PublicKey = PublicKey::new([1; 32]);
@@ -25,12 +26,6 @@ pub(crate) fn overlay() -> Overlay {
         network: Id::of(&[b"root"]),
         namespace: "demo".parse().unwrap(),
     }
-}
-
-/// A record under its own hash.
-pub(crate) fn named(record: &Record) -> (RecordId, Bytes) {
-    let bytes = record.encode().unwrap();
-    (RecordId::of(&bytes), bytes)
 }
 
 pub(crate) fn canonical(number: u8) -> (RecordId, Bytes) {
@@ -56,14 +51,10 @@ pub(crate) fn update(
     previous.sort_unstable();
     previous.dedup();
     Update {
-        reference: of,
-        publisher,
-        timestamp_ms,
         name: Some(name.to_owned()),
         meta: BTreeMap::from([("said".to_owned(), Ipld::String(name.to_owned()))]),
         previous,
-        links: Vec::new(),
-        salt: None,
+        ..samples::update(of, publisher, timestamp_ms)
     }
 }
 

@@ -13,13 +13,14 @@ use rcgen::{
 };
 
 /// A key of ours that rcgen can sign with.
-pub(crate) struct Key {
+pub struct Key {
     signing: SigningKey,
     public: PublicKey,
 }
 
 impl Key {
-    pub(crate) fn of(seed: u8) -> Self {
+    /// The key that follows from this seed.
+    pub fn of(seed: u8) -> Self {
         let signing = SigningKey::from_seed(&[seed; 32]);
         Self {
             public: signing.public(),
@@ -27,7 +28,8 @@ impl Key {
         }
     }
 
-    pub(crate) const fn public(&self) -> PublicKey {
+    /// The public key.
+    pub const fn public(&self) -> PublicKey {
         self.public
     }
 }
@@ -49,20 +51,25 @@ impl rcgen::SigningKey for Key {
 }
 
 /// A certificate with the key in it and what it was made from.
-pub(crate) struct Made {
-    pub(crate) params: CertificateParams,
-    pub(crate) key: Key,
-    pub(crate) der: Bytes,
+pub struct Made {
+    /// Everything that is signed, except issuer and key.
+    pub params: CertificateParams,
+    /// The key that is certified.
+    pub key: Key,
+    /// The certificate.
+    pub der: Bytes,
 }
 
 impl Made {
-    pub(crate) fn self_signed(params: CertificateParams, seed: u8) -> Self {
+    /// A certificate that the seed's key signs for itself.
+    pub fn self_signed(params: CertificateParams, seed: u8) -> Self {
         let key = Key::of(seed);
         let der = params.self_signed(&key).unwrap().der().to_vec().into();
         Self { params, key, der }
     }
 
-    pub(crate) fn issue(&self, mut params: CertificateParams, seed: u8) -> Self {
+    /// A certificate of the seed's key that this one's key signs.
+    pub fn issue(&self, mut params: CertificateParams, seed: u8) -> Self {
         params
             .serial_number
             .get_or_insert_with(|| SerialNumber::from_slice(&[1, seed]));
@@ -77,12 +84,13 @@ impl Made {
         Self { params, key, der }
     }
 
-    pub(crate) fn public(&self) -> PublicKey {
+    /// The public key that is certified.
+    pub fn public(&self) -> PublicKey {
         self.key.public()
     }
 
     /// The same certificate with its signed part changed, and signed again by `issuer`.
-    pub(crate) fn resigned(&self, issuer: &Self, change: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    pub fn resigned(&self, issuer: &Self, change: impl FnOnce(&mut Vec<u8>)) -> Bytes {
         // Certificates made here have two bytes of length at either level.
         let bytes = usize::from(u16::from_be_bytes([self.der[6], self.der[7]]));
         let mut signed = self.der[4..8 + bytes].to_vec();
@@ -92,7 +100,7 @@ impl Made {
 }
 
 /// Puts a signed part, its signature and the algorithm into a certificate.
-pub(crate) fn assemble(signed: &[u8], key: &Key) -> Bytes {
+pub fn assemble(signed: &[u8], key: &Key) -> Bytes {
     let signature = rcgen::SigningKey::sign(key, signed).unwrap();
     let tail = [
         &[0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x41, 0][..],
@@ -105,7 +113,8 @@ pub(crate) fn assemble(signed: &[u8], key: &Key) -> Bytes {
     [&[0x30, 0x82][..], &length, signed, &tail].concat().into()
 }
 
-pub(crate) fn role_uri(role: &str) -> SanType {
+/// The name that says what a holder may be.
+pub fn role_uri(role: &str) -> SanType {
     SanType::URI(format!("urn:kittengrad:role:{role}").try_into().unwrap())
 }
 
@@ -127,23 +136,27 @@ fn authority(name: &str, role: &str, years: (i32, i32), path: u8) -> Certificate
     params
 }
 
-pub(crate) fn root_params() -> CertificateParams {
+/// A root as it should be.
+pub fn root_params() -> CertificateParams {
     let mut params = authority("Sample root", "root", (2025, 2055), 2);
     params.serial_number = Some(SerialNumber::from_slice(&[1]));
     params
 }
 
-pub(crate) fn level0_params() -> CertificateParams {
+/// A principal as it should be.
+pub fn level0_params() -> CertificateParams {
     authority("Sample principal", "principal", (2025, 2035), 1)
 }
 
-pub(crate) fn level1_params(name: &str, role: Role) -> CertificateParams {
+/// A member, or whoever certifies clients, as it should be.
+pub fn level1_params(name: &str, role: Role) -> CertificateParams {
     let mut params = authority(name, role.as_str(), (2026, 2028), 0);
     params.key_usages.push(KeyUsagePurpose::DigitalSignature);
     params
 }
 
-pub(crate) fn level2_params(name: &str, role: Role) -> CertificateParams {
+/// A leaf as it should be.
+pub fn level2_params(name: &str, role: Role) -> CertificateParams {
     let mut params = params(name, role.as_str(), (2026, 2027));
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -152,7 +165,7 @@ pub(crate) fn level2_params(name: &str, role: Role) -> CertificateParams {
 }
 
 /// The leaf that the member `key` shows in TLS.
-pub(crate) fn transport_params(key: &PublicKey, role: Role) -> CertificateParams {
+pub fn transport_params(key: &PublicKey, role: Role) -> CertificateParams {
     let mut params = level2_params(&transport_label(key), role);
     let dns_name = SanType::DnsName(transport_name(key, role).try_into().unwrap());
     params.subject_alt_names.insert(0, dns_name);
@@ -165,16 +178,28 @@ pub(crate) fn transport_params(key: &PublicKey, role: Role) -> CertificateParams
 }
 
 /// A root, a principal and one Level-1 of each role.
-pub(crate) struct Tower {
-    pub(crate) root: Made,
-    pub(crate) level0: Made,
-    pub(crate) peer: Made,
-    pub(crate) aggregator: Made,
-    pub(crate) registrar: Made,
+pub struct Tower {
+    /// Level 0's issuer.
+    pub root: Made,
+    /// The principal.
+    pub level0: Made,
+    /// A member of Level 1.
+    pub peer: Made,
+    /// A member of Level 1.
+    pub aggregator: Made,
+    /// Whoever certifies clients.
+    pub registrar: Made,
+}
+
+impl Default for Tower {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Tower {
-    pub(crate) fn new() -> Self {
+    /// The same tower, byte for byte, every time.
+    pub fn new() -> Self {
         let root = Made::self_signed(root_params(), 1);
         let level0 = root.issue(level0_params(), 2);
         let level1 = |name, role, seed| level0.issue(level1_params(name, role), seed);
@@ -187,22 +212,23 @@ impl Tower {
         }
     }
 
-    pub(crate) fn trusted(&self) -> Root {
+    /// The root as it is configured.
+    pub fn trusted(&self) -> Root {
         Root::from_der(self.root.der.clone()).unwrap()
     }
 
     /// The chain of a Level-1.
-    pub(crate) fn member(&self, level1: &Made) -> Chain {
+    pub fn member(&self, level1: &Made) -> Chain {
         self.chain(&[&level1.der])
     }
 
     /// The chain of a leaf.
-    pub(crate) fn leaf(&self, leaf: &Made, level1: &Made) -> Chain {
+    pub fn leaf(&self, leaf: &Made, level1: &Made) -> Chain {
         self.chain(&[&leaf.der, &level1.der])
     }
 
     /// `certificates`, and Level-0 after them.
-    pub(crate) fn chain(&self, certificates: &[&Bytes]) -> Chain {
+    pub fn chain(&self, certificates: &[&Bytes]) -> Chain {
         let all = certificates
             .iter()
             .copied()
@@ -212,7 +238,8 @@ impl Tower {
         Chain::from_der(all).unwrap()
     }
 
-    pub(crate) fn transport(&self, member: &Made, role: Role, seed: u8) -> Made {
+    /// The leaf that `member` shows in TLS.
+    pub fn transport(&self, member: &Made, role: Role, seed: u8) -> Made {
         member.issue(transport_params(&member.public(), role), seed)
     }
 }
