@@ -13,7 +13,6 @@
 //! under a new incarnation.
 #![warn(missing_docs)]
 
-mod crc32c;
 mod directory;
 mod family;
 #[cfg(test)]

@@ -18,9 +18,8 @@
 
 use std::io::{self, Read};
 
+use crc32c::{crc32c, crc32c_append};
 use thiserror::Error;
-
-use crate::crc32c;
 
 /// What is wrong with a log. Nothing changed.
 #[derive(Debug, Error)]
@@ -133,7 +132,7 @@ impl Walk {
                     Ok(Step::Torn)
                 };
             };
-            if crc32c::extend(crc32c::extend(0, &[kind]), data) != crc {
+            if crc32c_append(crc32c(&[kind]), data) != crc {
                 return Err(damaged("a record that does not fit its checksum"));
             }
             self.part(kind, data).map_err(damaged)?;
@@ -189,10 +188,10 @@ fn last_sequence(head: &[u8]) -> Option<u64> {
 
 /// Whether the checksum is that of some beginning of `data`.
 fn some_length_fits(crc: u32, kind: u8, data: &[u8]) -> bool {
-    let mut found = crc32c::extend(0, &[kind]);
+    let mut found = crc32c(&[kind]);
     data.iter().any(|byte| {
         let before = found;
-        found = crc32c::extend(found, std::slice::from_ref(byte));
+        found = crc32c_append(found, std::slice::from_ref(byte));
         before == crc
     }) || found == crc
 }
@@ -261,7 +260,7 @@ mod tests {
                     (false, false) => MIDDLE,
                     (false, true) => LAST,
                 };
-                let crc = crc32c::extend(crc32c::extend(0, &[kind]), data);
+                let crc = crc32c_append(crc32c(&[kind]), data);
                 let masked = crc.rotate_right(15).wrapping_add(0xa282_ead8);
                 out.extend_from_slice(&masked.to_le_bytes());
                 out.extend_from_slice(&u16::try_from(data.len()).unwrap().to_le_bytes());
