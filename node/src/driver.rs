@@ -91,9 +91,15 @@ pub(crate) enum Command {
 }
 
 /// What the driver shows: only what is committed.
-pub(crate) struct Shown {
-    pub(crate) tip: watch::Sender<Option<Tip>>,
-    pub(crate) status: watch::Sender<Status>,
+struct Shown {
+    tip: watch::Sender<Option<Tip>>,
+    status: watch::Sender<Status>,
+}
+
+/// The other ends of what the driver shows.
+pub(crate) struct Seen {
+    pub(crate) tip: watch::Receiver<Option<Tip>>,
+    pub(crate) status: watch::Receiver<Status>,
 }
 
 /// What a command comes down to.
@@ -126,13 +132,17 @@ impl Driver {
         views: Views,
         store: Arc<RocksStore>,
         commands: mpsc::Receiver<Command>,
-        shown: impl FnOnce(Status) -> Shown,
         metrics: PeerMetrics,
-    ) -> Result<Self, DriverError> {
+    ) -> Result<(Self, Seen), DriverError> {
         let started = Instant::now();
         let peer = Peer::new(config, &*store, now(started))?;
-        let shown = shown(peer.status());
-        Ok(Self {
+        let (tip, tip_seen) = watch::channel(None);
+        let (status, status_seen) = watch::channel(peer.status());
+        let seen = Seen {
+            tip: tip_seen,
+            status: status_seen,
+        };
+        let driver = Self {
             peer,
             store,
             commands,
@@ -141,10 +151,11 @@ impl Driver {
             views,
             answers: HashMap::new(),
             next_request: 0,
-            shown,
+            shown: Shown { tip, status },
             metrics,
             started,
-        })
+        };
+        Ok((driver, seen))
     }
 
     /// Runs until it is told to stop, or everybody who could is gone.
@@ -252,10 +263,10 @@ impl Driver {
         } = out;
         self.send(forwards);
         if !writes.is_empty() {
-            self.metrics.commit(&writes);
+            self.metrics.journal.commit(&writes);
             let begun = Instant::now();
             self.store.commit(writes).map_err(DriverError::Commit)?;
-            self.metrics.committed(begun.elapsed());
+            self.metrics.journal.commit.committed(begun.elapsed());
         }
         self.send(sends);
         for Reply { request, outcome } in replies {

@@ -6,8 +6,7 @@ use kittengrad_overlay::{file::NetworkError, view::StrangerError};
 use kittengrad_pki::{credentials::CredentialsError, transport::TransportError};
 use kittengrad_proto::identity::IdentityError;
 use kittengrad_service::{
-    http::HttpError, listen::ListenError, reflection::ReflectionError, serve::ServeError,
-    tls::DoorError,
+    listen::ListenError, process::Failures, reflection::ReflectionError, tls::DoorError,
 };
 use kittengrad_store::OpenError;
 use thiserror::Error;
@@ -32,15 +31,7 @@ pub enum RunError {
     /// Its identity cannot be signed with the certificates that it has now.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// An address in the network file or the configuration cannot be listened on.
-    #[error("{key} = {value:?} is no address to listen on: give \"ip:port\" in the configuration")]
-    Address {
-        /// The configuration key.
-        key: &'static str,
-        /// What is there.
-        value: String,
-    },
-    /// A TCP port is taken.
+    /// A TCP port is taken, or an address is not one to listen on.
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// The QUIC port is taken, or TLS refuses the certificates.
@@ -52,22 +43,27 @@ pub enum RunError {
     /// The store does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The driver stopped: the store failed.
+    /// The core does not begin with what is in the store.
     #[error("peer stops: {0}; restart it, its partners have what it lacks")]
     Driver(#[from] DriverError),
-    /// gRPC failed.
-    #[error(transparent)]
-    Serve(#[from] ServeError),
-    /// HTTP failed.
-    #[error(transparent)]
-    Http(#[from] HttpError),
     /// The schemas in the program are damaged.
     #[error(transparent)]
     Reflection(#[from] ReflectionError),
     /// The system refuses threads.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
-    /// A task panicked: a bug.
-    #[error("a task of the peer failed: {0}")]
-    Task(String),
+    /// A task ended although the process was not to stop, or did not stop well.
+    #[error("{0}; restart it, its partners have what it lacks")]
+    Stopped(#[from] Failures),
+}
+
+impl RunError {
+    /// What is on the disk is not what was written, so that a restart alone does not help.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Driver(error) => error.is_damage(),
+            Self::Stopped(failures) => failures.errors().any(DriverError::is_damage),
+            _ => false,
+        }
+    }
 }

@@ -19,9 +19,9 @@ mod identity;
 mod link;
 mod metrics;
 pub mod run;
-mod running;
+
 mod show;
-mod sockets;
+
 mod verify;
 
 pub use driver::DriverError;

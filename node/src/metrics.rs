@@ -1,29 +1,17 @@
 //! What a peer counts.
 
-use std::{sync::atomic::AtomicU64, time::Duration};
-
-use kittengrad_journal::Write;
 use kittengrad_node_core::{Event, Status};
+use kittengrad_service::metrics::JournalMetrics;
 use prometheus_client::{
-    metrics::{
-        counter::Counter,
-        gauge::Gauge,
-        histogram::{Histogram, exponential_buckets},
-    },
+    metrics::{counter::Counter, gauge::Gauge},
     registry::Registry,
 };
 
 /// Counters, gauges and histograms of one peer, in the registry of its process.
 #[derive(Debug, Clone)]
 pub(crate) struct PeerMetrics {
-    /// Synced commits.
-    commits: Counter,
-    /// How long a synced commit takes, in seconds.
-    commit_seconds: Histogram,
-    /// Blocks of the own journal.
-    blocks: Counter,
-    /// Elements added to the set.
-    elements: Counter,
+    /// Its journal and its commits.
+    pub(crate) journal: JournalMetrics,
     /// Links to partners that are up.
     links: Gauge,
     /// Links closed because the partner read too slowly.
@@ -36,8 +24,6 @@ pub(crate) struct PeerMetrics {
     missing: Gauge,
     /// Submissions that wait for their quorum.
     waiting: Gauge,
-    /// Height of the last block.
-    height: Gauge<u64, AtomicU64>,
     /// 1 once everything that the arc ever had is here.
     settled: Gauge,
 }
@@ -46,31 +32,15 @@ impl PeerMetrics {
     /// Makes the metrics and registers them.
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
-            commits: Counter::default(),
-            commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 16)),
-            blocks: Counter::default(),
-            elements: Counter::default(),
+            journal: JournalMetrics::register(registry),
             links: Gauge::default(),
             overflows: Counter::default(),
             malformed: Counter::default(),
             misbehaviour: Counter::default(),
             missing: Gauge::default(),
             waiting: Gauge::default(),
-            height: Gauge::default(),
             settled: Gauge::default(),
         };
-        registry.register("commits", "Synced commits", metrics.commits.clone());
-        registry.register(
-            "commit_seconds",
-            "Time of a synced commit",
-            metrics.commit_seconds.clone(),
-        );
-        registry.register("journal_blocks", "Blocks cut", metrics.blocks.clone());
-        registry.register(
-            "set_elements_added",
-            "Elements added to the set",
-            metrics.elements.clone(),
-        );
         registry.register(
             "links",
             "Links to partners that are up",
@@ -102,31 +72,11 @@ impl PeerMetrics {
             metrics.waiting.clone(),
         );
         registry.register(
-            "journal_height",
-            "Height of the last block",
-            metrics.height.clone(),
-        );
-        registry.register(
             "settled",
             "1 once the arc is complete",
             metrics.settled.clone(),
         );
         metrics
-    }
-
-    pub(crate) fn commit(&self, writes: &[Write]) {
-        for write in writes {
-            match write {
-                Write::Block(_) => drop(self.blocks.inc()),
-                Write::Element(..) => drop(self.elements.inc()),
-                _ => {}
-            }
-        }
-    }
-
-    pub(crate) fn committed(&self, took: Duration) {
-        self.commits.inc();
-        self.commit_seconds.observe(took.as_secs_f64());
     }
 
     pub(crate) fn link(&self, is_up: bool) {
@@ -156,7 +106,8 @@ impl PeerMetrics {
             .set(i64::try_from(status.missing).unwrap_or(i64::MAX));
         self.waiting
             .set(i64::try_from(status.waiting).unwrap_or(i64::MAX));
-        self.height.set(status.tip.map_or(0, |tip| tip.head.height));
+        let height = status.tip.map_or(0, |tip| tip.head.height);
+        self.journal.height.set(height);
         self.settled.set(i64::from(status.is_settled));
     }
 }

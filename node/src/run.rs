@@ -1,21 +1,57 @@
 //! Running a peer: from its files to a process that serves, and back to rest.
 
-use std::{fs, net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    fs, io,
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
-use kittengrad_overlay::file::NetworkFile;
-use kittengrad_proto::{certificate::Role, id::PublicKey, namespace::Overlay};
-use kittengrad_service::{closing, credentials};
+use kittengrad_node_core::{Input, PeerConfig, Timing};
+use kittengrad_overlay::{file::NetworkFile, view::View};
+use kittengrad_pki::{credentials::Credentials, transport::Transport};
+use kittengrad_proto::{
+    certificate::{Role, Root},
+    identity::{Addresses, Identity},
+    signed::Ed25519,
+};
+use kittengrad_service::{
+    aside, clock, closing, credentials,
+    http::{self, NotReady, Pages},
+    journal::{JournalParts, JournalService},
+    listen::{choose, listen},
+    metrics::{ServiceMetrics, registry},
+    process::{Process, Stage, routes},
+    space,
+    tls::Door,
+    views::Views,
+};
 use kittengrad_store::{OpenError, Options, Owner, RocksStore, quarantine};
-use tokio::sync::oneshot;
+use quinn::Endpoint;
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot, watch},
+    time::{MissedTickBehavior, interval, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 pub use crate::failure::RunError;
 use crate::{
     config::Config,
+    driver::{COMMANDS_MAX, Command, Driver, Seen},
+    grpc::{Parts, PeerService},
     identity,
-    running::{Prepared, Running},
-    sockets::Sockets,
+    link::{self, LinkContext},
+    metrics::PeerMetrics,
+    show,
+    verify::Verifying,
 };
+
+/// How often the core hears that time went by.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Pause after a certificate was renewed, or could not be.
+const RENEWAL_PAUSE_MS: u64 = 60_000;
 
 /// Where a running peer listens.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +67,7 @@ pub struct Listening {
 /// Runs a peer until `shutdown`. `listening` hears its addresses once all of them are bound.
 ///
 /// # Errors
-/// If it cannot start, or its store fails: the process should then end and be started again.
+/// If it cannot start, or one of its tasks ends: the process should then end and be started again.
 pub async fn run(
     config: Config,
     shutdown: CancellationToken,
@@ -43,53 +79,227 @@ pub async fn run(
     let root = network.root().clone();
     let (view, identity) = identity::today(network.view()?, &root, &credentials)?;
     let sockets = Sockets::bind(&config, &identity.addresses, &credentials).await?;
-    let store = open_store(&config, view.overlay().clone(), identity.key)?;
-    let store = Arc::new(store);
+    let owner = Owner {
+        overlay: view.overlay().clone(),
+        key: identity.key,
+    };
+    let store = Arc::new(open_store(&config, &owner)?);
     // Whoever waits for the addresses may have gone away.
     let _ = listening.send(sockets.listening);
     let data = config.data.clone();
-    let prepared = Prepared {
+    let start = Start {
         config,
         root,
         view: Arc::new(view),
         credentials,
         identity,
         store: Arc::clone(&store),
-        sockets,
     };
-    let ended = Running::start(prepared, shutdown).await;
+    let ended = start.run(sockets, &shutdown).await;
     closing::close(store).await;
-    if let Err(RunError::Driver(error)) = &ended
-        && error.is_damage()
-    {
-        put_aside(&data);
+    if ended.as_ref().is_err_and(RunError::is_damage) {
+        aside::put_aside(|| quarantine(&data));
     }
     ended
 }
 
-/// The store turned out to be damaged while it was in use: the next start begins with an empty one, which fills.
-fn put_aside(data: &Path) {
-    match quarantine(data) {
-        Ok(aside) => tracing::error!(aside = %aside.display(), "the damaged store was put aside"),
-        Err(error) => tracing::error!(%error, "the damaged store could not be put aside"),
+/// Opens the store. One that is damaged is put aside: the partners have what was acknowledged.
+fn open_store(config: &Config, owner: &Owner) -> Result<RocksStore, OpenError> {
+    let options = Options {
+        cache_bytes_max: config.store.cache_bytes(),
+        write_buffer_bytes_max: config.store.write_buffer_bytes(),
+        ..Options::default()
+    };
+    aside::open_or_put_aside(
+        || RocksStore::open(&config.data, owner, &options),
+        |error| matches!(error, OpenError::Damaged { .. }),
+        || quarantine(&config.data),
+        "a new one is filled from the partners",
+    )
+}
+
+/// Everything that listens: bound before the store is opened, so that a second process on it changes nothing.
+struct Sockets {
+    transport: Arc<Transport>,
+    grpc: TcpListener,
+    http: TcpListener,
+    quic: Endpoint,
+    listening: Listening,
+}
+
+impl Sockets {
+    async fn bind(
+        config: &Config,
+        announced: &Addresses,
+        credentials: &Credentials,
+    ) -> Result<Self, RunError> {
+        let transport = Transport::of(credentials, clock::unix_ms())?;
+        let configured = &config.listen;
+        let grpc = choose("listen.grpc", configured.grpc, &announced.grpc)?;
+        let quic = choose("listen.quic", configured.quic, &announced.quic)?;
+        let http = choose("listen.http", configured.http, &announced.http)?;
+        let grpc_listener = listen(grpc, "listen.grpc").await?;
+        let http_listener = listen(http, "listen.http").await?;
+        let endpoint = link::bind(quic, &transport, credentials.key())?;
+        let listening = Listening {
+            grpc: grpc_listener.local_addr().unwrap_or(grpc),
+            quic: endpoint.local_addr().unwrap_or(quic),
+            http: http_listener.local_addr().unwrap_or(http),
+        };
+        Ok(Self {
+            transport,
+            grpc: grpc_listener,
+            http: http_listener,
+            quic: endpoint,
+            listening,
+        })
     }
 }
 
-/// Opens the store. One that is damaged is put aside: the partners have what was acknowledged.
-fn open_store(config: &Config, overlay: Overlay, key: PublicKey) -> Result<RocksStore, RunError> {
-    let owner = Owner { overlay, key };
-    let mib = 1024 * 1024;
-    let options = Options {
-        cache_bytes_max: config.store.cache_mib * mib,
-        write_buffer_bytes_max: config.store.write_buffer_mib * mib,
-        ..Options::default()
-    };
-    match RocksStore::open(&config.data, &owner, &options) {
-        Err(error @ OpenError::Damaged { .. }) => {
-            let aside = quarantine(&config.data)?;
-            tracing::error!(%error, aside = %aside.display(), "the store is damaged and was put aside; filling a new one");
-            Ok(RocksStore::open(&config.data, &owner, &options)?)
+/// Everything that a peer is started from, read, checked and opened.
+struct Start {
+    config: Config,
+    root: Root,
+    view: Arc<View>,
+    credentials: Credentials,
+    identity: Identity,
+    store: Arc<RocksStore>,
+}
+
+impl Start {
+    /// Starts everything, and runs until `shutdown` or the first end of a task.
+    async fn run(self, sockets: Sockets, shutdown: &CancellationToken) -> Result<(), RunError> {
+        let mut process = Process::new("peer", shutdown);
+        // Nobody joins or leaves yet, so that nothing is sent after the first view.
+        let (_newest, views) = watch::channel(Arc::clone(&self.view));
+        let views = Views::new(views);
+        let mut registry = registry();
+        let metrics = PeerMetrics::register(&mut registry);
+        let service_metrics = ServiceMetrics::register(&mut registry);
+        let verifying = Verifying::new(views.clone(), self.root.clone(), Arc::clone(&self.store))
+            .map_err(|error| RunError::Thread(io::Error::other(error)))?;
+        let verifying = Arc::new(verifying);
+        let (commands, received) = mpsc::channel(COMMANDS_MAX);
+
+        let (driver, seen) = Driver::new(
+            self.core(),
+            views.clone(),
+            Arc::clone(&self.store),
+            received,
+            metrics.clone(),
+        )?;
+        let to_driver = commands.clone();
+        let stop = async move {
+            // The driver may be the one that failed.
+            let _ = to_driver.send(Command::Stop).await;
+        };
+        process
+            .spawn_thread(Stage::Core, "driver", move || driver.run(), stop)
+            .map_err(RunError::Thread)?;
+        self.tell_time(&mut process, commands.clone());
+
+        let context = Arc::new(LinkContext {
+            me: self.identity.key,
+            overlay: self.view.overlay().clone(),
+            views: views.clone(),
+            root: self.root.clone(),
+            commands: commands.clone(),
+            verifying: Arc::clone(&verifying),
+            metrics,
+            connections: AtomicU64::new(0),
+        });
+        let stop = process.stop_of(Stage::Inside);
+        let accepting = link::accept(sockets.quic.clone(), Arc::clone(&context), stop);
+        process.spawn(Stage::Inside, "accepting links", accepting);
+        let dialling = link::dial(sockets.quic, context);
+        process.spawn_dropped(Stage::Inside, "dialling links", dialling);
+        let renewing = renew(sockets.transport, self.credentials.clone());
+        process.spawn_dropped(Stage::Inside, "certificates", renewing);
+
+        let status = seen.status.clone();
+        let not_ready: NotReady = Arc::new(move || show::not_ready(&status.borrow()));
+        let (me, status, shown) = (self.identity.key, seen.status.clone(), views.clone());
+        let pages = Pages {
+            registry: Arc::new(registry),
+            not_ready: Arc::clone(&not_ready),
+            status: Arc::new(move || show::status_page(me, &shown.now(), &status.borrow())),
+        };
+        process.serve_pages(sockets.http, http::router(pages));
+        let service = PeerService::new(Parts {
+            me,
+            overlay: self.view.overlay().clone(),
+            views,
+            store: Arc::clone(&self.store),
+            verifying,
+            commands,
+            status: seen.status.clone(),
+        });
+        let journal = self.journal(&process, seen, service_metrics.clone());
+        let routes = routes(service, journal).await?;
+        let door = Door::new(self.credentials, |role| role != Role::Registrar)?;
+        process.serve_grpc(sockets.grpc, door, routes, not_ready, service_metrics);
+        Ok(process.until_stopped().await?)
+    }
+
+    fn core(&self) -> PeerConfig {
+        PeerConfig {
+            view: Arc::clone(&self.view),
+            identity: self.identity.clone(),
+            signer: Arc::new(self.credentials.key().clone()),
+            verifier: Arc::new(Ed25519),
+            timing: Timing {
+                ack_ms: self.config.timing.ack_ms,
+                suspicion_ms: self.config.timing.suspicion_ms,
+                ..Timing::default()
+            },
         }
-        opened => Ok(opened?),
+    }
+
+    /// Tells the core that time goes by, and whether there is room on the disk.
+    fn tell_time(&self, process: &mut Process, commands: mpsc::Sender<Command>) {
+        let (found, has_space) = watch::channel(true);
+        let told = move |shortage: Option<String>| drop(found.send_replace(shortage.is_none()));
+        let (data, reserve_mib) = (self.config.data.clone(), self.config.store.reserve_mib);
+        let looking = space::watch(data, "store.reserve_mib", reserve_mib, told);
+        process.spawn_dropped(Stage::Inside, "space", looking);
+        process.spawn_dropped(Stage::Inside, "clock", tick(commands, has_space));
+    }
+
+    fn journal(&self, process: &Process, seen: Seen, metrics: ServiceMetrics) -> JournalService {
+        JournalService::new(JournalParts {
+            overlay: self.view.overlay().clone(),
+            store: Arc::clone(&self.store) as Arc<_>,
+            tip: seen.tip,
+            signer: Arc::new(self.credentials.key().clone()),
+            chain: self.credentials.chain().clone(),
+            shutdown: process.stop_of(Stage::Doors),
+            metrics,
+        })
+    }
+}
+
+/// Ticks for as long as the driver listens.
+async fn tick(commands: mpsc::Sender<Command>, mut has_space: watch::Receiver<bool>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let input = tokio::select! {
+            _ = ticks.tick() => Input::Tick,
+            Ok(()) = has_space.changed() => Input::Space(*has_space.borrow_and_update()),
+        };
+        if commands.send(Command::Input(input)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Shows partners a fresh certificate before the last one ends.
+async fn renew(transport: Arc<Transport>, credentials: Credentials) {
+    loop {
+        let left_ms = transport.renew_at_ms().saturating_sub(clock::unix_ms());
+        sleep(Duration::from_millis(left_ms.max(RENEWAL_PAUSE_MS))).await;
+        if let Err(error) = transport.renew(&credentials, clock::unix_ms()) {
+            tracing::error!(%error, "the transport certificate cannot be renewed");
+        }
     }
 }

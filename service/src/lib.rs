@@ -7,16 +7,20 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`tls`], [`serve`] | connections: mutual TLS 1.3, roles, limits, keep-alive, shutdown |
-//! | [`credentials`], [`closing`] | who the server is, and how it lets go of its store |
+//! | [`process`], [`config`] | the frame of a process: tasks, signals, shutdown, and its configuration file |
+//! | [`credentials`] | who the server is |
+//! | [`closing`], [`aside`], [`space`] | its disk: letting go of a store, damaged data, room |
 //! | [`caller`], [`room`], [`status`] | who calls, what may lie ready for it, and how a call is refused |
 //! | [`journal`] | the Journal service over a store and the last block on disk |
 //! | [`lookup`], [`route`] | sets and records, and who holds them, within limits |
 //! | [`http`], [`metrics`], [`reflection`] | what operators and tools look at |
 #![warn(missing_docs)]
 
+pub mod aside;
 pub mod caller;
 pub mod clock;
 pub mod closing;
+pub mod config;
 pub mod credentials;
 pub mod http;
 mod intake;
@@ -24,6 +28,7 @@ pub mod journal;
 pub mod listen;
 pub mod lookup;
 pub mod metrics;
+pub mod process;
 pub mod reflection;
 pub mod room;
 pub mod route;

@@ -18,6 +18,36 @@ pub enum ListenError {
         /// What the system says.
         error: std::io::Error,
     },
+    /// Nothing is configured, and what the network file announces cannot be listened on.
+    #[error(
+        "the network file announces {announced:?}, which is not an address to listen on: give {key} = \"ip:port\" in the configuration"
+    )]
+    Announced {
+        /// The configuration key.
+        key: &'static str,
+        /// What is announced.
+        announced: String,
+    },
+}
+
+/// Chooses where to listen: as configured under `key`, else as the network file announces it to others.
+///
+/// # Errors
+/// If nothing is configured, and what is announced is not an address, for example a host name.
+pub fn choose(
+    key: &'static str,
+    configured: Option<SocketAddr>,
+    announced: &str,
+) -> Result<SocketAddr, ListenError> {
+    configured.map_or_else(
+        || {
+            announced.parse().map_err(|_| ListenError::Announced {
+                key,
+                announced: announced.to_owned(),
+            })
+        },
+        Ok,
+    )
 }
 
 /// Listens on `address`, which the configuration names under `key`.

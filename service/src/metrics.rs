@@ -1,10 +1,18 @@
-//! What every server counts, in a registry of its own: ten peers in one process share no counter.
+//! Metrics that several roles have, each named once, in a registry of their own: ten peers in one process share no
+//! counter.
 
-use std::sync::atomic::AtomicU64;
+use std::{sync::atomic::AtomicU64, time::Duration};
+
+use kittengrad_journal::Write;
 
 use prometheus_client::{
     encoding::EncodeLabelValue,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
     registry::Registry,
 };
 
@@ -64,5 +72,90 @@ impl ServiceMetrics {
 
     pub(crate) fn refuse(&self, because: RefusedBecause) {
         self.refused.get_or_create(&[("reason", because)]).inc();
+    }
+}
+
+/// A registry whose metrics begin with `kittengrad_`.
+#[must_use]
+pub fn registry() -> Registry {
+    Registry::with_prefix("kittengrad")
+}
+
+/// Counters of what is committed to the disk: by whoever keeps a set.
+#[derive(Debug, Clone)]
+pub struct CommitMetrics {
+    /// Synced commits.
+    pub commits: Counter,
+    /// How long a synced commit takes, in seconds.
+    pub seconds: Histogram,
+    /// Elements added to the set.
+    pub elements: Counter,
+}
+
+impl CommitMetrics {
+    /// Makes the metrics and registers them.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            commits: Counter::default(),
+            seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 16)),
+            elements: Counter::default(),
+        };
+        registry.register("commits", "Synced commits", metrics.commits.clone());
+        let seconds = metrics.seconds.clone();
+        registry.register("commit_seconds", "Time of a synced commit", seconds);
+        registry.register(
+            "set_elements_added",
+            "Elements added to the set",
+            metrics.elements.clone(),
+        );
+        metrics
+    }
+
+    /// A commit is on the disk.
+    pub fn committed(&self, took: Duration) {
+        self.commits.inc();
+        self.seconds.observe(took.as_secs_f64());
+    }
+}
+
+/// Counters and gauges of whoever keeps a journal of its own.
+#[derive(Debug, Clone)]
+pub struct JournalMetrics {
+    /// What is committed.
+    pub commit: CommitMetrics,
+    /// Blocks cut.
+    pub blocks: Counter,
+    /// Height of the last block.
+    pub height: Gauge<u64, AtomicU64>,
+}
+
+impl JournalMetrics {
+    /// Makes the metrics and registers them.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            commit: CommitMetrics::register(registry),
+            blocks: Counter::default(),
+            height: Gauge::default(),
+        };
+        registry.register("journal_blocks", "Blocks cut", metrics.blocks.clone());
+        registry.register(
+            "journal_height",
+            "Height of the last block",
+            metrics.height.clone(),
+        );
+        metrics
+    }
+
+    /// These writes are about to be committed.
+    pub fn commit(&self, writes: &[Write]) {
+        for write in writes {
+            match write {
+                Write::Block(_) => drop(self.blocks.inc()),
+                Write::Element(..) => drop(self.commit.elements.inc()),
+                _ => {}
+            }
+        }
     }
 }

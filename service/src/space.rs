@@ -1,10 +1,29 @@
 //! Room on the disk: below a reserve nothing more is read from others, so that what is there can still be served.
 
-use std::io;
+use std::{io, path::PathBuf, time::Duration};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 
 const MIB: u64 = 1024 * 1024;
+/// How often the free disk is looked at.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Says every second why nothing more is to be read into `folder`, or that there is room. `key` is the configuration's
+/// name of the reserve.
+pub async fn watch(
+    folder: PathBuf,
+    key: &'static str,
+    reserve_mib: u64,
+    mut told: impl FnMut(Option<String>) + Send,
+) {
+    loop {
+        let looked_at = folder.clone();
+        let found = spawn_blocking(move || fs4::available_space(looked_at)).await;
+        let found = found.unwrap_or_else(|error| Err(io::Error::other(error)));
+        told(shortage(found, key, reserve_mib));
+        sleep(EVERY).await;
+    }
+}
 
 /// Why nothing more is to be read, `key` being the configuration's name of the reserve. A disk that does not say how
 /// much is free has nothing free; a reserve of nothing asks nothing.

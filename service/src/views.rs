@@ -24,6 +24,14 @@ impl Views {
         Arc::clone(&self.0.borrow())
     }
 
+    /// Waits for a view that was not seen here yet. When none can come any more it waits for ever.
+    pub async fn changed(&mut self) -> Arc<View> {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Arc::clone(&self.0.borrow_and_update())
+    }
+
     /// The newest view, if it was not seen here yet.
     pub fn newer(&mut self) -> Option<Arc<View>> {
         // The sender may be gone when the process ends: the last view stays.

@@ -10,6 +10,7 @@ use clap::Args;
 use kittengrad_client_core::map::Map;
 use kittengrad_node::run::Listening;
 use kittengrad_proto::{certificate::Role, identity::Identity};
+use kittengrad_service::process::shutdown_on_signal;
 use serde_json::json;
 use tokio::{sync::oneshot, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -80,7 +81,7 @@ pub(crate) async fn run(args: DemoArgs, global: &Global) -> anyhow::Result<ExitC
     }
     prepared.check_room()?;
     role::log_to_file(&prepared.dir.join("demo.log"))?;
-    let shutdown = role::shutdown_on_signal()?;
+    let shutdown = shutdown_on_signal()?;
     let demo = Demo {
         prepared,
         shutdown: shutdown.clone(),

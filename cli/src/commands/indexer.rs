@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use kittengrad_client::config::locate;
 use kittengrad_indexer::{config::Config, run};
+use kittengrad_service::process::shutdown_on_signal;
 use serde_json::json;
 use tokio::sync::oneshot;
 
@@ -26,7 +27,7 @@ pub(crate) enum IndexerCommand {
 pub(crate) async fn run(global: &Global) -> anyhow::Result<ExitCode> {
     role::log_to_stderr()?;
     let config = Config::load(&locate(global.config.as_deref())?)?;
-    let shutdown = role::shutdown_on_signal()?;
+    let shutdown = shutdown_on_signal()?;
     let (listening, listens) = oneshot::channel::<run::Listening>();
     let is_json = global.json;
     let announce = async move {

@@ -1,20 +1,15 @@
-//! What all long-running commands share: logs, and ending on a signal.
+//! What all long-running commands share: logs, and saying where they listen.
 
 use std::{io::IsTerminal, path::Path};
 
 use anyhow::Context;
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::output::{self, Usage};
 
 /// Chooses what is logged, in the form of `tracing`: `info`, `kittengrad_node=debug,info`.
 const LOG_VARIABLE: &str = "KITTENGRAD_LOG";
-
-/// The exit code of what a second Ctrl-C ended: 128 and the number of the signal.
-const INTERRUPTED: i32 = 130;
 
 /// What is to be logged, by the text of the variable; `info` without one.
 fn filter(text: Option<&str>) -> Result<EnvFilter, Usage> {
@@ -69,25 +64,6 @@ pub(crate) fn log_to_file(path: &Path) -> anyhow::Result<()> {
         .with_writer(std::sync::Mutex::new(file))
         .init();
     Ok(())
-}
-
-/// A token that is cancelled by Ctrl-C or a request to terminate. A second Ctrl-C does not wait for the end.
-pub(crate) fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
-    let shutdown = CancellationToken::new();
-    let cancelled = shutdown.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        cancelled.cancel();
-        if interrupt.recv().await.is_some() {
-            std::process::exit(INTERRUPTED);
-        }
-    });
-    Ok(shutdown)
 }
 
 #[cfg(test)]

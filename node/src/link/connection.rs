@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use kittengrad_node_core::{Delivery, Input};
+use kittengrad_overlay::view::View;
 use kittengrad_pki::tls;
 use kittengrad_proto::{
     certificate::{Holder, Role, Root},
@@ -85,7 +86,7 @@ pub(crate) async fn serve(
         [prompt, bulk],
         context.overlay.clone(),
     ));
-    tasks.spawn(end_with(holder, connection.clone()));
+    tasks.spawn(end_with(holder, connection.clone(), context.views.clone()));
     tasks.spawn(read_all(
         connection.clone(),
         (partner, number),
@@ -125,14 +126,20 @@ fn identify(connection: &Connection, context: &LinkContext) -> Result<Holder, St
     holder
         .check_role(&[Role::Peer])
         .map_err(|e| e.to_string())?;
-    if !context.views.now().partners().contains(&holder.key) {
-        return Err(format!("peer {} is no partner in this ring", holder.key));
-    }
+    check_partner(&holder, &context.views.now())?;
     Ok(holder)
 }
 
-/// Waits for the end of the partner's certificates: a connection does not end with them by itself.
-async fn end_with(holder: Holder, connection: Connection) -> Result<(), String> {
+fn check_partner(holder: &Holder, view: &View) -> Result<(), String> {
+    if view.partners().contains(&holder.key) {
+        return Ok(());
+    }
+    Err(format!("peer {} is not a partner in this ring", holder.key))
+}
+
+/// Waits for the end of the partner's certificates, or for a view in which it is not a partner any more: a connection
+/// does not end with them by itself.
+async fn end_with(holder: Holder, connection: Connection, mut views: Views) -> Result<(), String> {
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -142,6 +149,7 @@ async fn end_with(holder: Holder, connection: Connection) -> Result<(), String> 
                 let now_ms = kittengrad_service::clock::unix_ms();
                 holder.check_at(now_ms).map_err(|e| e.to_string())?;
             }
+            view = views.changed() => check_partner(&holder, &view)?,
             error = connection.closed() => return Err(error.to_string()),
         }
     }

@@ -1,19 +1,21 @@
-//! Dialling a partner, again and again, with growing pauses.
+//! Dialling partners, again and again, with growing pauses.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use kittengrad_node_core::Timing;
+use kittengrad_overlay::view::View;
 use kittengrad_pki::tls;
 use kittengrad_proto::{
     certificate::{Role, transport_name},
     id::PublicKey,
 };
+use kittengrad_service::process::joined;
 use quinn::Endpoint;
 use tokio::{
     net::lookup_host,
+    task::JoinSet,
     time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
     connection::{self, LinkContext},
@@ -27,39 +29,54 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 const _: () =
     assert!(Timing::DEFAULT.suspicion_ms as u128 > HANDSHAKE.as_millis() + PAUSE_MAX.as_millis());
 
-/// Keeps a link to `partner` up until `shutdown`.
-pub(crate) async fn dial(
-    endpoint: Endpoint,
-    partner: PublicKey,
-    address: String,
-    context: Arc<LinkContext>,
-    shutdown: CancellationToken,
-) {
+/// Keeps a link up to every partner of the newest view that has a larger key, for as long as it is awaited.
+pub(crate) async fn dial(endpoint: Endpoint, context: Arc<LinkContext>) {
+    let mut views = context.views.clone();
+    // One task for each partner; it ends when its partner is not one any more, which may change again meanwhile.
+    let mut links = JoinSet::new();
+    let mut dialled = BTreeSet::new();
+    loop {
+        for partner in views.now().partners() {
+            if partner > context.me && dialled.insert(partner) {
+                links.spawn(keep_up(endpoint.clone(), partner, Arc::clone(&context)));
+            }
+        }
+        tokio::select! {
+            _ = views.changed() => {}
+            // A panic is passed on: a partner must not stay one that is never dialled again.
+            Some(ended) = links.join_next() => drop(dialled.remove(&joined(ended))),
+        }
+    }
+}
+
+/// Keeps a link to `partner` up until it is not a partner any more.
+async fn keep_up(endpoint: Endpoint, partner: PublicKey, context: Arc<LinkContext>) -> PublicKey {
     let mut pause = PAUSE_MIN;
     loop {
-        let attempt = async {
-            match connect(&endpoint, partner, &address).await {
-                Ok(connection) => connection::serve(connection, Some(partner), &context).await,
-                Err(why) => {
-                    tracing::debug!(?partner, address, why, "no link");
-                    false
-                }
-            }
+        let Some(address) = address_of(&partner, &context.views.now()) else {
+            return partner;
         };
-        let heard_hello = tokio::select! {
-            () = shutdown.cancelled() => return,
-            heard = attempt => heard,
+        let heard_hello = match connect(&endpoint, partner, &address).await {
+            Ok(connection) => connection::serve(connection, Some(partner), &context).await,
+            Err(why) => {
+                tracing::debug!(?partner, address, why, "no link");
+                false
+            }
         };
         pause = if heard_hello {
             PAUSE_MIN
         } else {
             (pause * 2).min(PAUSE_MAX)
         };
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = sleep(with_jitter(pause)) => {}
-        }
+        sleep(with_jitter(pause)).await;
     }
+}
+
+/// Where to dial a partner; `None` if it is not one.
+fn address_of(partner: &PublicKey, view: &View) -> Option<String> {
+    let is_partner = view.partners().contains(partner);
+    let identity = view.member(partner).filter(|_| is_partner)?;
+    Some(identity.addresses.quic.clone())
 }
 
 async fn connect(
