@@ -11,16 +11,16 @@ use std::{
 };
 
 use kittengrad_aggregator_core::{
-    Aggregator, Config, Event, Fatal, Fetch, Input, Now, Output, SourceBlock,
+    Aggregator, Config, Event, Fatal, Fetch, Input, Now, Output, Plan, SourceBlock, View,
 };
 use kittengrad_journal::{Follower, JournalError, StateError, StoreError, Tip};
 use kittengrad_proto::id::PublicKey;
 use kittengrad_service::clock;
 use kittengrad_store::RocksStore;
 use thiserror::Error;
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
-use crate::{metrics::AggregatorMetrics, show::Shown};
+use crate::{metrics::AggregatorMetrics, plans::Readers, show::Shown};
 
 /// Commands that may wait for the driver.
 pub(crate) const COMMANDS_MAX: usize = 1_024;
@@ -83,24 +83,19 @@ pub(crate) enum Command {
     Stop,
 }
 
-/// What whoever reads a source is told by the core.
-#[derive(Default)]
-pub(crate) struct Reader {
-    /// It lies.
-    pub(crate) lies: Notify,
-    /// It is to be read again from where the core is now.
-    pub(crate) is_behind: Notify,
-}
-
 /// Where the driver's word goes.
 pub(crate) struct Outlets {
-    /// Only what is committed.
-    pub(crate) tip: watch::Sender<Option<Tip>>,
-    pub(crate) view: watch::Sender<Arc<Shown>>,
     pub(crate) fetches: mpsc::Sender<Fetch>,
     /// Those who read the sources.
-    pub(crate) readers: BTreeMap<PublicKey, Arc<Reader>>,
+    pub(crate) readers: Readers,
     pub(crate) metrics: AggregatorMetrics,
+}
+
+/// The other ends of what the driver shows.
+pub(crate) struct Seen {
+    /// Only what is committed.
+    pub(crate) tip: watch::Receiver<Option<Tip>>,
+    pub(crate) view: watch::Receiver<Arc<Shown>>,
 }
 
 /// The core with everything around it.
@@ -108,6 +103,10 @@ pub(crate) struct Driver {
     aggregator: Aggregator,
     store: Arc<RocksStore>,
     commands: mpsc::Receiver<Command>,
+    /// The core is told of the newest before anything else.
+    plans: watch::Receiver<Arc<Plan>>,
+    tip: watch::Sender<Option<Tip>>,
+    view: watch::Sender<Arc<Shown>>,
     outlets: Outlets,
     /// Memory of the blocks that each source has in the core, oldest first.
     memory: BTreeMap<PublicKey, VecDeque<OwnedSemaphorePermit>>,
@@ -120,18 +119,31 @@ impl Driver {
         config: Config,
         store: Arc<RocksStore>,
         commands: mpsc::Receiver<Command>,
+        mut plans: watch::Receiver<Arc<Plan>>,
         outlets: Outlets,
-    ) -> Result<Self, DriverError> {
+    ) -> Result<(Self, Seen), DriverError> {
         let started = Instant::now();
         let aggregator = Aggregator::open(config, &*store, now(started))?;
-        Ok(Self {
+        // What a channel begins with counts as seen.
+        plans.mark_changed();
+        let (tip, tip_seen) = watch::channel(None);
+        let (view, view_seen) = watch::channel(Arc::new(Shown::new(View::default())));
+        let seen = Seen {
+            tip: tip_seen,
+            view: view_seen,
+        };
+        let driver = Self {
             aggregator,
             store,
             commands,
+            plans,
+            tip,
+            view,
             outlets,
             memory: BTreeMap::new(),
             started,
-        })
+        };
+        Ok((driver, seen))
     }
 
     /// Runs until it is told to stop, or everybody who could is gone.
@@ -144,6 +156,11 @@ impl Driver {
             // There is a tick every now and then, so that damage does not stay unnoticed.
             if let Some(damage) = self.store.damage() {
                 return Err(DriverError::Damage(damage.to_owned()));
+            }
+            // The sender may be gone when the process ends: the last plan stays.
+            if self.plans.has_changed().unwrap_or(false) {
+                let plan = (**self.plans.borrow_and_update()).clone();
+                self.feed(Input::Plan(plan))?;
             }
             let mut is_last = false;
             for command in batch.drain(..) {
@@ -214,15 +231,18 @@ impl Driver {
             is_full: _,
         } = out;
         if !writes.is_empty() {
-            self.outlets.metrics.commit(&writes);
+            self.outlets.metrics.journal.commit(&writes);
             let begun = Instant::now();
             self.store.commit(writes).map_err(DriverError::Commit)?;
-            self.outlets.metrics.committed(begun.elapsed());
+            self.outlets
+                .metrics
+                .journal
+                .commit
+                .committed(begun.elapsed());
         }
         self.aggregator.committed();
         if let Some(tip) = tip {
-            self.outlets
-                .tip
+            self.tip
                 .send_if_modified(|shown| shown.replace(tip) != Some(tip));
         }
         for fetch in fetches {
@@ -243,7 +263,7 @@ impl Driver {
     fn show(&self) {
         let view = self.aggregator.view(now(self.started));
         self.outlets.metrics.view(&view);
-        self.outlets.view.send_replace(Arc::new(Shown::new(view)));
+        self.view.send_replace(Arc::new(Shown::new(view)));
     }
 
     fn tell(&self, event: &Event) {
@@ -264,9 +284,7 @@ impl Driver {
             }
             Event::Behind { source } => {
                 tracing::warn!(?source, "an old disk came back; its journal is read again");
-                if let Some(reader) = self.outlets.readers.get(source) {
-                    reader.is_behind.notify_one();
-                }
+                self.outlets.readers.of(*source).is_behind.notify_one();
             }
             Event::Source {
                 source,
@@ -282,9 +300,7 @@ impl Driver {
             }
             Event::Lied { source, why } => {
                 tracing::warn!(?source, why, "a source showed what does not verify");
-                if let Some(reader) = self.outlets.readers.get(source) {
-                    reader.lies.notify_one();
-                }
+                self.outlets.readers.of(*source).lies.notify_one();
             }
             Event::WithoutRecords {
                 transaction,

@@ -6,6 +6,7 @@ use futures::StreamExt;
 use kittengrad_aggregator_core::{Fetch, Input};
 use kittengrad_client::{Client, records::WantedRecord};
 use kittengrad_proto::limits::GET_RECORD_MAX;
+use kittengrad_service::process::joined;
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::driver::Command;
@@ -23,7 +24,7 @@ pub(crate) async fn run(
     let mut batch = Vec::new();
     loop {
         tokio::select! {
-            Some(_) = batches.join_next() => {}
+            Some(ended) = batches.join_next() => joined(ended),
             taken = wanted.recv_many(&mut batch, GET_RECORD_MAX), if batches.len() < BATCHES_MAX => {
                 if taken == 0 {
                     return;

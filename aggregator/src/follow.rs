@@ -23,7 +23,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::driver::{Command, Reader};
+use crate::{driver::Command, plans::Reader};
 
 /// Bytes of blocks of one source that are in memory, in units of [`UNIT_BYTES`].
 const MEMORY_UNITS: u32 = 256;
@@ -58,18 +58,18 @@ enum Ended {
     Closed,
 }
 
-/// The process stops.
+/// It is to stop, or the driver is gone.
 struct Gone;
 
 impl Following {
-    /// Follows until the process stops.
-    pub(crate) async fn run(self) {
+    /// Follows until it is told to stop or the driver is gone; returns whether it was told.
+    pub(crate) async fn run(self) -> bool {
         let memory = Arc::new(Semaphore::new(MEMORY_UNITS as usize));
         let mut redirected = None;
-        // An error says that the process stops.
         while let Ok(next) = self.follow(redirected, &memory).await {
             redirected = next;
         }
+        self.shutdown.is_cancelled()
     }
 
     /// Follows until the source cannot be followed as it is. Gives where it begins now, if it said so.

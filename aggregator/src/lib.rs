@@ -14,13 +14,13 @@
 
 pub mod config;
 mod driver;
+mod failure;
 mod fetch;
 mod follow;
 mod grpc;
 mod metrics;
+mod plans;
 pub mod run;
 mod show;
-mod tasks;
-mod wiring;
 
 pub use driver::DriverError;

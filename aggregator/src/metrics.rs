@@ -1,16 +1,11 @@
 //! What an aggregator counts.
 
-use std::{sync::atomic::AtomicU64, time::Duration};
+use std::sync::atomic::AtomicU64;
 
 use kittengrad_aggregator_core::{Event, View};
-use kittengrad_journal::Write;
+use kittengrad_service::metrics::JournalMetrics;
 use prometheus_client::{
-    metrics::{
-        counter::Counter,
-        family::Family,
-        gauge::Gauge,
-        histogram::{Histogram, exponential_buckets},
-    },
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
@@ -20,16 +15,8 @@ type OfSource = Family<[(&'static str, String); 1], Gauge<u64, AtomicU64>>;
 /// Counters, gauges and histograms of one aggregator, in the registry of its process.
 #[derive(Debug, Clone)]
 pub(crate) struct AggregatorMetrics {
-    /// Synced commits.
-    commits: Counter,
-    /// How long a synced commit takes, in seconds.
-    commit_seconds: Histogram,
-    /// Blocks of the own journal.
-    blocks: Counter,
-    /// Elements added to the set.
-    elements: Counter,
-    /// Height of the last block.
-    height: Gauge<u64, AtomicU64>,
+    /// Its journal and its commits.
+    pub(crate) journal: JournalMetrics,
     /// 1 while complete.
     complete: Gauge,
     /// 1 while fresh.
@@ -52,11 +39,7 @@ impl AggregatorMetrics {
     /// Makes the metrics and registers them.
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
-            commits: Counter::default(),
-            commit_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 16)),
-            blocks: Counter::default(),
-            elements: Counter::default(),
-            height: Gauge::default(),
+            journal: JournalMetrics::register(registry),
             complete: Gauge::default(),
             fresh: Gauge::default(),
             ready: Gauge::default(),
@@ -66,20 +49,6 @@ impl AggregatorMetrics {
             source_height: Family::default(),
             source_head: Family::default(),
         };
-        let seconds = metrics.commit_seconds.clone();
-        registry.register("commits", "Synced commits", metrics.commits.clone());
-        registry.register("commit_seconds", "Time of a synced commit", seconds);
-        registry.register("journal_blocks", "Blocks cut", metrics.blocks.clone());
-        registry.register(
-            "set_elements_added",
-            "Elements added to the set",
-            metrics.elements.clone(),
-        );
-        registry.register(
-            "journal_height",
-            "Height of the last block",
-            metrics.height.clone(),
-        );
         registry.register(
             "complete",
             "1 while nothing is missing",
@@ -119,21 +88,6 @@ impl AggregatorMetrics {
         metrics
     }
 
-    pub(crate) fn commit(&self, writes: &[Write]) {
-        for write in writes {
-            match write {
-                Write::Block(_) => drop(self.blocks.inc()),
-                Write::Element(..) => drop(self.elements.inc()),
-                _ => {}
-            }
-        }
-    }
-
-    pub(crate) fn committed(&self, took: Duration) {
-        self.commits.inc();
-        self.commit_seconds.observe(took.as_secs_f64());
-    }
-
     pub(crate) fn event(&self, event: &Event) {
         match event {
             Event::Lied { .. } => drop(self.lies.inc()),
@@ -143,7 +97,8 @@ impl AggregatorMetrics {
     }
 
     pub(crate) fn view(&self, view: &View) {
-        self.height.set(view.tip.map_or(0, |tip| tip.head.height));
+        let height = view.tip.map_or(0, |tip| tip.head.height);
+        self.journal.height.set(height);
         self.complete.set(i64::from(view.is_complete));
         self.fresh.set(i64::from(view.is_fresh));
         self.ready.set(i64::from(view.is_ready));

@@ -1,77 +1,56 @@
 //! Running an aggregator: from its files to a process that serves, and back to rest.
 
-use std::{fs, io, net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    fs,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use kittengrad_client::ConnectError;
-use kittengrad_overlay::file::{NetworkError, NetworkFile};
-use kittengrad_pki::credentials::CredentialsError;
-use kittengrad_proto::{certificate::Role, id::PublicKey, identity::Addresses, namespace::Overlay};
+use kittengrad_aggregator_core::{Config as CoreConfig, Input, Timing};
+use kittengrad_client::{Client, config::Timeouts};
+use kittengrad_journal::Tip;
+use kittengrad_overlay::{file::NetworkFile, view::View};
+use kittengrad_pki::credentials::Credentials;
+use kittengrad_proto::{
+    certificate::{Role, Root},
+    identity::Addresses,
+    signed::Ed25519,
+};
 use kittengrad_service::{
-    closing, credentials,
-    http::HttpError,
-    listen::{ListenError, listen},
-    reflection::ReflectionError,
-    serve::ServeError,
-    tls::DoorError,
+    aside, closing, credentials,
+    http::{self, NotReady, Pages},
+    journal::{JournalParts, JournalService},
+    listen::{choose, listen},
+    metrics::{ServiceMetrics, registry},
+    process::{Process, Stage, routes},
+    space,
+    tls::Door,
+    views::Views,
 };
 use kittengrad_store::{OpenError, Options, Owner, RocksStore, quarantine};
-use thiserror::Error;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot, watch},
+    time::{MissedTickBehavior, interval},
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::Config, driver::DriverError, wiring::Start};
+pub use crate::failure::RunError;
+use crate::{
+    config::Config,
+    driver::{COMMANDS_MAX, Command, Driver, FETCHES_MAX, Outlets, Seen},
+    fetch,
+    grpc::{AggregatorService, Parts},
+    metrics::AggregatorMetrics,
+    plans::{self, Followers, Readers},
+    show::{self, Shown},
+};
 
-/// Why an aggregator did not start, or stopped by itself.
-#[derive(Debug, Error)]
-pub enum RunError {
-    /// The network file is wrong.
-    #[error(transparent)]
-    Network(#[from] NetworkError),
-    /// The certificates or the key are wrong, or those of another role.
-    #[error(transparent)]
-    Credentials(#[from] CredentialsError),
-    /// This aggregator is not in the network file, so that nobody would find it.
-    #[error("aggregator {0} is not in the network file: `kittengrad network add` adds it")]
-    Stranger(PublicKey),
-    /// Sources cannot be called.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// An address in the network file or the configuration cannot be listened on.
-    #[error("{key} = {value:?} is no address to listen on: give \"ip:port\" in the configuration")]
-    Address {
-        /// The configuration key.
-        key: &'static str,
-        /// What is there.
-        value: String,
-    },
-    /// A port is taken.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// TLS refuses the certificates.
-    #[error(transparent)]
-    Door(#[from] DoorError),
-    /// The store does not open.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The driver stopped: the store failed.
-    #[error("aggregator stops: {0}; restart it, its sources have what it lacks")]
-    Driver(#[from] DriverError),
-    /// gRPC failed.
-    #[error(transparent)]
-    Serve(#[from] ServeError),
-    /// HTTP failed.
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    /// The schemas in the program are damaged.
-    #[error(transparent)]
-    Reflection(#[from] ReflectionError),
-    /// The system refuses threads.
-    #[error("cannot start a thread: {0}")]
-    Thread(io::Error),
-    /// A task panicked: a bug.
-    #[error("a task of the aggregator failed: {0}")]
-    Task(String),
-}
+/// How often the core hears that time went by.
+const TICK: Duration = Duration::from_millis(200);
+/// A source is asked anew if it says nothing for so long; it says something every second.
+const SILENCE_MS: u64 = 5_000;
 
 /// Where a running aggregator listens.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +64,7 @@ pub struct Listening {
 /// Runs an aggregator until `shutdown`. `listening` hears its addresses once both are bound.
 ///
 /// # Errors
-/// If it cannot start, or its store fails: the process should then end and be started again.
+/// If it cannot start, or one of its tasks ends: the process should then end and be started again.
 pub async fn run(
     config: Config,
     shutdown: CancellationToken,
@@ -102,7 +81,11 @@ pub async fn run(
     let identity = view.aggregators().find(|identity| identity.key == own);
     let addresses = identity.ok_or(RunError::Stranger(own))?.addresses.clone();
     let sockets = Sockets::bind(&config, &addresses).await?;
-    let store = Arc::new(open_store(&config, view.overlay().clone(), own)?);
+    let owner = Owner {
+        overlay: view.overlay().clone(),
+        key: own,
+    };
+    let store = Arc::new(open_store(&config, &owner)?);
     // Whoever waits for the addresses may have gone away.
     let _ = listening.send(sockets.listening);
     let data = config.data.clone();
@@ -113,65 +96,40 @@ pub async fn run(
         credentials,
         store: Arc::clone(&store),
     };
-    let ended = start.run(sockets, shutdown).await;
+    let ended = start.run(sockets, &shutdown).await;
     closing::close(store).await;
-    if let Err(RunError::Driver(error)) = &ended
-        && error.is_damage()
-    {
-        put_aside(&data);
+    if ended.as_ref().is_err_and(RunError::is_damage) {
+        aside::put_aside(|| quarantine(&data));
     }
     ended
 }
 
-/// The store turned out to be damaged while it was in use: the next start begins a new journal in an empty one.
-fn put_aside(data: &Path) {
-    match quarantine(data) {
-        Ok(aside) => tracing::error!(aside = %aside.display(), "the damaged store was put aside"),
-        Err(error) => tracing::error!(%error, "the damaged store could not be put aside"),
-    }
-}
-
 /// Opens the store. One that is damaged is put aside: the sources have everything that was in it.
-fn open_store(config: &Config, overlay: Overlay, key: PublicKey) -> Result<RocksStore, RunError> {
-    let owner = Owner { overlay, key };
-    let bytes = |mib: u64| usize::try_from(mib * 1024 * 1024).unwrap_or(usize::MAX);
+fn open_store(config: &Config, owner: &Owner) -> Result<RocksStore, OpenError> {
     let options = Options {
-        cache_bytes_max: bytes(config.store.cache_mib),
-        write_buffer_bytes_max: bytes(config.store.write_buffer_mib),
+        cache_bytes_max: config.store.cache_bytes(),
+        write_buffer_bytes_max: config.store.write_buffer_bytes(),
         ..Options::default()
     };
-    match RocksStore::open(&config.data, &owner, &options) {
-        Err(error @ OpenError::Damaged { .. }) => {
-            let aside = quarantine(&config.data)?;
-            tracing::error!(
-                %error,
-                aside = %aside.display(),
-                "the store is damaged and was put aside; a new journal begins and reads the sources again"
-            );
-            Ok(RocksStore::open(&config.data, &owner, &options)?)
-        }
-        opened => Ok(opened?),
-    }
+    aside::open_or_put_aside(
+        || RocksStore::open(&config.data, owner, &options),
+        |error| matches!(error, OpenError::Damaged { .. }),
+        || quarantine(&config.data),
+        "a new journal begins and reads the sources again",
+    )
 }
 
-/// Everything that listens.
-pub(crate) struct Sockets {
-    pub(crate) grpc: TcpListener,
-    pub(crate) http: TcpListener,
+/// Everything that listens: bound before the store is opened, so that a second process on it changes nothing.
+struct Sockets {
+    grpc: TcpListener,
+    http: TcpListener,
     listening: Listening,
 }
 
 impl Sockets {
-    async fn bind(config: &Config, addresses: &Addresses) -> Result<Self, RunError> {
-        let choose = |key, configured: Option<SocketAddr>, announced: &str| match configured {
-            Some(address) => Ok(address),
-            None => announced.parse().map_err(|_| RunError::Address {
-                key,
-                value: announced.to_owned(),
-            }),
-        };
-        let grpc = choose("listen.grpc", config.listen.grpc, &addresses.grpc)?;
-        let http = choose("listen.http", config.listen.http, &addresses.http)?;
+    async fn bind(config: &Config, announced: &Addresses) -> Result<Self, RunError> {
+        let grpc = choose("listen.grpc", config.listen.grpc, &announced.grpc)?;
+        let http = choose("listen.http", config.listen.http, &announced.http)?;
         let grpc_listener = listen(grpc, "listen.grpc").await?;
         let http_listener = listen(http, "listen.http").await?;
         let listening = Listening {
@@ -184,4 +142,168 @@ impl Sockets {
             listening,
         })
     }
+}
+
+/// Everything that an aggregator is started from, read, checked and opened.
+struct Start {
+    config: Config,
+    root: Root,
+    view: View,
+    credentials: Credentials,
+    store: Arc<RocksStore>,
+}
+
+impl Start {
+    /// Starts everything, and runs until `shutdown` or the first end of a task.
+    async fn run(self, sockets: Sockets, shutdown: &CancellationToken) -> Result<(), RunError> {
+        let mut process = Process::new("aggregator", shutdown);
+        let client = self.client()?;
+        let views = Views::new(client.views());
+        let mut registry = registry();
+        let metrics = AggregatorMetrics::register(&mut registry);
+        let service_metrics = ServiceMetrics::register(&mut registry);
+
+        let (plans, planned) = watch::channel(plans::plan(&self.view));
+        let readers = Readers::default();
+        let (commands, received) = mpsc::channel(COMMANDS_MAX);
+        let (fetches, wanted) = mpsc::channel(FETCHES_MAX);
+        let outlets = Outlets {
+            fetches,
+            readers: readers.clone(),
+            metrics,
+        };
+        let store = Arc::clone(&self.store);
+        let (driver, seen) = Driver::new(self.core(), store, received, planned.clone(), outlets)?;
+        let to_driver = commands.clone();
+        let stop = async move {
+            // The driver may be the one that failed.
+            let _ = to_driver.send(Command::Stop).await;
+        };
+        process
+            .spawn_thread(Stage::Core, "driver", move || driver.run(), stop)
+            .map_err(RunError::Thread)?;
+        process.spawn_dropped(Stage::Inside, "clock", tick(commands.clone()));
+        let shortage = self.look_for_space(&mut process);
+
+        let planning = plans::plan_anew(views.clone(), plans);
+        process.spawn_dropped(Stage::Inside, "planning", planning);
+        let followers = Followers {
+            client: client.clone(),
+            commands: commands.clone(),
+            plans: planned,
+            readers,
+            shortage: shortage.clone(),
+            stop: process.stop_of(Stage::Inside),
+        };
+        process.spawn(Stage::Inside, "following sources", followers.run());
+        let fetching = fetch::run(client, wanted, commands);
+        process.spawn_dropped(Stage::Inside, "fetching records", fetching);
+
+        let not_ready = not_ready(seen.view.clone(), shortage);
+        let (own, overlay) = (self.credentials.holder().key, self.view.overlay().clone());
+        let shown = seen.view.clone();
+        let pages = Pages {
+            registry: Arc::new(registry),
+            not_ready: Arc::clone(&not_ready),
+            status: Arc::new(move || {
+                let shown = Arc::clone(&shown.borrow());
+                show::status_page(own, &overlay, &shown.as_of(Instant::now()))
+            }),
+        };
+        process.serve_pages(sockets.http, http::router(pages));
+        let Seen { tip, view } = seen;
+        let service = AggregatorService::new(Parts {
+            own,
+            overlay: self.view.overlay().clone(),
+            views,
+            store: Arc::clone(&self.store),
+            tip: tip.clone(),
+            view,
+        });
+        let journal = self.journal(&process, tip, service_metrics.clone());
+        let routes = routes(service, journal).await?;
+        let door = Door::new(self.credentials, |role| role != Role::Registrar)?;
+        process.serve_grpc(sockets.grpc, door, routes, not_ready, service_metrics);
+        Ok(process.until_stopped().await?)
+    }
+
+    /// The way to the sources.
+    fn client(&self) -> Result<Client, RunError> {
+        let timeouts = Timeouts {
+            silence_ms: SILENCE_MS,
+            ..Timeouts::default()
+        };
+        let (root, view) = (self.root.clone(), self.view.clone());
+        let client = Client::new(root, view, self.credentials.clone(), Vec::new(), timeouts);
+        Ok(client?)
+    }
+
+    fn core(&self) -> CoreConfig {
+        CoreConfig {
+            overlay: self.view.overlay().clone(),
+            signer: Arc::new(self.credentials.key().clone()),
+            verifier: Arc::new(Ed25519),
+            timing: Timing {
+                fresh_ms: self.config.timing.fresh_ms,
+                record_ms: self.config.timing.record_ms,
+                ..Timing::default()
+            },
+        }
+    }
+
+    /// Tells followers whether there is room on the disk.
+    fn look_for_space(&self, process: &mut Process) -> watch::Receiver<Option<String>> {
+        let (shortage, shortages) = watch::channel(None);
+        let told = move |found| space::tell(&shortage, found, |shortage| shortage);
+        let (data, reserve_mib) = (self.config.data.clone(), self.config.store.reserve_mib);
+        let looking = space::watch(data, "store.reserve_mib", reserve_mib, told);
+        process.spawn_dropped(Stage::Inside, "space", looking);
+        shortages
+    }
+
+    fn journal(
+        &self,
+        process: &Process,
+        tip: watch::Receiver<Option<Tip>>,
+        metrics: ServiceMetrics,
+    ) -> JournalService {
+        JournalService::new(JournalParts {
+            overlay: self.view.overlay().clone(),
+            store: Arc::clone(&self.store) as Arc<_>,
+            tip,
+            signer: Arc::new(self.credentials.key().clone()),
+            chain: self.credentials.chain().clone(),
+            shutdown: process.stop_of(Stage::Doors),
+            metrics,
+        })
+    }
+}
+
+/// Ticks for as long as the driver listens.
+async fn tick(commands: mpsc::Sender<Command>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if commands.send(Command::Input(Input::Tick)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Why the aggregator is not ready, read whenever somebody asks.
+fn not_ready(
+    views: watch::Receiver<Arc<Shown>>,
+    shortage: watch::Receiver<Option<String>>,
+) -> NotReady {
+    Arc::new(move || {
+        let shown = Arc::clone(&views.borrow());
+        let view = shown.as_of(Instant::now());
+        let mut reasons = view.reasons.clone();
+        reasons.extend(shortage.borrow().clone());
+        if !view.is_ready && reasons.is_empty() {
+            reasons.push("starting".to_owned());
+        }
+        reasons
+    })
 }
