@@ -6,41 +6,9 @@ use std::{
 };
 
 use kittengrad_proto::id::PublicKey;
+pub use kittengrad_service::config::ConfigError;
+use kittengrad_service::config::{self, Configuration, WrongValue, check_range};
 use serde::Deserialize;
-use thiserror::Error;
-
-/// Why there is no configuration. Nothing was started.
-#[derive(Debug, Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read {path}: {error}; name another with --config", path = path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: std::io::Error,
-    },
-    /// The file is no configuration of an indexer.
-    #[error("{path}: {error}", path = path.display())]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, with line and column.
-        error: Box<toml::de::Error>,
-    },
-    /// A value makes no sense.
-    #[error("{path}: {key} is {value}, {wanted}", path = path.display())]
-    Value {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: &'static str,
-        /// What it says.
-        value: String,
-        /// What it may say.
-        wanted: &'static str,
-    },
-}
 
 /// Everything that may be configured of an indexer. Relative paths are relative to the file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -97,11 +65,7 @@ impl Config {
     /// # Errors
     /// If it cannot be read, has a key that is not known, or a value that makes no sense.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read {
-            path: path.to_owned(),
-            error,
-        })?;
-        Self::parse(&text, path)
+        config::load(path)
     }
 
     /// Reads and checks the text of the file at `path`.
@@ -109,20 +73,7 @@ impl Config {
     /// # Errors
     /// If it has a key that is not known, or a value that makes no sense.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::Parse {
-            path: path.to_owned(),
-            error: Box::new(error),
-        })?;
-        config.validate(path)?;
-        let folder = path.parent().unwrap_or_else(|| Path::new(""));
-        for path in [
-            &mut config.network,
-            &mut config.credentials,
-            &mut config.data,
-        ] {
-            *path = folder.join(&*path);
-        }
-        Ok(config)
+        config::parse(text, path)
     }
 
     /// Key of the aggregator to follow, if one is named.
@@ -130,30 +81,21 @@ impl Config {
     pub fn aggregator_key(&self) -> Option<PublicKey> {
         self.aggregator.as_ref().and_then(|text| text.parse().ok())
     }
+}
 
-    fn validate(&self, path: &Path) -> Result<(), ConfigError> {
-        let refuse = |key, value, wanted| {
-            Err(ConfigError::Value {
-                path: path.to_owned(),
-                key,
-                value,
-                wanted,
-            })
-        };
-        let memory_mib = self.index.memory_mib;
-        if !MEMORY_MIB.contains(&memory_mib) {
-            return refuse(
-                "index.memory_mib",
-                memory_mib.to_string(),
-                "it may be 16 to 4000",
-            );
-        }
+impl Configuration for Config {
+    fn paths(&mut self) -> [&mut PathBuf; 3] {
+        [&mut self.network, &mut self.credentials, &mut self.data]
+    }
+
+    fn check(&self) -> Result<(), WrongValue> {
+        check_range("index.memory_mib", self.index.memory_mib, &MEMORY_MIB)?;
         match &self.aggregator {
-            Some(text) if text.parse::<PublicKey>().is_err() => refuse(
-                "aggregator",
-                format!("{text:?}"),
-                "it must be 64 hexadecimal characters",
-            ),
+            Some(text) if text.parse::<PublicKey>().is_err() => Err(WrongValue {
+                key: "aggregator",
+                value: format!("{text:?}"),
+                wanted: "it must be 64 hexadecimal characters".to_owned(),
+            }),
             _ => Ok(()),
         }
     }

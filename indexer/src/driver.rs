@@ -3,9 +3,7 @@
 //! It runs on a thread of its own, because commits wait for the disk. Nobody else writes the index.
 
 use std::{
-    io,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -14,7 +12,7 @@ use kittengrad_proto::id::PublicKey;
 use thiserror::Error;
 use tokio::{
     runtime::Handle,
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
 };
 
 use crate::{
@@ -50,9 +48,6 @@ pub enum DriverError {
     /// The index cannot be written.
     #[error(transparent)]
     Index(#[from] IndexError),
-    /// A bug: the thread panicked.
-    #[error("the indexing thread failed; everything up to the last commit is safe")]
-    Panicked,
 }
 
 /// The ends of the driver's channels.
@@ -64,53 +59,11 @@ pub struct Controls {
     pub fetches: mpsc::Receiver<Vec<Wanted>>,
     /// The last commit.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
-    /// How the driver ended.
-    pub ended: oneshot::Receiver<Result<(), DriverError>>,
 }
 
-/// Starts the driver on a thread of its own. To be called within a tokio runtime.
-///
-/// # Errors
-/// If the system refuses a thread.
-pub fn start(index: Index, feed: Feed, metrics: IndexerMetrics) -> io::Result<Controls> {
-    let (commands, received) = mpsc::channel(COMMANDS_MAX);
-    let (asked, fetches) = mpsc::channel(FETCHES_MAX);
-    let (shown, snapshots) = watch::channel(Arc::clone(index.snapshot()));
-    let (end, ended) = oneshot::channel();
-    let snapshot = index.snapshot();
-    let indexer = Indexer::resume(snapshot.state.clone(), (*snapshot.publishers).clone());
-    let now = Instant::now();
-    let driver = Driver {
-        indexer,
-        index,
-        feed,
-        metrics,
-        commands: received,
-        fetches: asked,
-        shown,
-        runtime: Handle::current(),
-        began: now,
-        cut_from: now,
-        tick_from: now,
-        is_fetching: false,
-    };
-    driver.show();
-    thread::Builder::new()
-        .name("indexing".to_owned())
-        .spawn(move || {
-            let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| driver.run()));
-            // Whoever started it may have gone away.
-            let _ = end.send(ended.unwrap_or(Err(DriverError::Panicked)));
-        })?;
-    Ok(Controls {
-        commands,
-        fetches,
-        snapshots,
-        ended,
-    })
-}
-
-struct Driver {
+/// The core with everything around it.
+#[derive(Debug)]
+pub struct Driver {
     indexer: Indexer,
     index: Index,
     feed: Feed,
@@ -135,7 +88,43 @@ enum Heard {
 }
 
 impl Driver {
-    fn run(mut self) -> Result<(), DriverError> {
+    /// Goes on where the index ends. To be called within a tokio runtime.
+    #[must_use]
+    pub fn new(index: Index, feed: Feed, metrics: IndexerMetrics) -> (Self, Controls) {
+        let (commands, received) = mpsc::channel(COMMANDS_MAX);
+        let (asked, fetches) = mpsc::channel(FETCHES_MAX);
+        let (shown, snapshots) = watch::channel(Arc::clone(index.snapshot()));
+        let snapshot = index.snapshot();
+        let indexer = Indexer::resume(snapshot.state.clone(), (*snapshot.publishers).clone());
+        let now = Instant::now();
+        let driver = Self {
+            indexer,
+            index,
+            feed,
+            metrics,
+            commands: received,
+            fetches: asked,
+            shown,
+            runtime: Handle::current(),
+            began: now,
+            cut_from: now,
+            tick_from: now,
+            is_fetching: false,
+        };
+        driver.show();
+        let controls = Controls {
+            commands,
+            fetches,
+            snapshots,
+        };
+        (driver, controls)
+    }
+
+    /// Runs until nobody is left who could tell it anything, and commits what it has then. For a thread of its own.
+    ///
+    /// # Errors
+    /// If the index cannot be read or written.
+    pub fn run(mut self) -> Result<(), DriverError> {
         loop {
             match self.hear() {
                 Heard::Command(command) => self.take(command)?,
@@ -222,9 +211,11 @@ impl Driver {
         let took = began.elapsed();
         // Commits take at most a fifth of the time: the slower they are, the larger they become.
         self.cut_from = Instant::now() + (took * 4).clamp(INTERVAL_MIN, INTERVAL_MAX);
-        self.metrics.commits.inc();
-        self.metrics.elements.inc_by(commit.news.len() as u64);
-        self.metrics.commit_seconds.observe(took.as_secs_f64());
+        self.metrics.commit.committed(took);
+        self.metrics
+            .commit
+            .elements
+            .inc_by(commit.news.len() as u64);
         tracing::debug!(
             documents = commit.changed.len(),
             news = commit.news.len(),

@@ -15,6 +15,7 @@
 
 pub mod config;
 pub mod driver;
+mod failure;
 pub mod feed;
 pub mod http;
 pub mod index;
@@ -22,5 +23,5 @@ pub mod metrics;
 pub mod ring;
 pub mod run;
 pub mod search;
+mod show;
 pub mod source;
-mod space;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
+use kittengrad_service::metrics::CommitMetrics;
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
@@ -12,12 +13,8 @@ use prometheus_client::{
 pub struct IndexerMetrics {
     /// Blocks processed.
     pub blocks: Counter<u64, AtomicU64>,
-    /// Elements that were new.
-    pub elements: Counter<u64, AtomicU64>,
-    /// Commits to the disk.
-    pub commits: Counter<u64, AtomicU64>,
-    /// How long commits took.
-    pub commit_seconds: Histogram,
+    /// What is committed.
+    pub commit: CommitMetrics,
     /// Documents in the index.
     pub documents: Gauge,
     /// Updates and retractions in all documents.
@@ -44,9 +41,7 @@ impl IndexerMetrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self {
             blocks: Counter::default(),
-            elements: Counter::default(),
-            commits: Counter::default(),
-            commit_seconds: Histogram::new(SECONDS),
+            commit: CommitMetrics::register(registry),
             documents: Gauge::default(),
             updates: Gauge::default(),
             absent: Gauge::default(),
@@ -62,19 +57,6 @@ impl IndexerMetrics {
             "blocks",
             "Blocks of the journal that were processed",
             metrics.blocks.clone(),
-        );
-        of.register(
-            "elements",
-            "Elements that were new",
-            metrics.elements.clone(),
-        );
-        of.register("commits", "Commits to the disk", metrics.commits.clone());
-        let commit_seconds = metrics.commit_seconds.clone();
-        of.register_with_unit(
-            "commit_duration",
-            "How long commits took",
-            Unit::Seconds,
-            commit_seconds,
         );
         of.register(
             "documents",

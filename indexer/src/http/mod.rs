@@ -23,7 +23,7 @@ use axum::{
 };
 use kittengrad_service::http::Pages;
 use prometheus_client::registry::Registry;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::{
     sync::{Semaphore, watch},
     task::spawn_blocking,
@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     feed::Feed, index::Snapshot, metrics::IndexerMetrics, ring::RingCache,
-    search::Pages as SearchPages, source::SourceStatus,
+    search::Pages as SearchPages, show, source::SourceStatus,
 };
 
 use assets::Shell;
@@ -156,33 +156,11 @@ impl App {
     }
 
     fn not_ready(&self) -> Vec<String> {
-        let source = self.0.parts.source.borrow().clone();
-        let committed = source
-            .journal
-            .and_then(|journal| self.snapshot().state.cursors.of(&journal));
-        source.not_ready(committed, Instant::now())
+        show::not_ready(&self.snapshot(), &self.0.parts.source.borrow())
     }
 
     fn status(&self) -> Value {
-        let (snapshot, source) = (self.snapshot(), self.0.parts.source.borrow().clone());
-        let state = &snapshot.state;
-        json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "role": "indexer",
-            "namespace": state.overlay.namespace.as_str(),
-            "network": state.overlay.network.to_string(),
-            "documents": state.counts.documents,
-            "updates": state.counts.updates,
-            "absent": state.counts.absent,
-            "digest": state.digest.to_string(),
-            "cursor": state.cursors.current().map(|cursor| cursor.to_string()),
-            "source": {
-                "journal": source.journal.map(|key| key.to_string()),
-                "connected": source.is_connected,
-                "problem": source.problem,
-            },
-            "not_ready": self.not_ready(),
-        })
+        show::status_page(&self.snapshot(), &self.0.parts.source.borrow())
     }
 }
 

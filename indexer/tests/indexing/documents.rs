@@ -229,7 +229,7 @@ async fn thousands_of_updates_of_one_canonical_are_few_commits() {
     assert_eq!(document["name"], "49/99");
     until("the counters follow", async || {
         let metrics = indexing.get("/metrics").await.text().await.unwrap();
-        metrics.contains("kittengrad_indexer_elements_total 5000")
+        metrics.contains("kittengrad_set_elements_added_total 5000")
     })
     .await;
     indexing.end().await;

@@ -61,7 +61,7 @@ async fn the_status_says_what_the_index_is_the_fold_of() {
     for line in [
         "kittengrad_indexer_documents 1",
         "kittengrad_indexer_cursor_height 0",
-        "kittengrad_indexer_commits_total 1",
+        "kittengrad_commits_total 1",
     ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }

@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use ipld_core::ipld::Ipld;
 use kittengrad_client_core::{json, map::Map};
 use kittengrad_indexer::{
-    driver::{self, Command, Controls, DriverError},
+    driver::{Command, Controls, Driver, DriverError},
     feed::Feed,
     http::{App, Parts},
     index::{Index, IndexOptions, Lock, OpenError, Snapshot},
@@ -36,7 +36,7 @@ use kittengrad_support::{
 };
 use prometheus_client::registry::Registry;
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const TATE: PublicKey = PublicKey::new([1; 32]);
@@ -285,7 +285,7 @@ pub(crate) struct Indexing {
     pub(crate) source: watch::Sender<SourceStatus>,
     pub(crate) feed: Feed,
     commands: mpsc::Sender<Command>,
-    ended: oneshot::Receiver<Result<(), DriverError>>,
+    driving: tokio::task::JoinHandle<Result<(), DriverError>>,
     shutdown: CancellationToken,
     serving: tokio::task::JoinHandle<()>,
     next_height: u64,
@@ -312,11 +312,11 @@ impl Indexing {
             .cursors
             .current()
             .map_or(0, |cursor| cursor.next_height());
-        let controls = driver::start(index, feed.clone(), metrics.clone()).unwrap();
+        let (driver, controls) = Driver::new(index, feed.clone(), metrics.clone());
+        let driving = tokio::task::spawn_blocking(move || driver.run());
         let Controls {
             commands,
             snapshots,
-            ended,
             ..
         } = controls;
         let (source, status) = watch::channel(SourceStatus::default());
@@ -343,7 +343,7 @@ impl Indexing {
             source,
             feed,
             commands,
-            ended,
+            driving,
             shutdown,
             serving,
             next_height,
@@ -407,7 +407,7 @@ impl Indexing {
     /// Ends as a process does that is asked to.
     pub(crate) async fn end(self) {
         drop(self.commands);
-        self.ended.await.unwrap().unwrap();
+        self.driving.await.unwrap().unwrap();
         self.shutdown.cancel();
         self.serving.await.unwrap();
     }
