@@ -7,7 +7,8 @@ use kittengrad_overlay::file::NetworkError;
 use kittengrad_pki::credentials::CredentialsError;
 use kittengrad_proto::id::PublicKey;
 use kittengrad_service::{
-    listen::ListenError, process::Failures, reflection::ReflectionError, tls::DoorError,
+    handshakes::HandshakesError, listen::ListenError, process::Failures,
+    reflection::ReflectionError,
 };
 use kittengrad_store::OpenError;
 use thiserror::Error;
@@ -34,7 +35,7 @@ pub enum RunError {
     Listen(#[from] ListenError),
     /// TLS refuses the certificates.
     #[error(transparent)]
-    Door(#[from] DoorError),
+    Handshakes(#[from] HandshakesError),
     /// The store does not open.
     #[error(transparent)]
     Open(#[from] OpenError),

@@ -34,7 +34,7 @@ pub(crate) fn plan(view: &View) -> Arc<Plan> {
 /// Plans anew whenever there is a newer view, for as long as it is awaited.
 pub(crate) async fn plan_anew(mut views: Views, plans: watch::Sender<Arc<Plan>>) {
     loop {
-        let newer = plan(&*views.changed().await);
+        let newer = plan(&views.changed().await);
         plans.send_if_modified(|last| {
             let is_new = *last != newer;
             *last = newer;
@@ -93,7 +93,7 @@ impl Followers {
                 followed.entry(source).or_insert_with(|| {
                     let stop = self.stop.child_token();
                     let following = self.following(source, stop.clone());
-                    tasks.spawn(async move { following.run().await });
+                    tasks.spawn(following.run());
                     stop
                 });
             }

@@ -19,6 +19,7 @@ use kittengrad_proto::{
 };
 use kittengrad_service::{
     aside, closing, credentials,
+    handshakes::{GRPC, Handshakes},
     http::{self, NotReady, Pages},
     journal::{JournalParts, JournalService},
     listen::{choose, listen},
@@ -222,7 +223,10 @@ impl Start {
         });
         let journal = self.journal(&process, tip, service_metrics.clone());
         let routes = routes(service, journal).await?;
-        let door = Door::new(self.credentials, |role| role != Role::Registrar)?;
+        let handshakes = Handshakes::new(self.credentials, &[GRPC])?;
+        let door = Door::new(&handshakes, |role| role != Role::Registrar);
+        let renewing = async move { handshakes.keep_fresh().await };
+        process.spawn_dropped(Stage::Inside, "certificates", renewing);
         process.serve_grpc(sockets.grpc, door, routes, not_ready, service_metrics);
         Ok(process.until_stopped().await?)
     }
@@ -269,7 +273,7 @@ impl Start {
     ) -> JournalService {
         JournalService::new(JournalParts {
             overlay: self.view.overlay().clone(),
-            store: Arc::clone(&self.store) as Arc<_>,
+            store: self.store.clone(),
             tip,
             signer: Arc::new(self.credentials.key().clone()),
             chain: self.credentials.chain().clone(),

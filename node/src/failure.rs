@@ -3,10 +3,11 @@
 use std::io;
 
 use kittengrad_overlay::{file::NetworkError, view::StrangerError};
-use kittengrad_pki::{credentials::CredentialsError, transport::TransportError};
+use kittengrad_pki::credentials::CredentialsError;
 use kittengrad_proto::identity::IdentityError;
 use kittengrad_service::{
-    listen::ListenError, process::Failures, reflection::ReflectionError, tls::DoorError,
+    handshakes::HandshakesError, listen::ListenError, process::Failures,
+    reflection::ReflectionError,
 };
 use kittengrad_store::OpenError;
 use thiserror::Error;
@@ -22,9 +23,9 @@ pub enum RunError {
     /// The certificates or the key are wrong.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
-    /// There is no transport certificate.
+    /// TLS refuses the certificates.
     #[error(transparent)]
-    Transport(#[from] TransportError),
+    Handshakes(#[from] HandshakesError),
     /// This peer is not in the ring.
     #[error(transparent)]
     Stranger(#[from] StrangerError),
@@ -34,12 +35,10 @@ pub enum RunError {
     /// A TCP port is taken, or an address is not one to listen on.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// The QUIC port is taken, or TLS refuses the certificates.
+    /// The QUIC port is taken, or TLS lacks what QUIC needs.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// TLS refuses the certificates.
-    #[error(transparent)]
-    Door(#[from] DoorError),
+
     /// The store does not open.
     #[error(transparent)]
     Open(#[from] OpenError),

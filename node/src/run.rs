@@ -9,14 +9,15 @@ use std::{
 
 use kittengrad_node_core::{Input, PeerConfig, Timing};
 use kittengrad_overlay::{file::NetworkFile, view::View};
-use kittengrad_pki::{credentials::Credentials, transport::Transport};
+
 use kittengrad_proto::{
     certificate::{Role, Root},
     identity::{Addresses, Identity},
     signed::Ed25519,
 };
 use kittengrad_service::{
-    aside, clock, closing, credentials,
+    aside, closing, credentials,
+    handshakes::{GRPC, Handshakes},
     http::{self, NotReady, Pages},
     journal::{JournalParts, JournalService},
     listen::{choose, listen},
@@ -31,7 +32,7 @@ use quinn::Endpoint;
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot, watch},
-    time::{MissedTickBehavior, interval, sleep},
+    time::{MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -49,9 +50,6 @@ use crate::{
 
 /// How often the core hears that time went by.
 const TICK: Duration = Duration::from_millis(200);
-
-/// Pause after a certificate was renewed, or could not be.
-const RENEWAL_PAUSE_MS: u64 = 60_000;
 
 /// Where a running peer listens.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +76,8 @@ pub async fn run(
         credentials::load(&config.credentials, Role::Peer, network.overlay().network)?;
     let root = network.root().clone();
     let (view, identity) = identity::today(network.view()?, &root, &credentials)?;
-    let sockets = Sockets::bind(&config, &identity.addresses, &credentials).await?;
+    let handshakes = Handshakes::new(credentials, &[GRPC, link::PROTOCOL])?;
+    let sockets = Sockets::bind(&config, &identity.addresses, &handshakes).await?;
     let owner = Owner {
         overlay: view.overlay().clone(),
         key: identity.key,
@@ -91,7 +90,7 @@ pub async fn run(
         config,
         root,
         view: Arc::new(view),
-        credentials,
+        handshakes,
         identity,
         store: Arc::clone(&store),
     };
@@ -120,7 +119,6 @@ fn open_store(config: &Config, owner: &Owner) -> Result<RocksStore, OpenError> {
 
 /// Everything that listens: bound before the store is opened, so that a second process on it changes nothing.
 struct Sockets {
-    transport: Arc<Transport>,
     grpc: TcpListener,
     http: TcpListener,
     quic: Endpoint,
@@ -131,23 +129,21 @@ impl Sockets {
     async fn bind(
         config: &Config,
         announced: &Addresses,
-        credentials: &Credentials,
+        handshakes: &Handshakes,
     ) -> Result<Self, RunError> {
-        let transport = Transport::of(credentials, clock::unix_ms())?;
         let configured = &config.listen;
         let grpc = choose("listen.grpc", configured.grpc, &announced.grpc)?;
         let quic = choose("listen.quic", configured.quic, &announced.quic)?;
         let http = choose("listen.http", configured.http, &announced.http)?;
         let grpc_listener = listen(grpc, "listen.grpc").await?;
         let http_listener = listen(http, "listen.http").await?;
-        let endpoint = link::bind(quic, &transport, credentials.key())?;
+        let endpoint = link::bind(quic, handshakes)?;
         let listening = Listening {
             grpc: grpc_listener.local_addr().unwrap_or(grpc),
             quic: endpoint.local_addr().unwrap_or(quic),
             http: http_listener.local_addr().unwrap_or(http),
         };
         Ok(Self {
-            transport,
             grpc: grpc_listener,
             http: http_listener,
             quic: endpoint,
@@ -161,7 +157,7 @@ struct Start {
     config: Config,
     root: Root,
     view: Arc<View>,
-    credentials: Credentials,
+    handshakes: Handshakes,
     identity: Identity,
     store: Arc<RocksStore>,
 }
@@ -204,6 +200,7 @@ impl Start {
             views: views.clone(),
             root: self.root.clone(),
             commands: commands.clone(),
+            tls: self.handshakes.configs(link::PROTOCOL),
             verifying: Arc::clone(&verifying),
             metrics,
             connections: AtomicU64::new(0),
@@ -211,10 +208,10 @@ impl Start {
         let stop = process.stop_of(Stage::Inside);
         let accepting = link::accept(sockets.quic.clone(), Arc::clone(&context), stop);
         process.spawn(Stage::Inside, "accepting links", accepting);
+        let showing = link::follow_tls(sockets.quic.clone(), context.tls.clone());
+        process.spawn_dropped(Stage::Inside, "TLS of links", showing);
         let dialling = link::dial(sockets.quic, context);
         process.spawn_dropped(Stage::Inside, "dialling links", dialling);
-        let renewing = renew(sockets.transport, self.credentials.clone());
-        process.spawn_dropped(Stage::Inside, "certificates", renewing);
 
         let status = seen.status.clone();
         let not_ready: NotReady = Arc::new(move || show::not_ready(&status.borrow()));
@@ -236,7 +233,10 @@ impl Start {
         });
         let journal = self.journal(&process, seen, service_metrics.clone());
         let routes = routes(service, journal).await?;
-        let door = Door::new(self.credentials, |role| role != Role::Registrar)?;
+        let handshakes = self.handshakes;
+        let door = Door::new(&handshakes, |role| role != Role::Registrar);
+        let renewing = async move { handshakes.keep_fresh().await };
+        process.spawn_dropped(Stage::Inside, "certificates", renewing);
         process.serve_grpc(sockets.grpc, door, routes, not_ready, service_metrics);
         Ok(process.until_stopped().await?)
     }
@@ -245,7 +245,7 @@ impl Start {
         PeerConfig {
             view: Arc::clone(&self.view),
             identity: self.identity.clone(),
-            signer: Arc::new(self.credentials.key().clone()),
+            signer: Arc::new(self.handshakes.credentials().key().clone()),
             verifier: Arc::new(Ed25519),
             timing: Timing {
                 ack_ms: self.config.timing.ack_ms,
@@ -258,7 +258,9 @@ impl Start {
     /// Tells the core that time goes by, and whether there is room on the disk.
     fn tell_time(&self, process: &mut Process, commands: mpsc::Sender<Command>) {
         let (found, has_space) = watch::channel(true);
-        let told = move |shortage: Option<String>| drop(found.send_replace(shortage.is_none()));
+        let told = move |shortage: Option<String>| {
+            found.send_replace(shortage.is_none());
+        };
         let (data, reserve_mib) = (self.config.data.clone(), self.config.store.reserve_mib);
         let looking = space::watch(data, "store.reserve_mib", reserve_mib, told);
         process.spawn_dropped(Stage::Inside, "space", looking);
@@ -268,10 +270,10 @@ impl Start {
     fn journal(&self, process: &Process, seen: Seen, metrics: ServiceMetrics) -> JournalService {
         JournalService::new(JournalParts {
             overlay: self.view.overlay().clone(),
-            store: Arc::clone(&self.store) as Arc<_>,
+            store: self.store.clone(),
             tip: seen.tip,
-            signer: Arc::new(self.credentials.key().clone()),
-            chain: self.credentials.chain().clone(),
+            signer: Arc::new(self.handshakes.credentials().key().clone()),
+            chain: self.handshakes.credentials().chain().clone(),
             shutdown: process.stop_of(Stage::Doors),
             metrics,
         })
@@ -289,17 +291,6 @@ async fn tick(commands: mpsc::Sender<Command>, mut has_space: watch::Receiver<bo
         };
         if commands.send(Command::Input(input)).await.is_err() {
             return;
-        }
-    }
-}
-
-/// Shows partners a fresh certificate before the last one ends.
-async fn renew(transport: Arc<Transport>, credentials: Credentials) {
-    loop {
-        let left_ms = transport.renew_at_ms().saturating_sub(clock::unix_ms());
-        sleep(Duration::from_millis(left_ms.max(RENEWAL_PAUSE_MS))).await;
-        if let Err(error) = transport.renew(&credentials, clock::unix_ms()) {
-            tracing::error!(%error, "the transport certificate cannot be renewed");
         }
     }
 }

@@ -1,13 +1,7 @@
 //! The plain pages of a process: metrics, liveness, readiness, status. Read-only, without certificates,
 //! and so on loopback unless the operator says otherwise.
 
-use std::{
-    io,
-    pin::{Pin, pin},
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -25,12 +19,12 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     task::JoinSet,
-    time::{Sleep, sleep, timeout},
+    time::timeout,
 };
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 
 /// Connections at one time.
@@ -129,7 +123,9 @@ async fn connection(stream: TcpStream, router: Router, shutdown: CancellationTok
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_MAX)
         .max_headers(HEADERS_MAX);
-    let stream = TokioIo::new(Taken::new(stream));
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(TAKE_MAX));
+    let stream = TokioIo::new(Box::pin(stream));
     let serving = http.serve_connection(stream, TowerToHyperService::new(router));
     let mut serving = pin!(serving);
     let served = tokio::select! {
@@ -141,76 +137,6 @@ async fn connection(stream: TcpStream, router: Router, shutdown: CancellationTok
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended");
-    }
-}
-
-/// A connection whose other end takes what is sent within [`TAKE_MAX`], or is closed.
-struct Taken {
-    stream: TcpStream,
-    /// When the other end has taken nothing for too long.
-    lies: Option<Pin<Box<Sleep>>>,
-}
-
-impl Taken {
-    const fn new(stream: TcpStream) -> Self {
-        Self { stream, lies: None }
-    }
-
-    fn watch<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        written: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.lies = None;
-            return written;
-        }
-        let lies = self.lies.get_or_insert_with(|| Box::pin(sleep(TAKE_MAX)));
-        lies.as_mut()
-            .poll(cx)
-            .map(|()| Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl AsyncRead for Taken {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Taken {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.watch(cx, written)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.watch(cx, written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
+//! | [`handshakes`] | TLS configurations, renewed and replaced while the process runs |
 //! | [`tls`], [`serve`] | connections: mutual TLS 1.3, roles, limits, keep-alive, shutdown |
 //! | [`process`], [`config`] | the frame of a process: tasks, signals, shutdown, and its configuration file |
 //! | [`credentials`] | who the server is |
@@ -22,6 +23,7 @@ pub mod clock;
 pub mod closing;
 pub mod config;
 pub mod credentials;
+pub mod handshakes;
 pub mod http;
 mod intake;
 pub mod journal;

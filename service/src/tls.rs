@@ -11,13 +11,9 @@ use std::{
     time::Duration,
 };
 
-use kittengrad_pki::{
-    credentials::Credentials,
-    tls::{Revocations, TlsError, holder_of, server_config},
-    transport::{Transport, TransportError},
-};
+use kittengrad_pki::tls::holder_of;
 use kittengrad_proto::{
-    certificate::{CertificateError, Role},
+    certificate::{CertificateError, Role, Root},
     id::PublicKey,
 };
 use prometheus_client::metrics::gauge::Gauge;
@@ -25,6 +21,7 @@ use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    sync::watch,
     time::{Sleep, sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -34,6 +31,7 @@ use tonic::transport::server::Connected;
 use crate::{
     caller::Caller,
     clock,
+    handshakes::{GRPC, Handshakes, TlsConfigs},
     metrics::RefusedBecause,
     room::Rooms,
     seats::{Seat, Seats},
@@ -45,17 +43,6 @@ const CONNECTIONS_MAX: usize = 1_024;
 const CONNECTIONS_OF_CALLER_MAX: usize = 32;
 /// How long a handshake may take.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(3);
-
-/// Why there is nothing to accept connections with.
-#[derive(Debug, Error)]
-pub enum DoorError {
-    /// No transport leaf could be made.
-    #[error(transparent)]
-    Transport(#[from] TransportError),
-    /// TLS refuses the configuration.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-}
 
 /// Why a connection was not let in. The connection is closed.
 #[derive(Debug, Error)]
@@ -70,14 +57,12 @@ pub(crate) enum RefusedError {
     Role(Role),
     #[error("there are {CONNECTIONS_MAX} connections, or {CONNECTIONS_OF_CALLER_MAX} of this key")]
     Full,
-    #[error(transparent)]
-    Door(#[from] DoorError),
 }
 
 impl RefusedError {
     pub(crate) const fn because(&self) -> RefusedBecause {
         match self {
-            Self::Handshake(_) | Self::Door(_) => RefusedBecause::Handshake,
+            Self::Handshake(_) => RefusedBecause::Handshake,
             Self::Slow => RefusedBecause::Slow,
             Self::Full => RefusedBecause::Full,
             Self::Certificate(_) | Self::Role(_) => RefusedBecause::Role,
@@ -85,41 +70,26 @@ impl RefusedError {
     }
 }
 
-/// Lets connections in: mutual TLS 1.3 with a leaf of the process's own credentials, renewed in time.
+/// Lets connections in: mutual TLS 1.3, each with the newest configuration.
 pub struct Door {
-    credentials: Credentials,
-    transport: Arc<Transport>,
-    acceptor: TlsAcceptor,
+    root: Root,
+    configs: watch::Receiver<TlsConfigs>,
     admits: fn(Role) -> bool,
     callers: Arc<Seats<PublicKey>>,
     rooms: Rooms,
 }
 
 impl Door {
-    /// Opens the door to callers whose role `admits` says yes to.
-    ///
-    /// # Errors
-    /// If the credentials are not in force or TLS refuses them.
-    pub fn new(credentials: Credentials, admits: fn(Role) -> bool) -> Result<Self, DoorError> {
-        let transport = Transport::of(&credentials, clock::unix_ms())?;
-        let config = server_config(&transport, &Revocations::default(), &[b"h2"])?;
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        Ok(Self {
-            credentials,
-            transport,
-            acceptor,
+    /// Opens the door of the gRPC of `handshakes` to callers whose role `admits` says yes to.
+    #[must_use]
+    pub fn new(handshakes: &Handshakes, admits: fn(Role) -> bool) -> Self {
+        Self {
+            root: handshakes.credentials().root().clone(),
+            configs: handshakes.configs(GRPC),
             admits,
             callers: Seats::new(CONNECTIONS_MAX, CONNECTIONS_OF_CALLER_MAX),
             rooms: Rooms::new(),
-        })
-    }
-
-    /// Shows a fresh leaf once the last one is old. Who is let in does not depend on it.
-    fn renew(&self, now_ms: u64) -> Result<(), DoorError> {
-        if now_ms >= self.transport.renew_at_ms() {
-            self.transport.renew(&self.credentials, now_ms)?;
         }
-        Ok(())
     }
 
     /// Shakes hands, and checks who it is.
@@ -131,14 +101,14 @@ impl Door {
     ) -> Result<Connection, RefusedError> {
         let address = stream.peer_addr()?;
         stream.set_nodelay(true)?;
-        self.renew(clock::unix_ms())?;
-        let handshake = self.acceptor.accept(stream);
+        let config = Arc::clone(&self.configs.borrow().server);
+        let handshake = TlsAcceptor::from(config).accept(stream);
         let stream = timeout(HANDSHAKE_MAX, handshake)
             .await
             .map_err(|_| RefusedError::Slow)??;
         let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let now_ms = clock::unix_ms();
-        let holder = holder_of(certificates, self.credentials.root(), now_ms)?;
+        let holder = holder_of(certificates, &self.root, now_ms)?;
         if !(self.admits)(holder.role) {
             return Err(RefusedError::Role(holder.role));
         }

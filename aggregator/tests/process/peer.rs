@@ -18,6 +18,7 @@ use kittengrad_proto::{
 };
 use kittengrad_ring::KeyRange;
 use kittengrad_service::{
+    handshakes::{GRPC, Handshakes},
     journal::{JournalParts, JournalService},
     listen::listen,
     lookup::get_record,
@@ -146,7 +147,8 @@ impl Peer {
         };
         let routes = Routes::new(journal).add_service(StoreServer::new(records));
         let admits = |role| matches!(role, Role::Client | Role::Aggregator);
-        let door = Arc::new(Door::new(self.credentials.clone(), admits).unwrap());
+        let handshakes = Handshakes::new(self.credentials.clone(), &[GRPC]).unwrap();
+        let door = Arc::new(Door::new(&handshakes, admits));
         let listener = listen(self.address, "grpc").await.unwrap();
         let serving = serve(
             listener,

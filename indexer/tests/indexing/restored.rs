@@ -14,6 +14,7 @@ use kittengrad_proto::{
 use kittengrad_ring::{KeyRange, Point};
 use kittengrad_service::{
     clock::unix_ms,
+    handshakes::{GRPC, Handshakes},
     journal::{JournalParts, JournalService},
     listen::listen,
     metrics::ServiceMetrics,
@@ -107,7 +108,8 @@ impl<'a> Aggregator<'a> {
             shutdown: shutdown.clone(),
             metrics: ServiceMetrics::default(),
         });
-        let door = Arc::new(Door::new(self.credentials.clone(), |_| true).unwrap());
+        let handshakes = Handshakes::new(self.credentials.clone(), &[GRPC]).unwrap();
+        let door = Arc::new(Door::new(&handshakes, |_| true));
         let listener = listen(address, "grpc").await.unwrap();
         let routes = Routes::new(journal.server());
         let metrics = ServiceMetrics::default();

@@ -18,11 +18,11 @@ use kittengrad_proto::{
     link::{Message, Push},
     namespace::Overlay,
 };
-use kittengrad_service::views::Views;
+use kittengrad_service::{handshakes::TlsConfigs, views::Views};
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use rustls_pki_types::CertificateDer;
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, watch},
     task::JoinSet,
     time::MissedTickBehavior,
 };
@@ -47,6 +47,8 @@ pub(crate) struct LinkContext {
     pub(crate) views: Views,
     pub(crate) root: Root,
     pub(crate) commands: mpsc::Sender<Command>,
+    /// Read anew for each connection.
+    pub(crate) tls: watch::Receiver<TlsConfigs>,
     pub(crate) verifying: Arc<Verifying>,
     pub(crate) metrics: PeerMetrics,
     pub(crate) connections: AtomicU64,

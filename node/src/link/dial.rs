@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{
     connection::{self, LinkContext},
-    endpoint::HANDSHAKE,
+    endpoint::{HANDSHAKE, client_config},
 };
 
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -44,7 +44,9 @@ pub(crate) async fn dial(endpoint: Endpoint, context: Arc<LinkContext>) {
         tokio::select! {
             _ = views.changed() => {}
             // A panic is passed on: a partner must not stay one that is never dialled again.
-            Some(ended) = links.join_next() => drop(dialled.remove(&joined(ended))),
+            Some(ended) = links.join_next() => {
+                dialled.remove(&joined(ended));
+            }
         }
     }
 }
@@ -56,7 +58,7 @@ async fn keep_up(endpoint: Endpoint, partner: PublicKey, context: Arc<LinkContex
         let Some(address) = address_of(&partner, &context.views.now()) else {
             return partner;
         };
-        let heard_hello = match connect(&endpoint, partner, &address).await {
+        let heard_hello = match connect(&endpoint, partner, &address, &context).await {
             Ok(connection) => connection::serve(connection, Some(partner), &context).await,
             Err(why) => {
                 tracing::debug!(?partner, address, why, "no link");
@@ -83,12 +85,14 @@ async fn connect(
     endpoint: &Endpoint,
     partner: PublicKey,
     address: &str,
+    context: &LinkContext,
 ) -> Result<quinn::Connection, String> {
     let address = resolve(address).await?;
     let name = transport_name(&partner, Role::Peer);
     debug_assert_eq!(tls::server_name(&partner, Role::Peer).to_str(), name);
+    let config = client_config(&context.tls.borrow()).map_err(|e| e.to_string())?;
     let connecting = endpoint
-        .connect(address, &name)
+        .connect_with(config, address, &name)
         .map_err(|e| e.to_string())?;
     match timeout(HANDSHAKE, connecting).await {
         Ok(connected) => connected.map_err(|e| e.to_string()),

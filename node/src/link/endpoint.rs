@@ -6,18 +6,16 @@ use std::{
     time::Duration,
 };
 
-use kittengrad_pki::{
-    tls::{self, Revocations, TlsError},
-    transport::Transport,
+use kittengrad_service::{
+    handshakes::{Handshakes, TlsConfigs},
+    listen::next_step,
 };
-use kittengrad_proto::signed::Signer;
-use kittengrad_service::listen::next_step;
 use quinn::{
     ClientConfig, Endpoint, ServerConfig, TokioRuntime, TransportConfig, VarInt,
     crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig},
 };
 use thiserror::Error;
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{sync::watch, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -25,8 +23,8 @@ use super::{
     reset::endpoint_config,
 };
 
-/// What both sides speak.
-const ALPN: &[u8] = b"kittengrad-link/1";
+/// What both sides speak, as TLS names it.
+pub(crate) const PROTOCOL: &[u8] = b"kittengrad-link/1";
 /// A handshake takes no longer.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(3);
 /// A silent connection ends after this.
@@ -44,9 +42,6 @@ const CONNECTION_WINDOW_BYTES: u32 = 32 * 1024 * 1024;
 /// Why there is no endpoint.
 #[derive(Debug, Error)]
 pub enum BindError {
-    /// TLS refuses certificates or key.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
     /// TLS lacks what QUIC needs.
     #[error("QUIC: {0}")]
     Cipher(#[from] NoInitialCipherSuite),
@@ -63,25 +58,43 @@ pub enum BindError {
     },
 }
 
-/// Listens and dials on `address`, as the peer that signs with `signer`.
-pub(crate) fn bind(
-    address: SocketAddr,
-    transport: &Arc<Transport>,
-    signer: &dyn Signer,
-) -> Result<Endpoint, BindError> {
-    let revocations = Revocations::default();
-    let server = tls::server_config(transport, &revocations, &[ALPN])?;
-    let client = tls::client_config(transport, &revocations, &[ALPN])?;
-    let mut server = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(server)?));
-    server.transport_config(transport_config());
-    let mut client = ClientConfig::new(Arc::new(QuicClientConfig::try_from(client)?));
-    client.transport_config(transport_config());
-    let config = endpoint_config(signer);
-    let listening = UdpSocket::bind(address)
-        .and_then(|socket| Endpoint::new(config, Some(server), socket, Arc::new(TokioRuntime)));
-    let mut endpoint = listening.map_err(|error| BindError::Address { address, error })?;
-    endpoint.set_default_client_config(client);
-    Ok(endpoint)
+/// Listens and dials on `address`.
+pub(crate) fn bind(address: SocketAddr, handshakes: &Handshakes) -> Result<Endpoint, BindError> {
+    let server = server_config(&handshakes.configs(PROTOCOL).borrow())?;
+    let config = endpoint_config(handshakes.credentials().key());
+    UdpSocket::bind(address)
+        .and_then(|socket| Endpoint::new(config, Some(server), socket, Arc::new(TokioRuntime)))
+        .map_err(|error| BindError::Address { address, error })
+}
+
+/// Accepts connections with the newest configuration, for as long as it is awaited.
+pub(crate) async fn follow_tls(endpoint: Endpoint, mut tls: watch::Receiver<TlsConfigs>) {
+    // The endpoint has what the channel has now, and is told of what comes.
+    while tls.changed().await.is_ok() {
+        match server_config(&tls.borrow_and_update()) {
+            Ok(server) => endpoint.set_server_config(Some(server)),
+            Err(error) => {
+                tracing::error!(%error, "links go on with the TLS configuration of before")
+            }
+        }
+    }
+    // Whoever makes configurations is gone only when the process ends.
+    std::future::pending().await
+}
+
+fn server_config(tls: &TlsConfigs) -> Result<ServerConfig, NoInitialCipherSuite> {
+    let quic = QuicServerConfig::try_from(Arc::clone(&tls.server))?;
+    let mut config = ServerConfig::with_crypto(Arc::new(quic));
+    config.transport_config(transport_config());
+    Ok(config)
+}
+
+/// What to dial with now.
+pub(crate) fn client_config(tls: &TlsConfigs) -> Result<ClientConfig, NoInitialCipherSuite> {
+    let quic = QuicClientConfig::try_from(Arc::clone(&tls.client))?;
+    let mut config = ClientConfig::new(Arc::new(quic));
+    config.transport_config(transport_config());
+    Ok(config)
 }
 
 fn transport_config() -> Arc<TransportConfig> {
@@ -132,4 +145,105 @@ pub(crate) async fn accept(
     endpoint.close(VarInt::from_u32(0), b"stopping");
     tasks.shutdown().await;
     let _ = timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
+}
+
+/// What tests of links begin with.
+#[cfg(test)]
+pub(super) mod fixture {
+    use std::path::Path;
+
+    use kittengrad_pki::{
+        authority::{Authority, default_validity},
+        credentials::Credentials,
+        directory::Admission,
+    };
+    use kittengrad_proto::{
+        certificate::{Role, transport_name},
+        signed::Signer as _,
+    };
+    use kittengrad_service::clock::unix_ms;
+    use quinn::{Connection, ConnectionError};
+
+    use super::*;
+
+    pub(in crate::link) fn admit(authority: &Authority, folder: &Path) -> Credentials {
+        let admission = Admission {
+            role: Role::Peer,
+            name: "test",
+            validity: default_validity(Role::Peer),
+            existing_key: None,
+            now_ms: unix_ms(),
+        };
+        authority.admit(&admission, folder).unwrap().credentials
+    }
+
+    pub(in crate::link) fn handshakes(credentials: &Credentials) -> Handshakes {
+        Handshakes::new(credentials.clone(), &[PROTOCOL]).unwrap()
+    }
+
+    pub(in crate::link) fn listen(address: SocketAddr, credentials: &Credentials) -> Endpoint {
+        bind(address, &handshakes(credentials)).unwrap()
+    }
+
+    /// Connects to `partner` at an address as `caller`.
+    pub(in crate::link) async fn connect(
+        endpoint: &Endpoint,
+        address: SocketAddr,
+        caller: &Credentials,
+        partner: &Credentials,
+    ) -> Result<Connection, ConnectionError> {
+        let name = transport_name(&partner.key().public(), Role::Peer);
+        let config = client_config(&handshakes(caller).configs(PROTOCOL).borrow()).unwrap();
+        endpoint.connect_with(config, address, &name).unwrap().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use kittengrad_pki::{authority::Authority, tls};
+    use kittengrad_service::clock::unix_ms;
+    use tempfile::TempDir;
+
+    use super::{
+        fixture::{admit, connect, handshakes, listen},
+        *,
+    };
+
+    /// Tests that hang fail after this time.
+    const DEADLINE: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn a_newer_tls_configuration_counts_for_the_next_link() {
+        tls::install_provider();
+        let dir = TempDir::new().unwrap();
+        let generate = |name| Authority::generate(name, unix_ms()).unwrap().0;
+        let (authority, other) = (generate("test"), generate("other"));
+        let [ours, theirs] =
+            ["ours", "theirs"].map(|name| admit(&authority, &dir.path().join(name)));
+        let foreign = admit(&other, &dir.path().join("foreign"));
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (listening, dialling) = (listen(anywhere, &ours), listen(anywhere, &theirs));
+        let address = listening.local_addr().unwrap();
+        let configs = |of: &_| handshakes(of).configs(PROTOCOL).borrow().clone();
+        let (newest, tls) = watch::channel(configs(&ours));
+        tokio::spawn(follow_tls(listening.clone(), tls));
+        tokio::spawn(async move {
+            // Whoever is let in stays connected.
+            let mut connections = Vec::new();
+            while let Some(incoming) = listening.accept().await {
+                connections.extend(incoming.await);
+            }
+        });
+
+        let open = connect(&dialling, address, &theirs, &ours).await.unwrap();
+        newest.send_replace(configs(&foreign));
+        let refused = async { while connect(&dialling, address, &theirs, &ours).await.is_ok() {} };
+        timeout(DEADLINE, refused).await.unwrap();
+        assert!(open.close_reason().is_none(), "it goes on as it is");
+        newest.send_replace(configs(&ours));
+        let let_in = async { while connect(&dialling, address, &theirs, &ours).await.is_err() {} };
+        timeout(DEADLINE, let_in).await.unwrap();
+    }
 }

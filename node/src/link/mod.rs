@@ -19,6 +19,6 @@ mod vouched;
 pub(crate) use connection::LinkContext;
 pub(crate) use dial::dial;
 pub use endpoint::BindError;
-pub(crate) use endpoint::{accept, bind};
+pub(crate) use endpoint::{PROTOCOL, accept, bind, follow_tls};
 pub(crate) use lanes::Lanes;
 pub(crate) use table::Links;

@@ -37,43 +37,16 @@ pub(super) fn endpoint_config(signer: &dyn Signer) -> EndpointConfig {
 mod tests {
     use std::{
         net::{Ipv4Addr, SocketAddr},
-        path::Path,
         time::Duration,
     };
 
-    use kittengrad_pki::{
-        authority::{Authority, default_validity},
-        credentials::Credentials,
-        directory::{Admission, InitOptions},
-        tls,
-        transport::Transport,
-    };
-    use kittengrad_proto::{
-        certificate::{Role, transport_name},
-        signed::Signer as _,
-    };
+    use kittengrad_pki::{authority::Authority, directory::InitOptions, tls};
     use kittengrad_service::clock::unix_ms;
-    use quinn::{ConnectionError, Endpoint};
+    use quinn::ConnectionError;
     use tempfile::TempDir;
     use tokio::runtime::Runtime;
 
-    use crate::link::bind;
-
-    fn admit(authority: &Authority, folder: &Path) -> Credentials {
-        let admission = Admission {
-            role: Role::Peer,
-            name: "test",
-            validity: default_validity(Role::Peer),
-            existing_key: None,
-            now_ms: unix_ms(),
-        };
-        authority.admit(&admission, folder).unwrap().credentials
-    }
-
-    fn listen(address: SocketAddr, credentials: &Credentials) -> Endpoint {
-        let transport = Transport::of(credentials, unix_ms()).unwrap();
-        bind(address, &transport, credentials.key()).unwrap()
-    }
+    use crate::link::endpoint::fixture::{admit, connect, listen};
 
     #[test]
     fn a_partner_hears_at_once_of_a_process_that_it_talked_to_and_that_is_gone() {
@@ -96,8 +69,7 @@ mod tests {
         let dialling = partner.block_on(async { listen(anywhere, &theirs) });
         let connected = partner.block_on(async {
             let accepted = killed.spawn(async move { first.accept().await.unwrap().await });
-            let name = transport_name(&ours.key().public(), Role::Peer);
-            let connected = dialling.connect(address, &name).unwrap().await;
+            let connected = connect(&dialling, address, &theirs, &ours).await;
             (connected.unwrap(), accepted.await.unwrap().unwrap())
         });
         let (connection, lost) = connected;

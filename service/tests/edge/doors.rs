@@ -38,6 +38,37 @@ async fn is_answered(
     }
 }
 
+/// A list of certificates that some authority, none of ours, has revoked. With it nothing is known of ours.
+fn list_of_a_stranger() -> Revocations {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let mut stranger = rcgen::CertificateParams::default();
+    stranger.key_usages = vec![rcgen::KeyUsagePurpose::CrlSign];
+    let list = rcgen::CertificateRevocationListParams {
+        this_update: rcgen::date_time_ymd(2026, 1, 1),
+        next_update: rcgen::date_time_ymd(2046, 1, 1),
+        crl_number: rcgen::SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: vec![],
+        key_identifier_method: rcgen::KeyIdMethod::Sha256,
+    };
+    let list = list.signed_by(&rcgen::Issuer::from_params(&stranger, &key));
+    Revocations::new(vec![list.unwrap().der().clone()])
+}
+
+#[tokio::test]
+async fn revocation_lists_count_from_the_next_connection_on() {
+    let world = World::new();
+    let served = Served::start(&world).await;
+    let mut open = served.journal(&world.publisher).await;
+    soon(open.get_head(head_of(&world))).await.unwrap();
+    served.handshakes.revoke(&list_of_a_stranger()).unwrap();
+    assert!(!is_answered(&world, &served, &world.publisher).await);
+    soon(open.get_head(head_of(&world))).await.unwrap();
+    served.handshakes.revoke(&Revocations::default()).unwrap();
+    assert!(is_answered(&world, &served, &world.publisher).await);
+    served.stop().await;
+}
+
 /// Keeps S10.
 #[tokio::test]
 async fn callers_of_the_admitted_roles_are_served_and_no_others() {

@@ -14,6 +14,7 @@ use kittengrad_proto::{
 };
 use kittengrad_service::{
     clock::unix_ms,
+    handshakes::{GRPC, Handshakes},
     journal::{JournalParts, JournalService},
     listen::listen,
     metrics::ServiceMetrics,
@@ -53,6 +54,7 @@ impl Network {
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     pub(crate) owner: PublicKey,
+    pub(crate) handshakes: Handshakes,
     pub(crate) metrics: ServiceMetrics,
     /// Whether the process is ready.
     pub(crate) ready: watch::Sender<bool>,
@@ -84,7 +86,8 @@ impl Served {
             move || Vec::from_iter((!*readiness.borrow()).then(|| "told so".to_owned()));
         let following = tokio::spawn(health.follow(Arc::new(not_ready), shutdown.clone()));
         let admits = |role| matches!(role, Role::Client | Role::Aggregator);
-        let door = Arc::new(Door::new(credentials.clone(), admits).unwrap());
+        let handshakes = Handshakes::new(credentials.clone(), &[GRPC]).unwrap();
+        let door = Arc::new(Door::new(&handshakes, admits));
         let listener = listen("127.0.0.1:0".parse().unwrap(), "grpc")
             .await
             .unwrap();
@@ -98,6 +101,7 @@ impl Served {
             address,
             ready,
             owner: credentials.key().public(),
+            handshakes,
             metrics,
             shutdown,
             serving,

@@ -27,6 +27,10 @@ fn process() -> Process {
     process
 }
 
+async fn panics(text: &'static str) {
+    panic!("{text}")
+}
+
 async fn failures(process: Process) -> Failures {
     let ended = timeout(DEADLINE, process.until_stopped()).await;
     ended.expect("an end in time").unwrap_err()
@@ -63,7 +67,7 @@ async fn an_error_fails_the_process_and_keeps_its_type() {
 #[tokio::test]
 async fn a_panic_fails_the_process_with_its_message() {
     let mut process = process();
-    process.spawn(Stage::Inside, "links", async { panic!("no {}", "stream") });
+    process.spawn(Stage::Inside, "links", panics("no stream"));
     assert_eq!(
         said(process).await,
         ["task `links` panicked, which is a bug: no stream"]
@@ -73,9 +77,9 @@ async fn a_panic_fails_the_process_with_its_message() {
 #[tokio::test]
 async fn a_panic_on_a_thread_fails_the_process() {
     let mut process = process();
-    let work = || panic!("torn");
+    let work = || -> Result<(), DiskFull> { panic!("torn") };
     process
-        .spawn_thread::<()>(Stage::Core, "driver", work, async {})
+        .spawn_thread(Stage::Core, "driver", work, async {})
         .unwrap();
     assert_eq!(
         said(process).await,
@@ -89,7 +93,7 @@ async fn what_fails_after_the_first_end_is_reported_too() {
     let stop = process.stop_of(Stage::Inside);
     process.spawn(Stage::Inside, "links", async move {
         stop.cancelled().await;
-        panic!("afterwards")
+        panics("afterwards").await;
     });
     let stop = process.stop_of(Stage::Core);
     process.spawn(Stage::Core, "driver", async move {
@@ -115,7 +119,7 @@ async fn a_panic_while_stopping_as_asked_is_reported() {
     let stop = process.stop_of(Stage::Doors);
     process.spawn(Stage::Doors, "gRPC", async move {
         stop.cancelled().await;
-        panic!("at the end")
+        panics("at the end").await;
     });
     shutdown.cancel();
     assert_eq!(
