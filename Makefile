@@ -6,8 +6,9 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/kittengrad-target
 
 DEMO_DIR ?= kittengrad-demo
 DENY_VERSION := 0.20.2
+MACHETE_VERSION := 0.9.2
 
-.PHONY: help demo test verify fix docs sim torture deps deny
+.PHONY: help demo test check verify fix docs sim torture deps deny machete
 
 help: ## Say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -20,11 +21,17 @@ test: deps ## Run all tests
 	cargo test --workspace --all-targets --locked
 	cargo test --workspace --doc --locked
 
-verify: deps deny ## Check formatting, lints, documentation and licences; never writes
+check: deps ## Check formatting, the rules of the sources and lints: the quick loop
+	cargo fmt --all --check
+	cargo test --quiet --package kittengrad-tidy --locked
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+verify: deps deny machete ## Check formatting, lints, documentation, licences and dependencies; never writes
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	cargo deny --locked check licenses bans sources
+	cargo machete
 
 fix: deps ## Format, and mend what lints can mend
 	cargo fmt --all
@@ -43,7 +50,7 @@ sim: deps ## Simulate networks: SEED=n replays one seed; RUNS=n FROM=m sweeps; J
 torture: deps ## Break real processes and disks: KILLS=n blows (most of them kill -9), FLIPS=m losses; SEED=s makes the plan of a seed again
 	@TORTURE_KILLS="$(KILLS)" TORTURE_FLIPS="$(FLIPS)" TORTURE_SEED="$(SEED)" \
 	    cargo test --workspace --locked --test e2e \
-	    whatever_is_done_to_processes_and_disks -- --nocapture
+	    tortured_processes -- --nocapture
 
 deps: ## Install the system packages that building needs
 	@deploy/install-build-deps.sh
@@ -51,3 +58,7 @@ deps: ## Install the system packages that building needs
 deny:
 	@cargo deny --version 2>/dev/null | grep -qF "$(DENY_VERSION)" || \
 	    cargo install cargo-deny --version "$(DENY_VERSION)" --locked --debug
+
+machete:
+	@cargo machete --version 2>/dev/null | grep -qF "$(MACHETE_VERSION)" || \
+	    cargo install cargo-machete --version "$(MACHETE_VERSION)" --locked --debug

@@ -1,4 +1,4 @@
-//! The command line: what may be said, with examples.
+//! The command line: options and commands, with examples.
 
 use std::path::PathBuf;
 
@@ -29,13 +29,13 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What every command takes.
+/// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// Configuration file [default: $KITTENGRAD_CONFIG, else ./kittengrad.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Print newline-delimited JSON on standard output, and everything for people on standard error
+    /// Print newline-delimited JSON on standard output, and notes on standard error
     #[arg(long, global = true)]
     pub(crate) json: bool,
 }
@@ -43,7 +43,7 @@ pub(crate) struct Global {
 /// All commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a whole network on this machine: peers, an aggregator, an indexer, and records to look at
+    /// Run a whole network on this machine: peers, an aggregator, an indexer and sample records
     Demo(DemoArgs),
     /// Run a peer
     #[command(
@@ -63,14 +63,14 @@ pub(crate) enum Command {
         after_help = "Examples:\n  kittengrad indexer run --config indexer/indexer.toml"
     )]
     Indexer(IndexerCommand),
-    /// Make certificates
+    /// Create the certificates of a network
     #[command(
         subcommand,
         after_help = "Examples:\n  kittengrad ca init --dir ca --name museums\n  \
         kittengrad ca admit --role peer --name peer-1 --out peers/1"
     )]
     Ca(CaCommand),
-    /// Make the file that says who is in a network
+    /// Write the network file, which lists the members
     #[command(
         subcommand,
         after_help = "Examples:\n  \
@@ -81,13 +81,13 @@ pub(crate) enum Command {
     Network(NetworkCommand),
     /// Ask processes whether they are alive and ready
     Health(HealthArgs),
-    /// Print a script that completes commands in a shell
+    /// Print a completion script for a shell
     #[command(
         after_help = "Examples:\n  kittengrad completions bash > /etc/bash_completion.d/kittengrad\n  \
         kittengrad completions zsh > ~/.zfunc/_kittengrad"
     )]
     Completions {
-        /// The shell
+        /// Shell
         shell: clap_complete::Shell,
     },
     #[command(flatten)]
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_shows_examples_and_lets_the_terminal_wrap_what_it_says() {
+    fn every_command_shows_examples_and_wraps_its_help() {
         check_examples(&Cli::command(), "");
     }
 

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     ended.unwrap_or_else(|error| output::fail(&error))
 }
 
-/// What a command line gets that names no command to run: the version or a help text that it asks for, or an error.
+/// Ends a command line without a command: prints the version or the help text that it asks for, or the error.
 fn answer(unparsed: &clap::Error) -> ExitCode {
     let is_json = std::env::args_os().any(|argument| argument == "--json");
     if !is_json || unparsed.use_stderr() {

@@ -1,9 +1,9 @@
 //! The demo's records: well-known works and their artists, as two catalogues that disagree here and there.
 
-/// One file of the sample, and what its lines mean.
+/// One file of the sample, and its map.
 #[derive(Debug)]
 pub(crate) struct SampleFile {
-    /// Its name, for people.
+    /// Its name, for messages.
     pub(crate) name: &'static str,
     /// The ingest map, TOML.
     pub(crate) map: &'static str,
@@ -13,7 +13,7 @@ pub(crate) struct SampleFile {
 }
 
 impl SampleFile {
-    /// Whose words these are: what the map says too.
+    /// The publisher, which its map names too.
     pub(crate) const fn publisher(&self) -> &'static str {
         self.publisher
     }

@@ -1,4 +1,4 @@
-//! Asking members until enough of them answered: the state machine of one call, driven with sockets and clocks.
+//! Asking members until enough of them answered: runs the state machine of one call with sockets and clocks.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -14,18 +14,18 @@ use tokio::time::{sleep_until, timeout};
 
 use crate::{channel::Member, client::Client, clock::random, fault::CallError};
 
-/// What came of asking several members.
+/// The result of asking several members.
 pub(crate) struct Asked<T> {
-    /// Good answers, in the order in which they came.
+    /// Good answers, in the order of arrival.
     pub(crate) answers: Vec<(PublicKey, T)>,
-    /// Everything that went wrong, in order.
+    /// All errors, in order.
     pub(crate) errors: Vec<CallError>,
-    /// Why there are fewer answers than needed; `None` if there are enough.
+    /// The reason for too few answers; `None` if there are enough.
     pub(crate) given_up: Option<GiveUp>,
 }
 
 impl Client {
-    /// Waits for one answer of `peer`, for as long as an attempt may take.
+    /// Waits for one answer of `peer`, at most as long as an attempt may take.
     pub(crate) async fn attempt<T>(
         &self,
         peer: PublicKey,
@@ -38,10 +38,9 @@ impl Client {
         }
     }
 
-    /// Asks members until enough of them answered, the call's patience is over, or nobody is left to ask.
-    ///
-    /// `route` says who may be asked in a network, the preferred first, and how many must answer; it is asked
-    /// again when the ring turns out to have changed.
+    /// Asks members until enough of them answered, the call's patience is over, or no member is left.
+    /// `route` returns the members to ask, the preferred first, and how many must answer. It is called again with each
+    /// new view.
     pub(crate) async fn ask<T, A>(
         &self,
         patience: Patience,
@@ -108,8 +107,8 @@ impl Client {
         }
     }
 
-    /// Learns the ring from a member that knows another one: from what it refused with and from what it says
-    /// when asked. Whatever does not verify is left out; the call then goes on with the ring as it was.
+    /// Learns the ring from a member that knows another one: from the members in its refusal, and from its answer to
+    /// `GetRing`. Identities that do not verify are ignored.
     async fn learn(&self, told_by: &PublicKey, error: Option<&CallError>) {
         let mut heard = match error {
             Some(CallError::Refused { responsible, .. }) => responsible
@@ -127,10 +126,10 @@ impl Client {
         }
     }
 
-    /// Publishes a newer view if one of `heard` is newer.
+    /// Publishes a newer view if an identity in `heard` is newer.
     fn take_in(&self, heard: Vec<Identity>) -> Result<(), IdentityError> {
         let mut failed = Ok(());
-        // The channel is locked meanwhile, so that two calls that hear different things lose neither.
+        // The channel stays locked, so that two calls that hear of different members lose neither.
         self.shared.views.send_if_modified(|view| {
             match view.learn(heard, &self.shared.root, &Ed25519) {
                 Ok(Some(newer)) => {

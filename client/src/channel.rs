@@ -1,7 +1,7 @@
-//! Channels: gRPC over TLS 1.3 with certificates on both sides, one connection per member, made when needed.
+//! Channels: gRPC over TLS 1.3 with certificates on both sides. Each member has one connection, made on first use.
 //!
-//! tonic is built without its own TLS; the connector here makes the connection, asks for the name that only
-//! the member's own transport leaf has, and checks key and role by our profile once more after the handshake.
+//! tonic is built without its own TLS. The connector here opens the connection with the server name of the member's
+//! transport leaf, and checks key and role after the handshake.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,34 +37,34 @@ use tower::service_fn;
 
 use crate::clock::wall_ms;
 
-/// TCP and TLS together must be done in this time (design section 4, "Links").
+/// Time for TCP and TLS together (design section 4, "Links").
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
-/// A quiet connection is probed so often.
+/// Time between probes of a quiet connection.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// A probe must be answered in this time.
+/// Time for the answer to a probe.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A transport leaf is made anew when less than this is left of it, in milliseconds.
+/// A transport leaf with less time left is replaced, in milliseconds.
 const RENEW_BEFORE_MS: u64 = 24 * 60 * 60 * 1_000;
-/// Bytes that one stream may send ahead of its reader.
+/// Bytes that one stream may send before its reader takes them.
 const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// Bytes that one connection may send ahead of its readers.
+/// Bytes that one connection may send before its readers take them.
 const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
-/// Bytes of the headers of one answer: statuses with details are in them.
+/// Bytes of the headers of one answer, which include statuses with details.
 const HEADERS_BYTES_MAX: u32 = 64 * 1024;
 const ALPN: &[&[u8]] = &[b"h2"];
 
-/// Why there is no channel to a member. Nothing changed.
+/// Why a channel cannot be made. Nothing changed.
 #[derive(Debug, Clone, Error)]
 pub enum ChannelError {
-    /// The member does not listen for clients.
-    #[error("{role} {key:?} has no gRPC address")]
+    /// The member has no gRPC address.
+    #[error("{role} {key:?} has no gRPC address; `kittengrad network add` sets it")]
     NoAddress {
         /// The member.
         key: PublicKey,
         /// Its role.
         role: Role,
     },
-    /// The credentials cannot be shown.
+    /// The credentials cannot be used in TLS.
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// TLS refuses the credentials.
@@ -72,11 +72,11 @@ pub enum ChannelError {
     Tls(#[from] TlsError),
 }
 
-/// What this process shows in TLS; made anew before it ends.
+/// The certificate that this process presents in TLS. A new one is made before it expires.
 struct Caller {
     credentials: Credentials,
     root: Root,
-    /// The configuration in use and when it has to be replaced, in Unix milliseconds.
+    /// The configuration in use, and the Unix time in milliseconds at which to replace it.
     config: Mutex<(Arc<ClientConfig>, u64)>,
 }
 
@@ -97,7 +97,7 @@ impl Caller {
         let transport = Transport::of(credentials, now_ms)?;
         let config = tls::client_config(&transport, &Revocations::default(), ALPN)?;
         let end_ms = transport.holder().not_after_ms;
-        // What ends with the credentials themselves cannot be made anew; it is used until its end.
+        // A leaf cannot outlive the credentials. Their last leaf is used until it expires.
         let is_renewable = end_ms < credentials.holder().not_after_ms;
         let renew_at_ms = if is_renewable {
             end_ms.saturating_sub(RENEW_BEFORE_MS)
@@ -116,18 +116,19 @@ impl Caller {
     }
 }
 
-/// The channels of one process, made when first asked for and kept.
+/// The channels of one process, each made on first use and kept.
 pub struct Channels {
     caller: Arc<Caller>,
-    /// By key and address, so that a member that moved is connected to anew. Short-lived lock, never held while waiting.
+    /// By key and address, so that a member with a new address gets a new connection. Short-lived lock, never held
+    /// while waiting.
     members: Mutex<BTreeMap<(PublicKey, String), Member>>,
 }
 
 impl Channels {
-    /// Prepares to call as the holder of `credentials`.
+    /// Prepares calls with the identity of `credentials`.
     ///
     /// # Errors
-    /// If they are not in force, or TLS refuses them.
+    /// If the credentials are expired or TLS refuses them.
     pub fn new(credentials: Credentials) -> Result<Self, ChannelError> {
         let caller = Arc::new(Caller::new(credentials, wall_ms())?);
         Ok(Self {
@@ -136,13 +137,13 @@ impl Channels {
         })
     }
 
-    /// The channel to a member. Nothing is connected yet if it is a new one.
+    /// The channel to a member. A new channel connects on its first call.
     ///
     /// # Errors
-    /// If the member does not listen for clients.
+    /// If the member has no gRPC address.
     ///
     /// # Panics
-    /// Outside of a tokio runtime: a new channel has a task of its own.
+    /// Outside of a tokio runtime: a new channel spawns a task.
     pub fn member(&self, identity: &Identity) -> Result<Member, ChannelError> {
         let address = &identity.addresses.grpc;
         let no_address = ChannelError::NoAddress {
@@ -171,16 +172,16 @@ pub struct Member {
     told: Arc<Told>,
 }
 
-/// What was sent over the connection that is open now.
+/// The chains that were sent over the open connection.
 #[derive(Default)]
 struct Told {
-    /// Connections made so far; written by the connector alone.
+    /// Connections made so far; written only by the connector.
     connections: AtomicU64,
-    /// Chains sent over the connection of that number.
+    /// Chains sent over the connection with that number.
     chains: Mutex<(u64, BTreeSet<Id>)>,
 }
 
-/// A moment in the life of a connection, to tell afterwards whether a call went over that very one.
+/// The connections at one moment, to find out later whether a call used the current one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment(u64);
 
@@ -246,12 +247,12 @@ impl Member {
             .max_encoding_message_size(MESSAGE_BYTES_MAX)
     }
 
-    /// Now. To be taken before a call that sends a chain.
+    /// The current connections. Call it before a call that sends a chain.
     pub(crate) fn moment(&self) -> Moment {
         Moment(self.told.connections.load(Ordering::Acquire))
     }
 
-    /// Whether the chain was sent over the connection that is open now.
+    /// Whether the chain was sent over the open connection.
     pub(crate) fn was_told(&self, chain: &Id) -> bool {
         let told = self
             .told
@@ -261,11 +262,11 @@ impl Member {
         told.0 == self.moment().0 && told.1.contains(chain)
     }
 
-    /// A call that began at `before` sent the chain and was answered. Noted if it surely went over the
-    /// connection that is open now.
+    /// Notes that a call that began at `before` sent the chain and was answered, if it certainly used the open
+    /// connection.
     pub(crate) fn tell(&self, chain: Id, before: Moment) {
         let now = self.moment();
-        // The first connection is made by the first call, so what was begun before it went over it.
+        // The first connection is made by the first call, so a call that began before it used it.
         if before != now && now != Moment(1) {
             return;
         }
@@ -281,7 +282,7 @@ impl Member {
     }
 }
 
-/// Makes one connection and checks who is at its other end.
+/// Opens one connection and checks the identity of the other end.
 async fn connect(
     address: &str,
     key: PublicKey,

@@ -1,4 +1,4 @@
-//! The client: what all calls share.
+//! The client: the state that all calls share.
 
 use std::{
     fs,
@@ -29,7 +29,7 @@ use crate::{
     vouched::Vouchers,
 };
 
-/// Why there is no client. Nothing was sent.
+/// Why a client cannot be made. Nothing was sent.
 #[derive(Debug, Error)]
 pub enum ConnectError {
     /// The network file is wrong.
@@ -41,23 +41,23 @@ pub enum ConnectError {
     /// Key or certificates cannot be used for connections.
     #[error(transparent)]
     Channel(#[from] ChannelError),
-    /// A publisher is none.
+    /// A publisher of the configuration cannot sign.
     #[error("publisher {name:?}: {error}")]
     Publisher {
-        /// What the configuration calls it.
+        /// Its name in the configuration.
         name: String,
-        /// What is wrong.
+        /// The error.
         error: CertificateError,
     },
-    /// The aggregator named in the configuration is none.
-    #[error("{key} is no aggregator of the network file")]
+    /// The aggregator of the configuration is not in the network file.
+    #[error("{key} is not an aggregator in the network file")]
     Aggregator {
-        /// The key named.
+        /// Its key.
         key: PublicKey,
     },
 }
 
-/// A way into a network: routes, signs, retries, merges and verifies. Cheap to clone; all clones share everything.
+/// Access to a network: routes, signs, retries, merges and verifies. Cheap to clone; all clones share one state.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -83,11 +83,11 @@ pub struct Client {
     pub(crate) shared: Arc<Shared>,
 }
 
-/// What all clones of a client share.
+/// The state that all clones of a client share.
 pub(crate) struct Shared {
-    /// The certificate that everybody's chain ends in.
+    /// The root certificate, in which every chain ends.
     pub(crate) root: Root,
-    /// The newest view; a newer one replaces it whole when newer identities are heard of.
+    /// The newest view. It is replaced as a whole when the client hears of newer identities.
     pub(crate) views: watch::Sender<Arc<View>>,
     channels: Channels,
     publishers: Vec<Publisher>,
@@ -101,10 +101,10 @@ pub(crate) struct Shared {
 }
 
 impl Client {
-    /// Reads what `config` names and prepares to call. Connections are made when they are needed.
+    /// Reads the files that `config` names and prepares calls. Connections are made on first use.
     ///
     /// # Errors
-    /// If a file is missing or wrong, or files do not fit each other.
+    /// If a file is missing or wrong, or files belong to different networks.
     pub fn connect(config: &ClientConfig) -> Result<Self, ConnectError> {
         let file = NetworkFile::load(&config.network, fs::read_to_string)?;
         let view = file.view()?;
@@ -137,11 +137,11 @@ impl Client {
         })
     }
 
-    /// A client of the network below `root` that calls as the holder of `credentials` and speaks for `publishers`. If there are none and the
-    /// credentials are a client's, it speaks for itself.
+    /// A client of the network below `root`, which calls with `credentials` and signs for `publishers`. Without
+    /// publishers, it signs with `credentials` if these are of a client.
     ///
     /// # Errors
-    /// If the credentials cannot be shown in TLS or hang on another root.
+    /// If TLS refuses the credentials, or they are below another root.
     pub fn new(
         root: Root,
         view: View,
@@ -181,31 +181,31 @@ impl Client {
         })
     }
 
-    /// The ring as it is known now.
+    /// The newest view of the ring.
     #[must_use]
     pub fn view(&self) -> Arc<View> {
         Arc::clone(&self.shared.views.borrow())
     }
 
-    /// The same, and every newer view from now on.
+    /// A channel with the newest view.
     #[must_use]
     pub fn views(&self) -> watch::Receiver<Arc<View>> {
         self.shared.views.subscribe()
     }
 
-    /// The certificate that everybody's chain ends in.
+    /// The root certificate, in which every chain ends.
     #[must_use]
     pub fn root(&self) -> &Root {
         &self.shared.root
     }
 
-    /// The publishers that this client speaks for, in the order of the configuration.
+    /// The publishers whose keys this client has, in the order of the configuration.
     #[must_use]
     pub fn publishers(&self) -> &[Publisher] {
         &self.shared.publishers
     }
 
-    /// The publisher of that name.
+    /// The publisher with this name in the configuration.
     #[must_use]
     pub fn publisher(&self, name: &str) -> Option<&Publisher> {
         self.shared
@@ -214,7 +214,7 @@ impl Client {
             .find(|publisher| publisher.name() == name)
     }
 
-    /// The aggregator to ask: the one configured, else the first of the network.
+    /// The aggregator to ask: the one in the configuration, else the first of the network.
     #[must_use]
     pub fn aggregator(&self) -> Option<PublicKey> {
         self.shared
@@ -222,19 +222,19 @@ impl Client {
             .or_else(|| self.view().aggregators().next().map(|found| found.key))
     }
 
-    /// What the user should know about the credentials.
+    /// Warnings about the credentials, for the user.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         &self.shared.warnings
     }
 
-    /// The channel to a member, to call what has no method here.
+    /// The channel to a member, for calls that have no method here.
     ///
     /// # Errors
-    /// [`CallError::Stranger`] if there is no such member, [`CallError::Unreachable`] if it does not listen.
+    /// [`CallError::Stranger`] if it is not a member, [`CallError::Unreachable`] if it has no gRPC address.
     ///
     /// # Panics
-    /// Outside of a tokio runtime: a new channel has a task of its own.
+    /// Outside of a tokio runtime: a new channel spawns a task.
     pub fn member(&self, key: &PublicKey) -> Result<Member, CallError> {
         let view = self.view();
         let identity = view.member(key).ok_or(CallError::Stranger { peer: *key })?;
@@ -245,12 +245,12 @@ impl Client {
         self.shared.channels.member(identity).map_err(unreachable)
     }
 
-    /// What a failed call to `peer` means.
+    /// Converts the status of a failed call to `peer`.
     pub(crate) fn error(&self, peer: PublicKey, status: &Status) -> CallError {
         CallError::of(peer, status, self.view().overlay())
     }
 
-    /// How patient this client is with reads.
+    /// The patience of reads.
     pub(crate) fn read_patience(&self) -> Patience {
         Patience {
             call_ms: self.shared.timeouts.read_ms,
@@ -258,7 +258,7 @@ impl Client {
         }
     }
 
-    /// How patient this client is with writes.
+    /// The patience of writes.
     pub(crate) fn write_patience(&self) -> Patience {
         Patience {
             call_ms: self.shared.timeouts.write_ms,
@@ -266,7 +266,7 @@ impl Client {
         }
     }
 
-    /// What calls learnt about replicas.
+    /// The health of replicas, learnt from calls.
     pub(crate) fn health(&self) -> MutexGuard<'_, Health> {
         self.shared
             .health

@@ -1,4 +1,4 @@
-//! The two clocks of the edge: one that only goes on, for waiting, and the one on the wall, for signing.
+//! The two clocks of the edge: a monotonic one for waiting, and the wall clock for signing.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -25,7 +25,7 @@ impl Monotonic {
         u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// When the clock shows `ms`; far away if that cannot be told.
+    /// The instant at which the clock shows `ms`; a day from now if it cannot be represented.
     pub(crate) fn at(&self, ms: u64) -> Instant {
         let far = Duration::from_secs(24 * 60 * 60);
         self.0
@@ -34,7 +34,7 @@ impl Monotonic {
     }
 }
 
-/// Any number, to spread what would happen at once; its quality does not matter.
+/// A random number for jitter; its quality does not matter.
 pub(crate) fn random() -> u64 {
     getrandom::u64().unwrap_or_else(|_| wall_ms())
 }

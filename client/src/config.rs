@@ -1,4 +1,4 @@
-//! The configuration of a client: `client.toml`, or `kittengrad.toml` beside the one who works.
+//! The configuration of a client: `client.toml`, or `kittengrad.toml` in the working directory.
 //!
 //! ```
 //! use kittengrad_client::config::ClientConfig;
@@ -25,15 +25,15 @@ use kittengrad_proto::id::PublicKey;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Names the configuration file where no argument does.
+/// Environment variable that names the configuration file, unless an argument does.
 pub const CONFIG_VARIABLE: &str = "KITTENGRAD_CONFIG";
-/// The configuration file where neither an argument nor [`CONFIG_VARIABLE`] names one.
+/// The configuration file if neither an argument nor [`CONFIG_VARIABLE`] names one.
 pub const CONFIG_FILE: &str = "kittengrad.toml";
 
-/// Why there is no configuration. Nothing changed.
+/// Why a configuration cannot be loaded. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConfigError {
-    /// No file was named, and the usual one is not there.
+    /// No file was named, and the default file does not exist.
     #[error(
         "no configuration: name one with --config or ${CONFIG_VARIABLE}, or work where {CONFIG_FILE} is; \
          `kittengrad demo --prepare --dir DIR` writes DIR/client.toml"
@@ -42,38 +42,38 @@ pub enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read the configuration {path}: {why}", path = path.display())]
     Read {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         why: String,
     },
     /// Not TOML, or a key is missing, unknown or of another type.
     #[error("{path}: {why}", path = path.display())]
     Toml {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What is wrong and where.
+        /// The error, with line and column.
         why: String,
     },
-    /// A value makes no sense.
+    /// A value is invalid.
     #[error("{path}: `{key}` {why}", path = path.display())]
     Value {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Which key.
+        /// The key.
         key: String,
-        /// What is wrong with it.
+        /// The error.
         why: String,
     },
 }
 
-/// What a client needs to know. Paths are relative to the folder of the file.
+/// The configuration of a client. Paths are relative to the folder of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientConfig {
     /// The network file.
     pub network: PathBuf,
-    /// Folder with `key.pem`, `chain.pem` and `root.pem` of the client: who calls.
+    /// Folder with `key.pem`, `chain.pem` and `root.pem` of the client, which make the calls.
     pub credentials: PathBuf,
     /// Key of the aggregator to ask, in hexadecimal; by default the first that the network file lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,10 +81,10 @@ pub struct ClientConfig {
     /// Address of the indexer to search with, `http://host:port`; by default the first that the network file lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub indexer: Option<String>,
-    /// How long to wait for what.
+    /// How long to wait for answers.
     #[serde(default)]
     pub timeouts: Timeouts,
-    /// In whose name to publish: who speaks. Without any it is the client itself, by the name on its certificate.
+    /// Publishers that sign updates. Without any, the client signs with its own key, under the name on its certificate.
     #[serde(default, rename = "publisher")]
     pub publishers: Vec<PublisherConfig>,
 }
@@ -93,23 +93,24 @@ pub struct ClientConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublisherConfig {
-    /// What `--publisher` and ingest maps call it; nobody else sees this name.
+    /// Name in `--publisher` and in ingest maps. It is local to this configuration.
     pub name: String,
     /// Folder with `key.pem`, `chain.pem` and `root.pem` of the publisher.
     pub credentials: PathBuf,
 }
 
-/// How long a client waits, in milliseconds. All are above zero.
+/// Timeouts of a client, in milliseconds. All are above zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
-    /// For one answer of one replica, before the next one is asked.
+    /// For one answer of one replica. After it, the next replica is asked.
     pub attempt_ms: u64,
     /// For a read with all its attempts. At least `attempt_ms`.
     pub read_ms: u64,
     /// For a write with all its attempts. At least `attempt_ms`.
     pub write_ms: u64,
-    /// For the next frame of a subscription, before it is begun anew. More than the heartbeats of a peer need.
+    /// For the next frame of a subscription. After it, the subscription connects again. Longer than the interval of
+    /// heartbeats.
     pub silence_ms: u64,
 }
 
@@ -124,10 +125,10 @@ impl Default for Timeouts {
     }
 }
 
-/// Finds the configuration file: the one named, else that of `$KITTENGRAD_CONFIG`, else `./kittengrad.toml`.
+/// Finds the configuration file: the one named, else the one in `$KITTENGRAD_CONFIG`, else `./kittengrad.toml`.
 ///
 /// # Errors
-/// [`ConfigError::Unnamed`] if none is named and the last one is not there.
+/// [`ConfigError::Unnamed`] if none is named and `./kittengrad.toml` does not exist.
 pub fn locate(explicit: Option<&Path>) -> Result<PathBuf, ConfigError> {
     let named = explicit.map(Path::to_owned);
     let named = named.or_else(|| {
@@ -202,7 +203,7 @@ impl ClientConfig {
         self.aggregator.as_ref().and_then(|key| key.parse().ok())
     }
 
-    /// The first key whose value makes no sense, and why.
+    /// The first key with an invalid value, and the reason.
     fn validate(&self) -> Result<(), (String, String)> {
         let refuse = |key: &str, why: String| Err((key.to_owned(), why));
         if let Some(key) = &self.aggregator
@@ -225,7 +226,7 @@ impl ClientConfig {
             if names.into_iter().any(|name| *name == publisher.name) {
                 return refuse(
                     "publisher.name",
-                    format!("{:?} stands twice", publisher.name),
+                    format!("{:?} is listed twice", publisher.name),
                 );
             }
         }
@@ -256,7 +257,7 @@ impl ClientConfig {
 mod tests {
     use super::*;
 
-    /// Checks the error of a text, or that it has none if `expected` is empty.
+    /// Checks the error of a text; an empty `expected` means no error.
     fn check(more: &str, expected: &str) {
         let text = format!("network = \"n.toml\"\ncredentials = \"c\"\n{more}\n");
         let error = ClientConfig::parse(&text, Path::new("/d"))
@@ -274,14 +275,14 @@ mod tests {
         check("", "");
         check("indexer = \"http://127.0.0.1:1\"", "");
         check("nertwork = 1", "unknown field `nertwork`");
-        check("aggregator = \"xyz\"", "`aggregator` is no key");
+        check("aggregator = \"xyz\"", "`aggregator` is not a key");
         check("indexer = \"127.0.0.1\"", "must begin with http://");
         check("[timeouts]\nattempt_ms = 0", "`timeouts.attempt_ms` is 0");
         check("[timeouts]\nread_ms = 5", "below attempt_ms");
         check("[timeouts]\nread_s = 5", "unknown field `read_s`");
         check("[[publisher]]\nname = \"a\"", "missing field `credentials`");
         let twice = "[[publisher]]\nname = \"a\"\ncredentials = \"c\"\n";
-        check(&twice.repeat(2), "\"a\" stands twice");
+        check(&twice.repeat(2), "\"a\" is listed twice");
     }
 
     #[test]
@@ -316,7 +317,7 @@ mod tests {
         let text = include_str!("../../deploy/client.toml");
         let config = ClientConfig::parse(text, Path::new("")).unwrap();
         assert_eq!(config.timeouts, Timeouts::default());
-        // Keys that are left out by default stand there as comments; with them it must be read too.
+        // Keys with a default are comments in the sample; it must be valid with them too.
         let all: String = text
             .lines()
             .map(|line| line.strip_prefix("#: ").unwrap_or(line))

@@ -1,4 +1,4 @@
-//! What can go wrong with one call to one member, in words that say what to do next.
+//! Errors of one call to one member. Each says what to do next.
 
 use std::error::Error as _;
 
@@ -11,65 +11,65 @@ use kittengrad_proto::{
 use thiserror::Error;
 use tonic::{Code, Status};
 
-/// Why one member did not answer well. Another one may.
+/// Why one member did not give a good answer. Another member may.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CallError {
-    /// It is not in the network file and nobody told of it.
-    #[error("{peer} is no member of this network; `kittengrad ring show` lists them")]
+    /// The member is not in the network file, and no member announced it.
+    #[error("{peer} is not a member of this network; `kittengrad ring show` lists the members")]
     Stranger {
         /// Its key.
         peer: PublicKey,
     },
-    /// No connection, or it was lost.
+    /// No connection, or the connection was lost.
     #[error("{peer:?} cannot be reached: {why}")]
     Unreachable {
         /// The member.
         peer: PublicKey,
-        /// What the network or TLS says.
+        /// The error of the network or of TLS.
         why: String,
     },
-    /// No answer in time.
+    /// No answer within the timeout.
     #[error("{peer:?} did not answer within {after_ms} ms")]
     TimedOut {
         /// The member.
         peer: PublicKey,
-        /// How long it was waited for.
+        /// The timeout.
         after_ms: u64,
     },
-    /// It refused, and said why.
+    /// The member refused.
     #[error("{peer:?} refuses: {message} ({code}); {hint}")]
     Refused {
         /// The member.
         peer: PublicKey,
-        /// Why, for programs.
+        /// The reason, for programs.
         code: ErrorCode,
-        /// Why, for people.
+        /// The reason, for people.
         message: String,
         /// What to do next.
         hint: String,
-        /// With [`ErrorCode::NotResponsible`]: who holds what the member does not.
+        /// With [`ErrorCode::NotResponsible`]: the members that hold the canonical.
         responsible: Vec<Responsible>,
     },
-    /// It has the transaction, but too few other disks confirmed it in time. It replicates later.
-    #[error("{peer:?} has it, but it is on {synced} disks only so far")]
+    /// The member has the transaction, but too few other disks confirmed it in time. It replicates later.
+    #[error("{peer:?} stored the transaction, but only {synced} disks have it so far")]
     Unacknowledged {
         /// The member.
         peer: PublicKey,
-        /// How many disks have all that they hold of it.
+        /// Disks that have all their elements of the transaction.
         synced: usize,
     },
-    /// It answered something that does not verify.
+    /// The answer does not verify.
     #[error("{peer:?} misbehaves: {why}")]
     Misbehaved {
         /// The member.
         peer: PublicKey,
-        /// What is wrong with the answer.
+        /// The error in the answer.
         why: String,
     },
 }
 
 impl CallError {
-    /// What a failed call to `peer` means.
+    /// Converts the status of a failed call to `peer`.
     pub(crate) fn of(peer: PublicKey, status: &Status, overlay: &Overlay) -> Self {
         let message = describe(status);
         let details = bytes::Bytes::copy_from_slice(status.details());
@@ -113,7 +113,7 @@ impl CallError {
         }
     }
 
-    /// What it means for a call that may still ask others.
+    /// The kind of failure, which decides whether other members are asked.
     #[must_use]
     pub const fn trouble(&self) -> Trouble {
         match self {
@@ -136,7 +136,7 @@ impl CallError {
         }
     }
 
-    /// The stable code, if the member refused with one.
+    /// The error code, if the member refused with one.
     #[must_use]
     pub const fn code(&self) -> Option<ErrorCode> {
         match self {
@@ -167,7 +167,7 @@ impl CallError {
     }
 }
 
-/// The status and all that is behind it: the reason of a refused handshake is at the end of its sources.
+/// The status and all its sources: the last one has the reason of a refused handshake.
 fn describe(status: &Status) -> String {
     let mut text = status.message().to_owned();
     let mut source = status.source();

@@ -1,4 +1,4 @@
-//! Publishers: in whose name a client speaks.
+//! Publishers: keys that sign transactions.
 
 use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{
@@ -15,16 +15,16 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// A publisher that this client calls `name`.
+    /// Makes a publisher with the local name `name`.
     ///
     /// # Errors
-    /// If the credentials are not those of a client: nobody else publishes.
+    /// If the credentials are not of a client: only clients publish.
     pub fn new(name: String, credentials: Credentials) -> Result<Self, CertificateError> {
         credentials.holder().check_role(&[Role::Client])?;
         Ok(Self { name, credentials })
     }
 
-    /// What this client calls it.
+    /// Its name in this client's configuration.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -36,7 +36,7 @@ impl Publisher {
         self.credentials.key().public()
     }
 
-    /// Whom its certificates vouch for.
+    /// The holder of its certificates.
     #[must_use]
     pub const fn holder(&self) -> &Holder {
         self.credentials.holder()

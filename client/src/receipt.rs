@@ -1,7 +1,7 @@
-//! Receipts against the ring: signatures say who confirmed, the ring says whether these are the right ones.
+//! Checks receipts against the ring: are the peers that confirmed the replicas?
 //!
-//! A receipt carries no ring, so that [`Receipt::verify`] alone proves that some peers of the network have the
-//! transaction on disk, and not that they are its replicas. Whoever knows the ring checks that too.
+//! A receipt does not carry the ring. [`Receipt::verify`] alone proves that some peers of the network have the
+//! transaction on disk, not that these are its replicas. With the ring, [`check`] proves that too.
 
 use std::collections::BTreeSet;
 
@@ -9,41 +9,41 @@ use kittengrad_overlay::{quorum::Ack, view::View};
 use kittengrad_proto::{id::PublicKey, receipt::Receipt};
 use thiserror::Error;
 
-/// Why a receipt proves less than was asked for, in the ring that is known. Nothing changed.
+/// Why a receipt proves less than required in the known ring. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RingError {
-    /// It claims fewer peers for each element than were asked for.
-    #[error("the receipt claims {claimed} peers for each element, {needed} are needed")]
+    /// It claims fewer peers for each element than required.
+    #[error("the receipt claims {claimed} peers for each element; {needed} are needed")]
     Claim {
-        /// Peers that it claims.
+        /// Peers that the receipt claims.
         claimed: u32,
-        /// Peers that are needed.
+        /// Peers that are required.
         needed: usize,
     },
-    /// It names a part of the circle that is no cell.
-    #[error("the receipt names a cell that this ring does not have")]
+    /// It names an arc that is not a cell of the ring.
+    #[error("the receipt names a cell that is not in this ring")]
     Cell,
-    /// It names a peer for a cell that the peer keeps no copy of.
-    #[error("peer {peer} is no replica of the cell that the receipt names it for")]
+    /// It names a peer for a cell of which the peer is not a replica.
+    #[error("peer {peer} is not a replica of the cell that the receipt names")]
     Stranger {
         /// The peer.
         peer: PublicKey,
     },
-    /// Fewer replicas of a cell are named than were asked for.
-    #[error("{named} replicas of a cell confirm it, {needed} are needed")]
+    /// It names fewer replicas of a cell than required.
+    #[error("{named} replicas confirm a cell; {needed} are needed")]
     Short {
         /// Different replicas named.
         named: usize,
-        /// Replicas that are needed.
+        /// Replicas that are required.
         needed: usize,
     },
 }
 
-/// Checks that a receipt, which was verified, proves as much as `ack` asks for in the ring of `network`: its cells are
-/// cells of the ring, the peers named for each are replicas of it, and there are enough of them.
+/// Checks that a verified receipt proves what `ack` requires in the ring of `view`: its cells are cells of the ring,
+/// the peers that it names are their replicas, and there are enough of them.
 ///
 /// # Errors
-/// For the first thing that does not hold.
+/// The first condition that does not hold.
 pub fn check(receipt: &Receipt, view: &View, ack: Ack) -> Result<(), RingError> {
     for (arc, peers) in &receipt.cells {
         let cell = view.cell_at(arc.to);
@@ -91,7 +91,7 @@ mod tests {
 
     const NOW_MS: u64 = 1_790_000_000_000;
 
-    /// The ring of a network of so many peers, three copies of everything.
+    /// The ring of `peers` members with three copies of each set.
     fn view(peers: usize) -> View {
         let authority = Authority::generate("test", NOW_MS).unwrap().0;
         let (namespace, root) = ("works".parse().unwrap(), authority.root().clone());

@@ -1,4 +1,5 @@
-//! Records from those who hold them: the next holder is asked soon, whatever became of the one before.
+//! Records from the replicas of their canonicals: the next replica is asked after a short time, whether or not the last
+//! one failed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,35 +17,35 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::client::Client;
 
-/// How long one holder may take.
+/// Time for one replica.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
-/// What did not come by then is asked of the next holder too.
+/// Records that are missing after this time are asked of the next replica too.
 const NEXT_AFTER: Duration = Duration::from_millis(200);
 
-/// A record to get from those who hold its canonical.
+/// A record to get from the replicas of its canonical.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WantedRecord {
-    /// Where on the ring to ask.
+    /// The canonical, which gives the place on the ring.
     pub canonical: RecordId,
-    /// What to ask for: the canonical's own record or an update's.
+    /// The record's name: the canonical itself, or an update.
     pub record: RecordId,
 }
 
 type Asks = FuturesUnordered<futures::future::BoxFuture<'static, Vec<Bytes>>>;
 
-/// A search under way.
+/// A running search.
 struct Search {
     client: Client,
     wanted: BTreeSet<WantedRecord>,
     asks: Asks,
-    /// Which holder of each canonical is asked next, and when.
+    /// The replica to ask next for each canonical, and the time.
     turn: usize,
     next: Instant,
 }
 
 impl Client {
-    /// The bytes of records, as they come in, each once and no others: bytes are checked by their names. It ends
-    /// when all came or every holder was asked.
+    /// Streams the bytes of the records, each once, checked by their hashes. The stream ends when all arrived or every
+    /// replica was asked.
     pub fn records_from_holders(
         &self,
         wanted: BTreeSet<WantedRecord>,
@@ -61,7 +62,7 @@ impl Client {
         })
     }
 
-    /// What one holder has of some records. It answers with as many bytes as fit a message: then it is asked again.
+    /// Asks one replica for records. An answer has as many bytes as fit a message; then the replica is asked again.
     async fn ask_holder(self, peer: PublicKey, ids: Vec<RecordId>) -> Vec<Bytes> {
         let mut left: BTreeSet<_> = ids.into_iter().collect();
         let mut found = Vec::new();
@@ -115,7 +116,7 @@ impl Search {
         None
     }
 
-    /// Asks the next holder of everything that did not come yet.
+    /// Asks the next replica for all missing records.
     fn ask(&mut self) {
         let mut asks: BTreeMap<PublicKey, Vec<RecordId>> = BTreeMap::new();
         let view = self.client.view();
@@ -135,7 +136,7 @@ impl Search {
         self.next = Instant::now() + NEXT_AFTER;
     }
 
-    /// Whether these bytes are still wanted; from now on they are not.
+    /// Whether these bytes are a missing record. Takes the record off the list.
     fn take(&mut self, bytes: &Bytes) -> bool {
         let id = RecordId::of(bytes);
         let before = self.wanted.len();

@@ -1,8 +1,10 @@
-//! Looking at the network itself: who holds what, where every journal stands, and what blocks say.
+//! The state of the network: members, their conditions, their journals and blocks.
 
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, stream};
+use kittengrad_client_core::view::ring::{MemberState, RingReport};
+use kittengrad_overlay::view::View;
 use kittengrad_proto::{
     block::Head,
     condition::Condition,
@@ -23,61 +25,74 @@ use crate::{
 /// Members asked at the same time.
 const REQUESTS_IN_FLIGHT: usize = 16;
 
-/// Where a canonical lies and who holds it.
+/// The place of a canonical on the ring, and its replicas.
 #[derive(Debug, Clone)]
 pub struct Route {
     /// Its point on the circle.
     pub point: Point,
-    /// The peers that hold it, the owner first.
+    /// The replicas, the owner first.
     pub replicas: Vec<Identity>,
-    /// From the canonical to the owner's point, the shorter way round.
+    /// From the canonical to the owner's point, in the shorter direction.
     pub distance: Length,
 }
 
-/// The ring as one member knows it.
+/// The ring in the view of one member.
 #[derive(Debug, Clone)]
 pub struct RingView {
-    /// Peers and aggregators; their structure is checked, not yet who vouches for them.
+    /// Peers and aggregators. Their structure is checked, their certificates are not.
     pub members: Vec<Identity>,
-    /// What it last heard of each.
+    /// The last state that it heard of each member.
     pub statuses: BTreeMap<PublicKey, MemberState>,
-    /// Version of the policy that new transactions name.
+    /// The policy version that new transactions must name.
     pub policy: u64,
 }
 
-/// A member as another one sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MemberState {
-    /// How it is.
-    pub condition: Condition,
-    /// The last head heard of.
-    pub head: Option<Head>,
-}
-
-/// Where a journal stands, by the signed word of its owner.
+/// The head of a journal, as its owner signed it.
 #[derive(Debug, Clone)]
 pub struct JournalHead {
     /// The head, with the owner's signature; `None` until the journal has its first block.
     pub heartbeat: Option<Heartbeat>,
-    /// Incarnations that the owner can show, ascending.
+    /// Incarnations that the owner still has, ascending.
     pub incarnations: Vec<u64>,
     /// Elements in the owner's set.
     pub elements: u64,
 }
 
-/// A member and how it is.
+/// A member and its condition.
 #[derive(Debug, Clone)]
 pub struct MemberReport {
-    /// Who it is.
+    /// The member.
     pub identity: Identity,
-    /// How it is.
+    /// Its condition.
     pub condition: Condition,
-    /// Where its journal stands, if it answered.
+    /// The head of its journal, if it answered.
     pub journal: Result<JournalHead, CallError>,
 }
 
+impl MemberReport {
+    /// The condition and the head of the member.
+    #[must_use]
+    pub fn state(&self) -> MemberState {
+        let journal = self.journal.as_ref().ok();
+        let heartbeat = journal.and_then(|journal| journal.heartbeat.as_ref());
+        MemberState {
+            condition: self.condition,
+            head: heartbeat.map(|heartbeat| heartbeat.head),
+        }
+    }
+}
+
+/// Reports the ring of `view`, as its members described themselves in `reports`.
+#[must_use]
+pub fn ring_report(view: &View, reports: &[MemberReport]) -> RingReport {
+    let states = reports
+        .iter()
+        .map(|report| (report.identity.key, report.state()));
+    RingReport::new(view, &states.collect())
+}
+
 impl Client {
-    /// Where a canonical lies and who holds it, by the ring as this client knows it.
+    /// The place of a canonical and its replicas, in the ring that this client knows.
     #[must_use]
     pub fn route(&self, canonical: &RecordId) -> Route {
         let view = self.view();
@@ -92,7 +107,7 @@ impl Client {
     /// Asks a member for the ring.
     ///
     /// # Errors
-    /// [`CallError`] if it does not answer well.
+    /// [`CallError`] if the member gives no good answer.
     pub async fn ring_of(&self, peer: &PublicKey) -> Result<RingView, CallError> {
         let member = self.member(peer)?;
         let view = self.view();
@@ -142,10 +157,10 @@ impl Client {
         })
     }
 
-    /// Asks a peer or aggregator where its journal stands, and verifies its signature.
+    /// Asks a peer or aggregator for the head of its journal, and verifies the signature.
     ///
     /// # Errors
-    /// [`CallError`] if it does not answer well.
+    /// [`CallError`] if the member gives no good answer.
     pub async fn head_of(&self, source: &PublicKey) -> Result<JournalHead, CallError> {
         let member = self.member(source)?;
         let view = self.view();
@@ -187,8 +202,8 @@ impl Client {
         })
     }
 
-    /// Asks every peer and aggregator how it is; members that do not answer are `unreachable`. In the order of
-    /// the ring, then joining peers, then aggregators.
+    /// Asks every peer and aggregator for its condition. A member that does not answer is `unreachable`. The order is
+    /// that of the ring, then joining peers, then aggregators.
     pub async fn reports(&self) -> Vec<MemberReport> {
         let view = self.view();
         let members: Vec<_> = view
@@ -221,13 +236,13 @@ impl Client {
             .await
     }
 
-    /// Fetches consecutive blocks of one incarnation as they are, good or bad, and says of each whether its
-    /// signature holds. At most `limit`; fewer come if they are large, none beyond the head.
+    /// Fetches consecutive blocks of one incarnation, valid or not, and checks the signature of each. Returns at most
+    /// `limit` blocks, fewer if they are large, and none after the head.
     ///
-    /// [`Client::subscribe`] is for whoever wants only what verifies, and links.
+    /// [`Client::subscribe`] returns only blocks that verify and link.
     ///
     /// # Errors
-    /// [`CallError`] if the source does not answer, or with something that is no block at all.
+    /// [`CallError`] if the source does not answer, or if the answer has a frame that does not decode.
     pub async fn blocks(
         &self,
         source: &PublicKey,

@@ -1,4 +1,4 @@
-//! Publishers' certificate chains that were verified, so that each is verified once.
+//! A cache of verified certificate chains of publishers, so that each is verified once.
 
 use std::{
     collections::BTreeMap,
@@ -14,28 +14,28 @@ use kittengrad_proto::{
 };
 use thiserror::Error;
 
-/// Chains that are kept; with more the cache begins anew.
+/// Chains in the cache; with one more it starts empty.
 const KEPT_MAX: usize = 10_000;
 
-/// A verified chain and whom it vouches for.
+/// A verified chain and its holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vouched {
-    /// Whom the chain vouches for, and when.
+    /// The holder of the chain, and its validity.
     pub holder: Holder,
     /// The certificates, to pass on.
     pub chain: Chain,
 }
 
-/// Why a transaction is not vouched for by a chain.
+/// Why a chain does not certify the publisher of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum VouchError {
-    /// The chain is of another role, or was not in force when the transaction was made.
+    /// The chain is of another role, or was not valid when the transaction was made.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// The chain vouches for another key, or the transaction names another chain.
-    #[error("transaction of {publisher} is not vouched for by chain {chain:?}")]
+    /// The chain is of another key, or the transaction names another chain.
+    #[error("chain {chain:?} does not certify {publisher}, the publisher of the transaction")]
     Other {
-        /// Who signed.
+        /// The publisher.
         publisher: kittengrad_proto::id::PublicKey,
         /// The chain.
         chain: Id,
@@ -43,7 +43,7 @@ pub enum VouchError {
 }
 
 impl Vouched {
-    /// Checks that the chain vouches for the publisher of `transaction` at the time it was made.
+    /// Checks that the chain certifies the publisher of `transaction` at its time.
     ///
     /// # Errors
     /// [`VouchError`] if it does not.
@@ -60,10 +60,10 @@ impl Vouched {
     }
 }
 
-/// Verified chains by their ids; shared by all that one client reads.
+/// Verified chains by their ids, shared by all reads of one client.
 pub(crate) struct Vouchers {
     root: Root,
-    /// Short-lived lock; verification happens outside of it.
+    /// Short-lived lock, not held during verification.
     kept: Mutex<BTreeMap<Id, Arc<Vouched>>>,
 }
 
@@ -75,7 +75,7 @@ impl Vouchers {
         }
     }
 
-    /// Verifies a received chain, unless that was done before.
+    /// Verifies a received chain unless it is in the cache.
     pub(crate) fn verify(&self, wire: wire::Chain) -> Result<Arc<Vouched>, CertificateError> {
         let chain = Chain::from_wire(wire)?;
         if let Some(known) = self.get(&chain.id()) {
@@ -93,7 +93,7 @@ impl Vouchers {
         Ok(vouched)
     }
 
-    /// A chain that was verified before.
+    /// The chain from the cache.
     pub(crate) fn get(&self, id: &Id) -> Option<Arc<Vouched>> {
         self.kept
             .lock()

@@ -1,5 +1,5 @@
 // The ring: cells, peers and how each of them is.
-import { count, fetchJson, h, notice, short, svg } from "./dom.js";
+import { count, fetchJson, h, notice, plural, short, svg } from "./dom.js";
 
 const STATES = {
   settled: "has everything of its arc",
@@ -47,9 +47,12 @@ export function legend() {
 
 function describe(ring) {
   if (ring.error) return [];
-  const settled = ring.peers.filter((peer) => peer.state === "settled").length;
+  const members = ring.peers.filter(isMember);
+  const joining = ring.peers.length - members.length;
+  const settled = members.filter((peer) => peer.state === "settled").length;
   return [
-    h("p", { class: "lead" }, settled === ring.peers.length && settled > 1 ? `All ${count(settled)} peers are settled.` : `${count(settled)} of ${count(ring.peers.length)} ${ring.peers.length === 1 ? "peer is" : "peers are"} settled.`),
+    h("p", { class: "lead" }, settled === members.length && settled > 1 ? `All ${count(settled)} peers are settled.` : `${count(settled)} of ${plural(members.length, "peer is", "peers are")} settled.`),
+    joining ? h("p", null, `${plural(joining, "peer is", "peers are")} joining: without a cell, outside the circle.`) : null,
     h("p", null, `Every set is kept ${ring.replicas} times, and a write is acknowledged once ${ring.quorum} disks have it.`),
     ring.uncovered.length
       ? h("p", { class: "bad" }, `For ${count(ring.uncovered.length)} ${ring.uncovered.length === 1 ? "arc" : "arcs"} nobody who could be asked is settled.`)
@@ -57,7 +60,7 @@ function describe(ring) {
     ...ring.aggregators.map((one) => h("p", { class: "aggregator" }, h("span", { class: `state ${known(one.state)}` }, one.state), " aggregator ",
       h("code", { title: one.id }, short(one.id)), one.height === null ? "" : ` at block ${count(one.height)}`)),
     legend(),
-  ];
+  ].filter(Boolean);
 }
 
 function peers(ring, drawing) {
@@ -67,7 +70,7 @@ function peers(ring, drawing) {
     mouseenter: () => light(peer.id, true), mouseleave: () => light(peer.id, false), focus: () => light(peer.id, true), blur: () => light(peer.id, false) },
     h("td", null, h("span", { class: `state ${known(peer.state)}` }, peer.state)),
     h("td", null, h("code", { title: peer.id }, short(peer.id))),
-    h("td", { class: "figure" }, `${(peer.share * 100).toFixed(1)} %`),
+    h("td", { class: "figure" }, share(peer)),
     h("td", { class: "figure" }, peer.height === null ? "—" : count(peer.height)),
     h("td", null, peer.head ? h("code", { title: peer.head }, short(peer.head)) : "—"),
     h("td", null, h("code", null, peer.quic || "—"), " ", peer.http ? h("a", { href: `${peer.http}/status` }, "status") : null));
@@ -79,27 +82,28 @@ function peers(ring, drawing) {
 /** The circle as it is: points clockwise from the top, each cell in the state of its peer. */
 function draw(ring) {
   if (ring.error || !ring.peers.length) return notice(ring.error ? `The ring is not known: ${ring.error}.` : "There is no peer yet.");
-  const settled = ring.peers.filter((peer) => peer.state === "settled").length;
-  const label = `A ring of ${ring.peers.length} peers, ${settled} of them settled`;
+  const members = ring.peers.filter(isMember);
+  const settled = members.filter((peer) => peer.state === "settled").length;
+  const label = `A ring of ${plural(members.length, "peer", "peers")}, ${settled} of them settled`;
   const parts = [];
   const labels = spread(ring.peers);
   for (const { from, to } of ring.cover) parts.push(arc("cover", from, to, INNER, 0.5));
   for (const { from, to } of ring.uncovered) parts.push(arc("uncovered", from, to, INNER, 0.5));
   for (const peer of ring.peers) {
-    const hint = svg("title", null, `${short(peer.id)} ${peer.state}, ${(peer.share * 100).toFixed(1)} % of the circle`);
-    parts.push(svg("g", { class: `peer ${known(peer.state)}`, "data-id": peer.id }, hint,
-      arc("cell", peer.cell.from, peer.cell.to, CELLS, ring.peers.length > 60 ? 0 : 1),
+    const hint = svg("title", null, `${short(peer.id)} ${peer.state}, ${isMember(peer) ? `${share(peer)} of the circle` : "joining"}`);
+    const cell = isMember(peer) ? arc("cell", peer.cell.from, peer.cell.to, CELLS, members.length > 60 ? 0 : 1) : null;
+    parts.push(svg("g", { class: `peer ${known(peer.state)}`, "data-id": peer.id }, hint, cell,
       ...node(peer, ring.peers.length, labels.get(peer.id))));
   }
   const middle = svg("g", { class: "middle" },
-    svg("text", { y: -4, class: "number" }, String(ring.peers.length)),
-    svg("text", { y: 15 }, ring.peers.length === 1 ? "peer" : "peers"),
+    svg("text", { y: -4, class: "number" }, String(members.length)),
+    svg("text", { y: 15 }, members.length === 1 ? "peer" : "peers"),
     svg("text", { y: 32, class: "copies" }, `${ring.replicas} copies`));
   return svg("svg", { class: "ring", viewBox: "-130 -130 260 260", role: "img", "aria-label": label }, parts, middle);
 }
 
 function node(peer, total, label) {
-  const [x, y] = at(turn(peer.point), CELLS);
+  const [x, y] = at(turn(peer.point), isMember(peer) ? CELLS : OUTSIDE);
   const size = total > 60 ? 3 : total > 20 ? 5 : 8;
   const marks = [svg("circle", { class: "node", cx: x, cy: y, r: size })];
   if (total <= 20) {
@@ -143,11 +147,21 @@ function at(turn, radius) {
   return [(Math.sin(angle) * radius).toFixed(2) * 1, (-Math.cos(angle) * radius).toFixed(2) * 1];
 }
 
+/** Whether a peer is in the ring. A joining peer has no cell yet. */
+function isMember(peer) {
+  return peer.cell !== null;
+}
+
+function share(peer) {
+  return isMember(peer) ? `${(peer.share * 100).toFixed(1)} %` : "joining";
+}
+
 function known(state) {
   return Object.hasOwn(STATES, state) ? state : "unreachable";
 }
 
 const CELLS = 96;
 const INNER = 78;
+const OUTSIDE = 104;
 const LABEL_TURN = 0.045;
 const EVERY_MS = 2000;

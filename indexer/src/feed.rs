@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use kittengrad_indexer_core::{Changed, Commit, Document, News, Publishers, Said};
+use kittengrad_client_core::view::{
+    document::{Claim, Document},
+    json::PublisherNames as _,
+};
+use kittengrad_indexer_core::{Changed, Commit, News, Publishers};
 use kittengrad_proto::id::RecordId;
 use serde::Serialize;
 use tokio::sync::broadcast;
@@ -125,13 +129,13 @@ fn what(document: &Document, news: &News) -> &'static str {
     let Some(update) = news.update else {
         return "inserted";
     };
-    let said = document
+    let statement = document
         .statements
         .iter()
         .find(|statement| statement.id == update);
-    match said.map(|statement| &statement.said) {
-        Some(Said::Update { .. }) => "said",
-        Some(Said::Retraction { .. }) => "retracted",
-        Some(Said::Absent | Said::Unusable) | None => "absent",
+    match statement.map(|statement| &statement.claim) {
+        Some(Claim::Update { .. }) => "said",
+        Some(Claim::Retraction { .. }) => "retracted",
+        Some(Claim::Absent | Claim::Unusable) | None => "absent",
     }
 }

@@ -1,8 +1,8 @@
 //! The rings in force: those in which a promise must hold while the ring changes.
 //!
-//! A member whose change is not finished is *doubtful*: some count it in, some do not. All rings that result from
-//! counting each doubtful member in or out are in force, and a promise holds in every one of them. Nobody joins or
-//! leaves yet, so one ring is in force: that of the newest view.
+//! A member whose change is not finished is *doubtful*: some members count it as in, others as out. All rings that
+//! result from counting each doubtful member in or out are in force, and a promise must hold in every one of them.
+//! Membership is fixed today, so one ring is in force: that of the newest view.
 //!
 //! # Source
 //! Design section 4, "Membership", rules 2 and 3.
@@ -16,14 +16,14 @@ use crate::{
     view::{Cell, View},
 };
 
-/// The rings in force, and who must confirm what in them.
+/// The rings in force, and the members that must confirm in them.
 #[derive(Debug, Clone)]
 pub struct Change {
     newest: Arc<View>,
 }
 
 impl Change {
-    /// No member is doubtful: the ring of `newest` alone is in force.
+    /// No member is doubtful: only the ring of `newest` is in force.
     #[must_use]
     pub const fn none(newest: Arc<View>) -> Self {
         Self { newest }
@@ -54,7 +54,7 @@ impl Change {
 
     /// **The quorum**: whether enough replicas of a cell confirmed, in every ring in force.
     ///
-    /// `confirmed` answers for one member.
+    /// `confirmed` says whether one member confirmed.
     pub fn is_confirmed(
         &self,
         cell: &Cell,

@@ -1,4 +1,4 @@
-//! The members of a network by key, of each the newest statement about itself.
+//! The members of a network by key, each with its newest statement about itself.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -8,11 +8,11 @@ use std::{
 use crdts::{CmRDT, CvRDT};
 use kittengrad_proto::{id::PublicKey, identity::Identity};
 
-/// Identities that were verified, one for each key: the one of the highest [rank](Identity::rank).
+/// Verified identities, one per key: the one with the highest [rank](Identity::rank).
 ///
-/// It is a map of last-writer-wins registers. The rank ends with the identity's own id, so that of two statements
-/// with one number everybody keeps the same. Example: of (seq 3, id 9a…) and (seq 3, id 41…) the first stays, in
-/// whatever order they came.
+/// This is a map of last-writer-wins registers. The rank ends with the identity's own id, so that all members keep the
+/// same one of two statements with equal numbers. Example: of (seq 3, id 9a…) and (seq 3, id 41…), the first is kept in
+/// either order of arrival.
 ///
 /// # Source
 /// Design section 4, "Membership".
@@ -22,7 +22,7 @@ pub struct Identities {
 }
 
 impl Identities {
-    /// Takes a statement in; says whether it is the newest of its key.
+    /// Adds a statement. Returns whether it is the newest of its key.
     pub fn insert(&mut self, identity: Identity) -> bool {
         match self.by_key.entry(identity.key) {
             Entry::Vacant(empty) => drop(empty.insert(identity)),
@@ -40,18 +40,18 @@ impl Identities {
         self.by_key.get(key)
     }
 
-    /// All of them, ascending by key.
+    /// All identities, ascending by key.
     pub fn iter(&self) -> impl Iterator<Item = &Identity> {
         self.by_key.values()
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
         self.by_key.len()
     }
 
-    /// Whether nobody takes part.
+    /// Whether there are no members.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_key.is_empty()

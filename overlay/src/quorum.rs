@@ -1,24 +1,24 @@
-//! How many disks make an acknowledgement. Everybody who counts confirmations counts them here.
+//! The number of disks that make an acknowledgement. All code that counts confirmations calls this.
 
 use kittengrad_ring::Replicas;
 
-/// How many disks must have a transaction before it counts as acknowledged.
+/// The number of disks that must have a transaction before it counts as acknowledged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ack {
-    /// That of the peer it is sent to.
+    /// The disk of the peer that receives it.
     One,
     /// A majority of the configured replicas, in each cell.
     #[default]
     Quorum,
-    /// Those of all replicas, in each cell, and a quorum at least.
+    /// All replicas, in each cell, and at least a quorum.
     All,
 }
 
 impl Ack {
-    /// The number of replicas of one cell that must confirm, `holders` being how many the cell has today.
+    /// The number of replicas of one cell that must confirm. `holders` is the number that the cell has today.
     ///
-    /// A quorum is a majority of the *configured* R, never of today's members. Example: with R = 3 and a single peer,
-    /// a quorum and "all" both need two, so neither is reached before a second peer has it.
+    /// A quorum is a majority of the *configured* R, not of today's members. Example: with R = 3 and a single peer, a
+    /// quorum and "all" both need two, so neither is reached before a second peer has the transaction.
     ///
     /// # Source
     /// Design section 4, "Insert and update".

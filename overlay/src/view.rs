@@ -1,4 +1,4 @@
-//! One version of the ring: who is in it, which of them this process is, and what follows from that.
+//! One version of the ring: its members, which of them this process is, and the geometry that follows.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,14 +14,14 @@ use thiserror::Error;
 
 use crate::identities::Identities;
 
-/// Why a view is not one of a member's. Nothing changed.
+/// Why a process cannot have its own view: it is not in the ring. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("peer {0} is not in the ring; `kittengrad network add` adds it to the network file")]
 pub struct StrangerError(pub PublicKey);
 
 /// The part of the circle that one member owns in one ring.
 ///
-/// The arc is part of the name: the same owner's cell in another ring is another cell.
+/// The arc is part of the identity: a cell of the same owner in another ring is another cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cell {
     /// The key of its owner.
@@ -47,8 +47,8 @@ impl Cell {
 }
 
 /// One version of the ring: keys, states and the geometry that follows. It never changes; a newer one replaces it.
-///
-/// Whoever holds a view for longer than one decision reads it from a channel instead, because members come, go and
+/// Code that needs a view for longer than one decision reads it from a channel, because members come, go and change
+/// addresses.
 /// move to other addresses.
 #[derive(Debug, Clone)]
 pub struct View {
@@ -65,12 +65,13 @@ pub struct View {
 }
 
 impl View {
-    /// The ring of the active and leaving peers among `identities`, which were verified, as a client sees it.
+    /// The ring of the active and leaving peers among `identities`, as a client sees it. The identities must be
+    /// verified.
     ///
-    /// Joining peers are named in the ring's id, and are not in the ring yet.
+    /// Joining peers count in the ring's id, but are not in the ring yet.
     ///
     /// # Errors
-    /// If there is no peer to make a ring of.
+    /// If there is no peer.
     pub fn new(
         overlay: Overlay,
         replicas: Replicas,
@@ -108,10 +109,10 @@ impl View {
         })
     }
 
-    /// The view after hearing identities from others; `None` if all of them are known.
+    /// The view with additional identities; `None` if all of them are known.
     ///
     /// # Errors
-    /// If one of them does not verify; none is taken in then.
+    /// If one of them does not verify. Then none is added.
     pub fn learn(
         &self,
         heard: impl IntoIterator<Item = Identity>,
@@ -129,7 +130,7 @@ impl View {
         if !is_newer {
             return Ok(None);
         }
-        // A ring can only be empty if every peer says that it is joining; then the old view stays.
+        // A ring is empty only if every peer says that it is joining. Then the old view stays.
         let newer = Self::new(self.overlay.clone(), self.replication(), identities).ok();
         Ok(newer.map(|newer| Self {
             me: self.me.filter(|me| newer.held.contains_key(me)),
@@ -137,7 +138,7 @@ impl View {
         }))
     }
 
-    /// Network and namespace, as every signed body names them.
+    /// Network and namespace, which every signed body names.
     #[must_use]
     pub const fn overlay(&self) -> &Overlay {
         &self.overlay
@@ -149,28 +150,28 @@ impl View {
         &self.ring
     }
 
-    /// Names the ring: keys and states of all peers, joining ones too.
+    /// The id of the ring: keys and states of all peers, including joining ones.
     #[must_use]
     pub const fn ring_id(&self) -> Id {
         self.ring_id
     }
 
-    /// Copies of each set, as configured.
+    /// The configured number of copies of each set.
     #[must_use]
     pub fn replication(&self) -> Replicas {
         self.ring.replication()
     }
 
-    /// Whether every member holds everything: there are no more than R.
+    /// Whether every member holds everything, because there are no more than R.
     #[must_use]
     pub fn is_everywhere(&self) -> bool {
         self.ring.members().len() <= self.replication().get()
     }
 }
 
-/// Who takes part.
+/// The members.
 impl View {
-    /// Everybody's newest statement.
+    /// The newest statement of every member.
     #[must_use]
     pub fn identities(&self) -> &Identities {
         &self.identities
@@ -223,7 +224,7 @@ impl View {
     }
 }
 
-/// Who holds what.
+/// Cells and their holders.
 impl View {
     /// Whether a key is a member of the ring.
     #[must_use]
@@ -238,13 +239,13 @@ impl View {
         self.is_in_ring(owner).then(|| Cell::new(*owner, arc))
     }
 
-    /// The cell that a canonical lies in.
+    /// The cell of a canonical.
     #[must_use]
     pub fn cell_of(&self, canonical: &RecordId) -> Cell {
         self.cell_at(canonical.point())
     }
 
-    /// The cell that a point lies in.
+    /// The cell of a point.
     #[must_use]
     pub fn cell_at(&self, point: Point) -> Cell {
         let owner = self.keys[&self.ring.owner(point)];
@@ -253,7 +254,7 @@ impl View {
 
     /// The members that keep a cell of this ring, its owner first.
     ///
-    /// Of a cell of another ring they are those that keep the point at its end.
+    /// For a cell of another ring, the members that keep the point at its end.
     #[must_use]
     pub fn replicas(&self, cell: &Cell) -> Vec<PublicKey> {
         self.keys_of(self.ring.replicas_of(cell.to))
@@ -304,7 +305,7 @@ impl View {
     }
 }
 
-/// What this process holds. Who is not in the ring holds nothing and has no partners.
+/// Cells of this process. A process that is not in the ring holds nothing and has no partners.
 impl View {
     /// The member that this process is.
     #[must_use]
@@ -325,7 +326,7 @@ impl View {
         held.into_iter().collect()
     }
 
-    /// Everybody with whom this process shares a cell, the closest first.
+    /// All members that share a cell with this process, the closest first.
     #[must_use]
     pub fn partners(&self) -> Vec<PublicKey> {
         let me = self.me.map(|me| self.ring.partners(me.point()));

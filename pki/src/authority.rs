@@ -1,11 +1,11 @@
-//! An operator's certificate authority, in memory: makes a tower and certifies keys.
+//! An operator's certificate authority in memory: makes the tower of certificates and certifies keys.
 //!
 //! ```text
 //! root ── principal ┬─ peers and aggregators, by `certify`
 //!                   └─ registrar ── clients and indexers, by `certify`
 //! ```
 //!
-//! The root key is needed to make the principal, and not again until there is another one.
+//! The root key is needed only to make the principal.
 
 use std::time::Duration;
 
@@ -26,18 +26,18 @@ pub use crate::issue::{IssueError, NETWORK_NAME_BYTES_MAX};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long a root is in force.
+/// Validity of a root.
 pub const ROOT_VALIDITY: Duration = DAY.saturating_mul(20 * 365);
-/// How long a principal is in force.
+/// Validity of a principal.
 pub const PRINCIPAL_VALIDITY: Duration = DAY.saturating_mul(10 * 365);
-/// How long a registrar is in force.
+/// Validity of a registrar.
 pub const REGISTRAR_VALIDITY: Duration = DAY.saturating_mul(5 * 365);
-/// How long the transport leaf of a peer or aggregator is in force.
+/// Validity of the transport leaf of a peer or aggregator.
 pub const TRANSPORT_VALIDITY: Duration = DAY.saturating_mul(30);
-/// How far back every certificate begins, for clocks that are slow.
+/// Time before now at which every certificate begins, for slow clocks.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
 
-/// How long a certificate of `role` is in force unless the operator says otherwise.
+/// The validity of a certificate of `role`, unless the operator chooses another.
 #[must_use]
 pub const fn default_validity(role: Role) -> Duration {
     match role {
@@ -56,22 +56,22 @@ pub enum AuthorityError {
     /// A key could not be made.
     #[error(transparent)]
     Key(#[from] KeyFileError),
-    /// The profile refuses what was made, or what it was made from.
+    /// The profile refuses the certificate, or its issuer.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     /// The key is not the one in the certificate.
     #[error("{what}: key {key} does not belong to the certificate of {certified}")]
     OtherKey {
-        /// Which key.
+        /// The certificate file.
         what: &'static str,
-        /// The key there is.
+        /// The key in its key file.
         key: PublicKey,
         /// The key in the certificate.
         certified: PublicKey,
     },
 }
 
-/// A principal and its registrar, under a root whose key is elsewhere.
+/// A principal and its registrar. The key of their root is not part of it.
 #[derive(Debug, Clone)]
 pub struct Authority {
     root: Root,
@@ -81,7 +81,7 @@ pub struct Authority {
     registrar: Authorised,
 }
 
-/// The parts of an authority as they are kept.
+/// The parts of an authority, as they are stored.
 #[derive(Debug, Clone)]
 pub struct Parts {
     /// The root certificate.
@@ -96,26 +96,26 @@ pub struct Parts {
     pub registrar_key: SigningKey,
 }
 
-/// Whom to certify.
+/// A request for a certificate.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// What it is admitted as.
+    /// Its role.
     pub role: Role,
     /// Common name of the subject.
     pub name: &'a str,
     /// Its key.
     pub key: &'a PublicKey,
-    /// How long from now; a certificate ends no later than its issuer's.
+    /// Validity from now on. A certificate ends no later than its issuer's.
     pub validity: Duration,
     /// Unix time in milliseconds.
     pub now_ms: u64,
 }
 
 impl Authority {
-    /// Makes a new tower; the second value is the root key, to be put away.
+    /// Makes a new tower. The second value is the root key, to be stored offline.
     ///
     /// # Errors
-    /// If `name` is unfit (at most [`NETWORK_NAME_BYTES_MAX`] bytes) or there is no randomness.
+    /// If `name` is invalid (at most [`NETWORK_NAME_BYTES_MAX`] bytes), or the system returns no random bytes.
     pub fn generate(name: &str, now_ms: u64) -> Result<(Self, SigningKey), AuthorityError> {
         if !is_name(name) || name.len() > NETWORK_NAME_BYTES_MAX {
             return Err(IssueError::NetworkName(name.chars().take(80).collect()).into());
@@ -153,7 +153,7 @@ impl Authority {
         Ok((made, root_key))
     }
 
-    /// Puts an authority together again and checks that its parts belong together.
+    /// Makes an authority of its parts, and checks that they belong together.
     ///
     /// # Errors
     /// If a certificate is wrong or a key is not the one in it.
@@ -182,7 +182,7 @@ impl Authority {
         })
     }
 
-    /// The parts to keep.
+    /// The parts to store.
     #[must_use]
     pub fn to_parts(&self) -> Parts {
         Parts {
@@ -194,23 +194,23 @@ impl Authority {
         }
     }
 
-    /// The root that everything it certifies hangs on.
+    /// The root of all its certificates.
     #[must_use]
     pub const fn root(&self) -> &Root {
         &self.root
     }
 
-    /// Certifies a key: a Level-1 by the principal, a Level-2 by the registrar. What is made is checked
-    /// like anybody else's before it is handed out.
+    /// Certifies a key: a Level-1 by the principal, a Level-2 by the registrar. The result is verified like any other
+    /// chain before it is returned.
     ///
     /// # Errors
-    /// If the name is unfit or its issuer's own, or the issuer is no longer in force.
+    /// If the name is invalid or the issuer's own, or the issuer has expired.
     pub fn certify(&self, request: &Request<'_>) -> Result<(Chain, Holder), AuthorityError> {
         self.certify_from(request, u64::MAX)
     }
 
-    /// As [`Authority::certify`], for a key that was certified before: the new certificate begins when the old one
-    /// did, so that what the key signed in between verifies with the new one as well.
+    /// Like [`Authority::certify`], for a key that has a certificate. The new certificate begins when the old one did,
+    /// so that it verifies everything that the key signed since.
     ///
     /// # Errors
     /// As [`Authority::certify`].
@@ -291,7 +291,7 @@ fn check_key(
     }
 }
 
-/// Common name and end of a certificate that was verified before.
+/// Common name and end of a verified certificate.
 fn described(der: &[u8]) -> Result<(String, u64), IssueError> {
     let unreadable = |why: String| IssueError::Library(why);
     let (_, parsed) =

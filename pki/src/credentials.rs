@@ -1,4 +1,4 @@
-//! What one process is: its key, the chain that vouches for it, and the root it trusts.
+//! The credentials of one process: its key, its certificate chain, and the root that it trusts.
 
 use std::path::{Path, PathBuf};
 
@@ -20,10 +20,10 @@ use crate::{
     key_file::{KeyFile, KeyFileError},
 };
 
-/// A certificate that ends sooner is warned about: 30 days.
+/// Time before the end of a certificate at which a warning begins: 30 days.
 const EXPIRY_WARNING: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 60 * 60);
 
-/// Where the parts of credentials are.
+/// The files of credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
     /// The private key.
@@ -35,7 +35,7 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// The names that `ca admit` gives them.
+    /// The file names that `ca admit` uses.
     #[must_use]
     pub fn in_dir(dir: &Path) -> Self {
         Self {
@@ -49,61 +49,61 @@ impl Paths {
 /// Why credentials cannot be used. Nothing changed.
 #[derive(Debug, Error)]
 pub enum CredentialsError {
-    /// A file is not there.
-    #[error("{path} does not exist; `kittengrad ca admit --role {role}` makes it")]
+    /// A file does not exist.
+    #[error("{path} does not exist; `kittengrad ca admit --role {role}` writes it")]
     Missing {
-        /// Where it should be.
+        /// The file.
         path: PathBuf,
-        /// Who wants it.
+        /// The role that the process needs.
         role: Role,
     },
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The key file holds no key that can be used.
+    /// The key file has no usable key.
     #[error("{path}: {error}")]
     Key {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error.
         error: KeyFileError,
     },
-    /// A certificate file holds no certificates.
+    /// A certificate file has no certificates.
     #[error("{path}: {error}")]
     Pem {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error.
         error: PemError,
     },
-    /// The certificates are wrong, or admit to something else.
+    /// The certificates are invalid, or of another role.
     #[error("{path}: {error}")]
     Certificate {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error.
         error: CertificateError,
     },
-    /// A file for one certificate holds several.
-    #[error("{path} has {count} certificates, it must have one")]
+    /// A file for one certificate has more.
+    #[error("{path} has {count} certificates; it must have one")]
     Several {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// How many certificates it has.
+        /// The number of its certificates.
         count: usize,
     },
-    /// A chain that begins with a transport leaf, which processes make for themselves.
+    /// A chain begins with a transport leaf, which processes make for themselves.
     #[error(
-        "{path} begins with a transport leaf, it must begin with the {role}'s Level-1 certificate"
+        "{path} begins with a transport leaf; it must begin with the {role}'s Level-1 certificate"
     )]
     TransportLeaf {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Whose it is.
+        /// The role of its holder.
         role: Role,
     },
-    /// The key is not the one that the chain vouches for.
-    #[error("{key_path} holds the key {key}, the certificates in {chain_path} are for {certified}")]
+    /// The key does not belong to the chain.
+    #[error("{key_path} has key {key}; the certificates in {chain_path} are for {certified}")]
     OtherKey {
         /// The key file.
         key_path: PathBuf,
@@ -111,77 +111,75 @@ pub enum CredentialsError {
         key: PublicKey,
         /// The chain file.
         chain_path: PathBuf,
-        /// The key certified there.
+        /// The key certified by the chain.
         certified: PublicKey,
     },
-    /// They hang on another root than the network file.
+    /// They are below another root than the network file.
     #[error(
-        "the credentials{} are of network {found}, the network file is of {expected}: take both from one place",
+        "the credentials{} belong to network {found}, and the network file to {expected}; take both from one place",
         place(dir.as_deref())
     )]
     OtherNetwork {
-        /// Where they were read, if they were in files.
+        /// The folder, if they were in files.
         dir: Option<PathBuf>,
         /// Their network.
         found: Id,
         /// The network of the file.
         expected: Id,
     },
-    /// The certificates are no longer in force.
+    /// The certificates have expired.
     #[error(
-        "certificates of {name:?} in {path} were in force until {until}; \
+        "certificates of {name:?} in {path} expired {until}; \
          `kittengrad ca admit --role {role}` with the same key renews them"
     )]
     Expired {
         /// Subject.
         name: String,
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// When they ended, for people.
+        /// The time of expiry, as text.
         until: String,
-        /// What they admit as.
+        /// The role.
         role: Role,
     },
-    /// The certificates are not in force yet.
+    /// The certificates are not valid yet.
     #[error(
-        "certificates of {name:?} in {path} are in force from {from}, it is {now}; is the clock right?"
+        "certificates of {name:?} in {path} are valid from {from}; now it is {now}; check the clock"
     )]
     NotYetValid {
         /// Subject.
         name: String,
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// When they begin, for people.
+        /// The beginning of their validity, as text.
         from: String,
-        /// The time it was, for people.
+        /// The time now, as text.
         now: String,
     },
 }
 
-/// Something to tell the operator, which keeps nothing from working.
+/// A warning for the operator. The credentials can be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Warning {
-    /// Others than the owner may read the key.
-    #[error("{path} is open to others (mode {mode:03o}); `chmod 600 {path}` closes it")]
+    /// Other users may read the key.
+    #[error("{path} can be read by others (mode {mode:03o}); run `chmod 600 {path}`")]
     OpenKey {
         /// The key file.
         path: PathBuf,
         /// Its permissions.
         mode: u32,
     },
-    /// The certificates end soon.
-    #[error(
-        "certificates in {path} are in force until {until}; renew them with `kittengrad ca admit`"
-    )]
+    /// The certificates expire soon.
+    #[error("certificates in {path} expire {until}; renew them with `kittengrad ca admit`")]
     EndsSoon {
         /// The chain file.
         path: PathBuf,
-        /// When they end, for people.
+        /// The time of expiry, as text.
         until: String,
     },
 }
 
-/// A key, the chain that vouches for it, and the root. All of it fits together.
+/// A key, its chain and the root, checked against each other.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     key: SigningKey,
@@ -190,12 +188,12 @@ pub struct Credentials {
     root: Root,
 }
 
-/// Credentials, and what the operator should know about them.
+/// Credentials and warnings about them.
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The credentials.
     pub credentials: Credentials,
-    /// Told, not refused.
+    /// The warnings.
     pub warnings: Vec<Warning>,
 }
 
@@ -203,8 +201,8 @@ impl Credentials {
     /// Reads and checks the files of a process that runs as `role`.
     ///
     /// # Errors
-    /// If a file is missing or damaged, key and chain do not belong together, the chain admits to another role
-    /// or network, or is not in force at `now_ms`.
+    /// If a file is missing or damaged, the key does not belong to the chain, the chain is of another role or network,
+    /// or not valid at `now_ms`.
     pub fn load(paths: &Paths, role: Role, now_ms: u64) -> Result<Loaded, CredentialsError> {
         let missing = |error| match error {
             CredentialsError::File(FileError::Missing { path }) => {
@@ -232,7 +230,7 @@ impl Credentials {
         })
     }
 
-    /// Puts together what never was in files, as tests and the one-process demonstration do.
+    /// Makes credentials without files, for tests and for processes that make their own.
     ///
     /// # Errors
     /// If key, chain and root do not belong together.
@@ -271,10 +269,10 @@ impl Credentials {
         })
     }
 
-    /// Checks that they are of `network`; the error names `dir`, where they were read.
+    /// Checks that they are of `network`. The error names `dir`, the folder that they were read from.
     ///
     /// # Errors
-    /// [`CredentialsError::OtherNetwork`] if they hang on another root.
+    /// [`CredentialsError::OtherNetwork`] if they are below another root.
     pub fn check_network(&self, network: Id, dir: Option<&Path>) -> Result<(), CredentialsError> {
         let found = self.root.network();
         if found != network {
@@ -287,19 +285,19 @@ impl Credentials {
         Ok(())
     }
 
-    /// The key that acts: a journal's for peers and aggregators, the publisher's for clients.
+    /// The key that signs: a journal's for peers and aggregators, the publisher's for clients.
     #[must_use]
     pub const fn key(&self) -> &SigningKey {
         &self.key
     }
 
-    /// The chain that vouches for it; for peers and aggregators the Level-1 chain.
+    /// The chain of the key; for peers and aggregators the Level-1 chain.
     #[must_use]
     pub const fn chain(&self) -> &Chain {
         &self.chain
     }
 
-    /// Whom the chain vouches for.
+    /// The holder of the chain.
     #[must_use]
     pub const fn holder(&self) -> &Holder {
         &self.holder
@@ -352,7 +350,7 @@ fn place(dir: Option<&Path>) -> String {
 /// Reads a private key.
 ///
 /// # Errors
-/// If the file is missing, or holds no Ed25519 key or an encrypted one.
+/// If the file is missing, or has no Ed25519 key, or an encrypted one.
 pub fn read_key(path: &Path) -> Result<SigningKey, CredentialsError> {
     let text = zeroize::Zeroizing::new(files::read(path)?);
     let key = KeyFile::read(&text).and_then(KeyFile::unlock);
@@ -365,7 +363,7 @@ pub fn read_key(path: &Path) -> Result<SigningKey, CredentialsError> {
 /// Reads a root certificate.
 ///
 /// # Errors
-/// If the file is missing, or holds anything but one root certificate.
+/// If the file is missing, or is not exactly one root certificate.
 pub fn read_root(path: &Path) -> Result<Root, CredentialsError> {
     Root::from_der(read_certificate(path)?).map_err(|error| CredentialsError::Certificate {
         path: path.to_owned(),
@@ -373,10 +371,10 @@ pub fn read_root(path: &Path) -> Result<Root, CredentialsError> {
     })
 }
 
-/// Reads a chain, without verifying it.
+/// Reads a chain without verifying it.
 ///
 /// # Errors
-/// If the file is missing, or holds no certificates or too many.
+/// If the file is missing, or has no certificates or too many.
 pub fn read_chain(path: &Path) -> Result<Chain, CredentialsError> {
     Chain::from_der(read_certificates(path)?).map_err(|error| CredentialsError::Certificate {
         path: path.to_owned(),
@@ -403,7 +401,7 @@ fn read_certificates(path: &Path) -> Result<Vec<Bytes>, CredentialsError> {
     })
 }
 
-/// A time for people: `2026-11-20 10:52 UTC`.
+/// A time as text: `2026-11-20 10:52 UTC`.
 fn date(ms: u64) -> String {
     let seconds = i64::try_from(ms / 1_000).ok();
     let Some(time) = seconds.and_then(|s| OffsetDateTime::from_unix_timestamp(s).ok()) else {

@@ -1,4 +1,4 @@
-//! A certificate authority as a folder, and the folders of those it admits.
+//! A certificate authority as a folder, and the folders of the credentials that it issues.
 //!
 //! ```text
 //! ca/root.pem       ca/level0.pem   ca/registrar.pem      certificates, 0644
@@ -33,77 +33,77 @@ use crate::{
     key_file::{generate_key, write_key},
 };
 
-/// Why an authority's folder, or that of somebody admitted, is not there now.
+/// Why the folder of an authority or of credentials cannot be used.
 #[derive(Debug, Error)]
 pub enum DirectoryError {
-    /// The system refused. What was begun is left as the file says.
+    /// The system refused. The state of the file is in the error.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A file is not what it should be. Nothing changed.
+    /// A file is invalid. Nothing changed.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
     /// A certificate could not be made, or the authority's own are wrong. Nothing changed.
     #[error("certificate authority: {0}")]
     Authority(#[from] AuthorityError),
-    /// There is no authority. Nothing changed.
-    #[error("{dir} holds no certificate authority; `kittengrad ca init` makes one")]
+    /// There is no authority in the folder. Nothing changed.
+    #[error("{dir} has no certificate authority; `kittengrad ca init` creates one")]
     NoAuthority {
-        /// Where it should be.
+        /// The folder.
         dir: PathBuf,
     },
-    /// Something else is there. Nothing changed.
-    #[error("{dir} is not empty and holds no certificate authority; choose another folder")]
+    /// The folder has other files. Nothing changed.
+    #[error("{dir} is not empty and has no certificate authority; choose another folder")]
     NotEmpty {
         /// The folder.
         dir: PathBuf,
     },
-    /// An authority of another name is there. Nothing changed.
-    #[error("{dir} holds the certificate authority {found:?} already, not {wanted:?}")]
+    /// The folder has an authority of another name. Nothing changed.
+    #[error("{dir} has the certificate authority {found:?}, not {wanted:?}")]
     OtherAuthority {
         /// The folder.
         dir: PathBuf,
-        /// Name of the root there.
+        /// Name of its root.
         found: String,
-        /// Name of the root that was to be made.
+        /// Name of the requested root.
         wanted: String,
     },
-    /// Somebody was admitted into that folder before. Nothing changed.
+    /// The folder has credentials. Nothing changed.
     #[error(
-        "{dir} holds credentials already; choose another folder, or renew them with --key {dir}/key.pem"
+        "{dir} already has credentials; choose another folder, or renew them with --key {dir}/key.pem"
     )]
     AlreadyAdmitted {
         /// The folder.
         dir: PathBuf,
     },
-    /// Whoever has the folder was admitted as something else. Nothing changed.
-    #[error("{dir} holds credentials of a {found}, not of a {wanted}; choose another folder")]
+    /// The folder has credentials of another role. Nothing changed.
+    #[error("{dir} has credentials of a {found}, not of a {wanted}; choose another folder")]
     OtherRole {
         /// The folder.
         dir: PathBuf,
-        /// The role there.
+        /// Their role.
         found: Role,
-        /// The role that was asked for.
+        /// The requested role.
         wanted: Role,
     },
-    /// The folder belongs to another network. Nothing changed.
-    #[error("{path} is the root of network {found}, this authority's is {wanted}")]
+    /// The folder has credentials of another network. Nothing changed.
+    #[error("{path} is the root of network {found}; this authority is of {wanted}")]
     OtherNetwork {
         /// The root file.
         path: PathBuf,
-        /// The network there.
+        /// Their network.
         found: Id,
         /// The network of this authority.
         wanted: Id,
     },
     /// The key given is not the one in the folder. Nothing changed.
-    #[error("{path} holds another key than the one to be certified")]
+    #[error("{path} has another key than the one to certify")]
     OtherKey {
         /// The key file.
         path: PathBuf,
     },
 }
 
-/// What a new authority is to be.
+/// A request for a new authority.
 #[derive(Debug, Clone)]
 pub struct InitOptions {
     /// Name of the network: the root is "`name` root". At most
@@ -113,44 +113,44 @@ pub struct InitOptions {
     pub now_ms: u64,
 }
 
-/// An authority, and whether it was made just now.
+/// An authority, and whether it was just created.
 #[derive(Debug, Clone)]
 pub struct Initialised {
     /// The authority.
     pub authority: Authority,
-    /// False if it was there before under the same name.
+    /// False if it existed under the same name.
     pub is_new: bool,
 }
 
-/// Whom to admit.
+/// A request for credentials.
 #[derive(Debug, Clone)]
 pub struct Admission<'a> {
-    /// As what.
+    /// The role.
     pub role: Role,
     /// Common name of the subject.
     pub name: &'a str,
-    /// How long from now; see [`default_validity`](crate::authority::default_validity).
+    /// Validity from now on; see [`default_validity`](crate::authority::default_validity).
     pub validity: Duration,
-    /// A key to certify, to renew credentials or because somebody brings one. Without it a new one is made.
+    /// A key to certify: to renew credentials, or one made elsewhere. Without it, a new key is made.
     pub existing_key: Option<SigningKey>,
     /// Unix time in milliseconds.
     pub now_ms: u64,
 }
 
-/// Credentials that are in files now.
+/// Credentials that were written to files.
 #[derive(Debug, Clone)]
 pub struct Admitted {
     /// The credentials.
     pub credentials: Credentials,
-    /// Where they are.
+    /// Their files.
     pub paths: Paths,
 }
 
 impl Authority {
-    /// Makes an authority in `dir`, wholly or not at all. One of the same name that is there already is opened.
+    /// Creates an authority in `dir`, completely or not at all. An existing one of the same name is opened.
     ///
     /// # Errors
-    /// If something else is in `dir`, the name is unfit, or the system refuses.
+    /// If `dir` has other files, the name is invalid, or the system refuses.
     pub fn init(dir: &Path, options: &InitOptions) -> Result<Initialised, DirectoryError> {
         if holds_authority(dir) {
             let authority = Self::open(dir)?;
@@ -178,11 +178,11 @@ impl Authority {
             .map_err(FileError::on("create", files::parent(dir)))?;
         let draft = files::beside(dir)?;
         let done = write_authority(&draft, &authority.to_parts(), &root_key).and_then(|()| {
-            // Replaces an empty folder, and fails where there is something in it by now.
+            // Replaces an empty folder. It fails if another process has put a file there.
             fs::rename(&draft, dir).map_err(FileError::on("create", dir))
         });
         if done.is_err() {
-            // What went wrong is worth more than that the draft may remain.
+            // The first error is returned; the draft may remain.
             let _ = fs::remove_dir_all(&draft);
         }
         done?;
@@ -196,7 +196,7 @@ impl Authority {
     /// Opens the authority in `dir`. The root key is not needed and not read.
     ///
     /// # Errors
-    /// If there is none, or a file is missing or wrong.
+    /// If there is no authority, or a file is missing or invalid.
     pub fn open(dir: &Path) -> Result<Self, DirectoryError> {
         if !holds_authority(dir) {
             return Err(DirectoryError::NoAuthority {
@@ -212,14 +212,13 @@ impl Authority {
         })?)
     }
 
-    /// Certifies a key and writes key, chain and root into `out_dir`, which is made if need be.
+    /// Certifies a key and writes key, chain and root into `out_dir`, which is created if needed.
     ///
-    /// Interrupted, it can be repeated: a key without a chain beside it is taken up again. Over credentials of the same
-    /// key and role it renews them: the new certificate begins when the old one did.
+    /// An interrupted call can be repeated: it uses a key without a chain. For credentials of the same key and role it
+    /// is a renewal, and the new certificate begins when the old one did.
     ///
     /// # Errors
-    /// If there are credentials already and their key was not given, or of another network or role, or the
-    /// certificate cannot be made or written.
+    /// If there are credentials of another key, network or role, or the certificate cannot be made or written.
     pub fn admit(
         &self,
         admission: &Admission<'_>,
@@ -244,10 +243,11 @@ impl Authority {
         Ok(Admitted { credentials, paths })
     }
 
-    /// Whom [`Authority::admit`] would admit now; writes nothing. A key that would be made is another one each time.
+    /// The holder that [`Authority::admit`] would certify now. Writes nothing. A key that would be made is different
+    /// each time.
     ///
     /// # Errors
-    /// As [`Authority::admit`], but for what only writing shows.
+    /// Those of [`Authority::admit`], except errors that only writing shows.
     pub fn preview(
         &self,
         admission: &Admission<'_>,
@@ -258,7 +258,7 @@ impl Authority {
         Ok(holder)
     }
 
-    /// The key, its chain and whom that vouches for, if nothing that is in the folder stands against it.
+    /// The key, its chain and their holder, if the files in the folder allow it.
     fn certify_for(
         &self,
         admission: &Admission<'_>,
@@ -302,7 +302,7 @@ impl Authority {
     }
 }
 
-/// Whom the chain vouches for that is about to be replaced. One that is damaged says nothing that could be kept.
+/// The holder of the chain that will be replaced. A damaged chain has none.
 fn admitted_before(paths: &Paths, root: &Root) -> Option<Holder> {
     let chain = read_chain(&paths.chain).ok()?;
     chain.verify(root, &Ed25519).ok()
@@ -361,7 +361,7 @@ fn write_authority(dir: &Path, parts: &Parts, root_key: &SigningKey) -> Result<(
     files::sync_folder(dir)
 }
 
-/// Makes a folder that only its owner may enter; one that is there stays as it is.
+/// Creates a folder that only its owner may enter. An existing one stays as it is.
 fn create_private(dir: &Path) -> Result<(), FileError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
     match made {

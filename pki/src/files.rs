@@ -1,7 +1,6 @@
-//! Small files, read with a limit and written so that they are there wholly or not at all.
+//! Small files: read with a limit, and written completely or not at all.
 //!
-//! Keys and certificates are, and so is everything else that our programs write for people to keep: network files,
-//! configurations, receipts.
+//! Keys and certificates are such files, and everything else that users keep: network files, configurations, receipts.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -15,40 +14,40 @@ use thiserror::Error;
 
 /// Bytes of a key or certificate file.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
-/// Only the owner may read it.
+/// Mode of a file that only its owner may read.
 pub const SECRET: u32 = 0o600;
-/// Anybody may read it.
+/// Mode of a file that anybody may read.
 pub const PUBLIC: u32 = 0o644;
 
-/// What the system refused. A file that was to be written is as it was before.
+/// Why the system refused. A file that was to be written is unchanged.
 #[derive(Debug, Error)]
 pub enum FileError {
-    /// It is not there.
+    /// The file does not exist.
     #[error("{path} does not exist")]
     Missing {
-        /// Where it should be.
+        /// The file.
         path: PathBuf,
     },
-    /// It is too large to be what it should be.
+    /// The file is too large.
     #[error("{path} has more than {FILE_BYTES_MAX} bytes")]
     TooLarge {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
-    /// Everything else.
+    /// Any other error.
     #[error("cannot {action} {path}: {error}")]
     Io {
-        /// What was tried.
+        /// The action, such as "read".
         action: &'static str,
-        /// With which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         error: io::Error,
     },
 }
 
 impl FileError {
-    /// For `map_err`: says what was tried with which path.
+    /// For `map_err`: adds the action and the path.
     pub(crate) fn on<'a>(
         action: &'static str,
         path: &'a Path,
@@ -61,7 +60,7 @@ impl FileError {
     }
 }
 
-/// The whole file, of at most 64 KiB.
+/// Reads a whole file, of at most 64 KiB.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     let file = File::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => FileError::Missing {
@@ -81,7 +80,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
-/// Writes a file that is not there yet, and syncs it.
+/// Writes a new file, and syncs it.
 pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
     let mut options = OpenOptions::new();
     let file = options.write(true).create_new(true).mode(mode).open(path);
@@ -91,11 +90,11 @@ pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileErr
     file.sync_all().map_err(FileError::on("sync", path))
 }
 
-/// Writes or replaces a file: through another in the same folder, so that readers see the old or the new. A file
-/// that has these bytes already, and is not open to more than `mode` says, is left alone.
+/// Writes or replaces a file, through a draft in the same folder, so that readers see the old or the new file. A file
+/// with the same bytes is left alone, unless more users may read it than `mode` allows.
 ///
 /// # Errors
-/// [`FileError::Io`]; the file is as it was before.
+/// [`FileError::Io`]; the file is unchanged.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
     let is_too_open = open_permissions(path).unwrap_or(0) & 0o077 & !mode != 0;
     if !is_too_open && fs::read(path).is_ok_and(|found| found == bytes) {
@@ -104,8 +103,8 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FileError> {
     Draft::begin(path, mode)?.commit(bytes)
 }
 
-/// A file that will be written or replaced: its draft is in the same folder already, so that whatever the system has
-/// against the name, the folder or the permissions, it has said. Dropped without [`Draft::commit`] it leaves nothing.
+/// A file to be written or replaced later. Its draft exists in the same folder, so that errors about the name, the
+/// folder and the permissions have already occurred. Without [`Draft::commit`], dropping it removes the draft.
 #[derive(Debug)]
 pub struct Draft {
     path: PathBuf,
@@ -114,10 +113,10 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Makes the draft.
+    /// Creates the draft.
     ///
     /// # Errors
-    /// [`FileError::Io`] if there is a folder or device of that name, or the folder takes no file.
+    /// [`FileError::Io`] if the name is that of a folder or device, or the folder is not writable.
     pub fn begin(path: &Path, mode: u32) -> Result<Self, FileError> {
         if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
             let error = io::Error::other("it is there and no file");
@@ -133,10 +132,10 @@ impl Draft {
         })
     }
 
-    /// Writes the bytes, has them on the disk, and gives the file its name.
+    /// Writes the bytes, syncs them, and renames the draft.
     ///
     /// # Errors
-    /// [`FileError::Io`]; the file is as it was before.
+    /// [`FileError::Io`]; the file is unchanged.
     pub fn commit(mut self, bytes: &[u8]) -> Result<(), FileError> {
         let path = &self.path;
         let written = self
@@ -151,12 +150,13 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // Once it has its name there is nothing to remove; else what went wrong is worth more than that it remains.
+        // After the rename there is nothing to remove. Before it, the first error is returned even if the draft
+        // remains.
         let _ = fs::remove_file(&self.draft);
     }
 }
 
-/// A name beside `path` that nobody else has.
+/// A unique name next to `path`.
 pub(crate) fn beside(path: &Path) -> Result<PathBuf, FileError> {
     let mut random = [0; 8];
     getrandom::fill(&mut random)
@@ -165,7 +165,7 @@ pub(crate) fn beside(path: &Path) -> Result<PathBuf, FileError> {
     Ok(parent(path).join(format!(".{name}.{}", HEXLOWER.encode(&random))))
 }
 
-/// Makes names in a folder survive a crash.
+/// Syncs a folder, so that names in it survive a crash.
 pub(crate) fn sync_folder(path: &Path) -> Result<(), FileError> {
     File::open(path)
         .and_then(|folder| folder.sync_all())
@@ -181,7 +181,7 @@ pub fn parent(path: &Path) -> &Path {
     }
 }
 
-/// The permissions of a file that others than its owner may read or write; `None` if they may not.
+/// The mode of a file that other users may read or write; `None` if they may not.
 pub(crate) fn open_permissions(path: &Path) -> Option<u32> {
     let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
     (mode & 0o077 != 0).then_some(mode)
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_known_before_there_is_anything_to_write() {
+    fn a_file_that_cannot_be_written_is_refused_early() {
         let dir = tempfile::tempdir().unwrap();
         let missing = dir.path().join("missing/receipt");
         for path in [dir.path(), Path::new("/dev/null"), &missing] {

@@ -1,4 +1,4 @@
-//! Makes single certificates of exactly the shapes that the profile of `proto` accepts.
+//! Makes single certificates, exactly in the shapes that the profile in `proto` accepts.
 
 use std::time::Duration;
 
@@ -21,29 +21,31 @@ use crate::authority::CLOCK_SKEW;
 /// Why a certificate was not made. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum IssueError {
-    /// A name that cannot stand in a certificate.
-    #[error("{0:?} is no name for a certificate: 1 to 64 bytes without control characters")]
-    Name(String),
-    /// A name that leaves its authorities' names no room for " principal" and " registrar".
+    /// A name that is not allowed in a certificate.
     #[error(
-        "{0:?} is no name for a network: 1 to {NETWORK_NAME_BYTES_MAX} bytes without control characters"
+        "{0:?} cannot be the name in a certificate; use 1 to 64 bytes without control characters"
+    )]
+    Name(String),
+    /// A name too long to add " principal" and " registrar" to it.
+    #[error(
+        "{0:?} cannot be the name of a network; use 1 to {NETWORK_NAME_BYTES_MAX} bytes without control characters"
     )]
     NetworkName(String),
-    /// A time that cannot stand in a certificate.
-    #[error("{0} ms is no time for a certificate: 1970 to 9999")]
+    /// A time that is not allowed in a certificate.
+    #[error("{0} ms is outside the years of a certificate, 1970 to 9999")]
     Time(u64),
-    /// The system gave no random bytes.
-    #[error("the system gave no random bytes: {0}")]
+    /// The system returned no random bytes.
+    #[error("the system returned no random bytes: {0}")]
     Randomness(String),
     /// The library refused.
-    #[error("certificate could not be made: {0}")]
+    #[error("cannot make a certificate: {0}")]
     Library(String),
 }
 
-/// Bytes of a network's name: with " principal" or " registrar" after it, it is the name in a certificate.
+/// Bytes of a network's name. With " principal" or " registrar" added, it must fit into a certificate.
 pub const NETWORK_NAME_BYTES_MAX: usize = 54;
 
-/// Which of the tower's shapes a certificate has.
+/// The shape of a certificate in the tower.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shape<'a> {
     Root,
@@ -52,11 +54,11 @@ pub(crate) enum Shape<'a> {
     Member(Role),
     /// A Level-2.
     Client(Role),
-    /// What the member with this key shows in TLS.
+    /// The transport leaf of the member with this key.
     Transport(&'a PublicKey, Role),
 }
 
-/// From when to when, in Unix milliseconds.
+/// Validity, in Unix milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Validity {
     pub(crate) not_before_ms: u64,
@@ -64,7 +66,7 @@ pub(crate) struct Validity {
 }
 
 impl Validity {
-    /// `length` from now, and a little back so that slow clocks agree; never beyond the issuer's end.
+    /// `length` from now on, beginning a little earlier for slow clocks, and never after the issuer's end.
     pub(crate) fn of(now_ms: u64, length: Duration, issuer_not_after_ms: u64) -> Self {
         let end_ms = now_ms.saturating_add(millis(length));
         Self {
@@ -74,7 +76,7 @@ impl Validity {
     }
 }
 
-/// Who signs: the common name and key of a certificate.
+/// The issuer of a certificate: its common name and key.
 #[derive(Debug, Clone)]
 pub(crate) struct Authorised {
     pub(crate) name: String,
@@ -184,7 +186,7 @@ fn refused(error: rcgen::Error) -> IssueError {
     IssueError::Library(error.to_string())
 }
 
-/// 16 random bytes, the first from 0x40 to 0x7f: positive, and always of the same length.
+/// 16 random bytes, the first from 0x40 to 0x7f: a positive integer of constant length.
 fn serial_number() -> Result<SerialNumber, IssueError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|e| IssueError::Randomness(e.to_string()))?;
@@ -202,7 +204,7 @@ pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A key that is certified.
+/// The key in a certificate.
 struct Public(PublicKey);
 
 impl PublicKeyData for Public {
@@ -215,7 +217,7 @@ impl PublicKeyData for Public {
     }
 }
 
-/// A key that certifies.
+/// The key that signs a certificate.
 struct Pair<'a> {
     key: &'a SigningKey,
     public: PublicKey,

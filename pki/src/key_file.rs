@@ -6,40 +6,40 @@ use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// Everything of an Ed25519 `PrivateKeyInfo`, version 1, that stands before the 32 bytes of the seed
-/// (RFC 8410 section 7). Version 2 adds the public key, and OpenSSL 3.0 cannot read that.
+/// The bytes of an Ed25519 `PrivateKeyInfo`, version 1, before the 32 bytes of the seed (RFC 8410 section 7). Version 2
+/// adds the public key, which OpenSSL 3.0 cannot read.
 const PKCS8_PREFIX: [u8; 16] = [
     0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
 ];
-/// Begins an encrypted key.
+/// Beginning of an encrypted key.
 const ENCRYPTED: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
 
-/// Why there is no key. Nothing changed.
+/// Why a key cannot be read or made. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum KeyFileError {
-    /// No such section, or a damaged one.
+    /// The section is missing or damaged.
     #[error("it is not a PEM file with a section \"PRIVATE KEY\": {0}")]
     Malformed(String),
-    /// A key of another kind.
+    /// The key is of another kind.
     #[error(
         "its key is not Ed25519 in PKCS#8 version 1, as `openssl genpkey -algorithm ed25519` writes it"
     )]
     NotEd25519,
-    /// A key under a passphrase.
+    /// The key is encrypted.
     #[error(
-        "its key is encrypted, which this version cannot read; decrypt it with \
+        "its key is encrypted, which is not supported; decrypt it with \
          `openssl pkey -in KEY -out PLAIN`"
     )]
     Encrypted,
-    /// The system gave no random bytes.
-    #[error("the system gave no random bytes: {0}")]
+    /// The system returned no random bytes.
+    #[error("the system returned no random bytes: {0}")]
     Randomness(String),
 }
 
-/// What a key file holds. An encrypted key is recognised here, and is where a passphrase will be asked for.
+/// The content of a key file. Encrypted keys are recognised, and refused for now.
 #[derive(Debug, Clone)]
 pub enum KeyFile {
-    /// A key that anybody who reads the file can use.
+    /// An unencrypted key.
     Plain(Box<SigningKey>),
     /// An `EncryptedPrivateKeyInfo`.
     Encrypted,
@@ -49,7 +49,7 @@ impl KeyFile {
     /// Reads the text of a key file.
     ///
     /// # Errors
-    /// If it is no PEM or holds another kind of key.
+    /// If it is not PEM, or has a key of another kind.
     pub fn read(text: &[u8]) -> Result<Self, KeyFileError> {
         if text
             .windows(ENCRYPTED.len())
@@ -68,7 +68,7 @@ impl KeyFile {
     /// The key, ready to sign.
     ///
     /// # Errors
-    /// [`KeyFileError::Encrypted`] if it is under a passphrase.
+    /// [`KeyFileError::Encrypted`] if it is encrypted.
     pub fn unlock(self) -> Result<SigningKey, KeyFileError> {
         match self {
             Self::Plain(key) => Ok(*key),
@@ -92,7 +92,7 @@ pub fn pkcs8(key: &SigningKey) -> Zeroizing<Vec<u8>> {
 /// A new key from the system's random generator.
 ///
 /// # Errors
-/// [`KeyFileError::Randomness`] if that has none.
+/// [`KeyFileError::Randomness`] if it returns no bytes.
 pub fn generate_key() -> Result<SigningKey, KeyFileError> {
     let mut seed = Zeroizing::new([0; 32]);
     fill(&mut *seed).map_err(|e| KeyFileError::Randomness(e.to_string()))?;

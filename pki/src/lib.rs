@@ -1,18 +1,18 @@
-//! Certificates in use: issuing them, keeping them in files, and showing them in TLS.
+//! Certificates in use: issues them, stores them in files, and configures TLS with them.
 //!
-//! What a certificate *means* is decided by [`kittengrad_proto::certificate`] (rfd 1); here are the edges of that:
-//! random keys and serial numbers, files, and the configurations of rustls. The time is an argument
-//! everywhere, in Unix milliseconds.
+//! [`kittengrad_proto::certificate`] decides the meaning of a certificate (rfd 1). This crate adds the edges: random
+//! keys and serial numbers, files, and the configurations of rustls. The time is an argument everywhere, in Unix
+//! milliseconds.
 //!
-//! | module | what |
+//! | module | content |
 //! | --- | --- |
-//! | [`authority`] | the CA of an operator, in memory: makes a tower, certifies keys |
+//! | [`authority`] | the CA of an operator, in memory: makes the tower, certifies keys |
 //! | [`directory`] | the same as files: `ca init` and `ca admit` |
-//! | [`credentials`] | key and chain of one process, loaded and checked |
-//! | [`transport`] | what a process shows in TLS; the short-lived leaf of a peer or aggregator |
-//! | [`tls`] | rustls configurations, and whom a connection is from |
-//! | [`key_file`] | PKCS#8 as OpenSSL reads it |
-//! | [`files`] | small files that are there wholly or not at all |
+//! | [`credentials`] | key, chain and root of one process, loaded and checked |
+//! | [`transport`] | the certificate that a process presents in TLS; the short-lived leaf of a peer or aggregator |
+//! | [`tls`] | rustls configurations, and the holder at the other end of a connection |
+//! | [`key_file`] | PKCS#8, as OpenSSL reads it |
+//! | [`files`] | small files, written completely or not at all |
 #![warn(missing_docs)]
 
 pub mod authority;

@@ -1,8 +1,8 @@
-//! TLS as every connection here has it: version 1.3, certificates on both sides, nothing resumed.
+//! TLS of all connections: version 1.3, certificates on both sides, no resumption.
 //!
-//! Resumption would let a revoked client back in on the strength of an old handshake, so tickets, session
-//! caches and early data are off at both ends. After a handshake [`holder_of`] says whom it was with:
-//! webpki checked the path and the time, our own profile decides the role.
+//! Resumption would let a revoked client reconnect with an old handshake, so tickets, session caches and early data are
+//! off on both ends. After a handshake, [`holder_of`] returns the other end: webpki checks path and time, our profile
+//! decides the role.
 
 use std::sync::Arc;
 
@@ -28,21 +28,21 @@ use thiserror::Error;
 
 use crate::transport::Transport;
 
-/// Why there is no TLS configuration. Nothing changed.
+/// Why a TLS configuration cannot be made. Nothing changed.
 #[derive(Debug, Clone, Error)]
 pub enum TlsError {
-    /// The library refuses root, chain or key.
+    /// rustls refuses root, chain or key.
     #[error("TLS cannot be configured: {0}")]
     Rustls(#[from] rustls::Error),
-    /// The library refuses root or revocation lists.
+    /// rustls refuses root or revocation lists.
     #[error("TLS cannot check certificates: {0}")]
     Verifier(#[from] VerifierBuilderError),
 }
 
-/// Revocation lists that handshakes are checked against.
+/// Revocation lists for the checks of handshakes.
 ///
-/// Empty today, and then nothing is asked about revocation. With a list of one CA there must be one of every CA
-/// of the tower, in force, or a handshake fails: unknown is not good.
+/// Empty today: revocation is not checked. With a list of one CA, there must be a valid list of every CA in the tower,
+/// because a missing list fails the handshake.
 #[derive(Debug, Clone, Default)]
 pub struct Revocations {
     lists: Vec<CertificateRevocationListDer<'static>>,
@@ -56,15 +56,15 @@ impl Revocations {
     }
 }
 
-/// Makes aws-lc the provider of all TLS in this process; to be called first in every `main` and test.
+/// Installs aws-lc as the TLS provider of this process. Call it first in every `main` and test.
 pub fn install_provider() {
-    // An error says that a provider is installed already, which the build makes the same one.
+    // An error means that a provider is installed. The build allows only this one.
     let _ = aws_lc_rs::default_provider().install_default();
 }
 
-/// What a listener accepts with: clients must show a certificate of the same root.
+/// The configuration of a listener. Clients must present a certificate below the same root.
 ///
-/// It goes on showing what `transport` has, also after that was renewed.
+/// It presents the current identity of `transport`, also after a renewal.
 ///
 /// # Errors
 /// If rustls refuses the root or a revocation list.
@@ -90,9 +90,9 @@ pub fn server_config(
     Ok(config)
 }
 
-/// What a caller connects with: shows its certificate, and wants [`server_name`] of the other end.
+/// The configuration of a caller. It presents its certificate, and requires [`server_name`] of the other end.
 ///
-/// It goes on showing what `transport` has, also after that was renewed.
+/// It presents the current identity of `transport`, also after a renewal.
 ///
 /// # Errors
 /// If rustls refuses the root or a revocation list.
@@ -117,17 +117,17 @@ pub fn client_config(
     Ok(config)
 }
 
-/// The name to ask for when connecting to the member with this key: the handshake fails with any other.
+/// The server name of the member with this key. The handshake fails with any other.
 #[must_use]
 pub fn server_name(member: &PublicKey, role: Role) -> ServerName<'static> {
     ServerName::try_from(transport_name(member, role))
         .expect("52 letters and digits are a DNS label")
 }
 
-/// Whom a connection is from, by the certificates shown in its handshake, the leaf first.
+/// The holder at the other end of a connection, by the certificates of its handshake, the leaf first.
 ///
 /// # Errors
-/// If they are not a chain of the profile below `root`, or not in force at `now_ms`.
+/// If they are not a chain of the profile below `root`, or not valid at `now_ms`.
 pub fn holder_of(
     peer_certificates: &[CertificateDer<'_>],
     root: &Root,
@@ -144,7 +144,7 @@ pub fn holder_of(
 
 impl ResolvesServerCert for Transport {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.shown().certified())
+        Some(self.identity().certified())
     }
 }
 
@@ -154,7 +154,7 @@ impl ResolvesClientCert for Transport {
         _root_names: &[&[u8]],
         _schemes: &[SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
-        Some(self.shown().certified())
+        Some(self.identity().certified())
     }
 
     fn has_certs(&self) -> bool {

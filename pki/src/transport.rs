@@ -1,8 +1,8 @@
-//! What a process shows in TLS: its own Level-2 chain, or a short-lived leaf below its Level-1.
+//! The certificate that a process presents in TLS: its Level-2 chain, or a short-lived leaf below its Level-1.
 //!
-//! A Level-1 certificate is a CA, and TLS libraries refuse a CA as a party. So a peer or aggregator makes a
-//! fresh key and issues itself a leaf for it, in memory, at each start and again before it ends; its journal
-//! key signs journals and certificates, and never a handshake.
+//! A Level-1 certificate is a CA, and TLS libraries refuse a CA as an end entity. So a peer or aggregator issues itself
+//! a leaf for a new key, in memory, at each start and before the leaf expires. Its journal key signs journals and
+//! certificates, never a handshake.
 
 use std::sync::Arc;
 
@@ -26,43 +26,43 @@ use crate::{
     key_file::{KeyFileError, generate_key, pkcs8, write_key},
 };
 
-/// Why a process has nothing (new) to show. Nothing changed.
+/// Why a process has no new TLS identity. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum TransportError {
-    /// The leaf could not be made.
+    /// The leaf cannot be made.
     #[error("transport leaf: {0}")]
     Issue(#[from] IssueError),
-    /// Its key could not be made.
+    /// Its key cannot be made.
     #[error("transport leaf: {0}")]
     Key(#[from] KeyFileError),
-    /// The credentials are not in force.
+    /// The credentials are not valid now.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// A registrar signs offline, and talks to nobody.
-    #[error("a registrar is not a process: it has nothing to show in TLS")]
+    /// A registrar signs offline and has no connections.
+    #[error("a registrar is not a process and has no TLS certificate")]
     Registrar,
-    /// Renewed credentials are for another key or network.
-    #[error("{found} cannot take the place of {shown} in a process that runs")]
+    /// The renewed credentials are of another key or network.
+    #[error("{found} cannot replace {shown} in a running process")]
     OtherHolder {
-        /// Whom the connections so far are from.
+        /// The key of the connections so far.
         shown: PublicKey,
-        /// Whom the new credentials are for.
+        /// The key of the new credentials.
         found: PublicKey,
     },
-    /// rustls cannot use the key.
+    /// rustls refuses the key.
     #[error("TLS refuses the key: {0}")]
     Rustls(rustls::Error),
 }
 
-/// What one end of connections shows, shared by all its TLS configurations and renewed in place.
+/// The TLS identity of a process, shared by all its TLS configurations and renewed in place.
 pub struct Transport {
     /// Replaced by the owner of the process, through [`Transport::renew`]; read at every handshake.
-    shown: ArcSwap<Shown>,
+    shown: ArcSwap<TlsIdentity>,
     root: Root,
 }
 
-/// A chain and its key, as they are shown from some time on.
-pub struct Shown {
+/// A chain and its key.
+pub struct TlsIdentity {
     chain: Chain,
     holder: Holder,
     certified: Arc<CertifiedKey>,
@@ -70,60 +70,61 @@ pub struct Shown {
 }
 
 impl Transport {
-    /// Prepares what the holder of `credentials` shows: a new leaf for a peer or aggregator, in force for
-    /// [`TRANSPORT_VALIDITY`] at most; the Level-2 chain itself for a client or indexer.
+    /// Makes the TLS identity for `credentials`: a new leaf for a peer or aggregator, valid for at most
+    /// [`TRANSPORT_VALIDITY`]; the Level-2 chain itself for a client or indexer.
     ///
     /// # Errors
-    /// If the credentials are not in force at `now_ms`, or a leaf cannot be made.
+    /// If the credentials are not valid at `now_ms`, or a leaf cannot be made.
     pub fn of(credentials: &Credentials, now_ms: u64) -> Result<Arc<Self>, TransportError> {
-        let shown = ArcSwap::from_pointee(Shown::of(credentials, now_ms)?);
+        let shown = ArcSwap::from_pointee(TlsIdentity::of(credentials, now_ms)?);
         Ok(Arc::new(Self {
             shown,
             root: credentials.root().clone(),
         }))
     }
 
-    /// Shows a new leaf from the next handshake on, or the renewed chain of a client or indexer.
-    /// Connections that are open stay as they are.
+    /// Presents a new leaf, or the renewed chain of a client or indexer, from the next handshake on. Open connections
+    /// stay as they are.
     ///
     /// # Errors
-    /// As for [`Transport::of`], and if the credentials are somebody else's.
+    /// Those of [`Transport::of`], and credentials of another holder.
     pub fn renew(&self, credentials: &Credentials, now_ms: u64) -> Result<(), TransportError> {
         let (shown, found) = (self.holder().key, credentials.holder().key);
         if shown != found || self.root != *credentials.root() {
             return Err(TransportError::OtherHolder { shown, found });
         }
-        self.shown.store(Arc::new(Shown::of(credentials, now_ms)?));
+        self.shown
+            .store(Arc::new(TlsIdentity::of(credentials, now_ms)?));
         Ok(())
     }
 
-    /// When to call [`Transport::renew`]: after two thirds of what is shown, Unix time in milliseconds.
+    /// The time to call [`Transport::renew`]: after two thirds of the validity, in Unix milliseconds.
     #[must_use]
     pub fn renew_at_ms(&self) -> u64 {
         let holder = self.holder();
         holder.not_after_ms - (holder.not_after_ms - holder.not_before_ms) / 3
     }
 
-    /// What is shown now.
+    /// The current identity.
     #[must_use]
-    pub fn shown(&self) -> Arc<Shown> {
+    pub fn identity(&self) -> Arc<TlsIdentity> {
         self.shown.load_full()
     }
 
-    /// Whom it speaks for.
+    /// The holder of the current identity.
     #[must_use]
     pub fn holder(&self) -> Holder {
         self.shown.load().holder.clone()
     }
 
-    /// The root that the other end must hang on too.
+    /// The root that the other end must be below too.
     #[must_use]
     pub const fn root(&self) -> &Root {
         &self.root
     }
 }
 
-impl Shown {
+impl TlsIdentity {
     fn of(credentials: &Credentials, now_ms: u64) -> Result<Self, TransportError> {
         let holder = credentials.holder();
         holder.check_at(now_ms)?;
@@ -160,20 +161,20 @@ impl Shown {
         self.certified.clone()
     }
 
-    /// The chain as PEM, for libraries that want that.
+    /// The chain as PEM, for other TLS libraries.
     #[must_use]
     pub fn certificates_pem(&self) -> String {
         write_certificates(self.chain.certificates())
     }
 
-    /// The key as PEM, for libraries that want that.
+    /// The key as PEM, for other TLS libraries.
     #[must_use]
     pub fn key_pem(&self) -> &str {
         &self.key_pem
     }
 }
 
-/// A leaf of a member for a new key, and the chain below it.
+/// The leaf of a member for a new key, followed by the rest of the chain.
 fn issue_leaf(
     credentials: &Credentials,
     now_ms: u64,
@@ -196,7 +197,7 @@ fn issue_leaf(
     ))
 }
 
-/// The certificates of a chain, leaf first, as rustls wants them.
+/// The certificates of a chain, leaf first, in the type of rustls.
 #[must_use]
 pub fn rustls_certificates(chain: &Chain) -> Vec<CertificateDer<'static>> {
     chain
@@ -213,8 +214,8 @@ impl std::fmt::Debug for Transport {
     }
 }
 
-impl std::fmt::Debug for Shown {
+impl std::fmt::Debug for TlsIdentity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Shown({:?})", self.chain)
+        write!(f, "TlsIdentity({:?})", self.chain)
     }
 }

@@ -1,13 +1,13 @@
-//! How a member is, as another one sees it.
+//! The condition of a member, as other members see it.
 
 use std::fmt;
 
 /// The condition of a peer or an aggregator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Condition {
-    /// It has everything that its arcs ever had, and answers reads.
+    /// It has everything that its arc ever had, and answers reads.
     Settled,
-    /// It signs, and may lack something: writes count, reads are not answered.
+    /// It signs, but may lack elements: it acknowledges writes, and does not answer reads.
     Filling,
     /// It does not sign yet.
     Starting,
@@ -16,7 +16,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// All of them, the best first.
+    /// All conditions, the best first.
     pub const ALL: [Self; 4] = [
         Self::Settled,
         Self::Filling,
@@ -24,7 +24,7 @@ impl Condition {
         Self::Unreachable,
     ];
 
-    /// As it is written everywhere.
+    /// The word in JSON, pages and messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -35,7 +35,7 @@ impl Condition {
         }
     }
 
-    /// Reads what a member says of another one. A word that is not known says nothing good.
+    /// Reads a condition reported by another member. An unknown word is `Unreachable`.
     #[must_use]
     pub fn from_wire(word: &str) -> Self {
         let mut all = Self::ALL.into_iter();

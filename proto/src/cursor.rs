@@ -1,8 +1,7 @@
-//! Cursors: where a reader of a journal is.
+//! Cursors: the place of a reader in a journal.
 //!
-//! Text form: `JOURNAL/INCARNATION/HEIGHT`, with `genesis` for a height before the first block and, where a
-//! reader stopped within a block, `+N` for the elements of the next block that it already has:
-//! `3b6a…/1795171200000/41+7`.
+//! Text form: `JOURNAL/INCARNATION/HEIGHT`. The height before the first block is `genesis`. A reader that stopped
+//! within a block adds `+N`, the number of elements of the next block that it has: `3b6a…/1795171200000/41+7`.
 
 use std::{fmt, str::FromStr};
 
@@ -14,33 +13,33 @@ use crate::{
     wire,
 };
 
-/// Why bytes or text are no cursor. Nothing changed.
+/// Why bytes or text are not a cursor. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CursorError {
     /// The text has another form.
     #[error("cursor {0:?} is not JOURNAL/INCARNATION/HEIGHT (the form that `tail --json` prints)")]
     Text(String),
-    /// The journal's key has another length.
+    /// The journal's key has a wrong length.
     #[error("cursor: {0}")]
     Journal(#[from] IdError),
-    /// There is no cursor.
+    /// The cursor is missing.
     #[error("the cursor is missing")]
     Missing,
 }
 
-/// The last block of a journal that was wholly processed.
+/// The last block of a journal that a reader has completely processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cursor {
     /// Key of the journal's owner.
     pub journal: PublicKey,
-    /// Which of its journals.
+    /// The incarnation.
     pub incarnation: u64,
     /// `None` before the first block.
     pub height: Option<u64>,
 }
 
 impl Cursor {
-    /// The height of the block that comes next.
+    /// The height of the next block.
     #[must_use]
     pub const fn next_height(&self) -> u64 {
         match self.height {
@@ -49,7 +48,7 @@ impl Cursor {
         }
     }
 
-    /// As it travels.
+    /// Converts to the wire form.
     #[must_use]
     pub fn to_wire(&self) -> wire::Cursor {
         wire::Cursor {
@@ -59,10 +58,10 @@ impl Cursor {
         }
     }
 
-    /// Takes what was received.
+    /// Reads the wire form.
     ///
     /// # Errors
-    /// If it is missing or its journal is no key.
+    /// If it is missing, or its journal is not a key.
     pub fn from_wire(wire: Option<&wire::Cursor>) -> Result<Self, CursorError> {
         let wire = wire.ok_or(CursorError::Missing)?;
         Ok(Self {
@@ -95,12 +94,12 @@ impl FromStr for Cursor {
     }
 }
 
-/// A cursor with the number of elements of the next block that are already processed.
+/// A cursor, and the number of elements of the next block that are processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
-    /// The last block wholly processed.
+    /// The last block that is completely processed.
     pub cursor: Cursor,
-    /// Elements of the block after it that are processed too.
+    /// Elements of the next block that are processed.
     pub elements: u64,
 }
 
@@ -140,7 +139,7 @@ impl FromStr for Position {
             },
             elements: number(elements, text)?,
         };
-        // Texts of a cursor can be compared: one place has one text, without leading zeros or "+0".
+        // Texts of cursors can be compared, because each place has one text, without leading zeros or "+0".
         if position.to_string() == text {
             Ok(position)
         } else {

@@ -1,6 +1,6 @@
-//! Errors of a call: the stable codes, and the detail that travels beside the gRPC status.
+//! Errors of calls: stable codes, and the detail that accompanies a gRPC status.
 //!
-//! The detail is a protobuf `ErrorDetail` in the status' `details`. Texts may change; codes do not.
+//! The detail is a protobuf `ErrorDetail` in the `details` of the status. Texts may change; codes do not.
 
 use std::{fmt, str::FromStr};
 
@@ -16,42 +16,42 @@ use crate::{
     wire,
 };
 
-/// Why a call failed, in a word that programs may branch on.
+/// Why a call failed, as a code for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorCode {
-    /// The peer does not hold a canonical of the call; the detail names who does.
+    /// The peer does not hold a canonical of the call. The detail names the peers that do.
     NotResponsible,
-    /// The peer does not have everything of its arcs yet.
+    /// The peer does not have everything of its arc yet.
     Filling,
-    /// The peer may not sign anything yet.
+    /// The peer does not sign yet.
     Starting,
-    /// The peer does not know the publisher's certificate chain: send the same again with it.
+    /// The peer does not know the publisher's certificate chain. Send the request again with the chain.
     ChainUnknown,
-    /// What was sent breaks a rule; every peer refuses it.
+    /// The request breaks a rule. Every peer refuses it.
     Invalid,
-    /// What was sent was signed too long ago, or in the future, by the peer's clock.
+    /// The transaction was signed too long ago, or in the future, by the peer's clock.
     NotFresh,
     /// An update is about a canonical that does not exist.
     UnknownCanonical,
-    /// The peer has more to do than it can.
+    /// The peer is overloaded.
     Overloaded,
-    /// The peer takes no more writes because its disk is nearly full.
+    /// The peer accepts no writes, because its disk is nearly full.
     DiskFull,
-    /// What was sent is beyond a limit; every peer refuses it.
+    /// The request exceeds a limit. Every peer refuses it.
     TooLarge,
     /// The peer does not serve this namespace.
     WrongNamespace,
-    /// The peer failed.
+    /// The peer has an internal error.
     Internal,
 }
 
-/// A text that is no code of ours.
+/// A text is not an error code.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is no error code")]
+#[error("{0:?} is not an error code")]
 pub struct ErrorCodeError(String);
 
 impl ErrorCode {
-    /// All of them.
+    /// All codes.
     pub const ALL: [Self; 12] = [
         Self::NotResponsible,
         Self::Filling,
@@ -67,7 +67,7 @@ impl ErrorCode {
         Self::Internal,
     ];
 
-    /// As it travels and is shown.
+    /// Converts to the wire form.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -86,7 +86,7 @@ impl ErrorCode {
         }
     }
 
-    /// What to do next, where the peer says nothing more exact.
+    /// The next step, if the peer gives no better hint.
     #[must_use]
     pub const fn hint(self) -> &'static str {
         match self {
@@ -98,8 +98,10 @@ impl ErrorCode {
             }
             Self::Starting => "ask another replica; the peer waits to hear from its partners",
             Self::ChainUnknown => "send the same request again with the publisher's chain",
-            Self::Invalid => "correct what was sent; no peer accepts it as it is",
-            Self::NotFresh => "check the clock here; if it is right, sign anew and send that",
+            Self::Invalid => "correct the request; every peer refuses it as it is",
+            Self::NotFresh => {
+                "check the clock of this machine; if it is right, sign again and resend"
+            }
             Self::UnknownCanonical => "insert the canonical first, with `kittengrad put`",
             Self::Overloaded => "send less at once, or the same again a little later",
             Self::DiskFull => "ask another replica; the peer's operator has to make room",
@@ -109,7 +111,7 @@ impl ErrorCode {
         }
     }
 
-    /// Number of the gRPC status that carries it.
+    /// Number of the gRPC status with this code.
     #[must_use]
     pub const fn grpc_status(self) -> i32 {
         match self {
@@ -138,7 +140,7 @@ impl FromStr for ErrorCode {
     }
 }
 
-/// Why bytes are no detail. Nothing changed.
+/// Why bytes are not a detail. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DetailError {
     /// Not a protobuf message, or beyond a limit.
@@ -155,7 +157,8 @@ pub enum DetailError {
     Identity(#[from] IdentityError),
 }
 
-/// Leaves out peers of the last canonical until all fits, and the canonical if none is left. Returns whether any was.
+/// Removes the last peers of the last canonical until the detail fits, and the canonical with its last peer. Returns
+/// whether anything was removed.
 fn fit(wire: &mut wire::ErrorDetail) -> bool {
     let mut is_cut = false;
     while wire.encoded_len() > ERROR_DETAIL_BYTES_MAX {
@@ -181,12 +184,12 @@ fn fit(wire: &mut wire::ErrorDetail) -> bool {
 pub struct Responsible {
     /// The canonical.
     pub canonical: RecordId,
-    /// Unverified until [`Identity::verify`] said yes.
+    /// Unverified until [`Identity::verify`] succeeds.
     pub peers: Vec<Identity>,
 }
 
 impl Responsible {
-    /// As it travels.
+    /// Converts to the wire form.
     #[must_use]
     pub fn to_wire(&self) -> wire::Replicas {
         wire::Replicas {
@@ -202,7 +205,7 @@ impl Responsible {
     /// Checks the structure of what was received.
     ///
     /// # Errors
-    /// For everything that is not exactly a canonical with identities of `overlay`.
+    /// For bytes that are not exactly a canonical with identities of `overlay`.
     pub fn from_wire(wire: wire::Replicas, overlay: &Overlay) -> Result<Self, DetailError> {
         let canonical = RecordId::from_slice(&wire.canonical)?;
         let peers = wire
@@ -216,19 +219,19 @@ impl Responsible {
     }
 }
 
-/// What travels in the details of a failed call.
+/// The detail of a failed call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorDetail {
-    /// Why it failed.
+    /// The code.
     pub code: ErrorCode,
-    /// What to do next.
+    /// The next step.
     pub hint: String,
-    /// With [`ErrorCode::NotResponsible`]: who holds what the peer does not.
+    /// With [`ErrorCode::NotResponsible`]: the peers that hold the canonicals.
     pub responsible: Vec<Responsible>,
 }
 
 impl ErrorDetail {
-    /// A detail with the code's own hint.
+    /// A detail with the hint of its code.
     #[must_use]
     pub fn new(code: ErrorCode) -> Self {
         Self {
@@ -238,8 +241,8 @@ impl ErrorDetail {
         }
     }
 
-    /// The bytes for the status' `details`: at most [`ERROR_DETAIL_BYTES_MAX`]. Responsible peers are left out from
-    /// the end as far as that needs it; whoever hears of one learns the ring from it.
+    /// The bytes for the `details` of the status: at most [`ERROR_DETAIL_BYTES_MAX`]. Responsible peers are omitted
+    /// from the end if needed; a client learns the ring from any one of them.
     #[must_use]
     pub fn encode(&self) -> Bytes {
         let hint = self
@@ -264,7 +267,7 @@ impl ErrorDetail {
     /// Reads the `details` of a status.
     ///
     /// # Errors
-    /// For everything that is not exactly a detail of `overlay` with a known code.
+    /// For bytes that are not exactly a detail of `overlay` with a known code.
     pub fn decode(bytes: Bytes, overlay: &Overlay) -> Result<Self, DetailError> {
         if bytes.len() > ERROR_DETAIL_BYTES_MAX {
             return Err(DetailError::Malformed(format!(
@@ -352,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_detail_that_would_not_fit_a_header_leaves_the_last_peers_out() {
+    fn a_detail_too_large_for_a_header_omits_the_last_peers() {
         let detail = ErrorDetail {
             hint: "x".repeat(100_000),
             responsible: (1..=40).map(responsible).collect(),

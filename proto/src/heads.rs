@@ -1,12 +1,12 @@
-//! Heads: which updates of a canonical count today, as a pure function of its set.
+//! Heads: the updates of a canonical that count today, as a pure function of its set.
 //!
-//! Only publishers themselves replace or withdraw what they said: `previous` and retractions take effect
-//! if publisher and publisher of the target are the same, in whatever order the statements arrive.
-//! Another publisher's `previous` is a reply, another publisher's retraction an opinion.
+//! Only a publisher replaces or withdraws its own updates: `previous` and retractions have an effect if publisher and
+//! publisher of the target are the same, in any order of arrival. `previous` by another publisher is a reply, and a
+//! retraction by another publisher is an opinion.
 //!
-//! What was replaced stays replaced when its replacement is retracted: a retraction takes back, it does
-//! not say the older thing again. So an update that is no head never becomes one, and every reader's view
-//! moves in one direction only (rfd 6).
+//! A replaced update stays replaced when its replacement is retracted: a retraction does not repeat the older
+//! statement. So an update that is not a head never becomes one, and the view of every reader moves in one direction
+//! only (rfd 6).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,30 +15,31 @@ use crate::{
     record::{Record, Update},
 };
 
-/// Where an update stands among the statements about its canonical.
+/// The standing of an update among the statements about its canonical.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Standing {
     /// It counts: its publisher neither replaced nor retracted it.
     Head,
     /// A later update of the same publisher names it in `previous`.
     Replaced,
-    /// Its publisher took it back, whether or not it was replaced before.
+    /// Its publisher retracted it, whether or not it was replaced before.
     Retracted,
 }
 
-/// An update and where it stands.
+/// An update and its standing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Placed<'a> {
     /// The update's name.
     pub id: RecordId,
     /// The update.
     pub update: &'a Update,
-    /// Where it stands.
+    /// Its standing.
     pub standing: Standing,
 }
 
-/// Places all updates among `statements`, the known records of one canonical's set, ordered by (timestamp, CID).
-///
+/// Determines the standing of all updates in `statements`, the known records of one canonical's set. The result is
+/// ordered by (timestamp, CID).
+/// Canonicals and duplicates are ignored. The result depends on the set alone, not on its order.
 /// Canonicals among them and repeats are ignored. Depends on the set alone, never on its order.
 /// # Source
 /// Design section 2, "Record".
@@ -85,7 +86,7 @@ pub fn place<'a>(statements: impl IntoIterator<Item = (RecordId, &'a Record)>) -
     placed
 }
 
-/// The heads alone, ordered by (timestamp, CID).
+/// Only the heads, ordered by (timestamp, CID).
 #[must_use]
 pub fn heads<'a>(
     statements: impl IntoIterator<Item = (RecordId, &'a Record)>,
@@ -176,12 +177,12 @@ mod tests {
     }
 
     #[test]
-    fn an_update_replaces_what_it_names_even_if_its_clock_was_behind() {
+    fn an_update_replaces_later_timestamps_that_it_names() {
         check(&[update(1, TATE, 5, &[]), update(2, TATE, 3, &[1])], &[2]);
     }
 
     #[test]
-    fn updates_that_do_not_know_each_other_stay_side_by_side_until_one_names_both() {
+    fn concurrent_updates_coexist_until_one_names_both() {
         let apart = [
             update(1, TATE, 1, &[]),
             update(2, TATE, 2, &[1]),
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_replaced_does_not_come_back_when_its_replacement_is_taken_back() {
+    fn a_replaced_update_stays_replaced_after_a_retraction() {
         let set = [
             update(1, TATE, 1, &[]),
             update(2, TATE, 2, &[1]),

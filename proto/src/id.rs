@@ -1,4 +1,4 @@
-//! The names of things: 32-byte digests and keys, one type for each meaning.
+//! Names: digests and keys of 32 bytes, with one type for each meaning.
 
 use std::{fmt, str::FromStr};
 
@@ -14,21 +14,21 @@ const CODEC_DAG_CBOR: u64 = 0x71;
 /// Multihash code of SHA-256.
 const HASH_SHA2_256: u64 = 0x12;
 
-/// Why bytes or text name nothing. Nothing changed.
+/// Why bytes or text are not a name. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum IdError {
     /// A name has exactly 32 bytes.
     #[error("{what} has {bytes} bytes, not 32")]
     Length {
-        /// What was expected.
+        /// The name of the expected type.
         what: &'static str,
-        /// How many bytes there were.
+        /// The number of bytes.
         bytes: usize,
     },
     /// The text is not lower-case hexadecimal of 64 characters.
     #[error("{what} {text:?} is not 64 lower-case hexadecimal characters")]
     Hex {
-        /// What was expected.
+        /// The name of the expected type.
         what: &'static str,
         /// The text, shortened.
         text: String,
@@ -38,7 +38,7 @@ pub enum IdError {
     Cid {
         /// The text, shortened.
         text: String,
-        /// What is wrong with it.
+        /// The error.
         why: String,
     },
 }
@@ -76,7 +76,7 @@ macro_rules! bytes32 {
             /// Splits concatenated 32-byte names.
             ///
             /// # Errors
-            /// [`IdError::Length`] if the length is no multiple of 32.
+            /// [`IdError::Length`] if the length is not a multiple of 32.
             pub fn list_from_slice(bytes: &[u8]) -> Result<Vec<Self>, IdError> {
                 let (chunks, rest) = bytes.as_chunks::<32>();
                 if !rest.is_empty() {
@@ -85,7 +85,7 @@ macro_rules! bytes32 {
                 Ok(chunks.iter().copied().map(Self).collect())
             }
 
-            /// Puts names one after another.
+            /// Concatenates names.
             #[must_use]
             pub fn concat<'a>(names: impl IntoIterator<Item = &'a Self>) -> bytes::Bytes {
                 let mut out = Vec::new();
@@ -145,7 +145,7 @@ hex_text!(Id, "an id");
 hex_text!(PublicKey, "a public key");
 
 impl Id {
-    /// What stands before the first block.
+    /// The hash before the first block.
     pub const ZERO: Self = Self([0; 32]);
 
     /// SHA-256 of `parts`, one after another.
@@ -160,7 +160,7 @@ impl Id {
 }
 
 impl PublicKey {
-    /// Where the owner of this key stands on the circle: SHA-256 of the raw key (design section 3).
+    /// The point of this key's owner on the circle: SHA-256 of the raw key (design section 3).
     #[must_use]
     pub fn point(&self) -> Point {
         Point::new(Sha256::digest(self.0).into())
@@ -168,13 +168,13 @@ impl PublicKey {
 }
 
 impl RecordId {
-    /// Names the record with these bytes.
+    /// The name of the record with these bytes.
     #[must_use]
     pub fn of(record: &[u8]) -> Self {
         Self(Sha256::digest(record).into())
     }
 
-    /// Where a canonical with this id lies on the circle: at its digest.
+    /// The point of a canonical with this id on the circle: its digest.
     #[must_use]
     pub const fn point(&self) -> Point {
         Point::new(self.0)
@@ -188,7 +188,7 @@ impl RecordId {
         Cid::new_v1(CODEC_DAG_CBOR, hash)
     }
 
-    /// Takes a CIDv1 of DAG-CBOR with SHA-256.
+    /// Reads a CIDv1 of DAG-CBOR with SHA-256.
     ///
     /// # Errors
     /// [`IdError::Cid`] for every other kind of CID.
@@ -228,7 +228,7 @@ impl FromStr for RecordId {
     }
 }
 
-/// At most 80 characters of something hostile, for an error message.
+/// At most 80 characters of untrusted text, for an error message.
 fn shorten(text: &str) -> String {
     text.chars().take(80).collect()
 }

@@ -1,4 +1,4 @@
-//! Identities: how a member of the network is reached, signed by itself; and heartbeats, its head said again.
+//! Identities: the signed addresses of a member; and heartbeats, which repeat the head of its journal.
 
 use bytes::Bytes;
 use kittengrad_ring::Replicas;
@@ -15,10 +15,10 @@ use crate::{
     wire,
 };
 
-/// The only version of these formats there is.
+/// The version of these formats that this program reads and writes.
 const VERSION: u32 = 1;
 
-/// Why bytes are no identity or heartbeat. Nothing changed.
+/// Why bytes are not a identity or heartbeat. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum IdentityError {
     /// Missing, too large or forged.
@@ -27,20 +27,22 @@ pub enum IdentityError {
     /// Not a protobuf message, or with a field out of range.
     #[error("identity is malformed: {0}")]
     Malformed(String),
-    /// Of another network or namespace.
-    #[error("identity is foreign: {0}")]
+    /// It belongs to another network or namespace.
+    #[error("identity of another network or namespace: {0}")]
     Foreign(#[from] ForeignError),
-    /// A version of the format that this program does not know.
-    #[error("identity has version {0}, known is {VERSION}")]
+    /// The version of the format is unknown.
+    #[error("identity has version {0}; this program knows {VERSION}")]
     Version(u32),
-    /// A name with a wrong length.
+    /// A name has a wrong length.
     #[error("identity: {0}")]
     Id(#[from] IdError),
-    /// Its certificates do not vouch for it.
+    /// Its certificates do not verify.
     #[error("identity: {0}")]
     Certificate(#[from] CertificateError),
-    /// Its certificates vouch for somebody else.
-    #[error("identity says {key:?} is {role}, its certificates say {holder:?} is {holder_role}")]
+    /// Its certificates are of another key or role.
+    #[error(
+        "identity says that {key:?} is {role}; its certificates say that {holder:?} is {holder_role}"
+    )]
     Holder {
         /// The key in the identity.
         key: PublicKey,
@@ -53,18 +55,18 @@ pub enum IdentityError {
     },
 }
 
-/// A member's place in the ring.
+/// The state of a member's place in the ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// Filling its arcs; writes reach it, reads do not.
+    /// Filling its arc. It receives writes and answers no reads.
     Joining,
     /// In the ring.
     Active,
-    /// Handing its arcs over.
+    /// Handing its arc over.
     Leaving,
 }
 
-/// Where a member listens, each as "host:port"; empty if it does not.
+/// The addresses at which a member listens, each "host:port", or empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Addresses {
     /// gRPC for clients.
@@ -75,34 +77,34 @@ pub struct Addresses {
     pub http: String,
 }
 
-/// A member of the network, by its own word.
+/// A member of the network, as it describes itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     signed: Signed,
     /// The member's key; its hash is its point on the ring.
     pub key: PublicKey,
-    /// The highest of a key wins.
+    /// The identity with the highest seq of a key wins.
     pub seq: u64,
     /// Its place in the ring.
     pub state: State,
-    /// What it is admitted as.
+    /// The role in its certificates.
     pub role: Role,
-    /// Where it listens.
+    /// Its addresses.
     pub addresses: Addresses,
     /// Level-1 and Level-0 certificates.
     pub chain: Chain,
 }
 
-/// What a member says of itself.
+/// The fields of an identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityFields {
-    /// The highest of a key wins.
+    /// The identity with the highest seq of a key wins.
     pub seq: u64,
     /// Its place in the ring.
     pub state: State,
-    /// What it is admitted as.
+    /// The role in its certificates.
     pub role: Role,
-    /// Where it listens.
+    /// Its addresses.
     pub addresses: Addresses,
     /// Level-1 and Level-0 certificates.
     pub chain: Chain,
@@ -140,10 +142,10 @@ impl Identity {
         Self::from_wire(Some(signed.to_wire()), overlay)
     }
 
-    /// Checks the structure of a received identity; [`Identity::verify`] checks who vouches for it.
+    /// Checks the structure of a received identity. [`Identity::verify`] checks signature and certificates.
     ///
     /// # Errors
-    /// For everything that is not exactly an identity of `overlay` within the limits.
+    /// For bytes that are not exactly an identity of `overlay` within the limits.
     pub fn from_wire(wire: Option<wire::Signed>, overlay: &Overlay) -> Result<Self, IdentityError> {
         let signed = Signed::from_wire(Kind::Identity, wire, IDENTITY_BYTES_MAX)?;
         let malformed = |why: String| IdentityError::Malformed(why);
@@ -195,10 +197,10 @@ impl Identity {
         Self::from_wire(Some(wire), overlay)
     }
 
-    /// Verifies signature and certificates, all but their time.
+    /// Verifies signature and certificates, except their time.
     ///
     /// # Errors
-    /// If the signature is forged or the certificates vouch for another key or role.
+    /// If the signature is forged, or the certificates are of another key or role.
     pub fn verify(&self, root: &Root, verifier: &dyn Verifier) -> Result<Holder, IdentityError> {
         self.signed.verify(&self.key, verifier)?;
         let holder = self.chain.verify(root, verifier)?;
@@ -213,21 +215,21 @@ impl Identity {
         Ok(holder)
     }
 
-    /// Where this identity stands among all of its key: the highest (seq, id) is kept, so that everybody keeps the
-    /// same one, in whatever order they came.
+    /// The rank of this identity among those of its key. The highest (seq, id) is kept, so that every member keeps the
+    /// same one in any order of arrival.
     #[must_use]
     pub const fn rank(&self) -> (u64, Id) {
         (self.seq, self.signed.id())
     }
 
-    /// As received.
+    /// The object as received.
     #[must_use]
     pub const fn signed(&self) -> &Signed {
         &self.signed
     }
 }
 
-/// Names a ring (design section 3, rfd 8):
+/// The id of a ring (design section 3, rfd 8):
 ///
 /// ```text
 /// SHA-256(R (1) ‖ for each member, ascending by key: key (32) ‖ state (1): joining 1, active 2, leaving 3)
@@ -252,7 +254,7 @@ pub fn ring_id<'a>(
     Id::of(&[&bytes])
 }
 
-/// A journal's head, said again while nothing is written, so that quiet never looks dead.
+/// A journal's head, repeated while nothing is written, so that a quiet journal can be told from a dead peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heartbeat {
     signed: Signed,
@@ -285,10 +287,10 @@ impl Heartbeat {
         }
     }
 
-    /// Checks the structure of a received heartbeat; its signature is [`Heartbeat::verify`]'s.
+    /// Checks the structure of a received heartbeat; [`Heartbeat::verify`] checks its signature.
     ///
     /// # Errors
-    /// For everything that is not exactly a heartbeat of `overlay`.
+    /// For bytes that are not exactly a heartbeat of `overlay`.
     pub fn from_wire(wire: Option<wire::Signed>, overlay: &Overlay) -> Result<Self, IdentityError> {
         let signed = Signed::from_wire(Kind::Heartbeat, wire, HEARTBEAT_BYTES_MAX)?;
         let body = wire::Heartbeat::decode(signed.body().clone())
@@ -315,7 +317,7 @@ impl Heartbeat {
         Ok(self.signed.verify(&self.peer, verifier)?)
     }
 
-    /// As received.
+    /// The object as received.
     #[must_use]
     pub const fn signed(&self) -> &Signed {
         &self.signed

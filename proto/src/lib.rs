@@ -1,7 +1,59 @@
-//! What everybody agrees on, byte for byte: schemas, signed objects, records, proofs, certificates, limits.
+//! The formats of the network, byte for byte: records, signed objects, journals, certificates and limits.
 //!
-//! Nothing here has a clock, a socket, a disk, a thread or a random generator: every function is a
-//! pure function of its arguments, and every decoder is total on arbitrary bytes.
+//! Data
+//!
+//! | module | content |
+//! | --- | --- |
+//! | [`record`] | canonicals, updates and retractions as strict DAG-CBOR, each named by its CID |
+//! | [`heads`] | the updates of a canonical that count today, and the standing of the others |
+//! | [`transaction`] | entries of one publisher under one signature |
+//! | [`submission`] | a transaction with its records, and the checks that every replica makes |
+//! | [`block`] | the header and the items of a block; [`merkle`] has the tree over its items |
+//! | [`cursor`] | the place of a reader in a journal |
+//! | [`receipt`] | proof that a transaction is on the disks of a quorum |
+//!
+//! Members and trust
+//!
+//! | module | content |
+//! | --- | --- |
+//! | [`id`] | digests and keys of 32 bytes, one type for each meaning |
+//! | [`namespace`] | network and namespace, which every signed body names |
+//! | [`certificate`] | certificate chains, the roles that they admit to, and their profile |
+//! | [`identity`] | the signed description of a member, and its heartbeat |
+//! | [`signed`] | the bytes that a signature and an id cover; [`signed::Ed25519`] verifies |
+//! | [`signed_head`] | a head with the signature of its journal's owner |
+//! | [`condition`] | settled, filling, starting or unreachable |
+//!
+//! Messages
+//!
+//! | module | content |
+//! | --- | --- |
+//! | [`link`] | messages between partners, checked in structure when they are read |
+//! | [`wire`] | types generated from `proto/schema`, and with the feature `grpc` the services |
+//! | [`error`](mod@error) | stable error codes, and the detail beside a gRPC status |
+//! | [`limits`] | every size and every age that a peer accepts |
+//!
+//! # Rules
+//!
+//! - Every function depends on its arguments alone. The crate has no clock, socket, disk, thread or random generator.
+//! - Every decoder accepts arbitrary bytes: it returns a value or an error, and never panics.
+//! - Bytes are kept as they were received. An object is verified, hashed and stored without encoding it again.
+//!
+//! ```
+//! use kittengrad_proto::{
+//!     id::RecordId,
+//!     record::{Canonical, CanonicalType, Record},
+//! };
+//!
+//! let work = Canonical::identified(CanonicalType::Artefact, "tate:artwork:1035".to_owned());
+//! let bytes = Record::Canonical(work.clone()).encode()?;
+//! assert!(RecordId::of(&bytes).to_string().starts_with("bafyrei"));
+//! assert_eq!(Record::decode(&bytes)?, Record::Canonical(work));
+//! # Ok::<(), kittengrad_proto::record::RecordError>(())
+//! ```
+//!
+//! The terms are in the glossary, `docs/GLOSSARY.md`. `docs/ARCHITECTURE.md` draws the formats, and `proto/testdata` has
+//! golden vectors of them.
 #![warn(missing_docs)]
 
 pub mod block;

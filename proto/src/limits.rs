@@ -1,8 +1,8 @@
-//! Every size that a peer accepts, and every age, in one place; the relations between them are checked at compile time.
+//! The limits of every size and age that a peer accepts. Relations between them are checked at compile time.
 
 /// Bytes of one record as DAG-CBOR (design section 2).
 pub const RECORD_BYTES_MAX: usize = 64 * 1024;
-/// Levels of maps and lists in a record's field; the record's own map is not counted.
+/// Levels of maps and lists in a record's field, without the record's own map.
 pub const RECORD_DEPTH_MAX: usize = 64;
 /// Bytes of a record's `name`.
 pub const RECORD_NAME_BYTES_MAX: usize = 4 * 1024;
@@ -19,13 +19,13 @@ pub const REL_BYTES_MAX: usize = 64;
 pub const TRANSACTION_UPDATES_MAX: usize = 1_000;
 /// Entries in one transaction: a bare insert is an entry without updates.
 pub const TRANSACTION_ENTRIES_MAX: usize = 1_000;
-/// Elements of one transaction: its updates, and its entries that have none.
+/// Elements of one transaction: its updates, and its entries without updates.
 pub const TRANSACTION_ELEMENTS_MAX: usize = TRANSACTION_UPDATES_MAX + TRANSACTION_ENTRIES_MAX;
 /// Bytes of one transaction together with its records.
 pub const SUBMISSION_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Records that come with one transaction: its canonicals and its updates.
+/// Records that accompany one transaction: its canonicals and its updates.
 pub const SUBMISSION_RECORDS_MAX: usize = TRANSACTION_ENTRIES_MAX + TRANSACTION_UPDATES_MAX;
-/// Bytes of a submission as a client sends it: with the publisher's chain, and tags and lengths around all of it.
+/// Bytes of a submission from a client: with the publisher's chain, and the tags and lengths around everything.
 pub const SUBMIT_BYTES_MAX: usize = SUBMISSION_BYTES_MAX
     + SUBMISSION_RECORDS_MAX * TAG_BYTES
     + CHAIN_CERTIFICATES_MAX * (CERTIFICATE_BYTES_MAX + TAG_BYTES)
@@ -37,10 +37,10 @@ pub const TRANSACTION_BYTES_MAX: usize = 128 * 1024;
 pub const NONCE_BYTES: usize = 16;
 /// Bytes of a transaction's stamp; policy 1 has none.
 pub const STAMP_BYTES_MAX: usize = 256;
-/// How long before a coordinator's time a transaction may have been created, in milliseconds. Replicas do not ask: they
-/// must judge it alike for ever.
+/// Age of a transaction at its coordinator, in milliseconds. Replicas do not check it, because their verdict must be
+/// the same for ever.
 pub const CREATED_PAST_MS_MAX: u64 = 60 * 60 * 1_000;
-/// How long after a coordinator's time, for publishers whose clock is ahead.
+/// The same for transactions from the future, of publishers whose clock is fast.
 pub const CREATED_AHEAD_MS_MAX: u64 = 10 * 60 * 1_000;
 
 /// Bytes of one block: header and items, the transactions and records that it adds, and [`CHAIN_BYTES_MAX`] for each
@@ -48,8 +48,8 @@ pub const CREATED_AHEAD_MS_MAX: u64 = 10 * 60 * 1_000;
 pub const BLOCK_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Items of one block.
 pub const BLOCK_ITEMS_MAX: usize = 10_000;
-/// Bytes of one item. A transaction's has at most 300; the evidence of a drop is a signed header with a checkpoint of
-/// each replica, about 2 KiB each.
+/// Bytes of one item. An item of a transaction has at most 300. The evidence of a drop is a signed header with a
+/// checkpoint of each replica, about 2 KiB each.
 pub const ITEM_BYTES_MAX: usize = 32 * 1024;
 /// Bytes of a block's header. Without a checkpoint it has 300; an aggregator's checkpoint names every member.
 pub const HEADER_BYTES_MAX: usize = 1024 * 1024;
@@ -77,34 +77,34 @@ pub const RING_MEMBERS_MAX: usize = 10_000;
 
 /// Bytes of one gRPC message or one message between partners.
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Bytes of a request that brings no records.
+/// Bytes of a request without records.
 pub const REQUEST_BYTES_MAX: usize = 64 * 1024;
 /// Canonicals in one lookup.
 pub const LOOKUP_CANONICALS_MAX: usize = 1_000;
-/// Bytes of records that one lookup answers with; beyond it the reader fetches by id.
+/// Bytes of records in the answer to one lookup. The reader fetches further ones by id.
 pub const LOOKUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Digests in one request for records.
 pub const GET_RECORD_MAX: usize = 1_000;
 /// Blocks in one answer.
 pub const GET_BLOCKS_MAX: u32 = 1_000;
-/// Bytes of blocks that one message carries before the next is begun.
+/// Bytes of blocks in one message after which the next message is started.
 pub const FRAMES_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Transactions in one fetch between partners.
 pub const FETCH_MAX: usize = 256;
-/// Items that one peer proves one transaction with.
+/// Items in the proof of one transaction by one peer.
 pub const PROOFS_MAX: usize = 1_000;
-/// Bytes of the reason why a partner refuses a transaction.
+/// Bytes of a partner's reason to refuse a transaction.
 pub const REFUSAL_BYTES_MAX: usize = 1024;
-/// Bytes of the detail of a failed call. It travels in a header in base64, of which gRPC libraries take 8 KiB by
+/// Bytes of the detail of a failed call. It travels in a header in base64, for which gRPC libraries allow 8 KiB by
 /// default.
 pub const ERROR_DETAIL_BYTES_MAX: usize = 6 * 1024;
 
-/// More than the tags and lengths, names, times and nonce around the lists of any signed body.
+/// At least the tags and lengths, names, times and nonce around the lists of any signed body.
 const ENVELOPE_BYTES: usize = 512;
-/// More than the tag and length before a record or certificate.
+/// At least the tag and length before a record or certificate.
 const TAG_BYTES: usize = 8;
-/// A member in an aggregator's checkpoint: how far its journal went into the set, and its share of the journals
-/// followed and of the arcs that cannot be proved.
+/// A member in an aggregator's checkpoint: the position in its journal, and its share of the journals followed and of
+/// the arcs that cannot be proved.
 const CHECKPOINT_MEMBER_BYTES: usize = 100;
 
 const _: () = assert!(

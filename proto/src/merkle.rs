@@ -25,12 +25,12 @@ fn node(left: &Id, right: &Id) -> Id {
     Id::of(&[&[1], left.as_bytes(), right.as_bytes()])
 }
 
-/// Where a tree of `n > 1` leaves splits.
+/// The index at which a tree of `n > 1` leaves splits.
 const fn split(n: usize) -> usize {
     1 << (n - 1).ilog2()
 }
 
-/// A tree over leaf hashes, kept whole so that every item of a block can be proved.
+/// A tree over leaf hashes, with all levels, so that every item of a block can be proved.
 #[derive(Debug, Clone)]
 pub struct Tree {
     /// `levels[0]` are the leaves; `levels[k]` the roots of all full or rightmost subtrees of height k.
@@ -43,7 +43,7 @@ impl Tree {
     pub fn new<'a>(items: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut levels = vec![items.into_iter().map(leaf).collect::<Vec<_>>()];
         while let Some(below) = levels.last().filter(|level| level.len() > 1) {
-            // A last node without a sibling moves up as it is: that is RFC 9162's split.
+            // A last node without a sibling moves up unchanged, as RFC 9162 splits trees.
             let above = below.chunks(2).map(|pair| match pair {
                 [left, right] => node(left, right),
                 _ => pair[0],

@@ -1,4 +1,4 @@
-//! Where an object belongs: the network and the namespace that every signed body names.
+//! The network and the namespace of an object, which every signed body names.
 
 use std::{fmt, str::FromStr};
 
@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::{id::Id, limits::NAMESPACE_BYTES_MAX};
 
-/// Why a text is no namespace. Nothing changed.
+/// Why a text is not a namespace. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "namespace {0:?} is not 1 to {NAMESPACE_BYTES_MAX} lower-case letters, digits and inner hyphens"
@@ -48,7 +48,7 @@ impl fmt::Display for Namespace {
     }
 }
 
-/// A namespace of a network: what every signed body must name.
+/// A namespace of a network. Every signed body names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overlay {
     /// SHA-256 of the network's root certificate (DER).
@@ -57,19 +57,19 @@ pub struct Overlay {
     pub namespace: Namespace,
 }
 
-/// An object of another network or namespace.
+/// An object belongs to another network or namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("it belongs to {found}, not to {expected}")]
+#[error("it belongs to {found}, not {expected}")]
 pub struct ForeignError {
     found: String,
     expected: String,
 }
 
 impl Overlay {
-    /// Checks that a body's own words name this overlay.
+    /// Checks that a body names this overlay.
     ///
     /// # Errors
-    /// [`ForeignError`] if either differs.
+    /// [`ForeignError`] if network or namespace differ.
     pub fn check(&self, network: &[u8], namespace: &str) -> Result<(), ForeignError> {
         if network == self.network.as_bytes() && namespace == self.namespace.as_str() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Signed bodies: what a signature and an id are over, and the seam to the signature scheme.
+//! Signed bodies: the bytes that a signature and an id cover, and the interface to the signature scheme.
 //!
 //! ```text
 //! message   = "kittengrad/v1/" ‖ kind ‖ 0x00 ‖ body
@@ -6,24 +6,24 @@
 //! signature = Ed25519(message), verified under ZIP 215 rules (rfd 5)
 //! ```
 //!
-//! The body's bytes are kept exactly as received and never encoded again. The id leaves the signature
-//! out, so that signing again cannot mint a second id.
+//! The body's bytes are kept exactly as received and never encoded again. The id does not cover the signature, so that
+//! signing again does not make a second id.
 //!
-//! # Fields that a reader does not know
+//! # Unknown fields
 //!
-//! Protobuf skips them. What must not be skipped comes with a new `version`, which older readers refuse by name instead
-//! of understanding half; a new kind of item comes with a new version of the header.
+//! Protobuf skips unknown fields. A field that must not be skipped comes with a new `version`, which older readers
+//! refuse by name. A new kind of item comes with a new version of the header.
 //!
-//! | object | unknown fields, fields twice | so that |
+//! | object | unknown or duplicate fields | reason |
 //! | --- | --- | --- |
-//! | transaction | refused | replicas of all versions judge it alike for ever; it means nothing to some that it does not mean to all |
-//! | block header, item | skipped | later checkpoints say more, and today's readers still verify the journal |
+//! | transaction | refused | replicas of all versions must give one verdict for ever |
+//! | block header, item | skipped | later checkpoints add fields, and today's readers still verify the journal |
 //! | identity, heartbeat, receipt, link message | skipped | members can be upgraded one after another |
-//! | certificate chain | skipped | its id is over its version and certificates alone, so it has one id |
+//! | certificate chain | skipped | the id covers only version and certificates, so a chain has one id |
 //!
-//! So one meaning can be encoded in several ways, and nothing relies on it having only one: a publisher that signs two
-//! encodings of one transaction made two, and a peer that signs two encodings of one header made two blocks for one
-//! height, which is evidence against it.
+//! So one meaning can have several encodings, and no code relies on there being one. A publisher that signs two
+//! encodings of one transaction makes two transactions. A peer that signs two encodings of one header makes two blocks
+//! for one height, which is evidence against it.
 
 use bytes::Bytes;
 use ed25519_zebra::{Signature as ZebraSignature, SigningKey as ZebraKey, VerificationKey};
@@ -38,7 +38,7 @@ use crate::{
 /// Bytes of a signature.
 pub const SIGNATURE_BYTES: usize = 64;
 
-/// What a signed body is; part of what is signed, so that no body can pass for one of another kind.
+/// The kind of a signed body. It is part of the signed message, so that no body passes for another kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A publisher's transaction.
@@ -47,9 +47,9 @@ pub enum Kind {
     Block,
     /// A member's identity.
     Identity,
-    /// A journal's head, said again.
+    /// A journal's head, repeated.
     Heartbeat,
-    /// A certificate chain: has an id, but its certificates carry the signatures.
+    /// A certificate chain: it has an id, but the signatures are in its certificates.
     Chain,
 }
 
@@ -75,21 +75,21 @@ impl Kind {
     }
 }
 
-/// Makes signatures with one key. The simulator has a fast one.
+/// Makes signatures with one key. The simulator has a fast implementation.
 pub trait Signer: Send + Sync {
-    /// The key that verifies them.
+    /// The key that verifies the signatures.
     fn public(&self) -> PublicKey;
     /// Signs `message`.
     fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_BYTES];
 }
 
-/// Checks signatures. The simulator has a fast one.
+/// Checks signatures. The simulator has a fast implementation.
 pub trait Verifier: Send + Sync {
     /// Whether `signature` over `message` is by `key`.
     fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8; SIGNATURE_BYTES]) -> bool;
 }
 
-/// The real scheme: Ed25519 under ZIP 215 rules, the one rule used everywhere.
+/// The real scheme: Ed25519 under ZIP 215 rules, the same rules everywhere.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ed25519;
 
@@ -113,7 +113,7 @@ impl SigningKey {
         Self(ZebraKey::from_bytes(seed))
     }
 
-    /// The seed: the secret itself.
+    /// The seed, which is the secret itself.
     #[must_use]
     pub fn seed(&self) -> &[u8; 32] {
         self.0.as_bytes()
@@ -136,7 +136,7 @@ impl Signer for SigningKey {
     }
 }
 
-/// A body with its signature, as received. Unverified until [`Signed::verify`] said yes.
+/// A body with its signature, as received. Unverified until [`Signed::verify`] succeeds.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Signed {
     kind: Kind,
@@ -145,16 +145,16 @@ pub struct Signed {
     id: Id,
 }
 
-/// Why bytes are no signed object. Nothing changed.
+/// Why bytes are not a signed object. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SignedError {
-    /// There is no object at all.
+    /// The object is missing.
     #[error("the signed object is missing")]
     Missing,
     /// The signature has the wrong length.
     #[error("signature has {0} bytes, not {SIGNATURE_BYTES}")]
     Length(usize),
-    /// The body is larger than its kind may be.
+    /// The body is too large for its kind.
     #[error("body has {bytes} bytes, at most {max} are allowed")]
     TooLarge {
         /// Bytes of the body.
@@ -162,10 +162,10 @@ pub enum SignedError {
         /// Bytes allowed.
         max: usize,
     },
-    /// The signature is not by the key that the body names.
+    /// The signature is not by the key in the body.
     #[error("signature is not by {key}")]
     Forged {
-        /// The key named.
+        /// The key in the body.
         key: PublicKey,
     },
 }
@@ -183,7 +183,7 @@ impl Signed {
         }
     }
 
-    /// Takes what was received, without verifying.
+    /// Reads the wire form without verifying it.
     ///
     /// # Errors
     /// If it is missing, its signature has another length or its body has more than `body_bytes_max` bytes.
@@ -210,7 +210,7 @@ impl Signed {
         })
     }
 
-    /// As it travels.
+    /// Converts to the wire form.
     #[must_use]
     pub fn to_wire(&self) -> wire::Signed {
         wire::Signed {
@@ -219,7 +219,7 @@ impl Signed {
         }
     }
 
-    /// As it is stored.
+    /// Converts to the stored form.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         self.to_wire().encode_to_vec()
@@ -243,7 +243,7 @@ impl Signed {
         &self.body
     }
 
-    /// SHA-256 of what was signed.
+    /// SHA-256 of the signed message.
     #[must_use]
     pub const fn id(&self) -> Id {
         self.id

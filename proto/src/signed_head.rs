@@ -1,4 +1,4 @@
-//! A head with the signature of the journal's owner: what somebody else can show of what it saw.
+//! A head with its owner's signature, which another member can show as evidence.
 
 use bytes::Bytes;
 use prost::Message;
@@ -13,12 +13,12 @@ use crate::{
     wire::{self, signed_head::Kind},
 };
 
-/// The highest that was seen of a journal, in its owner's own words.
+/// The highest head of a journal that was seen, as its owner signed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignedHead {
-    /// A block came.
+    /// From a block.
     Header(Box<Header>),
-    /// The owner said where its journal ends.
+    /// From a heartbeat.
     Heartbeat(Box<Heartbeat>),
 }
 
@@ -32,10 +32,10 @@ impl SignedHead {
         }
     }
 
-    /// Verifies that `owner` said it.
+    /// Verifies the signature of `owner`.
     ///
     /// # Errors
-    /// [`SignedError::Forged`] if it did not.
+    /// [`SignedError::Forged`] if it is not by `owner`.
     pub fn verify(&self, owner: &PublicKey, verifier: &dyn Verifier) -> Result<(), SignedError> {
         match self {
             Self::Header(header) => header.signed().verify(owner, verifier),
@@ -43,7 +43,7 @@ impl SignedHead {
         }
     }
 
-    /// As it travels.
+    /// Converts to the wire form.
     #[must_use]
     pub fn to_wire(&self) -> wire::SignedHead {
         let kind = match self {
@@ -53,10 +53,10 @@ impl SignedHead {
         wire::SignedHead { kind: Some(kind) }
     }
 
-    /// Takes what was received, without verifying.
+    /// Reads the wire form without verifying it.
     ///
     /// # Errors
-    /// For everything that is not exactly a header or a heartbeat of `overlay`.
+    /// For bytes that are not exactly a header or a heartbeat of `overlay`.
     pub fn from_wire(wire: wire::SignedHead, overlay: &Overlay) -> Result<Self, IdentityError> {
         let malformed = |why: String| IdentityError::Malformed(why);
         match wire.kind {
@@ -73,16 +73,16 @@ impl SignedHead {
         }
     }
 
-    /// The bytes to keep.
+    /// Converts to the stored form.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         self.to_wire().encode_to_vec()
     }
 
-    /// Reads what [`SignedHead::encode`] made.
+    /// Reads the stored form, which [`SignedHead::encode`] makes.
     ///
     /// # Errors
-    /// As [`SignedHead::from_wire`].
+    /// Those of [`SignedHead::from_wire`].
     pub fn decode(bytes: Bytes, overlay: &Overlay) -> Result<Self, IdentityError> {
         if bytes.len() > SIGNED_HEAD_BYTES_MAX {
             let bytes = bytes.len();

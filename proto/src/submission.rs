@@ -1,7 +1,7 @@
-//! Submissions: a transaction with the records that it names, and everything that a replica checks of them.
+//! Submissions: a transaction with its records, and the checks that every replica makes.
 //!
-//! What is checked here is a pure function of signed data, the same on every peer and for ever
-//! (design section 4). Freshness, quota and load are the coordinator's to check.
+//! The checks are a pure function of signed data, so that every peer gives the same verdict for ever (design section
+//! 4). Freshness, quota and load are checked by the coordinator alone.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -17,7 +17,7 @@ use crate::{
     transaction::{Entry, Transaction, TransactionError},
 };
 
-/// Why a submission is refused, by every replica alike. Nothing changed.
+/// Why every replica refuses a submission. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SubmissionError {
     /// The transaction itself is wrong.
@@ -27,52 +27,54 @@ pub enum SubmissionError {
     #[error("transaction and records have {0} bytes, at most {SUBMISSION_BYTES_MAX} are allowed")]
     TooLarge(usize),
     /// More records than a transaction can name.
-    #[error("{0} records came with the transaction, at most {SUBMISSION_RECORDS_MAX} are allowed")]
+    #[error(
+        "{0} records arrived with the transaction; at most {SUBMISSION_RECORDS_MAX} are allowed"
+    )]
     TooManyRecords(usize),
-    /// A record that an entry names did not come.
-    #[error("record {0} is named but did not come with the transaction")]
+    /// A record that an entry names did not arrive.
+    #[error("record {0} is named, but did not arrive with the transaction")]
     MissingRecord(RecordId),
     /// A record is malformed.
     #[error("record {id}: {error}")]
     Record {
-        /// Which record.
+        /// The record.
         id: RecordId,
-        /// What is wrong with it.
+        /// The error.
         error: RecordError,
     },
-    /// A record does not say what its entry needs it to say.
+    /// A record does not belong to its entry.
     #[error("record {id} {why}")]
     Mismatch {
-        /// Which record.
+        /// The record.
         id: RecordId,
-        /// What does not fit.
+        /// The reason.
         why: &'static str,
     },
-    /// The certificates named are not those that came.
-    #[error("transaction names certificate chain {named:?}, {found:?} came")]
+    /// The transaction names another chain than the one that arrived.
+    #[error("transaction names certificate chain {named:?}; {found:?} arrived")]
     Chain {
         /// The chain that the transaction names.
         named: Id,
-        /// The chain that came.
+        /// The chain that arrived.
         found: Id,
     },
-    /// The certificates vouch for another key.
-    #[error("publisher is {publisher:?}, the certificates vouch for {holder:?}")]
+    /// The certificates are of another key.
+    #[error("publisher is {publisher:?}; the certificates are for {holder:?}")]
     Publisher {
-        /// Who signed.
+        /// The publisher.
         publisher: PublicKey,
-        /// Whom the certificates name.
+        /// The holder of the certificates.
         holder: PublicKey,
     },
-    /// The certificates are not those of a client, or were not in force.
+    /// The certificates are not of a client, or were not valid at the time.
     #[error("publisher's certificates: {0}")]
     Certificate(#[from] CertificateError),
-    /// The certificates admit their holder as something that does not publish.
-    #[error("the certificates admit their holder as {0}, only clients publish")]
+    /// The certificates are of a role that does not publish.
+    #[error("the certificates are for a {0}; only clients publish")]
     Role(Role),
 }
 
-/// A transaction that was wholly verified, with the records of the entries it was verified for.
+/// A completely verified transaction, with the records of the entries it was verified for.
 #[derive(Debug, Clone)]
 pub struct Submission {
     /// The transaction.
@@ -82,14 +84,13 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// Verifies a transaction for the entries whose canonical `holds` says yes to.
-    ///
-    /// What costs least is checked first, the records last: they cost more than the signature where there are many,
-    /// and whoever is not admitted must not make peers hash. Records that no such entry names are left out.
-    /// `holder` is whom the transaction's chain vouches for.
+    /// Verifies a transaction for the entries whose canonical `holds` accepts.
+    /// Cheap checks come first and records last: many records cost more than the signature, and a caller without
+    /// certificates must not make peers hash. Records of other entries are left out. `holder` is the holder of the
+    /// transaction's chain.
     ///
     /// # Errors
-    /// For everything that a replica may not admit.
+    /// For a transaction that a replica must not admit.
     pub fn check(
         transaction: Arc<Transaction>,
         records: Vec<Bytes>,
@@ -171,7 +172,7 @@ fn check_entry(
         if !matches!(take(id)?, Summary::Canonical { .. }) {
             return Err(SubmissionError::Mismatch {
                 id,
-                why: "is inserted, but is no entity or artefact",
+                why: "is inserted, but is neither an entity nor an artefact",
             });
         }
     }

@@ -1,4 +1,4 @@
-//! Transactions: what a publisher signs, one signature over one or many entries.
+//! Transactions: one signature of a publisher over one or many entries.
 
 use bytes::Bytes;
 use prost::Message;
@@ -14,24 +14,24 @@ use crate::{
     wire,
 };
 
-/// The only version of a transaction there is.
+/// The version of a transaction that this program reads and writes.
 const VERSION: u32 = 1;
 
 /// The policy in force: no stamp, certificates checked at `created_ms`.
 pub const POLICY: u64 = 1;
 
-/// One element of the set (rfd 2): a canonical that was inserted bare, or one update of a canonical.
+/// An element of the set (rfd 2): a canonical that was inserted bare, or one update of a canonical.
 ///
-/// The set of a peer is a grow-only set of these; a canonical exists once any element names it.
+/// The set of a peer is a grow-only set of elements. A canonical exists if an element names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Element {
     /// The canonical.
     pub canonical: RecordId,
-    /// What is said about it; `None` for a bare insert.
+    /// The update; `None` for a bare insert.
     pub update: Option<RecordId>,
 }
 
-/// What one transaction says about one canonical.
+/// The part of a transaction about one canonical.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The canonical.
@@ -57,10 +57,10 @@ impl Entry {
     }
 }
 
-/// Everything of a transaction but its entries.
+/// All fields of a transaction except publisher and entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
-    /// Id of the certificate chain that vouches for the publisher.
+    /// Id of the publisher's certificate chain.
     pub chain: Id,
     /// Version of the policy in force.
     pub policy: u64,
@@ -70,7 +70,7 @@ pub struct Envelope {
     pub nonce: [u8; NONCE_BYTES],
 }
 
-/// Why bytes are no transaction. Nothing changed.
+/// Why bytes are not a transaction. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TransactionError {
     /// Missing, too large or forged.
@@ -79,34 +79,34 @@ pub enum TransactionError {
     /// Not a protobuf message, or one with a field that is unknown, repeated or out of range.
     #[error("transaction is malformed: {0}")]
     Malformed(String),
-    /// Of another network or namespace.
-    #[error("transaction is foreign: {0}")]
+    /// It belongs to another network or namespace.
+    #[error("transaction of another network or namespace: {0}")]
     Foreign(#[from] ForeignError),
-    /// A version of the format that this program does not know.
-    #[error("transaction has version {0}, known is {VERSION}")]
+    /// The version of the format is unknown.
+    #[error("transaction has version {0}; this program knows {VERSION}")]
     Version(u32),
     /// A policy that this program does not know.
-    #[error("transaction names policy {0}, in force is {POLICY}")]
+    #[error("transaction names policy {0}; policy {POLICY} is in force")]
     Policy(u64),
-    /// A name with a wrong length.
+    /// A name has a wrong length.
     #[error("transaction: {0}")]
     Id(#[from] IdError),
-    /// More of something than allowed.
+    /// Too many elements of a list.
     #[error("transaction has {count} {what}, at most {max} are allowed")]
     TooMany {
-        /// What there is too much of.
+        /// The list.
         what: &'static str,
-        /// How many there are.
+        /// The number of its elements.
         count: usize,
         /// How many are allowed.
         max: usize,
     },
-    /// Entries or updates are not strictly ascending, or an entry says nothing.
+    /// Entries or updates are not strictly ascending, or an entry is empty.
     #[error("transaction's entry {entry} {why}")]
     Entry {
         /// Number of the entry, from 0.
         entry: usize,
-        /// What is wrong with it.
+        /// The error.
         why: &'static str,
     },
 }
@@ -121,10 +121,10 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// Signs `entries`, which are put into their order first.
+    /// Sorts and signs `entries`.
     ///
     /// # Errors
-    /// If there are too many, two name the same canonical, or one says nothing. Nothing is signed then.
+    /// If there are too many, two name the same canonical, or one is empty. Nothing is signed then.
     pub fn sign(
         overlay: &Overlay,
         envelope: &Envelope,
@@ -151,10 +151,10 @@ impl Transaction {
         Self::from_wire(Some(signed.to_wire()), overlay)
     }
 
-    /// Checks the structure of a received transaction; its signature is [`Transaction::verify`]'s.
+    /// Checks the structure of a received transaction; [`Transaction::verify`] checks its signature.
     ///
     /// # Errors
-    /// For everything that is not exactly a transaction of `overlay` within the limits.
+    /// For bytes that are not exactly a transaction of `overlay` within the limits.
     pub fn from_wire(
         wire: Option<wire::Signed>,
         overlay: &Overlay,
@@ -170,7 +170,7 @@ impl Transaction {
         if body.policy != POLICY {
             return Err(TransactionError::Policy(body.policy));
         }
-        // What was skipped in reading takes bytes too: see "Fields that a reader does not know" in `signed`.
+        // Skipped fields are bytes too: see "Unknown fields" in `signed`.
         if body.encoded_len() != signed.body().len() {
             return Err(malformed(
                 "it says more than version 1 can, or something twice".to_owned(),
@@ -220,31 +220,31 @@ impl Transaction {
         Ok(self.signed.verify(&self.publisher, verifier)?)
     }
 
-    /// SHA-256 of what was signed.
+    /// SHA-256 of the signed message.
     #[must_use]
     pub const fn id(&self) -> Id {
         self.signed.id()
     }
 
-    /// As received.
+    /// The object as received.
     #[must_use]
     pub const fn signed(&self) -> &Signed {
         &self.signed
     }
 
-    /// Who speaks.
+    /// The publisher.
     #[must_use]
     pub const fn publisher(&self) -> PublicKey {
         self.publisher
     }
 
-    /// Everything but publisher and entries.
+    /// All fields except publisher and entries.
     #[must_use]
     pub const fn envelope(&self) -> &Envelope {
         &self.envelope
     }
 
-    /// What is said, ascending by canonical.
+    /// The entries, ascending by canonical.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries

@@ -1,45 +1,45 @@
-//! Weighing: how much memory a message will take, counted from its bytes before anything is decoded.
+//! Weighing: the memory that a message needs, computed from its bytes before it is decoded.
 //!
-//! An empty part of a message takes two bytes to send and up to two hundred to hold, so that a decoder makes gigabytes
-//! of a message of 16 MiB. What comes from honest senders takes about as much memory as it has bytes, so whatever would
-//! take several times as much is refused unread.
+//! An empty part of a message has two bytes on the wire and up to two hundred in memory, so that a decoder makes
+//! gigabytes of a message of 16 MiB. Messages of honest senders need about as much memory as they have bytes. A message
+//! that would need several times as much is refused without decoding it.
 
 use prost::encoding::{WireType, decode_key, decode_varint};
 use thiserror::Error;
 
 /// Bytes of memory that a message may take for each of its bytes.
 const MEMORY_PER_BYTE_MAX: usize = 4;
-/// Bytes of memory that every message may take beside: a thousand records that are not here are two bytes each.
+/// Bytes of memory that every message may need besides. Example: a thousand absent records are two bytes each.
 const MEMORY_FREE: usize = 64 * 1024;
 
 /// Why a message is not decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum WeightError {
     /// Not a protobuf message.
-    #[error("it is no protobuf message")]
+    #[error("not a protobuf message")]
     Malformed,
-    /// It consists of more parts than its size is good for.
-    #[error("it has more parts than {bytes} bytes should have")]
+    /// It has more parts than its size allows.
+    #[error("more parts than a message of {bytes} bytes may have")]
     TooManyParts {
         /// Bytes of the message.
         bytes: usize,
     },
 }
 
-/// A kind of part of which a message may have many, or in which there are such parts.
+/// A field that a message may repeat often, or that contains such fields.
 pub(crate) struct Part {
     /// Number of the field.
     pub(crate) field: u32,
-    /// Bytes of memory that each of them takes.
+    /// Bytes of memory for each of them.
     memory: usize,
     /// The parts in it, if it is a message itself.
     pub(crate) parts: &'static [Self],
-    /// Many of them come as one field, each a number of some bytes of which the last has no top bit.
+    /// Numbers packed into one field. The last byte of each has no top bit.
     is_packed: bool,
 }
 
 impl Part {
-    /// The part with this number, held as a `T`.
+    /// The field with this number, held as a `T`.
     pub(crate) const fn new<T>(field: u32, parts: &'static [Self]) -> Self {
         Self {
             field,
@@ -58,7 +58,7 @@ impl Part {
         }
     }
 
-    /// What it takes with this content, without the parts in it.
+    /// The memory for this content, without the parts in it.
     fn memory(&self, content: &[u8]) -> usize {
         if self.is_packed {
             let ends = content.iter().filter(|byte| **byte < 0x80);
@@ -69,7 +69,7 @@ impl Part {
     }
 }
 
-/// Checks that decoding `message`, which has these `parts`, takes no more memory than its size is good for.
+/// Checks that decoding `message`, which has these `parts`, needs no more memory than its size allows.
 pub(crate) fn check(message: &[u8], parts: &[Part]) -> Result<(), WeightError> {
     let mut left = MEMORY_FREE + MEMORY_PER_BYTE_MAX * message.len();
     weigh(message, parts, &mut left).map_err(|error| match error {
@@ -80,7 +80,7 @@ pub(crate) fn check(message: &[u8], parts: &[Part]) -> Result<(), WeightError> {
     })
 }
 
-/// Takes what `message` weighs from `left`. Goes as deep as `parts` do.
+/// Subtracts the weight of `message` from `left`. Recurses as deep as `parts`.
 fn weigh(mut message: &[u8], parts: &[Part], left: &mut usize) -> Result<(), WeightError> {
     while !message.is_empty() {
         let (field, wire_type) = decode_key(&mut message).map_err(|_| WeightError::Malformed)?;

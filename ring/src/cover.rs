@@ -1,4 +1,4 @@
-//! Covers: the fewest members whose journals together hold everything that anybody up holds.
+//! Covers: the fewest members whose journals together have everything that any member that is up holds.
 
 use alloc::vec::Vec;
 
@@ -6,15 +6,15 @@ use crate::key_range::KeyRange;
 use crate::point::Point;
 use crate::ring::Ring;
 
-/// A smallest set of members to read from, and what nobody can be asked for.
+/// A smallest set of members to read from, and the arcs that no member that is up holds.
 ///
 /// The arcs of the sources and the uncovered ones are disjoint, and together they are the whole
 /// circle.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cover {
-    /// Whom to read from, each member once, clockwise.
+    /// The members to read from, each once, clockwise.
     pub sources: Vec<Source>,
-    /// What no member that is up holds, each arc as long as it can be, clockwise.
+    /// The arcs that no member that is up holds, each as long as possible, clockwise.
     pub uncovered: Vec<KeyRange>,
 }
 
@@ -23,16 +23,15 @@ pub struct Cover {
 pub struct Source {
     /// The member.
     pub member: Point,
-    /// The arc that this source answers for, inside what it holds; it may hold more.
+    /// The arc that this source is read for. The source may hold more.
     pub arc: KeyRange,
 }
 
 impl Ring {
     /// Plans a cover from the members that are `up`.
     ///
-    /// No smaller set of them holds as much. With all N members up it is every R-th, ceil(N/R) in
-    /// all. What all of its holders are down for is listed as uncovered. `up` is asked once for
-    /// each member; the same answers give the same cover.
+    /// No smaller set of them holds as much. With all N members up it is every R-th, ceil(N/R) in all. A cell whose
+    /// holders are all down is uncovered. `up` is called once for each member; the same answers give the same cover.
     /// # Source
     /// Seed 001, "Streaming, Aggregation and Online Indexing"; the sweep is the one known from
     /// covering a circle by arcs.
@@ -49,7 +48,7 @@ impl Ring {
     }
 }
 
-/// A ring, and which of its members can be read from.
+/// A ring, and the members of it that are up.
 ///
 /// Counted in cells, all members hold the same: a window of R cells with their own in the middle.
 /// So of two windows, the one that begins later ends later.
@@ -75,8 +74,8 @@ impl Plan<'_> {
         }
     }
 
-    /// Goes once round the circle, and at each cell not yet covered takes the member whose window
-    /// reaches furthest.
+    /// Walks once round the circle, and at each cell that is not covered takes the member whose window reaches
+    /// furthest.
     ///
     /// From the right start this is a smallest cover: by induction, after its k-th source the sweep
     /// has come at least as far as any k members can that cover everything behind them.
@@ -102,8 +101,8 @@ impl Plan<'_> {
         cover
     }
 
-    /// Of the members up that hold `cell`, the one whose window reaches furthest clockwise, and how
-    /// many cells that is, with `cell` itself.
+    /// Of the members that are up and hold `cell`, the one whose window reaches furthest clockwise, and the number of
+    /// cells from `cell` to its end.
     fn furthest(&self, cell: usize) -> Option<(usize, usize)> {
         let replicas = self.ring.replication();
         let last = self.ring.clockwise(cell, replicas.h());
@@ -113,7 +112,7 @@ impl Plan<'_> {
             .map(|back| (holder(back), replicas.get() - back))
     }
 
-    /// How many cells from `cell` on have no holder up.
+    /// The number of cells from `cell` on whose holders are all down.
     fn gap(&self, cell: usize) -> usize {
         (0..self.up.len())
             .take_while(|&places| self.furthest(self.ring.clockwise(cell, places)).is_none())

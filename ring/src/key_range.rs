@@ -54,7 +54,7 @@ impl KeyRange {
         self.length().share()
     }
 
-    /// The points that both have: none, one or two arcs, clockwise from `self.from`.
+    /// The points in both: none, one or two arcs, clockwise from `self.from`.
     ///
     /// Two, when they overlap at both ends:
     ///
@@ -98,8 +98,7 @@ impl KeyRange {
         self.is_whole() || self.intersect(other) == [other]
     }
 
-    /// The points that either has, if they are one arc: the two overlap, or one begins where the other
-    /// ends.
+    /// The union, if it is one arc: the two overlap, or one begins where the other ends.
     pub fn union(&self, other: Self) -> Option<Self> {
         if self.covers(other) {
             return Some(*self);
@@ -151,7 +150,7 @@ impl KeyRange {
         }
     }
 
-    /// What makes it equal to others: its ends, or that it has none.
+    /// The value that decides equality: its ends, or nothing for the whole circle.
     fn ends(&self) -> Option<(Point, Point)> {
         (!self.is_whole()).then_some((self.from, self.to))
     }

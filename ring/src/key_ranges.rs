@@ -68,7 +68,7 @@ impl KeyRanges {
         self.arcs.insert(place, joined);
     }
 
-    /// The points that both have.
+    /// The points in both.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         self.arcs

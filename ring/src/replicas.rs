@@ -6,7 +6,7 @@ use core::fmt;
 /// *R* = 2h + 1, the number of members that keep each cell: the owner and h neighbours on each
 /// side.
 ///
-/// It is what the namespace is configured to have, whatever the ring's size is today.
+/// It is the configured number, whatever the number of members is today.
 ///
 /// ```
 /// # use kittengrad_ring::Replicas;
@@ -19,7 +19,7 @@ use core::fmt;
 pub struct Replicas(u8);
 
 impl Replicas {
-    /// So many copies: an odd number from 1 to 255.
+    /// An odd number of copies, from 1 to 255.
     /// # Errors
     /// [`ReplicasError`] if the number is even, zero included.
     pub const fn new(replicas: u8) -> Result<Self, ReplicasError> {
@@ -35,7 +35,7 @@ impl Replicas {
         self.0 as usize
     }
 
-    /// The same, as it is written in one byte.
+    /// The same number as a byte.
     #[must_use]
     pub const fn to_u8(self) -> u8 {
         self.0
@@ -46,13 +46,14 @@ impl Replicas {
         self.get() / 2
     }
 
-    /// *W*, how many copies must be on disk before a write is acknowledged: a majority of the
-    /// configured R, never of the members that the ring happens to have.
+    /// *W*, the number of copies that must be on disk before a write is acknowledged: a majority of the configured R,
+    /// not of today's members.
     pub const fn quorum(self) -> usize {
         self.h() + 1
     }
 
-    /// How many copies "all" are of a cell that `held` members keep: never less than a quorum, however few there are.
+    /// The number of copies that "all" means for a cell with `held` holders: at least a quorum, even with fewer
+    /// holders.
     #[must_use]
     pub fn all(self, held: usize) -> usize {
         held.max(self.quorum())
@@ -75,7 +76,7 @@ impl fmt::Display for Replicas {
 /// The number of replicas is even, so that an owner cannot have as many on either side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplicasError {
-    /// The number that was asked for.
+    /// The number given.
     pub replicas: u8,
 }
 

@@ -93,8 +93,8 @@ impl Ring {
             .is_some_and(|index| self.keeps_cell(index, self.owner_index(point)))
     }
 
-    /// All that `member` keeps: its own cell and those of its h neighbours on each side. The whole
-    /// circle, if there are no more than R members.
+    /// The arc that `member` keeps: its own cell and those of its h neighbours on each side. The whole circle, if there
+    /// are no more than R members.
     pub fn held(&self, member: Point) -> Option<KeyRange> {
         let first = self.counter_clockwise(self.index_of(member)?, self.replicas.h());
         Some(self.cells_from(first, self.replicas.get()))
@@ -199,12 +199,12 @@ impl fmt::Debug for Ring {
     }
 }
 
-/// Why these members make no ring.
+/// Why members do not form a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RingError {
-    /// There are no members, so nobody would own anything.
+    /// There are no members.
     Empty,
-    /// Two members claim this point, so neither could own it.
+    /// Two members have this point.
     Duplicate(Point),
 }
 

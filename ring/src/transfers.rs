@@ -1,4 +1,4 @@
-//! What moves when the ring changes: who must fetch which arc from whom, and who may drop it.
+//! Transfers: the arcs that a change of the ring moves, from which members to which.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -10,7 +10,7 @@ use crate::ring::Ring;
 /// An arc that a member holds in the next ring and did not hold before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
-    /// What it gains.
+    /// The arc.
     pub arc: KeyRange,
     /// The member of the next ring that must fetch it.
     pub to: Point,
@@ -21,7 +21,7 @@ pub struct Transfer {
 /// An arc that a member held and holds no longer in the next ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dropped {
-    /// What it gives up.
+    /// The arc.
     pub arc: KeyRange,
     /// The member of the ring before that may drop it, once the others have it.
     pub by: Point,
@@ -51,10 +51,10 @@ impl Ring {
         gains.into_values().flat_map(close).collect()
     }
 
-    /// Exactly what members no longer hold once `next` has replaced this ring.
+    /// Exactly the arcs that members no longer hold once `next` has replaced this ring.
     ///
-    /// That is what would have to be fetched if the change were undone, so it is cut and ordered
-    /// like [`transfers`](Self::transfers).
+    /// Undoing the change would fetch these arcs again, so they are cut and ordered like
+    /// [`transfers`](Self::transfers).
     pub fn drops(&self, next: &Self) -> Vec<Dropped> {
         let undo = next.transfers(self).into_iter();
         undo.map(|Transfer { arc, to, from }| Dropped {
@@ -65,7 +65,7 @@ impl Ring {
         .collect()
     }
 
-    /// The points of those that keep `point`, ascending.
+    /// The points of the members that keep `point`, ascending.
     fn holders(&self, point: Point) -> Vec<Point> {
         let mut holders = self.replicas_of(point);
         holders.sort_unstable();

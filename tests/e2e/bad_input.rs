@@ -51,7 +51,7 @@ fn two_processes_do_not_share_a_data_directory() {
 }
 
 #[test]
-fn a_data_directory_of_another_network_is_refused_and_left_alone() {
+fn a_data_directory_of_another_network_is_refused() {
     let mut network = Network::with_peers(1);
     network.stop(Process::Peer(1));
     let other = Network::prepare(1);
@@ -64,7 +64,7 @@ fn a_data_directory_of_another_network_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_member_is_not_added_where_another_one_is_reached_or_where_nobody_calls_it() {
+fn a_member_with_a_used_or_needless_address_is_refused() {
     let network = Network::prepare(2);
     let file = network.path().join("network.toml");
     let before = std::fs::read(&file).unwrap();
@@ -146,7 +146,7 @@ fn an_empty_variable_names_no_configuration() {
 }
 
 #[test]
-fn malformed_arguments_are_wrong_use_and_malformed_files_are_refused() {
+fn malformed_arguments_are_wrong_use_unlike_files() {
     let network = Network::with_peers(1);
     refuses(&network.cli(&["get", "bafynonsense"]), &["bafynonsense"]);
     refuses(

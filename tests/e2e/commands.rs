@@ -48,7 +48,7 @@ fn wrong_use_is_exit_code_2_and_failure_is_1() {
 }
 
 #[test]
-fn with_json_standard_output_has_nothing_for_people_not_even_help() {
+fn with_json_standard_output_has_only_json() {
     let run = |args: &[&str]| program().args(args).output().unwrap();
     let version = run(&["--version", "--json"]);
     assert_eq!(version.status.code(), Some(0));

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::harness::{Network, Process, lines, until};
 
 #[test]
-fn a_journal_that_lost_blocks_is_listed_verified_and_counted_as_a_whole() {
+fn a_journal_with_lost_blocks_is_listed_and_verified() {
     let mut network = Network::with_peers(3);
     let (id, data) = (
         network.peer_id(1),

@@ -9,7 +9,7 @@ use crate::{
 
 /// Keeps S1, S5.
 #[test]
-fn nothing_acknowledged_is_lost_when_any_one_process_is_killed_in_mid_ingest() {
+fn no_kill_during_an_ingest_loses_an_acknowledged_update() {
     let mut network = Network::whole(5);
     let (works, map) = network.works(4_000);
     let original = std::fs::read_to_string(&works).unwrap();

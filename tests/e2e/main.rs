@@ -4,11 +4,10 @@
 mod bad_input;
 mod commands;
 mod copies;
+mod examples;
 mod harness;
 mod incarnations;
 mod kill;
-mod promises;
 mod rot;
 mod skeleton;
-mod tidy;
 mod torture;

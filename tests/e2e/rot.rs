@@ -6,7 +6,7 @@ use crate::harness::{Network, Process, lines, until};
 
 /// Keeps S8.
 #[test]
-fn whoever_reads_what_rotted_puts_its_store_aside_and_fills_a_new_one() {
+fn a_peer_that_reads_damage_fills_a_new_store() {
     let mut network = Network::with_peers(3);
     network.start(Process::Aggregator);
     network.until_ready();

@@ -4,7 +4,7 @@ use crate::harness::{Network, Process, until};
 
 /// Keeps S11.
 #[test]
-fn an_acknowledged_put_is_read_back_after_any_one_process_was_killed() {
+fn an_acknowledged_put_survives_the_kill_of_any_peer() {
     let mut network = Network::with_peers(3);
     let file = network.file("work.json", r#"{"type":"artefact","meta":{"id":"test:1"}}"#);
     let put = &network.ok(&["put", &file])[0];

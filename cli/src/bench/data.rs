@@ -30,7 +30,7 @@ pub(super) struct Maker {
 
 impl Maker {
     pub(super) fn new(record_bytes: u32, publisher: PublicKey) -> anyhow::Result<Self> {
-        let run = getrandom::u64().context("there is no randomness")?;
+        let run = getrandom::u64().context("the system returned no random bytes")?;
         Ok(Self {
             run,
             record_bytes: record_bytes as usize,
@@ -126,7 +126,7 @@ fn noise(seed: u64, chars: usize) -> String {
     text
 }
 
-/// Loads drafts before the clock starts; on all replicas, so that it does not matter who is asked afterwards.
+/// Loads drafts before the clock starts, on all replicas, so that later reads can go to any of them.
 pub(super) async fn load(
     client: &Client,
     publisher: &PublicKey,
@@ -147,7 +147,7 @@ pub(super) async fn load(
             let disks = submitted.synced.len();
             anyhow::ensure!(
                 submitted.acknowledged,
-                "cannot prepare: data is on {disks} disks, all replicas were asked for; `kittengrad ring show` says who is down"
+                "cannot prepare: only {disks} disks have the data, not all replicas; `kittengrad ring show` lists members that are down"
             );
         }
         drafts = rest;

@@ -1,4 +1,4 @@
-//! Measuring: so many operations in flight until the work or the time is over.
+//! Measuring: keeps a number of operations in flight until the work or the time ends.
 
 use std::{
     future::Future,
@@ -18,7 +18,7 @@ use crate::output;
 /// Significant digits of latencies.
 const DIGITS: u8 = 3;
 
-/// What was measured.
+/// The result of a measurement.
 pub(super) struct Measured {
     pub(super) ops: u64,
     pub(super) updates: u64,
@@ -26,7 +26,7 @@ pub(super) struct Measured {
     pub(super) elapsed: Duration,
     /// Microseconds, of operations that did not fail.
     pub(super) latencies: Histogram<u64>,
-    /// What went wrong first.
+    /// The first error.
     failure: Option<String>,
 }
 
@@ -73,7 +73,7 @@ impl Measured {
         self.failure = self.failure.take().or(more.failure);
     }
 
-    /// Tells people what went wrong.
+    /// Prints the errors.
     pub(super) fn say_failure(&self) {
         if let Some(failure) = &self.failure {
             output::say(&format!(

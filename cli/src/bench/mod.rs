@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// What to measure.
+/// The phase to measure.
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
     /// Insert canonicals, each in a signed transaction of its own
@@ -35,19 +35,19 @@ pub(crate) enum BenchCommand {
         kittengrad bench bulk --record-bytes 1000 --json\n\n\
         Each request is one signed transaction with exactly --batch updates, 4 MiB with their records at most.")]
     Bulk(BenchArgs),
-    /// Look up the sets of canonicals, one in each request
+    /// Look up the sets of canonicals, one per request
     #[command(after_help = "Examples:\n  kittengrad bench lookup --per 5\n  \
         kittengrad bench lookup --consistency one --records --json")]
     Lookup(LookupArgs),
     /// Read updates from the stream of one journal, verified, with one reader
     #[command(
         after_help = "Examples:\n  kittengrad bench tail\n  kittengrad bench tail --aggregator --json\n\n\
-        An operation is a block; its time is that from the block before it."
+        An operation is one block; its latency is the time since the block before."
     )]
     Tail(TailArgs),
 }
 
-/// What all phases take.
+/// Options of all phases.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BenchArgs {
     /// Bytes of each record
@@ -65,28 +65,28 @@ pub(crate) struct BenchArgs {
     /// Canonicals [default: 50,000 for insert, 40,000 for bulk and tail, 10,000 for lookup]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     canonicals: Option<u32>,
-    /// Stop after so many seconds
+    /// Stop after S seconds
     #[arg(long, value_name = "S", default_value_t = 10.0, value_parser = parse_seconds)]
     limit_s: f64,
-    /// Who says it [default: the first publisher]
+    /// Publisher [default: the first]
     #[arg(long, value_name = "NAME")]
     publisher: Option<String>,
 }
 
-/// What `lookup` takes.
+/// Options of `lookup`.
 #[derive(Debug, Args)]
 pub(crate) struct LookupArgs {
     #[command(flatten)]
     bench: BenchArgs,
-    /// How many replicas must answer: one, quorum or all
+    /// Replicas that must answer: one, quorum or all
     #[arg(long, default_value_t)]
     consistency: Consistency,
-    /// Ask for the records too, not only for the set
+    /// Ask for records besides the set
     #[arg(long)]
     records: bool,
 }
 
-/// What `tail` takes.
+/// Options of `tail`.
 #[derive(Debug, Args)]
 pub(crate) struct TailArgs {
     #[command(flatten)]
@@ -113,7 +113,7 @@ impl BenchArgs {
     }
 }
 
-/// What was measured.
+/// The result of a phase.
 #[derive(Debug, Serialize)]
 struct Line {
     phase: &'static str,

@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// Bytes of an update in a transaction beside its record: its name, and its share of an entry for 5 of them.
+/// Bytes of an update in a transaction besides its record: its name, and its share of an entry for 5 of them.
 const ENTRY_BYTES: u64 = 32 + 10;
 
 /// Single inserts, each signed.
@@ -56,11 +56,11 @@ pub(super) async fn bulk(session: &Session, args: &BenchArgs) -> anyhow::Result<
     });
     let batch = args.batch as usize;
     let mut prepared = sign(&session.client, publisher, updates.collect(), batch).await?;
-    // What is left over in each cell makes a smaller one.
+    // The remainder of each cell makes a smaller transaction.
     prepared.retain(|prepared| updates_of(prepared) == batch);
     if prepared.is_empty() {
         return Err(Usage(format!(
-            "no cell of the ring has {} for one transaction: take more --canonicals or a smaller --batch",
+            "no cell of the ring has {} for one transaction: use more --canonicals or a smaller --batch",
             count(u64::from(args.batch), "update")
         ))
         .into());
@@ -88,7 +88,7 @@ fn check_batch(args: &BenchArgs) -> Result<(), Usage> {
     let max = SUBMISSION_BYTES_MAX as u64;
     if bytes > max {
         return Err(Usage(format!(
-            "--batch {} of --record-bytes {} makes about {} bytes, a transaction has at most {}: make one smaller",
+            "--batch {} of --record-bytes {} makes about {} bytes; a transaction has at most {}: reduce one",
             args.batch,
             args.record_bytes,
             number(bytes),
@@ -98,7 +98,7 @@ fn check_batch(args: &BenchArgs) -> Result<(), Usage> {
     Ok(())
 }
 
-/// Signs transactions of at most so many updates, and mixes them so that they go to all peers alike.
+/// Signs transactions of at most `batch` updates, and shuffles them so that all peers get a share.
 async fn sign(
     client: &Client,
     publisher: PublicKey,

@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// How long the source may take to have what was loaded.
+/// Time for the loaded data to arrive at the source.
 const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(100);
 
@@ -78,7 +78,7 @@ async fn wait(session: &Session, source: &PublicKey, elements: u64) -> anyhow::R
         }
         if began.elapsed() > PATIENCE {
             bail!(
-                "{source} has {there} elements, {elements} are expected; `kittengrad health` asks all processes"
+                "{source} has {there} elements, not {elements}; `kittengrad health` asks all processes"
             );
         }
         sleep(POLL).await;
@@ -122,7 +122,7 @@ async fn read(
     if measured.updates < expected {
         let (read, all) = (number(measured.updates), count(expected, "update"));
         output::say(&format!(
-            "note: {read} of {all} were read, then the time was over"
+            "note: {read} of {all} were read in the time given"
         ));
     }
     Ok(measured)

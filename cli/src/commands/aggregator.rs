@@ -15,7 +15,7 @@ use crate::{cli::Global, output};
 /// Commands of an aggregator.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AggregatorCommand {
-    /// Run an aggregator until it is told to stop
+    /// Run an aggregator until SIGTERM or Ctrl-C
     #[command(
         after_help = "Examples:\n  kittengrad aggregator run --config aggregator/aggregator.toml\n\n\
         deploy/aggregator.toml documents every key."

@@ -20,10 +20,10 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Commands of the certificate authority.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CaCommand {
-    /// Make the root of a new network, its Level-0 principal and the registrar that certifies clients
+    /// Create the root of a new network, its Level-0 principal and the registrar that certifies clients
     #[command(after_help = "Examples:\n  kittengrad ca init --dir ca --name museums")]
     Init {
-        /// Folder of the authority; made if it is not there
+        /// Folder of the authority; created if it does not exist
         #[arg(long, default_value = "ca")]
         dir: PathBuf,
         /// Name of the network
@@ -37,13 +37,13 @@ pub(crate) enum CaCommand {
         kittengrad ca admit --role peer --name peer-1 --out peers/1 --key peers/1/key.pem   # renew"
     )]
     Admit {
-        /// What it is admitted as: peer, aggregator, indexer or client
+        /// Role: peer, aggregator, indexer or client
         #[arg(long, value_parser = parse_role)]
         role: Role,
         /// Name in the certificate
         #[arg(long)]
         name: String,
-        /// Folder for key.pem, chain.pem and root.pem; made if it is not there
+        /// Folder for key.pem, chain.pem and root.pem; created if it does not exist
         #[arg(long)]
         out: PathBuf,
         /// Folder of the authority
@@ -52,10 +52,10 @@ pub(crate) enum CaCommand {
         /// Certify this key instead of a new one
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
-        /// Days until the certificate ends [default: by role]
+        /// Days until the certificate expires [default: by role]
         #[arg(long, value_parser = clap::value_parser!(u64).range(1..=36_500))]
         days: Option<u64>,
-        /// Say what would be done, and do nothing
+        /// Print the changes without making them
         #[arg(long)]
         dry_run: bool,
     },
@@ -63,7 +63,7 @@ pub(crate) enum CaCommand {
 
 fn parse_role(text: &str) -> Result<Role, String> {
     match text.parse() {
-        Ok(Role::Registrar) => Err("the registrar is made by `kittengrad ca init`".to_owned()),
+        Ok(Role::Registrar) => Err("`kittengrad ca init` makes the registrar".to_owned()),
         Ok(role) => Ok(role),
         Err(error) => Err(format!(
             "{error}; choose peer, aggregator, indexer or client"
@@ -83,11 +83,7 @@ pub(crate) fn run(command: CaCommand, global: &Global) -> anyhow::Result<ExitCod
                 },
             )?;
             let network = made.authority.root().network();
-            let done = if made.is_new {
-                "made"
-            } else {
-                "is there already"
-            };
+            let done = if made.is_new { "made" } else { "exists" };
             output::say(&format!(
                 "authority {done} in {}; network {network}",
                 dir.display()

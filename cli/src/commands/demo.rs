@@ -34,31 +34,31 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     kittengrad demo                                    with a sample of well-known works\n  \
-    kittengrad demo --peers 7 --dir my-network         resumes when it is started again\n  \
+    kittengrad demo --peers 7 --dir my-network         continues when it is started again\n  \
     kittengrad demo --ingest works.ndjson.gz --map works.toml\n  \
-    kittengrad demo --ingest tate-artworks.ndjson.gz --map tate-artworks      a map that is built in\n  \
+    kittengrad demo --ingest tate-artworks.ndjson.gz --map tate-artworks      a built-in map\n  \
     kittengrad demo --prepare --dir my-network         only the files; then each as its own process:\n  \
     kittengrad peer run --config my-network/peers/1/peer.toml\n\n\
-    It runs until Ctrl-C; a second one does not wait for the end. Logs go to DIR/demo.log, refused lines to \
-    DIR/rejects.ndjson; KITTENGRAD_LOG=debug says more. DIR/client.toml speaks for the publishers of the sample, of \
-    the maps given, and of the maps that are built in.")]
+    Ctrl-C stops it; a second Ctrl-C does not wait. Logs are in DIR/demo.log (KITTENGRAD_LOG=debug logs more), \
+    refused lines in DIR/rejects.ndjson. DIR/client.toml has the publishers of the sample, of the maps given, and of \
+    the built-in maps.")]
 pub(crate) struct DemoArgs {
-    /// Peers on the ring of a new folder, 1 to 64; one alone keeps the only copy [default: 5]
+    /// Peers of a new network, 1 to 64; a single peer keeps the only copy [default: 5]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     peers: Option<u16>,
-    /// Folder of everything [default: kittengrad-demo]
+    /// Folder of the network [default: kittengrad-demo]
     #[arg(long, default_value = "kittengrad-demo", hide_default_value = true)]
     dir: PathBuf,
-    /// Load this file of newline-delimited JSON, also compressed with gzip, instead of the sample; --map says how
+    /// Load this file of newline-delimited JSON (gzip is recognised) instead of the sample; needs --map
     #[arg(long, value_name = "FILE", requires = "map")]
     ingest: Vec<PathBuf>,
-    /// The map of each --ingest, in the same order: a file, or the name of one that is built in
+    /// Map of each --ingest, in the same order: a file, or the name of a built-in map
     #[arg(long, value_name = "MAP", requires = "ingest")]
     map: Vec<String>,
-    /// Peers only: no aggregator, no indexer, no records
+    /// Run peers only: no aggregator, no indexer, no records
     #[arg(long, conflicts_with_all = ["ingest", "prepare"])]
     bare: bool,
-    /// Write the files and exit; nothing is loaded, but the publishers of the maps given are admitted
+    /// Write the files and exit; loads nothing, but admits the publishers of the maps given
     #[arg(long, conflicts_with = "bare")]
     prepare: bool,
 }
@@ -90,7 +90,7 @@ pub(crate) async fn run(args: DemoArgs, global: &Global) -> anyhow::Result<ExitC
     demo.run(&args, inputs, global).await
 }
 
-/// What is given to load, else the sample.
+/// The files to load, or the sample.
 fn inputs(args: &DemoArgs) -> anyhow::Result<Vec<DemoInput>> {
     let given = args.ingest.iter().zip(&args.map).map(|(file, map)| {
         Ok(DemoInput {
@@ -113,7 +113,7 @@ fn inputs(args: &DemoArgs) -> anyhow::Result<Vec<DemoInput>> {
     sample.collect()
 }
 
-/// Whom the client speaks for: those of the sample, of what is given, and of the built-in maps, each once.
+/// The publishers of the client: those of the sample, of the files given, and of the built-in maps, each once.
 fn publishers(inputs: &[DemoInput]) -> anyhow::Result<Vec<String>> {
     let sample = sample::FILES.iter().map(|file| file.publisher().to_owned());
     let given = inputs.iter().map(|input| input.map.publisher().to_owned());
@@ -129,7 +129,7 @@ fn publishers(inputs: &[DemoInput]) -> anyhow::Result<Vec<String>> {
 fn show_prepared(prepared: &Prepared, global: &Global) -> anyhow::Result<ExitCode> {
     let program = program();
     output::say(&format!(
-        "everything is in {}; start each process, peers first:",
+        "prepared {}; start each process, peers first:",
         prepared.dir.display()
     ));
     let run = |role: &str, config: &Path| {
@@ -259,12 +259,12 @@ impl Demo {
     }
 }
 
-/// What a process of the demo says when it ends although nobody told it to.
+/// The error of a process that ended by itself.
 fn why_ended(ended: Option<Result<anyhow::Result<()>, tokio::task::JoinError>>) -> anyhow::Error {
     match ended {
         Some(Ok(Err(error))) => error,
-        Some(Err(panic)) => anyhow::anyhow!("a part of the demo failed: {panic}"),
-        Some(Ok(Ok(()))) | None => anyhow::anyhow!("a part of the demo ended by itself"),
+        Some(Err(panic)) => anyhow::anyhow!("a process of the demo failed: {panic}"),
+        Some(Ok(Ok(()))) | None => anyhow::anyhow!("a process of the demo ended by itself"),
     }
 }
 
@@ -285,7 +285,7 @@ fn announce(prepared: &Prepared, is_bare: bool, global: &Global) -> anyhow::Resu
             .view
             .peers()
             .next()
-            .context("there is no peer")?
+            .context("the network has no peer")?
             .key;
         [
             "ring show".to_owned(),
@@ -309,7 +309,7 @@ fn announce(prepared: &Prepared, is_bare: bool, global: &Global) -> anyhow::Resu
     for command in commands {
         output::say(&format!("  {program} --config {client} {command}"));
     }
-    output::say("\nCtrl-C ends it; the same command goes on with what is there.");
+    output::say("\nCtrl-C stops the demo; the same command continues it.");
     if global.json {
         output::even_if_gone(output::json(&described(prepared, is_bare)?))?;
     }

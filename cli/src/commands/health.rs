@@ -12,16 +12,16 @@ use crate::{cli::Global, output};
 /// How long one process may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What to ask.
+/// The processes to ask.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  kittengrad --config DIR/client.toml health\n  \
     kittengrad health --http http://127.0.0.1:7003\n\n\
-    Exit code 0 if all of them are ready, else 1. A member whose pages the network file \
-    does not tell apart from another's is not asked, and not ready: ask it with --http."
+    Exit code 0 if all are ready, else 1. A member that shares the address of its pages \
+    with another one counts as not ready: ask it with --http."
 )]
 pub(crate) struct HealthArgs {
-    /// Ask this process only, by the address of its pages
+    /// Ask only this process, by the address of its pages
     #[arg(long, value_name = "URL", value_parser = super::http::parse_url)]
     http: Option<String>,
 }
@@ -67,7 +67,7 @@ pub(crate) async fn run(args: HealthArgs, global: &Global) -> anyhow::Result<Exi
     })
 }
 
-/// Whom to ask, and where; or why that cannot be.
+/// A process to ask and its address, or the reason why it cannot be asked.
 #[derive(Debug, PartialEq, Eq)]
 struct Asked {
     role: &'static str,
@@ -109,9 +109,7 @@ fn members(global: &Global) -> anyhow::Result<Vec<Asked>> {
 fn pages(members: &[(&'static str, String, &str)]) -> Vec<Asked> {
     let page = |page: &str| {
         if page.is_empty() {
-            return Err(
-                "the network file has no address of its pages: ask it with --http".to_owned(),
-            );
+            return Err("the network file has no address of its pages: pass --http".to_owned());
         }
         match members
             .iter()
@@ -120,7 +118,7 @@ fn pages(members: &[(&'static str, String, &str)]) -> Vec<Asked> {
         {
             1 => Ok(format!("http://{page}")),
             count => Err(format!(
-                "the network file has {page} for {count} members: ask each on its own machine with --http"
+                "the network file has {page} for {count} members: run this on each machine with --http"
             )),
         }
     };

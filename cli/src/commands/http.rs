@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use kittengrad_client_core::routing::Backoff;
 
-/// How often one that does not answer yet is asked again at first.
-pub(crate) const POLL_MIN: Duration = Duration::from_millis(100);
-/// How often at last.
-pub(crate) const POLL_MAX: Duration = Duration::from_secs(2);
+/// Pauses before a process that does not answer yet is asked again.
+pub(crate) const POLL: Backoff = Backoff {
+    base_ms: 100,
+    max_ms: 2_000,
+};
 
 /// A client for the pages of the network's processes, which are never behind a proxy: `http_proxy` is not heeded.
 pub(crate) fn client(patience: Duration) -> anyhow::Result<reqwest::Client> {
@@ -15,7 +17,7 @@ pub(crate) fn client(patience: Duration) -> anyhow::Result<reqwest::Client> {
     client.build().context("cannot make an HTTP client")
 }
 
-/// An address as people write it, `http://host:port`, without what may follow.
+/// An address as users write it, `http://host:port`, without the path.
 pub(crate) fn parse_url(text: &str) -> Result<String, String> {
     let url = text.trim().trim_end_matches('/');
     let rest = url
@@ -29,21 +31,6 @@ pub(crate) fn parse_url(text: &str) -> Result<String, String> {
     }
 }
 
-/// A wait that doubles.
-pub(crate) struct Poll(Duration);
-
-impl Poll {
-    pub(crate) const fn begin() -> Self {
-        Self(POLL_MIN)
-    }
-
-    /// Waits, the next time for longer.
-    pub(crate) async fn wait(&mut self) {
-        tokio::time::sleep(self.0).await;
-        self.0 = (self.0 * 2).min(POLL_MAX);
-    }
-}
-
 /// An address as members announce it, `host:port`.
 pub(crate) fn parse_address(text: &str) -> Result<String, String> {
     check_address(text)
@@ -52,10 +39,10 @@ pub(crate) fn parse_address(text: &str) -> Result<String, String> {
 }
 
 fn check_address(text: &str) -> anyhow::Result<()> {
-    let (host, port) = text.rsplit_once(':').context("there is no port")?;
+    let (host, port) = text.rsplit_once(':').context("the port is missing")?;
     let is_number = port.chars().all(|c| c.is_ascii_digit());
     if !is_number || port.parse::<u16>().unwrap_or_default() == 0 {
-        bail!("{port:?} is no port");
+        bail!("{port:?} is not a port");
     }
     let is_name = |host: &str| {
         let is_fit = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
@@ -70,7 +57,7 @@ fn check_address(text: &str) -> anyhow::Result<()> {
     if is_name(host) || is_ipv6(host) {
         Ok(())
     } else {
-        bail!("{host:?} is no host")
+        bail!("{host:?} is not a host")
     }
 }
 

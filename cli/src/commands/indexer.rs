@@ -15,7 +15,7 @@ use crate::{cli::Global, output};
 /// Commands of an indexer.
 #[derive(Debug, Subcommand)]
 pub(crate) enum IndexerCommand {
-    /// Run an indexer until it is told to stop
+    /// Run an indexer until SIGTERM or Ctrl-C
     #[command(
         after_help = "Examples:\n  kittengrad indexer run --config indexer/indexer.toml\n\n\
         deploy/indexer.toml documents every key."

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::bail;
+use kittengrad_client::pauses::Pauses;
 use kittengrad_client_core::map::Map;
 use kittengrad_proto::certificate::Role;
 use serde_json::Value;
@@ -17,7 +18,7 @@ use super::{
         Session,
         ingest::{self, Kept},
     },
-    http::{self, POLL_MIN, Poll},
+    http::{self, POLL},
 };
 use crate::{
     output::{self, text::count},
@@ -26,15 +27,15 @@ use crate::{
 
 /// How long a process may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long an index may take to say what it has.
+/// Timeout of a request for all documents.
 const PATIENCE_FOR_ALL: Duration = Duration::from_secs(120);
 
 /// Something to load, with its map.
 pub(crate) struct DemoInput {
     pub(crate) map: Map,
     pub(crate) source: ingest::Source,
-    /// Of our own sample: only what its publishers never spoke of is loaded, so that a demo that goes on does not take
-    /// back what was said in it since.
+    /// Whether it is our own sample. Then only canonicals without statements of its publishers are loaded, so that a
+    /// continued demo does not undo later statements.
     pub(crate) is_sample: bool,
 }
 
@@ -45,13 +46,14 @@ pub(crate) async fn until_settled(prepared: &Prepared) -> anyhow::Result<()> {
         let folder = config.parent().unwrap_or(&prepared.dir);
         let identity = prepared.member(folder, Role::Peer)?;
         let url = format!("http://{}/readyz", identity.addresses.http);
+        let mut pauses = Pauses::new(POLL);
         while !client
             .get(&url)
             .send()
             .await
             .is_ok_and(|answer| answer.status().is_success())
         {
-            sleep(POLL_MIN).await;
+            sleep(pauses.after_failure()).await;
         }
     }
     Ok(())
@@ -111,7 +113,7 @@ async fn load_one(
     }
     if is_sample && loaded.counts.refused > 0 {
         bail!(
-            "{} of {name} refused; why is in {} and in demo.log; the same command again loads what is missing",
+            "{} of {name} refused; reasons are in {} and in demo.log; the same command loads the missing lines again",
             count(loaded.counts.refused, "line"),
             rejects.path().display()
         );
@@ -125,7 +127,7 @@ async fn until_indexed(prepared: &Prepared, kept: &Kept) -> anyhow::Result<()> {
     let url = format!("http://{}/api/documents", indexer.addresses.http);
     let client = http::client(PATIENCE_FOR_ALL)?;
     let mut missing = Missing::of(kept);
-    let mut poll = Poll::begin();
+    let mut pauses = Pauses::new(POLL);
     while !missing.0.is_empty() {
         if let Ok(answer) = client.get(&url).send().await {
             for line in answer.text().await.unwrap_or_default().lines() {
@@ -133,7 +135,7 @@ async fn until_indexed(prepared: &Prepared, kept: &Kept) -> anyhow::Result<()> {
             }
         }
         if !missing.0.is_empty() {
-            poll.wait().await;
+            sleep(pauses.after_failure()).await;
         }
     }
     Ok(())

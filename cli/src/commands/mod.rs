@@ -34,7 +34,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Health(args) => health::run(args, global).await,
         Command::Completions { shell } => {
             if global.json {
-                let why = "a script for a shell is no JSON: leave --json away";
+                let why = "a completion script is not JSON: omit --json";
                 return Err(Usage(why.to_owned()).into());
             }
             let mut script = Vec::new();

@@ -1,4 +1,4 @@
-//! `kittengrad network`: the file that says who is in a network.
+//! `kittengrad network`: the network file, which lists the members.
 
 use std::{
     fs::{self, File},
@@ -32,7 +32,7 @@ use crate::{
 /// Commands about the network file.
 #[derive(Debug, Subcommand)]
 pub(crate) enum NetworkCommand {
-    /// Begin the file of a new network
+    /// Create the file of a new network
     #[command(after_help = "Examples:\n  \
         kittengrad network make --root ca/root.pem --namespace works --out network.toml")]
     Make {
@@ -42,10 +42,10 @@ pub(crate) enum NetworkCommand {
         /// Name of the key space: lower-case letters, digits and hyphens
         #[arg(long)]
         namespace: Namespace,
-        /// Copies of everything, odd
+        /// Copies of each set, an odd number
         #[arg(long, default_value_t = 3, value_parser = parse_replicas)]
         replicas: u8,
-        /// The file to write; must not exist
+        /// File to write; must not exist
         #[arg(long, default_value = "network.toml", value_name = "FILE")]
         out: PathBuf,
     },
@@ -53,7 +53,7 @@ pub(crate) enum NetworkCommand {
     #[command(after_help = "Examples:\n  \
         kittengrad network add --credentials peers/1 --role peer \\\n      \
         --grpc 10.0.0.1:7001 --quic 10.0.0.1:7002 --http 127.0.0.1:7003\n\n\
-        The entry is signed with the member's key; addresses that are left out stay as the file has them.\n\
+        The entry is signed with the member's key. Addresses that are omitted keep their values.\n\
         Every process of the network needs the same file.")]
     Add {
         /// The network file
@@ -62,7 +62,7 @@ pub(crate) enum NetworkCommand {
         /// Folder with key.pem, chain.pem and root.pem of the member
         #[arg(long, value_name = "DIR")]
         credentials: PathBuf,
-        /// What it was admitted as: peer, aggregator or indexer
+        /// Role of its certificate: peer, aggregator or indexer
         #[arg(long, default_value = "peer")]
         role: Role,
         /// host:port of gRPC, for peers and aggregators
@@ -74,7 +74,7 @@ pub(crate) enum NetworkCommand {
         /// host:port of HTTP; an aggregator without one needs `listen.http` in its configuration
         #[arg(long, value_parser = parse_address)]
         http: Option<String>,
-        /// Say what would be done, and do nothing
+        /// Print the changes without making them
         #[arg(long)]
         dry_run: bool,
     },
@@ -83,7 +83,7 @@ pub(crate) enum NetworkCommand {
 fn parse_replicas(text: &str) -> Result<u8, String> {
     let number: u8 = text
         .parse()
-        .map_err(|_| format!("{text:?} is no odd number from 1 to 255"))?;
+        .map_err(|_| format!("{text:?} is not an odd number from 1 to 255"))?;
     Replicas::new(number)
         .map(|_| number)
         .map_err(|e| e.to_string())
@@ -100,7 +100,7 @@ pub(crate) fn run(command: NetworkCommand, global: &Global) -> anyhow::Result<Ex
         } => {
             if out.exists() {
                 bail!(
-                    "{} exists: add to it with `kittengrad network add`, or choose another --out",
+                    "{} exists; add to it with `kittengrad network add`, or choose another --out",
                     out.display()
                 );
             }
@@ -108,7 +108,7 @@ pub(crate) fn run(command: NetworkCommand, global: &Global) -> anyhow::Result<Ex
             let file = NetworkFile::new(namespace, read_root(&root)?, replicas);
             write(&out, &file)?;
             output::say(&format!(
-                "{} is there; add members with `kittengrad network add`",
+                "wrote {}; add members with `kittengrad network add`",
                 out.display()
             ));
             if global.json {
@@ -170,7 +170,7 @@ pub(crate) fn run(command: NetworkCommand, global: &Global) -> anyhow::Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-/// A member's word about itself, newer than what the file has of it.
+/// A member's signed identity, newer than the one in the file.
 pub(crate) fn sign(
     file: &NetworkFile,
     credentials: &Credentials,
@@ -179,12 +179,13 @@ pub(crate) fn sign(
 ) -> anyhow::Result<Identity> {
     let key = credentials.holder().key;
     let known = file.members().iter().find(|member| member.key == key);
-    // Above what the file has, and above what a peer says of itself after a renewal that the file did not hear of.
+    // Above the seq in the file, and above the one that a peer gave itself at a renewal.
     let renewed = credentials.holder().not_after_ms;
     let seq = known.map_or(Some(1), |member| member.seq.max(renewed).checked_add(2));
     let fields = IdentityFields {
-        seq: seq
-            .with_context(|| format!("{key} has said its last word: no number is above its"))?,
+        seq: seq.with_context(|| {
+            format!("{key} has used its last sequence number; admit the member with a new key")
+        })?,
         state: State::Active,
         role,
         addresses,
@@ -193,7 +194,7 @@ pub(crate) fn sign(
     Ok(Identity::sign(file.overlay(), &fields, credentials.key())?)
 }
 
-/// Keeps others who add to a network file in the same folder waiting: each writes the whole file anew.
+/// Makes concurrent additions to network files of one folder wait, because each writes the whole file.
 fn lock_beside(network: &Path) -> anyhow::Result<File> {
     let folder = parent(network);
     let held = File::open(folder).and_then(|folder| folder.lock().map(|()| folder));
@@ -205,7 +206,7 @@ pub(crate) fn write(path: &Path, file: &NetworkFile) -> anyhow::Result<()> {
     Ok(replace(path, file.to_toml().as_bytes(), PUBLIC)?)
 }
 
-/// The addresses at which nobody calls a member of this role.
+/// The addresses that a member of this role does not use.
 const fn unused(role: Role) -> &'static [&'static str] {
     match role {
         Role::Peer => &[],
@@ -222,13 +223,13 @@ fn check_unused(role: Role, grpc: Option<&str>, quic: Option<&str>) -> Result<()
         .find(|name| unused(role).contains(name))
     {
         Some(name) => Err(Usage(format!(
-            "nobody calls one who is admitted as {role} there: leave {name} away"
+            "{role} members have no {name} address: omit {name}"
         ))),
         None => Ok(()),
     }
 }
 
-/// Checks that whoever calls this member reaches nobody else. Pages are on loopback, each on its own machine.
+/// Checks that no other member has these addresses. Pages on loopback are exempt, because each machine has its own.
 fn check_apart(file: &NetworkFile, key: PublicKey, addresses: &Addresses) -> Result<(), Usage> {
     if !addresses.grpc.is_empty() && addresses.grpc == addresses.http {
         return Err(Usage(format!(
@@ -255,7 +256,7 @@ fn check_apart(file: &NetworkFile, key: PublicKey, addresses: &Addresses) -> Res
     Ok(())
 }
 
-/// Checks that a member of this role has the addresses without which nobody can use it.
+/// Checks that a member of this role has the addresses that others need.
 fn check_addresses(role: Role, addresses: &Addresses) -> Result<(), Usage> {
     let Addresses { grpc, quic, http } = addresses;
     let needed: &[(&str, &String)] = match role {
@@ -273,7 +274,7 @@ fn check_addresses(role: Role, addresses: &Addresses) -> Result<(), Usage> {
     }
     let missing = missing.join(" and ");
     Err(Usage(format!(
-        "{missing} must say where others reach this {role}: write host:port"
+        "{missing}: missing; others reach this {role} there (host:port)"
     )))
 }
 

@@ -15,12 +15,12 @@ use crate::{cli::Global, output};
 /// Commands of a peer.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PeerCommand {
-    /// Run a peer until it is told to stop
+    /// Run a peer until SIGTERM or Ctrl-C
     #[command(
         after_help = "Examples:\n  kittengrad peer run --config peers/1/peer.toml\n  \
         KITTENGRAD_LOG=debug kittengrad peer run --config peers/1/peer.toml\n\n\
-        `kittengrad demo --prepare --dir DIR` writes such files; `ca admit`, `network add` and \
-        deploy/peer.toml are the way by hand."
+        `kittengrad demo --prepare --dir DIR` writes such files. By hand: `ca admit`, `network add`, \
+        deploy/peer.toml."
     )]
     Run,
 }

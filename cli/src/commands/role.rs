@@ -1,4 +1,4 @@
-//! What all long-running commands share: logs, and saying where they listen.
+//! The shared parts of long-running commands: logs, and the addresses where they listen.
 
 use std::{io::IsTerminal, path::Path};
 
@@ -8,10 +8,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::output::{self, Usage};
 
-/// Chooses what is logged, in the form of `tracing`: `info`, `kittengrad_node=debug,info`.
+/// Environment variable with the log filter of `tracing`: `info`, or `kittengrad_node=debug,info`.
 const LOG_VARIABLE: &str = "KITTENGRAD_LOG";
 
-/// What is to be logged, by the text of the variable; `info` without one.
+/// The log filter in the variable; `info` by default.
 fn filter(text: Option<&str>) -> Result<EnvFilter, Usage> {
     let text = text
         .filter(|text| !text.trim().is_empty())
@@ -32,7 +32,7 @@ fn filter_from_env() -> Result<EnvFilter, Usage> {
 /// Logs to standard error.
 ///
 /// # Errors
-/// [`Usage`] if the environment says nonsense about what to log.
+/// [`Usage`] if the variable has no valid filter.
 pub(crate) fn log_to_stderr() -> anyhow::Result<()> {
     let is_terminal = std::io::stderr().is_terminal();
     tracing_subscriber::fmt()
@@ -43,7 +43,7 @@ pub(crate) fn log_to_stderr() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says on standard output where a process listens. Whoever reads that may go away then: the process goes on.
+/// Prints the addresses of a process on standard output. The process continues if the reader of the line is gone.
 pub(crate) fn announce(value: &impl Serialize) {
     if let Err(error) = output::even_if_gone(output::json(value)) {
         output::error(&error);

@@ -1,4 +1,4 @@
-//! The one place that prints: standard output for results, standard error for people beside them.
+//! All printing: results on standard output, notes and errors on standard error.
 
 pub(crate) mod paint;
 pub(crate) mod table;
@@ -24,29 +24,40 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     raw(&line)
 }
 
-/// Appends one line of JSON to what is printed later with [`raw`]: many small writes cost more than one large.
+/// Appends one line of JSON to bytes that are printed later with [`raw`], because many small writes are slow.
 pub(crate) fn json_into(lines: &mut Vec<u8>, value: &impl Serialize) -> anyhow::Result<()> {
     serde_json::to_writer(&mut *lines, value)?;
     lines.push(b'\n');
     Ok(())
 }
 
-/// Prints one line on standard output.
+/// Prints one line on standard output, with its styles if they can be shown there.
 pub(crate) fn line(text: &str) -> anyhow::Result<()> {
-    raw(format!("{text}\n").as_bytes())
+    styled(&format!("{text}\n"))
 }
 
-/// Whoever read standard output went away. A command that only shows things ends then, quietly and with exit code 0.
-#[derive(Debug, Error)]
-#[error("nobody reads standard output any more")]
-pub(crate) struct Gone;
-
-/// Prints bytes on standard output.
+/// Prints text on standard output. Styles are removed unless it is a terminal that shows them.
 ///
 /// # Errors
-/// [`Gone`] if its reader went away; whoever has more to do than to show things asks [`even_if_gone`].
+/// As [`raw`].
+pub(crate) fn styled(text: &str) -> anyhow::Result<()> {
+    write(anstream::stdout().lock(), text.as_bytes())
+}
+
+/// The reader of standard output is gone. A command that only prints ends then, without a message and with exit code 0.
+#[derive(Debug, Error)]
+#[error("the reader of standard output is gone")]
+pub(crate) struct Gone;
+
+/// Prints bytes on standard output as they are.
+///
+/// # Errors
+/// [`Gone`] if the reader is gone. Callers with more to do than printing use [`even_if_gone`].
 pub(crate) fn raw(bytes: &[u8]) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
+    write(io::stdout().lock(), bytes)
+}
+
+fn write(mut out: impl Write, bytes: &[u8]) -> anyhow::Result<()> {
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Gone.into()),
         done => Ok(done?),
@@ -62,19 +73,19 @@ pub(crate) fn even_if_gone(printed: anyhow::Result<()>) -> anyhow::Result<()> {
     }
 }
 
-/// Tells people something on standard error.
+/// Prints a line on standard error.
 pub(crate) fn say(text: &str) {
     // Nothing is left to tell it to.
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
-/// Tells people what went wrong on standard error, and goes on.
+/// Prints an error on standard error.
 pub(crate) fn error(error: &anyhow::Error) {
-    let label = paint::Paint::stderr().red("error:");
+    let label = paint::red("error:");
     say(&format!("{label} {}", text::lines(&describe(error))));
 }
 
-/// Tells people what went wrong; the exit code of a command that failed.
+/// Prints an error and returns the exit code of the command.
 pub(crate) fn fail(failure: &anyhow::Error) -> ExitCode {
     if failure.is::<Gone>() {
         return ExitCode::SUCCESS;
@@ -124,7 +135,7 @@ mod tests {
 
     #[test]
     fn wrong_use_is_told_from_failure_through_contexts() {
-        let usage = || anyhow::Error::new(Usage("no peer begins with zz".to_owned()));
+        let usage = || anyhow::Error::new(Usage("no peer starts with zz".to_owned()));
         assert!(usage().is::<Usage>());
         assert!(usage().context("cannot tail").is::<Usage>());
         assert!(!anyhow::anyhow!("down").is::<Usage>());

@@ -1,6 +1,8 @@
-//! Tables for people: columns as wide as their widest cell.
+//! Tables: each column is as wide as its widest cell, measured in the columns of a terminal.
 
-use super::paint::Paint;
+use unicode_width::UnicodeWidthStr;
+
+use super::paint;
 
 /// On which side a column's cells stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,12 +42,12 @@ impl Table {
     }
 
     /// The lines, headings first, without blanks at their ends.
-    pub(crate) fn lines(&self, paint: Paint) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
-            let widths = cells.map(|(text, _)| text.chars().count());
+            let widths = cells.map(|(text, _)| text.width());
             widths
-                .chain([self.columns[column].0.chars().count()])
+                .chain([self.columns[column].0.width()])
                 .max()
                 .unwrap_or(0)
         };
@@ -56,20 +58,20 @@ impl Table {
             .map(|(heading, _)| ((*heading).to_owned(), Tone::Dim))
             .collect();
         let all = [&headings].into_iter().chain(&self.rows);
-        all.map(|row| self.line(row, &widths, paint)).collect()
+        all.map(|row| self.line(row, &widths)).collect()
     }
 
-    fn line(&self, row: &[(String, Tone)], widths: &[usize], paint: Paint) -> String {
+    fn line(&self, row: &[(String, Tone)], widths: &[usize]) -> String {
         let mut line = String::new();
         let last = row.iter().rposition(|(text, _)| !text.is_empty());
         for (column, (text, tone)) in row.iter().enumerate().take(last.map_or(0, |last| last + 1)) {
             let (_, align) = self.columns[column];
-            let fill = " ".repeat(widths[column].saturating_sub(text.chars().count()));
+            let fill = " ".repeat(widths[column].saturating_sub(text.width()));
             let text = match tone {
                 Tone::Plain => text.clone(),
-                Tone::Good => paint.green(text),
-                Tone::Bad => paint.red(text),
-                Tone::Dim => paint.dim(text),
+                Tone::Good => paint::green(text),
+                Tone::Bad => paint::red(text),
+                Tone::Dim => paint::dim(text),
             };
             let is_last = last == Some(column);
             let gap = if column == 0 { "" } else { "  " };
@@ -101,13 +103,23 @@ mod tests {
         ]);
         table.row([plain("3f9a12cd"), plain("9 %"), plain("here")]);
         table.row([plain("ü"), plain("11.5 %"), plain("")]);
-        let lines = table.lines(Paint::stdout());
+        table.row([
+            plain("浮世絵"),
+            plain("1 %"),
+            plain("two columns a character"),
+        ]);
+        let painted = table.lines();
+        let lines: Vec<_> = painted
+            .iter()
+            .map(|line| anstream::adapter::strip_str(line).to_string())
+            .collect();
         assert_eq!(
             lines,
             [
                 "peer       share  at",
                 "3f9a12cd     9 %  here",
-                "ü         11.5 %"
+                "ü         11.5 %",
+                "浮世絵       1 %  two columns a character",
             ]
         );
     }

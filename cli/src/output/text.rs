@@ -1,6 +1,7 @@
-//! How things are written for people: numbers, times, and text of strangers.
+//! Text forms of numbers and times, and safe forms of untrusted text.
 
 use jiff::Timestamp;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// A number with separators: `24,387`.
 pub(crate) fn number(value: u64) -> String {
@@ -15,12 +16,12 @@ pub(crate) fn number(value: u64) -> String {
     text
 }
 
-/// A number and what it counts: `1 peer`, `24,387 lines`.
+/// A number with its unit: `1 peer`, `24,387 lines`.
 pub(crate) fn count(value: u64, one: &str) -> String {
     count_of(value, one, &format!("{one}s"))
 }
 
-/// A number and what it counts, where more than one take another word: `1 copy`, `3 copies`.
+/// A number with its unit, for an irregular plural: `1 copy`, `3 copies`.
 pub(crate) fn count_of(value: u64, one: &str, many: &str) -> String {
     let word = if value == 1 { one } else { many };
     format!("{} {word}", number(value))
@@ -81,15 +82,26 @@ pub(crate) fn lines(text: &str) -> String {
         .collect()
 }
 
-/// As [`clean`], of at most so many characters.
-pub(crate) fn cut(text: &str, chars_max: usize) -> String {
-    let mut chars = text.chars();
-    let mut begin: String = chars.by_ref().take(chars_max).collect();
-    if chars.next().is_some() {
-        begin.pop();
-        begin.push('…');
+/// Like [`clean`], of at most `columns_max` columns: `水墨画` in 4 columns is `水…`.
+pub(crate) fn cut(text: &str, columns_max: usize) -> String {
+    let text = clean(text);
+    if text.width() <= columns_max {
+        return text;
     }
-    clean(&begin)
+    let mut room = columns_max.saturating_sub(1);
+    let fits = |c: &char| {
+        let width = c.width().unwrap_or(0);
+        let is_in = width <= room;
+        room = room.saturating_sub(width);
+        is_in
+    };
+    text.chars().take_while(fits).chain(['…']).collect()
+}
+
+/// Text filled with blanks up to `columns`.
+pub(crate) fn pad(text: &str, columns: usize) -> String {
+    let fill = columns.saturating_sub(text.width());
+    format!("{text}{}", " ".repeat(fill))
 }
 
 fn is_unsafe(c: char) -> bool {
@@ -151,5 +163,8 @@ mod tests {
         assert_eq!(clean("Étude, 水"), "Étude, 水");
         assert_eq!(cut("abcdef", 4), "abc…");
         assert_eq!(cut("abcd", 4), "abcd");
+        assert_eq!(cut("水墨画", 4), "水…");
+        assert_eq!(cut("水墨", 4), "水墨");
+        assert_eq!(pad("水", 4), "水  ");
     }
 }

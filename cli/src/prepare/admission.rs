@@ -29,14 +29,14 @@ pub(super) fn admit_client(
     let ca = dir.join(CA);
     if !ca.exists() {
         bail!(
-            "{name:?} has no credentials yet, and who could admit it is not in {}: put that folder back",
+            "{name:?} has no credentials, and the authority that could admit it is not in {}: restore that folder",
             ca.display()
         );
     }
     let authority = Authority::open(&ca)?;
     if authority.root().network() != view.overlay().network {
         bail!(
-            "{} is the authority of another network than {}/network.toml: put back the one that belongs to it",
+            "{} is the authority of another network than {}/network.toml: restore the authority of this network",
             ca.display(),
             dir.display()
         );

@@ -1,10 +1,10 @@
 //! The configurations of a demo's processes.
 
-/// What every process keeps free of its disk, in mebibytes.
+/// The disk space that every process keeps free, in mebibytes.
 pub(super) const RESERVE_MIB: u64 = 64;
-/// What a demo writes besides logs before it is ready: tables, an index, the databases' own notes.
+/// The disk space that a demo needs before it is ready, without logs: tables, an index, files of the databases.
 pub(super) const DATA_MIB: u64 = 32;
-/// What a peer or an aggregator keeps of writes in memory, in mebibytes. Its log takes as much when it begins.
+/// The write buffer of a peer or an aggregator, in mebibytes. Its log has the same size at the start.
 pub(super) const WRITE_BUFFER_MIB: u64 = 32;
 
 pub(super) fn peer_toml() -> String {

@@ -49,10 +49,10 @@ use crate::{
 /// Name of the namespace and of the network.
 const NAME: &str = "demo";
 
-/// What the network is to be.
+/// The network to prepare.
 pub(crate) struct Plan {
     pub(crate) dir: PathBuf,
-    /// So many, which must be as many as a network that is there has.
+    /// Number of peers. An existing network must have this number.
     pub(crate) peers: Option<usize>,
     /// The client speaks for them, by default for the first.
     pub(crate) publishers: Vec<String>,
@@ -92,21 +92,21 @@ impl Prepared {
             return Ok(());
         }
         let free_mib = kittengrad_store::free_bytes(&self.dir)
-            .with_context(|| format!("cannot tell what is free in {}", self.dir.display()))?
+            .with_context(|| format!("cannot read the free space of {}", self.dir.display()))?
             / MIB;
         // The log of each peer, and of an aggregator.
         let logs_mib = WRITE_BUFFER_MIB * (self.peers.len() as u64 + 1);
         let needed_mib = RESERVE_MIB + logs_mib + DATA_MIB;
         if free_mib < needed_mib {
             bail!(
-                "{free_mib} MiB are free in {}, and {needed_mib} are needed: make room, or choose another --dir",
+                "{free_mib} MiB are free in {}; the demo needs {needed_mib}: free some space, or choose another --dir",
                 self.dir.display()
             );
         }
         Ok(())
     }
 
-    /// The identity whose credentials are in `folder`, as the network file has it.
+    /// The identity of the credentials in `folder`, as the network file has it.
     pub(crate) fn member(&self, folder: &Path, role: Role) -> anyhow::Result<&Identity> {
         let loaded = Credentials::load(&Paths::in_dir(folder), role, unix_ms())?;
         let key = loaded.credentials.holder().key;
@@ -115,10 +115,10 @@ impl Prepared {
     }
 }
 
-/// Peers of a new network, where nobody says how many.
+/// Peers of a new network by default.
 const PEERS: usize = 5;
 
-/// Makes a network in a folder, or takes up the one that is there; publishers that are new are admitted.
+/// Creates a network in a folder, or uses the existing one. New publishers are admitted.
 pub(crate) fn prepare(plan: &Plan) -> anyhow::Result<Prepared> {
     plan.publishers
         .iter()
@@ -131,7 +131,7 @@ pub(crate) fn prepare(plan: &Plan) -> anyhow::Result<Prepared> {
         .with_context(|| format!("cannot use {}", plan.dir.display()))?;
     if !file.exists() && dir.join(CLIENT_CONFIG).exists() {
         bail!(
-            "{dir} has a {CLIENT_CONFIG} and no network.toml: choose another --dir, or put back what belongs to it",
+            "{dir} has a {CLIENT_CONFIG} and no network.toml: choose another --dir, or restore network.toml",
             dir = dir.display()
         );
     }
@@ -156,18 +156,18 @@ pub(crate) fn prepare(plan: &Plan) -> anyhow::Result<Prepared> {
     Ok(Prepared { dir, view, peers })
 }
 
-/// Compares what is there with what is asked for, and with what belongs to the network.
+/// Compares the plan with the existing network, and the folders with its members.
 fn check_peers(plan: &Plan, view: &View, found: usize) -> anyhow::Result<()> {
     let (dir, members) = (plan.dir.display(), view.peers().count());
     if let Some(wanted) = plan.peers.filter(|wanted| *wanted != members) {
         return Err(Usage(format!(
-            "the network in {dir} has {members} peers, not {wanted}: leave --peers away, or choose another --dir"
+            "the network in {dir} has {members} peers, not {wanted}: omit --peers, or choose another --dir"
         ))
         .into());
     }
     if view.replication().get() == 1 {
         output::say(&format!(
-            "note: the network in {dir} keeps one copy of everything: what one disk loses is lost"
+            "note: the network in {dir} keeps one copy of everything; data that its disk loses is lost"
         ));
     }
     if found == 0 {
@@ -182,11 +182,11 @@ fn check_peers(plan: &Plan, view: &View, found: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses names of publishers that are no name of a folder of their own, or that would disturb a terminal.
+/// Refuses names of publishers that cannot be names of folders, or that contain control characters.
 fn check_name(name: &str) -> Result<(), Usage> {
     if name.is_empty() || name == "." || name == ".." || name.contains(is_unfit) {
         return Err(Usage(format!(
-            "{name:?} is no name of a publisher here: its credentials are kept in a folder of that name"
+            "{name:?} cannot be the name of a publisher here, because its credentials are kept in a folder of that name"
         )));
     }
     Ok(())
@@ -217,7 +217,7 @@ fn peers(dir: &Path, view: &View) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found.into_iter().map(|(_, folder)| folder).collect())
 }
 
-/// What is in a folder, by name; nothing if it is not there.
+/// The names in a folder; none if the folder does not exist.
 fn folders(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
     if !folder.exists() {
         return Ok(Vec::new());
@@ -233,7 +233,7 @@ fn folders(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
     Ok(found)
 }
 
-/// Admits everybody and writes the network file last, so that an interrupted preparation begins anew.
+/// Admits all members and writes the network file last, so that an interrupted preparation starts again.
 fn lay_out(authority: &Authority, dir: &Path, peers: usize) -> anyhow::Result<()> {
     // A quorum of three is two: one peer alone acknowledges nothing, unless it is all that there is to be.
     let replicas = match peers {
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preparation_that_was_interrupted_is_finished_as_asked_for_then() {
+    fn an_interrupted_preparation_is_finished_as_first_planned() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(prepared(dir.path(), 3, &[]).unwrap().peers.len(), 3);
         // As if it had ended before its last write.
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_neither_changed_nor_taken_for_something_else() {
+    fn existing_files_are_neither_changed_nor_misread() {
         let dir = tempfile::tempdir().unwrap();
         prepared(dir.path(), 2, &[]).unwrap();
         let before = fs::read(dir.path().join(CLIENT_CONFIG)).unwrap();
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_that_was_put_away_is_not_replaced_and_only_missed_by_somebody_new() {
+    fn an_authority_stored_offline_is_not_replaced() {
         let dir = tempfile::tempdir().unwrap();
         prepared(dir.path(), 1, &["tate"]).unwrap();
         let ca = dir.path().join(CA);

@@ -1,8 +1,8 @@
-//! Grouping a bulk load: what may travel in one transaction, so that it is signed once.
+//! Grouping: divides the drafts of a bulk load into transactions, each signed once.
 //!
-//! The peer that a transaction is sent to must hold all its canonicals, and if that peer does not answer,
-//! the same signed bytes go to another one. So a group has the canonicals of one cell, which the same
-//! replicas hold; where there are no more members than replicas everything is one group.
+//! The peer that receives a transaction must hold all its canonicals. If it does not answer, the same signed bytes go
+//! to another peer. So a group has canonicals of one cell, which have the same replicas. In a ring with no more members
+//! than replicas, there is one group.
 //!
 //! ```
 //! use kittengrad_client_core::grouping::{Limits, Want, group};
@@ -33,28 +33,28 @@ use kittengrad_proto::{
 use kittengrad_ring::{Point, Ring};
 use thiserror::Error;
 
-/// At most so many bytes of a transaction without entries: signature, keys, ids, nonce, namespace.
+/// Bytes of a transaction without entries, at most: signature, keys, ids, nonce, namespace.
 const ENVELOPE_BYTES_MAX: usize = 320 + NAMESPACE_BYTES_MAX;
-/// At most so many bytes of an entry without updates, with tags and lengths.
+/// Bytes of an entry without updates, at most, with tags and lengths.
 const ENTRY_BYTES_MAX: usize = 48;
 /// Bytes of the name of an update in an entry.
 const UPDATE_BYTES: usize = 32;
 
-/// What a publisher wants said about one canonical; records are given by their sizes alone.
+/// A publisher's draft about one canonical, with the sizes of its records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Want {
     /// The canonical.
     pub canonical: RecordId,
     /// Bytes of the canonical's record, if it is to be inserted.
     pub insert: Option<usize>,
-    /// Updates and retractions, each with the bytes of its record. Repeats are taken once.
+    /// Updates and retractions, each with the bytes of its record. Duplicates count once.
     pub updates: Vec<(RecordId, usize)>,
 }
 
-/// How large a group may become; never more than a transaction may be.
+/// Limits of a group. The limits of a transaction apply too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Updates of one group, and entries.
+    /// Updates and entries of one group.
     pub updates_max: usize,
     /// Bytes of one group with its records.
     pub bytes_max: usize,
@@ -72,44 +72,45 @@ impl Default for Limits {
 /// Why nothing was grouped.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum GroupError {
-    /// A record is larger than any may be.
+    /// A record is above the limit.
     #[error("record {id} has {bytes} bytes, at most {RECORD_BYTES_MAX} are allowed")]
     TooLarge {
-        /// Which record.
+        /// The record.
         id: RecordId,
         /// Its bytes.
         bytes: usize,
     },
-    /// Neither an insert nor an update is wanted.
-    #[error("nothing is said about {0}: neither is it inserted nor does it have an update")]
+    /// The draft has neither an insert nor an update.
+    #[error("draft of {0} is empty: it has neither an insert nor an update")]
     Nothing(RecordId),
 }
 
-/// What goes into one transaction.
+/// The content of one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     /// The members that hold all its canonicals, by their points; the owner of the first canonical first.
     pub holders: Vec<Point>,
-    /// Ascending by canonical, updates ascending. A canonical whose updates need several groups is inserted in each.
+    /// Ascending by canonical, with updates ascending. A canonical whose updates need several groups is inserted in
+    /// each.
     pub entries: Vec<Entry>,
-    /// Bytes at most, records included.
+    /// Bytes, at most, including records.
     pub bytes: usize,
 }
 
 impl Group {
-    /// How many updates it has.
+    /// The number of its updates.
     #[must_use]
     pub fn updates(&self) -> usize {
         self.entries.iter().map(|entry| entry.updates.len()).sum()
     }
 }
 
-/// Distributes `wants` over as few groups as their cells and the limits allow.
+/// Distributes `wants` over the fewest groups that their cells and the limits allow.
 ///
-/// The result depends on the wants alone, not on their order.
+/// The result does not depend on the order of `wants`.
 ///
 /// # Errors
-/// [`GroupError`] if one of them can be in no group.
+/// [`GroupError`] if a draft does not fit into any group.
 pub fn group(
     ring: &Ring,
     wants: impl IntoIterator<Item = Want>,
@@ -136,19 +137,19 @@ pub fn group(
     Ok(cells.into_values().flat_map(Cell::finish).collect())
 }
 
-/// Room for an entry with one update whose records are as large as records may be.
+/// Space for an entry with one update and records of the largest size.
 const SMALLEST_BYTES_MAX: usize =
     ENVELOPE_BYTES_MAX + ENTRY_BYTES_MAX + UPDATE_BYTES + 2 * RECORD_BYTES_MAX;
 const _: () = assert!(SMALLEST_BYTES_MAX <= SUBMISSION_BYTES_MAX);
 
-/// All that is wanted of one canonical.
+/// All drafts of one canonical.
 #[derive(Default)]
 struct United {
     insert: Option<usize>,
     updates: BTreeMap<RecordId, usize>,
 }
 
-/// Puts wants of the same canonical together.
+/// Merges drafts of the same canonical.
 fn united(wants: impl IntoIterator<Item = Want>) -> Result<BTreeMap<RecordId, United>, GroupError> {
     let mut all: BTreeMap<RecordId, United> = BTreeMap::new();
     for want in wants {
@@ -176,7 +177,7 @@ fn united(wants: impl IntoIterator<Item = Want>) -> Result<BTreeMap<RecordId, Un
     Ok(all)
 }
 
-/// The groups of one set of holders; only the last has room.
+/// The groups with one set of holders. Only the last one has space.
 struct Cell {
     holders: Vec<Point>,
     groups: Vec<Group>,
@@ -216,7 +217,7 @@ impl Cell {
         }
     }
 
-    /// Begins an entry, in a new group if the last has no room for it and what follows at once.
+    /// Starts an entry, in a new group if the last one has no space for the entry and its first update.
     fn open(
         &mut self,
         canonical: RecordId,
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_canonical_with_more_updates_than_fit_is_inserted_with_each_part() {
+    fn a_canonical_is_inserted_with_each_part_of_its_updates() {
         let updates: Vec<_> = (0..2_500).map(|number| (number, 300)).collect();
         let groups = group(&ring(5), [want(1, true, &updates)], Limits::default()).unwrap();
         let sizes: Vec<_> = groups.iter().map(Group::updates).collect();

@@ -1,4 +1,4 @@
-//! The client's decisions: what a line of JSON means, and what of it is new.
+//! The decisions of a client: what a line of JSON changes, which replicas a call asks, and how answers are merged.
 //!
 //! Nothing here has a clock, a socket, a disk, a thread or a random generator.
 #![warn(missing_docs)]
@@ -9,3 +9,4 @@ pub mod json;
 pub mod map;
 pub mod merge;
 pub mod routing;
+pub mod view;

@@ -1,6 +1,6 @@
-//! Merging what several replicas answer about one canonical, and saying how much that proves.
+//! Merging the answers of several replicas about one canonical, and telling whether they are complete.
 //!
-//! Sets only grow, so what replicas say is united and nothing is weighed or voted on ([`GSet`]).
+//! Sets only grow, so answers are united. There are no weights and no votes ([`GSet`]).
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
@@ -12,25 +12,25 @@ use kittengrad_proto::{
 use kittengrad_ring::Replicas;
 use thiserror::Error;
 
-/// How many replicas a reader wants to hear.
+/// The number of replicas that a reader requires.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Consistency {
-    /// One: the fastest, and perhaps behind.
+    /// One: the fastest, possibly behind.
     One,
     /// A majority: sees everything that was acknowledged by a quorum.
     #[default]
     Quorum,
-    /// All of them: also sees what only one has.
+    /// All: also sees elements that only one replica has.
     All,
 }
 
-/// A text that names no consistency. Nothing changed.
+/// A text is not a consistency. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is no consistency: one, quorum or all")]
+#[error("{0:?} is not a consistency; use one, quorum or all")]
 pub struct ConsistencyError(String);
 
 impl Consistency {
-    /// As it is written everywhere.
+    /// The word in options and messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ impl Consistency {
         }
     }
 
-    /// How many of `holders` replicas must answer.
+    /// The number of `holders` replicas that must answer.
     #[must_use]
     pub fn needed(self, holders: usize, replicas: Replicas) -> usize {
         match self {
@@ -68,42 +68,42 @@ impl FromStr for Consistency {
     }
 }
 
-/// How many of `holders` replicas surely include one that has any given write which a quorum acknowledged:
-/// with W of n disks confirmed, any n − W + 1 replicas have one of those disks.
+/// The number of replicas, of `holders`, that certainly includes one with any given acknowledged write. If W of n disks
+/// confirmed, any n − W + 1 replicas include one of those disks.
 #[must_use]
 pub fn sees_every_acknowledged_write(holders: usize, replicas: Replicas) -> usize {
     (holders + 1).saturating_sub(replicas.quorum()).max(1)
 }
 
-/// What one replica says about one canonical.
+/// The answer of one replica about one canonical.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// The replica.
     pub peer: PublicKey,
     /// Its head when it answered.
     pub head: Head,
-    /// Whether it knows anything about the canonical.
+    /// Whether it has an element of the canonical.
     pub exists: bool,
     /// The updates that it has.
     pub updates: Vec<RecordId>,
 }
 
-/// What the replicas say together.
+/// The merged answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Merged {
-    /// Whether any of them knows anything about the canonical.
+    /// Whether a replica has an element of the canonical.
     pub exists: bool,
     /// All updates, ascending.
     pub updates: BTreeSet<RecordId>,
-    /// Who answered, each once, ascending by key.
+    /// The replicas that answered, each once, ascending by key.
     pub answered_by: Vec<(PublicKey, Head)>,
-    /// As many holders answered as the consistency asks for, and these are enough to see every write that
-    /// a quorum acknowledged.
+    /// Whether as many holders answered as the consistency requires, and enough to see every write that a quorum
+    /// acknowledged.
     pub complete: bool,
 }
 
-/// Unites `replies` about one canonical. `holders` are the replicas that hold it; answers of others, an
-/// aggregator's say, add to the set and do not count as complete.
+/// Unites `replies` about one canonical. `holders` are its replicas. Answers of other members, such as an aggregator,
+/// add to the set and do not count towards completeness.
 ///
 /// ```
 /// use kittengrad_client_core::merge::{Consistency, Reply, merge};
@@ -138,7 +138,7 @@ pub fn merge(
     let mut answered_by: Vec<(PublicKey, Head)> = Vec::new();
     for (peer, head) in BTreeSet::from(heads) {
         match answered_by.last_mut() {
-            // The lower of two heads: the answer proves no more than that.
+            // The lower one of two heads: the answer proves no more than that.
             Some((last, _)) if *last == peer => {}
             _ => answered_by.push((peer, head)),
         }

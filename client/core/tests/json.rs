@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use ipld_core::ipld::Ipld;
-use kittengrad_client_core::json::{Reason, Shown, ShownMap, parse};
+use kittengrad_client_core::json::{JsonMap, JsonValue, Reason, parse};
 use proptest::{
     collection::vec, prelude::*, sample::Index, strategy::ValueTree, test_runner::TestRunner,
 };
@@ -283,9 +283,9 @@ fn values_that_json_does_not_have_are_shown_as_dag_json() {
     let expected = format!(
         r#"{{"bytes":{{"/":{{"bytes":"AP8"}}}},"cid":{{"/":"{cid}"}},"float":1.0,"integer":1,"least":-1.8446744073709552e+19}}"#
     );
-    assert_eq!(ShownMap(&values).to_string(), expected);
-    assert_eq!(Shown(&Ipld::Map(values.clone())).to_string(), expected);
-    let value = serde_json::to_value(ShownMap(&values)).unwrap();
+    assert_eq!(JsonMap(&values).to_string(), expected);
+    assert_eq!(JsonValue(&Ipld::Map(values.clone())).to_string(), expected);
+    let value = serde_json::to_value(JsonMap(&values)).unwrap();
     assert_eq!(value["bytes"]["/"]["bytes"], "AP8");
 }
 
@@ -416,7 +416,7 @@ proptest! {
 
     #[test]
     fn what_is_shown_is_read_back(value in values()) {
-        prop_assert_eq!(parse(Shown(&value).to_string().as_bytes()), Ok(value));
+        prop_assert_eq!(parse(JsonValue(&value).to_string().as_bytes()), Ok(value));
     }
 
     #[test]
@@ -441,7 +441,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_refused_another_parser_refuses_but_for_known_reasons(
+    fn the_parser_refuses_only_what_others_do_or_it_must(
         text in prop_oneof![
             1 => edited_texts(),
             1 => r#"(\[|\{"a":|\{"b":\[)?["0-9a\\untrfls.eE+-]{0,12}("|,|\]|\}){0,3}"#,

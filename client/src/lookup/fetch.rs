@@ -1,4 +1,4 @@
-//! Fetching records by their names, every byte checked against its digest.
+//! Fetching records by their names, with every byte checked against its digest.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use super::{Answers, verify::is_about};
 use crate::{channel::Member, client::Client, fault::CallError};
 
 impl Client {
-    /// Fetches records of some canonical, at its replicas. Those that no replica has are left out.
+    /// Fetches records of a canonical from its replicas. Records that no replica has are left out.
     pub async fn records_of(
         &self,
         canonical: &RecordId,
@@ -28,8 +28,8 @@ impl Client {
         self.fetch_records(&holders, ids).await
     }
 
-    /// Fetches records of which it is not known what they are about: at the aggregators, and then at every peer.
-    /// Those that nobody has are left out.
+    /// Fetches records whose canonicals are unknown: first from the aggregators, then from every peer. Records that no
+    /// member has are left out.
     pub async fn records(&self, ids: &[RecordId]) -> BTreeMap<RecordId, Bytes> {
         let view = self.view();
         let first = self.aggregator().into_iter();
@@ -41,7 +41,7 @@ impl Client {
         self.fetch_records(&members.collect::<Vec<_>>(), ids).await
     }
 
-    /// Fetches the records that an answer had no room for, or that only another replica has.
+    /// Fetches records for which an answer had no space, or which only another replica has.
     pub(super) async fn complete_records(&self, answers: &mut Answers, peers: &[PublicKey]) {
         let mut missing: Vec<RecordId> = Vec::new();
         for answer in answers.answers.iter().filter(|answer| answer.exists) {
@@ -75,7 +75,7 @@ impl Client {
         }
     }
 
-    /// Asks one member after the other for what is still missing.
+    /// Asks one member after the other for the records that are still missing.
     async fn fetch_records(
         &self,
         members: &[PublicKey],
@@ -99,7 +99,7 @@ impl Client {
         found
     }
 
-    /// Asks one member for records until it has no more of them: one answer may have no room for all that are there.
+    /// Asks one member for records until it has no more of them; one answer may have no space for all.
     async fn fetch_at(
         &self,
         key: &PublicKey,

@@ -1,4 +1,4 @@
-//! Looking up: the sets of canonicals, merged from as many replicas as asked for, every record checked.
+//! Lookups: the sets of canonicals, merged from as many replicas as requested, with every record checked.
 
 mod fetch;
 mod verify;
@@ -26,23 +26,23 @@ use crate::{ask::Asked, channel::Member, client::Client, fault::CallError};
 
 pub use kittengrad_client_core::merge::Consistency;
 
-/// Requests of one lookup that are on their way at the same time.
+/// Requests of one lookup in flight.
 const REQUESTS_IN_FLIGHT: usize = 8;
 
 /// Why a lookup has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LookupError {
-    /// Nobody who holds it answered.
+    /// No replica answered.
     #[error(
-        "no replica of {canonical} answered: {last}; `kittengrad ring why {canonical}` shows who holds it"
+        "no replica of {canonical} answered: {last}; `kittengrad ring why {canonical}` shows its replicas"
     )]
     NoAnswer {
         /// One of the canonicals.
         canonical: RecordId,
-        /// What the last replica said.
+        /// The error of the last replica.
         last: CallError,
     },
-    /// Nobody holds it: the network has no peer.
+    /// No peer holds the canonical, because the network has no peer.
     #[error("no peer holds {canonical}")]
     NoHolder {
         /// One of the canonicals.
@@ -50,7 +50,7 @@ pub enum LookupError {
     },
 }
 
-/// A replica that answered, and its head when it did.
+/// A replica that answered, and its head at that time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnsweredBy {
     /// The replica.
@@ -61,25 +61,26 @@ pub struct AnsweredBy {
     pub height: u64,
 }
 
-/// What is known about one canonical.
+/// The merged set of one canonical.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The canonical.
     pub canonical: RecordId,
-    /// Whether any replica knows anything about it.
+    /// Whether a replica has an element of it.
     pub exists: bool,
-    /// Its record, if it was asked for and a replica has it.
+    /// Its record, if requested and if a replica has it.
     pub record: Option<Bytes>,
-    /// Updates and retractions, each with its record if it was asked for and a replica has it.
+    /// Updates and retractions, each with its record if requested and if a replica has it.
     pub updates: BTreeMap<RecordId, Option<Bytes>>,
-    /// Who answered, each once.
+    /// The replicas that answered, each once.
     pub answered_by: Vec<AnsweredBy>,
-    /// As many holders answered as were asked for, and these see every write that a quorum acknowledged.
+    /// Whether enough replicas answered: as many as requested, and enough to see every write that a quorum
+    /// acknowledged.
     pub complete: bool,
 }
 
 impl Answer {
-    /// Updates whose records nobody who was asked could show. Whoever asked for records does not know what these say.
+    /// Updates whose records no replica returned. If records were requested, the content of these is unknown.
     pub fn absent_records(&self) -> impl Iterator<Item = &RecordId> {
         self.updates
             .iter()
@@ -93,26 +94,26 @@ impl Answer {
 pub struct Unanswered {
     /// The canonicals.
     pub canonicals: Vec<RecordId>,
-    /// Why there is no answer.
+    /// The error.
     pub error: LookupError,
 }
 
-/// Answers in the order of the question, and who the publishers in them are.
+/// Answers in the order of the question, and the publishers in them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answers {
-    /// One per canonical asked.
+    /// One per canonical.
     pub answers: Vec<Answer>,
-    /// Publishers by their keys, from verified certificates; those of the records in the answers.
+    /// Holders by their keys, from verified certificates, for the records in the answers.
     pub publishers: BTreeMap<PublicKey, Holder>,
 }
 
 impl Client {
-    /// Looks canonicals up at their replicas and merges what they say.
+    /// Looks canonicals up at their replicas and merges the answers.
     ///
-    /// If fewer replicas answer than `consistency` wants, the answers of those that did are not `complete`.
+    /// If fewer replicas answer than `consistency` requires, the answers are not `complete`.
     ///
     /// # Errors
-    /// [`LookupError`] if there is a canonical of which no replica answered.
+    /// [`LookupError`] if no replica of a canonical answered.
     pub async fn lookup(
         &self,
         canonicals: &[RecordId],
@@ -126,8 +127,8 @@ impl Client {
         }
     }
 
-    /// As [`Client::lookup`], but a cell of which nobody answers does not hide what the others say: its canonicals
-    /// are left out of the answers and told apart.
+    /// Like [`Client::lookup`], but a cell without an answer does not hide the other answers: its canonicals are
+    /// returned separately.
     pub async fn lookup_each(
         &self,
         canonicals: &[RecordId],
@@ -137,7 +138,7 @@ impl Client {
         let view = self.view();
         let mut by_owner: BTreeMap<_, BTreeSet<RecordId>> = BTreeMap::new();
         for canonical in canonicals {
-            // Where everybody holds everything, one question is enough for all cells.
+            // If every member holds everything, one question covers all cells.
             let owner = (!view.is_everywhere()).then(|| view.ring().owner(canonical.point()));
             by_owner.entry(owner).or_default().insert(*canonical);
         }
@@ -184,10 +185,10 @@ impl Client {
         (found, unanswered)
     }
 
-    /// Looks canonicals up at one peer or aggregator alone, whatever it holds.
+    /// Looks canonicals up at one peer or aggregator alone.
     ///
     /// # Errors
-    /// [`CallError`] if it does not answer well.
+    /// [`CallError`] if it gives no good answer.
     pub async fn lookup_at(
         &self,
         peer: &PublicKey,
@@ -210,7 +211,7 @@ impl Client {
         Ok(all)
     }
 
-    /// Looks up canonicals that the same peers hold, in one request to each.
+    /// Looks up canonicals of the same replicas, in one request to each replica.
     async fn lookup_together(
         &self,
         canonicals: &[RecordId],
@@ -222,7 +223,8 @@ impl Client {
             let needed = consistency.needed(holders.len(), view.replication());
             (holders, needed)
         };
-        // One replica sends the records, the others only the sets: what is still missing then is fetched by id.
+        // One replica sends the records, the others only the sets. Missing records are fetched by their names
+        // afterwards.
         let records_wanted = AtomicBool::new(records);
         let ask = |member: Member| {
             let records_wanted = &records_wanted;
@@ -252,7 +254,7 @@ impl Client {
         }
         let mut merged = self.merged(canonicals, &answers, consistency);
         if records {
-            // Those who answered have the sets, but a record may be with another replica only.
+            // The replicas that answered have the sets; another one may have a missing record.
             let mut peers: Vec<_> = answers.iter().map(|(peer, _)| *peer).collect();
             let (mut others, _) = route(&self.view());
             others.retain(|holder| !peers.contains(holder));
@@ -262,7 +264,7 @@ impl Client {
         Ok(merged)
     }
 
-    /// Unites what several replicas said to the same question.
+    /// Merges the answers of several replicas to the same question.
     fn merged(
         &self,
         canonicals: &[RecordId],
@@ -331,9 +333,9 @@ impl Client {
         }
     }
 
-    /// Asks one member and verifies its answer, page by page where a set has more updates than fit one.
+    /// Asks one member and verifies its answer, page by page if a set has more updates than one answer.
     ///
-    /// The head is that of the first page: sets only grow, so that all of it is at least as new.
+    /// The head is that of the first page. Sets only grow, so the later pages are at least as new.
     async fn lookup_once(
         &self,
         member: &Member,
@@ -354,7 +356,7 @@ impl Client {
         Ok(verified)
     }
 
-    /// One page: what one answer has room for of some canonicals, or of one after an update of it.
+    /// Asks for one page: the beginning of some sets, or the set of one canonical after an update of it.
     async fn lookup_page(
         &self,
         member: &Member,

@@ -1,4 +1,4 @@
-//! Verifying what one replica answers: it is about what was asked, and every record is what it is named.
+//! Verification of one replica's answer: it answers the question, and every record has the hash that its name says.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -24,12 +24,12 @@ pub(super) struct VerifiedSet {
     pub(super) exists: bool,
     pub(super) updates: Vec<RecordId>,
     pub(super) records: BTreeMap<RecordId, Bytes>,
-    /// The replica has more updates than these.
+    /// Whether the replica has more updates than these.
     pub(super) more: bool,
 }
 
 impl Verified {
-    /// Takes the next page of a set.
+    /// Adds the next page of a set.
     pub(super) fn go_on(&mut self, index: usize, page: Self) -> Result<(), String> {
         let (set, more) = (&mut self.sets[index], page.sets.into_iter().next());
         let more = more.ok_or("a page without a set")?;
@@ -85,7 +85,7 @@ impl Client {
     }
 }
 
-/// Checks one set: it is about the canonical asked for, and every record in it is what it is named.
+/// Checks one set: it is of the canonical in the question, and every record has the hash that its name says.
 fn verify_set(canonical: &RecordId, set: wire::Set) -> Result<VerifiedSet, String> {
     if set.canonical[..] != canonical.as_bytes()[..] {
         return Err(format!("a set is about another canonical than {canonical}"));
@@ -119,7 +119,7 @@ fn verify_set(canonical: &RecordId, set: wire::Set) -> Result<VerifiedSet, Strin
             return Err(format!("record {id} has other bytes than its digest"));
         }
         if !is_about(&bytes, id, canonical) {
-            return Err(format!("record {id} is no statement about {canonical}"));
+            return Err(format!("record {id} is not a statement about {canonical}"));
         }
         records.insert(*id, bytes);
     }
@@ -131,7 +131,7 @@ fn verify_set(canonical: &RecordId, set: wire::Set) -> Result<VerifiedSet, Strin
     })
 }
 
-/// Whether the record `id` is the canonical itself, or says something about it.
+/// Whether the record `id` is the canonical itself, or a statement about it.
 pub(super) fn is_about(bytes: &[u8], id: &RecordId, canonical: &RecordId) -> bool {
     match record::check(bytes) {
         Ok(Summary::Canonical { .. }) => id == canonical,

@@ -1,4 +1,4 @@
-//! What a peer answers to a submission, checked against what was sent.
+//! The answer of a peer to a submission, checked against the submission.
 
 use kittengrad_proto::{
     block::{Bitmap, Head},
@@ -13,7 +13,7 @@ use super::{Ack, Prepared, SubmitOptions, Submitted};
 use crate::{client::Client, fault::CallError, receipt};
 
 impl Client {
-    /// Checks a peer's answer against what was sent.
+    /// Checks a peer's answer against the submission.
     pub(super) fn read_answer(
         &self,
         peer: PublicKey,

@@ -1,4 +1,4 @@
-//! Drafts and what becomes of them: grouped by cell, checked like a replica will, and signed once per group.
+//! Drafts: grouped by cell, checked with the rules of a replica, and signed once per group.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,12 +16,12 @@ use thiserror::Error;
 
 use crate::{client::Client, clock::wall_ms, publisher::Publisher};
 
-/// What is to be said about one canonical, as records.
+/// Statements about one canonical, as records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
     /// The canonical.
     pub canonical: RecordId,
-    /// Its record, if it is to be inserted. Inserting what exists changes nothing.
+    /// Its record, to insert it. Inserting a canonical that exists changes nothing.
     pub insert: Option<Bytes>,
     /// Records of updates and retractions that refer to it.
     pub updates: Vec<Bytes>,
@@ -41,7 +41,7 @@ impl Draft {
         })
     }
 
-    /// Says something about a canonical that exists.
+    /// Adds a statement about a canonical that exists.
     ///
     /// # Errors
     /// If the record breaks a rule or limit.
@@ -54,45 +54,43 @@ impl Draft {
     }
 }
 
-/// Why nothing was signed and nothing sent.
+/// Why nothing was signed and nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SubmitError {
     /// This client does not have the publisher's key.
-    #[error(
-        "this client does not speak for {0}; a [[publisher]] in its configuration makes it do so"
-    )]
+    #[error("this client has no key of publisher {0}; add a [[publisher]] to its configuration")]
     Publisher(PublicKey),
-    /// The publisher's certificates are not in force.
+    /// The publisher's certificates are not valid now.
     #[error("publisher: {0}")]
     Certificate(#[from] CertificateError),
     /// A record is malformed.
     #[error("record {id}: {error}")]
     Record {
-        /// Which record.
+        /// The record.
         id: RecordId,
-        /// What is wrong with it.
+        /// The error.
         error: RecordError,
     },
-    /// A record does not say what its draft needs it to say.
+    /// A record does not belong into its draft.
     #[error("record {id} {why}")]
     Mismatch {
-        /// Which record.
+        /// The record.
         id: RecordId,
-        /// What does not fit.
+        /// The reason.
         why: &'static str,
     },
-    /// A draft can be in no transaction.
+    /// A draft does not fit into any transaction.
     #[error(transparent)]
     Group(#[from] GroupError),
     /// A transaction cannot be made.
     #[error(transparent)]
     Transaction(#[from] TransactionError),
-    /// The system gives no random numbers.
-    #[error("there is no randomness: {0}")]
+    /// The system returned no random bytes.
+    #[error("the system returned no random bytes: {0}")]
     Random(String),
 }
 
-/// A signed transaction with its records: what is sent, and sent again.
+/// A signed transaction with its records. Sending it again sends the same bytes.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     pub(super) transaction: Arc<Transaction>,
@@ -113,12 +111,12 @@ impl Prepared {
         &self.records
     }
 
-    /// Whether peers still take it if sending it lasts until `call_ms` from now.
+    /// Whether peers will still accept it when a call of `call_ms` from now ends.
     pub(super) fn is_fresh(&self, now_ms: u64, call_ms: u64) -> bool {
         is_fresh(self.transaction.envelope().created_ms, now_ms, call_ms)
     }
 
-    /// What it says, as drafts again.
+    /// Converts the transaction back to drafts.
     pub(super) fn drafts(&self) -> Vec<Draft> {
         let records: BTreeMap<_, _> = self
             .records
@@ -136,7 +134,7 @@ impl Prepared {
 }
 
 impl Client {
-    /// Groups and signs drafts of one publisher, to be sent by [`Client::send`].
+    /// Groups and signs drafts of one publisher. [`Client::send`] sends the result.
     ///
     /// # Errors
     /// If a record is wrong or the publisher cannot sign.
@@ -165,7 +163,7 @@ impl Client {
     }
 }
 
-/// Checks the records of a draft like a replica will, and remembers them by their names.
+/// Checks the records of a draft with the rules of a replica, and adds them to `records`.
 fn check(
     draft: Draft,
     publisher: PublicKey,
@@ -190,7 +188,7 @@ fn check(
         if !matches!(summary(id, &bytes)?, Summary::Canonical { .. }) {
             return Err(SubmitError::Mismatch {
                 id,
-                why: "is inserted, but is no entity or artefact",
+                why: "is inserted, but is neither an entity nor an artefact",
             });
         }
         records.insert(id, bytes);
@@ -255,7 +253,7 @@ fn sign(
 
 fn is_fresh(created_ms: u64, now_ms: u64, call_ms: u64) -> bool {
     let age_ms = now_ms.saturating_sub(created_ms);
-    // Whoever is more patient than that hears from the peer.
+    // With a longer timeout, the peer decides.
     let call_ms = call_ms.min(CREATED_PAST_MS_MAX / 2);
     age_ms.saturating_add(call_ms) <= CREATED_PAST_MS_MAX
 }

@@ -1,4 +1,4 @@
-//! Submitting: drafts are grouped by cell, each group is signed once, and the same bytes are sent until acknowledged.
+//! Submitting: groups drafts by cell, signs each group once, and sends the same bytes until they are acknowledged.
 
 mod answer;
 mod draft;
@@ -24,7 +24,7 @@ pub use draft::{Draft, Prepared, SubmitError};
 pub use kittengrad_client_core::grouping::Limits as GroupLimits;
 pub use kittengrad_overlay::quorum::Ack;
 
-/// Groups of one submission that are on their way at the same time.
+/// Groups of one submission in flight.
 const GROUPS_IN_FLIGHT: usize = 8;
 
 const fn ack_to_wire(ack: Ack) -> wire::Ack {
@@ -35,68 +35,68 @@ const fn ack_to_wire(ack: Ack) -> wire::Ack {
     }
 }
 
-/// How to submit.
+/// Options of a submission.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SubmitOptions {
-    /// What counts as acknowledged.
+    /// Disks that make an acknowledgement.
     pub ack: Ack,
     /// Whether to ask for a receipt, which is verified.
     pub receipt: bool,
-    /// How large a transaction may become.
+    /// Limits of one transaction.
     pub limits: GroupLimits,
 }
 
-/// Why a signed transaction was not acknowledged. Sending the same again is safe.
+/// Why a signed transaction was not acknowledged. Sending it again is safe.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SendError {
     /// A peer refused for a reason that holds at every peer. Nothing was stored.
     #[error("{0}")]
     Refused(CallError),
-    /// No peer holds all its canonicals, because the ring changed since it was grouped. Nothing was stored.
-    #[error("no peer holds all canonicals of transaction {transaction:?}; group them anew")]
+    /// No peer holds all its canonicals, because the ring changed after grouping. Nothing was stored.
+    #[error("no peer holds all canonicals of transaction {transaction:?}; group the drafts again")]
     NoHolder {
         /// The transaction.
         transaction: Id,
     },
-    /// It was signed too long ago for any peer to take it before the time for writes is over. Nothing was sent.
-    #[error("transaction {transaction:?} was signed too long ago; prepare it anew")]
+    /// Peers will not accept it any more, because it was signed too long ago. Nothing was sent.
+    #[error("transaction {transaction:?} was signed too long ago; prepare it again")]
     NotFresh {
         /// The transaction.
         transaction: Id,
     },
-    /// No peer took it in time. It may be on some disks, and then replicates later.
-    #[error("transaction {transaction:?} was not taken: {last}")]
+    /// No peer accepted it in time. It may be on some disks, and replicates later.
+    #[error("transaction {transaction:?} was not accepted: {last}")]
     Exhausted {
         /// The transaction.
         transaction: Id,
-        /// What the last peer said.
+        /// The error of the last peer.
         last: CallError,
     },
 }
 
-/// What a peer said about a transaction that it took.
+/// The answer of a peer that accepted a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submitted {
     /// The peer.
     pub peer: PublicKey,
-    /// Elements of the transaction that were new to it, or to a peer that took the transaction before it in the same
-    /// call, one bit each.
+    /// Elements of the transaction that were new, one bit each: new to this peer, or to a peer that accepted the
+    /// transaction earlier in the same call.
     pub added: Bitmap,
-    /// Where its journal has the transaction.
+    /// The block of its journal that has the transaction.
     pub block: Head,
-    /// Peers whose disks have all that they hold of it, ascending.
+    /// Peers whose disks have all their elements of the transaction, ascending.
     pub synced: Vec<PublicKey>,
-    /// Whether as many disks have it as were asked for. If not, it replicates later.
+    /// Whether as many disks have it as requested. If not, it replicates later.
     pub acknowledged: bool,
-    /// The receipt, if it was asked for and the transaction is acknowledged.
+    /// The receipt, if it was requested and the transaction is acknowledged.
     pub receipt: Option<Receipt>,
-    /// Canonicals that did not exist there before, ascending.
+    /// Canonicals that did not exist at that peer, ascending.
     pub created: Vec<RecordId>,
 }
 
 impl Submitted {
-    /// This answer, given after another about the same transaction: what was new to one of the two peers is new,
-    /// because the later one may have it from the earlier.
+    /// Adds an earlier answer about the same transaction. An element that was new to one of the two peers is new,
+    /// because the later one may have it from the earlier one.
     fn after(mut self, earlier: Option<Self>) -> Self {
         let Some(earlier) = earlier else {
             return self;
@@ -116,17 +116,17 @@ impl Submitted {
     }
 }
 
-/// What came of one group of a submission.
+/// The result of one group of a submission.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// What was signed.
+    /// The signed transaction.
     pub transaction: Arc<Transaction>,
-    /// What came of it.
+    /// The result.
     pub result: Result<Submitted, SendError>,
 }
 
 impl Client {
-    /// Groups, signs and sends drafts of one publisher. One outcome per transaction, in no promised order.
+    /// Groups, signs and sends drafts of one publisher. Returns one outcome per transaction, in any order.
     ///
     /// There is no atomicity across transactions: some may be acknowledged and others not.
     ///
@@ -159,13 +159,13 @@ impl Client {
                 });
                 continue;
             }
-            // The ring changed in between, or it waited too long for its turn. Signing anew is safe: elements are the
-            // same, so nothing is said twice.
+            // The ring changed, or the group waited too long. Signing again is safe: the elements are the same, so
+            // nothing is added twice.
             let again = match self.prepare(publisher, prepared.drafts(), options.limits) {
                 Ok(again) => again,
                 Err(error) => {
-                    // What became of the other groups is told all the same.
-                    tracing::warn!(%error, "a group cannot be signed anew");
+                    // The outcomes of the other groups are returned too.
+                    tracing::warn!(%error, "cannot sign a group again");
                     done.push(Outcome {
                         transaction: prepared.transaction,
                         result,
@@ -184,11 +184,11 @@ impl Client {
         Ok(done)
     }
 
-    /// Sends a signed transaction to a peer that holds all its canonicals, and the same bytes to another one
-    /// until it is acknowledged or the time for writes is over.
+    /// Sends a signed transaction to a peer that holds all its canonicals, and the same bytes to further ones, until it
+    /// is acknowledged or the timeout for writes ends.
     ///
     /// # Errors
-    /// [`SendError`]; sending the same again is always safe.
+    /// [`SendError`]. Sending the transaction again is always safe.
     pub async fn send(
         &self,
         prepared: &Prepared,
@@ -207,7 +207,7 @@ impl Client {
                 .map(|entry| &entry.canonical)
         };
         let route = |view: &View| (view.holders_of_all(canonicals()), 1);
-        // What peers said that have it, but not yet on enough disks.
+        // Answers of peers that have it, without enough disks so far.
         let taken = Mutex::new(None);
         let ask = |member: Member| {
             let taken = &taken;
@@ -243,7 +243,7 @@ impl Client {
         }
     }
 
-    /// One attempt at one peer; a second one with the chain if the peer does not know it.
+    /// Makes one attempt at one peer, and a second one with the chain if the peer does not know the chain.
     async fn submit_to(
         &self,
         member: &Member,

@@ -1,4 +1,4 @@
-//! Checking one frame by itself: everything that needs no other frame, so that frames are checked side by side.
+//! Checks of one frame alone. They need no other frame, so that frames are checked in parallel.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -20,91 +20,91 @@ use thiserror::Error;
 use super::Bodies;
 use crate::vouched::{VouchError, Vouched, Vouchers};
 
-/// Why a frame is refused: what it claims does not verify. Nothing of it was passed on.
+/// Why a frame is refused: it does not verify. None of it was passed on.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FrameFault {
-    /// It has nothing in it.
-    #[error("a frame is empty")]
+    /// It is empty.
+    #[error("empty frame")]
     Empty,
-    /// The block itself is wrong: structure, root or signature.
+    /// The block is wrong: structure, root or signature.
     #[error(transparent)]
     Block(#[from] BlockError),
     /// The block does not continue the journal.
     #[error(transparent)]
     Follow(#[from] FollowError),
-    /// Another number of bodies than the block has transactions.
-    #[error("block {height} lists {expected} transactions, {found} came")]
+    /// The number of bodies is not the number of transactions in the block.
+    #[error("block {height} lists {expected} transactions; {found} arrived")]
     Bodies {
         /// Height of the block.
         height: u64,
         /// Transactions that the block lists.
         expected: usize,
-        /// Bodies that came.
+        /// Bodies that arrived.
         found: usize,
     },
-    /// A body does not fit its item.
+    /// A body does not match its item.
     #[error("block {height}, item {item}: {fault}")]
     Body {
         /// Height of the block.
         height: u64,
         /// Number of the item, from 0.
         item: usize,
-        /// What is wrong.
+        /// The error.
         fault: BodyFault,
     },
     /// A heartbeat is wrong.
     #[error(transparent)]
     Heartbeat(#[from] IdentityError),
-    /// A heartbeat speaks of another journal.
-    #[error("a heartbeat of {found:?} came, {expected:?} is followed")]
+    /// A heartbeat is of another journal.
+    #[error("heartbeat of journal {found:?} in the stream of journal {expected:?}")]
     OtherHeartbeat {
-        /// Whose journal is followed.
+        /// The journal of the subscription.
         expected: PublicKey,
-        /// Whose heartbeat came.
+        /// The journal of the heartbeat.
         found: PublicKey,
     },
-    /// The answer to a cursor makes no sense.
-    #[error("the answer to the cursor makes no sense: {0}")]
+    /// The answer to a cursor is malformed.
+    #[error("malformed answer to the cursor: {0}")]
     Problem(String),
 }
 
-/// Why the body of a transaction does not fit the item that names it.
+/// Why the body of a transaction does not match the item that names it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BodyFault {
     /// The transaction is malformed or forged.
     #[error(transparent)]
     Transaction(#[from] TransactionError),
-    /// It is another one than the item names.
-    #[error("transaction {found:?} came for {named:?}")]
+    /// It is another transaction than the item names.
+    #[error("the block names transaction {named:?}; {found:?} arrived")]
     Other {
         /// The transaction that the item names.
         named: Id,
-        /// The one that came.
+        /// The transaction that arrived.
         found: Id,
     },
-    /// The bitmap does not fit it.
+    /// The bitmap does not fit the transaction.
     #[error(transparent)]
     Bitmap(#[from] BitmapError),
-    /// A record is not one that the item adds, or does not say what it must.
+    /// A record is not an element of the item, or not a valid statement.
     #[error("record {id} {why}")]
     Record {
-        /// Digest of the bytes that came.
+        /// Digest of the bytes that arrived.
         id: RecordId,
-        /// What is wrong with it.
+        /// The error.
         why: String,
     },
     /// The publisher's certificates are wrong.
     #[error("publisher's certificates: {0}")]
     Chain(#[from] CertificateError),
     /// The publisher's certificates were never sent.
-    #[error("certificate chain {0:?} was not sent before or with it")]
+    #[error("certificate chain {0:?} was not sent with the transaction or before it")]
     ChainMissing(Id),
-    /// The publisher's certificates do not vouch for it.
+    /// The publisher's certificates do not certify its key.
     #[error(transparent)]
     Vouch(#[from] VouchError),
 }
 
-/// A transaction of a frame, checked by itself; who vouches for it is still open.
+/// A transaction of a frame, checked alone. Its publisher's certificates are not checked yet.
 pub(super) struct CheckedBody {
     pub(super) item: usize,
     pub(super) transaction: Arc<Transaction>,
@@ -112,16 +112,16 @@ pub(super) struct CheckedBody {
     pub(super) records: BTreeMap<RecordId, Bytes>,
 }
 
-/// A block of a frame, checked by itself; its link is still open.
+/// A block of a frame, checked alone. Its link is not checked yet.
 pub(super) struct CheckedFrame {
     pub(super) block: Block,
     pub(super) items: Vec<Item>,
     /// Elements that the items add, by their bitmaps.
     pub(super) added: u64,
     pub(super) bodies: Vec<CheckedBody>,
-    /// Chains that came with the frame.
+    /// Chains that arrived with the frame.
     pub(super) chains: Vec<Arc<Vouched>>,
-    /// Elements before this block, by the unsigned word of the source.
+    /// Elements before this block; the source does not sign this number.
     pub(super) offset_said: u64,
 }
 
@@ -223,7 +223,7 @@ fn check_body(
     })
 }
 
-/// The transaction that an item names and the elements that it adds, all but the signature checked.
+/// The transaction that an item names and the elements that it adds. All is checked but the signature.
 fn check_item(
     signed: Option<wire::Signed>,
     id: &Id,
@@ -246,7 +246,7 @@ fn check_item(
     Ok((transaction, added))
 }
 
-/// Names records by their bytes and checks each against the element that it belongs to.
+/// Names records by their hashes and checks each against its element.
 fn check_records(
     records: Vec<Bytes>,
     transaction: &Transaction,
@@ -255,7 +255,7 @@ fn check_records(
     if records.is_empty() {
         return Ok(BTreeMap::new());
     }
-    // What a record of each name must be about: an update about its canonical, a canonical about itself.
+    // The required subject of each record: its canonical for an update, itself for a canonical.
     let mut wanted: BTreeMap<RecordId, RecordId> = BTreeMap::new();
     wanted.extend(
         added
@@ -295,22 +295,22 @@ fn check_records(
     Ok(checked)
 }
 
-/// A block as a source shows it, checked by itself and not against the blocks around it.
+/// A block as its source sent it, checked alone and not against its neighbours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedBlock {
-    /// Header and items; the items are those that the header signs.
+    /// Header and items. The items match the root in the header.
     pub block: Block,
-    /// Whether the header's signature holds.
+    /// Whether the header's signature is valid.
     pub is_signed: bool,
     /// The items, decoded.
     pub items: Vec<Item>,
-    /// The elements that the items add, in order, if bodies were asked for.
+    /// The elements that the items add, in order, if bodies were requested.
     pub elements: Vec<Element>,
-    /// Elements of the incarnation before this block, as the source says; it does not sign that.
+    /// Elements of the incarnation before this block; the source does not sign this number.
     pub offset: u64,
 }
 
-/// Checks a block for its own sake.
+/// Checks one block alone.
 pub(crate) fn check_block(
     frame: wire::FrameBlock,
     overlay: &Overlay,

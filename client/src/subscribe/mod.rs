@@ -1,9 +1,9 @@
-//! Subscribing to the journal of a peer or an aggregator: verified, resumable, without silent gaps.
+//! Subscriptions to the journal of a peer or an aggregator: verified, resumable, without silent gaps.
 //!
-//! Every block's root, signature and link, every transaction's signature, certificates and bitmap, and every
-//! record's digest are checked before they are handed on; what does not verify ends the subscription with a
-//! [`FrameFault`]. A lost or silent connection is made again, and the stream goes on after the last block that
-//! was handed on. Blocks are checked side by side on the runtime's blocking threads and handed on in order.
+//! Each block is checked before it is passed on: root, signature and link, the signature, certificates and bitmap of
+//! each transaction, the digest of each record. A block that does not verify ends the subscription with a
+//! [`FrameFault`]. A lost or silent connection is opened again, and the stream continues after the last block that was
+//! passed on. Blocks are checked in parallel on the runtime's blocking threads, and passed on in order.
 //!
 //! ```no_run
 //! # async fn example(client: kittengrad_client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -54,15 +54,15 @@ pub(crate) use frame::check_block;
 
 use crate::{client::Client, fault::CallError, vouched::Vouched};
 
-/// Events that wait for their reader; a block is one of them.
+/// Events that wait for the reader. One block is one event.
 const EVENTS_MAX: usize = 2;
 
-/// How much comes with each block.
+/// The content that comes with each block.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Bodies {
     /// Header and items.
     None,
-    /// Transactions too, whose signatures are verified, but not who vouches for their publishers.
+    /// Transactions too. Their signatures are verified, the certificates of their publishers are not.
     Transactions,
     /// Transactions, the certificates of their publishers, and the records that the source has.
     #[default]
@@ -79,45 +79,46 @@ impl Bodies {
     }
 }
 
-/// Where to begin.
+/// The start of a subscription.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Start {
-    /// With the first block that the source still has.
+    /// The first block that the source still has.
     #[default]
     Genesis,
     /// With the next block that the source cuts.
     Now,
-    /// After a cursor, and after some elements of the block that follows it.
+    /// After a cursor, and after some elements of the next block.
     Cursor(Position),
-    /// After a block that was read before: unlike a cursor this notices if the source now shows another one.
+    /// After a block that was read before. Unlike a cursor, this detects that the source now has another block there.
     Resume(Resume),
 }
 
-/// A block that was read, to go on after it later. From [`VerifiedBlock::resume`].
+/// The end of a block that was read, to continue after it later. From [`VerifiedBlock::resume`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resume {
     /// The block.
     pub head: Head,
     /// Its time, in Unix milliseconds.
     pub time_ms: u64,
-    /// Elements of the incarnation up to and with it, if known.
+    /// Elements of the incarnation up to the end of the block, if known.
     pub offset: Option<u64>,
 }
 
-/// How to subscribe.
+/// Options of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SubscribeOptions {
-    /// Where to begin.
+    /// The start.
     pub start: Start,
-    /// How much comes with each block.
+    /// The content of blocks.
     pub bodies: Bodies,
-    /// Whether to go on when the source's head has been read.
+    /// Whether to continue after the source's head.
     pub follow: bool,
-    /// End with [`SubscribeError::Unreachable`] if nothing came for so long; without it, wait for ever.
+    /// Ends with [`SubscribeError::Unreachable`] if nothing arrives for this time. Without it, the subscription waits
+    /// for ever.
     pub give_up_after: Option<Duration>,
 }
 
-/// Everything from the genesis on, for ever.
+/// Everything from the genesis on, without an end.
 impl Default for SubscribeOptions {
     fn default() -> Self {
         Self {
@@ -129,20 +130,21 @@ impl Default for SubscribeOptions {
     }
 }
 
-/// What a subscription tells.
+/// An event of a subscription.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The next block, verified.
     Block(VerifiedBlock),
-    /// The next block is the genesis of an incarnation. If it is not the first one, the source lost blocks that it
-    /// had shown. What its disk still has does not come again (rfd 4); what it lost comes again as new elements.
+    /// The next block is the genesis of an incarnation. Unless it is the first one, the source lost blocks that it had
+    /// shown. Elements that are still on its disk do not come again (rfd 4); elements that it lost come again as new
+    /// ones.
     Began {
         /// The incarnation.
         incarnation: u64,
-        /// The last head of the incarnation before that its owner knows of.
+        /// The last head of the previous incarnation that its owner knows.
         fork: Option<Head>,
     },
-    /// The source says that blocks of an earlier incarnation are lost.
+    /// The source signed that blocks of an earlier incarnation are lost.
     Gap {
         /// The incarnation.
         incarnation: u64,
@@ -156,18 +158,18 @@ pub enum Event {
         /// The height of the next block.
         to_height: u64,
     },
-    /// The source is alive and says where its head is.
+    /// The source is alive, and this is its head.
     Alive(Heartbeat),
-    /// The connection is lost and will be made again.
+    /// The connection is lost and will be opened again.
     Waiting {
-        /// Why it was lost.
+        /// The reason.
         error: CallError,
-        /// When it is made again.
+        /// The time until then.
         retry_in: Duration,
     },
 }
 
-/// A block that was verified and continues the one before.
+/// A verified block that continues the previous one.
 #[derive(Debug, Clone)]
 pub struct VerifiedBlock {
     /// The signed header.
@@ -176,14 +178,14 @@ pub struct VerifiedBlock {
     pub items: Vec<Item>,
     /// The items' bytes, as signed.
     pub item_bytes: Vec<Bytes>,
-    /// Elements of the incarnation before the first one of `entries`. Counted here; where the subscription began
-    /// after the genesis, from a number that the source does not sign.
+    /// Elements of the incarnation before the first one of `entries`. This client counts them. If the subscription
+    /// started after the genesis, the count starts at a number that the source does not sign.
     pub offset: u64,
-    /// Elements that the block adds, with those that were skipped.
+    /// Elements that the block adds, including skipped ones.
     pub added: u64,
-    /// Elements at its beginning that are left out of `entries`, because the start was behind them.
+    /// Elements at its beginning that are not in `entries`, because the start was after them.
     pub skipped: u64,
-    /// Its transactions, if bodies were asked for.
+    /// Its transactions, if bodies were requested.
     pub entries: Vec<VerifiedEntry>,
 }
 
@@ -194,11 +196,11 @@ pub struct VerifiedEntry {
     pub item: usize,
     /// The transaction.
     pub transaction: Arc<Transaction>,
-    /// The elements that the block adds of it, in its order.
+    /// The elements that the block adds of the transaction, in its order.
     pub added: Vec<Element>,
-    /// Records of these elements, as far as they came.
+    /// Records of these elements, as far as they arrived.
     pub records: BTreeMap<RecordId, Bytes>,
-    /// Who vouches for its publisher. Always there with [`Bodies::Records`]; certificates do not come with less.
+    /// The verified chain of its publisher. Always present with [`Bodies::Records`]; the other options bring no chains.
     pub publisher: Option<Arc<Vouched>>,
 }
 
@@ -207,16 +209,16 @@ pub struct VerifiedEntry {
 pub struct ElementAt<'a> {
     /// The element.
     pub element: Element,
-    /// The transaction that it is of.
+    /// Its transaction.
     pub entry: &'a VerifiedEntry,
     /// Its number in the incarnation, from 0.
     pub offset: u64,
-    /// Where a reader is that has processed it.
+    /// The position of a reader that has processed it.
     pub position: Position,
 }
 
 impl VerifiedBlock {
-    /// Where a reader is that has processed the block.
+    /// The cursor of a reader that has processed the block.
     #[must_use]
     pub const fn cursor(&self) -> Cursor {
         let Header {
@@ -232,7 +234,7 @@ impl VerifiedBlock {
         }
     }
 
-    /// To go on after this block later.
+    /// The value to continue after this block later.
     #[must_use]
     pub const fn resume(&self) -> Resume {
         let offset = Some((self.offset - self.skipped).saturating_add(self.added));
@@ -276,32 +278,32 @@ impl VerifiedBlock {
     }
 }
 
-/// Why a subscription ended before its end. What was handed on before holds.
+/// Why a subscription ended early. Events before the error are valid.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SubscribeError {
-    /// The source sent something that does not verify.
+    /// The source sent a frame that does not verify.
     #[error("{0}")]
     Tampered(#[from] FrameFault),
-    /// Blocks at the cursor are gone.
-    #[error("the source no longer has what follows the cursor; it begins at {start}")]
+    /// Blocks after the cursor no longer exist.
+    #[error("the source no longer has the blocks after the cursor; read on from {start}")]
     TooOld {
-        /// The first block there is.
+        /// The first block that exists.
         start: Cursor,
     },
-    /// The cursor is beyond what the source has of its incarnation: it lost its last blocks, or never had them.
-    #[error("the cursor is beyond what the journal has; it goes on at {start}")]
+    /// The cursor is after the end of its incarnation: the source lost its last blocks, or never had them.
+    #[error("the cursor is past the end of the journal; read on from {start}")]
     Future {
-        /// Where the journal goes on.
+        /// The place at which the journal continues.
         start: Cursor,
     },
-    /// The source has no such incarnation.
-    #[error("the source has no incarnation of that number; the current one begins at {start}")]
+    /// The source does not have this incarnation.
+    #[error("the source does not have the cursor's incarnation; the current one starts at {start}")]
     UnknownIncarnation {
-        /// Where its current incarnation begins.
+        /// The beginning of its current incarnation.
         start: Cursor,
     },
-    /// The position to begin behind has more elements than its block.
-    #[error("block {height} adds {added} elements, the position is behind {elements} of them")]
+    /// The position is after more elements than its block has.
+    #[error("block {height} adds {added} elements; the position is after element {elements}")]
     BehindBlock {
         /// Height of the block.
         height: u64,
@@ -310,18 +312,18 @@ pub enum SubscribeError {
         /// Elements in the position.
         elements: u64,
     },
-    /// The cursor is of another journal.
-    #[error("the cursor is of another journal")]
+    /// The cursor belongs to another journal.
+    #[error("the cursor belongs to another journal")]
     OtherJournal,
-    /// The source refuses for a reason that will not go away.
+    /// The source refuses, and will refuse again.
     #[error("{0}")]
     Refused(CallError),
-    /// Nothing came for as long as was to be waited.
+    /// Nothing arrived within the time given.
     #[error("{0}")]
     Unreachable(CallError),
 }
 
-/// A stream of events, ended by `None` or after the first error. Dropping it ends the reading.
+/// A stream of events. It ends with `None` or after the first error. Dropping it stops the reader.
 #[derive(Debug)]
 pub struct Subscription {
     events: mpsc::Receiver<Result<Event, SubscribeError>>,
@@ -344,7 +346,7 @@ impl Stream for Subscription {
 }
 
 impl Client {
-    /// Subscribes to the journal of `source`, a peer or an aggregator. To be called within a tokio runtime.
+    /// Subscribes to the journal of `source`, a peer or an aggregator. Must be called in a tokio runtime.
     #[must_use]
     pub fn subscribe(&self, source: PublicKey, options: SubscribeOptions) -> Subscription {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
@@ -352,7 +354,7 @@ impl Client {
         let is_other = matches!(options.start, Start::Cursor(at) if at.cursor.journal != source);
         let task = async move {
             if is_other {
-                // If nobody listens, nobody has to hear of it.
+                // A dropped subscription needs no event.
                 let _ = sender.send(Err(SubscribeError::OtherJournal)).await;
                 return;
             }

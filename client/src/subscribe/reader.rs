@@ -1,4 +1,4 @@
-//! Putting checked frames in order: links, incarnations, offsets, and who vouches for what.
+//! Puts checked frames in order: links, incarnations, offsets, and the chain of each transaction.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,17 +18,17 @@ use super::{
 };
 use crate::vouched::Vouched;
 
-/// Chains remembered for one connection. With more the stream is begun anew, and sends them again.
+/// Chains remembered for one connection. With more, the stream starts again and the source sends them again.
 const CHAINS_MAX: usize = 10_000;
 
-/// What is known of the block before the next one.
+/// The knowledge about the block before the next one.
 #[derive(Debug, Clone, Copy)]
 enum Anchor {
-    /// Nothing: the journal's first block is awaited, whichever that is.
+    /// None: the first block of the journal may have any place.
     Genesis,
-    /// Its place, but not its hash: the next block's own link is taken for it, which its owner signed too.
+    /// Its place, but not its hash. The hash is taken from the link of the next block, which the owner signed.
     Place(Cursor),
-    /// All of it.
+    /// Place and hash.
     Known(Follower),
 }
 
@@ -39,14 +39,14 @@ pub(super) struct Reader {
     anchor: Anchor,
     /// Elements of the next block that were processed before.
     skip: u64,
-    /// Elements of the incarnation before the next block; `None` until a block said so.
+    /// Elements of the incarnation before the next block; `None` until a block arrived.
     offset: Option<u64>,
-    /// Chains named on this connection.
+    /// Chains that arrived on this connection.
     chains: BTreeMap<Id, Arc<Vouched>>,
 }
 
 impl Reader {
-    /// A reader that begins where `start` says; [`Start::Now`] was turned into a place before.
+    /// A reader that starts at `start`. [`Start::Now`] was replaced by a place before.
     pub(super) fn new(source: PublicKey, bodies: Bodies, start: Start) -> Self {
         let (anchor, skip, offset) = match start {
             Start::Genesis | Start::Now => (Anchor::Genesis, 0, None),
@@ -70,7 +70,7 @@ impl Reader {
         }
     }
 
-    /// Where to ask the source to begin.
+    /// The place from which to ask the source.
     pub(super) fn from(&self) -> wire::subscribe_request::From {
         match self.anchor {
             Anchor::Genesis => wire::subscribe_request::From::Genesis(true),
@@ -81,17 +81,17 @@ impl Reader {
         }
     }
 
-    /// A new connection begins, on which chains are sent anew.
+    /// Starts a new connection, on which the source sends its chains again.
     pub(super) fn begin_connection(&mut self) {
         self.chains.clear();
     }
 
-    /// Whether the connection has named so many chains that it should be begun anew.
+    /// Whether the connection has named so many chains that the stream should start again.
     pub(super) fn is_full(&self) -> bool {
         self.chains.len() > CHAINS_MAX
     }
 
-    /// Takes the next frame; what it gives is appended to `events`.
+    /// Takes the next frame and appends its events to `events`.
     pub(super) fn accept(
         &mut self,
         frame: CheckedFrame,
@@ -180,7 +180,7 @@ impl Reader {
         }
     }
 
-    /// The block with everything that follows from its place in the journal.
+    /// The block with the values that follow from its place in the journal.
     fn verified(&mut self, frame: CheckedFrame) -> Result<VerifiedBlock, FrameFault> {
         let height = frame.block.header.height;
         let before = self.offset.unwrap_or(frame.offset_said);
@@ -233,7 +233,7 @@ impl Reader {
     }
 }
 
-/// A follower for which `header` is the block after `cursor`, if it is at that place.
+/// A follower for which `header` is the block after `cursor`, if it has that place.
 fn follower_after(source: PublicKey, cursor: Cursor, header: &Header) -> Follower {
     let Some(height) = cursor.height else {
         return Follower::new(source, cursor.incarnation);
@@ -269,7 +269,7 @@ fn follower_before(source: PublicKey, header: &Header) -> Follower {
     }
 }
 
-/// The follower's signatures were verified when the frame was checked by itself.
+/// The signatures were verified when the frame was checked alone.
 struct Checked;
 
 impl Verifier for Checked {

@@ -1,4 +1,4 @@
-//! Reading a journal's stream from its owner: connecting, checking ahead, waiting, and connecting again.
+//! Reads a journal's stream from its owner: connects, checks frames in parallel, waits, and connects again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,9 +25,9 @@ use super::{
 };
 use crate::{client::Client, clock::random, fault::CallError};
 
-/// Frames that are checked side by side; with those handed on, at most so many are in memory.
+/// Frames that are checked in parallel. With those already passed on, this limits the frames in memory.
 const CHECKED_AHEAD: usize = 4;
-/// Waits between connections.
+/// Pauses between connections.
 const RECONNECT: Backoff = Backoff {
     base_ms: 200,
     max_ms: 10_000,
@@ -35,28 +35,28 @@ const RECONNECT: Backoff = Backoff {
 
 pub(super) type Sender = mpsc::Sender<Result<Event, SubscribeError>>;
 
-/// A frame after everything that could be checked without the others.
+/// A frame after all checks that do not need the other frames.
 enum Checked {
     Block(Box<CheckedFrame>),
     Heartbeat(Box<Heartbeat>),
     Problem(SubscribeError),
-    /// The source has no block yet, so that no cursor means anything to it.
+    /// The source has no block yet, so that it cannot answer to a cursor.
     Unopened,
 }
 
-/// How one connection ended.
+/// The end of one connection.
 enum Ended {
-    /// All that was asked for was sent.
+    /// Everything requested was sent.
     Done,
-    /// It is worth connecting again.
+    /// Connecting again may help.
     Lost(CallError),
-    /// It is not.
+    /// Connecting again does not help.
     Failed(SubscribeError),
-    /// Nobody listens any more.
+    /// The subscription was dropped.
     Dropped,
 }
 
-/// One subscription at work.
+/// The task of one subscription.
 pub(super) struct Task {
     pub(super) client: Client,
     pub(super) source: PublicKey,
@@ -106,7 +106,7 @@ impl Task {
     }
 
     async fn fail(&self, error: SubscribeError) {
-        // If nobody listens, nobody has to hear of it.
+        // A dropped subscription needs no event.
         let _ = self.events.send(Err(error)).await;
     }
 
@@ -120,7 +120,7 @@ impl Task {
         }
     }
 
-    /// The reader, made on the first connection: where *now* is can only be said by the source.
+    /// The reader, made on the first connection: only the source knows the place of *now*.
     async fn reader<'a>(
         &self,
         reader: &'a mut Option<Reader>,
@@ -196,7 +196,7 @@ impl Task {
         }
     }
 
-    /// Asks the source to begin where the reader is.
+    /// Asks the source for the stream from the reader's place.
     async fn open(
         &self,
         reader: &Reader,
@@ -219,7 +219,7 @@ impl Task {
             .map_err(|status| self.client.error(self.source, &status))
     }
 
-    /// What came within the time that a journal may be silent.
+    /// The next frame, or silence for longer than allowed.
     fn received(
         &self,
         frame: Result<Result<Option<wire::Frame>, tonic::Status>, tokio::time::error::Elapsed>,
@@ -235,7 +235,7 @@ impl Task {
         }
     }
 
-    /// Checks a frame by itself, a block on a thread of its own.
+    /// Checks a frame alone; a block on a blocking thread.
     fn check(
         &self,
         frame: wire::Frame,
@@ -253,7 +253,7 @@ impl Task {
                 checked
                     .map(|done| match done {
                         Ok(checked) => Ok(Checked::Block(Box::new(checked?))),
-                        // The check does not panic; it is only cancelled when the whole runtime ends.
+                        // The check does not panic; it is cancelled only when the runtime ends.
                         Err(e) => Err(FrameFault::Problem(e.to_string())),
                     })
                     .boxed()
@@ -271,7 +271,7 @@ impl Task {
         }
     }
 
-    /// Takes the next checked frame in order; an error ends the connection.
+    /// Takes the next checked frame in order. An error ends the connection.
     fn take(
         &self,
         reader: &mut Reader,
@@ -304,8 +304,7 @@ impl Task {
     }
 
     fn restarted(&self) -> CallError {
-        let why = "the stream names more publishers than are remembered for one; it begins anew"
-            .to_owned();
+        let why = "the stream names more publishers than its limit; it starts again".to_owned();
         CallError::Unreachable {
             peer: self.source,
             why,
@@ -313,7 +312,7 @@ impl Task {
     }
 }
 
-/// What the source says about a cursor.
+/// Converts the source's answer to a cursor.
 fn read_problem(problem: &wire::CursorProblem) -> Result<Checked, FrameFault> {
     let nonsense = |why: String| FrameFault::Problem(why);
     let start = problem

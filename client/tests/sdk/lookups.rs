@@ -144,7 +144,7 @@ async fn many_canonicals_are_answered_in_the_order_of_the_question() {
 }
 
 #[tokio::test]
-async fn a_replica_that_is_down_makes_an_answer_incomplete_and_not_impossible() {
+async fn a_replica_that_is_down_makes_an_answer_incomplete() {
     let mut world = World::new(3).await;
     let client = world.client();
     let draft = draft(publisher(&world), 1, 3);
@@ -260,7 +260,7 @@ async fn records_that_one_answer_has_no_room_for_are_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_record_that_only_a_replica_beyond_the_quorum_has_is_found_there() {
+async fn a_record_outside_the_quorum_is_found() {
     let world = World::new(3).await;
     let client = world.client();
     let draft = draft(publisher(&world), 1, 1);

@@ -149,7 +149,7 @@ fn joining_peers_are_named_but_hold_nothing_yet() {
 }
 
 #[test]
-fn the_newest_identity_of_a_key_counts_in_whatever_order_they_come() {
+fn the_newest_identity_of_a_key_wins_in_any_order() {
     let paper = paper(1);
     let [old, new, twin] = [("old", 4), ("new", 5), ("twin", 5)]
         .map(|(address, seq)| identity(&paper.overlay, &paper.peers[0], address, seq));
@@ -168,7 +168,7 @@ fn the_newest_identity_of_a_key_counts_in_whatever_order_they_come() {
 }
 
 #[test]
-fn a_ring_is_learnt_from_identities_that_verify_and_only_from_those() {
+fn a_ring_is_learnt_only_from_verified_identities() {
     let paper = paper(4);
     let file = paper.file();
     let (root, view) = (file.root(), file.view().unwrap());

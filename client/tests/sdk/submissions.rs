@@ -73,7 +73,7 @@ fn seen(fake: &Fake) -> usize {
 }
 
 #[tokio::test]
-async fn a_bulk_load_is_signed_once_per_cell_and_reaches_a_holder_of_each() {
+async fn a_bulk_load_is_signed_once_per_cell() {
     let world = World::new(5).await;
     let client = world.client();
     let drafts: Vec<_> = (0..60)
@@ -196,7 +196,7 @@ async fn a_canonical_that_no_replica_knows_is_an_error_at_once() {
 }
 
 #[tokio::test]
-async fn peers_whose_clock_differs_are_passed_over_and_the_refusal_says_what_to_do() {
+async fn peers_with_another_clock_are_skipped_with_a_hint() {
     let world = World::new(3).await;
     let client = world.client();
     let me = publisher(&world);
@@ -218,7 +218,7 @@ async fn peers_whose_clock_differs_are_passed_over_and_the_refusal_says_what_to_
 }
 
 #[tokio::test]
-async fn a_chain_is_sent_once_per_connection_and_again_when_it_is_not_known() {
+async fn a_chain_is_sent_once_per_connection_unless_unknown() {
     let world = World::new(1).await;
     let (client, fake) = (world.client(), &world.members[0].fake);
     for number in 0..3 {
@@ -269,7 +269,7 @@ async fn a_repeat_adds_nothing_and_is_acknowledged() {
 }
 
 #[tokio::test]
-async fn what_too_few_disks_have_is_sent_again_and_then_told_as_it_is() {
+async fn a_write_on_too_few_disks_is_repeated_then_reported() {
     let world = World::new(3).await;
     let client = world.client_with(
         &world.file(0..3),
@@ -294,7 +294,7 @@ async fn what_too_few_disks_have_is_sent_again_and_then_told_as_it_is() {
 }
 
 #[tokio::test]
-async fn what_one_call_wrote_is_new_even_if_the_acknowledgement_comes_with_a_repeat() {
+async fn a_write_is_new_even_if_a_repeat_acknowledges_it() {
     let world = World::new(1).await;
     let (client, fake) = (world.client(), &world.members[0].fake);
     *fake.doubts.lock().unwrap() = 2;
@@ -438,7 +438,7 @@ async fn members_report_their_heads_and_the_dead_are_unreachable() {
 }
 
 #[tokio::test]
-async fn a_receipt_of_fewer_replicas_than_a_quorum_is_not_taken_for_one() {
+async fn a_receipt_below_a_quorum_is_refused() {
     let world = World::new(1).await;
     let client = world.client();
     let me = publisher(&world);

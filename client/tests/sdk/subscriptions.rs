@@ -190,7 +190,7 @@ async fn a_reader_goes_on_behind_any_element() {
 }
 
 #[tokio::test]
-async fn a_reader_goes_on_behind_a_block_it_remembers_and_notices_another_in_its_place() {
+async fn a_reader_continues_after_a_block_or_notices_another() {
     let (_world, client, fake) = written(5).await;
     let (events, _) = all(&client, fake.key(), ONCE).await;
     let blocks = blocks(&events);
@@ -225,7 +225,7 @@ async fn a_reader_goes_on_behind_a_block_it_remembers_and_notices_another_in_its
 }
 
 #[tokio::test]
-async fn from_now_on_means_from_the_next_block_even_if_the_connection_is_lost_before_it() {
+async fn now_means_the_next_block_across_a_lost_connection() {
     let (world, client, fake) = written(3).await;
     *fake.endings.lock().unwrap() = [Ending::Broken(0), Ending::Broken(0)].into();
     let options = SubscribeOptions {
@@ -389,7 +389,7 @@ async fn a_cursor_that_cannot_be_served_ends_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_position_behind_more_elements_than_its_block_has_is_refused() {
+async fn a_position_after_too_many_elements_is_refused() {
     let (_world, client, fake) = written(3).await;
     let (events, _) = all(&client, fake.key(), ONCE).await;
     let cursor = blocks(&events)[1].cursor();
@@ -456,7 +456,7 @@ async fn a_source_that_has_no_block_yet_is_waited_for() {
 }
 
 #[tokio::test]
-async fn who_does_not_want_to_wait_for_ever_is_told_why_nothing_comes() {
+async fn a_reader_with_a_deadline_gets_the_reason() {
     let (mut world, client, fake) = written(1).await;
     world.members[0].kill();
     let options = SubscribeOptions {

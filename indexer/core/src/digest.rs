@@ -12,7 +12,8 @@
 use std::fmt;
 
 use data_encoding::HEXLOWER;
-use kittengrad_proto::id::Id;
+use kittengrad_client_core::view::document::{Claim, Document};
+use kittengrad_proto::{heads::Standing, id::Id};
 use thiserror::Error;
 
 /// Why a text is no digest. Nothing changed.
@@ -21,6 +22,45 @@ use thiserror::Error;
 pub struct DigestError {
     found: usize,
 }
+
+/// Names the content of a document: equal documents have equal hashes, and different ones different hashes.
+///
+/// A record is named by its hash, so that the list of names, their order and their standings are enough.
+#[must_use]
+pub fn document_hash(document: &Document) -> Id {
+    let mut bytes = Vec::with_capacity(33 + document.statements.len() * 33);
+    bytes.extend_from_slice(document.canonical.as_bytes());
+    bytes.push(u8::from(document.record.is_some()));
+    for statement in &document.statements {
+        bytes.extend_from_slice(statement.id.as_bytes());
+        bytes.push(match statement.claim {
+            Claim::Update {
+                standing: Standing::Head,
+                ..
+            } => 1,
+            Claim::Update {
+                standing: Standing::Replaced,
+                ..
+            } => 2,
+            Claim::Update {
+                standing: Standing::Retracted,
+                ..
+            } => 3,
+            Claim::Retraction {
+                is_effective: true, ..
+            } => 4,
+            Claim::Retraction {
+                is_effective: false,
+                ..
+            } => 5,
+            Claim::Absent => 6,
+            Claim::Unusable => 7,
+        });
+    }
+    Id::of(&[DOCUMENT_DOMAIN, &bytes])
+}
+
+const DOCUMENT_DOMAIN: &[u8] = b"kittengrad/index/document/1\0";
 
 /// The sum over a set of documents.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,13 +1,12 @@
-//! What an indexer decides: how the set of a canonical folds into one document, and what is committed when.
+//! The decisions of an indexer: which records it waits for, which documents a commit writes, and their digest.
 //!
-//! The fold is a pure function of the set: any order, any batching, any repetition and any number of
-//! shards give the same documents and the same digest. Nothing here has a clock, a disk or a thread.
+//! A document is the fold of one set ([`kittengrad_client_core::view::fold`]). The fold is pure: any order, any batching,
+//! any repetition and any number of shards give the same documents and the same digest. Nothing here has a clock, a disk
+//! or a thread.
 #![warn(missing_docs)]
 
 mod cursors;
 mod digest;
-mod document;
-mod fold;
 mod indexer;
 pub mod limits;
 mod pending;
@@ -18,9 +17,7 @@ mod waiting;
 mod words;
 
 pub use cursors::{Cursors, Last};
-pub use digest::{Digest, DigestError};
-pub use document::{Document, Said, Statement};
-pub use fold::fold;
+pub use digest::{Digest, DigestError, document_hash};
 pub use indexer::{
     Block, Fetched, Indexer, Input, Output, Store, StoreError, Stored, Transaction, Wanted,
 };
@@ -29,3 +26,4 @@ pub use publisher::{PublisherName, Publishers};
 pub use set::{Set, SetError};
 pub use state::{Counts, State, StateError};
 pub use waiting::Waiting;
+pub use words::{searched_text, summary};

@@ -2,8 +2,6 @@
 
 /// Bytes of text of one document that are searched: the newest heads first, then no more.
 pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
-/// Names of one document that are searched.
-pub const NAMES_MAX: usize = 1_000;
 /// Canonicals of one lookup for records that were absent.
 pub const FETCH_CANONICALS_MAX: usize = 100;
 /// Absent records of one canonical that are looked up at a time, so that none keeps the others waiting.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kittengrad_client_core::view::{document::Document, fold::fold};
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     cursor::Cursor,
@@ -9,8 +10,7 @@ use kittengrad_proto::{
 };
 
 use crate::{
-    document::Document,
-    fold::fold,
+    digest::document_hash,
     indexer::{Store, StoreError, Stored},
     publisher::PublisherName,
     set::Set,
@@ -160,7 +160,7 @@ fn refold(canonical: RecordId, touched: Touched, state: &mut State, plants: Plan
         set.record().map(|record| &record[..]),
         set.elements(),
     );
-    let hash = document.hash();
+    let hash = document_hash(&document);
     let counts = &mut state.counts;
     match before {
         Some(before) => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kittengrad_client_core::view::json::PublisherNames;
 use kittengrad_proto::id::PublicKey;
 
 /// A name, as of the transaction that brought it. The greatest wins, so that arrival order does not matter.
@@ -18,12 +19,6 @@ pub struct PublisherName {
 pub struct Publishers(BTreeMap<PublicKey, PublisherName>);
 
 impl Publishers {
-    /// What to call a publisher, if a certificate said.
-    #[must_use]
-    pub fn name(&self, publisher: &PublicKey) -> Option<&str> {
-        self.0.get(publisher).map(|known| known.name.as_str())
-    }
-
     /// The publishers with this name, in any case of letters. Several may share one; none is vouched to be
     /// the only one.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = PublicKey> + 'a {
@@ -48,6 +43,12 @@ impl Publishers {
             self.0.insert(publisher, heard);
         }
         is_greater
+    }
+}
+
+impl PublisherNames for Publishers {
+    fn name(&self, publisher: &PublicKey) -> Option<&str> {
+        self.0.get(publisher).map(|known| known.name.as_str())
     }
 }
 

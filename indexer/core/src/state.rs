@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_of_the_version_before_is_taken_and_its_journals_are_read_again() {
+    fn a_state_of_the_previous_version_is_read() {
         let text = format!(
             r#"{{"version":1,"network":"{}","namespace":"demo","cursors":["{}/7/9"],"counts":{{"documents":1,"updates":2,"absent":3}},"digest":"{}"}}"#,
             Id::of(&[b"root"]),

@@ -3,14 +3,35 @@
 use std::collections::BTreeMap;
 
 use ipld_core::ipld::Ipld;
+use kittengrad_client_core::view::document::Document;
 
 use crate::limits::TEXT_BYTES_MAX;
+
+/// All text of a document that is searched: names, and every string in the canonical and in its heads, the newest first.
+#[must_use]
+pub fn searched_text(document: &Document) -> String {
+    let nothing = BTreeMap::new();
+    let record = document.record.as_ref();
+    let canonical = record.map_or(&nothing, |record| &record.meta);
+    let metas = document.heads().rev().map(|(_, update)| &update.meta);
+    text(document.names(), metas.chain([canonical]))
+}
+
+/// A line that tells documents of the same name apart: short strings of the newest head.
+#[must_use]
+pub fn summary(document: &Document) -> String {
+    let known = [document.name(), document.identifier()];
+    let newest = document.heads().next_back();
+    newest
+        .map(|(_, update)| short_strings(&update.meta, &known))
+        .unwrap_or_default()
+}
 
 /// Every name and every string in `metas`, in that order, one a line, until [`TEXT_BYTES_MAX`].
 ///
 /// Keys are the publisher's vocabulary and left out. So are addresses: half of a museum's record is links to
 /// itself, and each would answer a search for "art" or "work".
-pub(crate) fn text<'a>(
+fn text<'a>(
     names: impl Iterator<Item = &'a str>,
     metas: impl Iterator<Item = &'a BTreeMap<String, Ipld>>,
 ) -> String {
@@ -28,7 +49,7 @@ pub(crate) fn text<'a>(
 ///
 /// A publisher's own order of fields is lost in DAG-CBOR, so that nothing better than this can be had
 /// without knowing what its fields mean.
-pub(crate) fn summary(meta: &BTreeMap<String, Ipld>, known: &[Option<&str>]) -> String {
+fn short_strings(meta: &BTreeMap<String, Ipld>, known: &[Option<&str>]) -> String {
     let mut summary = Vec::new();
     let mut room = SUMMARY_CHARS_MAX;
     let mut level: Vec<&Ipld> = meta.values().collect();
@@ -119,19 +140,22 @@ mod tests {
             ("f".to_owned(), string(&"long ".repeat(40))),
             ("g".to_owned(), string("1842")),
         ]);
-        assert_eq!(summary(&meta, &[Some("Snow Storm"), None]), "1842 · nested");
-        assert_eq!(summary(&BTreeMap::new(), &[]), "");
+        assert_eq!(
+            short_strings(&meta, &[Some("Snow Storm"), None]),
+            "1842 · nested"
+        );
+        assert_eq!(short_strings(&BTreeMap::new(), &[]), "");
         let many = (0..50)
             .map(|n| (format!("{n}"), string(&format!("string {n}"))))
             .collect();
         assert_eq!(
-            summary(&many, &[]).split(" · ").count(),
+            short_strings(&many, &[]).split(" · ").count(),
             SUMMARY_STRINGS_MAX
         );
     }
 
     #[test]
-    fn strings_are_gathered_from_any_depth_and_keys_and_addresses_are_not() {
+    fn strings_are_gathered_at_any_depth_without_keys() {
         let deep = Ipld::List(vec![Ipld::Map(BTreeMap::from([(
             "key".to_owned(),
             Ipld::List(vec![

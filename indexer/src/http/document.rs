@@ -7,15 +7,12 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use kittengrad_indexer_core::Document;
+use kittengrad_client_core::view::{document::Document, json::DocumentJson};
 use kittengrad_proto::id::RecordId;
+use serde::Serialize;
 use tantivy::TantivyError;
 
-use super::{
-    App,
-    failure::Failure,
-    statements::{DocumentJson, Linked},
-};
+use super::{App, failure::Failure};
 use crate::index::Snapshot;
 
 pub(super) async fn document(
@@ -31,17 +28,34 @@ pub(super) async fn document(
     Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
 }
 
+/// A document, and the documents that it links to.
+#[derive(Serialize)]
+struct DocumentPage<'a> {
+    #[serde(flatten)]
+    document: DocumentJson<'a>,
+    /// By their canonicals, as far as they are known.
+    linked: &'a BTreeMap<String, Linked>,
+}
+
+/// The target of a link.
+#[derive(Serialize)]
+struct Linked {
+    name: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    identifier: Option<String>,
+}
+
 fn render(snapshot: &Snapshot, canonical: &RecordId) -> Result<Option<Vec<u8>>, TantivyError> {
     let Some(document) = snapshot.document(canonical)? else {
         return Ok(None);
     };
     let linked = linked(snapshot, &document)?;
-    let json = DocumentJson {
-        document: &document,
-        publishers: &snapshot.publishers,
+    let page = DocumentPage {
+        document: DocumentJson::new(&document, &*snapshot.publishers),
         linked: &linked,
     };
-    serde_json::to_vec(&json)
+    serde_json::to_vec(&page)
         .map(Some)
         .map_err(|error| TantivyError::InternalError(error.to_string()))
 }

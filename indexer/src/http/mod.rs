@@ -6,7 +6,6 @@ mod documents;
 mod failure;
 mod feed;
 mod search;
-mod statements;
 
 use std::{
     sync::Arc,

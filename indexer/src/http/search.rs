@@ -6,6 +6,7 @@ use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
 };
+use kittengrad_client_core::view::json::PublisherNames as _;
 use kittengrad_indexer_core::Publishers;
 use kittengrad_proto::id::PublicKey;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! Rows: documents and publishers' names as Tantivy keeps them, and back.
 
 use bytes::Bytes;
-use kittengrad_indexer_core::{Changed, PublisherName, Set, Stored};
+use kittengrad_indexer_core::{Changed, PublisherName, Set, Stored, searched_text, summary};
 use kittengrad_proto::id::{Id, PublicKey, RecordId};
 use tantivy::{
     TantivyDocument, TantivyError,
@@ -28,7 +28,7 @@ pub(super) fn document(fields: &Fields, changed: &Changed) -> TantivyDocument {
     for name in document.names() {
         row.add_text(fields.name, name);
     }
-    row.add_text(fields.text, document.text());
+    row.add_text(fields.text, searched_text(document));
     for publisher in document.publishers() {
         row.add_text(fields.publisher, publisher.to_string());
     }
@@ -41,7 +41,7 @@ pub(super) fn document(fields: &Fields, changed: &Changed) -> TantivyDocument {
     row.add_u64(fields.absent, changed.set.absent_count() as u64);
     row.add_u64(fields.updated_ms, document.updated_ms().unwrap_or(0));
     row.add_u64(fields.order, order(&document.canonical));
-    row.add_text(fields.summary, document.summary());
+    row.add_text(fields.summary, summary(document));
     row
 }
 

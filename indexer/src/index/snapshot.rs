@@ -2,7 +2,8 @@
 
 use std::{ops::Bound, sync::Arc};
 
-use kittengrad_indexer_core::{Document, Publishers, State, Stored, fold};
+use kittengrad_client_core::view::{document::Document, fold::fold};
+use kittengrad_indexer_core::{Publishers, State, Stored};
 use kittengrad_proto::id::RecordId;
 use tantivy::{
     DocAddress, Searcher, TantivyDocument, TantivyError, Term,

@@ -3,15 +3,17 @@
 mod fetch;
 mod status;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kittengrad_client::{
     Client,
+    pauses::Pauses,
     subscribe::{
         Bodies, Event, FrameFault, Resume, Start, SubscribeError, SubscribeOptions, Subscription,
         VerifiedBlock,
     },
 };
+use kittengrad_client_core::routing::Backoff;
 use kittengrad_indexer_core::{Block, Last, Transaction};
 use kittengrad_journal::FollowError;
 use kittengrad_proto::{
@@ -23,9 +25,11 @@ use tokio::sync::{mpsc, watch};
 pub use self::{fetch::fetch, status::SourceStatus};
 use crate::{driver::Command, metrics::IndexerMetrics};
 
-/// Time before a journal that failed is tried again, at first and at most.
-const RETRY_MIN: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(30);
+/// Time before a journal that failed is tried again.
+const RETRY: Backoff = Backoff {
+    base_ms: 1_000,
+    max_ms: 30_000,
+};
 
 /// Follows the journal of one aggregator.
 #[derive(Debug)]
@@ -72,7 +76,7 @@ impl Source {
         self.status
             .send_modify(|status| status.journal = Some(self.journal));
         let mut at = last.map_or(At::Genesis, At::Read);
-        let mut wait = RETRY_MIN;
+        let mut pauses = Pauses::new(RETRY);
         loop {
             let options = SubscribeOptions {
                 start: at.start(),
@@ -90,8 +94,9 @@ impl Source {
             self.metrics.connected.set(0);
             let next = next(&error, at);
             if at != before && next != Next::Again {
-                wait = RETRY_MIN;
+                pauses.reset();
             }
+            let wait = pauses.after_failure();
             match next {
                 Next::Retry => {
                     tracing::error!(%error, ?wait, "the aggregator's journal cannot be read; trying again");
@@ -110,7 +115,6 @@ impl Source {
                 }
             }
             tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(RETRY_MAX);
         }
     }
 

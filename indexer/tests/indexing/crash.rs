@@ -6,7 +6,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-use kittengrad_indexer_core::{Block, Digest, Indexer, Input, Output, fold};
+use kittengrad_client_core::view::fold::fold;
+use kittengrad_indexer_core::{Block, Digest, Indexer, Input, Output, document_hash};
 
 use crate::world::{TATE, block, open, says};
 
@@ -84,7 +85,7 @@ fn check(directory: &Path) -> u64 {
                 stored.set.record().map(|record| &record[..]),
                 stored.set.elements(),
             );
-            assert_eq!(document.hash(), stored.hash);
+            assert_eq!(document_hash(&document), stored.hash);
             assert!(
                 snapshot.brief(&canonical).unwrap().is_some(),
                 "what is stored can be found"

@@ -136,7 +136,7 @@ async fn an_unknown_document_is_not_found_and_nonsense_is_refused() {
 
 /// Keeps S6.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_is_absent_is_shown_as_such_and_holds_nothing_up() {
+async fn an_absent_record_is_shown_and_delays_nothing() {
     let mut indexing = Indexing::start().await;
     let mut without = says(TATE, 1, "tate:artwork:1", "Late", "{}").said();
     let of = without.0.canonical;

@@ -82,7 +82,7 @@ async fn every_new_element_is_told_once_with_its_name_and_publisher() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_commit_tells_its_newest_elements_and_counts_the_others() {
+async fn a_large_commit_lists_its_newest_elements() {
     let mut indexing = Indexing::start().await;
     let mut events = Events::of(&indexing).await;
     events.next().await.unwrap();
@@ -98,7 +98,7 @@ async fn a_large_commit_tells_its_newest_elements_and_counts_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_is_too_slow_is_told_so_and_dropped_and_holds_nobody_up() {
+async fn a_slow_reader_is_dropped_and_delays_no_other() {
     let mut indexing = Indexing::start().await;
     let mut events = Events::of(&indexing).await;
     events.next().await.unwrap();

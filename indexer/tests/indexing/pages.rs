@@ -82,11 +82,12 @@ async fn the_ring_has_the_form_of_the_command_line() {
         ring["cover"][0],
         json!({"peer": "a".repeat(64), "from": "0".repeat(64), "to": "8".repeat(64)})
     );
+    assert_eq!(ring["peers"][2]["cell"], json!(null), "it is joining");
     indexing.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_that_the_page_loads_is_there_and_nothing_else_may_be_loaded() {
+async fn the_page_loads_its_own_files_and_nothing_else() {
     let indexing = Indexing::start().await;
     let response = indexing.get("/").await;
     let policy = response.headers()["content-security-policy"]

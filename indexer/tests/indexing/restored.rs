@@ -140,7 +140,7 @@ async fn index(network: &Network, credentials: std::path::PathBuf, documents: u6
 
 /// Keeps S6.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_missing_after_the_aggregator_was_restored_from_an_older_copy() {
+async fn an_aggregator_restored_from_a_copy_misses_nothing() {
     let address = free_tcp();
     let (network, aggregator) = Network::with_aggregator_at(&address.to_string());
     let (_, publisher) = network.admit(kittengrad_proto::certificate::Role::Client, "client");

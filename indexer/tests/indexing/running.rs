@@ -124,7 +124,7 @@ pub(crate) async fn running(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_network_it_serves_what_it_has_says_that_it_is_not_ready_and_ends_when_asked() {
+async fn without_a_network_an_indexer_serves_its_index() {
     let network = Network::new(true);
     let (credentials, _) = network.admit(Role::Indexer, "indexer");
     let (url, shutdown, task) = running(network.config(credentials)).await;

@@ -11,19 +11,24 @@ use std::{
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use ipld_core::ipld::Ipld;
-use kittengrad_client_core::{json, map::Map};
+use kittengrad_client_core::{
+    json,
+    map::Map,
+    view::ring::{ArcReport, CoverReport, JournalReport, PeerReport, RingReport},
+};
 use kittengrad_indexer::{
     driver::{Command, Controls, Driver, DriverError},
     feed::Feed,
     http::{App, Parts},
     index::{Index, IndexOptions, Lock, OpenError, Snapshot},
     metrics::IndexerMetrics,
-    ring::{ArcReport, CoverReport, PeerReport, RingCache, RingReader, RingReport},
+    ring::{RingCache, RingReader},
     source::SourceStatus,
 };
 use kittengrad_indexer_core::{Block, Last, Transaction};
 use kittengrad_proto::{
     block::Head,
+    condition::Condition,
     cursor::Cursor,
     id::{Id, PublicKey, RecordId},
     namespace::Overlay,
@@ -237,7 +242,7 @@ pub(crate) const SMALL: IndexOptions = IndexOptions {
     memory_bytes: 16 * 1024 * 1024,
 };
 
-/// A ring of two peers, made up.
+/// A made-up ring of two peers, and a third one that is joining.
 pub(crate) struct MadeUpRing;
 
 impl RingReader for MadeUpRing {
@@ -246,15 +251,17 @@ impl RingReader for MadeUpRing {
             from: from.repeat(64),
             to: to.repeat(64),
         };
-        let peer = |id: &str, state: &str, cell: ArcReport| PeerReport {
+        let peer = |id: &str, state, point: &str, cell: Option<ArcReport>| PeerReport {
             id: id.repeat(64),
-            point: cell.to.clone(),
-            state: state.to_owned(),
-            share: 0.5,
+            point: point.repeat(64),
+            state,
+            share: if cell.is_some() { 0.5 } else { 0.0 },
             cell,
-            incarnation: Some(1),
-            height: Some(2),
-            head: Some("0".repeat(64)),
+            journal: JournalReport {
+                incarnation: Some(1),
+                height: Some(2),
+                head: Some("0".repeat(64)),
+            },
             grpc: "https://127.0.0.1:1".to_owned(),
             quic: "127.0.0.1:2".to_owned(),
             http: String::new(),
@@ -264,8 +271,9 @@ impl RingReader for MadeUpRing {
             replicas: 3,
             quorum: 2,
             peers: vec![
-                peer("a", "settled", arc("0", "8")),
-                peer("b", "unreachable", arc("8", "0")),
+                peer("a", Condition::Settled, "8", Some(arc("0", "8"))),
+                peer("b", Condition::Unreachable, "0", Some(arc("8", "0"))),
+                peer("c", Condition::Filling, "4", None),
             ],
             cover: vec![CoverReport {
                 peer: "a".repeat(64),

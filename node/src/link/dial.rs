@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
+use kittengrad_client_core::routing::Backoff;
 use kittengrad_node_core::Timing;
 use kittengrad_overlay::view::View;
 use kittengrad_pki::tls;
@@ -22,12 +23,14 @@ use super::{
     endpoint::{HANDSHAKE, client_config},
 };
 
-const PAUSE_MIN: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+const RETRY: Backoff = Backoff {
+    base_ms: 50,
+    max_ms: 2_000,
+};
 
 // A partner that is well is back within the suspicion time, even if its first handshake was lost.
 const _: () =
-    assert!(Timing::DEFAULT.suspicion_ms as u128 > HANDSHAKE.as_millis() + PAUSE_MAX.as_millis());
+    assert!(Timing::DEFAULT.suspicion_ms as u128 > HANDSHAKE.as_millis() + RETRY.max_ms as u128);
 
 /// Keeps a link up to every partner of the newest view that has a larger key, for as long as it is awaited.
 pub(crate) async fn dial(endpoint: Endpoint, context: Arc<LinkContext>) {
@@ -53,7 +56,7 @@ pub(crate) async fn dial(endpoint: Endpoint, context: Arc<LinkContext>) {
 
 /// Keeps a link to `partner` up until it is not a partner any more.
 async fn keep_up(endpoint: Endpoint, partner: PublicKey, context: Arc<LinkContext>) -> PublicKey {
-    let mut pause = PAUSE_MIN;
+    let mut failures: u32 = 0;
     loop {
         let Some(address) = address_of(&partner, &context.views.now()) else {
             return partner;
@@ -65,12 +68,13 @@ async fn keep_up(endpoint: Endpoint, partner: PublicKey, context: Arc<LinkContex
                 false
             }
         };
-        pause = if heard_hello {
-            PAUSE_MIN
+        failures = if heard_hello {
+            1
         } else {
-            (pause * 2).min(PAUSE_MAX)
+            failures.saturating_add(1)
         };
-        sleep(with_jitter(pause)).await;
+        let random = getrandom::u64().unwrap_or_default();
+        sleep(Duration::from_millis(RETRY.wait_ms(failures, random))).await;
     }
 }
 
@@ -105,10 +109,4 @@ async fn resolve(address: &str) -> Result<SocketAddr, String> {
     found
         .next()
         .ok_or_else(|| format!("{address} has no address"))
-}
-
-/// Between half and all of a pause, so that partners do not knock in step.
-fn with_jitter(pause: Duration) -> Duration {
-    let random = getrandom::u32().unwrap_or_default();
-    pause.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX) / 2.0)
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a network file, by file, line and key.
+//! Errors of a network file, with file, line and key.
 
 use std::{
     fmt,
@@ -16,12 +16,12 @@ use thiserror::Error;
 
 use super::VERSION;
 
-/// Where in which file something is wrong.
+/// The place of an error.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
     /// The file, if the text came from one.
     pub path: Option<PathBuf>,
-    /// The line, from 1; 0 if it is about the whole.
+    /// The line, from 1; 0 for the whole file.
     pub line: usize,
 }
 
@@ -38,106 +38,106 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why one member of a network file is refused.
+/// Why a member of a network file is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum MemberFault {
     /// The text is not base64url.
     #[error("it is not base64url: {0}")]
     Encoding(String),
-    /// It is no identity of this network and namespace, or is not vouched for.
+    /// It is not an identity of this network and namespace, or its certificates do not verify.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// Clients and registrars are nobody that can be reached.
+    /// Clients and registrars have no address, and are not listed.
     #[error("it is a {0}; only peers, aggregators and indexers are listed")]
     Role(Role),
     /// The file has as many members as a ring may have.
-    #[error("there are {RING_MEMBERS_MAX} members already, which is all there may be")]
+    #[error("the network has {RING_MEMBERS_MAX} members, which is the limit")]
     Full,
 }
 
-/// Why there is no network. Nothing changed.
+/// Why a network file cannot be used. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NetworkError {
     /// The file cannot be read.
     #[error("{path}: {why}; `kittengrad network make` writes a network file", path = path.display())]
     Read {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         why: String,
     },
     /// Not TOML, or a key is missing, unknown or of another type.
     #[error("{place}: {why}")]
     Toml {
-        /// Where.
+        /// The place.
         place: Place,
-        /// What is wrong.
+        /// The error.
         why: String,
     },
     /// A version of the format that this program does not know.
-    #[error("{place}: `version` is {found}, known is {VERSION}")]
+    #[error("{place}: `version` is {found}; this program knows {VERSION}")]
     Version {
-        /// Where.
+        /// The place.
         place: Place,
-        /// The version there.
+        /// The version in the file.
         found: i64,
     },
-    /// The namespace has no name that is allowed.
+    /// The name of the namespace is not allowed.
     #[error("{place}: `namespace`: {error}")]
     Namespace {
-        /// Where.
+        /// The place.
         place: Place,
-        /// What is wrong.
+        /// The error.
         error: NamespaceError,
     },
-    /// The number of replicas is impossible.
+    /// The number of replicas is not allowed.
     #[error("{place}: `replicas`: {error}")]
     Replicas {
-        /// Where.
+        /// The place.
         place: Place,
-        /// What is wrong.
+        /// The error.
         error: ReplicasError,
     },
-    /// The root is no PEM of one certificate.
+    /// The root is not PEM of one certificate.
     #[error("{place}: `root`: {why}")]
     RootPem {
-        /// Where.
+        /// The place.
         place: Place,
-        /// What is wrong.
+        /// The error.
         why: String,
     },
-    /// The root is no root certificate.
+    /// The root is not a root certificate.
     #[error("{place}: `root`: {error}")]
     Root {
-        /// Where.
+        /// The place.
         place: Place,
-        /// What is wrong.
+        /// The error.
         error: CertificateError,
     },
     /// A member is refused.
     #[error("{place}: `identity` of member {number}: {fault}")]
     Member {
-        /// Where.
+        /// The place.
         place: Place,
-        /// Which member of the file, from 1.
+        /// The number of the member in the file, from 1.
         number: usize,
-        /// What is wrong.
+        /// The error.
         fault: MemberFault,
     },
     /// More members than a ring may have.
     #[error("{place}: {count} members, at most {RING_MEMBERS_MAX} are allowed")]
     TooMany {
-        /// Which file.
+        /// The file.
         place: Place,
-        /// How many there are.
+        /// The number of members.
         count: usize,
     },
-    /// The peers make no ring.
+    /// The peers do not form a ring.
     #[error("{place}: {error}; `kittengrad network add` adds a peer")]
     Ring {
-        /// Which file.
+        /// The file.
         place: Place,
-        /// What is wrong.
+        /// The error.
         error: RingError,
     },
 }

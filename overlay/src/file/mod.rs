@@ -1,4 +1,4 @@
-//! The network file: everything that a member or client needs to find the others, and to trust nobody else.
+//! The network file: the root certificate and the signed addresses of all members.
 //!
 //! ```toml
 //! version = 1
@@ -15,8 +15,8 @@
 //! identity = "CqUE..."
 //! ```
 //!
-//! An `identity` is the signed identity itself in base64url, so that the file need not be trusted: whoever
-//! changes an address or adds a member without a certificate of the root is refused when it is read.
+//! An `identity` is the signed identity in base64url, so that the file itself need not be trusted: a changed address,
+//! or a member without a certificate below the root, is refused when the file is read.
 
 mod error;
 
@@ -42,10 +42,10 @@ use crate::{identities::Identities, view::View};
 
 pub use error::{MemberFault, NetworkError, Place};
 
-/// The only version of a network file there is.
+/// The version of network files that this program reads and writes.
 const VERSION: i64 = 1;
 
-/// A network file, read and verified, or about to be written.
+/// A network file: read and verified, or to be written.
 #[derive(Debug, Clone)]
 pub struct NetworkFile {
     path: Option<PathBuf>,
@@ -73,7 +73,7 @@ struct Member {
     identity: Spanned<String>,
 }
 
-/// Read before everything else, so that a newer format is named as such and not by its first new key.
+/// Read first, so that a newer format is reported as such and not by its first unknown key.
 #[derive(Deserialize)]
 struct Versioned {
     version: Spanned<i64>,
@@ -96,7 +96,7 @@ impl NetworkFile {
         }
     }
 
-    /// Reads and verifies a file. This crate has no disk: the caller's `read` is `std::fs::read_to_string`.
+    /// Reads and verifies a file. This crate has no disk: pass `std::fs::read_to_string` as `read`.
     ///
     /// # Errors
     /// [`NetworkError`] with file and line.
@@ -168,11 +168,11 @@ impl NetworkFile {
         Ok(file)
     }
 
-    /// Adds a member after verifying it. Of several identities of a key the one with the highest seq stays.
+    /// Adds a member after verifying it. Of several identities of a key, the one with the highest seq is kept.
     ///
     /// # Errors
-    /// If it is not vouched for by the root, of a role that is not listed, or one more than a file may have. The file
-    /// is unchanged then.
+    /// If its certificates do not verify below the root, its role is not listed, or the file is full. The file is
+    /// unchanged then.
     pub fn add(&mut self, identity: Identity) -> Result<(), MemberFault> {
         self.check_overlay(&identity)?;
         if !matches!(identity.role, Role::Peer | Role::Aggregator | Role::Indexer) {
@@ -194,7 +194,7 @@ impl NetworkFile {
         Ok(())
     }
 
-    /// Whether an identity made elsewhere names this network: its bytes are read as they will be later.
+    /// Checks that an identity made elsewhere is of this network, by reading its bytes as the network will.
     fn check_overlay(&self, identity: &Identity) -> Result<(), IdentityError> {
         Identity::from_wire(Some(identity.signed().to_wire()), &self.overlay).map(drop)
     }
@@ -202,7 +202,7 @@ impl NetworkFile {
     /// The ring that the file describes, as a client sees it.
     ///
     /// # Errors
-    /// If it has no peer that is in the ring.
+    /// If no peer is in the ring.
     pub fn view(&self) -> Result<View, NetworkError> {
         let identities: Identities = self.members.iter().cloned().collect();
         let view = View::new(self.overlay.clone(), self.replicas, identities);
@@ -218,13 +218,13 @@ impl NetworkFile {
         &self.overlay
     }
 
-    /// The certificate everything hangs on.
+    /// The root certificate.
     #[must_use]
     pub const fn root(&self) -> &Root {
         &self.root
     }
 
-    /// Copies of each set.
+    /// The number of copies of each set.
     #[must_use]
     pub const fn replicas(&self) -> Replicas {
         self.replicas
@@ -281,7 +281,7 @@ fn write_member(out: &mut String, member: &Identity) -> fmt::Result {
         ("http", &addresses.http),
     ] {
         if !address.is_empty() {
-            // Escaped, because a member chose it and a line break would end the comment.
+            // Escaped, because a member chose it, and a line break would end the comment.
             write!(out, " {name} {}", address.escape_default())?;
         }
     }
@@ -308,7 +308,7 @@ fn read_root(place: Place, text: &str) -> Result<Root, NetworkError> {
     }
 }
 
-/// A text and where it is from.
+/// A text and its file.
 struct Source<'a> {
     text: &'a str,
     path: Option<&'a Path>,

@@ -53,7 +53,7 @@ fn a_member_that_holds_nothing_of_a_cell_confirms_nothing() {
 }
 
 #[test]
-fn the_replicas_of_cells_are_each_named_once_in_the_order_of_the_ring() {
+fn the_replicas_of_cells_are_listed_once_in_ring_order() {
     let (view, change) = ring(7, 3);
     let cells: BTreeSet<_> = canonicals().take(3).map(|it| view.cell_of(&it)).collect();
     let replicas = change.replicas(&cells);

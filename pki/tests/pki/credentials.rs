@@ -114,7 +114,7 @@ fn a_chain_of_another_network_is_refused() {
 }
 
 #[test]
-fn credentials_of_another_network_are_told_with_both_and_their_folder() {
+fn credentials_of_another_network_name_both_and_the_folder() {
     let held = admit_at(NOW_MS, &authority_at(NOW_MS), Role::Peer);
     let network = held.root().network();
     held.check_network(network, None).unwrap();

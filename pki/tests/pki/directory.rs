@@ -76,7 +76,7 @@ fn an_authority_is_made_once_and_opened_from_then_on() {
 }
 
 #[test]
-fn an_empty_folder_becomes_an_authority_and_a_full_one_stays_as_it_is() {
+fn only_an_empty_folder_becomes_an_authority() {
     let temp = tempfile::tempdir().unwrap();
     assert!(init(temp.path(), "Sample").unwrap().1);
 

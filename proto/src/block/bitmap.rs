@@ -1,12 +1,12 @@
-//! Which elements of a transaction a block adds: one bit each, least significant first.
+//! Bitmaps: the elements of a transaction that a block adds, one bit each, least significant first.
 
 use bytes::Bytes;
 use thiserror::Error;
 
-/// Why bytes are no bitmap of so many elements. Nothing changed.
+/// Why bytes are not a bitmap of so many elements. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BitmapError {
-    /// Another number of bytes than the elements need.
+    /// The number of bytes does not match the number of elements.
     #[error("bitmap has {bytes} bytes for {elements} elements")]
     Length {
         /// Bytes found.
@@ -14,10 +14,10 @@ pub enum BitmapError {
         /// Elements of the transaction.
         elements: usize,
     },
-    /// A bit is set beyond the last element.
+    /// A bit after the last element is set.
     #[error("bitmap has bits beyond its {0} elements")]
     Padding(usize),
-    /// No bit is set: nothing is added, so nothing may be journalled.
+    /// No bit is set. An item that adds nothing must not be in a journal.
     #[error("bitmap adds nothing")]
     Empty,
 }
@@ -42,7 +42,7 @@ impl Bitmap {
         Self(bytes.into())
     }
 
-    /// Takes bytes as they are; [`Bitmap::check`] compares them with a transaction.
+    /// Takes bytes unchecked. [`Bitmap::check`] compares them with a transaction.
     #[must_use]
     pub const fn from_bytes(bytes: Bytes) -> Self {
         Self(bytes)
@@ -62,16 +62,16 @@ impl Bitmap {
             .is_some_and(|byte| byte >> (i % 8) & 1 == 1)
     }
 
-    /// How many elements are added.
+    /// The number of elements added.
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.iter().map(|byte| byte.count_ones() as usize).sum()
     }
 
-    /// Checks that this is exactly a bitmap for so many elements and adds at least one.
+    /// Checks that this is a bitmap for `elements` elements and adds at least one.
     ///
     /// # Errors
-    /// For another length, bits beyond the end, or no bit at all.
+    /// For another length, bits after the last element, or no bit.
     pub fn check(&self, elements: usize) -> Result<(), BitmapError> {
         if self.0.len() != elements.div_ceil(8) {
             return Err(BitmapError::Length {

@@ -13,7 +13,7 @@ use crate::{
     wire,
 };
 
-/// The only version of a header there is.
+/// The version of a header that this program reads and writes.
 const VERSION: u32 = 1;
 
 /// Parts of which a header may have many.
@@ -25,30 +25,30 @@ const PARTS: &[Part] = &[Part::new::<wire::Checkpoint>(
     ],
 )];
 
-/// Why bytes are no header. Nothing changed.
+/// Why bytes are not a header. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HeaderError {
     /// Missing, too large or forged.
     #[error("block header: {0}")]
     Signed(#[from] SignedError),
-    /// Not a protobuf message, or one that no block can have.
+    /// Not a protobuf message, or with a field out of range.
     #[error("block header is malformed: {0}")]
     Malformed(String),
-    /// Of another network or namespace.
-    #[error("block header is foreign: {0}")]
+    /// It belongs to another network or namespace.
+    #[error("block header of another network or namespace: {0}")]
     Foreign(#[from] ForeignError),
-    /// A version of the format that this program does not know.
-    #[error("block header has version {0}, known is {VERSION}")]
+    /// The version of the format is unknown.
+    #[error("block header has version {0}; this program knows {VERSION}")]
     Version(u32),
-    /// A name with a wrong length.
+    /// A name has a wrong length.
     #[error("block header: {0}")]
     Id(#[from] IdError),
 }
 
-/// A link of a journal, named.
+/// The name of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Head {
-    /// Which journal of the peer.
+    /// The incarnation of the peer's journal.
     pub incarnation: u64,
     /// Number of the block, from 0.
     pub height: u64,
@@ -57,13 +57,13 @@ pub struct Head {
 }
 
 impl Head {
-    /// Where the block stands in its owner's journals: incarnation, then height.
+    /// The place of the block in its owner's journals: incarnation, then height.
     #[must_use]
     pub const fn place(&self) -> (u64, u64) {
         (self.incarnation, self.height)
     }
 
-    /// As it travels.
+    /// Converts to the wire form.
     #[must_use]
     pub fn to_wire(&self) -> wire::Head {
         wire::Head {
@@ -73,7 +73,7 @@ impl Head {
         }
     }
 
-    /// Takes what was received; `None` stays `None`.
+    /// Reads the wire form; `None` stays `None`.
     ///
     /// # Errors
     /// If the hash has another length.
@@ -90,10 +90,10 @@ impl Head {
     }
 }
 
-/// What a journal's owner decides of a header; overlay and key are the journal's.
+/// The fields of a header that its owner chooses. Overlay and key are those of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderFields {
-    /// Which journal of the peer.
+    /// The incarnation of the peer's journal.
     pub incarnation: u64,
     /// Number of the block, from 0.
     pub height: u64,
@@ -115,7 +115,7 @@ pub struct Header {
     signed: Signed,
     /// Key of the journal's owner.
     pub peer: PublicKey,
-    /// Which journal of the peer.
+    /// The incarnation of the peer's journal.
     pub incarnation: u64,
     /// Number of the block, from 0.
     pub height: u64,
@@ -164,10 +164,10 @@ impl Header {
         }
     }
 
-    /// Checks the structure of a received header; its signature is [`Header::verify`]'s.
+    /// Checks the structure of a received header; [`Header::verify`] checks its signature.
     ///
     /// # Errors
-    /// For everything that is not exactly a header of `overlay` within the limits.
+    /// For bytes that are not exactly a header of `overlay` within the limits.
     pub fn from_wire(wire: Option<wire::Signed>, overlay: &Overlay) -> Result<Self, HeaderError> {
         let signed = Signed::from_wire(Kind::Block, wire, HEADER_BYTES_MAX)?;
         let malformed = |why: String| HeaderError::Malformed(why);
@@ -224,7 +224,7 @@ impl Header {
         }
     }
 
-    /// As received.
+    /// The object as received.
     #[must_use]
     pub const fn signed(&self) -> &Signed {
         &self.signed

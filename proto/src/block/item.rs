@@ -1,4 +1,4 @@
-//! Items: what a block lists.
+//! Items: the entries of a block.
 
 use bytes::Bytes;
 use kittengrad_ring::{KeyRange, Point};
@@ -12,7 +12,7 @@ use crate::{
     wire::{self, item::Kind},
 };
 
-/// Why bytes are no item. Nothing changed.
+/// Why bytes are not a item. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ItemError {
     /// More bytes than an item may have.
@@ -30,16 +30,16 @@ pub enum Item {
     Transaction {
         /// Id of the transaction.
         id: Id,
-        /// Which of its elements.
+        /// The elements that it adds.
         bitmap: Bitmap,
     },
-    /// From here on the owner keeps this arc.
+    /// The owner keeps this arc from here on.
     Hold(KeyRange),
-    /// Everything that this arc ever had is in the set at this height.
+    /// The set at this height has everything that this arc ever had.
     Settled(KeyRange),
     /// The owner no longer keeps this arc.
     Drop(KeyRange),
-    /// Blocks of an earlier incarnation, from this height on, cannot be shown any more.
+    /// Blocks of an earlier incarnation, from this height on, are lost.
     Gap {
         /// The incarnation.
         incarnation: u64,
@@ -74,11 +74,11 @@ impl Item {
         wire::Item { kind: Some(kind) }.encode_to_vec().into()
     }
 
-    /// Reads an item: exactly the bytes that [`Item::encode`] makes, so that every reader of a signed block folds it
-    /// alike.
+    /// Reads an item: exactly the bytes that [`Item::encode`] makes, so that every reader of a signed block folds it to
+    /// the same set.
     ///
     /// # Errors
-    /// If it is too large, malformed, of an unknown kind, or says more than its kind has.
+    /// If it is too large, malformed, of an unknown kind, or has fields of another kind.
     pub fn decode(bytes: &Bytes) -> Result<Self, ItemError> {
         if bytes.len() > ITEM_BYTES_MAX {
             return Err(ItemError::TooLarge(bytes.len()));
@@ -122,10 +122,10 @@ pub fn arc_to_wire(arc: &KeyRange) -> wire::Arc {
     }
 }
 
-/// Takes a received arc.
+/// Reads an arc.
 ///
 /// # Errors
-/// [`ItemError::Malformed`] if it is missing or its ends are no points.
+/// [`ItemError::Malformed`] if it is missing or its ends are not points.
 pub fn arc_from_wire(wire: Option<&wire::Arc>) -> Result<KeyRange, ItemError> {
     let wire = wire.ok_or_else(|| ItemError::Malformed("it has no arc".to_owned()))?;
     let point = |bytes: &Bytes| {

@@ -25,7 +25,7 @@ use crate::{
     wire,
 };
 
-/// Why a header and items are no block. Nothing changed.
+/// Why a header and items are not a block. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BlockError {
     /// The header is wrong.
@@ -38,20 +38,20 @@ pub enum BlockError {
         height: u64,
         /// Number of the item, from 0.
         item: usize,
-        /// What is wrong with it.
+        /// The error.
         error: ItemError,
     },
-    /// Not as many items as the header says.
-    #[error("block {height} has {found} items, its header says {said}")]
+    /// The number of items is not the one in the header.
+    #[error("block {height} has {found} items; its header says {said}")]
     Count {
         /// Height of the block.
         height: u64,
-        /// Items that came.
+        /// Items that arrived.
         found: usize,
-        /// Items that the header names.
+        /// Items in the header.
         said: u32,
     },
-    /// More bytes than a block may have.
+    /// The block is too large.
     #[error("block {height} has {bytes} bytes, at most {BLOCK_BYTES_MAX} are allowed")]
     TooLarge {
         /// Height of the block.
@@ -59,15 +59,15 @@ pub enum BlockError {
         /// Bytes of header and items.
         bytes: usize,
     },
-    /// The items are not those that were signed.
-    #[error("the items of block {height} are not those that its header signs")]
+    /// The items do not match the root in the header.
+    #[error("the items of block {height} do not match the root in its header")]
     Root {
         /// Height of the block.
         height: u64,
     },
 }
 
-/// A header with its items, which are exactly those it signs.
+/// A header and its items, which match the root in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
     /// The signed header.
@@ -77,11 +77,11 @@ pub struct Block {
 }
 
 impl Block {
-    /// Takes what was received or stored: checks structure, item count and root. The signature is
-    /// [`Block::verify`]'s, the link to the block before is the follower's.
+    /// Reads a received or stored block: checks structure, item count and root. [`Block::verify`] checks the signature;
+    /// a follower checks the link to the block before.
     ///
     /// # Errors
-    /// For everything that is not exactly a block of `overlay` within the limits.
+    /// For bytes that are not exactly a block of `overlay` within the limits.
     pub fn from_wire(
         header: Option<wire::Signed>,
         items: Vec<Bytes>,
@@ -116,7 +116,7 @@ impl Block {
     /// Verifies that the header is signed by the peer that it names.
     ///
     /// # Errors
-    /// [`BlockError::Header`] if it is not.
+    /// [`BlockError::Header`] if the signature is forged.
     pub fn verify(&self, verifier: &dyn Verifier) -> Result<(), BlockError> {
         Ok(self.header.verify(verifier)?)
     }

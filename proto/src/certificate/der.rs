@@ -1,7 +1,7 @@
-//! Reads DER in the one way X.690 section 11 allows to write it, and nothing else.
+//! A reader of DER that accepts only the form of X.690 section 11.
 //!
-//! Every replica must accept the same certificates for ever, so that what is accepted cannot hang on
-//! how forgiving a general library is in the version that somebody happens to run.
+//! Every replica must accept the same certificates for ever. So acceptance must not depend on the leniency of a library
+//! in one of its versions.
 
 /// Tag of a SEQUENCE.
 pub(super) const SEQUENCE: u8 = 0x30;
@@ -22,7 +22,7 @@ pub(super) const UTC_TIME: u8 = 0x17;
 /// Tag of a `GeneralizedTime`.
 pub(super) const GENERALIZED_TIME: u8 = 0x18;
 
-/// What is left to read. Every method answers `None` for what is not there as expected.
+/// The bytes to read. Every method returns `None` for unexpected content.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_is_written_otherwise_or_does_not_exist_is_refused() {
+    fn a_malformed_or_impossible_time_is_refused() {
         for text in [
             "",
             "691231235959Z",

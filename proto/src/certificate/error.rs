@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::role::Role;
 use crate::id::PublicKey;
 
-/// Where in the tower a certificate stands.
+/// The level of a certificate in the tower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// The network's root, which signs itself.
@@ -34,32 +34,33 @@ impl fmt::Display for Level {
 /// Why certificates are refused. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CertificateError {
-    /// A chain without its root is a Level-1 and a Level-0, perhaps with one leaf before them.
+    /// The number of certificates is wrong. A chain without its root is a Level-1 and a Level-0, and possibly a leaf
+    /// before them.
     #[error("chain has {0} certificates, not 2 or 3")]
     Count(usize),
     /// A version of the chain's format that this program does not know.
-    #[error("chain has version {0}, known is 1")]
+    #[error("chain has version {0}; this program knows 1")]
     Version(u32),
-    /// More bytes than a certificate may have.
+    /// A certificate is too large.
     #[error("certificate has {bytes} bytes, at most {max} are allowed")]
     TooLarge {
-        /// Bytes there are.
+        /// Its bytes.
         bytes: usize,
-        /// Bytes allowed.
+        /// The bytes allowed.
         max: usize,
     },
-    /// Not a certificate as the profile of its level wants it.
+    /// A certificate is outside the profile of its level.
     #[error("{level} certificate is outside the profile: {what}")]
     Profile {
-        /// Which of the certificates.
+        /// Its level.
         level: Level,
-        /// What is missing, unexpected or not strict DER.
+        /// The part that is missing, unexpected or not strict DER.
         what: &'static str,
     },
     /// Issuer name or key identifier are not those of the certificate above.
     #[error("{level} certificate names another issuer than {issuer}")]
     Unlinked {
-        /// Which of the certificates.
+        /// Its level.
         level: Level,
         /// The key above it.
         issuer: PublicKey,
@@ -67,50 +68,50 @@ pub enum CertificateError {
     /// The signature is not by the certificate above, which for a Level-0 is the network's root.
     #[error("{level} certificate is not signed by {issuer}")]
     Forged {
-        /// Which of the certificates.
+        /// Its level.
         level: Level,
         /// The key above it.
         issuer: PublicKey,
     },
-    /// One key stands twice in a chain.
-    #[error("key {0} stands twice in the chain")]
+    /// A key occurs twice in a chain.
+    #[error("key {0} occurs twice in the chain")]
     SameKey(PublicKey),
-    /// A Level-1 vouches for a leaf that it may not vouch for.
+    /// A Level-1 of this role may not issue the leaf.
     #[error("a certificate for {leaf:?} cannot be issued by a {issuer}")]
     NotIssuable {
         /// Role of the Level-1.
         issuer: Role,
-        /// Role of the leaf, as it is written there.
+        /// Role of the leaf, as written in it.
         leaf: String,
     },
-    /// The chain admits its holder as something else than is wanted here.
-    #[error("{name:?} is admitted as {role}, wanted is {wanted}")]
+    /// The holder has another role than required.
+    #[error("{name:?} is certified as {role}, not as {wanted}")]
     WrongRole {
         /// Subject of the certificate.
         name: String,
-        /// The role it has.
+        /// Its role.
         role: Role,
-        /// The roles wanted.
+        /// The roles required.
         wanted: String,
     },
-    /// Not in force yet.
-    #[error("certificates of {name:?} are in force from {from_ms} ms, it is {now_ms} ms")]
+    /// The chain is not valid yet.
+    #[error("certificates of {name:?} are valid from {from_ms} ms; now it is {now_ms} ms")]
     NotYetValid {
         /// Subject of the certificate.
         name: String,
-        /// Unix time from which all of the chain is in force.
+        /// Unix time from which all of the chain is valid.
         from_ms: u64,
-        /// Unix time asked about.
+        /// Unix time of the check.
         now_ms: u64,
     },
-    /// No longer in force.
-    #[error("certificates of {name:?} were in force until {until_ms} ms, it is {now_ms} ms")]
+    /// The chain has expired.
+    #[error("certificates of {name:?} were valid until {until_ms} ms; now it is {now_ms} ms")]
     Expired {
         /// Subject of the certificate.
         name: String,
-        /// Unix time until which all of the chain was in force.
+        /// Unix time until which all of the chain was valid.
         until_ms: u64,
-        /// Unix time asked about.
+        /// Unix time of the check.
         now_ms: u64,
     },
 }

@@ -1,4 +1,4 @@
-//! Certificate chains: who is admitted as what, decided from bytes alone and for ever.
+//! Certificate chains: the role of a holder, decided from bytes alone and for ever.
 //!
 //! ```text
 //! root ── Level-0 ── Level-1 ┬─ Level-2            role client or indexer; a client's key is the publisher's
@@ -7,10 +7,9 @@
 //!                    registrar
 //! ```
 //!
-//! A Level-1 certificate is a CA and at the same time vouches for a journal, which TLS libraries refuse;
-//! and a replica asked in ten years must decide like one asked today. So paths are checked here, against
-//! the exact shapes of rfd 1. TLS checks the same certificates once more, with a clock and, later, with
-//! revocation lists.
+//! A Level-1 certificate is a CA and also the certificate of a journal's key, which TLS libraries refuse; and a replica
+//! must give the same verdict in ten years as today. So paths are checked here, against the exact shapes of rfd 1. TLS
+//! checks the same certificates again, with a clock and later with revocation lists.
 
 mod der;
 mod error;
@@ -35,18 +34,18 @@ use crate::{
     wire,
 };
 
-/// The only version of a chain there is.
+/// The version of a chain that this program reads and writes.
 const VERSION: u32 = 1;
 /// Level-1 and Level-0.
 const CHAIN_CERTIFICATES_MIN: usize = 2;
 
-/// Whether a certificate can be issued in this name: 1 to 64 bytes of UTF-8 without control characters.
+/// Whether this can be the name in a certificate: 1 to 64 bytes of UTF-8 without control characters.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     profile::is_name(text)
 }
 
-/// The certificate everything hangs on; its hash is the network's name.
+/// The root certificate. Its hash is the network's name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Root {
     der: Bytes,
@@ -56,7 +55,7 @@ pub struct Root {
 }
 
 impl Root {
-    /// Takes the DER of a root certificate and checks its shape and its signature by itself.
+    /// Reads the DER of a root certificate, and checks its shape and its own signature.
     ///
     /// # Errors
     /// If it is too large, has another shape, or is damaged.
@@ -98,7 +97,7 @@ impl Root {
         &self.name
     }
 
-    /// The certificate as it came.
+    /// The certificate as DER.
     #[must_use]
     pub const fn der(&self) -> &Bytes {
         &self.der
@@ -120,7 +119,7 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Takes DER certificates, the leaf first. Nothing but their number and sizes is checked.
+    /// Takes DER certificates, the leaf first. Only their number and sizes are checked.
     ///
     /// # Errors
     /// If there are not 2 or 3, or one is too large.
@@ -129,7 +128,8 @@ impl Chain {
             return Err(CertificateError::Count(certificates.len()));
         }
         certificates.iter().try_for_each(|der| check_size(der))?;
-        // Chains are kept for as long as a process lives, and what was received is a slice of a whole message.
+        // Copied, because a chain is kept as long as the process lives, and the bytes received are a slice of a whole
+        // message.
         let own = certificates.iter().map(|der| Bytes::copy_from_slice(der));
         let mut chain = Self {
             certificates: own.collect(),
@@ -139,7 +139,7 @@ impl Chain {
         Ok(chain)
     }
 
-    /// Takes what was received, without verifying.
+    /// Reads the wire form without verifying it.
     ///
     /// # Errors
     /// If the version is unknown, there are not 2 or 3 certificates, or one is too large.
@@ -150,7 +150,7 @@ impl Chain {
         Self::from_der(wire.certificates)
     }
 
-    /// As it travels. The bytes of this message are what the id is over.
+    /// Converts to the wire form. The id covers these bytes.
     #[must_use]
     pub fn to_wire(&self) -> wire::Chain {
         wire::Chain {
@@ -159,7 +159,7 @@ impl Chain {
         }
     }
 
-    /// Names the chain in transactions.
+    /// The id that transactions name.
     #[must_use]
     pub const fn id(&self) -> Id {
         self.id
@@ -171,12 +171,12 @@ impl Chain {
         &self.certificates
     }
 
-    /// Checks everything but the time: shapes, names, key identifiers, signatures and roles up to `root`.
+    /// Checks shapes, names, key identifiers, signatures and roles up to `root`. The time is not checked.
     ///
-    /// The answer depends on nothing but the bytes; it may be kept by [`Chain::id`] and root.
+    /// The result depends on the bytes alone. It may be cached by [`Chain::id`] and root.
     ///
     /// # Errors
-    /// At the first thing found, from Level-0 down.
+    /// The first error, from Level-0 down.
     pub fn verify(&self, root: &Root, verifier: &dyn Verifier) -> Result<Holder, CertificateError> {
         let (leaf, level1, level0) = match &self.certificates[..] {
             [level1, level0] => (None, level1, level0),
@@ -230,29 +230,29 @@ impl std::fmt::Debug for Chain {
     }
 }
 
-/// Whom a verified chain vouches for, and when.
+/// The holder of a verified chain, and its validity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// The key that acts: a publisher's or indexer's own, or the Level-1 key of a peer, aggregator or
-    /// registrar. A transport leaf speaks for its Level-1, so that here too it is the Level-1 key: the
-    /// leaf's own key names nobody, and whoever could choose it could not pass for another member.
+    /// The key that acts: a publisher's or indexer's own, or the Level-1 key of a peer, aggregator or registrar. For a
+    /// transport leaf it is the key of its Level-1. The leaf's own key names nobody, so that a member cannot pass for
+    /// another one by choosing it.
     pub key: PublicKey,
-    /// What it is admitted as.
+    /// Its role.
     pub role: Role,
     /// Common name of the certificate of `key`.
     pub name: String,
     /// The key that admitted `key`: the principal's for a Level-1, the Level-1's for a Level-2.
     pub issuer: PublicKey,
-    /// Unix time from which all of the chain and its root are in force.
+    /// Unix time from which all of the chain and its root are valid.
     pub not_before_ms: u64,
-    /// Unix time until which all of the chain and its root are in force.
+    /// Unix time until which all of the chain and its root are valid.
     pub not_after_ms: u64,
     /// Id of the chain.
     pub chain: Id,
 }
 
 impl Holder {
-    /// Checks that the chain is in force at `now_ms`, both ends included.
+    /// Checks that the chain is valid at `now_ms`, both ends included.
     ///
     /// # Errors
     /// [`CertificateError::NotYetValid`] or [`CertificateError::Expired`].
@@ -275,7 +275,7 @@ impl Holder {
         }
     }
 
-    /// Checks that the holder is admitted as one of `wanted`.
+    /// Checks that the holder has one of the roles `wanted`.
     ///
     /// # Errors
     /// [`CertificateError::WrongRole`] if not.
@@ -308,14 +308,14 @@ fn below<'a>(
     Ok(certificate)
 }
 
-/// Which certificate of a chain names the key that acts, as what, and admitted by whom.
+/// The certificate of a chain whose key acts, its role, and the key that issued it.
 struct Admission<'a> {
     certificate: &'a Certificate<'a>,
     role: Role,
     issuer: PublicKey,
 }
 
-/// Decides what a chain admits its holder as, by the roles on it.
+/// Decides the role of a chain's holder, by the roles in its certificates.
 fn admit<'a>(
     level0: &Certificate<'_>,
     level1: &'a Certificate<'a>,
@@ -360,7 +360,7 @@ fn admit<'a>(
     }
 }
 
-/// No key stands twice: what one level signs can then never pass for the word of another.
+/// No key occurs twice, so that a signature of one level never passes for one of another level.
 fn check_keys_differ(path: &[&Certificate<'_>]) -> Result<(), CertificateError> {
     for (i, certificate) in path.iter().enumerate() {
         let key = certificate.subject.key;

@@ -12,10 +12,10 @@ const LINE_CHARACTERS: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PemError {
     /// A section is damaged.
-    #[error("it is not PEM: {0}")]
+    #[error("not PEM: {0}")]
     Malformed(String),
-    /// There is no section of the kind wanted.
-    #[error("it has no section {0:?}")]
+    /// There is no section of the expected kind.
+    #[error("no section {0:?}")]
     Empty(&'static str),
 }
 

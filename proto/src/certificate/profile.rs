@@ -52,11 +52,11 @@ const DNS_NAME: u8 = 0x82;
 /// Tag of a URI among the alternative names.
 const URI: u8 = 0x86;
 
-/// A certificate of the right shape for its level. Signature and links are still to be checked.
+/// A certificate with the right shape for its level. Signature and links are not checked yet.
 #[derive(Debug)]
 pub(super) struct Certificate<'a> {
     level: Level,
-    /// What the issuer signed.
+    /// The signed part.
     signed: &'a [u8],
     signature: [u8; SIGNATURE_BYTES],
     /// The issuer's name, as DER.
@@ -67,13 +67,13 @@ pub(super) struct Certificate<'a> {
     pub(super) subject: Subject<'a>,
     /// The common name.
     pub(super) name: &'a str,
-    /// What follows `urn:kittengrad:role:`.
+    /// The text after `urn:kittengrad:role:`.
     pub(super) role: &'a str,
     /// The DNS name of a transport leaf.
     pub(super) dns_name: Option<&'a str>,
 }
 
-/// What a certificate says about its holder and the certificates below must repeat.
+/// The fields that the certificates below must repeat.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Subject<'a> {
     pub(super) key: PublicKey,
@@ -144,8 +144,8 @@ impl<'a> Certificate<'a> {
 
     /// Checks names, key identifiers and the signature against the certificate above.
     ///
-    /// A name that repeats the issuer's is refused below the root: RFC 5280 does not count such a
-    /// certificate in path lengths, and OpenSSL takes it for a root.
+    /// A subject that equals the issuer is refused below the root: RFC 5280 does not count such a certificate in path
+    /// lengths, and OpenSSL takes it for a root.
     pub(super) fn check_issuer(
         &self,
         issuer: &Subject<'_>,
@@ -173,7 +173,7 @@ impl<'a> Certificate<'a> {
     }
 }
 
-/// The signed part and the signature: all that a certificate is made of.
+/// The two parts of a certificate: the signed part and the signature.
 fn envelope(der: &[u8]) -> Option<(&[u8], [u8; SIGNATURE_BYTES])> {
     let mut file = Reader::new(der);
     let mut outer = file.nested(SEQUENCE)?;
@@ -208,7 +208,7 @@ fn name<'a>(fields: &mut Reader<'a>) -> Option<(&'a [u8], &'a str)> {
     is_name(text).then_some((whole, text))
 }
 
-/// Whether a certificate can be issued in this name: 1 to 64 bytes, nothing that cannot be seen.
+/// Whether this can be the name in a certificate: 1 to 64 bytes without control characters.
 pub(super) fn is_name(text: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
 }
@@ -225,7 +225,7 @@ fn key(fields: &mut Reader<'_>) -> Option<PublicKey> {
     fields.array().map(PublicKey::new)
 }
 
-/// The values of the extensions that have a meaning here.
+/// The values of the known extensions.
 #[derive(Default)]
 struct Extensions<'a> {
     authority_key_id: Option<&'a [u8]>,
@@ -243,7 +243,7 @@ impl<'a> Extensions<'a> {
         while !list.is_empty() {
             let (id, critical, value) = extension(list).ok_or("an extension is not strict DER")?;
             if seen.contains(&id) {
-                return Err("an extension stands twice");
+                return Err("an extension occurs twice");
             }
             seen.push(id);
             // Identifiers are those of RFC 5280 section 4.2.1, id-ce being 2.5.29.

@@ -1,4 +1,4 @@
-//! Roles: what a certificate admits its holder as, and how that is written.
+//! Roles: the function of a certificate's holder, and its text form.
 
 use std::{fmt, str::FromStr};
 
@@ -7,14 +7,14 @@ use thiserror::Error;
 
 use crate::{id::PublicKey, wire};
 
-/// What stands before the role in a certificate's URI.
+/// Prefix of the role in a certificate's URI.
 pub(super) const ROLE_URI_PREFIX: &str = "urn:kittengrad:role:";
-/// What stands in place of a role in the root certificate.
+/// The word in place of a role in the root certificate.
 pub(super) const ROOT: &str = "root";
-/// What stands in place of a role in a Level-0 certificate.
+/// The word in place of a role in a Level-0 certificate.
 pub(super) const PRINCIPAL: &str = "principal";
 
-/// What a certificate admits its holder as; `openssl x509 -text` shows it as `URI:urn:kittengrad:role:peer`.
+/// The role in a certificate; `openssl x509 -text` shows it as `URI:urn:kittengrad:role:peer`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Keeps a part of the key space; Level-1. Its key is its journal's.
@@ -29,13 +29,13 @@ pub enum Role {
     Registrar,
 }
 
-/// Why a text is no role. Nothing changed.
+/// Why a text is not a role. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is no role: peer, aggregator, indexer, client or registrar")]
+#[error("{0:?} is not a role; use peer, aggregator, indexer, client or registrar")]
 pub struct RoleError(String);
 
 impl Role {
-    /// All of them.
+    /// All roles.
     pub const ALL: [Self; 5] = [
         Self::Peer,
         Self::Aggregator,
@@ -44,7 +44,7 @@ impl Role {
         Self::Registrar,
     ];
 
-    /// As it is written everywhere.
+    /// The word in certificates, options and messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ impl Role {
         matches!(self, Self::Peer | Self::Aggregator)
     }
 
-    /// As it travels.
+    /// Converts to the wire form.
     #[must_use]
     pub const fn to_wire(self) -> wire::Role {
         match self {
@@ -80,7 +80,7 @@ impl Role {
         }
     }
 
-    /// As it came; `None` for what is no role.
+    /// Reads the wire form; `None` if it is not a role.
     #[must_use]
     pub fn from_wire(number: i32) -> Option<Self> {
         Self::ALL
@@ -104,7 +104,7 @@ impl FromStr for Role {
     }
 }
 
-/// The DNS name that a member's transport leaf carries and that callers ask for in TLS:
+/// The DNS name of a member's transport leaf, which callers require in TLS:
 /// `<key in base32, lower case, 52 characters>.<role>.kittengrad`.
 ///
 /// Base32, because 64 hexadecimal characters do not fit a DNS label of at most 63.

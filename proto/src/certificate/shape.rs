@@ -1,11 +1,11 @@
-//! What a certificate may be used for: the extensions of each level, byte for byte.
+//! The uses of a certificate: the extensions of each level, byte for byte.
 
 use super::{
     der::{BIT_STRING, INTEGER, OBJECT_IDENTIFIER, SEQUENCE},
     error::Level,
 };
 
-/// The extensions that say what a certificate may be used for, as DER; empty where one is missing.
+/// The extensions that limit the uses of a certificate, as DER; empty if one is missing.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Shape<'a> {
     pub(super) basic_constraints: &'a [u8],
@@ -14,7 +14,7 @@ pub(super) struct Shape<'a> {
 }
 
 impl Shape<'_> {
-    /// Compares what was found with what `level` wants.
+    /// Compares the extensions with those of `level`.
     pub(super) fn check(&self, level: Level, has_dns_name: bool) -> Result<(), &'static str> {
         if level != Level::Leaf && has_dns_name {
             return Err("it has a DNS name, which only transport leaves have");
@@ -56,7 +56,7 @@ const PATH_2: &[u8] = &[SEQUENCE, 6, 1, 1, 0xff, INTEGER, 1, 2];
 const PATH_1: &[u8] = &[SEQUENCE, 6, 1, 1, 0xff, INTEGER, 1, 1];
 /// A CA above leaves.
 const PATH_0: &[u8] = &[SEQUENCE, 6, 1, 1, 0xff, INTEGER, 1, 0];
-/// No CA.
+/// Not a CA.
 const NO_AUTHORITY: &[u8] = &[SEQUENCE, 0];
 /// keyCertSign, cRLSign.
 const SIGNS_CERTIFICATES: &[u8] = &[BIT_STRING, 2, 1, 0b0000_0110];

@@ -1,7 +1,7 @@
 //! The codec of all services: protobuf, weighed before it is decoded.
 //!
-//! The generated clients and servers decode with it, so that nobody's message takes many times its size in memory,
-//! whichever call it belongs to and whichever side sent it.
+//! The generated clients and servers decode with it, so that no message takes many times its size in memory, in any
+//! call and in both directions.
 
 mod parts;
 
@@ -17,9 +17,9 @@ use tonic_prost::ProstEncoder;
 
 use crate::weight::{self, Part};
 
-/// A message of which it is known what decoding it takes.
+/// A message with a known weight.
 pub(crate) trait Weighed: Message + Default + 'static {
-    /// Parts of which it may have many.
+    /// Parts that it may repeat often.
     const PARTS: &'static [Part];
 }
 
@@ -60,7 +60,7 @@ impl<U: Weighed> Decoder for WeighedDecoder<U> {
 }
 
 fn decode<U: Weighed>(message: Bytes) -> Result<U, Status> {
-    // As prost's own codec says it, so that clients go on with another peer.
+    // As prost's own codec reports it, so that a client continues with another peer.
     let refuse = |why: String| Status::internal(format!("message cannot be decoded: {why}"));
     weight::check(&message, U::PARTS).map_err(|e| refuse(e.to_string()))?;
     U::decode(message).map_err(|e| refuse(e.to_string()))

@@ -1,4 +1,4 @@
-//! Parts of which the messages of the services may have many.
+//! The parts that messages of the services may repeat often.
 
 use bytes::Bytes;
 

@@ -13,7 +13,7 @@ use crate::{
 /// Consecutive blocks of the sender's journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frames {
-    /// The blocks, each with a hint which of its items touch the receiver's arcs (bit i: item i).
+    /// The blocks. Each has a hint: bit i is set if item i adds something to the receiver's arcs.
     pub blocks: Vec<(Block, Bytes)>,
     /// The sender's head.
     pub head: Option<Head>,

@@ -1,4 +1,4 @@
-//! The hello: who the sender is, and where both journals stand.
+//! The hello: the sender's identity, and the heads of both journals.
 
 use bytes::Bytes;
 
@@ -10,15 +10,15 @@ use crate::{
 /// First message in both directions, and again when something in it changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hello {
-    /// Names the ring that the sender knows.
+    /// The id of the ring that the sender knows.
     pub ring: Id,
     /// The sender's own head; `None` until it signed its first block.
     pub head: Option<Head>,
-    /// The highest head of the receiver that the sender ever saw, as the receiver signed it.
+    /// The highest head of the receiver that the sender saw, as the receiver signed it.
     pub seen: Option<SignedHead>,
     /// False while the sender fills its arcs.
     pub is_settled: bool,
-    /// The start rule lets the sender sign.
+    /// Whether the start rule lets the sender sign.
     pub is_open: bool,
     /// The sender.
     pub identity: Identity,

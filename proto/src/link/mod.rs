@@ -1,4 +1,4 @@
-//! What partners say to each other: the messages of a link, checked in structure when they are read.
+//! The messages between partners, checked in structure when they are read.
 //!
 //! | message | from | to | answer | file |
 //! | --- | --- | --- | --- | --- |
@@ -8,7 +8,7 @@
 //! | `Fetch` | follower | journal's owner | `Bodies` | `push` |
 //! | `Alive` | both | both | - | `hello` |
 //!
-//! Every message may come late, twice or out of order.
+//! A message may arrive late, twice or out of order.
 
 mod blocks;
 mod hello;
@@ -35,7 +35,7 @@ use crate::{
     wire::{self, link_message::Kind},
 };
 
-/// Parts of which a message may have many.
+/// Parts that a message may repeat often.
 const PARTS: &[Part] = &[
     Part::new::<wire::Push>(2, PUSH),
     Part::new::<wire::PushResult>(3, &[Part::new::<wire::ItemProof>(3, &[])]),
@@ -50,16 +50,16 @@ const PUSH: &[Part] = &[
     Part::new::<wire::Chain>(3, &[Part::new::<Bytes>(2, &[])]),
 ];
 
-/// Why bytes are no message of a link. The link ends, and it counts against the sender.
+/// Why bytes are not a message of a link. The link ends, and it counts against the sender.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LinkError {
     /// Not a message at all, or beyond a limit.
     #[error("link message is malformed: {0}")]
     Malformed(String),
-    /// Of another network or namespace.
-    #[error("link message is foreign: {0}")]
+    /// It belongs to another network or namespace.
+    #[error("link message of another network or namespace: {0}")]
     Foreign(#[from] ForeignError),
-    /// A name with a wrong length.
+    /// A name has a wrong length.
     #[error("link message: {0}")]
     Id(#[from] IdError),
     /// A transaction in it is wrong.
@@ -82,7 +82,7 @@ pub enum LinkError {
 /// One message between partners.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
-    /// Who the sender is and where both journals stand.
+    /// The sender's identity and the heads of both journals.
     Hello(Box<Hello>),
     /// A transaction to verify, journal, sync and confirm.
     Push(Push),
@@ -101,12 +101,12 @@ pub enum Message {
     Fetch(Vec<Id>),
     /// Answer to a fetch.
     Bodies {
-        /// What the sender has.
+        /// The transactions that the sender has.
         bodies: Vec<Push>,
-        /// What it does not have.
+        /// The ids that it does not have.
         missing: Vec<Id>,
     },
-    /// The sender's head, while nothing else is said.
+    /// The sender's head, while it sends nothing else.
     Alive(Heartbeat),
 }
 
@@ -140,10 +140,10 @@ impl Message {
         wire::LinkMessage { kind: Some(kind) }.encode_to_vec()
     }
 
-    /// Reads a received message: structure and limits, no signatures.
+    /// Reads a received message: structure and limits, without signatures.
     ///
     /// # Errors
-    /// For everything that is not exactly a message of `overlay`.
+    /// For bytes that are not exactly a message of `overlay`.
     pub fn decode(bytes: Bytes, overlay: &Overlay) -> Result<Self, LinkError> {
         if bytes.len() > MESSAGE_BYTES_MAX {
             return Err(LinkError::Malformed(format!(

@@ -23,7 +23,7 @@ pub struct Push {
     pub transaction: Arc<Transaction>,
     /// Records, in any order.
     pub records: Vec<Bytes>,
-    /// The publisher's chain; comes once per connection.
+    /// The publisher's chain, once per connection.
     pub chain: Option<Chain>,
 }
 
@@ -51,22 +51,22 @@ impl Push {
 pub struct PushResult {
     /// Id of the transaction.
     pub id: Id,
-    /// Where the replica's journal has each element that it holds, or why it refused.
+    /// The proof of each element in the replica's journal, or the reason for its refusal.
     pub outcome: Result<Vec<ItemProof>, PushRefusal>,
 }
 
 /// Why a replica did not confirm a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PushRefusal {
-    /// The publisher's certificates are not there: the coordinator sends them with the transaction again.
+    /// The replica does not have the publisher's certificates. The coordinator sends the transaction again, with them.
     #[error("{CHAIN_UNKNOWN}")]
     ChainUnknown,
-    /// Anything else, such as a replica that starts or a full disk. [`REFUSAL_BYTES_MAX`] bytes of the text travel.
+    /// Any other reason, such as a replica that starts or a full disk. The text is cut to [`REFUSAL_BYTES_MAX`] bytes.
     #[error("{0}")]
     Other(String),
 }
 
-/// What travels for [`PushRefusal::ChainUnknown`].
+/// The text that stands for [`PushRefusal::ChainUnknown`].
 const CHAIN_UNKNOWN: &str = "CHAIN_UNKNOWN";
 
 impl PushResult {
@@ -104,7 +104,7 @@ impl PushResult {
 }
 
 impl PushRefusal {
-    /// What travels: never nothing, because that means a confirmation.
+    /// The text of the wire form. It is never empty, because an empty one means a confirmation.
     fn to_text(&self) -> String {
         let why = self.to_string();
         if why.is_empty() {

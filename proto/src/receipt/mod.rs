@@ -23,10 +23,10 @@ use crate::{
     wire,
 };
 
-/// The only version of a receipt there is.
+/// The version of a receipt that this program reads and writes.
 const VERSION: u32 = 1;
 
-/// Parts of which a receipt may have many.
+/// Parts that a receipt may repeat often.
 pub(crate) const PARTS: &[Part] = &[
     Part::new::<wire::CellReceipt>(4, &[Part::new::<Bytes>(2, &[])]),
     Part::new::<wire::Confirmation>(
@@ -38,13 +38,13 @@ pub(crate) const PARTS: &[Part] = &[
     ),
 ];
 
-/// Why bytes are no receipt, or prove less than they claim. Nothing changed.
+/// Why bytes are not a receipt, or prove less than they claim. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReceiptError {
-    /// Not a receipt at all.
+    /// Not a receipt.
     #[error("receipt is malformed: {0}")]
     Malformed(String),
-    /// Its transaction, or one that a proof rests on, is wrong.
+    /// Its transaction, or the transaction of a proof, is wrong.
     #[error("receipt: {0}")]
     Transaction(#[from] TransactionError),
     /// A header in it is wrong.
@@ -61,7 +61,7 @@ pub enum ReceiptError {
     Certificate {
         /// The peer.
         peer: PublicKey,
-        /// What is wrong.
+        /// The error.
         error: CertificateError,
     },
     /// A proof does not lead to its header, or its header is not the peer's.
@@ -71,12 +71,12 @@ pub enum ReceiptError {
         peer: PublicKey,
         /// The block.
         height: u64,
-        /// What does not fit.
+        /// The reason.
         why: &'static str,
     },
     /// Fewer peers proved an element than the receipt claims.
     #[error(
-        "{proved} peers prove element {element} of the transaction, the receipt claims {claimed}"
+        "{proved} peers prove element {element} of the transaction; the receipt claims {claimed}"
     )]
     Short {
         /// Number of the element in its transaction.
@@ -86,17 +86,17 @@ pub enum ReceiptError {
         /// Peers that the receipt claims.
         claimed: usize,
     },
-    /// What it says about the cell of an element is not what it proves.
+    /// The cell of an element does not match its proofs.
     #[error("receipt: element {element} of the transaction {why}")]
     Cell {
         /// Number of the element in its transaction.
         element: usize,
-        /// What does not fit.
+        /// The reason.
         why: &'static str,
     },
 }
 
-/// One peer's word that it holds the elements of a transaction in the cells it replicates.
+/// The proofs of one peer that it holds the elements of a transaction in the cells that it replicates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confirmation {
     /// The peer.
@@ -112,7 +112,7 @@ pub struct Confirmation {
 pub struct Receipt {
     /// The transaction.
     pub transaction: Transaction,
-    /// How many peers confirmed each element at least.
+    /// The number of peers that confirmed each element, at least.
     pub quorum: u32,
     /// Cells with the peers that confirmed their entries.
     pub cells: Vec<(KeyRange, Vec<PublicKey>)>,
@@ -121,7 +121,7 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// As it travels.
+    /// Converts to the wire form.
     #[must_use]
     pub fn to_wire(&self) -> wire::Receipt {
         let cells = self.cells.iter().map(|(cell, peers)| wire::CellReceipt {
@@ -144,7 +144,7 @@ impl Receipt {
         }
     }
 
-    /// As a file.
+    /// Converts to the bytes of a file.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         self.to_wire().encode_to_vec()
@@ -153,7 +153,7 @@ impl Receipt {
     /// Reads a file.
     ///
     /// # Errors
-    /// For everything that is not exactly a receipt of `overlay`.
+    /// For bytes that are not exactly a receipt of `overlay`.
     pub fn decode(bytes: Bytes, overlay: &Overlay) -> Result<Self, ReceiptError> {
         let malformed = |why: String| ReceiptError::Malformed(why);
         if bytes.len() > MESSAGE_BYTES_MAX {
@@ -164,15 +164,15 @@ impl Receipt {
         Self::from_wire(wire, overlay)
     }
 
-    /// Checks the structure of a received receipt; [`Receipt::verify`] checks what it proves.
+    /// Checks the structure of a received receipt. [`Receipt::verify`] checks its proofs.
     ///
     /// # Errors
-    /// For everything that is not exactly a receipt of `overlay`.
+    /// For bytes that are not exactly a receipt of `overlay`.
     pub fn from_wire(wire: wire::Receipt, overlay: &Overlay) -> Result<Self, ReceiptError> {
         let malformed = |why: String| ReceiptError::Malformed(why);
         if wire.version != VERSION {
             return Err(malformed(format!(
-                "version {}, known is {VERSION}",
+                "version {}; this program knows {VERSION}",
                 wire.version
             )));
         }
@@ -194,14 +194,14 @@ impl Receipt {
         })
     }
 
-    /// Verifies everything in it: the publisher's signature, each peer's certificates and proofs, that at least
-    /// `quorum` peers prove each element, and that all peers named for a cell prove all elements in it.
+    /// Verifies the receipt: the publisher's signature, each peer's certificates and proofs, that at least `quorum`
+    /// peers prove each element, and that all peers named for a cell prove all elements in it.
     ///
-    /// The ring is not in a receipt, so whether cells and peers are the right ones is for whoever knows the ring.
+    /// A receipt does not carry the ring. Whether cells and peers are the right ones must be checked against the ring.
     /// `root` must be that of the overlay that the receipt was read for.
     ///
     /// # Errors
-    /// For the first thing that does not hold.
+    /// The first error.
     pub fn verify(&self, root: &Root, verifier: &dyn Verifier) -> Result<(), ReceiptError> {
         self.transaction.verify(verifier)?;
         let mut proved = BTreeMap::new();
@@ -226,7 +226,7 @@ impl Receipt {
         proved: Option<&BTreeSet<PublicKey>>,
     ) -> Result<(), ReceiptError> {
         let count = proved.map_or(0, BTreeSet::len);
-        // A quorum of none proves nothing, whoever made this receipt.
+        // A quorum of zero proves nothing.
         let claimed = (self.quorum as usize).max(1);
         if count < claimed {
             return Err(ReceiptError::Short {
@@ -307,7 +307,8 @@ impl Confirmation {
         let mut verified = None;
         for proof in &self.proofs {
             holder.check_at(proof.header.time_ms).map_err(refuse)?;
-            // One block confirms many elements. The whole header is compared: its hash leaves the signature out.
+            // One block confirms many elements. The whole header is compared, because its hash does not cover the
+            // signature.
             if verified != Some(&proof.header) {
                 proof.header.verify(verifier)?;
                 verified = Some(&proof.header);

@@ -1,4 +1,4 @@
-//! Proofs that a peer's journal adds elements: an item, and its way into a signed block.
+//! Proofs that a peer's journal adds elements: an item, and its path to a signed block.
 
 use bytes::Bytes;
 
@@ -25,12 +25,12 @@ pub struct ItemProof {
     pub index: u32,
     /// RFC 9162 inclusion path.
     pub path: Vec<Id>,
-    /// The transaction that the item names, where it is not the one in question.
+    /// The transaction that the item names, unless it is the one to prove.
     pub transaction: Option<Transaction>,
 }
 
 impl ItemProof {
-    /// As it travels.
+    /// Converts to the wire form.
     #[must_use]
     pub fn to_wire(&self) -> wire::ItemProof {
         wire::ItemProof {
@@ -42,10 +42,10 @@ impl ItemProof {
         }
     }
 
-    /// Checks the structure of a received proof; [`ItemProof::verify`] checks what it proves.
+    /// Checks the structure of a received proof. [`ItemProof::verify`] checks the proof.
     ///
     /// # Errors
-    /// For everything that is not exactly a proof of `overlay`.
+    /// For bytes that are not exactly a proof of `overlay`.
     pub fn from_wire(wire: wire::ItemProof, overlay: &Overlay) -> Result<Self, ReceiptError> {
         if wire.item.len() > ITEM_BYTES_MAX {
             return Err(ItemError::TooLarge(wire.item.len()).into());
@@ -70,10 +70,10 @@ impl ItemProof {
 
     /// Verifies that `peer` signed a block with this item, and returns the elements that the item adds.
     ///
-    /// `transaction` is the one in question.
+    /// `transaction` is the one to prove.
     ///
     /// # Errors
-    /// If anything does not fit.
+    /// If a part does not verify.
     pub fn verify(
         &self,
         peer: &PublicKey,
@@ -84,10 +84,10 @@ impl ItemProof {
         self.check(peer, transaction, verifier)
     }
 
-    /// As [`ItemProof::verify`], for a header whose signature was verified before.
+    /// Like [`ItemProof::verify`], for a header whose signature was verified before.
     ///
     /// # Errors
-    /// If anything else does not fit.
+    /// If another part does not verify.
     pub fn check(
         &self,
         peer: &PublicKey,
@@ -114,7 +114,7 @@ impl ItemProof {
             return Err(refuse("the item is not proved to be in it"));
         }
         let Item::Transaction { id, bitmap } = Item::decode(&self.item)? else {
-            return Err(refuse("the item is no transaction"));
+            return Err(refuse("the item is not a transaction"));
         };
         let named = match &self.transaction {
             Some(other) => {

@@ -1,4 +1,4 @@
-//! What a replica must know of a record to admit it, and no more.
+//! The check of a record by a replica, which needs only a few of its fields.
 
 use super::{
     BAD_REL, BAD_TYPE, CanonicalType, EMPTY, MISSING, NOT_A_KEY, NOT_ASCENDING, RecordError,
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// What a replica must know of a record to admit it.
+/// The fields of a record that a replica needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Summary {
     /// A canonical, without a publisher.
@@ -23,22 +23,22 @@ pub enum Summary {
     },
     /// An update or a retraction: an element of a canonical's set.
     Statement {
-        /// The canonical that it is about.
+        /// The canonical.
         reference: RecordId,
-        /// Who says it.
+        /// The publisher.
         publisher: PublicKey,
         /// The update that it takes back, if it is a retraction.
         retracts: Option<RecordId>,
     },
 }
 
-/// Checks that `bytes` are a record and says what a replica must know of it.
+/// Checks that `bytes` are a record, and returns the fields that a replica needs.
 ///
 /// Accepts exactly what [`Record::decode`](super::Record::decode) accepts, in one pass and without
 /// allocating: about the cost of hashing the record.
 ///
 /// # Errors
-/// [`RecordError`] for everything but the one encoding of a record within its limits.
+/// [`RecordError`] for bytes that are not the one encoding of a record within its limits.
 pub fn check(bytes: &[u8]) -> Result<Summary, RecordError> {
     if bytes.len() > RECORD_BYTES_MAX {
         return Err(RecordError::TooLarge { bytes: bytes.len() });
@@ -54,7 +54,7 @@ pub fn check(bytes: &[u8]) -> Result<Summary, RecordError> {
     fields.summary()
 }
 
-/// What the fields said so far. The type comes in the middle, so that all are read alike and then judged.
+/// The fields read so far. The type comes in the middle, so all are read first and judged at the end.
 #[derive(Default)]
 struct Fields {
     seen: u16,

@@ -1,4 +1,4 @@
-//! How bytes become a record: through the codec library, then field by field.
+//! Decoding: the codec library reads the bytes, then each field is checked.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{
     limits::RECORD_BYTES_MAX,
 };
 
-/// The codec library goes at most 127 levels deep by itself, so that hostile nesting ends in an error.
+/// The codec library nests at most 127 levels, so that hostile nesting ends in an error.
 pub(super) fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
     if bytes.len() > RECORD_BYTES_MAX {
         return Err(RecordError::TooLarge { bytes: bytes.len() });
@@ -22,7 +22,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
     let value: Ipld = serde_ipld_dagcbor::from_slice(bytes)
         .map_err(|error| RecordError::Codec(error.to_string()))?;
     let record = Fields::of(value)?.record()?;
-    // The codec library lets through a CID with bytes behind it, for one.
+    // The codec library accepts bytes after a CID, for example.
     if record.encode()? != bytes {
         return Err(RecordError::Codec(
             "another encoding of the same record exists".to_owned(),
@@ -31,7 +31,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
     Ok(record)
 }
 
-/// The fields that nobody has looked at yet.
+/// The fields that were not read yet.
 struct Fields(BTreeMap<String, Ipld>);
 
 impl Fields {

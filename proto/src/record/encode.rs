@@ -1,7 +1,7 @@
-//! How a record becomes bytes: each field where its key belongs, values in their one encoding.
+//! Encoding: each field in the place of its key, each value in its one encoding.
 //!
-//! Our own, because the codec library buffers every map once for each map around it: ten times the cost on
-//! a museum's record, which an ingest pays for every line. Each decoding compares the two.
+//! The codec library buffers every map once for each map around it, which costs ten times as much on a museum's record,
+//! and an ingest encodes every line. Each decoding compares the two.
 
 use std::collections::BTreeMap;
 
@@ -96,7 +96,7 @@ impl Writer {
         self.map(meta)
     }
 
-    /// Who says it and when.
+    /// Publisher and timestamp.
     fn said(&mut self, publisher: &PublicKey, timestamp_ms: u64) {
         self.text("publisher");
         self.bytes(publisher.as_bytes());
@@ -155,7 +155,7 @@ impl Writer {
     fn map(&mut self, entries: &BTreeMap<String, Ipld>) -> Result<(), RecordError> {
         self.head(MAP, entries.len() as u64);
         let mut entries: Vec<_> = entries.iter().collect();
-        // A stable sort: keys of one length stay in their order.
+        // A stable sort: keys of equal length keep their order.
         entries.sort_by_key(|(key, _)| key.len());
         entries.into_iter().try_for_each(|(key, value)| {
             self.text(key);
@@ -185,7 +185,7 @@ impl Writer {
             });
         }
         self.0.push(FLOAT_64);
-        // Adding zero turns -0.0 into 0.0 and leaves all else as it is.
+        // Adding zero converts -0.0 to 0.0 and changes no other number.
         self.0.extend_from_slice(&(value + 0.0).to_be_bytes());
         Ok(())
     }
@@ -228,5 +228,5 @@ impl Writer {
     }
 }
 
-/// Room for most records without growing.
+/// Enough space for most records.
 const RECORD_BYTES_USUAL: usize = 512;

@@ -1,4 +1,4 @@
-//! Records: what is said, as strict DAG-CBOR, named by its CID.
+//! Records: statements as strict DAG-CBOR, named by their CIDs.
 //!
 //! ```text
 //! entity, artefact   {"meta": {...}, "type": text}
@@ -8,15 +8,14 @@
 //! retraction         {"ref": link, "type": text, "target": link, "publisher": 32 bytes, "timestamp": integer}
 //! ```
 //!
-//! A `link` is tag 42 over the CID of a record (CIDv1, dag-cbor, sha2-256). `timestamp` is in Unix
-//! milliseconds. `previous` is strictly ascending by digest and `links` by (rel, to); both are left out
-//! rather than empty, so that one thing can be said in one way only. Other fields are refused.
+//! A `link` is tag 42 over the CID of a record (CIDv1, dag-cbor, sha2-256). `timestamp` is in Unix milliseconds.
+//! `previous` is strictly ascending by digest and `links` by (rel, to). Both are omitted if empty, so that a statement
+//! has one form. Other fields are refused.
 //!
-//! Strict means: shortest integers and lengths, keys ascending by length and then bytewise, no key twice,
-//! nothing of indefinite length, floats of 64 bits that are finite and not negative zero, no tag but 42,
-//! text in UTF-8, no bytes behind the end. DAG-CBOR has one zero: `-0.0` is encoded as `0.0`.
-//! The record's own map is not counted in its depth: what a publisher nests [`RECORD_DEPTH_MAX`] deep
-//! fits into `meta`.
+//! Strict means: shortest integers and lengths, keys ascending by length and then bytewise, no duplicate keys, no
+//! indefinite lengths, floats of 64 bits that are finite and not negative zero, no tag but 42, text in UTF-8, no bytes
+//! after the end. DAG-CBOR has one zero: `-0.0` is encoded as `0.0`. The depth does not count the record's own map, so
+//! that an object nested [`RECORD_DEPTH_MAX`] deep fits into `meta`.
 
 mod check;
 mod decode;
@@ -50,9 +49,9 @@ pub const RELS: [&str; 5] = [
 /// A record.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
-    /// The key that everything else hangs on.
+    /// A thing, named by an identifier. Statements refer to it.
     Canonical(Canonical),
-    /// Something said about a canonical.
+    /// A statement about a canonical.
     Update(Update),
     /// An update withdrawn.
     Retraction(Retraction),
@@ -63,11 +62,11 @@ pub enum Record {
 pub enum CanonicalType {
     /// A person, a group, an institution, a place.
     Entity,
-    /// A work, and what was made of it.
+    /// A work, or something made from one.
     Artefact,
 }
 
-/// What never changes about a thing: an identifier, no publisher, no name.
+/// The fields of a thing that never change: an identifier, without publisher and name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Canonical {
     /// The record's `type`.
@@ -76,53 +75,53 @@ pub struct Canonical {
     pub meta: BTreeMap<String, Ipld>,
 }
 
-/// What one publisher says about a canonical.
+/// A statement of one publisher about a canonical.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Update {
-    /// The canonical that it is about; `ref` on the wire.
+    /// The canonical; `ref` on the wire.
     pub reference: RecordId,
-    /// Who says it.
+    /// The publisher.
     pub publisher: PublicKey,
-    /// When, by the publisher's clock: Unix milliseconds.
+    /// The time, by the publisher's clock, in Unix milliseconds.
     pub timestamp_ms: u64,
-    /// What to call the canonical.
+    /// The name of the canonical.
     pub name: Option<String>,
-    /// The publisher's own object, never reshaped.
+    /// The publisher's own object, unchanged.
     pub meta: BTreeMap<String, Ipld>,
     /// Updates of the same canonical by the same publisher that this one replaces, strictly ascending.
     pub previous: Vec<RecordId>,
-    /// How the canonical relates to others, strictly ascending.
+    /// Links to other canonicals, strictly ascending.
     pub links: Vec<Link>,
-    /// Makes records differ that would else be equal, and keeps their content from being guessed.
+    /// Makes otherwise equal records different, and their content hard to guess.
     pub salt: Option<Bytes>,
 }
 
-/// A relation to another canonical, which need not exist yet. Ordered by (rel, to).
+/// A link to another canonical, which need not exist yet. Ordered by (rel, to).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Link {
-    /// What relates them, one of [`RELS`] as a rule; 1 to [`REL_BYTES_MAX`] bytes.
+    /// The relation, usually one of [`RELS`]; 1 to [`REL_BYTES_MAX`] bytes.
     pub rel: String,
     /// The other canonical.
     pub to: RecordId,
 }
 
-/// One publisher takes an update of its own back.
+/// Takes an earlier update of the same publisher back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retraction {
-    /// The canonical that the update is about; `ref` on the wire.
+    /// The canonical of the update; `ref` on the wire.
     pub reference: RecordId,
     /// The update.
     pub target: RecordId,
-    /// Who takes it back: views heed it only if that is the target's publisher.
+    /// The publisher. A retraction has an effect only if this is the publisher of the target.
     pub publisher: PublicKey,
-    /// When, by the publisher's clock: Unix milliseconds.
+    /// The time, by the publisher's clock, in Unix milliseconds.
     pub timestamp_ms: u64,
 }
 
-/// Why bytes are no record, or a record cannot be written. Nothing changed.
+/// Why bytes are not a record, or a record cannot be written. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RecordError {
-    /// The record is larger than any may be.
+    /// The record is too large.
     #[error("the record has {bytes} bytes, at most {RECORD_BYTES_MAX} are allowed")]
     TooLarge {
         /// Bytes of the record.
@@ -131,26 +130,26 @@ pub enum RecordError {
     /// The bytes are not strict DAG-CBOR.
     #[error("the record is not strict DAG-CBOR: {why} at byte {at}")]
     Malformed {
-        /// Where it was noticed, counted from 0.
+        /// The byte of the error, counted from 0.
         at: usize,
-        /// What was noticed.
+        /// The error.
         why: &'static str,
     },
-    /// The codec library refuses the bytes, or they are not their record's one encoding.
+    /// The codec library refuses the bytes, or they are not the one encoding of their record.
     #[error("the record is not strict DAG-CBOR: {0}")]
     Codec(String),
-    /// A field is missing, unknown, of another kind, or beyond its limit.
+    /// A field is missing, unknown, of another kind, or above its limit.
     #[error("the record's {field} {why}")]
     Field {
         /// The field.
         field: &'static str,
-        /// What is wrong with it.
+        /// The error.
         why: &'static str,
     },
 }
 
 impl CanonicalType {
-    /// As it stands in a record.
+    /// The text in a record.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -166,9 +165,9 @@ impl fmt::Display for CanonicalType {
     }
 }
 
-/// A text that names no type of canonicals. Nothing changed.
+/// A text is not a type of canonical. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is not a type of canonicals: entity or artefact")]
+#[error("{0:?} is not a type of canonical; use entity or artefact")]
 pub struct CanonicalTypeError(String);
 
 impl FromStr for CanonicalType {
@@ -187,14 +186,14 @@ impl Record {
     /// Reads a record: decodes it, encodes it again and compares.
     ///
     /// # Errors
-    /// [`RecordError`] for everything but the one encoding of a record within its limits.
+    /// [`RecordError`] for bytes that are not the one encoding of a record within its limits.
     /// # Source
     /// Design section 2, "Record".
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         decode::decode(bytes)
     }
 
-    /// Writes the record; what this gives, [`Record::decode`] takes.
+    /// Writes the record. [`Record::decode`] reads it.
     ///
     /// # Errors
     /// [`RecordError`] if it breaks a rule or a limit.
@@ -208,7 +207,7 @@ impl Record {
 }
 
 impl Canonical {
-    /// The canonical of a thing that is known by one identifier: `{type, meta: {id}}`.
+    /// The canonical of a thing with one identifier: `{type, meta: {id}}`.
     #[must_use]
     pub fn identified(kind: CanonicalType, id: String) -> Self {
         Self {
@@ -297,7 +296,7 @@ fn check_meta(meta: &BTreeMap<String, Ipld>) -> Result<(), RecordError> {
     }
 }
 
-/// Whether `value` nests at most `levels` maps and lists. Looks no deeper than that.
+/// Whether `value` nests at most `levels` maps and lists. It does not recurse further.
 fn fits(value: &Ipld, levels: usize) -> bool {
     match (value, levels.checked_sub(1)) {
         (Ipld::List(items), Some(levels)) => items.iter().all(|item| fits(item, levels)),

@@ -1,7 +1,7 @@
-//! A single pass over strict DAG-CBOR that allocates nothing: what replicas do to every record.
+//! A single pass over strict DAG-CBOR without allocation, for the check that replicas make of every record.
 //!
-//! It goes at most as deep as its caller allows, and each step takes at least one byte, so that hostile
-//! lengths and nesting end in an error.
+//! It recurses as deep as the caller allows, and each step takes at least one byte, so that hostile lengths and nesting
+//! end in an error.
 
 use super::RecordError;
 use crate::id::RecordId;
@@ -18,22 +18,23 @@ pub(super) const FALSE: u8 = 0xf4;
 pub(super) const TRUE: u8 = 0xf5;
 pub(super) const NULL: u8 = 0xf6;
 pub(super) const FLOAT_64: u8 = 0xfb;
-/// Tag 42, the only one there is, in its shortest form.
+/// Tag 42, the only tag allowed, in its shortest form.
 pub(super) const TAG_CID: [u8; 2] = [0xd8, 0x2a];
-/// Everything of a link to a record but the digest: tag 42, 37 bytes, the prefix 0, CIDv1, dag-cbor, sha2-256, 32 bytes.
+/// All bytes of a link to a record before the digest: tag 42, 37 bytes, the prefix 0, CIDv1, dag-cbor, sha2-256, 32
+/// bytes.
 pub(super) const RECORD_LINK: [u8; 9] = [0xd8, 0x2a, 0x58, 0x25, 0x00, 0x01, 0x71, 0x12, 0x20];
 /// Bytes of the longest digest that a CID holds.
 const DIGEST_BYTES_MAX: u64 = 64;
 
 type Scanned<T> = Result<T, RecordError>;
 
-/// What is left of the bytes.
+/// The bytes to read.
 pub(super) struct Scan<'a> {
     rest: &'a [u8],
     bytes: usize,
 }
 
-/// The key before, which the next one must follow.
+/// The previous key, which the next one must follow.
 #[derive(Default)]
 pub(super) struct LastKey<'a>(Option<&'a str>);
 
@@ -45,7 +46,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Nothing may follow.
+    /// Checks that no bytes follow.
     pub(super) fn end(&self) -> Scanned<()> {
         if self.rest.is_empty() {
             Ok(())
@@ -57,29 +58,29 @@ impl<'a> Scan<'a> {
     /// The number of entries of the map that begins here.
     #[inline]
     pub(super) fn map(&mut self) -> Scanned<u64> {
-        self.head(MAP, "there is no map")
+        self.head(MAP, "expected a map")
     }
 
     /// The number of items of the list that begins here.
     pub(super) fn list(&mut self) -> Scanned<u64> {
-        self.head(LIST, "there is no list")
+        self.head(LIST, "expected a list")
     }
 
     #[inline]
     pub(super) fn unsigned(&mut self) -> Scanned<u64> {
-        self.head(UNSIGNED, "there is no time in milliseconds")
+        self.head(UNSIGNED, "expected a time in milliseconds")
     }
 
     #[inline]
     pub(super) fn text(&mut self) -> Scanned<&'a str> {
-        let length = self.head(TEXT, "there is no text")?;
+        let length = self.head(TEXT, "expected text")?;
         let bytes = self.take(length)?;
         std::str::from_utf8(bytes).map_err(|_| self.malformed("the text before is not UTF-8"))
     }
 
     #[inline]
     pub(super) fn bytes(&mut self) -> Scanned<&'a [u8]> {
-        let length = self.head(BYTES, "there are no bytes")?;
+        let length = self.head(BYTES, "expected bytes")?;
         self.take(length)
     }
 
@@ -102,7 +103,7 @@ impl<'a> Scan<'a> {
     pub(super) fn record_id(&mut self) -> Scanned<RecordId> {
         let rest = self.rest.strip_prefix(&RECORD_LINK);
         let Some((digest, rest)) = rest.and_then(|rest| rest.split_first_chunk::<32>()) else {
-            return Err(self.malformed("there is no link to a record"));
+            return Err(self.malformed("expected a link to a record"));
         };
         self.rest = rest;
         Ok(RecordId::new(*digest))
@@ -178,7 +179,7 @@ impl<'a> Scan<'a> {
         let bytes = self.bytes()?;
         match bytes.split_first() {
             Some((0, cid)) if is_cid(cid) => Ok(()),
-            _ => Err(self.malformed("the link before is no CID")),
+            _ => Err(self.malformed("the preceding link is not a CID")),
         }
     }
 

@@ -20,7 +20,7 @@ const Y2027: u64 = 1_798_761_600_000;
 const Y2028: u64 = 1_830_297_600_000;
 
 #[test]
-fn a_level_1_chain_vouches_for_its_key_as_peer_aggregator_or_registrar() {
+fn a_level_1_chain_certifies_three_roles() {
     let tower = Tower::new();
     for (level1, role) in [
         (&tower.peer, Role::Peer),
@@ -59,7 +59,7 @@ fn a_level_2_chain_vouches_for_the_leafs_own_key() {
 }
 
 #[test]
-fn a_transport_leaf_speaks_for_its_level_1_and_its_own_key_for_nobody() {
+fn a_transport_leaf_stands_for_the_key_of_its_level_1() {
     let tower = Tower::new();
     for (member, role) in [
         (&tower.peer, Role::Peer),
@@ -85,7 +85,7 @@ fn a_transport_leaf_speaks_for_its_level_1_and_its_own_key_for_nobody() {
 }
 
 #[test]
-fn a_level_1_vouches_for_no_other_leaves_than_those_of_its_role() {
+fn a_level_1_issues_only_leaves_of_its_role() {
     let tower = Tower::new();
     let level1s = [
         (&tower.peer, Role::Peer),
@@ -163,7 +163,7 @@ fn a_chain_of_another_network_is_refused() {
 }
 
 #[test]
-fn a_chain_signed_by_a_key_with_the_right_name_and_key_identifier_is_refused() {
+fn a_forged_issuer_with_the_right_name_and_id_is_refused() {
     let tower = Tower::new();
     let mut params = root_params();
     params.key_identifier_method =
@@ -296,7 +296,7 @@ fn a_chain_travels_and_keeps_its_id() {
 }
 
 #[test]
-fn a_chain_that_is_kept_does_not_keep_the_message_that_it_came_in() {
+fn a_stored_chain_does_not_hold_its_message() {
     let tower = Tower::new();
     let message = Bytes::from(tower.member(&tower.peer).to_wire().encode_to_vec());
     let chain = Chain::from_wire(wire::Chain::decode(message.clone()).unwrap()).unwrap();

@@ -259,7 +259,7 @@ fn a_subject_is_one_visible_common_name() {
 }
 
 #[test]
-fn extensions_without_meaning_are_let_through_unless_critical_or_twice() {
+fn unknown_extensions_pass_unless_critical_or_duplicate() {
     fn extension(number: u64, critical: bool) -> CustomExtension {
         let mut extension =
             CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 55_555, 1, number], vec![5, 0]);
@@ -277,7 +277,7 @@ fn extensions_without_meaning_are_let_through_unless_critical_or_twice() {
         check(
             level,
             |p| p.custom_extensions = vec![extension(1, false), extension(1, false)],
-            "an extension stands twice",
+            "an extension occurs twice",
         );
         check(
             level,

@@ -61,7 +61,7 @@ fn many(path: &[u32], part: &[u8]) -> Bytes {
 }
 
 #[test]
-fn messages_of_countless_parts_are_refused_before_they_are_decoded() {
+fn messages_with_too_many_parts_are_refused_undecoded() {
     let cases: [(&str, &[u32]); 8] = [
         ("records of a push", &[2, 2]),
         ("certificates of a push", &[2, 3, 2]),
@@ -287,7 +287,7 @@ fn an_identity_has_addresses_of_bounded_length() {
 }
 
 #[test]
-fn times_and_numbers_at_the_end_of_their_range_overflow_nothing() {
+fn times_at_the_end_of_their_range_do_not_overflow() {
     let holder = WORLD.publisher.chain.verify(&WORLD.root, &Ed25519).unwrap();
     for created_ms in [0, u64::MAX] {
         let late = Envelope {

@@ -88,7 +88,7 @@ fn with_unknown(body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_transaction_says_nothing_that_version_1_cannot_say_and_nothing_twice() {
+fn a_transaction_has_no_unknown_and_no_duplicate_field() {
     let sample = minimal();
     let body = sample.signed().body().to_vec();
     assert_eq!(by_publisher(body.clone()), Ok(sample));
@@ -191,7 +191,7 @@ fn what_later_versions_add_is_skipped_everywhere_else() {
 }
 
 #[test]
-fn an_item_has_one_encoding_so_that_every_reader_folds_a_signed_block_alike() {
+fn an_item_has_one_encoding() {
     for bytes in genesis().items.iter().chain(&ordinary().items) {
         assert!(Item::decode(bytes).is_ok());
         let twice = [&bytes[..], &bytes[..]].concat();

@@ -23,7 +23,7 @@ fn check(what: &str, expected: bool, change: impl Fn(&mut HeaderFields)) {
 }
 
 #[test]
-fn a_journal_forks_at_its_beginning_from_an_earlier_incarnation() {
+fn a_journal_forks_at_its_first_block() {
     let head = |incarnation| {
         Some(Head {
             incarnation,

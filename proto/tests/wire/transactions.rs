@@ -28,7 +28,7 @@ fn sign(entries: Vec<Entry>) -> Result<Transaction, TransactionError> {
 }
 
 #[test]
-fn a_transaction_has_as_many_entries_and_updates_as_allowed_and_no_more() {
+fn a_transaction_respects_its_limits_exactly() {
     let full =
         |transaction: &Transaction| transaction.signed().body().len() <= TRANSACTION_BYTES_MAX;
     // One update in each of the most entries; the most updates beside the most inserts.

@@ -22,7 +22,7 @@ proptest! {
     }
 
     #[test]
-    fn each_cell_begins_where_the_one_before_it_ends_and_all_are_one_circle(ring in ring(200)) {
+    fn cells_tile_the_circle(ring in ring(200)) {
         let cells: Vec<KeyRange> = ring.cells().map(|(_, cell)| cell).collect();
         let following = cells.iter().cycle().skip(1);
         prop_assert!(cells.iter().zip(following).all(|(cell, next)| cell.to == next.from));

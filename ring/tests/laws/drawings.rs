@@ -26,7 +26,7 @@ fn a_join_takes_half_of_each_neighbours_gap() {
 }
 
 #[test]
-fn a_joiner_fetches_its_own_cell_and_its_neighbours_cells_at_three_replicas() {
+fn a_joiner_fetches_three_cells_at_three_replicas() {
     check(
         "R=3 change 00 20 40 60 80 a0 c0 e0 -> 00 20 40 50 60 80 a0 c0 e0
          50 fetches (30, 50] from 20 40 60
@@ -56,7 +56,7 @@ fn departing_space_is_split_between_its_two_adjacent_peers() {
 }
 
 #[test]
-fn when_a_member_leaves_its_adjacent_peers_already_have_its_cell_and_replicate_it_further() {
+fn neighbours_of_a_leaver_already_have_its_cell() {
     check(
         "R=3 change 00 20 40 60 80 a0 c0 e0 -> 00 20 40 80 a0 c0 e0
          20 fetches (50, 60] from 40 60 80
@@ -69,7 +69,7 @@ fn when_a_member_leaves_its_adjacent_peers_already_have_its_cell_and_replicate_i
 }
 
 #[test]
-fn up_to_r_members_hold_everything_so_a_joiner_fetches_it_from_any() {
+fn with_up_to_r_members_a_joiner_fetches_from_any() {
     check(
         "R=3 change 00 40 -> 00 40 80
          80 fetches (20, 20] from 00 40",

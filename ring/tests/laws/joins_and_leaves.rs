@@ -61,7 +61,7 @@ proptest! {
     }
 
     #[test]
-    fn only_members_within_h_and_one_places_of_a_joiner_drop_anything(
+    fn only_near_neighbours_of_a_joiner_drop_arcs(
         (with, joiner) in ring_and_member(200),
     ) {
         prop_assume!(with.members().len() >= 2);
@@ -72,7 +72,7 @@ proptest! {
     }
 
     #[test]
-    fn only_members_within_h_and_one_places_of_a_leaver_fetch_anything(
+    fn only_near_neighbours_of_a_leaver_fetch_arcs(
         (with, leaver) in ring_and_member(200),
     ) {
         prop_assume!(with.members().len() >= 2);

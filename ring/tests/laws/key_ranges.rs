@@ -8,7 +8,7 @@ use crate::strategies::{arc, point, two_arcs};
 
 proptest! {
     #[test]
-    fn an_arc_has_the_points_met_after_its_start_and_not_after_its_end(
+    fn an_arc_excludes_its_start_and_includes_its_end(
         arc in arc(),
         point in point(),
     ) {
@@ -86,7 +86,7 @@ fn touching_arcs_do_not_intersect() {
 }
 
 #[test]
-fn whole_circles_are_equal_wherever_they_begin_and_other_arcs_are_not() {
+fn whole_circles_are_equal_and_other_arcs_are_not() {
     let (a, b) = (Point::new([0x11; 32]), Point::new([0x22; 32]));
     assert_eq!(KeyRange::new(a, a), KeyRange::new(b, b));
     assert_ne!(KeyRange::new(a, b), KeyRange::new(b, a));

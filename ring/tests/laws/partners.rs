@@ -23,7 +23,7 @@ proptest! {
     }
 
     #[test]
-    fn partners_are_all_others_with_a_shared_cell_the_closest_first(
+    fn partners_share_a_cell_and_come_closest_first(
         (ring, member) in ring_and_member(200),
     ) {
         let partners = ring.partners(member);

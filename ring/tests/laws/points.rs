@@ -15,7 +15,7 @@ proptest! {
     }
 
     #[test]
-    fn distance_is_the_shorter_way_round_and_the_same_from_both_ends(a in point(), b in point()) {
+    fn distance_is_symmetric_and_the_shorter_way(a in point(), b in point()) {
         prop_assert_eq!(a.distance(b), b.distance(a));
         prop_assert_eq!(a.distance(b).to_string(), Point::new(brute::distance(a, b)).to_string());
         prop_assert!(a.distance(b).share() <= 0.5);

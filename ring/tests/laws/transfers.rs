@@ -17,7 +17,7 @@ proptest! {
     }
 
     #[test]
-    fn strangers_fetch_everything_and_a_changed_number_of_replicas_counts(
+    fn new_members_fetch_everything_they_hold(
         before in ring(15),
         next in ring(15),
     ) {

@@ -158,7 +158,7 @@ fn a_peer_on_a_full_disk_refuses_and_loses_nothing() {
 
 /// Keeps S1, S8.
 #[test]
-fn a_commit_for_which_there_is_no_room_ends_the_process_and_loses_nothing() {
+fn a_commit_without_disk_space_ends_without_a_loss() {
     let Some(mut full) = Full::prepare() else {
         return;
     };
@@ -192,7 +192,7 @@ fn a_commit_for_which_there_is_no_room_ends_the_process_and_loses_nothing() {
 }
 
 #[test]
-fn a_demo_without_room_says_how_much_it_needs_and_does_not_begin() {
+fn a_demo_without_disk_space_does_not_start() {
     let dir = tempfile::TempDir::new().unwrap();
     let Some(disk) = SmallDisk::mount(&dir.path().join("small"), DISK_MIB) else {
         skipped("what a demo without room does: no disk can be mounted here");

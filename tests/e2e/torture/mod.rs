@@ -39,7 +39,7 @@ const STRIKES: u64 = 20;
 
 /// Keeps S1, S3, S4, S5, S6, S7, S8, S11.
 #[test]
-fn whatever_is_done_to_processes_and_disks_nothing_acknowledged_is_lost_and_all_converge() {
+fn tortured_processes_lose_nothing_acknowledged() {
     torture(Wanted {
         seed: chosen("TORTURE_SEED").unwrap_or_else(by_chance),
         blows: chosen("TORTURE_KILLS").unwrap_or(STRIKES),

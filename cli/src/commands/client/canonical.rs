@@ -1,4 +1,4 @@
-//! Records from what people write: JSON, and `REL=CID` for links.
+//! Records from the forms that users write: JSON, and `REL=CID` for links.
 
 use std::collections::BTreeMap;
 
@@ -7,21 +7,21 @@ use ipld_core::ipld::Ipld;
 use kittengrad_client_core::{json, map::check_rel};
 use kittengrad_proto::record::{Canonical, Link};
 
-/// A canonical from `{"type": "artefact", "meta": {"id": "tate:artwork:1035"}}`, and nothing else in it.
+/// A canonical from `{"type": "artefact", "meta": {"id": "tate:artwork:1035"}}`, without further fields.
 pub(crate) fn canonical(text: &[u8]) -> anyhow::Result<Canonical> {
     const FORM: &str = "write {\"type\": \"entity\" or \"artefact\", \"meta\": {\"id\": ...}}";
     let mut fields = object(text)?;
     let (kind, meta) = (fields.remove("type"), fields.remove("meta"));
     if let Some(field) = fields.keys().next() {
         bail!(
-            "a canonical has no {field:?}, only \"type\" and \"meta\"; names and all that changes go into an update"
+            "a canonical has no {field:?}, only \"type\" and \"meta\"; names and everything that changes belong into an update"
         );
     }
     let Some(Ipld::String(kind)) = kind else {
-        bail!("\"type\" is missing or no text: {FORM}")
+        bail!("\"type\" is missing or not text: {FORM}")
     };
     let Some(Ipld::Map(meta)) = meta else {
-        bail!("\"meta\" is missing or no object: {FORM}")
+        bail!("\"meta\" is missing or not an object: {FORM}")
     };
     Ok(Canonical {
         kind: kind.parse()?,
@@ -31,9 +31,9 @@ pub(crate) fn canonical(text: &[u8]) -> anyhow::Result<Canonical> {
 
 /// A JSON object.
 pub(crate) fn object(text: &[u8]) -> anyhow::Result<BTreeMap<String, Ipld>> {
-    match json::parse(text).context("it is not strict JSON")? {
+    match json::parse(text).context("not strict JSON")? {
         Ipld::Map(fields) => Ok(fields),
-        _ => bail!("it is JSON, but not an object"),
+        _ => bail!("JSON, but not an object"),
     }
 }
 

@@ -1,12 +1,18 @@
-//! `kittengrad get` and `history`: what is said about canonicals today, and what ever was.
+//! `kittengrad get`: the statements about canonicals that count today.
 
 use std::{path::Path, process::ExitCode};
 
-use anyhow::Context;
 use clap::Args;
 use futures::{StreamExt, stream};
-use kittengrad_client::lookup::{Answer, Answers, Consistency, Unanswered};
-use kittengrad_client_core::json::ShownMap;
+use kittengrad_client::lookup::{Answer, AnsweredBy, Answers, Consistency, Unanswered};
+use kittengrad_client_core::{
+    json::{JsonMap, JsonValue},
+    view::{
+        document::{Document, Statement},
+        fold::fold,
+        json::{DocumentJson, PublisherNames},
+    },
+};
 use kittengrad_proto::{
     error::ErrorCode,
     id::{PublicKey, RecordId},
@@ -14,16 +20,11 @@ use kittengrad_proto::{
 };
 use serde::Serialize;
 
-use super::{
-    Session,
-    session::read_input,
-    statement::{Document, DocumentJson, Publishers, Said, Statement, StatementJson},
-};
+use super::{Session, session::read_input};
 use crate::{
     cli::Global,
     output::{
-        self,
-        paint::Paint,
+        self, paint,
         text::{clean, count, lines, short, time},
     },
 };
@@ -33,36 +34,23 @@ const TOGETHER_MAX: usize = 200;
 /// Requests that are on their way at the same time.
 const REQUESTS_IN_FLIGHT: usize = 4;
 
-/// What to get.
+/// The canonicals to get.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     kittengrad get bafyrei...\n  \
     kittengrad search turner --json | jq -r '.hits[].canonical' | kittengrad get - --json\n  \
-    kittengrad get bafyrei... --peer 3f9a12cd        # what that replica alone has\n\n\
-    Exit code 1 if any of them is unknown; the others are shown all the same.")]
+    kittengrad get bafyrei... --peer 3f9a12cd        # the set of that replica alone\n\n\
+    Exit code 1 if a canonical does not exist; the others are shown.")]
 pub(crate) struct GetArgs {
-    /// Canonicals, or - for one a line on standard input
+    /// Canonicals, or - to read one per line from standard input
     #[arg(required = true, value_parser = parse_asked)]
     cid: Vec<Asked>,
-    /// How many replicas must answer: one, quorum or all
+    /// Replicas that must answer: one, quorum or all
     #[arg(long, default_value_t)]
     consistency: Consistency,
-    /// Ask this replica alone, by its key or the beginning of it
+    /// Ask only this replica, by a prefix of its key
     #[arg(long, value_name = "ID", conflicts_with = "consistency")]
     peer: Option<String>,
-}
-
-/// Of what.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  kittengrad history bafyrei...\n  \
-    kittengrad history bafyrei... --json      # one line for each statement\n\n\
-    Exit code 1 if it is unknown.")]
-pub(crate) struct HistoryArgs {
-    /// The canonical
-    cid: RecordId,
-    /// How many replicas must answer: one, quorum or all
-    #[arg(long, default_value_t)]
-    consistency: Consistency,
 }
 
 /// One argument of `get`.
@@ -120,7 +108,7 @@ pub(crate) async fn get(args: GetArgs, global: &Global) -> anyhow::Result<ExitCo
     })
 }
 
-/// Asks replicas. What is known comes first, then which cells nobody answered for.
+/// Asks replicas. Returns the answers first, then an error for each cell without an answer.
 async fn get_together(
     session: &Session,
     part: &[RecordId],
@@ -132,7 +120,7 @@ async fn get_together(
         .map(|Unanswered { canonicals, error }| {
             Err(match canonicals.len() {
                 0 | 1 => error.into(),
-                all => anyhow::anyhow!("{error}; so it is with {} of its cell", all - 1),
+                all => anyhow::anyhow!("{error}; the same holds for {} of its cell", all - 1),
             })
         });
     std::iter::once(Ok(found)).chain(failed).collect()
@@ -189,7 +177,8 @@ async fn get_at(
     }
 }
 
-/// Shows what is known, in the order asked; says what is not. Whether all of it is known.
+/// Prints the canonicals that exist, in the order of the question, and errors for the others. Returns whether all
+/// exist.
 fn show_all(found: Answers, may_be_alone: bool, global: &Global) -> anyhow::Result<bool> {
     let mut is_known = true;
     for answer in found.answers {
@@ -201,9 +190,9 @@ fn show_all(found: Answers, may_be_alone: bool, global: &Global) -> anyhow::Resu
         if !may_be_alone {
             warn_if_incomplete(&answer);
         }
-        let document = Document::new(answer);
+        let document = document(&answer);
         if global.json {
-            output::json(&DocumentJson::new(&document, &found.publishers))?;
+            output::json(&AnswerJson::new(&document, &answer, &found.publishers))?;
         } else {
             show(&document, &found.publishers)?;
         }
@@ -211,29 +200,64 @@ fn show_all(found: Answers, may_be_alone: bool, global: &Global) -> anyhow::Resu
     Ok(is_known)
 }
 
-fn unknown(answer: &Answer) -> anyhow::Error {
+/// The document that an answer folds into.
+pub(super) fn document(answer: &Answer) -> Document {
+    fold(answer.canonical, answer.record.as_deref(), &answer.updates)
+}
+
+/// One line of `get --json`: a document, and how much its answer proves.
+#[derive(Serialize)]
+struct AnswerJson<'a> {
+    #[serde(flatten)]
+    document: DocumentJson<'a>,
+    answered_by: Vec<AnsweredByJson>,
+    complete: bool,
+}
+
+#[derive(Serialize)]
+struct AnsweredByJson {
+    peer: String,
+    incarnation: u64,
+    height: u64,
+}
+
+impl<'a> AnswerJson<'a> {
+    fn new(document: &'a Document, answer: &Answer, publishers: &'a dyn PublisherNames) -> Self {
+        let answered_by = |by: &AnsweredBy| AnsweredByJson {
+            peer: by.peer.to_string(),
+            incarnation: by.incarnation,
+            height: by.height,
+        };
+        Self {
+            document: DocumentJson::new(document, publishers),
+            answered_by: answer.answered_by.iter().map(answered_by).collect(),
+            complete: answer.complete,
+        }
+    }
+}
+
+pub(super) fn unknown(answer: &Answer) -> anyhow::Error {
     let replicas = count(answer.answered_by.len() as u64, "replica");
     let canonical = answer.canonical;
     anyhow::anyhow!(
-        "no canonical {canonical} at the {replicas} that answered; `kittengrad search` finds what is there"
+        "canonical {canonical} does not exist at the {replicas} that answered; `kittengrad search` finds canonicals"
     )
 }
 
-/// Whoever asks one replica alone knows that it does not prove to have everything; everybody else is told.
-fn warn_if_incomplete(answer: &Answer) {
+/// Warns if too few replicas answered. A reader that asks one replica expects that and is not warned.
+pub(super) fn warn_if_incomplete(answer: &Answer) {
     if !answer.complete {
         let replicas = count(answer.answered_by.len() as u64, "replica");
         output::say(&format!(
-            "warning: only {replicas} of {} answered, there may be more",
+            "warning: only {replicas} of {} answered; statements may be missing",
             answer.canonical
         ));
     }
 }
 
-/// Shows one canonical to people: today's word of each publisher.
-fn show(document: &Document, publishers: &Publishers) -> anyhow::Result<()> {
-    let paint = Paint::stdout();
-    let mut text = heading(document, paint);
+/// Prints one canonical with its heads.
+fn show(document: &Document, publishers: &dyn PublisherNames) -> anyhow::Result<()> {
+    let mut text = heading(document);
     let mut is_first = true;
     for statement in document
         .statements
@@ -243,12 +267,12 @@ fn show(document: &Document, publishers: &Publishers) -> anyhow::Result<()> {
         let Some(update) = statement.update() else {
             continue;
         };
-        text += &format!("\n{}\n", said_by(statement, publishers, paint));
-        text += &content(update, paint)?;
+        text += &format!("\n{}\n", said_by(statement, publishers));
+        text += &content(update)?;
         is_first = false;
     }
     if is_first {
-        text += &format!("\n  {}\n", paint.dim("nothing is said about it today"));
+        text += &format!("\n  {}\n", paint::dim("no statement about it counts today"));
     }
     let older = document
         .statements
@@ -256,136 +280,73 @@ fn show(document: &Document, publishers: &Publishers) -> anyhow::Result<()> {
         .filter(|statement| !statement.is_head())
         .count() as u64;
     if older > 0 {
-        let history = format!("kittengrad history {}", document.answer.canonical);
+        let history = format!("kittengrad history {}", document.canonical);
         text += &format!(
             "\n  {}\n",
-            paint.dim(&format!("{} more: {history}", count(older, "statement")))
+            paint::dim(&format!("{} more: {history}", count(older, "statement")))
         );
     }
     output::line(&text)
 }
 
-fn heading(document: &Document, paint: Paint) -> String {
+pub(super) fn heading(document: &Document) -> String {
     let kind = document
         .record
         .as_ref()
-        .map_or("record not there", |record| record.kind.as_str());
+        .map_or("record absent", |record| record.kind.as_str());
     let name = document
         .name()
-        .map(|name| paint.bold(&clean(name)))
+        .map(|name| paint::bold(&clean(name)))
         .unwrap_or_default();
     let mut text = format!(
         "{}  {}  {name}",
-        paint.cyan(&document.answer.canonical.to_string()),
-        paint.dim(kind)
+        paint::cyan(&document.canonical.to_string()),
+        paint::dim(kind)
     );
     text.truncate(text.trim_end().len());
     text.push('\n');
     for (key, value) in document.record.iter().flat_map(|record| &record.meta) {
-        let value = kittengrad_client_core::json::Shown(value).to_string();
+        let value = JsonValue(value).to_string();
         text += &format!(
             "  {}  {}\n",
-            paint.dim(&clean(key)),
+            paint::dim(&clean(key)),
             clean(value.trim_matches('"'))
         );
     }
     text
 }
 
-/// Who said it when, as far as it is known.
-fn said_by(statement: &Statement, publishers: &Publishers, paint: Paint) -> String {
+/// Publisher and time of a statement, as far as they are known.
+pub(super) fn said_by(statement: &Statement, publishers: &dyn PublisherNames) -> String {
     let by = match statement.publisher() {
         None => "unknown".to_owned(),
-        Some(key) => match publishers.get(&key) {
-            Some(holder) => clean(&holder.name),
+        Some(key) => match publishers.name(&key) {
+            Some(name) => clean(name),
             None => short(&key.to_string()).to_owned(),
         },
     };
     let when = statement.timestamp_ms().map(time).unwrap_or_default();
     format!(
         "  {}  {when}  {}",
-        paint.green(&by),
-        paint.dim(&statement.cid.to_string())
+        paint::green(&by),
+        paint::dim(&statement.id.to_string())
     )
 }
 
 /// Name, links and meta of an update.
-fn content(update: &Update, paint: Paint) -> anyhow::Result<String> {
+pub(super) fn content(update: &Update) -> anyhow::Result<String> {
     let mut text = String::new();
     if let Some(name) = &update.name {
-        text += &format!("    {}  {}\n", paint.dim("name"), clean(name));
+        text += &format!("    {}  {}\n", paint::dim("name"), clean(name));
     }
     for link in &update.links {
-        text += &format!("    {}  {}\n", paint.dim(&clean(&link.rel)), link.to);
+        text += &format!("    {}  {}\n", paint::dim(&clean(&link.rel)), link.to);
     }
-    let meta = serde_json::to_string_pretty(&ShownMap(&update.meta))?;
+    let meta = serde_json::to_string_pretty(&JsonMap(&update.meta))?;
     for line in lines(&meta).lines() {
         text += &format!("    {line}\n");
     }
     Ok(text)
-}
-
-/// One line of `history --json`.
-#[derive(Serialize)]
-struct HistoryJson<'a> {
-    canonical: String,
-    #[serde(flatten)]
-    statement: StatementJson<'a>,
-}
-
-/// Shows all that was ever said about a canonical.
-pub(crate) async fn history(args: HistoryArgs, global: &Global) -> anyhow::Result<ExitCode> {
-    let session = Session::open(global)?;
-    let mut found = session
-        .client
-        .lookup(&[args.cid], args.consistency, true)
-        .await?;
-    let answer = found
-        .answers
-        .pop()
-        .with_context(|| format!("{} was not answered", args.cid))?;
-    if !answer.exists {
-        return Err(unknown(&answer));
-    }
-    if args.consistency != Consistency::One {
-        warn_if_incomplete(&answer);
-    }
-    let document = Document::new(answer);
-    let paint = Paint::stdout();
-    let mut text = if global.json {
-        String::new()
-    } else {
-        heading(&document, paint)
-    };
-    for statement in &document.statements {
-        if global.json {
-            let canonical = document.answer.canonical.to_string();
-            output::json(&HistoryJson {
-                canonical,
-                statement: StatementJson::new(statement, &found.publishers),
-            })?;
-            continue;
-        }
-        let standing = match statement.standing() {
-            "head" => paint.green("head"),
-            other => paint.dim(other),
-        };
-        text += &format!(
-            "\n{}  {standing}\n",
-            said_by(statement, &found.publishers, paint)
-        );
-        match &statement.said {
-            Said::Update { update, .. } => text += &content(update, paint)?,
-            Said::Retraction { retraction, .. } => {
-                text += &format!("    takes back  {}\n", retraction.target)
-            }
-            Said::Absent => text += "    its record is not there\n",
-        }
-    }
-    if !global.json {
-        output::line(&text)?;
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

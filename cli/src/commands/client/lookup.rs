@@ -1,4 +1,4 @@
-//! Looking up for commands: many canonicals in parts, and what is known of them as records.
+//! Lookups of commands that write: the records of canonicals, in parts.
 
 use anyhow::bail;
 use kittengrad_client::lookup::{Answer, Answers, Consistency};
@@ -12,7 +12,7 @@ use kittengrad_proto::{
 use super::Session;
 use crate::output::{self, text::count};
 
-/// What is known of one canonical that must exist, with all records, from enough replicas to see every acknowledged
+/// The records of one canonical that must exist. Enough replicas must answer to see every acknowledged
 /// write.
 pub(crate) async fn known(session: &Session, canonical: &RecordId) -> anyhow::Result<Answers> {
     let found = session
@@ -21,21 +21,21 @@ pub(crate) async fn known(session: &Session, canonical: &RecordId) -> anyhow::Re
         .await?;
     match found.answers.first() {
         Some(answer) if !answer.complete => bail!(
-            "only {} of {canonical} answered, which may not know its latest updates; \
-             `kittengrad ring show` says who is down",
+            "only {} of {canonical} answered, which may lack its latest updates; \
+             `kittengrad ring show` lists members that are down",
             count(answer.answered_by.len() as u64, "replica"),
         ),
         Some(answer) if answer.absent_records().next().is_some() => bail!(
-            "no replica that answers shows {} about {canonical}: what they say is not known; \
-             `kittengrad ring show` says who is down",
+            "no replica that answers has the records of {} about {canonical}; \
+             `kittengrad ring show` lists members that are down",
             count(answer.absent_records().count() as u64, "statement"),
         ),
         Some(answer) if answer.exists => Ok(found),
-        _ => bail!("{canonical} is unknown; `kittengrad put` inserts it"),
+        _ => bail!("{canonical} does not exist; `kittengrad put` inserts it"),
     }
 }
 
-/// The records of a set, as far as they came.
+/// The records of a set, as far as they arrived.
 pub(crate) fn statements(answer: &Answer) -> Vec<(RecordId, Record)> {
     let records = answer
         .updates
@@ -46,8 +46,8 @@ pub(crate) fn statements(answer: &Answer) -> Vec<(RecordId, Record)> {
         .collect()
 }
 
-/// The heads of one publisher, strictly ascending: what its next update replaces. At most as many as one may, which
-/// people are told.
+/// The heads of one publisher, strictly ascending, which its next update replaces. At most as many as one update may
+/// replace; more of them cause a warning.
 pub(crate) fn own_heads(statements: &[(RecordId, Record)], publisher: &PublicKey) -> Vec<RecordId> {
     let heads = heads(statements.iter().map(|(id, record)| (*id, record)));
     let own = heads
@@ -58,7 +58,7 @@ pub(crate) fn own_heads(statements: &[(RecordId, Record)], publisher: &PublicKey
     if own.len() > RECORD_PREVIOUS_MAX {
         let (all, some) = (own.len() as u64, RECORD_PREVIOUS_MAX as u64);
         output::say(&format!(
-            "warning: {} stand, of which one update replaces {}; the next update replaces more",
+            "warning: {} count today, and one update replaces at most {}; the next update replaces more",
             count(all, "statement"),
             output::text::number(some)
         ));

@@ -1,14 +1,14 @@
-//! The commands of a client: what publishers, readers and the curious type.
+//! The commands of a client: for publishers and readers.
 
 mod canonical;
 mod get;
+mod history;
 pub(crate) mod ingest;
 mod journal;
 mod lookup;
 mod ring;
 mod search;
 mod session;
-mod statement;
 mod tail;
 mod verify;
 mod write;
@@ -18,7 +18,8 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use self::{
-    get::{GetArgs, HistoryArgs},
+    get::GetArgs,
+    history::HistoryArgs,
     ingest::IngestArgs,
     journal::JournalCommand,
     ring::RingCommand,
@@ -39,44 +40,44 @@ use crate::{
 /// All commands that need nothing but a client's configuration.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClientCommand {
-    /// Insert a canonical: the record of a thing that everything else hangs on
+    /// Insert a canonical, the record that statements refer to
     Put(PutArgs),
-    /// Say something about a canonical
+    /// Publish a statement about a canonical
     Update(UpdateArgs),
-    /// Take an update back
+    /// Retract an update
     Retract(RetractArgs),
-    /// Show canonicals and what is said about them today
+    /// Show canonicals and the statements that count today
     Get(GetArgs),
-    /// Show everything that was ever said about a canonical, in the order of time
+    /// Show every statement about a canonical, in the order of time
     History(HistoryArgs),
-    /// Follow a journal: one line for each element, verified
+    /// Follow a journal: print one line per element, verified
     Tail(TailArgs),
-    /// Look into journals
+    /// List and verify the blocks of journals
     #[command(
         subcommand,
         after_help = "Examples:\n  kittengrad journal head\n  kittengrad journal verify --aggregator\n  \
         kittengrad journal blocks --peer 3f9a12cd --limit 10"
     )]
     Journal(JournalCommand),
-    /// Look at the ring
+    /// Show the ring, and the place of a canonical on it
     #[command(
         subcommand,
         after_help = "Examples:\n  kittengrad ring show\n  kittengrad ring why bafyrei..."
     )]
     Ring(RingCommand),
-    /// Search
+    /// Search the index
     Search(SearchArgs),
     /// Load newline-delimited JSON through a map
     Ingest(IngestArgs),
-    /// Measure
+    /// Measure the speed of a network
     #[command(
         subcommand,
         after_help = "Examples:\n  kittengrad bench insert\n  kittengrad bench bulk --batch 1000 --json\n  \
         kittengrad bench lookup --per 5\n  kittengrad bench tail\n\n\
-        Everything written stays: measure where that does not matter, a demo for example."
+        The records that it writes stay: measure on a demo, for example."
     )]
     Bench(BenchCommand),
-    /// Verify something offline
+    /// Verify files offline
     #[command(
         subcommand,
         after_help = "Examples:\n  kittengrad verify receipt work.receipt --network network.toml"
@@ -91,7 +92,7 @@ pub(crate) async fn run(command: ClientCommand, global: &Global) -> anyhow::Resu
         ClientCommand::Update(args) => write::update(args, global).await,
         ClientCommand::Retract(args) => write::retract(args, global).await,
         ClientCommand::Get(args) => get::get(args, global).await,
-        ClientCommand::History(args) => get::history(args, global).await,
+        ClientCommand::History(args) => history::history(args, global).await,
         ClientCommand::Tail(args) => tail::run(args, global).await,
         ClientCommand::Journal(command) => journal::run(command, global).await,
         ClientCommand::Ring(command) => ring::run(command, global).await,

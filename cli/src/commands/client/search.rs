@@ -12,41 +12,40 @@ use crate::{
     cli::Global,
     commands::http,
     output::{
-        self, Usage,
-        paint::Paint,
+        self, Usage, paint,
         text::{clean, count, cut, micros},
     },
 };
 
 /// Bytes of an indexer's answer.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Characters of what tells a hit from others of the same name.
+/// Columns of a hit's summary.
 const SUMMARY_CHARS_MAX: usize = 96;
 /// How long an indexer may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What to search.
+/// The search.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     kittengrad search turner\n  \
     kittengrad search '\"snow storm\" -venice' --type artefact\n  \
     kittengrad search 'turn*' --publisher tate --limit 5 --json\n  \
     kittengrad search turner --next TOKEN                       # the next page\n\n\
-    All words must occur; \"words in quotes\" in that order; -word must not occur; wor* is a beginning.")]
+    All words must occur; \"quoted words\" in that order; -word must not occur; wor* matches a prefix.")]
 pub(crate) struct SearchArgs {
     /// Words
     #[arg(required = true)]
     words: Vec<String>,
-    /// Only this type: entity or artefact
+    /// Find only this type: entity or artefact
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<CanonicalType>,
-    /// Only what this publisher says something about today, by name or key
+    /// Find only documents with a head of this publisher, by name or key
     #[arg(long, value_name = "NAME")]
     publisher: Option<String>,
     /// Hits on a page
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     limit: Option<u16>,
-    /// Go on after an earlier page: its "next"
+    /// Continue after an earlier page, whose "next" this is
     #[arg(long, value_name = "TOKEN")]
     next: Option<String>,
 }
@@ -63,7 +62,7 @@ pub(crate) async fn run(args: SearchArgs, global: &Global) -> anyhow::Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where to ask: the indexer of the configuration, else the first of the network.
+/// The address of the indexer: the one in the configuration, else the first of the network.
 fn indexer(session: &Session) -> anyhow::Result<String> {
     if let Some(url) = &session.config.indexer {
         return Ok(url.trim_end_matches('/').to_owned());
@@ -75,7 +74,7 @@ fn indexer(session: &Session) -> anyhow::Result<String> {
         .map(|address| format!("http://{address}"));
     let none = || {
         Usage(
-            "neither the configuration nor the network file names an indexer: add `indexer = \
+            "no indexer in the configuration or the network file: add `indexer = \
                          \"http://host:port\"` to the configuration"
                 .to_owned(),
         )
@@ -122,20 +121,19 @@ async fn ask(indexer: &str, parameters: &[(&str, String)]) -> anyhow::Result<Val
         bail!("the indexer at {indexer} refuses ({status}): {why}");
     }
     found.with_context(|| {
-        format!("{indexer} answers with something that is no JSON; is it an indexer?")
+        format!("{indexer} does not answer with JSON; check that it is an indexer")
     })
 }
 
 fn show(found: &Value) -> anyhow::Result<()> {
-    let paint = Paint::stdout();
     let total = found["total"].as_u64().unwrap_or_default();
     let took = micros(found["took_us"].as_u64().unwrap_or_default());
-    output::line(&paint.dim(&format!("{} in {took}", count(total, "hit"))))?;
+    output::line(&paint::dim(&format!("{} in {took}", count(total, "hit"))))?;
     for hit in found["hits"].as_array().into_iter().flatten() {
         let text = |field: &str| clean(hit[field].as_str().unwrap_or_default());
         let name = match text("name") {
-            name if name.is_empty() => paint.dim("without a name"),
-            name => paint.bold(&name),
+            name if name.is_empty() => paint::dim("without a name"),
+            name => paint::bold(&name),
         };
         let publishers: Vec<_> = hit["publishers"]
             .as_array()
@@ -145,8 +143,8 @@ fn show(found: &Value) -> anyhow::Result<()> {
             .collect();
         output::line(&format!(
             "\n{name}  {}  {}",
-            paint.dim(&text("type")),
-            paint.green(&publishers.join(", "))
+            paint::dim(&text("type")),
+            paint::green(&publishers.join(", "))
         ))?;
         let summary = cut(
             hit["summary"].as_str().unwrap_or_default(),
@@ -155,15 +153,15 @@ fn show(found: &Value) -> anyhow::Result<()> {
         if !summary.is_empty() {
             output::line(&summary)?;
         }
-        output::line(&paint.cyan(&text("canonical")))?;
+        output::line(&paint::cyan(&text("canonical")))?;
     }
     if let Some(next) = found["next"].as_str() {
-        output::line(&paint.dim(&format!("\nmore: --next {}", clean(next))))?;
+        output::line(&paint::dim(&format!("\nmore: --next {}", clean(next))))?;
     }
     Ok(())
 }
 
-/// A publisher by its name, else by its key.
+/// The name of a publisher, or its key if no name is known.
 fn publisher(value: &Value) -> String {
     let text = value
         .as_str()

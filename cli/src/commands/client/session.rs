@@ -1,4 +1,4 @@
-//! What every command begins with: the configuration, the client, and ids that people shorten.
+//! The start of every command of a client: configuration, client, and shortened ids.
 
 use std::{
     io::Read,
@@ -50,12 +50,12 @@ impl Session {
         })
     }
 
-    /// The publisher of that name, or whose key begins so; without a name the first one.
+    /// The publisher with this name, or with this prefix of its key; by default the first one.
     pub(crate) fn publisher(&self, named: Option<&str>) -> anyhow::Result<&Publisher> {
         let publishers = self.client.publishers();
         let Some(named) = named else {
-            let why = "has no [[publisher]], and its credentials are no client's: `kittengrad ca admit --role client` \
-                       makes one";
+            let why = "has no [[publisher]], and its credentials are not of a client: `kittengrad ca admit --role client` \
+                       makes a client";
             return publishers
                 .first()
                 .with_context(|| format!("{} {why}", self.path.display()));
@@ -69,13 +69,13 @@ impl Session {
         match (found.next(), found.next()) {
             (Some(publisher), None) => Ok(publisher),
             (Some(_), Some(_)) => {
-                Err(Usage(format!("several publishers begin with {named:?}")).into())
+                Err(Usage(format!("more than one publisher begins with {named:?}")).into())
             }
             (None, _) => Err(self.no_publisher(named)),
         }
     }
 
-    /// Says how to come by the key of a publisher.
+    /// Explains how to make the key of a publisher.
     pub(crate) fn no_publisher(&self, name: &str) -> anyhow::Error {
         let names: Vec<_> = self
             .client
@@ -101,7 +101,7 @@ impl Session {
         .into()
     }
 
-    /// The owner of a journal whose key begins so: a peer or an aggregator.
+    /// The peer or aggregator whose key has this prefix.
     pub(crate) fn journal(&self, beginning: &str) -> anyhow::Result<PublicKey> {
         let view = self.client.view();
         let owners: Vec<_> = view
@@ -147,13 +147,13 @@ fn is_beginning(text: &str, key: &PublicKey) -> bool {
     !text.is_empty() && key.to_string().starts_with(&text.to_ascii_lowercase())
 }
 
-/// Whose journal.
+/// The journal to read.
 #[derive(Debug, Args)]
 pub(crate) struct SourceArgs {
-    /// The peer with this key, or whose key alone begins so
+    /// Journal of this peer, by a unique prefix of its key
     #[arg(long, value_name = "ID", conflicts_with = "aggregator")]
     pub(crate) peer: Option<String>,
-    /// The aggregator: the one configured, else the first of the network
+    /// Journal of the aggregator: the configured one, else the first of the network
     #[arg(long)]
     pub(crate) aggregator: bool,
 }
@@ -173,7 +173,7 @@ impl SourceArgs {
     }
 }
 
-/// What to call an input.
+/// The name of an input.
 pub(crate) fn input_name(path: &Path) -> String {
     if path == Path::new("-") {
         "standard input".to_owned()
@@ -182,7 +182,7 @@ pub(crate) fn input_name(path: &Path) -> String {
     }
 }
 
-/// All bytes of a file, or of standard input for `-`. If there are too many, `instead` says what to do.
+/// All bytes of a file, or of standard input for `-`. The error for too many bytes recommends `instead`.
 pub(crate) fn read_input(path: &Path, instead: &str) -> anyhow::Result<Vec<u8>> {
     let name = input_name(path);
     let source: Box<dyn Read> = if path == Path::new("-") {

@@ -18,25 +18,26 @@ use super::{Session, journal::elements_before, session::SourceArgs};
 use crate::{
     cli::Global,
     output::{
-        self, Usage,
-        paint::Paint,
-        text::{cut, short, time},
+        self, Usage, paint,
+        text::{cut, pad, short, time},
     },
 };
 
-/// Characters of a name on a line for people.
-const NAME_CHARS_MAX: usize = 48;
+/// Columns for a name.
+const NAME_COLUMNS: usize = 48;
+/// Columns for the name of a publisher.
+const PUBLISHER_COLUMNS: usize = 16;
 
-/// What to follow.
+/// The journal to follow.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    kittengrad tail                                       what comes from now on\n  \
-    kittengrad tail --from genesis --no-follow --json     everything there is, once\n  \
-    kittengrad tail --from CURSOR --json                  goes on after the line with that cursor\n\n\
-    Signatures, links and certificates are verified; a lost connection is made again. Without --peer and \
-    --aggregator it is the journal of the cursor, else of the aggregator, else of the first peer.")]
+    kittengrad tail                                       new elements\n  \
+    kittengrad tail --from genesis --no-follow --json     the whole journal, once\n  \
+    kittengrad tail --from CURSOR --json                  continues after the line with that cursor\n\n\
+    Signatures, links and certificates are verified; a lost connection is retried. Without --peer and \
+    --aggregator, it reads the journal of the cursor, else of the aggregator, else of the first peer.")]
 pub(crate) struct TailArgs {
-    /// Where to begin: genesis, now, or the cursor of a line [default: now; with --no-follow genesis]
+    /// Start: genesis, now, or the cursor of a line [default: now; with --no-follow genesis]
     #[arg(long, value_name = "CURSOR")]
     from: Option<Beginning>,
     #[command(flatten)]
@@ -44,7 +45,7 @@ pub(crate) struct TailArgs {
     /// Stop at the head
     #[arg(long)]
     no_follow: bool,
-    /// Stop after so many elements
+    /// Stop after N elements
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
 }
@@ -117,7 +118,7 @@ pub(crate) async fn run(args: TailArgs, global: &Global) -> anyhow::Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whose journal: the one named, else that of the cursor, else the aggregator's, else that of the first peer.
+/// The journal to follow: the one named, else that of the cursor, else of the aggregator, else of the first peer.
 fn source(args: &TailArgs, session: &Session) -> anyhow::Result<PublicKey> {
     let named = args.source.named(session)?;
     if let Some(Beginning::Cursor(position)) = args.from {
@@ -170,9 +171,9 @@ impl Offsets {
     }
 }
 
-/// Shows the elements of a block that has so many `before` its incarnation, at most `limit`; how many.
+/// Prints at most `limit` elements of a block, with `before` elements before its incarnation. Returns their number.
 fn show(block: &VerifiedBlock, before: u64, limit: u64, global: &Global) -> anyhow::Result<u64> {
-    let mut lines = Vec::new();
+    let (mut lines, mut styled) = (Vec::new(), String::new());
     let mut shown = 0;
     for at in block
         .elements()
@@ -181,11 +182,12 @@ fn show(block: &VerifiedBlock, before: u64, limit: u64, global: &Global) -> anyh
         if global.json {
             output::json_into(&mut lines, &json(block, before, &at))?;
         } else {
-            lines.extend_from_slice(text(block, &at).as_bytes());
+            styled += &text(block, &at);
         }
         shown += 1;
     }
     output::raw(&lines)?;
+    output::styled(&styled)?;
     Ok(shown)
 }
 
@@ -203,13 +205,12 @@ fn json(block: &VerifiedBlock, before: u64, at: &ElementAt<'_>) -> ElementJson {
 }
 
 fn text(block: &VerifiedBlock, at: &ElementAt<'_>) -> String {
-    let paint = Paint::stdout();
     let when = time(block.header.time_ms);
     let publisher = at
         .entry
         .publisher
         .as_ref()
-        .map(|vouched| cut(&vouched.holder.name, 16))
+        .map(|vouched| cut(&vouched.holder.name, PUBLISHER_COLUMNS))
         .unwrap_or_default();
     let bytes = at
         .element
@@ -219,18 +220,22 @@ fn text(block: &VerifiedBlock, at: &ElementAt<'_>) -> String {
         (None, _) => "inserted".to_owned(),
         (Some(_), Some(Ok(Record::Update(update)))) => update
             .name
-            .map_or_else(|| "update".to_owned(), |name| cut(&name, NAME_CHARS_MAX)),
+            .map_or_else(|| "update".to_owned(), |name| cut(&name, NAME_COLUMNS)),
         (Some(_), Some(Ok(Record::Retraction(_)))) => "retraction".to_owned(),
         (Some(_), _) => "update".to_owned(),
     };
-    let (when, publisher) = (paint.dim(&when), paint.green(&format!("{publisher:<16}")));
+    let (when, publisher) = (
+        paint::dim(&when),
+        paint::green(&pad(&publisher, PUBLISHER_COLUMNS)),
+    );
     format!(
-        "{when}  {publisher}  {what:<NAME_CHARS_MAX$}  {}\n",
-        paint.cyan(&at.element.canonical.to_string())
+        "{when}  {publisher}  {}  {}\n",
+        pad(&what, NAME_COLUMNS),
+        paint::cyan(&at.element.canonical.to_string())
     )
 }
 
-/// Tells people what is no element.
+/// Prints an event that is not a block.
 fn note(event: &Event) {
     let text = match event {
         Event::Block(_) | Event::Alive(_) | Event::Began { fork: None, .. } => return,
@@ -238,7 +243,7 @@ fn note(event: &Event) {
             incarnation,
             fork: Some(fork),
         } => format!(
-            "a new incarnation begins: {incarnation}, after block {} of {}; what was lost after that comes again",
+            "incarnation {incarnation} starts after block {} of {}; elements that were lost come again",
             fork.height, fork.incarnation
         ),
         Event::Gap {
@@ -251,7 +256,9 @@ fn note(event: &Event) {
             incarnation,
             to_height,
         } => {
-            format!("blocks of incarnation {incarnation} before {to_height} are no longer there")
+            format!(
+                "blocks of incarnation {incarnation} before {to_height} no longer exist at the source"
+            )
         }
         Event::Waiting { error, retry_in } => {
             format!("{error}; trying again in {} ms", retry_in.as_millis())
@@ -260,7 +267,7 @@ fn note(event: &Event) {
     output::say(&format!("note: {}", output::text::clean(&text)));
 }
 
-/// Says what to do next.
+/// Adds the next step to an error.
 pub(crate) fn explain(error: SubscribeError, source: &PublicKey) -> anyhow::Error {
     let key = source.to_string();
     let short = short(&key);

@@ -1,4 +1,4 @@
-//! `kittengrad verify`: what can be checked with nothing but files: a receipt, and the root or the network file.
+//! `kittengrad verify`: checks of files that need no network.
 
 use std::{collections::BTreeSet, fs, path::PathBuf, process::ExitCode};
 
@@ -18,37 +18,36 @@ use serde::Serialize;
 use crate::{
     cli::Global,
     output::{
-        self,
-        paint::Paint,
+        self, paint,
         text::{count, short, time},
     },
 };
 
-/// What to verify.
+/// The kind of file to verify.
 #[derive(Debug, Subcommand)]
 pub(crate) enum VerifyCommand {
-    /// Verify that a transaction is on the disks of a quorum of each of its cells
+    /// Verify that a quorum of each cell has a transaction on disk
     #[command(after_help = "Examples:\n  \
         kittengrad put work.json --receipt work.receipt\n  \
         kittengrad verify receipt work.receipt --network network.toml\n  \
         kittengrad verify receipt work.receipt --root ca/root.pem\n\n\
-        Nobody is asked: signatures, certificates and inclusion proofs are in the file. With the root alone it is \
-        checked that as many peers of the network as it claims have every element on disk. A receipt does not carry \
-        the ring: only with the network file is it checked as well that these peers are the replicas, and that they \
-        are a majority in each cell. The file must be that of the ring in which the receipt was made.\n\
-        Exit code 1 if it proves less than that.")]
+        The check needs no network: signatures, certificates and inclusion proofs are in the receipt. With --root, it \
+        shows that as many peers as the receipt claims have every element on disk. With --network, also that these \
+        peers are the replicas, and a majority in each cell; the network file must be of the ring in which the \
+        receipt was made.\n\
+        Exit code 1 if the receipt proves less.")]
     Receipt(ReceiptArgs),
 }
 
 /// Which receipt.
 #[derive(Debug, Args)]
 pub(crate) struct ReceiptArgs {
-    /// The receipt, as `--receipt` wrote it
+    /// Receipt that `--receipt` wrote
     file: PathBuf,
     /// Root certificate of the network
     #[arg(long, value_name = "PEM", required_unless_present = "network")]
     root: Option<PathBuf>,
-    /// Network file: checks cells, replicas and quorum too
+    /// Network file: also checks cells, replicas and quorum
     #[arg(long, value_name = "FILE")]
     network: Option<PathBuf>,
 }
@@ -70,7 +69,7 @@ pub(crate) fn run(command: &VerifyCommand, global: &Global) -> anyhow::Result<Ex
     }
     match failure {
         None => Ok(ExitCode::SUCCESS),
-        Some(error) => Err(error.context(format!("{name} proves nothing"))),
+        Some(error) => Err(error.context(format!("{name} does not prove the transaction"))),
     }
 }
 
@@ -79,14 +78,14 @@ fn read_receipt(args: &ReceiptArgs) -> anyhow::Result<Bytes> {
     let bytes_found = fs::metadata(&args.file).with_context(unreadable)?.len();
     if bytes_found > MESSAGE_BYTES_MAX as u64 {
         bail!(
-            "{} has {bytes_found} bytes, no receipt has more than {MESSAGE_BYTES_MAX}",
+            "{} has {bytes_found} bytes; a receipt has at most {MESSAGE_BYTES_MAX}",
             args.file.display()
         );
     }
     Ok(fs::read(&args.file).with_context(unreadable)?.into())
 }
 
-/// What a receipt is checked against.
+/// The root, and the ring if it is known, that a receipt is checked against.
 struct Trust {
     root: Root,
     /// The ring, if the network file is given.
@@ -104,7 +103,7 @@ impl Trust {
             }
             (Some(root), _) => root,
             (None, Some(network)) => network.root().clone(),
-            (None, None) => bail!("give --root or --network"),
+            (None, None) => bail!("pass --root or --network"),
         };
         let view = network.map(|network| network.view()).transpose()?;
         Ok(Self { root, view })
@@ -113,7 +112,7 @@ impl Trust {
     /// Checks a receipt: of whichever namespace of the network it names, or of that of the network file.
     fn check(&self, bytes: Bytes) -> anyhow::Result<Receipt> {
         let Some(view) = &self.view else {
-            let namespace = namespace(&bytes).context("it is no receipt")?;
+            let namespace = namespace(&bytes).context("not a receipt")?;
             let overlay = Overlay {
                 network: self.root.network(),
                 namespace: namespace.parse()?,
@@ -191,12 +190,11 @@ impl Verdict {
     }
 
     fn show(&self) -> anyhow::Result<()> {
-        let paint = Paint::stdout();
         let quorum = u64::from(self.quorum.unwrap_or_default());
         let elements = count(self.elements.len() as u64, "element");
         output::line(&format!(
             "{}  {elements}, each on {} at least{}",
-            paint.green("ok"),
+            paint::green("ok"),
             count(quorum, "disk"),
             if self.ring_checked {
                 ", all of them replicas"

@@ -29,19 +29,19 @@ use crate::{
     },
 };
 
-/// What to do with an input that is too large to be one record.
-const ONE_RECORD: &str = "one record was expected; `kittengrad ingest` loads many";
+/// The advice for an input that is too large to be one record.
+const ONE_RECORD: &str = "expected one record; `kittengrad ingest` loads many";
 
 /// How to write.
 #[derive(Debug, Args)]
 pub(crate) struct WriteArgs {
-    /// Who says it: a publisher of the configuration, by name or by the beginning of its key [default: the first]
+    /// Publisher, by its name in the configuration or a prefix of its key [default: the first]
     #[arg(long, value_name = "NAME")]
     publisher: Option<String>,
-    /// Disks that must have it: one, a quorum of each cell, or all replicas and a quorum at least
+    /// Disks that must have the transaction: one, a quorum of each cell, or all replicas (at least a quorum)
     #[arg(long, value_enum, default_value_t = Disks::Quorum)]
     ack: Disks,
-    /// Keep the proof that it is on those disks; `kittengrad verify receipt` checks it offline
+    /// Write the proof that it is on those disks; `kittengrad verify receipt` checks it offline
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
 }
@@ -53,13 +53,13 @@ enum Disks {
     All,
 }
 
-/// What to insert.
+/// The canonical to insert.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     echo '{\"type\":\"artefact\",\"meta\":{\"id\":\"tate:artwork:1035\"}}' | kittengrad put -\n  \
     kittengrad put turner.json --publisher tate --receipt turner.receipt\n\n\
-    meta holds what never changes, an identifier as a rule: whoever puts the same record means the same thing, \
-    and putting what exists changes nothing. Prints the CID.")]
+    meta has the fields that never change, usually only an identifier: publishers who put the same record mean \
+    the same thing. A canonical that exists stays as it is. Prints the CID.")]
 pub(crate) struct PutArgs {
     /// File with the JSON of the record, or - for standard input
     file: PathBuf,
@@ -67,37 +67,37 @@ pub(crate) struct PutArgs {
     write: WriteArgs,
 }
 
-/// What to say.
+/// The statement to publish.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     kittengrad update bafyrei... record.json --name 'The Fighting Temeraire'\n  \
     echo '{\"width_cm\":122}' | kittengrad update bafyrei... - --publisher tate --link createdBy=bafyrei...\n  \
-    kittengrad update bafyrei... record.json --concurrent     # leaves what was said before standing\n\n\
+    kittengrad update bafyrei... record.json --concurrent     # does not replace earlier updates\n\n\
     Prints the CID of the update.")]
 pub(crate) struct UpdateArgs {
     /// The canonical
     cid: RecordId,
-    /// File with a JSON object, which becomes the update's meta, or - for standard input
+    /// File with a JSON object, the update's meta, or - for standard input
     file: PathBuf,
-    /// What to call the canonical
+    /// Name of the canonical
     #[arg(long)]
     name: Option<String>,
-    /// How the canonical relates to another one: createdBy, derivedFrom, rightsOwnedBy, referencedBy or sameAs
+    /// Link to another canonical: createdBy, derivedFrom, rightsOwnedBy, referencedBy or sameAs
     #[arg(long, value_name = "REL=CID", value_parser = canonical::link)]
     link: Vec<Link>,
-    /// Do not replace what this publisher said before
+    /// Do not replace earlier updates of this publisher
     #[arg(long)]
     concurrent: bool,
     #[command(flatten)]
     write: WriteArgs,
 }
 
-/// What to take back.
+/// The update to retract.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  kittengrad retract bafyrei...CANONICAL bafyrei...UPDATE\n\n\
-    `kittengrad history CID` lists the updates. Without --publisher it is taken back by whoever said it. What the \
-    update replaced does not come back. Prints the CID of the retraction."
+    `kittengrad history CID` lists the updates. The default --publisher is the one of the update. Updates that it \
+    replaced stay replaced. Prints the CID of the retraction."
 )]
 pub(crate) struct RetractArgs {
     /// The canonical
@@ -115,7 +115,7 @@ pub(crate) async fn put(args: PutArgs, global: &Global) -> anyhow::Result<ExitCo
     let text = read_input(&args.file, ONE_RECORD)?;
     let canonical = canonical::canonical(&text);
     let canonical =
-        canonical.with_context(|| format!("{} is no canonical", input_name(&args.file)))?;
+        canonical.with_context(|| format!("{} is not a canonical", input_name(&args.file)))?;
     let draft = Draft::insert(&Record::Canonical(canonical))?;
     let cid = draft.canonical;
     let written = submit(&session, publisher, draft, &args.write).await?;
@@ -128,14 +128,14 @@ pub(crate) async fn put(args: PutArgs, global: &Global) -> anyhow::Result<ExitCo
     written.report(cid, is_new, what, global)
 }
 
-/// Says something about a canonical.
+/// Publishes an update.
 pub(crate) async fn update(args: UpdateArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let session = Session::open(global)?;
     let publisher = session.publisher(args.write.publisher.as_deref())?;
     let text = read_input(&args.file, ONE_RECORD)?;
     let meta = canonical::object(&text);
     let meta =
-        meta.with_context(|| format!("{} is no meta of an update", input_name(&args.file)))?;
+        meta.with_context(|| format!("{} is not the meta of an update", input_name(&args.file)))?;
     let previous = if args.concurrent {
         Vec::new()
     } else {
@@ -174,7 +174,7 @@ pub(crate) async fn update(args: UpdateArgs, global: &Global) -> anyhow::Result<
     written.report(cid, is_new, &what, global)
 }
 
-/// Takes an update back.
+/// Retracts an update.
 pub(crate) async fn retract(args: RetractArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let session = Session::open(global)?;
     let found = known(&session, &args.cid).await?;
@@ -185,7 +185,7 @@ pub(crate) async fn retract(args: RetractArgs, global: &Global) -> anyhow::Resul
     });
     let Some(author) = author else {
         bail!(
-            "{} is no update of {}; `kittengrad history {}` lists them",
+            "{} is not an update of {}; `kittengrad history {}` lists its updates",
             args.update,
             args.cid,
             args.cid
@@ -208,7 +208,7 @@ pub(crate) async fn retract(args: RetractArgs, global: &Global) -> anyhow::Resul
     written.report(cid, is_new, "takes the update back", global)
 }
 
-/// The publisher named, else the update's own: nobody else's retraction counts.
+/// The publisher named, or by default that of the update: a retraction by another publisher has no effect.
 fn who_retracts<'a>(
     session: &'a Session,
     args: &RetractArgs,
@@ -218,7 +218,7 @@ fn who_retracts<'a>(
         let publisher = session.publisher(Some(named))?;
         if publisher.key() != author {
             output::say(&format!(
-                "note: the update is by {author}; views do not heed a retraction by another publisher"
+                "note: the update is by {author}; a retraction by another publisher has no effect"
             ));
         }
         return Ok(publisher);
@@ -229,7 +229,7 @@ fn who_retracts<'a>(
         .iter()
         .find(|publisher| publisher.key() == author);
     own.with_context(|| {
-        format!("{} is by {author}, whose key is not in this configuration: only its publisher can take it back", args.update)
+        format!("{} is by {author}, and only its publisher can retract it; this configuration does not have that key", args.update)
     })
 }
 
@@ -268,10 +268,10 @@ async fn submit(
         receipt: args.receipt.is_some(),
         ..SubmitOptions::default()
     };
-    // What the system has against the file is better known before anything is written.
+    // Errors about the file occur here, before the transaction is sent.
     let draft_of = |path: &PathBuf| {
         let begun = ReceiptFile::begin(path, PUBLIC);
-        begun.with_context(|| format!("a receipt cannot be kept in {}", path.display()))
+        begun.with_context(|| format!("cannot write a receipt to {}", path.display()))
     };
     let receipt_file = args.receipt.as_ref().map(draft_of).transpose()?;
     let mut outcomes = session
@@ -324,13 +324,13 @@ impl Written {
             output::say(&clean(&format!("{what}: on {disks}, {place}")));
         }
         self.kept
-            .context("it is written, but its receipt is not kept")?;
+            .context("the transaction is written, but not its receipt")?;
         if submitted.acknowledged {
             return Ok(ExitCode::SUCCESS);
         }
         bail!(
-            "not acknowledged: it is on {disks} only and replicates later; sending it again is safe, \
-             `kittengrad ring show` says who is down"
+            "not acknowledged: only {disks} have it so far; it replicates later. Sending it again is safe, \
+             `kittengrad ring show` lists members that are down"
         )
     }
 }

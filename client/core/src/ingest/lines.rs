@@ -1,13 +1,11 @@
-//! Lines: where a file of newline-delimited JSON ends one and begins the next.
+//! Splitting a file of newline-delimited JSON into lines.
 //!
-//! Only `\n` ends a line: U+2028, U+0085 and a lone `\r` occur inside strings. A `\r` before it is white
-//! space to JSON and needs no rule. Lines of nothing but white space have a number but say nothing, and
-//! are left out. The last line may lack its end.
+//! Only `\n` ends a line, because U+2028, U+0085 and a lone `\r` can be inside strings. A `\r` before it is white space
+//! in JSON. Lines of white space have a number and are skipped. The last line may lack its end.
 
 use crate::map::{Map, Mapped, Refusal};
 
-/// Bytes of the longest line that is looked at. Escapes and white space make JSON larger than the record it
-/// holds, but never so much larger in good faith.
+/// Bytes of the longest line. Escapes and white space make JSON larger than its record, but rarely 64 times as large.
 pub const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// One line, without its end.
@@ -17,15 +15,15 @@ pub struct Line<'a> {
     pub number: u64,
     /// Its bytes, at most [`LINE_BYTES_MAX`] of them.
     pub text: &'a [u8],
-    /// Whether there were more bytes than that: such a line is refused as too long.
+    /// Whether the line was longer. Such a line is refused.
     pub is_cut: bool,
 }
 
 impl Line<'_> {
-    /// Says what the line means under `map`.
+    /// Maps the line with `map`.
     ///
     /// # Errors
-    /// [`Refusal`] says why it is not taken, for people.
+    /// [`Refusal`] if the line is refused, with the reason.
     pub fn read(&self, map: &Map) -> Result<Mapped, Refusal> {
         if self.is_cut {
             return Err(Refusal::LineTooLong {
@@ -36,7 +34,7 @@ impl Line<'_> {
     }
 }
 
-/// Cuts a stream of bytes, given in pieces of any size, into lines; keeps one line at most.
+/// Splits a stream of bytes, in pieces of any size, into lines. Keeps at most one line in memory.
 #[derive(Debug, Default)]
 pub struct Lines {
     number: u64,
@@ -45,7 +43,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Takes the next piece and gives every line that ends in it.
+    /// Takes the next piece and calls `each` with every line that ends in it.
     pub fn push(&mut self, mut piece: &[u8], mut each: impl FnMut(Line<'_>)) {
         while let Some(end) = piece.iter().position(|byte| *byte == b'\n') {
             if self.begun.is_empty() && end <= LINE_BYTES_MAX {
@@ -59,7 +57,7 @@ impl Lines {
         self.begin(piece);
     }
 
-    /// Gives the last line if the file does not end with an end of line.
+    /// Calls `each` with the last line if the file does not end with `\n`.
     pub fn finish(mut self, mut each: impl FnMut(Line<'_>)) {
         self.end(&mut each);
     }

@@ -1,4 +1,4 @@
-//! Ingest: what a line of a publisher's file changes, decided from what is known of its canonical.
+//! Ingest: decides what a line of a publisher's file changes, given the set of its canonical.
 
 mod lines;
 
@@ -14,32 +14,32 @@ use kittengrad_proto::{
 pub use self::lines::{LINE_BYTES_MAX, Line, Lines};
 use crate::map::{Mapped, Mode};
 
-/// What to do about a line.
+/// The change that a line makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// The canonical is unknown: insert it, with its first update.
+    /// The canonical does not exist: insert it, with its first update.
     Insert,
-    /// The canonical is known: say this of it.
+    /// The canonical exists: add an update.
     Update {
-        /// What the update replaces, strictly ascending.
+        /// The updates that it replaces, strictly ascending.
         previous: Vec<RecordId>,
     },
-    /// The publisher says the same already.
+    /// The publisher already says the same.
     Unchanged,
 }
 
-/// Decides what to do about a line, given everything known of its canonical.
+/// Decides what a line changes, given the statements about its canonical.
 ///
-/// `set` holds the statements about the canonical, of all publishers and in any order, or is `None` if
-/// nobody holds the canonical. Whoever sends lines before the answers of earlier ones are in adds what it
-/// has sent: two lines of one file may be about the same canonical.
+/// `set` has the statements of all publishers, in any order, or is `None` if the canonical does not exist. A caller
+/// that sends a line before earlier ones are answered must add the updates of those to `set`, because two lines of a
+/// file may be about the same canonical.
 ///
-/// Only what `publisher` itself said counts. In [`Mode::Replace`] the line is unchanged if a head says the same,
-/// and else replaces all heads. In [`Mode::Accumulate`] it is unchanged if any update ever said the same, and
-/// replaces none: what was replaced or taken back since is not said again by loading an old file again.
+/// Only updates of `publisher` count. In [`Mode::Replace`], a line that equals a head is unchanged; any other line
+/// replaces all heads. In [`Mode::Accumulate`], a line that equals any update, also a replaced or retracted one, is
+/// unchanged; any other line replaces nothing. So loading an old file again does not repeat what was retracted since.
 ///
-/// At most [`RECORD_PREVIOUS_MAX`] heads are replaced at once, the smallest names first; the next line
-/// about the canonical replaces more.
+/// One update replaces at most [`RECORD_PREVIOUS_MAX`] heads, the smallest names first. The next line about the
+/// canonical replaces further ones.
 #[must_use]
 pub fn decide(
     mode: Mode,
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_canonical_of_which_the_publisher_said_nothing_gets_an_update() {
+    fn a_canonical_without_own_updates_gets_an_update() {
         let mut set = Set::default();
         set.check(Mode::Replace, "a", &replaces(&[]));
         set.says(CMOA, "a", &[]);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_record_replaces_all_heads_of_its_publisher_and_nothing_else() {
+    fn a_changed_record_replaces_only_heads_of_its_publisher() {
         let mut set = Set::default();
         let a = set.says(TATE, "a", &[]);
         let b = set.says(TATE, "b", &[]);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_flips_back_is_said_again_unless_records_accumulate() {
+    fn a_value_that_flips_back_is_repeated_in_replace_mode() {
         let mut set = Set::default();
         let a = set.says(TATE, "a", &[]);
         let b = set.says(TATE, "b", &[a]);

@@ -1,11 +1,10 @@
-//! Strict JSON: one text to one value that a record can hold, or a reason why not.
+//! Strict JSON: converts a text to a value that a record can hold, or refuses it with a reason.
 //!
-//! Stricter than common parsers, which silently keep the last of two equal keys, round integers and
-//! mend text: here whatever cannot be kept as it was written is refused. Integers stay integers, from
-//! -2^63 to 2^64 - 1. Numbers with a point or an exponent become 64-bit floats, the nearest one, and
-//! must be finite; `-0.0` becomes `0.0`, because DAG-CBOR has one zero.
+//! Common parsers keep the last of two equal keys, round integers and repair text. This one refuses a text that it
+//! cannot keep exactly. Integers stay integers, from -2^63 to 2^64 - 1. Numbers with a point or an exponent become the
+//! nearest 64-bit float, which must be finite. `-0.0` becomes `0.0`, because DAG-CBOR has one zero.
 //!
-//! The way back, from values to text for people, is [`Shown`] and [`ShownMap`].
+//! [`JsonValue`] and [`JsonMap`] convert values back to text.
 
 mod parse;
 mod show;
@@ -13,5 +12,5 @@ mod text;
 
 pub use self::{
     parse::{JsonError, Reason, parse},
-    show::{Shown, ShownMap},
+    show::{JsonMap, JsonValue},
 };

@@ -1,4 +1,4 @@
-//! The parser: RFC 8259 to the letter, and whatever a record cannot keep refused.
+//! The parser: exactly RFC 8259, without the values that a record cannot hold.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -11,48 +11,48 @@ use thiserror::Error;
 
 use super::text;
 
-/// Why a text is refused, and where.
+/// Why a text is refused, and the place.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{reason} at byte {at}")]
 pub struct JsonError {
-    /// The byte where it was noticed, counted from 0.
+    /// The byte at which the error was found, counted from 0.
     pub at: usize,
-    /// What was noticed.
+    /// The error.
     pub reason: Reason,
 }
 
-/// What is wrong with a text.
+/// An error in a text.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Reason {
-    /// Not all bytes are UTF-8.
+    /// Bytes that are not UTF-8.
     #[error("invalid UTF-8")]
     Utf8,
-    /// Something else should stand here, or the text ends too early.
+    /// A missing character, named in the message; the text may have ended early.
     #[error("{0} is missing")]
     Expected(&'static str),
-    /// Something follows the value.
-    #[error("something follows the value")]
+    /// Characters after the value.
+    #[error("trailing characters after the value")]
     Trailing,
-    /// One object has this key twice.
-    #[error("key {0:?} is there twice")]
+    /// An object has this key twice.
+    #[error("duplicate key {0:?}")]
     DuplicateKey(String),
     /// A raw control character in a string.
-    #[error("a control character that is not escaped")]
+    #[error("unescaped control character")]
     Control,
-    /// A backslash with something else than JSON allows.
-    #[error("an unknown escape")]
+    /// A backslash with a character that JSON does not allow after it.
+    #[error("unknown escape")]
     Escape,
-    /// Half of a pair of `\u` escapes.
-    #[error("a lone surrogate")]
+    /// One half of a pair of `\u` escapes.
+    #[error("lone surrogate")]
     LoneSurrogate,
     /// Digits that JSON does not allow.
-    #[error("a malformed number")]
+    #[error("malformed number")]
     Number,
     /// An integer below -2^63 or above 2^64 - 1.
-    #[error("an integer beyond 64 bits")]
+    #[error("integer beyond 64 bits")]
     IntegerRange,
     /// A number that is infinite as a 64-bit float.
-    #[error("a number beyond a 64-bit float")]
+    #[error("number beyond the range of a 64-bit float")]
     FloatRange,
     /// More levels of objects and arrays than a record may have.
     #[error("more than {RECORD_DEPTH_MAX} levels of objects and arrays")]
@@ -62,7 +62,7 @@ pub enum Reason {
 /// Parses one JSON value with nothing but white space around it.
 ///
 /// # Errors
-/// [`JsonError`] names the first thing that is not strict JSON or that a record cannot keep.
+/// [`JsonError`] for the first text that is not strict JSON or that a record cannot hold.
 pub fn parse(text: &[u8]) -> Result<Ipld, JsonError> {
     let text = str::from_utf8(text).map_err(|error| JsonError {
         at: error.valid_up_to(),
@@ -84,7 +84,7 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    /// A value with white space before it that nests at most `levels` objects and arrays.
+    /// A value, after white space, with at most `levels` nested objects and arrays.
     fn value(&mut self, levels: usize) -> Result<Ipld, JsonError> {
         self.space();
         match self.peek() {
@@ -251,7 +251,7 @@ fn integer(number: &str) -> Result<Ipld, Reason> {
 
 fn float(number: &str) -> Result<Ipld, Reason> {
     match number.parse::<f64>() {
-        // Adding zero turns -0.0 into 0.0 and leaves all else as it is.
+        // Adding zero converts -0.0 to 0.0 and changes no other number.
         Ok(float) if float.is_finite() => Ok(Ipld::Float(float + 0.0)),
         Ok(_) => Err(Reason::FloatRange),
         Err(_) => Err(Reason::Number),

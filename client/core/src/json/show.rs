@@ -1,4 +1,4 @@
-//! Values as JSON for people: what [`parse`](super::parse) read comes out as it went in.
+//! Values as JSON text: the inverse of [`parse`](super::parse).
 
 use std::{collections::BTreeMap, fmt};
 
@@ -6,18 +6,18 @@ use data_encoding::BASE64_NOPAD;
 use ipld_core::ipld::Ipld;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-/// A value as JSON, in a larger JSON text or, by `Display`, alone on one line.
+/// A value as JSON: inside a larger JSON text, or with `Display` on one line.
 ///
-/// Floats keep their point (`1.0`), bytes and links stand in DAG-JSON's forms, `{"/":{"bytes":base64}}`
-/// and `{"/":cid}`. Integers below -2^63, which only a hand-made record holds, are shown as floats.
+/// Floats keep their point (`1.0`). Bytes and links have the forms of DAG-JSON, `{"/":{"bytes":base64}}` and
+/// `{"/":cid}`. Integers below -2^63, which only records made by hand contain, become floats.
 #[derive(Debug, Clone, Copy)]
-pub struct Shown<'a>(pub &'a Ipld);
+pub struct JsonValue<'a>(pub &'a Ipld);
 
-/// A map as JSON, like [`Shown`]: a record's `meta`.
+/// A map as JSON, such as a record's `meta`.
 #[derive(Debug, Clone, Copy)]
-pub struct ShownMap<'a>(pub &'a BTreeMap<String, Ipld>);
+pub struct JsonMap<'a>(pub &'a BTreeMap<String, Ipld>);
 
-impl Serialize for Shown<'_> {
+impl Serialize for JsonValue<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             Ipld::Null => to.serialize_unit(),
@@ -29,16 +29,16 @@ impl Serialize for Shown<'_> {
                 let text = BTreeMap::from([("bytes", BASE64_NOPAD.encode(value))]);
                 special(&text, to)
             }
-            Ipld::List(items) => to.collect_seq(items.iter().map(Shown)),
-            Ipld::Map(entries) => ShownMap(entries).serialize(to),
+            Ipld::List(items) => to.collect_seq(items.iter().map(JsonValue)),
+            Ipld::Map(entries) => JsonMap(entries).serialize(to),
             Ipld::Link(cid) => special(&cid.to_string(), to),
         }
     }
 }
 
-impl Serialize for ShownMap<'_> {
+impl Serialize for JsonMap<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_map(self.0.iter().map(|(key, value)| (key, Shown(value))))
+        to.collect_map(self.0.iter().map(|(key, value)| (key, JsonValue(value))))
     }
 }
 
@@ -57,13 +57,13 @@ fn special<S: Serializer, T: Serialize>(value: &T, to: S) -> Result<S::Ok, S::Er
     map.end()
 }
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for JsonValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }
 }
 
-impl fmt::Display for ShownMap<'_> {
+impl fmt::Display for JsonMap<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }

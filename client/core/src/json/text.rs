@@ -1,8 +1,8 @@
-//! JSON strings: what stands between two quotes.
+//! JSON strings: the text between two quotes.
 
 use super::{JsonError, Reason};
 
-/// Reads the string whose first character behind the quote is at `start`. Gives it and where it ends.
+/// Reads the string whose first character after the quote is at `start`. Returns it and the index of its end.
 pub(super) fn string(text: &str, start: usize) -> Result<(String, usize), JsonError> {
     let bytes = text.as_bytes();
     let mut out = String::new();
@@ -32,12 +32,12 @@ pub(super) fn string(text: &str, start: usize) -> Result<(String, usize), JsonEr
     }
 }
 
-/// Whether a byte stands for itself: no quote, backslash or control character.
+/// Whether a byte is literal: not a quote, a backslash or a control character.
 const fn is_plain(byte: u8) -> bool {
     byte >= 0x20 && byte != b'"' && byte != b'\\'
 }
 
-/// Reads the escape whose backslash is at `start`. Gives the character and where the escape ends.
+/// Reads the escape whose backslash is at `start`. Returns the character and the index after the escape.
 fn escape(bytes: &[u8], start: usize) -> Result<(char, usize), JsonError> {
     let character = match bytes.get(start + 1) {
         Some(b'"') => '"',

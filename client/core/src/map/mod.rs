@@ -1,11 +1,11 @@
 //! Maps: how a publisher's records become canonicals, updates and links.
 //!
 //! ```toml
-//! publisher = "tate"                  # whose words these are: the name of one of the client's keys
+//! publisher = "tate"                  # the publisher: the name of one of the client's keys
 //! type = "artefact"                   # or "entity"
 //! id = "tate:artwork:{/id}"           # the canonical is {type, meta: {id}}
-//! name = "/title"                     # what to call it; optional
-//! mode = "replace"                    # or "accumulate"; "replace" if left out
+//! name = "/title"                     # the name in the update; optional
+//! mode = "replace"                    # or "accumulate"; "replace" by default
 //!
 //! [[link]]                            # any number of them
 //! rel = "createdBy"
@@ -13,10 +13,9 @@
 //! to = { type = "entity", id = "tate:artist:{/id}" }   # pointers are relative to each element
 //! ```
 //!
-//! The record itself goes into the update's `meta`, unreshaped. What is missing in `id` refuses the line;
-//! what is missing in a link, or no identifier there, makes no link. A name is text or a number; any other
-//! value, blank text and text beyond [`RECORD_NAME_BYTES_MAX`] make no name: nothing is cut short, and the
-//! whole of it is in `meta`.
+//! The update's `meta` is the record itself, unchanged. A line with a missing value in `id` is refused. A missing value
+//! in a link, or one that is not an identifier, makes no link. A name is text or a number. Any other value, blank text,
+//! or text above [`RECORD_NAME_BYTES_MAX`] makes no name; nothing is cut, and `meta` has the whole value.
 
 mod pointer;
 mod template;
@@ -37,7 +36,7 @@ pub use self::{
     pointer::{Pointer, PointerError},
     template::{HoleError, Template, TemplateError},
 };
-use crate::json::{self, JsonError, Shown};
+use crate::json::{self, JsonError, JsonValue};
 
 /// How one publisher's records become canonicals, updates and links.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -54,14 +53,14 @@ pub struct Map {
     links: Vec<LinkRule>,
 }
 
-/// What a record that differs from those known does to them.
+/// The effect of a record on the publisher's earlier records about the same canonical.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// It replaces them: one record is the publisher's whole word on its canonical.
+    /// It replaces them: one record is everything that the publisher says about its canonical.
     #[default]
     Replace,
-    /// It joins them: several records speak of one canonical.
+    /// It is added to them: several records describe one canonical.
     Accumulate,
 }
 
@@ -90,51 +89,51 @@ struct Kind(CanonicalType);
 #[serde(try_from = "String")]
 struct Rel(String);
 
-/// Why a text is no map, with the place where the text says so. Nothing changed.
+/// Why a text is not a map, with the place in the text. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct MapError(String);
 
-/// Why a line is not taken. Nothing changed, and other lines are not affected.
+/// Why a line is refused. Nothing changed, and other lines are not affected.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The line is not JSON that a record can hold.
     #[error("not strict JSON: {0}")]
     Json(#[from] JsonError),
-    /// Longer than any line that is looked at.
-    #[error("the line has more than {bytes_max} bytes, and is read only that far")]
+    /// The line is too long.
+    #[error("the line has more than {bytes_max} bytes, and was read only up to there")]
     LineTooLong {
-        /// Bytes of the longest line that is looked at.
+        /// Bytes of the longest line that is accepted.
         bytes_max: usize,
     },
-    /// A record must be an object.
+    /// The line is not an object.
     #[error("the line is not a JSON object")]
     NotAnObject,
-    /// The record does not say what it is about.
+    /// The line has no identifier for its canonical.
     #[error("no id: {0}")]
     Id(#[from] HoleError),
     /// More links than an update may have.
-    #[error("it makes {0} links, at most {RECORD_LINKS_MAX} are allowed")]
+    #[error("the line makes {0} links; at most {RECORD_LINKS_MAX} are allowed")]
     TooManyLinks(usize),
-    /// What was made of it is no record, most often because it is too large.
+    /// The record breaks a rule. Usually it is too large.
     #[error(transparent)]
     Record(#[from] RecordError),
 }
 
-/// A line as its map understands it: a canonical, and what this publisher says about it.
+/// A line after its map: a canonical and a statement about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mapped {
-    /// What it is about.
+    /// The canonical.
     pub canonical: Canonical,
     /// The canonical's DAG-CBOR.
     pub canonical_bytes: Bytes,
     /// The canonical's name.
     pub canonical_id: RecordId,
-    /// What to call it.
+    /// The name in the update.
     pub name: Option<String>,
-    /// The publisher's record.
+    /// The publisher's record, the update's `meta`.
     pub meta: BTreeMap<String, Ipld>,
-    /// How it relates to others, strictly ascending.
+    /// The links, strictly ascending.
     pub links: Vec<Link>,
 }
 
@@ -142,7 +141,7 @@ impl Map {
     /// Reads a map from TOML.
     ///
     /// # Errors
-    /// [`MapError`] names the line and what is wrong with it; unknown keys are refused.
+    /// [`MapError`] with the line and the reason. Unknown keys are refused.
     pub fn parse(toml: &str) -> Result<Self, MapError> {
         let map: Self = toml::from_str(toml)
             .map_err(|error| MapError(error.to_string().trim_end().to_owned()))?;
@@ -158,25 +157,25 @@ impl Map {
         Ok(map)
     }
 
-    /// Whose words the records are: the name of one of the client's keys.
+    /// The publisher: the name of one of the client's keys.
     #[must_use]
     pub fn publisher(&self) -> &str {
         &self.publisher
     }
 
-    /// What a record that differs from those known does to them.
+    /// The effect of a record on earlier ones.
     #[must_use]
     pub const fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// Says what one line means, without its end of line.
+    /// Maps one line, without its end.
     ///
-    /// What it gives fits into an update as long as nothing is replaced; [`Mapped::update`] may still grow
-    /// beyond the limit by what it names in `previous`.
+    /// The result fits into an update that replaces nothing. [`Mapped::update`] may exceed the limit because of the
+    /// names in `previous`.
     ///
     /// # Errors
-    /// [`Refusal`] says why, for people.
+    /// [`Refusal`] if the line is refused.
     pub fn apply(&self, line: &[u8]) -> Result<Mapped, Refusal> {
         let record = json::parse(line)?;
         if !matches!(record, Ipld::Map(_)) {
@@ -230,7 +229,7 @@ impl Map {
 }
 
 impl LinkRule {
-    /// What the rule makes a link of, each: the items of an array, or the one value that is there.
+    /// The values of which the rule makes one link each: the items of an array, or the single value.
     fn elements<'a>(&self, record: &'a Ipld) -> &'a [Ipld] {
         match self
             .each
@@ -245,7 +244,7 @@ impl LinkRule {
 }
 
 impl Mapped {
-    /// The update that says this, at `timestamp_ms` (Unix milliseconds) and instead of `previous`.
+    /// The update with this content at `timestamp_ms` (Unix milliseconds), which replaces `previous`.
     #[must_use]
     pub fn update(
         self,
@@ -265,14 +264,14 @@ impl Mapped {
         }
     }
 
-    /// Whether `update` says the same: name, meta and links.
+    /// Whether `update` has the same name, meta and links.
     #[must_use]
     pub fn is_said_by(&self, update: &Update) -> bool {
         self.name == update.name && self.links == update.links && self.meta == update.meta
     }
 }
 
-/// The update of the most bytes that says this without replacing anything.
+/// The update with this content and the most bytes, as long as it replaces nothing.
 const fn largest_update(
     reference: RecordId,
     name: Option<String>,
@@ -293,11 +292,11 @@ const fn largest_update(
     }
 }
 
-/// Text or a number that can be a name.
+/// Text or a number, if it can be a name.
 fn name(value: &Ipld) -> Option<String> {
     let name = match value {
         Ipld::String(text) => text.clone(),
-        Ipld::Integer(_) | Ipld::Float(_) => Shown(value).to_string(),
+        Ipld::Integer(_) | Ipld::Float(_) => JsonValue(value).to_string(),
         _ => return None,
     };
     let is_name = !name.trim().is_empty() && name.len() <= RECORD_NAME_BYTES_MAX;
@@ -321,10 +320,10 @@ impl TryFrom<String> for Rel {
     }
 }
 
-/// Whether this is one of the relations that views know how to show.
+/// Checks that this is a relation that views show.
 ///
 /// # Errors
-/// A text that names them all, if it is none.
+/// A text that lists all relations.
 pub fn check_rel(text: &str) -> Result<(), String> {
     if RELS.contains(&text) {
         Ok(())

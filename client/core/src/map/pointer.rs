@@ -1,4 +1,4 @@
-//! JSON Pointers (RFC 6901): where in a publisher's record a value stands.
+//! JSON Pointers (RFC 6901): the place of a value in a publisher's record.
 
 use std::{fmt, iter};
 
@@ -11,7 +11,7 @@ use thiserror::Error;
 #[serde(try_from = "String")]
 pub struct Pointer(Vec<String>);
 
-/// A text that is no pointer. Nothing changed.
+/// Why a text is not a pointer. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{text:?} is not a JSON pointer: {why}")]
 pub struct PointerError {
@@ -20,7 +20,7 @@ pub struct PointerError {
 }
 
 impl Pointer {
-    /// The value there, if there is one.
+    /// The value at this place, if it exists.
     #[must_use]
     pub fn find<'a>(&self, value: &'a Ipld) -> Option<&'a Ipld> {
         self.0.iter().try_fold(value, |value, token| match value {
@@ -98,7 +98,7 @@ mod tests {
         let record = json::parse(record.as_bytes()).unwrap();
         let found = pointer
             .find(&record)
-            .map(|value| json::Shown(value).to_string());
+            .map(|value| json::JsonValue(value).to_string());
         assert_eq!(found.as_deref(), expected, "{pointer}");
     }
 

@@ -1,7 +1,7 @@
-//! Templates: text with holes that a record fills, `tate:artwork:{/id}`.
+//! Templates: text with holes that a record fills, such as `tate:artwork:{/id}`.
 //!
-//! A hole is a JSON Pointer between braces; `{}` is the value itself. `{{` and `}}` are braces of the
-//! text. Text and integers fill a hole, as they are. Nothing, null and empty text leave it empty.
+//! A hole is a JSON Pointer in braces; `{}` is the value itself. `{{` and `}}` are literal braces. Text and integers
+//! fill a hole. A missing value, null and empty text do not.
 
 use ipld_core::ipld::Ipld;
 use serde::Deserialize;
@@ -20,40 +20,40 @@ enum Part {
     Hole(Pointer),
 }
 
-/// A text that is no template. Nothing changed.
+/// Why a text is not a template. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TemplateError {
-    /// A brace that nothing closes or opens.
-    #[error("{0:?} has a brace without its partner; write {{{{ or }}}} for a brace")]
+    /// An unmatched brace.
+    #[error("{0:?} has an unmatched brace; write {{{{ or }}}} for a literal brace")]
     Brace(String),
-    /// What stands between braces is no pointer.
+    /// The text in braces is not a pointer.
     #[error(transparent)]
     Pointer(#[from] PointerError),
 }
 
-/// A hole that a record does not fill. Nothing changed.
+/// Why a record does not fill a hole. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum HoleError {
-    /// Nothing, null or empty text.
+    /// The value is missing, null or empty text.
     #[error("{{{pointer}}} is {what}")]
     Empty {
         /// The hole.
         pointer: String,
-        /// What is there instead of a value.
+        /// The value that was found.
         what: &'static str,
     },
-    /// A value that is no identifier.
+    /// The value cannot be an identifier.
     #[error("{{{pointer}}} is {what}, not text or an integer")]
     Kind {
         /// The hole.
         pointer: String,
-        /// What is there.
+        /// The value that was found.
         what: &'static str,
     },
 }
 
 impl Template {
-    /// Whether there is a hole at all.
+    /// Whether the template has a hole.
     #[must_use]
     pub fn has_holes(&self) -> bool {
         self.0.iter().any(|part| matches!(part, Part::Hole(_)))
@@ -62,7 +62,7 @@ impl Template {
     /// Fills every hole from `value`.
     ///
     /// # Errors
-    /// [`HoleError`] for the first hole that stays empty or gets what is no identifier.
+    /// [`HoleError`] for the first hole without a value that can be an identifier.
     pub fn fill(&self, value: &Ipld) -> Result<String, HoleError> {
         let mut out = String::new();
         for part in &self.0 {

@@ -1,17 +1,17 @@
-//! Waiting longer after each failure, and never all at the same moment.
+//! Back-off: waits that grow with each failure, with a random part so that callers do not act at the same moment.
 
-/// How long to wait before another attempt.
+/// The waits before further attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     /// The longest wait after the first failure, in milliseconds; it doubles with each further one.
     pub base_ms: u64,
-    /// The longest wait there is, in milliseconds.
+    /// The longest wait, in milliseconds.
     pub max_ms: u64,
 }
 
 impl Backoff {
     /// The wait after `failures` failures: between half and the whole of `base_ms` · 2^(failures − 1), at most
-    /// `max_ms`. `random` is any number and chooses where between.
+    /// `max_ms`. `random` is any number; it selects a value in that range.
     ///
     /// ```
     /// # use kittengrad_client_core::routing::Backoff;

@@ -1,4 +1,4 @@
-//! Which replicas answered well of late, so that later calls ask those first.
+//! The replicas that failed lately. Later calls ask them last.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use kittengrad_proto::id::PublicKey;
 
 use super::{Backoff, Trouble};
 
-/// How long a replica is asked last after failures.
+/// Time for which a replica is asked last after a failure.
 const AVOID: Backoff = Backoff {
     base_ms: 1_000,
     max_ms: 30_000,
@@ -18,21 +18,21 @@ struct Record {
     avoid_until_ms: u64,
 }
 
-/// What calls learnt about replicas; shared by all calls of a client.
+/// Failures of replicas, shared by all calls of a client.
 ///
-/// Only those are remembered whose last answer was a failure.
+/// Only replicas whose last answer was a failure are in it.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
     failing: BTreeMap<PublicKey, Record>,
 }
 
 impl Health {
-    /// A replica answered well.
+    /// Notes a good answer of a replica.
     pub fn answered(&mut self, peer: PublicKey) {
         self.failing.remove(&peer);
     }
 
-    /// A replica did not. `random` is any number.
+    /// Notes a failure of a replica. `random` is any number.
     pub fn failed(&mut self, peer: PublicKey, trouble: Trouble, now_ms: u64, random: u64) {
         if !trouble.is_about_the_peer() {
             return;
@@ -45,7 +45,7 @@ impl Health {
         record.avoid_until_ms = now_ms.saturating_add(AVOID.wait_ms(record.failures, random));
     }
 
-    /// Puts those last that failed of late, the longest avoided at the very end; keeps the order else.
+    /// Moves replicas that failed lately to the end, those that are avoided longest last. The others keep their order.
     ///
     /// ```
     /// # use kittengrad_client_core::routing::{Health, Trouble};

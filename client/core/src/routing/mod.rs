@@ -1,7 +1,7 @@
 //! Routing one call: which replicas to ask, in which order, how often, and when to stop.
 //!
-//! A [`Call`] is a small state machine without clock, socket or randomness of its own: the caller passes
-//! the time in milliseconds of one monotonic clock, does what [`Call::step`] says, and reports what came of it.
+//! A [`Call`] is a state machine without clock, socket or randomness. The caller passes the time in milliseconds of one
+//! monotonic clock, performs the step that [`Call::step`] returns, and reports the result.
 //!
 //! ```
 //! use kittengrad_client_core::routing::{Call, Patience, Step, Trouble};
@@ -35,35 +35,35 @@ use kittengrad_proto::id::PublicKey;
 pub use backoff::Backoff;
 pub use health::Health;
 
-/// What went wrong with one replica.
+/// A failure of one replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Trouble {
-    /// It does not hold what was asked for: its ring differs from ours.
+    /// It does not hold the canonical: its ring differs from ours.
     NotResponsible,
-    /// It does not have everything of its arcs yet.
+    /// It does not have everything of its arc yet.
     Filling,
-    /// It may not sign anything yet.
+    /// It does not sign yet.
     Starting,
     /// It could not be reached, or the connection was lost.
     Unavailable,
     /// It did not answer in time.
     TimedOut,
-    /// It has more to do than it can.
+    /// It is overloaded.
     Overloaded,
     /// It does not know the canonical that an update is about, perhaps not yet.
     Unknown,
-    /// By its clock what was sent was not signed lately; another one's may be right.
+    /// By its clock, the transaction is too old. The clock of another replica may be right.
     NotFresh,
     /// It has the write, but not enough other disks confirmed it in time.
     Unacknowledged,
-    /// It answered something that does not verify.
+    /// Its answer does not verify.
     Misbehaved,
     /// It refuses for a reason that holds at every replica.
     Refused,
 }
 
 impl Trouble {
-    /// Whether later calls should rather ask somebody else.
+    /// Whether later calls should prefer other replicas.
     #[must_use]
     pub const fn is_about_the_peer(self) -> bool {
         match self {
@@ -82,21 +82,21 @@ impl Trouble {
     }
 }
 
-/// How long and how often a call is tried.
+/// Limits of time and attempts of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// The call ends so many milliseconds after it began.
+    /// The call ends this many milliseconds after its start.
     pub call_ms: u64,
-    /// How often one replica is asked at most.
+    /// Attempts at one replica, at most.
     pub attempts_max: u32,
-    /// How often the ring is learnt anew at most.
+    /// Number of times that the ring is learnt again, at most.
     pub reroutes_max: u32,
     /// The wait before a replica is asked again.
     pub backoff: Backoff,
 }
 
 impl Patience {
-    /// For reads: some answer soon is better than all answers late.
+    /// For reads: one early answer is better than all answers late.
     pub const READ: Self = Self {
         call_ms: 15_000,
         attempts_max: 3,
@@ -107,7 +107,7 @@ impl Patience {
         },
     };
 
-    /// For writes: they are repeated until the time is over.
+    /// For writes: attempts are repeated until the time ends.
     pub const WRITE: Self = Self {
         call_ms: 60_000,
         attempts_max: 20,
@@ -119,24 +119,24 @@ impl Patience {
     };
 }
 
-/// What to do next.
+/// The next step of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Ask this replica, then report [`Call::answered`] or [`Call::failed`].
     Ask(PublicKey),
-    /// Nothing to do before this time, unless an answer comes first.
+    /// Wait until this time, unless an answer comes first.
     Wait {
         /// Milliseconds on the caller's clock.
         until_ms: u64,
     },
-    /// Learn the ring, best from this peer, then report [`Call::rerouted`].
+    /// Learn the ring, preferably from this peer, then report [`Call::rerouted`].
     Reroute {
-        /// Who knows another ring.
+        /// The peer that knows another ring.
         told_by: PublicKey,
     },
     /// Enough replicas answered.
     Done,
-    /// It will not get better.
+    /// The call has failed.
     GiveUp(GiveUp),
 }
 
@@ -148,9 +148,9 @@ pub enum GiveUp {
         /// The replica.
         by: PublicKey,
     },
-    /// No replica holds it.
+    /// No replica holds the canonical.
     NoHolder,
-    /// Every replica was asked as often as it may be.
+    /// Every replica had its number of attempts.
     Exhausted,
     /// The time is over.
     TimedOut,
@@ -171,7 +171,7 @@ struct Candidate {
     attempts: u32,
 }
 
-/// One call to some of the replicas of something.
+/// One call to some of the replicas of a canonical.
 #[derive(Debug, Clone)]
 pub struct Call {
     patience: Patience,
@@ -185,7 +185,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// Begins a call at `now_ms` that needs answers of `needed` among `candidates`, the preferred first.
+    /// Starts a call at `now_ms` that needs answers of `needed` among `candidates`, the preferred first.
     #[must_use]
     pub fn new(
         patience: Patience,
@@ -206,7 +206,7 @@ impl Call {
         call
     }
 
-    /// What to do at `now_ms`. To be asked again after every report and when a wait is over.
+    /// The step at `now_ms`. Call it after every report and when a wait is over.
     pub fn step(&mut self, now_ms: u64) -> Step {
         if let Some(by) = self.refused {
             return Step::GiveUp(GiveUp::Refused { by });
@@ -243,14 +243,14 @@ impl Call {
         }
     }
 
-    /// A replica answered well.
+    /// Reports a good answer of a replica.
     pub fn answered(&mut self, peer: PublicKey) {
         if let Some(candidate) = self.find(peer) {
             candidate.state = State::Answered;
         }
     }
 
-    /// A replica did not answer well. `random` is any number: it spreads repeated attempts.
+    /// Reports a failure of a replica. `random` is any number; it spreads repeated attempts.
     pub fn failed(&mut self, peer: PublicKey, trouble: Trouble, now_ms: u64, random: u64) {
         let patience = self.patience;
         let Some(candidate) = self.find(peer) else {
@@ -277,27 +277,27 @@ impl Call {
         }
     }
 
-    /// The ring was learnt: these are the replicas now, the preferred first. What was asked of those that
-    /// stay is remembered.
+    /// Reports the new ring: these are the replicas now, the preferred first. Attempts at replicas that stay are
+    /// remembered.
     pub fn rerouted(&mut self, candidates: impl IntoIterator<Item = PublicKey>, now_ms: u64) {
         self.reroutes += 1;
         self.told_by = None;
         self.replace(candidates, now_ms);
     }
 
-    /// How many of the present replicas answered well.
+    /// The number of present replicas that gave a good answer.
     #[must_use]
     pub fn answers(&self) -> usize {
         self.count(State::Answered)
     }
 
-    /// When the call ends, in milliseconds on the caller's clock.
+    /// The end of the call, in milliseconds on the caller's clock.
     #[must_use]
     pub const fn deadline_ms(&self) -> u64 {
         self.deadline_ms
     }
 
-    /// Asks for another number of answers, because the number of replicas changed.
+    /// Changes the number of answers needed, because the number of replicas changed.
     pub const fn need(&mut self, needed: usize) {
         self.needed = needed;
     }
@@ -317,8 +317,8 @@ impl Call {
         }
     }
 
-    /// The candidate to ask next and from when on: the one that is ready first, and of those that are, the
-    /// one asked least often, in order of preference.
+    /// The candidate to ask next and the earliest time: the one that is ready first, then the one with the fewest
+    /// attempts, then the preferred one.
     fn next_ready(&self, now_ms: u64) -> Option<(usize, u64)> {
         let ready = self
             .candidates

@@ -39,7 +39,7 @@ fn replicas_are_asked_in_order_and_only_as_many_as_are_needed() {
 }
 
 #[test]
-fn a_replica_that_failed_is_asked_again_after_the_others_and_a_back_off() {
+fn a_failed_replica_is_asked_last_after_a_back_off() {
     let [a, b] = peers();
     let mut call = Call::new(PATIENCE, [a, b], 1, 0);
     assert_eq!(call.step(0), Step::Ask(a));
@@ -118,7 +118,7 @@ fn without_a_holder_there_is_nobody_to_ask() {
 }
 
 #[test]
-fn a_call_ends_when_its_time_is_over_even_if_an_answer_is_on_its_way() {
+fn a_call_ends_at_its_deadline_with_answers_in_flight() {
     let [a] = peers();
     let mut call = Call::new(PATIENCE, [a], 1, 5);
     assert_eq!(call.step(5), Step::Ask(a));

@@ -33,7 +33,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn any_order_batching_repetition_and_crash_give_the_same_documents(
+    fn any_order_and_batching_gives_the_same_documents(
         journal in arbitrary_journal(), delivery in arbitrary_delivery()
     ) {
         let driver = deliver(&journal, &delivery);
@@ -45,7 +45,7 @@ proptest! {
     }
 
     #[test]
-    fn records_that_come_late_give_the_document_that_they_would_have_given_in_time(
+    fn late_records_give_the_same_document(
         journal in arbitrary_journal(), delivery in arbitrary_delivery()
     ) {
         let mut driver = deliver(&journal, &delivery);
@@ -103,7 +103,7 @@ proptest! {
 }
 
 #[test]
-fn duplicates_across_a_journal_switch_are_dropped_by_id_and_the_cursor_moves_to_the_new_journal() {
+fn a_switch_of_journals_adds_no_duplicates() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let journal = arbitrary_journal().new_tree(&mut runner).unwrap().current();
     let mut driver = Driver::new();
@@ -133,7 +133,7 @@ fn duplicates_across_a_journal_switch_are_dropped_by_id_and_the_cursor_moves_to_
 }
 
 #[test]
-fn a_journal_that_is_read_again_adds_nothing_twice_and_what_it_has_now() {
+fn a_journal_read_again_adds_nothing_twice() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let journal = arbitrary_journal().new_tree(&mut runner).unwrap().current();
     let mut driver = Driver::new();

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use ipld_core::ipld::Ipld;
+use kittengrad_client_core::view::{document::Document, fold::fold};
 use kittengrad_indexer_core::{
-    Block, Commit, Digest, Document, Indexer, Input, Last, Output, PublisherName, Publishers, Set,
-    State, Store, StoreError, Stored, Transaction, fold,
+    Block, Commit, Digest, Indexer, Input, Last, Output, PublisherName, Publishers, Set, State,
+    Store, StoreError, Stored, Transaction, document_hash,
 };
 use kittengrad_proto::{
     block::Head,
@@ -221,7 +222,7 @@ pub(crate) fn digest_of<'a>(documents: impl IntoIterator<Item = &'a Document>) -
     let mut digest = Digest::default();
     documents
         .into_iter()
-        .for_each(|document| digest.add(&document.hash()));
+        .for_each(|document| digest.add(&document_hash(document)));
     digest
 }
 

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use kittengrad_indexer_core::{Commit, Digest, Store as _, fold};
+use kittengrad_client_core::view::fold::fold;
+use kittengrad_indexer_core::{Commit, Digest, Store as _, document_hash};
 use kittengrad_proto::{
     cursor::Cursor,
     id::{PublicKey, RecordId},
@@ -97,7 +98,7 @@ pub(crate) fn is_whole(disk: &IndexDisk, overlay: &Overlay) -> Verdict {
     for (canonical, stored) in &disk.sets {
         let set = &stored.set;
         let record = set.record().map(|record| &record[..]);
-        let hash = fold(*canonical, record, set.elements()).hash();
+        let hash = document_hash(&fold(*canonical, record, set.elements()));
         check(hash == stored.hash, NAME, SOURCE, || {
             format!("the document of {canonical} is not the fold of its set")
         })?;
@@ -159,7 +160,8 @@ pub(super) fn is_fold(
     for (canonical, updates) in documents {
         let updates = updates.iter().map(|update| (*update, record(update)));
         let own = record(canonical);
-        digest.add(&fold(*canonical, own.as_deref(), &updates.collect()).hash());
+        let document = fold(*canonical, own.as_deref(), &updates.collect());
+        digest.add(&document_hash(&document));
     }
     let folded = digest.to_string();
     check(folded == shown, NAME, SOURCE, || {

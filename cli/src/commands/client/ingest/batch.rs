@@ -1,4 +1,4 @@
-//! A batch of lines: what each means under the map, and what became of it.
+//! A batch of lines: the result of the map, and the fate of each line.
 
 use std::collections::HashSet;
 
@@ -7,14 +7,14 @@ use kittengrad_proto::id::RecordId;
 
 use super::{Counts, rejects::Reject, source::OwnedLine};
 
-/// Lines and what they mean.
+/// Lines and their mapped form.
 pub(super) struct Batch {
     pub(super) lines: Vec<OwnedLine>,
     /// One for each line.
     pub(super) mapped: Vec<Result<Mapped, Refusal>>,
 }
 
-/// What became of a line.
+/// The fate of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fate {
     Inserted,
@@ -24,13 +24,13 @@ pub(super) enum Fate {
 }
 
 impl Batch {
-    /// Says what each line means.
+    /// Maps each line.
     pub(super) fn map(lines: Vec<OwnedLine>, map: &Map) -> Self {
         let mapped = lines.iter().map(|line| line.line().read(map)).collect();
         Self { lines, mapped }
     }
 
-    /// What it speaks of.
+    /// The canonicals of the lines.
     pub(super) fn canonicals(&self) -> HashSet<RecordId> {
         self.mapped
             .iter()
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_line_is_accounted_for_and_refused_ones_are_kept_as_they_were() {
+    fn every_line_is_counted_and_refused_ones_are_kept() {
         let line = |number, text: &[u8]| OwnedLine {
             number,
             text: text.to_vec(),

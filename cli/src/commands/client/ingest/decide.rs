@@ -1,4 +1,4 @@
-//! Deciding what each line of a batch changes, in the order of the file.
+//! Decides the changes of each line of a batch, in the order of the file.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,20 +12,20 @@ use super::{
     state::{Set, State, Taken},
 };
 
-/// What a batch changes.
+/// The changes of a batch.
 pub(super) struct Decided {
     /// To be submitted, in any order.
     pub(super) drafts: Vec<Draft>,
     /// One for each line, as if everything were acknowledged.
     pub(super) fates: Vec<Fate>,
-    /// What stands behind each fate.
+    /// The dependencies of each fate.
     rests: Vec<Rest>,
-    /// What is known of the canonicals, with what is said anew.
+    /// The state of the canonicals, including the changes.
     states: HashMap<RecordId, State>,
 }
 
-/// What a line said, and what earlier lines of the batch said that it rests on: what its update replaces, or what
-/// says the same already.
+/// The update of a line, and the updates of earlier lines in the batch that it depends on: those that it replaces, or
+/// one with the same content.
 #[derive(Debug, Default)]
 struct Rest {
     update: Option<RecordId>,
@@ -40,7 +40,8 @@ impl Decided {
             let (why, said) = match (own, rest.on.iter().find_map(|on| refused.get(on))) {
                 (Some(why), _) => (why.clone(), why.clone()),
                 (None, Some(why)) => {
-                    let said = format!("an earlier line that it rests on is refused: {why}");
+                    let said =
+                        format!("an earlier line that this one depends on is refused: {why}");
                     (why.clone(), said)
                 }
                 (None, None) => continue,
@@ -61,7 +62,7 @@ impl Decided {
         self.refuse(updates.map(|update| (update, why.to_owned())).collect());
     }
 
-    /// The sets of the canonicals that change, with what is said anew.
+    /// The sets of the canonicals that change, including the changes.
     pub(super) fn changed(self) -> impl Iterator<Item = (RecordId, Set)> {
         let states = self.states.into_iter();
         states.filter_map(|(canonical, state)| match state {
@@ -73,7 +74,7 @@ impl Decided {
         })
     }
 
-    /// All that the publisher says of these canonicals, now that it was acknowledged.
+    /// All updates of the publisher about these canonicals, after they were acknowledged.
     pub(super) fn said(&self) -> impl Iterator<Item = (RecordId, Vec<RecordId>)> {
         let states = self.states.iter();
         states.filter_map(|(canonical, state)| match state {
@@ -85,18 +86,18 @@ impl Decided {
     }
 }
 
-/// Whose lines these are, how they are decided, and when.
+/// The publisher of the lines, the rule for decisions, and the time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Speaker {
     pub(super) publisher: PublicKey,
     pub(super) mode: Mode,
-    /// Whether it speaks only of what it never spoke of.
+    /// Whether canonicals with statements of the publisher are left alone.
     pub(super) is_first_word: bool,
     /// Unix milliseconds.
     pub(super) now_ms: u64,
 }
 
-/// Decides all lines. `said` are sets that are newer than those the network gave.
+/// Decides all lines. `said` are sets that are newer than those in `known`.
 pub(super) fn decide_all(
     speaker: &Speaker,
     mapped: Vec<Result<Mapped, Refusal>>,
@@ -119,14 +120,14 @@ pub(super) fn decide_all(
         rests: Vec::with_capacity(mapped.len()),
         states,
     };
-    // What the lines of this batch say.
+    // The changes of earlier lines in this batch.
     let mut new = HashSet::new();
     for mapped in mapped {
         let (fate, rest) = match mapped {
             Err(refusal) => (Fate::Refused(refusal.to_string()), Rest::default()),
             Ok(mapped) => match decided.states.get_mut(&mapped.canonical_id) {
                 None => (
-                    Fate::Refused("nobody was asked about its canonical".to_owned()),
+                    Fate::Refused("its canonical was not looked up".to_owned()),
                     Rest::default(),
                 ),
                 Some(state) => {
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_accumulate_stand_side_by_side_and_equal_ones_are_said_once() {
+    fn accumulating_lines_coexist_and_equal_ones_count_once() {
         let scene = Scene::new(Mode::Accumulate).said(TATE, 2, "a");
         let lines = [(1, "a"), (1, "b"), (1, "a"), (2, "a"), (2, "b")];
         let updates = scene.check(&lines, &[Inserted, Updated, Unchanged, Unchanged, Updated]);

@@ -43,7 +43,7 @@ const BUILT_IN: [(&str, &str); 8] = [
     ),
 ];
 
-/// Reads the map in that file; if there is none, takes the built-in one of that name.
+/// Reads a map from a file, or takes the built-in map of that name if no file has it.
 pub(crate) fn load(named: &str) -> anyhow::Result<Map> {
     let path = Path::new(named);
     let built_in = BUILT_IN.iter().find(|(name, _)| *name == named);
@@ -52,20 +52,20 @@ pub(crate) fn load(named: &str) -> anyhow::Result<Map> {
         None if !path.exists() => {
             let names = BUILT_IN.map(|(name, _)| name).join(", ");
             return Err(Usage(format!(
-                "there is no map {named}: neither a file, nor built in ({names})"
+                "no map {named}: neither a file nor a built-in map ({names})"
             ))
             .into());
         }
         _ => fs::read_to_string(path).with_context(|| format!("cannot read the map {named}"))?,
     };
-    Map::parse(&text).with_context(|| format!("{named} is no map"))
+    Map::parse(&text).with_context(|| format!("{named} is not a map"))
 }
 
-/// Whose words the built-in maps make, each once.
+/// The publishers of the built-in maps, each once.
 pub(crate) fn publishers() -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     for (name, text) in BUILT_IN {
-        let map = Map::parse(text).with_context(|| format!("{name} is no map"))?;
+        let map = Map::parse(text).with_context(|| format!("{name} is not a map"))?;
         if !names.iter().any(|known| known == map.publisher()) {
             names.push(map.publisher().to_owned());
         }

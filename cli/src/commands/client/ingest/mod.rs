@@ -1,7 +1,7 @@
 //! `kittengrad ingest`: newline-delimited JSON through a map into the network, each line accounted for.
 //!
 //! ```text
-//! read ──► map ──► look up ──► decide ──► group, sign, submit ──► count, keep what was refused
+//! read ──► map ──► look up ──► decide ──► group, sign, submit ──► count, write refused lines
 //! thread   threads  quorum     threads     acknowledged            in the order of the file
 //! ```
 //!
@@ -39,37 +39,37 @@ use crate::{
     },
 };
 
-/// What to load.
+/// The files to load.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     kittengrad ingest --map tate-artworks tate-artworks.ndjson.gz\n  \
     kittengrad ingest --map my-map.toml part-1.ndjson part-2.ndjson --json\n  \
     curl -s https://example.org/works.ndjson | kittengrad ingest --map works.toml -\n  \
     kittengrad ingest --map works.toml works.ndjson --dry-run\n\n\
-    A map says what a line is about and who says it; deploy/maps has examples, and these are built in:\n  \
+    A map says what a line is about and who publishes it; deploy/maps has examples. Built-in maps:\n  \
     tate-artworks, tate-artists, cmoa-artworks, cmoa-artists, artist-crosswalk, nypl-collections,\n  \
     sfomuseum-publicart, sfomuseum-places\n\n\
-    Loading the same again adds nothing, so what was interrupted or refused is simply loaded again; with \
-    mode = \"replace\" a file should have one line for each thing, because each replaces what was said before.\n\
-    Refused lines stop nothing; the first 20 are told, and all are in FILE.rejects.ndjson with their reasons.\n\
-    Exit code 1 if there are any.")]
+    Loading a file again adds nothing, so load it again after an interruption or a refusal. With \
+    mode = \"replace\", a file should have one line per canonical, because each line replaces the last one.\n\
+    Loading continues after a refused line. The first 20 are printed; FILE.rejects.ndjson has all, with reasons.\n\
+    Exit code 1 if a line is refused.")]
 pub(crate) struct IngestArgs {
-    /// The map: a TOML file, or the name of one that is built in
+    /// Map: a TOML file, or the name of a built-in map
     #[arg(long, value_name = "MAP")]
     map: String,
-    /// Files of JSON lines, also compressed with gzip, or - for standard input
+    /// Files of JSON lines (gzip is recognised), or - for standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Where refused lines are written [default: FILE.rejects.ndjson beside each file, or here if it has no folder
-    /// that can be written]. Without refused lines that file is taken away, if it is of an earlier run
+    /// File for refused lines [default: FILE.rejects.ndjson beside each file, or here if that folder is not
+    /// writable]. Without refused lines, the file of an earlier run is removed
     #[arg(long, value_name = "PATH")]
     rejects: Option<PathBuf>,
-    /// Say what would be done, and send nothing; what would be refused is written
+    /// Print the changes and write refused lines, but send nothing
     #[arg(long)]
     dry_run: bool,
 }
 
-/// What became of lines. Lines of white space are not counted.
+/// Numbers of lines by their fate. Lines of white space are not counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Counts {
     /// All of them: the sum of the others.
@@ -78,9 +78,9 @@ pub(crate) struct Counts {
     pub(crate) inserted: u64,
     /// Updates of canonicals that existed.
     pub(crate) updated: u64,
-    /// Said before.
+    /// Lines that change nothing.
     pub(crate) unchanged: u64,
-    /// Not taken, each with a reason.
+    /// Refused lines.
     pub(crate) refused: u64,
 }
 
@@ -93,7 +93,7 @@ impl Counts {
         self.refused += more.refused;
     }
 
-    /// For people.
+    /// The numbers as text.
     pub(crate) fn text(&self) -> String {
         let Self {
             read,

@@ -31,32 +31,32 @@ use super::{
 };
 use crate::output;
 
-/// Refused lines of one source that are told one by one.
+/// Refused lines of one source that are printed.
 const REJECTS_TOLD_MAX: u64 = 20;
 /// Batches that are looked up and submitted side by side.
 const BATCHES_IN_FLIGHT: usize = 4;
 
-/// What is loaded, in whose name, and how. Cheap to clone.
+/// A map with its publisher and options. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Job {
     client: Client,
     publisher: PublicKey,
     map: Arc<Map>,
     is_first_word: bool,
-    /// In a dry run: what would have been said so far. Short-lived lock.
+    /// In a dry run: the updates so far. Short-lived lock.
     said: Option<Arc<Mutex<HashMap<RecordId, Set>>>>,
     /// Short-lived lock.
     kept: Option<Arc<Mutex<Kept>>>,
 }
 
-/// What the publishers of some jobs say about the canonicals of lines that were not refused: canonicals, and all
+/// The statements of the jobs' publishers about the canonicals of accepted lines: canonicals, and all
 /// their updates.
 pub(crate) type Kept = BTreeMap<RecordId, BTreeSet<RecordId>>;
 
-/// What came of one source.
+/// The result of one source.
 pub(crate) struct Loaded {
     pub(crate) counts: Counts,
-    /// What is not about single lines: the source could not be read to its end, or refused lines not be kept.
+    /// Errors of the whole source: it cannot be read to its end, or refused lines cannot be written.
     pub(crate) failures: Vec<anyhow::Error>,
 }
 
@@ -81,7 +81,7 @@ impl Job {
         }
     }
 
-    /// To leave alone whatever the publisher said something about already, the same or not.
+    /// Leaves canonicals alone about which the publisher has any statement.
     pub(crate) fn first_word(self) -> Self {
         Self {
             is_first_word: true,
@@ -89,7 +89,7 @@ impl Job {
         }
     }
 
-    /// To note what the network has in the end.
+    /// Collects the statements that the network has at the end.
     pub(crate) fn keeping(self, kept: &Arc<Mutex<Kept>>) -> Self {
         Self {
             kept: Some(Arc::clone(kept)),
@@ -140,7 +140,7 @@ impl Job {
             .collect()
     }
 
-    /// Submits what is new; lines whose transaction is not acknowledged are refused, to be loaded again.
+    /// Submits the changes. Lines whose transaction is not acknowledged are refused, to be loaded again.
     async fn submit(&self, decided: &mut Decided) {
         let drafts = std::mem::take(&mut decided.drafts);
         if drafts.is_empty() {
@@ -160,7 +160,7 @@ impl Job {
                 Ok(submitted) if submitted.acknowledged => continue,
                 Ok(submitted) => {
                     let disks = output::text::count(submitted.synced.len() as u64, "disk");
-                    format!("not acknowledged: it is on {disks} only, and replicates later")
+                    format!("not acknowledged: only {disks} have it so far; it replicates later")
                 }
                 Err(error) => error.to_string(),
             };
@@ -211,21 +211,21 @@ pub(crate) async fn load(
             }
             batch = mapped.next(), if !is_read && running.len() < BATCHES_IN_FLIGHT => match batch {
                 Some(Ok(batch)) => running.push_back(depart(job, &file, batch, &mut flights)),
-                Some(Err(error)) => loaded.failures.push(error.context(format!("{file} could not be read to its end"))),
+                Some(Err(error)) => loaded.failures.push(error.context(format!("cannot read {file} to its end"))),
                 None => is_read = true,
             },
             else => break,
         }
     }
     if let Err(error) = reader.await {
-        loaded.failures.push(
-            anyhow::Error::new(error).context(format!("{file} could not be read to its end")),
-        );
+        loaded
+            .failures
+            .push(anyhow::Error::new(error).context(format!("cannot read {file} to its end")));
     }
     loaded
 }
 
-/// Says what the lines of a batch mean, on a thread of its own.
+/// Maps the lines of a batch, on a blocking thread.
 async fn map(job: &Job, lines: io::Result<Vec<OwnedLine>>) -> anyhow::Result<Batch> {
     let (lines, map) = (lines?, Arc::clone(&job.map));
     spawn_blocking(move || Batch::map(lines, &map))
@@ -251,7 +251,7 @@ fn depart(
     AbortOnDropHandle::new(tokio::spawn(async move {
         let _running = running;
         for mut done in before {
-            // The sender says nothing; it is dropped when the batch is done.
+            // Nothing is sent; the sender is dropped when the batch is done.
             while done.changed().await.is_ok() {}
         }
         job.run(file, batch).await
@@ -259,7 +259,7 @@ fn depart(
 }
 
 impl Loaded {
-    /// Counts a batch, keeps what was refused of it, and tells people.
+    /// Counts a batch, writes its refused lines, and reports progress.
     fn account(
         &mut self,
         counts: &Counts,
@@ -271,11 +271,11 @@ impl Loaded {
         self.counts.add(counts);
         let mut told_max = REJECTS_TOLD_MAX;
         if let Err(error) = rejects.write(refused) {
-            // They are nowhere else then.
+            // There is no other copy of them.
             told_max = u64::MAX;
             let path = rejects.path().display();
             self.failures.push(anyhow::anyhow!(
-                "refused lines cannot be kept in {path}: {error}"
+                "cannot write refused lines to {path}: {error}"
             ));
         }
         for (number, reject) in (told_before..).zip(refused) {

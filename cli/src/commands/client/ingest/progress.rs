@@ -1,4 +1,4 @@
-//! Progress for people: a bar on a terminal, plain lines now and then elsewhere.
+//! Progress: a bar on a terminal, a line every few seconds elsewhere.
 
 use std::{
     io::IsTerminal,
@@ -23,12 +23,12 @@ const SPINNER: &str = "{prefix} {spinner} {msg}";
 
 /// How far one source is.
 pub(crate) struct Progress {
-    shown: Shown,
+    shown: Display,
     /// Bytes read so far, counted by the thread that reads: somewhat ahead of the lines that are done.
     read: Arc<AtomicU64>,
 }
 
-enum Shown {
+enum Display {
     Bar(ProgressBar),
     Lines { name: String, last: Instant },
 }
@@ -38,9 +38,9 @@ impl Progress {
     pub(crate) fn begin(source: &Source) -> Self {
         let name = output::text::clean(source.name());
         let shown = if std::io::stderr().is_terminal() {
-            Shown::Bar(bar(&name, source.bytes()))
+            Display::Bar(bar(&name, source.bytes()))
         } else {
-            Shown::Lines {
+            Display::Lines {
                 name,
                 last: Instant::now(),
             }
@@ -54,29 +54,29 @@ impl Progress {
     /// Some more lines are done.
     pub(super) fn show(&mut self, counts: &Counts) {
         match &mut self.shown {
-            Shown::Bar(bar) => {
+            Display::Bar(bar) => {
                 bar.set_position(self.read.load(Ordering::Relaxed));
                 bar.set_message(counts.text());
             }
-            Shown::Lines { name, last } if last.elapsed() >= LINE_EVERY => {
+            Display::Lines { name, last } if last.elapsed() >= LINE_EVERY => {
                 *last = Instant::now();
                 output::say(&format!("{name}: {}", counts.text()));
             }
-            Shown::Lines { .. } => {}
+            Display::Lines { .. } => {}
         }
     }
 
-    /// Tells people something, above the bar if there is one.
+    /// Prints a line, above the bar if there is one.
     pub(super) fn say(&self, text: &str) {
         match &self.shown {
-            Shown::Bar(bar) => bar.suspend(|| output::say(text)),
-            Shown::Lines { .. } => output::say(text),
+            Display::Bar(bar) => bar.suspend(|| output::say(text)),
+            Display::Lines { .. } => output::say(text),
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn end(self) {
-        if let Shown::Bar(bar) = self.shown {
+        if let Display::Bar(bar) = self.shown {
             bar.finish_and_clear();
         }
     }

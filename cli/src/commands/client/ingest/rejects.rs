@@ -1,4 +1,4 @@
-//! The file of refused lines: made when there is the first one, taken away when there are none any more.
+//! The file of refused lines: created with the first one, removed if there are none.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,7 @@ use crate::output::{self, Usage};
 /// each byte of which may be written as `\u0000`.
 const FIRST_LINE_BYTES_MAX: u64 = 6 * LINE_BYTES_MAX as u64 + 64 * 1024;
 
-/// A line that was not taken.
+/// A refused line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Reject {
@@ -26,7 +26,7 @@ pub(super) struct Reject {
     /// Counted from 1, lines of white space included.
     pub(super) line: u64,
     pub(super) reason: String,
-    /// The line as it was, up to [`LINE_BYTES_MAX`]; what is no UTF-8 in it is replaced.
+    /// The line, up to [`LINE_BYTES_MAX`]; bytes that are not UTF-8 are replaced.
     pub(super) text: String,
 }
 
@@ -45,7 +45,7 @@ impl Reject {
 pub(crate) struct Rejects {
     path: PathBuf,
     file: Option<File>,
-    /// Bytes of the lines that are there wholly.
+    /// Bytes of the lines that are completely written.
     whole_bytes: u64,
 }
 
@@ -80,7 +80,7 @@ impl Rejects {
             none => none.insert(File::create(&self.path)?),
         };
         if let Err(error) = file.write_all(&lines) {
-            // What went wrong first is worth more; a device has no end that could be moved.
+            // The first error is returned. A device has no end to move.
             let _ = file.set_len(self.whole_bytes);
             let _ = file.seek(SeekFrom::Start(self.whole_bytes));
             return Err(error);
@@ -89,7 +89,7 @@ impl Rejects {
         Ok(())
     }
 
-    /// Takes away what an earlier run left, if nothing was refused now and that is a file of refused lines.
+    /// Removes the file of an earlier run, if no line was refused and it is a file of refused lines.
     pub(crate) fn clear(&self) {
         if self.file.is_none()
             && is_ours(&self.path)
@@ -97,7 +97,7 @@ impl Rejects {
         {
             let path = self.path.display();
             output::say(&format!(
-                "note: {path} is of an earlier run and cannot be removed: {error}"
+                "note: cannot remove {path} of an earlier run: {error}"
             ));
         }
     }
@@ -116,7 +116,7 @@ pub(super) struct AllRejects {
 }
 
 impl AllRejects {
-    /// For these sources, in `shared` or beside each.
+    /// For these sources: one file `shared` by all, or one beside each.
     ///
     /// # Errors
     /// [`Usage`] if one would be written over a file that is read.
@@ -127,7 +127,7 @@ impl AllRejects {
             if let Some(file) = sources.iter().find(is_read) {
                 let (rejects, file) = (source.name(), file.name());
                 return Err(Usage(format!(
-                    "refused lines of {rejects} would be written over {file}, which is read too; \
+                    "refused lines would overwrite {file} (as {rejects}), which is an input; \
                      name another file with --rejects"
                 ))
                 .into());
@@ -152,7 +152,7 @@ impl AllRejects {
     }
 }
 
-/// `FILE.rejects.ndjson` beside a source; in the working directory where it has no folder that can be written.
+/// `FILE.rejects.ndjson` beside a source, or in the working directory if the folder of the source is not writable.
 fn beside(source: &Source) -> PathBuf {
     let path = Path::new(source.name());
     let name = match path.file_name() {
@@ -168,7 +168,7 @@ fn beside(source: &Source) -> PathBuf {
     }
 }
 
-/// Whether a file can be made in a folder; only trying tells, whatever the permissions say.
+/// Whether a file can be created in a folder. Only trying tells, because permissions do not say everything.
 fn is_writable(folder: &Path) -> bool {
     let folder = if folder.as_os_str().is_empty() {
         Path::new(".")

@@ -1,4 +1,4 @@
-//! What the network knows of the canonicals of a batch, read from a quorum so that nothing acknowledged is missed.
+//! The sets of the canonicals of a batch, read from a quorum so that no acknowledged write is missed.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -11,34 +11,38 @@ use futures::{StreamExt, stream};
 use kittengrad_client::{
     Client,
     lookup::{Answer, Consistency},
+    pauses::Pauses,
 };
+use kittengrad_client_core::routing::Backoff;
 use kittengrad_overlay::view::Cell;
 use kittengrad_proto::id::RecordId;
 use tokio::time::{Instant, sleep};
 
 /// How long a cell may go without a quorum before its lines are refused.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Waits between attempts.
-const WAIT_MIN: Duration = Duration::from_millis(200);
-const WAIT_MAX: Duration = Duration::from_secs(3);
+/// Pauses between attempts.
+const RETRY: Backoff = Backoff {
+    base_ms: 200,
+    max_ms: 3_000,
+};
 /// Cells that are asked at the same time.
 const CELLS_IN_FLIGHT: usize = 8;
 
-/// What is known of one canonical.
+/// The set of one canonical.
 #[derive(Debug, Clone)]
 pub(super) enum Known {
-    /// Nobody has it.
+    /// The canonical does not exist.
     Absent,
     /// All its statements.
     Set(Vec<(RecordId, Bytes)>),
-    /// It cannot be told now.
+    /// Too few replicas answered.
     Unreachable(Arc<str>),
 }
 
-/// What is known of canonicals.
+/// Sets by their canonicals.
 pub(super) type Sets = HashMap<RecordId, Known>;
 
-/// Asks for all of them, one cell by itself so that a cell in trouble does not hold up the others.
+/// Looks all canonicals up, each cell separately so that a failing cell does not delay the others.
 pub(super) async fn look_up(client: &Client, canonicals: &HashSet<RecordId>) -> Sets {
     let view = client.view();
     let mut cells: BTreeMap<Cell, Vec<RecordId>> = BTreeMap::new();
@@ -57,7 +61,8 @@ pub(super) async fn look_up(client: &Client, canonicals: &HashSet<RecordId>) -> 
 }
 
 async fn look_up_cell(client: &Client, mut missing: Vec<RecordId>) -> Sets {
-    let (mut sets, mut wait, deadline) = (Sets::new(), WAIT_MIN, Instant::now() + PATIENCE);
+    let (mut sets, mut pauses) = (Sets::new(), Pauses::new(RETRY));
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let why: Arc<str> = match client.lookup(&missing, Consistency::Quorum, true).await {
             Ok(found) => {
@@ -88,18 +93,19 @@ async fn look_up_cell(client: &Client, mut missing: Vec<RecordId>) -> Sets {
             );
             return sets;
         }
-        sleep(wait).await;
-        wait = (wait * 2).min(WAIT_MAX);
+        sleep(pauses.after_failure()).await;
     }
 }
 
-/// What an answer tells of its canonical. What is not told is not taken for never said: that would say it twice.
+/// The set in an answer. An incomplete answer is an error, because a missing statement would be published twice.
 fn known(answer: Answer) -> Result<Known, &'static str> {
     if !answer.complete {
-        return Err("too few of its replicas answer to know what was said about it before");
+        return Err("too few replicas answer to know the earlier statements about its canonical");
     }
     if answer.absent_records().next().is_some() {
-        return Err("no replica that answers shows all records of what was said about it before");
+        return Err(
+            "no replica that answers has all records of the earlier statements about its canonical",
+        );
     }
     if !answer.exists {
         return Ok(Known::Absent);

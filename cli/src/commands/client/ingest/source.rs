@@ -21,7 +21,7 @@ const BATCH_LINES_MAX: usize = 4_000;
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 64 * 1024;
-/// What every file of gzip begins with (RFC 1952, section 2.3.1), and no JSON does.
+/// First bytes of every gzip file (RFC 1952, section 2.3.1). No JSON begins with them.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Where lines come from.
@@ -68,7 +68,7 @@ impl Source {
                 .metadata()
                 .with_context(|| format!("cannot read {name}"))?;
             if metadata.is_dir() {
-                bail!("{name} is a folder, a file of JSON lines was expected");
+                bail!("{name} is a folder, not a file of JSON lines");
             }
             let bytes = metadata.is_file().then_some(metadata.len());
             (Input::File(file), bytes)
@@ -92,7 +92,7 @@ impl Source {
         }
     }
 
-    /// What to call it: the file as it was named.
+    /// The name of the file, as given.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -123,7 +123,7 @@ impl Source {
             lines: Vec::new(),
             bytes: 0,
         };
-        // If nobody listens any more, nobody has to hear of it.
+        // If the receiver is gone, the batch is not needed.
         let _ = match read_lines(counted, &mut batch) {
             Ok(()) => batch.send_all(),
             Err(Stopped::NobodyListens) => Ok(()),
@@ -215,7 +215,7 @@ impl Batcher<'_> {
         }
     }
 
-    /// Sends what there is. One piece may hold many more lines than a batch.
+    /// Sends the lines so far. One piece may have many more lines than a batch.
     fn send_all(&mut self) -> Result<(), Stopped> {
         self.bytes = 0;
         let mut lines = std::mem::take(&mut self.lines);
@@ -230,7 +230,7 @@ impl Batcher<'_> {
     }
 }
 
-/// Counts what passes.
+/// Counts the bytes that pass.
 struct Counted {
     inner: Box<dyn Read>,
     read: Arc<AtomicU64>,
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_damaged_gives_its_lines_up_to_there_and_an_error() {
+    fn a_damaged_file_gives_lines_up_to_the_damage_and_an_error() {
         let (text, expected) = numbered(20_000);
         let mut bytes = gzip(text.as_bytes());
         bytes.truncate(bytes.len() - 20);

@@ -1,4 +1,4 @@
-//! What is known of one canonical while the lines of a batch are decided, and what each of them changes.
+//! The state of one canonical while the lines of a batch are decided, and the changes of each line.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -15,14 +15,14 @@ use kittengrad_proto::{
 
 use super::{batch::Fate, decide::Speaker, sets::Known};
 
-/// What `decide` needs to know of a canonical: statements of the one publisher, or `None` if nobody has it.
+/// The input of `decide`: statements of the one publisher, or `None` if the canonical does not exist.
 pub(super) type Set = Option<Vec<(RecordId, Record)>>;
 
-/// What is known of a canonical, lines of this batch included.
+/// The state of a canonical, including earlier lines of this batch.
 pub(super) enum State {
     Known {
         set: Set,
-        /// When the last update of this batch says that it was said.
+        /// Timestamp of the last update of this batch.
         said_ms: Option<u64>,
     },
     Unreachable(Arc<str>),
@@ -48,7 +48,7 @@ impl State {
         }
     }
 
-    /// Decides one line, and notes what it says for those that follow.
+    /// Decides one line, and adds its update to the state for later lines.
     pub(super) fn take(&mut self, speaker: &Speaker, mapped: Mapped) -> Taken {
         let (set, said_ms) = match self {
             Self::Known { set, said_ms } => (set, said_ms),
@@ -81,7 +81,7 @@ impl State {
                 Decision::Update { previous } => (Fate::Updated, previous, None),
             };
         let canonical = mapped.canonical_id;
-        // What is said later on one canonical is also dated later.
+        // Later lines about a canonical get later timestamps.
         let timestamp_ms = said_ms.map_or(speaker.now_ms, |last| {
             speaker.now_ms.max(last.saturating_add(1))
         });
@@ -106,7 +106,7 @@ impl State {
         }
     }
 
-    /// Some updates were never said.
+    /// Removes updates that were not acknowledged.
     pub(super) fn forget(&mut self, refused: &HashMap<RecordId, String>) {
         if let Self::Known { set: Some(set), .. } = self {
             set.retain(|(id, _)| !refused.contains_key(id));
@@ -114,7 +114,7 @@ impl State {
     }
 }
 
-/// What became of a line.
+/// The decision about a line.
 pub(super) struct Taken {
     pub(super) fate: Fate,
     /// Its update, if it makes one.
@@ -133,7 +133,7 @@ impl Taken {
     }
 }
 
-/// The last statement that says the same, if there is one: a line that changes nothing rests on it.
+/// The last update with the same content. A line that changes nothing depends on it.
 fn equal(mapped: &Mapped, set: &[(RecordId, Record)]) -> Vec<RecordId> {
     let same = set
         .iter()
@@ -141,7 +141,7 @@ fn equal(mapped: &Mapped, set: &[(RecordId, Record)]) -> Vec<RecordId> {
     same.map(|(id, _)| *id).into_iter().collect()
 }
 
-/// The record, if it is the speaker's own: nobody else's decides anything here.
+/// The record, if it is by the publisher of the lines. Other records do not matter here.
 fn own(speaker: &Speaker, id: RecordId, bytes: &Bytes) -> Option<(RecordId, Record)> {
     match check(bytes) {
         Ok(Summary::Statement { publisher, .. }) if publisher == speaker.publisher => {

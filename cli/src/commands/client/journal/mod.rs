@@ -13,8 +13,7 @@ use super::{Session, session::SourceArgs};
 use crate::{
     cli::Global,
     output::{
-        self, Usage,
-        paint::Paint,
+        self, Usage, paint,
         text::{count, number, short, time},
     },
 };
@@ -26,7 +25,7 @@ const _: () = assert!(BLOCKS_AT_ONCE <= GET_BLOCKS_MAX);
 /// Commands about journals.
 #[derive(Debug, Subcommand)]
 pub(crate) enum JournalCommand {
-    /// List blocks as they are, good or bad
+    /// List blocks, valid or not
     #[command(after_help = "Examples:\n  \
         kittengrad journal blocks --aggregator --limit 10\n  \
         kittengrad journal blocks --peer 3f9a12cd --from 1795171200000/41 --json\n\n\
@@ -37,12 +36,12 @@ pub(crate) enum JournalCommand {
     #[command(after_help = "Examples:\n  \
         kittengrad journal verify                      all peers and aggregators\n  \
         kittengrad journal verify --peer 3f9a12cd --json\n\n\
-        Exit code 1 if anything does not verify.")]
+        Exit code 1 if a block does not verify.")]
     Verify {
         #[command(flatten)]
         source: SourceArgs,
     },
-    /// Show where journals stand, by the signed word of their owners
+    /// Show the heads of journals, as their owners signed them
     #[command(
         after_help = "Examples:\n  kittengrad journal head\n  kittengrad journal head --aggregator --json"
     )]
@@ -57,10 +56,10 @@ pub(crate) enum JournalCommand {
 pub(crate) struct BlocksArgs {
     #[command(flatten)]
     source: SourceArgs,
-    /// The first block
+    /// First block to list
     #[arg(long, value_name = "INC/HEIGHT")]
     from: Option<Place>,
-    /// At most so many blocks
+    /// List at most N blocks
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
 }
@@ -102,7 +101,7 @@ pub(crate) async fn run(command: JournalCommand, global: &Global) -> anyhow::Res
     }
 }
 
-/// The journal named, else all.
+/// The journal named, or all journals.
 fn chosen(source: &SourceArgs, session: &Session) -> anyhow::Result<Vec<PublicKey>> {
     Ok(source
         .named(session)?
@@ -145,16 +144,15 @@ impl BlockJson {
     }
 
     fn line(&self) -> String {
-        let paint = Paint::stdout();
         let signature = if self.signature_ok {
             String::new()
         } else {
-            paint.red("  FORGED")
+            paint::red("  FORGED")
         };
         format!(
             "{:>8}  {}  {}  {:>6}  {:>7}{signature}",
             self.height,
-            paint.dim(&time(self.time_ms)),
+            paint::dim(&time(self.time_ms)),
             short(&self.hash),
             count(u64::from(self.item_count), "item"),
             count(self.elements.len() as u64, "element"),
@@ -165,8 +163,7 @@ impl BlockJson {
 /// Lists blocks from one place on.
 async fn blocks(args: &BlocksArgs, session: &Session, global: &Global) -> anyhow::Result<ExitCode> {
     let Some(journal) = args.source.named(session)? else {
-        let why =
-            "say whose blocks: --peer ID or --aggregator; `kittengrad ring show` lists the peers";
+        let why = "name the journal with --peer ID or --aggregator; `kittengrad ring show` lists the peers";
         return Err(Usage(why.to_owned()).into());
     };
     let head = session.client.head_of(&journal).await?;
@@ -216,20 +213,21 @@ async fn list(
         let next = last.block.header.height.saturating_add(1);
         if next <= height || last.block.header.incarnation != incarnation {
             anyhow::bail!(
-                "{journal} answers with other blocks than those from {incarnation}/{height} on"
+                "{journal} answers with other blocks than requested from {incarnation}/{height}"
             );
         }
         height = next;
         left = left.saturating_sub(found.len() as u64);
-        let mut lines = Vec::new();
+        let (mut lines, mut styled) = (Vec::new(), String::new());
         for block in found.iter().map(BlockJson::new) {
             if global.json {
                 output::json_into(&mut lines, &block)?;
             } else {
-                lines.extend_from_slice(format!("{}\n", block.line()).as_bytes());
+                styled += &format!("{}\n", block.line());
             }
         }
         output::raw(&lines)?;
+        output::styled(&styled)?;
     }
     Ok(left)
 }

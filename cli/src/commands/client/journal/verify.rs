@@ -14,13 +14,12 @@ use crate::{
     cli::Global,
     commands::client::Session,
     output::{
-        self,
-        paint::Paint,
+        self, paint,
         text::{count, short},
     },
 };
 
-/// What was found in one journal.
+/// The verdict about one journal.
 #[derive(Debug, Default, Serialize)]
 struct Verdict {
     journal: String,
@@ -81,15 +80,14 @@ pub(super) async fn run(
 }
 
 fn show(verdict: &Verdict) -> anyhow::Result<()> {
-    let paint = Paint::stdout();
     let (blocks, elements) = (
         count(verdict.blocks, "block"),
         count(verdict.elements, "element"),
     );
     let transactions = count(verdict.transactions, "transaction");
     let word = match &verdict.error {
-        None => paint.green("ok"),
-        Some(error) => format!("{}  {}", paint.red("NOT OK"), output::text::clean(error)),
+        None => paint::green("ok"),
+        Some(error) => format!("{}  {}", paint::red("NOT OK"), output::text::clean(error)),
     };
     output::line(&format!(
         "{}  {blocks}, {transactions}, {elements}  {word}",
@@ -118,7 +116,7 @@ async fn verify(
     let mut subscription = session.client.subscribe(*journal, options);
     while let Some(event) = subscription.next().await {
         match event? {
-            // What begins after the signed head is for the next time.
+            // Blocks after the signed head are not part of this verification.
             Event::Block(block) if block.header.incarnation > signed.incarnation => break,
             Event::Block(block) => {
                 let head = block.header.head();
@@ -130,13 +128,15 @@ async fn verify(
                 incarnation,
                 to_height,
             } => {
-                bail!("blocks of incarnation {incarnation} before {to_height} are no longer there")
+                bail!(
+                    "blocks of incarnation {incarnation} before {to_height} no longer exist at the source"
+                )
             }
             Event::Gap {
                 incarnation,
                 from_height,
             } => output::say(&format!(
-                "note: its owner signed that blocks of incarnation {incarnation} are lost from {from_height} on"
+                "note: the owner signed that blocks of incarnation {incarnation} from {from_height} on are lost"
             )),
             Event::Waiting { error, .. } => {
                 let error = output::text::clean(&error.to_string());
@@ -153,7 +153,7 @@ async fn verify(
         |height| format!("at block {height}"),
     );
     bail!(
-        "it ends {reached}, its owner signed block {} as its head",
+        "the journal ends {reached}; its owner signed block {} as the head",
         signed.height
     )
 }
@@ -164,7 +164,7 @@ fn check_head(found: &Head, signed: &Head) -> anyhow::Result<()> {
     if is_there && found.hash != signed.hash {
         let Head { height, hash, .. } = found;
         bail!(
-            "block {height} is {hash}, its owner signed {} as its head",
+            "block {height} is {hash}; its owner signed {} as the head",
             signed.hash
         );
     }

@@ -1,4 +1,4 @@
-//! The fold: one canonical's set becomes one document.
+//! The fold: makes one document of the set of one canonical.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,14 @@ use kittengrad_proto::{
     record::{Canonical, Record},
 };
 
-use crate::document::{Document, Said, Statement};
+use super::document::{Claim, Document, Statement};
 
 /// Folds the set of `canonical` into its document.
 ///
-/// Depends on its arguments alone: neither the order in which the elements arrived nor what was known before
-/// matters. A record that is absent is part of the result. Records must be those that their names say;
-/// whoever fetched them checked that.
+/// The result depends on the arguments alone, not on the order in which elements arrived. An absent record is part of
+/// it. Each record must have the hash that its name says; the caller checked that when it fetched the record.
 /// # Source
-/// Design section 6; for what counts, section 2, "Record".
+/// Design section 6; section 2, "Record", for which statements count.
 #[must_use]
 pub fn fold(
     canonical: RecordId,
@@ -37,8 +36,8 @@ pub fn fold(
         .collect();
 
     let mut statements: Vec<(u64, Statement)> = Vec::with_capacity(updates.len());
-    for (id, said) in records {
-        statements.push(judge(id, said, &standings));
+    for (id, record) in records {
+        statements.push(judge(id, record, &standings));
     }
     for id in updates
         .iter()
@@ -49,12 +48,12 @@ pub fn fold(
             u64::MAX,
             Statement {
                 id,
-                said: Said::Absent,
+                claim: Claim::Absent,
             },
         ));
     }
     statements
-        .sort_by_key(|(time, statement)| (statement.said == Said::Absent, *time, statement.id));
+        .sort_by_key(|(time, statement)| (statement.claim == Claim::Absent, *time, statement.id));
     Document {
         canonical,
         record: canonical_record.and_then(canonical_of),
@@ -89,12 +88,12 @@ fn judge(
     record: Option<Record>,
     standings: &BTreeMap<RecordId, (Standing, PublicKey)>,
 ) -> (u64, Statement) {
-    let (time, said) = match record {
+    let (time, claim) = match record {
         Some(Record::Update(update)) => {
             let standing = standings
                 .get(&id)
                 .map_or(Standing::Head, |(standing, _)| *standing);
-            (update.timestamp_ms, Said::Update { update, standing })
+            (update.timestamp_ms, Claim::Update { update, standing })
         }
         Some(Record::Retraction(retraction)) => {
             let target = standings.get(&retraction.target);
@@ -102,13 +101,13 @@ fn judge(
                 target.is_some_and(|(_, publisher)| *publisher == retraction.publisher);
             (
                 retraction.timestamp_ms,
-                Said::Retraction {
+                Claim::Retraction {
                     retraction,
                     is_effective,
                 },
             )
         }
-        Some(Record::Canonical(_)) | None => (u64::MAX, Said::Unusable),
+        Some(Record::Canonical(_)) | None => (u64::MAX, Claim::Unusable),
     };
-    (time, Statement { id, said })
+    (time, Statement { id, claim })
 }

@@ -5,7 +5,7 @@ use std::{
     fs,
 };
 
-use crate::tidy::{root, sources};
+use crate::sources::{root, sources};
 
 /// What the documentation of a test begins with that keeps promises: `/// Keeps S1, S3.`
 const KEEPS: &str = "/// Keeps S";

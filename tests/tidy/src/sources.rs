@@ -1,4 +1,4 @@
-//! Rules about the sources that a review would else repeat.
+//! Rules about every source file.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,8 @@ const LINES_MAX: usize = 500;
 
 /// Where the repository is.
 pub(crate) fn root() -> PathBuf {
-    let cli = Path::new(env!("CARGO_MANIFEST_DIR"));
-    cli.parent().unwrap().to_owned()
+    let tidy = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tidy.ancestors().nth(2).unwrap().to_owned()
 }
 
 /// All files of Rust in it.
@@ -18,6 +18,7 @@ pub(crate) fn sources() -> Vec<PathBuf> {
         "plants",
         "ring",
         "proto",
+        "overlay",
         "journal",
         "pki",
         "store",

@@ -171,7 +171,7 @@ impl Drop for Cluster {
 
 /// Keeps S1.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_acknowledged_is_at_every_replica_also_after_a_restart() {
+async fn acknowledged_writes_are_at_every_replica_after_a_restart() {
     let mut cluster = Cluster::prepare(3);
     for peer in 0..3 {
         cluster.start(peer).await;
@@ -230,7 +230,7 @@ async fn what_is_acknowledged_is_at_every_replica_also_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn receipts_carry_the_certificates_that_peers_have_now_and_not_those_of_the_network_file() {
+async fn receipts_have_the_current_certificates_of_peers() {
     let mut cluster = Cluster::prepare(3);
     let authority = Authority::open(&cluster.dir.path().join("ca")).unwrap();
     let mut renewed = Vec::new();
@@ -311,7 +311,7 @@ async fn what_was_not_signed_lately_is_refused_by_its_coordinator() {
 
 /// Keeps S1.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_peer_whose_disk_was_wiped_fills_again_under_a_new_incarnation() {
+async fn a_wiped_peer_fills_under_a_new_incarnation() {
     let mut cluster = Cluster::prepare(3);
     for peer in 0..3 {
         cluster.start(peer).await;

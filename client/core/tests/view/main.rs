@@ -1,0 +1,4 @@
+//! The views that command line and web page show.
+
+mod document;
+mod ring;
