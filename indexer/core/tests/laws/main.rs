@@ -7,4 +7,6 @@
 mod convergence;
 mod folding;
 mod golden;
+mod limits;
+mod stored;
 mod world;

@@ -7,7 +7,7 @@ use ipld_core::ipld::Ipld;
 use kittengrad_client_core::view::{document::Document, fold::fold};
 use kittengrad_indexer_core::{
     Block, Commit, Digest, Indexer, Input, Last, Output, PublisherName, Publishers, Set, State,
-    Store, StoreError, Stored, Transaction, document_hash,
+    Store, StoreError, Stored, Transaction, Wanted, document_hash,
 };
 use kittengrad_proto::{
     block::Head,
@@ -326,7 +326,14 @@ impl Driver {
         Self::on(self.disk)
     }
 
+    /// Hands an input in; returns the canonicals to look up.
     pub(crate) fn feed(&mut self, now_ms: u64, input: Input) -> Vec<RecordId> {
+        let wanted = self.fed(now_ms, input).into_iter();
+        wanted.map(|wanted| wanted.canonical).collect()
+    }
+
+    /// Hands an input in; returns the records to look up.
+    pub(crate) fn fed(&mut self, now_ms: u64, input: Input) -> Vec<Wanted> {
         let mut out = Output::default();
         self.indexer
             .handle(now_ms, input, &self.disk, &mut out)
@@ -336,7 +343,7 @@ impl Driver {
             self.disk.write(commit);
             self.disk.check();
         }
-        out.fetch.iter().map(|wanted| wanted.canonical).collect()
+        out.fetch
     }
 
     pub(crate) fn block(&mut self, block: &Block) {

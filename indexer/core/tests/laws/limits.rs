@@ -1,0 +1,137 @@
+//! How much is asked for at a time, and what the memory of an indexer weighs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use kittengrad_indexer_core::{
+    Fetched, Input, fold,
+    limits::{
+        BACK_OFF_MS_MIN, FETCH_CANONICALS_MAX, FETCH_RECORDS_MAX, FETCH_RECORDS_OF_ONE_MAX,
+        NAMES_MAX,
+    },
+};
+use kittengrad_proto::{id::RecordId, record::Record, transaction::Element};
+
+use crate::world::{Driver, TATE, block, canonical, named, update};
+
+/// Inserts `count` canonicals with `updates` each, all without any record.
+fn absent(count: u32, updates: u32) -> Driver {
+    let mut driver = Driver::new();
+    let canonicals = (0..count).map(|number| RecordId::of(&number.to_be_bytes()));
+    let said = canonicals.flat_map(|canonical| {
+        let update = move |number: u32| {
+            RecordId::of(&[canonical.as_bytes(), &number.to_be_bytes()[..]].concat())
+        };
+        let updates = (0..updates).map(move |number| Some(update(number)));
+        let all = updates.chain([None]);
+        all.map(move |update| (Element { canonical, update }, Vec::new()))
+    });
+    driver.block(&block(0, TATE, &said.collect::<Vec<_>>()));
+    driver.cut();
+    driver
+}
+
+#[test]
+fn a_hundred_canonicals_are_looked_up_at_a_time() {
+    let mut driver = absent(FETCH_CANONICALS_MAX as u32 + 1, 0);
+    let first = driver.feed(BACK_OFF_MS_MIN, Input::Tick);
+    let rest = driver.feed(BACK_OFF_MS_MIN, Input::Tick);
+    assert_eq!((first.len(), rest.len()), (FETCH_CANONICALS_MAX, 1));
+    assert!(!first.contains(&rest[0]));
+}
+
+#[test]
+fn of_one_canonical_other_records_are_looked_up_each_time() {
+    let mut driver = absent(1, 149);
+    let mut asked = BTreeSet::new();
+    for seconds in 1..200 {
+        for wanted in driver.fed(seconds * 1_007, Input::Tick) {
+            assert_eq!(wanted.records.len(), FETCH_RECORDS_OF_ONE_MAX);
+            asked.extend(wanted.records);
+        }
+    }
+    assert_eq!(asked.len(), 150, "the canonical and its updates");
+}
+
+#[test]
+fn a_thousand_records_are_looked_up_at_a_time() {
+    let mut driver = absent(30, 39);
+    let wanted = driver.fed(BACK_OFF_MS_MIN, Input::Tick);
+    let records = wanted.iter().map(|wanted| wanted.records.len());
+    assert_eq!(records.sum::<usize>(), FETCH_RECORDS_MAX);
+    assert!(wanted.iter().all(|wanted| !wanted.records.is_empty()));
+}
+
+#[test]
+fn an_answer_about_what_no_journal_named_is_no_document() {
+    let (canonical, record) = canonical(0);
+    let mut driver = Driver::new();
+    let records = BTreeMap::from([(canonical, record)]);
+    driver.feed(0, Input::Fetched(Fetched { canonical, records }));
+    assert_eq!(driver.indexer.pending_bytes(), 0);
+    driver.cut();
+    assert!(driver.disk.documents.is_empty());
+}
+
+#[test]
+fn what_was_fetched_and_what_was_loaded_weighs() {
+    let (of, record) = canonical(0);
+    let said = named(&Record::Update(update(of, TATE, 1, "Snow Storm", &[])));
+    let element = Element {
+        canonical: of,
+        update: Some(said.0),
+    };
+    let mut driver = Driver::new();
+    driver.block(&block(0, TATE, &[(element, Vec::new())]));
+    driver.cut();
+    assert_eq!(driver.indexer.pending_weight_bytes(), 0);
+
+    let length = said.1.len();
+    let records = BTreeMap::from([said]);
+    driver.feed(
+        0,
+        Input::Fetched(Fetched {
+            canonical: of,
+            records,
+        }),
+    );
+    assert_eq!(driver.indexer.pending_bytes(), length);
+    driver.cut();
+    assert_eq!(driver.indexer.pending_bytes(), 0);
+
+    // The record of a set is in memory while the set is pending, though it did not come now.
+    let again = Element {
+        canonical: of,
+        update: None,
+    };
+    driver.block(&block(1, TATE, &[(again, vec![(of, record.clone())])]));
+    assert_eq!(driver.indexer.pending_bytes(), record.len());
+    let weight = driver.indexer.pending_weight_bytes();
+    assert!(weight >= length + record.len(), "{weight} bytes");
+}
+
+/// The names of a document whose updates have these names, the newest last.
+fn names(names: impl IntoIterator<Item = String>) -> Vec<String> {
+    let (of, record) = canonical(0);
+    let updates = (1..).zip(names).map(|(time, name)| {
+        let (id, bytes) = named(&Record::Update(update(of, TATE, time, &name, &[])));
+        (id, Some(bytes))
+    });
+    let set: BTreeMap<RecordId, Option<Bytes>> = updates.collect();
+    let document = fold(of, Some(&record), &set);
+    document.names().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_document_has_a_thousand_names_at_most() {
+    let numbered = |number: usize| format!("Name {number}");
+    let found = names((0..=NAMES_MAX).map(numbered));
+    assert_eq!(found.len(), NAMES_MAX);
+    assert_eq!(found[0], numbered(NAMES_MAX), "the newest are kept");
+}
+
+#[test]
+fn a_name_of_blanks_is_none() {
+    let found = names([" ", "Snow Storm", "\u{a0}\t"].map(str::to_owned));
+    assert_eq!(found, ["Snow Storm"]);
+}
