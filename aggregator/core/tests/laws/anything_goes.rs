@@ -6,7 +6,10 @@ use kittengrad_journal::RecordStore;
 use kittengrad_proto::{block::Head, id::Id, transaction::Element};
 use proptest::{collection::vec, prelude::*};
 
-use crate::peers::{Peers, Process, say};
+use crate::{
+    peers::{Peers, say},
+    process::Process,
+};
 
 /// One thing that happens. Numbers are taken modulo what there is.
 #[derive(Debug, Clone)]

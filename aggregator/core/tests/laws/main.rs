@@ -2,5 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod anything_goes;
+mod lies;
 mod peers;
+mod plans;
+mod process;
+mod records;
 mod stories;

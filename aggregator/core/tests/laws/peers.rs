@@ -1,13 +1,11 @@
-//! A ring of peers with real journals, and an aggregator that follows some of them.
+//! A ring of peers with real journals.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use kittengrad_aggregator_core::{
-    Aggregator, Config, Event, Fetch, Input, Now, Output, Plan, SourceBlock, SourceEntry, Timing,
-};
+use kittengrad_aggregator_core::{Fetch, Plan, SourceBlock, SourceEntry};
 use kittengrad_journal::{
-    BlockStore, Follower, Journal, MemoryStore, RecordStore, Step, StoredBlock, entries,
+    BlockStore, Follower, Journal, MemoryStore, RecordStore, StoredBlock, entries,
 };
 use kittengrad_proto::{
     block::{Head, Item},
@@ -16,7 +14,7 @@ use kittengrad_proto::{
     identity::Heartbeat,
     namespace::Overlay,
     record::Record,
-    signed::{Ed25519, Signer, SigningKey},
+    signed::{Signer, SigningKey},
     submission::Submission,
     transaction::{Element, Entry, Envelope, POLICY, Transaction},
 };
@@ -30,7 +28,7 @@ pub(crate) fn overlay() -> Overlay {
     }
 }
 
-fn chain() -> Chain {
+pub(crate) fn chain() -> Chain {
     Chain::from_der(vec![
         Bytes::from_static(b"leaf"),
         Bytes::from_static(b"level 0"),
@@ -44,7 +42,7 @@ pub(crate) fn canonical(number: u8) -> Bytes {
 }
 
 /// What update `update` of canonical `number` says.
-fn statement(number: u8, update: u8, publisher: PublicKey) -> Bytes {
+pub(crate) fn statement(number: u8, update: u8, publisher: PublicKey) -> Bytes {
     let reference = RecordId::of(&canonical(number));
     let update = samples::update(reference, publisher, update.into());
     Record::Update(update).encode().unwrap()
@@ -52,7 +50,7 @@ fn statement(number: u8, update: u8, publisher: PublicKey) -> Bytes {
 
 /// Signs a transaction that inserts canonicals, each with some updates, by their numbers.
 pub(crate) fn say(nonce: u8, entries: &[(u8, &[u8])]) -> Submission {
-    let publisher = SigningKey::from_seed(&[99; 32]);
+    let publisher = publisher();
     let mut records = BTreeMap::new();
     let mut keep = |bytes: Bytes| {
         let id = RecordId::of(&bytes);
@@ -74,25 +72,34 @@ pub(crate) fn say(nonce: u8, entries: &[(u8, &[u8])]) -> Submission {
         entry.updates.sort();
         entry.updates.dedup();
     }
-    let envelope = Envelope {
-        chain: chain().id(),
-        policy: POLICY,
-        created_ms: 1,
-        nonce: [nonce; 16],
-    };
-    let entries = by_canonical.into_values().collect();
-    let transaction = Transaction::sign(&overlay(), &envelope, entries, &publisher).unwrap();
+    let transaction = sign(nonce, by_canonical.into_values().collect());
     Submission {
         transaction: Arc::new(transaction),
         records,
     }
 }
 
+/// Who publishes.
+pub(crate) fn publisher() -> SigningKey {
+    SigningKey::from_seed(&[99; 32])
+}
+
+/// Signs entries, whatever their records say.
+pub(crate) fn sign(nonce: u8, entries: Vec<Entry>) -> Transaction {
+    let envelope = Envelope {
+        chain: chain().id(),
+        policy: POLICY,
+        created_ms: 1,
+        nonce: [nonce; 16],
+    };
+    Transaction::sign(&overlay(), &envelope, entries, &publisher()).unwrap()
+}
+
 /// One peer of the ring.
 pub(crate) struct Peer {
     key: SigningKey,
-    store: MemoryStore,
-    journal: Journal,
+    pub(crate) store: MemoryStore,
+    pub(crate) journal: Journal,
     wall_ms: u64,
 }
 
@@ -150,6 +157,23 @@ impl Peers {
         let peer = &mut self.peers[peer];
         (peer.store, peer.journal) = (MemoryStore::default(), journal);
         peer.cut();
+    }
+
+    /// The peer's old disk comes back, and it goes on from there in a new incarnation.
+    pub(crate) fn come_back(&mut self, peer: usize, disk: MemoryStore, incarnation: u64) {
+        let held = held(&self.ring, &self.peers[peer].key);
+        let peer = &mut self.peers[peer];
+        let (signer, fork) = (Arc::new(peer.key.clone()), disk.head().unwrap());
+        let items = [Item::Hold(held), Item::Settled(held)];
+        peer.journal = Journal::open(overlay(), signer, incarnation, fork, &items);
+        peer.store = disk;
+        peer.cut();
+    }
+
+    /// The number of the peer with a key.
+    pub(crate) fn number(&self, key: PublicKey) -> usize {
+        let mut peers = self.peers.iter();
+        peers.position(|peer| peer.key.public() == key).unwrap()
     }
 
     /// Who holds a canonical.
@@ -260,7 +284,7 @@ impl Peer {
     }
 
     /// The block that a reader who took `taken` reads next.
-    fn next_block(&self, taken: Option<Follower>) -> Option<StoredBlock> {
+    pub(crate) fn next_block(&self, taken: Option<Follower>) -> Option<StoredBlock> {
         let first = (self.journal.incarnation(), 0);
         let known = taken.and_then(|taken| taken.head()).filter(|head| {
             self.store
@@ -295,191 +319,4 @@ impl Peer {
             entries: listed.into_iter().map(entry).collect(),
         }
     }
-}
-
-/// An aggregator with its disk, whose process may end at any moment.
-pub(crate) struct Process {
-    pub(crate) store: MemoryStore,
-    aggregator: Aggregator,
-    pub(crate) now: Now,
-    plan: Plan,
-    /// Fetches that are under way.
-    pub(crate) fetches: Vec<Fetch>,
-    pub(crate) events: Vec<Event>,
-}
-
-impl Process {
-    pub(crate) fn start(peers: &Peers) -> Self {
-        let now = Now {
-            monotonic_ms: 0,
-            wall_ms: 60_000,
-        };
-        let store = MemoryStore::default();
-        let mut process = Self {
-            aggregator: open_aggregator(&store, now),
-            store,
-            now,
-            plan: peers.plan(),
-            fetches: Vec::new(),
-            events: Vec::new(),
-        };
-        process.begin();
-        process
-    }
-
-    fn begin(&mut self) {
-        self.handle(Input::Plan(self.plan.clone()));
-        self.flush();
-    }
-
-    /// Ends the process and starts it again: only what is on disk is left.
-    pub(crate) fn crash(&mut self) {
-        self.now.wall_ms += 1;
-        self.aggregator = open_aggregator(&self.store, self.now);
-        self.fetches.clear();
-        self.begin();
-    }
-
-    /// Hands an input in; nothing is written by anything but a flush.
-    pub(crate) fn handle(&mut self, input: Input) {
-        let out = self.handled(input);
-        assert!(out.writes.is_empty());
-        if out.is_full {
-            self.flush();
-        }
-    }
-
-    fn handled(&mut self, input: Input) -> Output {
-        let mut out = Output::default();
-        self.aggregator
-            .handle(self.now, input, &self.store, &mut out)
-            .unwrap();
-        self.fetches.append(&mut out.fetches);
-        self.events.append(&mut out.events);
-        out
-    }
-
-    /// Cuts a block and commits it.
-    pub(crate) fn flush(&mut self) {
-        let out = self.handled(Input::Flush);
-        self.store.commit(out.writes);
-        self.aggregator.committed();
-    }
-
-    /// Cuts a block, and ends before it is committed.
-    pub(crate) fn flush_and_crash(&mut self) {
-        let lost = self.handled(Input::Flush);
-        drop(lost);
-        self.crash();
-    }
-
-    pub(crate) fn pass(&mut self, ms: u64) {
-        self.now.monotonic_ms += ms;
-        self.now.wall_ms += ms;
-        self.handle(Input::Tick);
-    }
-
-    /// The sources that are followed.
-    pub(crate) fn sources(&self) -> Vec<PublicKey> {
-        self.plan
-            .sources
-            .iter()
-            .map(|planned| planned.source)
-            .collect()
-    }
-
-    /// Hands in the next block of a source. Returns whether there was one.
-    pub(crate) fn deliver(&mut self, source: PublicKey, peers: &Peers) -> bool {
-        let peer = peers.by_key(source);
-        let Some(block) = peer.next_block(self.aggregator.taken(&source)) else {
-            return false;
-        };
-        self.handle(Input::Block(source, Box::new(peer.frame(block))));
-        true
-    }
-
-    /// Hands in the next block of a source that lied. Returns whether it was taken.
-    pub(crate) fn deliver_ignored(&mut self, source: PublicKey, peers: &Peers) -> bool {
-        let before = self.aggregator.taken(&source);
-        self.deliver(source, peers);
-        self.aggregator.taken(&source) != before
-    }
-
-    /// Answers all fetches with what their holders have.
-    pub(crate) fn answer(&mut self, peers: &Peers) {
-        let fetches = std::mem::take(&mut self.fetches);
-        let found = fetches
-            .into_iter()
-            .filter_map(|fetch| peers.fetch(fetch))
-            .collect();
-        self.handle(Input::Records(found));
-    }
-
-    /// Reads all sources to their heads, with or without the others' help, and syncs.
-    pub(crate) fn read_all(&mut self, peers: &Peers, with_fetches: bool) {
-        for _ in 0..10_000 {
-            let mut moved = false;
-            for source in self.sources() {
-                moved |= self.deliver(source, peers);
-            }
-            if with_fetches {
-                self.answer(peers);
-            }
-            self.pass(if with_fetches { 1 } else { 3_000 });
-            self.flush();
-            let view = self.view();
-            let is_read = view.sources.iter().all(|source| source.queued == 0);
-            if !moved && is_read {
-                return;
-            }
-        }
-        panic!("it never ends: {:?}", self.view());
-    }
-
-    /// Every source says its head.
-    pub(crate) fn hear_all(&mut self, peers: &Peers) {
-        for source in self.sources() {
-            let heartbeat = peers.by_key(source).heartbeat(self.now.wall_ms);
-            self.handle(Input::Alive(source, heartbeat));
-        }
-    }
-
-    pub(crate) fn view(&self) -> kittengrad_aggregator_core::View {
-        self.aggregator.view(self.now)
-    }
-
-    /// The elements in the order in which they were emitted, after checking the journal from its genesis.
-    pub(crate) fn emitted(&self) -> Vec<(Id, Element)> {
-        let first = self.store.incarnations().unwrap();
-        let first = first.first().unwrap();
-        let mut follower = Follower::new(first.peer, first.incarnation);
-        let mut emitted = Vec::new();
-        for height in 0.. {
-            let Some(stored) = self.store.block(first.incarnation, height).unwrap() else {
-                break;
-            };
-            assert_eq!(follower.accept(&stored.block, &Ed25519), Ok(Step::Next));
-            assert_eq!(
-                stored.offset,
-                emitted.len() as u64,
-                "offsets are contiguous"
-            );
-            for entry in entries(&self.store, &overlay(), &stored.block).unwrap() {
-                let id = entry.transaction.id();
-                emitted.extend(entry.added.into_iter().map(|element| (id, element)));
-            }
-        }
-        assert_eq!(follower.head(), self.store.head().unwrap());
-        emitted
-    }
-}
-
-fn open_aggregator(store: &MemoryStore, now: Now) -> Aggregator {
-    let config = Config {
-        overlay: overlay(),
-        signer: Arc::new(SigningKey::from_seed(&[77; 32])),
-        verifier: Arc::new(Ed25519),
-        timing: Timing::default(),
-    };
-    Aggregator::open(config, store, now).unwrap()
 }

@@ -4,7 +4,10 @@ use kittengrad_aggregator_core::{Event, Input, SourceState};
 use kittengrad_journal::{BlockStore, RecordStore};
 use kittengrad_proto::{block::Item, id::RecordId, signed::Ed25519};
 
-use crate::peers::{Peers, Process, canonical, say};
+use crate::{
+    peers::{Peers, canonical, say},
+    process::Process,
+};
 
 /// Numbers of canonicals that lie in the cell of each peer, so that a transaction can span cells.
 fn one_per_cell(peers: &Peers) -> Vec<u8> {
@@ -189,9 +192,16 @@ fn an_element_whose_record_is_gone_everywhere_is_emitted_all_the_same() {
         .records(&[RecordId::of(&canonical(1))])
         .unwrap();
     assert_eq!(found, [Some(canonical(1))]);
-    process.fetches.clear();
-    process.pass(600_000);
-    assert!(process.fetches.is_empty(), "nothing is absent any more");
+    for restarts in 0..2 {
+        process.fetches.clear();
+        process.pass(600_000);
+        let asked = &process.fetches;
+        assert!(
+            asked.is_empty(),
+            "absent after {restarts} restarts: {asked:?}"
+        );
+        process.crash();
+    }
 }
 
 /// Keeps S5.
@@ -372,6 +382,7 @@ fn a_source_that_is_not_settled_proves_nothing() {
         "{:?}",
         view.reasons
     );
+    assert!(!has_caught_up(&process), "it may lack what exists");
     peers.settle(peer);
     process.read_all(&peers, true);
     process.hear_all(&peers);

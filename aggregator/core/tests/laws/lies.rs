@@ -1,0 +1,216 @@
+//! Sources that show what no honest one would.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use kittengrad_aggregator_core::{Event, Input, SourceBlock, SourceEntry, SourceState};
+use kittengrad_proto::{
+    block::{Bitmap, Item},
+    id::{PublicKey, RecordId},
+    signed::{Signer as _, SigningKey},
+    submission::Submission,
+    transaction::Entry,
+};
+
+use crate::{
+    peers::{Peers, canonical, chain, publisher, say, sign, statement},
+    process::Process,
+};
+
+/// Three peers that hold everything, and an aggregator that follows the one with the number that comes along.
+fn scene() -> (Peers, Process, PublicKey, usize) {
+    let peers = Peers::new(3, 3);
+    let mut process = Process::start(&peers);
+    let source = process.sources()[0];
+    let number = peers.number(source);
+    assert!(process.deliver(source, &peers), "the first block");
+    process.flush();
+    (peers, process, source, number)
+}
+
+fn state(process: &Process) -> SourceState {
+    process.view().sources[0].state
+}
+
+fn emitted(process: &Process) -> usize {
+    process.emitted().len()
+}
+
+/// The source lists two transactions of one element each in one block, and sends bodies that `change` changed.
+fn bodies(change: impl Fn(&mut Vec<SourceEntry>)) -> Process {
+    let (mut peers, mut process, source, number) = scene();
+    peers.apply(number, &say(0, &[(1, &[1])]));
+    peers.apply(number, &say(1, &[(2, &[1])]));
+    peers.peers[number].cut();
+    let peer = &peers.peers[number];
+    let mut frame = peer.frame(peer.block(1));
+    change(&mut frame.entries);
+    process.handle(Input::Block(source, Box::new(frame)));
+    process.flush();
+    process
+}
+
+#[test]
+fn bodies_are_those_that_the_block_lists() {
+    let honest = bodies(|_| {});
+    assert_eq!((emitted(&honest), state(&honest)), (2, SourceState::Level));
+    for (what, process) in [
+        ("in another order", bodies(|entries| entries.reverse())),
+        ("one too few", bodies(|entries| drop(entries.pop()))),
+        (
+            "one too many",
+            bodies(|entries| entries.push(entries[0].clone())),
+        ),
+    ] {
+        let found = (emitted(&process), state(&process));
+        assert_eq!(found, (0, SourceState::Lying), "{what}");
+    }
+}
+
+#[test]
+fn a_bitmap_is_as_long_as_its_transaction() {
+    for (bits, expected) in [(1, SourceState::Level), (9, SourceState::Lying)] {
+        let (mut peers, mut process, source, number) = scene();
+        let Submission {
+            transaction,
+            records,
+        } = say(0, &[(1, &[1])]);
+        let peer = &mut peers.peers[number];
+        peer.journal.note(&Item::Transaction {
+            id: transaction.id(),
+            bitmap: Bitmap::new(vec![true; bits]),
+        });
+        peer.cut();
+        let entry = SourceEntry {
+            transaction,
+            records,
+            chain: Arc::new(chain()),
+        };
+        let block = SourceBlock {
+            block: peer.block(1).block,
+            entries: vec![entry],
+        };
+        process.handle(Input::Block(source, Box::new(block)));
+        process.flush();
+        assert_eq!(state(&process), expected, "{bits} bits");
+    }
+}
+
+/// A transaction about canonical 1 that names a statement as its update, whatever that says.
+fn naming(nonce: u8, statement: &Bytes) -> Submission {
+    let canonical = canonical(1);
+    let entry = Entry {
+        canonical: RecordId::of(&canonical),
+        insert: true,
+        updates: vec![RecordId::of(statement)],
+    };
+    let named = |bytes: &Bytes| (RecordId::of(bytes), bytes.clone());
+    Submission {
+        transaction: Arc::new(sign(nonce, vec![entry])),
+        records: BTreeMap::from([named(&canonical), named(statement)]),
+    }
+}
+
+/// Statements that no replica admits in a transaction about canonical 1.
+fn foreign() -> [(&'static str, Bytes); 3] {
+    let another = SigningKey::from_seed(&[98; 32]).public();
+    [
+        ("by another publisher", statement(1, 1, another)),
+        (
+            "about another canonical",
+            statement(2, 1, publisher().public()),
+        ),
+        ("no record", Bytes::from_static(b"no record")),
+    ]
+}
+
+/// The source lists a transaction and sends its block without the bytes of the update.
+fn without_its_update(said: &Submission) -> (Peers, Process) {
+    let (mut peers, mut process, source, number) = scene();
+    peers.apply(number, said);
+    peers.peers[number].cut();
+    let peer = &peers.peers[number];
+    let mut frame = peer.frame(peer.block(1));
+    let updates = &frame.entries[0].transaction.entries()[0].updates.clone();
+    updates.iter().for_each(|update| {
+        frame.entries[0].records.remove(update);
+    });
+    process.handle(Input::Block(source, Box::new(frame)));
+    process.flush();
+    (peers, process)
+}
+
+#[test]
+fn a_listed_record_that_says_something_else_is_a_lie() {
+    for (what, statement) in foreign() {
+        let (peers, mut process) = without_its_update(&naming(0, &statement));
+        process.answer(&peers);
+        process.flush();
+        let found = (emitted(&process), state(&process));
+        assert_eq!(found, (0, SourceState::Lying), "{what}");
+        let named = |event: &Event| matches!(event, Event::Lied { why, .. } if why.contains("says something else"));
+        assert!(process.events.iter().any(named), "{what}");
+    }
+}
+
+#[test]
+fn a_late_record_that_says_something_else_is_not_kept() {
+    let honest = statement(1, 1, publisher().public());
+    let all = foreign().into_iter().chain([("honest", honest)]);
+    for (what, statement) in all {
+        let (_, mut process) = without_its_update(&naming(0, &statement));
+        process.pass(3_000);
+        process.flush();
+        assert_eq!(emitted(&process), 1, "{what}: it goes without its bytes");
+        process.handle(Input::Records(vec![statement.clone()]));
+        process.flush();
+        let kept = kittengrad_journal::Store::records(&process.store, &[RecordId::of(&statement)]);
+        let is_kept = kept.unwrap()[0].is_some();
+        assert_eq!(is_kept, what == "honest", "{what}");
+        process.fetches.clear();
+        process.pass(600_000);
+        assert!(
+            process.fetches.is_empty(),
+            "{what}: nothing better will come"
+        );
+    }
+}
+
+#[test]
+fn nothing_of_a_liar_is_emitted_that_waited_when_it_lied() {
+    let (mut peers, mut process, source, number) = scene();
+    for nonce in 0..2 {
+        peers.apply(number, &say(nonce, &[(nonce, &[1])]));
+        peers.peers[number].cut();
+    }
+    for height in 1..=2 {
+        let peer = &peers.peers[number];
+        let mut frame = peer.frame(peer.block(height));
+        frame.entries[0].records.clear();
+        process.handle(Input::Block(source, Box::new(frame)));
+    }
+    let lied = process.handled(Input::Lying(source, "forged".to_owned()));
+    assert_eq!(lied.done.get(&source), Some(&2), "their memory is free");
+    process.answer(&peers);
+    process.pass(3_000);
+    process.flush();
+    assert_eq!(emitted(&process), 0);
+}
+
+#[test]
+fn a_liar_that_goes_away_and_comes_again_is_not_read() {
+    let (mut peers, mut process, source, number) = scene();
+    peers.apply(number, &say(0, &[(1, &[1])]));
+    peers.peers[number].cut();
+    process.handle(Input::Lying(source, "forged".to_owned()));
+    process.handle(Input::Down(source, "connection refused".to_owned()));
+    assert_eq!(state(&process), SourceState::Lying);
+    process.deliver(source, &peers);
+    process.flush();
+    let found = (emitted(&process), state(&process));
+    assert_eq!(found, (0, SourceState::Lying));
+    process.handle(Input::Retry(source));
+    process.deliver(source, &peers);
+    process.flush();
+    assert_eq!(emitted(&process), 1, "until it is tried again");
+}

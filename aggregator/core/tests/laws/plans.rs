@@ -1,0 +1,194 @@
+//! Sources that are planned, left out and planned again, and journals that are read again.
+
+use kittengrad_aggregator_core::{Event, Input, Plan, Planned, SourceState};
+use kittengrad_proto::{block::Item, id::PublicKey, submission::Submission};
+use kittengrad_ring::{KeyRange, Point};
+
+use crate::{
+    peers::{Peers, say},
+    process::Process,
+};
+
+const WHOLE: KeyRange = KeyRange::new(Point::ZERO, Point::ZERO);
+
+fn only(source: PublicKey, arc: KeyRange) -> Input {
+    Input::Plan(Plan {
+        sources: vec![Planned { source, arc }],
+        uncovered: Vec::new(),
+    })
+}
+
+fn none() -> Input {
+    Input::Plan(Plan::default())
+}
+
+/// Five peers, an aggregator that follows one of them for `arc`, and the number of that one.
+fn following(arc: Option<KeyRange>) -> (Peers, Process, PublicKey, usize) {
+    let peers = Peers::new(5, 3);
+    let mut process = Process::start(&peers);
+    let planned = peers.plan().sources[0];
+    process.handle(only(planned.source, arc.unwrap_or(planned.arc)));
+    let number = peers.number(planned.source);
+    (peers, process, planned.source, number)
+}
+
+/// Reads the source to its head, and hears that this is its head.
+fn read(process: &mut Process, source: PublicKey, peers: &Peers) {
+    while process.deliver(source, peers) {}
+    process.flush();
+    hear(process, source, peers);
+}
+
+fn hear(process: &mut Process, source: PublicKey, peers: &Peers) {
+    let heartbeat = peers.by_key(source).heartbeat(process.now.wall_ms);
+    process.handle(Input::Alive(source, heartbeat));
+}
+
+/// A transaction about a canonical that a peer holds.
+fn about_mine(peers: &Peers, number: usize) -> Submission {
+    let said = (0..=255).map(|canonical| say(0, &[(canonical, &[1])]));
+    let mut mine = said.filter(|said| {
+        let canonical = said.transaction.entries()[0].canonical;
+        peers.holders(canonical).contains(&number)
+    });
+    mine.next().unwrap()
+}
+
+#[test]
+fn a_source_has_to_catch_up_in_what_it_is_required_for() {
+    let (peers, mut process, source, _) = following(None);
+    read(&mut process, source, &peers);
+    assert!(process.view().sources[0].has_caught_up);
+    process.handle(only(source, WHOLE));
+    let view = process.view();
+    assert!(
+        !view.sources[0].has_caught_up,
+        "it is settled in its part only"
+    );
+    process.handle(only(source, peers.plan().sources[0].arc));
+    assert!(process.view().sources[0].has_caught_up);
+}
+
+#[test]
+fn a_source_that_is_left_out_is_not_read() {
+    let (mut peers, mut process, source, number) = following(None);
+    peers.apply(number, &say(0, &[(1, &[1])]));
+    peers.apply(number, &say(1, &[(2, &[1])]));
+    peers.apply(number, &say(2, &[(3, &[1])]));
+    peers.peers[number].cut();
+    assert!(process.deliver(source, &peers), "the first block");
+    process.handle(none());
+    let peer = &peers.peers[number];
+    let frame = peer.frame(peer.block(1));
+    let left = process.handled(Input::Block(source, Box::new(frame)));
+    assert_eq!(left.done.get(&source), Some(&1), "its memory is free");
+    process.flush();
+    assert_eq!(process.emitted().len(), 0);
+    process.handle(only(source, peers.plan().sources[0].arc));
+    read(&mut process, source, &peers);
+    let expected = peers.peers[number].store.elements().len();
+    assert_eq!(process.emitted().len(), expected);
+}
+
+#[test]
+fn what_a_forgotten_block_said_of_arcs_is_read_again() {
+    let (mut peers, mut process, source, number) = following(None);
+    peers.open_filling(number, 11);
+    read(&mut process, source, &peers);
+    // A transaction waits for its records, and the word that the source is settled waits behind it.
+    peers.apply(number, &about_mine(&peers, number));
+    peers.peers[number].cut();
+    peers.settle(number);
+    let peer = &peers.peers[number];
+    let mut frame = peer.frame(peer.block(1));
+    frame.entries[0].records.clear();
+    process.handle(Input::Block(source, Box::new(frame)));
+    assert!(process.deliver(source, &peers));
+    assert_eq!(process.view().sources[0].queued, 2);
+
+    process.handle(none());
+    process.handle(only(source, peers.plan().sources[0].arc));
+    assert_eq!(process.view().sources[0].queued, 0);
+    read(&mut process, source, &peers);
+    let view = process.view();
+    assert!(view.sources[0].is_settled, "{:?}", view.reasons);
+}
+
+#[test]
+fn a_block_of_long_ago_takes_nothing_from_what_is_proved() {
+    let (mut peers, mut process, source, number) = following(None);
+    read(&mut process, source, &peers);
+    assert!(process.view().is_complete);
+    // The source's clock stands at its first second, and the heartbeat came by ours.
+    peers.apply(number, &about_mine(&peers, number));
+    peers.peers[number].cut();
+    while process.deliver(source, &peers) {}
+    process.answer(&peers);
+    process.flush();
+    let view = process.view();
+    assert_eq!(view.sources[0].queued, 0);
+    assert!(view.is_complete, "{:?}", view.reasons);
+}
+
+#[test]
+fn blocks_on_their_way_do_not_disturb_reading_again() {
+    let mut peers = Peers::new(3, 3);
+    let mut process = Process::start(&peers);
+    let source = process.sources()[0];
+    let number = peers.number(source);
+    peers.apply(number, &say(0, &[(1, &[1])]));
+    peers.peers[number].cut();
+    let old = peers.peers[number].store.clone();
+    peers.wipe(number, 11);
+    process.read_all(&peers, true);
+    assert_eq!(process.emitted().len(), 0, "the old disk was never read");
+
+    peers.come_back(number, old, 12);
+    for nonce in 2..4 {
+        peers.apply(number, &say(nonce, &[(nonce, &[1])]));
+        peers.peers[number].cut();
+    }
+    // The reader had asked for all of the new incarnation before it saw where that comes from.
+    for height in 0..3 {
+        let peer = &peers.peers[number];
+        let frame = peer.frame(peer.block(height));
+        let out = process.handled(Input::Block(source, Box::new(frame)));
+        assert_eq!(out.done.get(&source), Some(&1), "block {height}");
+    }
+    let behind = Event::Behind { source };
+    assert!(process.events.contains(&behind), "{:?}", process.events);
+    assert_ne!(process.view().sources[0].state, SourceState::Lying);
+
+    for (incarnation, heights) in [(10, 0..2), (12, 0..3)] {
+        for height in heights {
+            let peer = &peers.peers[number];
+            let stored = kittengrad_journal::Store::block(&peer.store, incarnation, height);
+            let frame = peer.frame(stored.unwrap().unwrap());
+            process.handle(Input::Block(source, Box::new(frame)));
+        }
+    }
+    process.flush();
+    hear(&mut process, source, &peers);
+    assert_eq!(process.emitted().len(), 3);
+    let view = process.view();
+    assert!(view.is_complete, "{:?}", view.reasons);
+}
+
+#[test]
+fn no_more_than_64_arcs_of_a_source_are_remembered() {
+    let (mut peers, mut process, source, number) = following(Some(WHOLE));
+    peers.open_filling(number, 11);
+    let at = |number: u8| Point::new([number; 32]);
+    let arc = |number: u8| KeyRange::new(at(2 * number), at(2 * number + 1));
+    for number_of_arc in 0..65 {
+        let settled = Item::Settled(arc(number_of_arc));
+        peers.peers[number].journal.note(&settled);
+    }
+    peers.peers[number].cut();
+    read(&mut process, source, &peers);
+    for (number, is_settled) in [(0, true), (63, true), (64, false)] {
+        process.handle(only(source, arc(number)));
+        let view = process.view();
+        assert_eq!(view.sources[0].is_settled, is_settled, "arc {number}");
+    }
+}
