@@ -6,14 +6,16 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    iter::Peekable,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use kittengrad_aggregator_core::{
-    Aggregator, Config, Event, Fatal, Fetch, Input, Now, Output, Plan, SourceBlock, View,
+    Aggregator, Config, Event, Fatal, Fetch, Input, Now, Plan, SourceBlock, View,
+    driver::{self, ROUND_MAX, Step},
 };
-use kittengrad_journal::{Follower, JournalError, StateError, StoreError, Tip};
+use kittengrad_journal::{Follower, JournalError, StateError, StoreError, Tip, Write};
 use kittengrad_proto::id::PublicKey;
 use kittengrad_service::clock;
 use kittengrad_store::RocksStore;
@@ -24,8 +26,6 @@ use crate::{metrics::AggregatorMetrics, plans::Readers, show::Shown};
 
 /// Commands that may wait for the driver.
 pub(crate) const COMMANDS_MAX: usize = 1_024;
-/// Commands taken into one round.
-const ROUND_MAX: usize = 256;
 /// Records that may wait to be fetched; what is beyond is asked for again later.
 pub(crate) const FETCHES_MAX: usize = 65_536;
 
@@ -100,7 +100,7 @@ pub(crate) struct Seen {
 
 /// The core with everything around it.
 pub(crate) struct Driver {
-    aggregator: Aggregator,
+    core: driver::Driver,
     store: Arc<RocksStore>,
     commands: mpsc::Receiver<Command>,
     /// The core is told of the newest before anything else.
@@ -133,7 +133,7 @@ impl Driver {
             view: view_seen,
         };
         let driver = Self {
-            aggregator,
+            core: driver::Driver::new(aggregator),
             store,
             commands,
             plans,
@@ -158,15 +158,15 @@ impl Driver {
                 return Err(DriverError::Damage(damage.to_owned()));
             }
             // The sender may be gone when the process ends: the last plan stays.
-            if self.plans.has_changed().unwrap_or(false) {
-                let plan = (**self.plans.borrow_and_update()).clone();
-                self.feed(Input::Plan(plan))?;
-            }
+            let plan = self.plans.has_changed().unwrap_or(false);
+            let plan = plan.then(|| Input::Plan((**self.plans.borrow_and_update()).clone()));
+            let plan = plan.into_iter().map(Command::Input);
+            let mut commands = plan.chain(batch.drain(..)).peekable();
             let mut is_last = false;
-            for command in batch.drain(..) {
-                is_last |= self.take(command)?;
+            while self.core.is_due() || commands.peek().is_some() {
+                is_last |= self.round(&mut commands)?;
             }
-            self.flush()?;
+            drop(commands);
             self.show();
             if is_last {
                 return Ok(());
@@ -174,62 +174,61 @@ impl Driver {
         }
     }
 
-    /// Takes a command. Returns whether it was the last.
-    fn take(&mut self, command: Command) -> Result<bool, DriverError> {
-        match command {
-            Command::Input(input) => self.feed(input)?,
-            Command::Block {
-                source,
-                block,
-                memory,
-            } => {
-                self.memory.entry(source).or_default().push_back(memory);
-                self.feed(Input::Block(source, block))?;
+    /// One round: takes commands until a block is full. Returns whether one of them was the last.
+    fn round(
+        &mut self,
+        commands: &mut Peekable<impl Iterator<Item = Command>>,
+    ) -> Result<bool, DriverError> {
+        let mut is_last = false;
+        let mut round = self.core.begin(now(self.started), &*self.store)?;
+        while round.has_room()
+            && let Some(command) = commands.next()
+        {
+            match command {
+                Command::Input(input) => round.take(input)?,
+                Command::Block {
+                    source,
+                    block,
+                    memory,
+                } => {
+                    self.memory.entry(source).or_default().push_back(memory);
+                    round.take(Input::Block(source, block))?;
+                }
+                Command::Position { source, answer } => {
+                    // Whoever asked may have gone away.
+                    let _ = answer.send(round.taken(&source));
+                }
+                Command::Stop => is_last = true,
             }
-            Command::Position { source, answer } => {
-                // Whoever asked may have gone away.
-                let _ = answer.send(self.aggregator.taken(&source));
-            }
-            Command::Stop => return Ok(true),
         }
-        Ok(false)
+        for step in round.end()? {
+            self.perform(step)?;
+        }
+        Ok(is_last)
     }
 
-    /// Hands an input to the core, and flushes as often as that needs.
-    fn feed(&mut self, input: Input) -> Result<(), DriverError> {
-        let mut next = Some(input);
-        while let Some(input) = next.take() {
-            let mut out = Output::default();
-            self.aggregator
-                .handle(now(self.started), input, &*self.store, &mut out)?;
-            if out.is_full {
-                next = Some(Input::Tick);
+    fn perform(&mut self, step: Step) -> Result<(), DriverError> {
+        match step {
+            Step::Commit(writes) => self.commit(writes)?,
+            Step::Publish(tip) => {
+                self.tip
+                    .send_if_modified(|shown| shown.replace(tip) != Some(tip));
             }
-            self.perform(out)?;
-            if next.is_some() {
-                self.flush()?;
+            Step::Fetch(fetch) => {
+                // What finds no room is asked for again.
+                let _ = self.outlets.fetches.try_send(fetch);
             }
+            Step::Free(source, blocks) => {
+                if let Some(memory) = self.memory.get_mut(&source) {
+                    memory.drain(..blocks.min(memory.len()));
+                }
+            }
+            Step::Tell(event) => self.tell(&event),
         }
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), DriverError> {
-        let mut out = Output::default();
-        self.aggregator
-            .handle(now(self.started), Input::Flush, &*self.store, &mut out)?;
-        self.perform(out)
-    }
-
-    /// The core's contract, in its order.
-    fn perform(&mut self, out: Output) -> Result<(), DriverError> {
-        let Output {
-            writes,
-            tip,
-            fetches,
-            done,
-            events,
-            is_full: _,
-        } = out;
+    fn commit(&mut self, writes: Vec<Write>) -> Result<(), DriverError> {
         if !writes.is_empty() {
             self.outlets.metrics.journal.commit(&writes);
             let begun = Instant::now();
@@ -240,28 +239,12 @@ impl Driver {
                 .commit
                 .committed(begun.elapsed());
         }
-        self.aggregator.committed();
-        if let Some(tip) = tip {
-            self.tip
-                .send_if_modified(|shown| shown.replace(tip) != Some(tip));
-        }
-        for fetch in fetches {
-            // What finds no room is asked for again.
-            let _ = self.outlets.fetches.try_send(fetch);
-        }
-        for (source, blocks) in done {
-            if let Some(memory) = self.memory.get_mut(&source) {
-                memory.drain(..blocks.min(memory.len()));
-            }
-        }
-        for event in events {
-            self.tell(&event);
-        }
+        self.core.committed();
         Ok(())
     }
 
     fn show(&self) {
-        let view = self.aggregator.view(now(self.started));
+        let view = self.core.view(now(self.started));
         self.outlets.metrics.view(&view);
         self.view.send_replace(Arc::new(Shown::new(view)));
     }

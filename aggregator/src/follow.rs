@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt;
-use kittengrad_aggregator_core::{Input, SourceBlock, SourceEntry, redirect};
+use kittengrad_aggregator_core::{
+    Input, SourceBlock, SourceEntry,
+    follow::{self, End, Next},
+};
 use kittengrad_client::{
     Client,
     subscribe::{
@@ -11,12 +14,8 @@ use kittengrad_client::{
         VerifiedEntry,
     },
 };
-use kittengrad_journal::Follower;
-use kittengrad_proto::{
-    block::Block,
-    cursor::{Cursor, Position},
-    id::PublicKey,
-};
+use kittengrad_journal::{Follower, ReadFrom};
+use kittengrad_proto::{block::Block, cursor::Position, id::PublicKey};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     time::sleep,
@@ -29,10 +28,6 @@ use crate::{driver::Command, plans::Reader};
 const MEMORY_UNITS: u32 = 256;
 /// 64 KiB: together 16 MiB, two blocks of the largest kind.
 const UNIT_BYTES: usize = 64 * 1024;
-/// Pause before a source is tried again that cannot be followed from where we are.
-const WAITING_PAUSE: Duration = Duration::from_secs(5);
-/// Pause before a source is tried again that showed what does not verify.
-const LYING_PAUSE: Duration = Duration::from_secs(30);
 
 /// The follower of one source.
 pub(crate) struct Following {
@@ -46,18 +41,6 @@ pub(crate) struct Following {
     pub(crate) shutdown: CancellationToken,
 }
 
-/// Why reading ended.
-enum Ended {
-    /// The source cannot go on from where we are, or refuses.
-    Failed(SubscribeError),
-    /// The core found a lie; it knows already.
-    Lied,
-    /// The core is to be given the journal from another place.
-    Behind,
-    /// The subscription is over without a word.
-    Closed,
-}
-
 /// It is to stop, or the driver is gone.
 struct Gone;
 
@@ -65,43 +48,37 @@ impl Following {
     /// Follows until it is told to stop or the driver is gone; returns whether it was told.
     pub(crate) async fn run(self) -> bool {
         let memory = Arc::new(Semaphore::new(MEMORY_UNITS as usize));
-        let mut redirected = None;
-        while let Ok(next) = self.follow(redirected, &memory).await {
-            redirected = next;
-        }
+        let mut following = follow::Following::new(self.source);
+        while self.follow(&mut following, &memory).await.is_ok() {}
         self.shutdown.is_cancelled()
     }
 
-    /// Follows until the source cannot be followed as it is. Gives where it begins now, if it said so.
+    /// Reads one subscription to its end, and does what follows from that.
     async fn follow(
         &self,
-        redirected: Option<Cursor>,
+        following: &mut follow::Following,
         memory: &Arc<Semaphore>,
-    ) -> Result<Option<Cursor>, Gone> {
-        let position = self.position().await?;
-        let start = redirected.map_or_else(|| start_of(position), start_at);
-        match self.read(start, memory).await? {
-            Ended::Failed(SubscribeError::Tampered(fault)) => {
-                self.input(Input::Lying(self.source, fault.to_string()))
-                    .await?;
-                self.pause_after_lie().await?;
-            }
-            Ended::Lied => self.pause_after_lie().await?,
-            Ended::Behind => {}
-            Ended::Failed(error) => {
-                if redirected.is_none()
-                    && let Some(start) = start_instead(&error)
-                    && let Some(start) = redirect(start, position)
-                {
-                    return Ok(Some(start));
-                }
-                self.input(Input::Down(self.source, error.to_string()))
-                    .await?;
-                self.pause(WAITING_PAUSE).await?;
-            }
-            Ended::Closed => self.pause(WAITING_PAUSE).await?,
+    ) -> Result<(), Gone> {
+        let taken = self.position().await?;
+        let end = self.read(start_of(following.start(taken)), memory).await?;
+        let is_lie = matches!(end, End::Tampered(_) | End::Lied);
+        let Next {
+            tell,
+            pause_ms,
+            then,
+        } = following.ended(end, taken);
+        if let Some(input) = tell {
+            self.input(input).await?;
         }
-        Ok(None)
+        self.pause(Duration::from_millis(pause_ms)).await?;
+        if is_lie {
+            // The core also told of a lie that it heard of from here.
+            let _ = self.told.lies.notified().now_or_never();
+        }
+        match then {
+            Some(input) => self.input(input).await,
+            None => Ok(()),
+        }
     }
 
     /// Where the core is in the source's journal, after everything sent to it so far.
@@ -124,7 +101,7 @@ impl Following {
     }
 
     /// Reads a subscription to its end.
-    async fn read(&self, start: Start, memory: &Arc<Semaphore>) -> Result<Ended, Gone> {
+    async fn read(&self, start: Start, memory: &Arc<Semaphore>) -> Result<End, Gone> {
         let options = SubscribeOptions {
             start,
             bodies: Bodies::Records,
@@ -135,14 +112,14 @@ impl Following {
         loop {
             let event = tokio::select! {
                 () = self.shutdown.cancelled() => return Err(Gone),
-                () = self.told.lies.notified() => return Ok(Ended::Lied),
-                () = self.told.is_behind.notified() => return Ok(Ended::Behind),
+                () = self.told.lies.notified() => return Ok(End::Lied),
+                () = self.told.is_behind.notified() => return Ok(End::Behind),
                 event = subscription.next() => event,
             };
             match event {
                 Some(Ok(event)) => self.take(event, memory).await?,
-                Some(Err(error)) => return Ok(Ended::Failed(error)),
-                None => return Ok(Ended::Closed),
+                Some(Err(error)) => return Ok(end_of(&error)),
+                None => return Ok(End::Closed),
             }
         }
     }
@@ -209,13 +186,6 @@ impl Following {
         }
     }
 
-    async fn pause_after_lie(&self) -> Result<(), Gone> {
-        self.pause(LYING_PAUSE).await?;
-        // The core also told of a lie that it heard of from here.
-        let _ = self.told.lies.notified().now_or_never();
-        self.input(Input::Retry(self.source)).await
-    }
-
     async fn pause(&self, pause: Duration) -> Result<(), Gone> {
         tokio::select! {
             () = self.shutdown.cancelled() => Err(Gone),
@@ -224,33 +194,34 @@ impl Following {
     }
 }
 
-/// Where a source that cannot go on from our cursor can begin.
-const fn start_instead(error: &SubscribeError) -> Option<Cursor> {
+/// What an error of a subscription says of its source.
+fn end_of(error: &SubscribeError) -> End {
+    let why = error.to_string();
     match error {
+        SubscribeError::Tampered(fault) => End::Tampered(fault.to_string()),
         SubscribeError::UnknownIncarnation { start }
         | SubscribeError::TooOld { start }
-        | SubscribeError::Future { start } => Some(*start),
-        _ => None,
+        | SubscribeError::Future { start } => {
+            let start = Some(*start);
+            End::Refused { start, why }
+        }
+        _ => End::Refused { start: None, why },
     }
 }
 
-fn start_of(position: Option<Follower>) -> Start {
-    let resume = position.and_then(|position| {
-        let (head, time_ms) = (position.head()?, position.time_ms());
-        Some(Start::Resume(Resume {
+const fn start_of(from: ReadFrom) -> Start {
+    match from {
+        ReadFrom::Genesis => Start::Genesis,
+        ReadFrom::At(cursor) => Start::Cursor(Position {
+            cursor,
+            elements: 0,
+        }),
+        ReadFrom::After { head, time_ms } => Start::Resume(Resume {
             head,
             time_ms,
             offset: None,
-        }))
-    });
-    resume.unwrap_or(Start::Genesis)
-}
-
-const fn start_at(cursor: Cursor) -> Start {
-    Start::Cursor(Position {
-        cursor,
-        elements: 0,
-    })
+        }),
+    }
 }
 
 fn bytes_of(block: &VerifiedBlock) -> usize {

@@ -1,12 +1,13 @@
 //! The command line: options and commands, with examples.
 
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
 
-use clap::{Args, Parser, Subcommand};
-
-use crate::commands::{
-    aggregator::AggregatorCommand, ca::CaCommand, client::ClientCommand, demo::DemoArgs,
-    health::HealthArgs, indexer::IndexerCommand, network::NetworkCommand, peer::PeerCommand,
+use crate::{
+    commands::{
+        aggregator::AggregatorCommand, ca::CaCommand, client::ClientCommand, demo::DemoArgs,
+        health::HealthArgs, indexer::IndexerCommand, network::NetworkCommand, peer::PeerCommand,
+    },
+    global::Global,
 };
 
 /// A store for open metadata that no single party owns.
@@ -27,17 +28,6 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// Options of every command.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Global {
-    /// Configuration file [default: $KITTENGRAD_CONFIG, else ./kittengrad.toml]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// Print newline-delimited JSON on standard output, and notes on standard error
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
 }
 
 /// All commands.

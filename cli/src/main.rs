@@ -3,6 +3,7 @@
 mod bench;
 mod cli;
 mod commands;
+mod global;
 mod output;
 mod prepare;
 mod sample;

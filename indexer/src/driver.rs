@@ -7,7 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kittengrad_indexer_core::{Block, Fetched, Indexer, Input, Output, StoreError, Wanted};
+use kittengrad_indexer_core::{
+    Block, Fetched, Indexer, Input, Output, StoreError, Wanted, pace::Pace,
+};
 use kittengrad_proto::id::PublicKey;
 use thiserror::Error;
 use tokio::{
@@ -73,12 +75,7 @@ pub struct Driver {
     shown: watch::Sender<Arc<Snapshot>>,
     runtime: Handle,
     began: Instant,
-    /// The next commit is not before.
-    cut_from: Instant,
-    /// The next tick is not before.
-    tick_from: Instant,
-    /// Whether a lookup is under way.
-    is_fetching: bool,
+    pace: Pace,
 }
 
 enum Heard {
@@ -96,7 +93,6 @@ impl Driver {
         let (shown, snapshots) = watch::channel(Arc::clone(index.snapshot()));
         let snapshot = index.snapshot();
         let indexer = Indexer::resume(snapshot.state.clone(), (*snapshot.publishers).clone());
-        let now = Instant::now();
         let driver = Self {
             indexer,
             index,
@@ -106,10 +102,8 @@ impl Driver {
             fetches: asked,
             shown,
             runtime: Handle::current(),
-            began: now,
-            cut_from: now,
-            tick_from: now,
-            is_fetching: false,
+            began: Instant::now(),
+            pace: Pace::new(0),
         };
         driver.show();
         let controls = Controls {
@@ -131,10 +125,14 @@ impl Driver {
                 Heard::Nothing => {}
                 Heard::End => return self.cut(),
             }
-            if self.should_cut() {
+            let is_queue_empty = self.commands.is_empty();
+            if self
+                .pace
+                .should_cut(self.now_ms(), &self.indexer, is_queue_empty)
+            {
                 self.cut()?;
             }
-            if self.tick_from <= Instant::now() && !self.is_fetching {
+            if self.pace.should_tick(self.now_ms()) {
                 self.tick()?;
             }
         }
@@ -142,13 +140,7 @@ impl Driver {
 
     /// The next command, or nothing when it is time to do something else.
     fn hear(&mut self) -> Heard {
-        let now = Instant::now();
-        let until = match (self.indexer.has_pending(), self.is_fetching) {
-            (true, _) => self.cut_from,
-            (false, false) => self.tick_from,
-            (false, true) => now + TICK,
-        };
-        let wait = until.saturating_duration_since(now);
+        let wait = Duration::from_millis(self.pace.idle_ms(self.now_ms(), &self.indexer));
         let heard = match self.commands.try_recv() {
             Ok(command) => return Heard::Command(command),
             Err(mpsc::error::TryRecvError::Disconnected) => return Heard::End,
@@ -171,7 +163,7 @@ impl Driver {
                 self.metrics.blocks.inc();
                 self.handle(Input::Block(block))?;
             }
-            Command::FetchEnded => self.is_fetching = false,
+            Command::FetchEnded => self.pace.lookup_ended(),
             Command::Again(journal) => drop(self.handle(Input::Again(journal))?),
             Command::Fetched(all) => {
                 for fetched in all {
@@ -183,23 +175,12 @@ impl Driver {
     }
 
     fn tick(&mut self) -> Result<(), DriverError> {
-        self.tick_from = Instant::now() + TICK;
+        self.pace.ticked(self.now_ms());
         let fetch = self.handle(Input::Tick)?.fetch;
         // Full or closed: the turn of these records comes again.
-        self.is_fetching = !fetch.is_empty() && self.fetches.try_send(fetch).is_ok();
+        let is_looking = !fetch.is_empty() && self.fetches.try_send(fetch).is_ok();
+        self.pace.lookups_began(usize::from(is_looking));
         Ok(())
-    }
-
-    /// Whether to commit now: enough is pending, or nothing is queued and the last commit is long ago.
-    fn should_cut(&self) -> bool {
-        if !self.indexer.has_pending() {
-            return false;
-        }
-        let is_full = self.indexer.pending_bytes() >= PENDING_BYTES_MAX
-            || self.indexer.pending_weight_bytes() >= PENDING_WEIGHT_BYTES_MAX;
-        let now = Instant::now();
-        let is_late = now >= self.cut_from + INTERVAL_MAX;
-        is_full || is_late || now >= self.cut_from && self.commands.is_empty()
     }
 
     fn cut(&mut self) -> Result<(), DriverError> {
@@ -209,8 +190,7 @@ impl Driver {
         let began = Instant::now();
         self.index.commit(&commit)?;
         let took = began.elapsed();
-        // Commits take at most a fifth of the time: the slower they are, the larger they become.
-        self.cut_from = Instant::now() + (took * 4).clamp(INTERVAL_MIN, INTERVAL_MAX);
+        self.pace.committed(self.now_ms(), millis(took));
         self.metrics.commit.committed(took);
         self.metrics
             .commit
@@ -245,20 +225,17 @@ impl Driver {
     }
 
     fn handle(&mut self, input: Input) -> Result<Output, DriverError> {
-        let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now_ms = self.now_ms();
         let mut out = Output::default();
         self.indexer.handle(now_ms, input, &self.index, &mut out)?;
         Ok(out)
     }
+
+    fn now_ms(&self) -> u64 {
+        millis(self.began.elapsed())
+    }
 }
 
-/// Time between two commits at least: a search sees an update after about this.
-const INTERVAL_MIN: Duration = Duration::from_millis(200);
-/// Time between two commits at most, while anything is pending.
-const INTERVAL_MAX: Duration = Duration::from_secs(2);
-/// How often it is asked whether absent records should be looked up again.
-const TICK: Duration = Duration::from_secs(1);
-/// Bytes of new records of one commit.
-const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Bytes of memory of one commit, with what the touched sets had before.
-const PENDING_WEIGHT_BYTES_MAX: usize = 256 * 1024 * 1024;
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -14,6 +14,7 @@ mod memory;
 pub mod place;
 mod prove;
 mod read;
+mod reading;
 mod state;
 mod store;
 mod writer;
@@ -23,6 +24,7 @@ pub use follower::{FollowError, Follower, Step};
 pub use memory::MemoryStore;
 pub use prove::{ProveError, prove};
 pub use read::{Blocks, Entry, blocks, entries};
+pub use reading::{Continued, ReadFrom, Reading};
 pub use state::{
     Applied, StateError, StateKey, applied, chain, keep_applied, keep_chain, publisher_chain,
 };

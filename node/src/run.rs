@@ -289,7 +289,7 @@ async fn tick(commands: mpsc::Sender<Command>, mut has_space: watch::Receiver<bo
             _ = ticks.tick() => Input::Tick,
             Ok(()) = has_space.changed() => Input::Space(*has_space.borrow_and_update()),
         };
-        if commands.send(Command::Input(input)).await.is_err() {
+        if commands.send(Command::input(input)).await.is_err() {
             return;
         }
     }

@@ -22,7 +22,7 @@ use crate::{
     key_file::{KeyFileError, generate_key},
 };
 
-pub use crate::issue::{IssueError, NETWORK_NAME_BYTES_MAX};
+pub use crate::issue::{CLOCK_SKEW, IssueError, NETWORK_NAME_BYTES_MAX};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -34,8 +34,6 @@ pub const PRINCIPAL_VALIDITY: Duration = DAY.saturating_mul(10 * 365);
 pub const REGISTRAR_VALIDITY: Duration = DAY.saturating_mul(5 * 365);
 /// Validity of the transport leaf of a peer or aggregator.
 pub const TRANSPORT_VALIDITY: Duration = DAY.saturating_mul(30);
-/// Time before now at which every certificate begins, for slow clocks.
-pub const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
 
 /// The validity of a certificate of `role`, unless the operator chooses another.
 #[must_use]

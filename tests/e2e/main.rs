@@ -6,6 +6,7 @@ mod commands;
 mod copies;
 mod examples;
 mod harness;
+mod imports;
 mod incarnations;
 mod kill;
 mod rot;

@@ -26,16 +26,18 @@
 //! signed transactions of which every record was seen.
 //!
 //! # The driver's contract
-//! After each call: commit all of [`Output::writes`] in one synced batch before the next call; if that fails,
+//! After each round: commit all of [`Output::writes`] in one synced batch before the next call; if that fails,
 //! stop. Then say [`Aggregator::committed`], publish [`Output::tip`], and send [`Output::fetches`].
+//! [`driver`] has that order as a sequence of steps, and [`follow`] says how a source is read.
 #![warn(missing_docs)]
 
 mod absent;
 mod aggregator;
+pub mod driver;
 mod emit;
+pub mod follow;
 mod io;
 mod plan;
-mod redirect;
 mod settled;
 mod signals;
 mod source;
@@ -44,5 +46,4 @@ mod wants;
 pub use aggregator::{Aggregator, Config};
 pub use io::{Event, Fatal, Fetch, Input, Now, Output, SourceBlock, SourceEntry, Timing};
 pub use plan::{Plan, Planned};
-pub use redirect::redirect;
 pub use signals::{SourceReport, SourceState, View};

@@ -15,8 +15,8 @@ use serde::Serialize;
 
 use self::measure::Measured;
 use crate::{
-    cli::Global,
     commands::client::{Session, SourceArgs},
+    global::Global,
     output::{
         self,
         text::{micros, number},

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::role;
-use crate::{cli::Global, output};
+use crate::{global::Global, output};
 
 /// Commands of an aggregator.
 #[derive(Debug, Subcommand)]

@@ -13,7 +13,7 @@ use kittengrad_proto::{certificate::Role, signed::Signer};
 use kittengrad_service::clock::unix_ms;
 use serde_json::json;
 
-use crate::{cli::Global, output};
+use crate::{global::Global, output};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -21,7 +21,7 @@ use super::{
     role,
 };
 use crate::{
-    cli::Global,
+    global::Global,
     output::{
         self, Usage,
         text::{count, shell},

@@ -7,7 +7,7 @@ use kittengrad_client::config::{ClientConfig, locate};
 use kittengrad_overlay::file::NetworkFile;
 use serde_json::{Value, json};
 
-use crate::{cli::Global, output};
+use crate::{global::Global, output};
 
 /// How long one process may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -25,7 +25,7 @@ use serde_json::json;
 
 use super::http::parse_address;
 use crate::{
-    cli::Global,
+    global::Global,
     output::{self, Usage},
 };
 

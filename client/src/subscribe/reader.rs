@@ -2,10 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use kittengrad_journal::{FollowError, Follower, Step};
+use kittengrad_journal::{Continued, ReadFrom, Reading, Step, place::Beginning};
 use kittengrad_proto::{
-    block::{Head, Header, Item},
-    cursor::Cursor,
+    block::Item,
     id::{Id, PublicKey},
     identity::Heartbeat,
     signed::{SIGNATURE_BYTES, Verifier},
@@ -13,7 +12,7 @@ use kittengrad_proto::{
 };
 
 use super::{
-    Bodies, Event, Start, SubscribeError, VerifiedBlock, VerifiedEntry,
+    Bodies, Event, Resume, Start, SubscribeError, VerifiedBlock, VerifiedEntry,
     frame::{BodyFault, CheckedBody, CheckedFrame, FrameFault},
 };
 use crate::vouched::Vouched;
@@ -21,22 +20,10 @@ use crate::vouched::Vouched;
 /// Chains remembered for one connection. With more, the stream starts again and the source sends them again.
 const CHAINS_MAX: usize = 10_000;
 
-/// The knowledge about the block before the next one.
-#[derive(Debug, Clone, Copy)]
-enum Anchor {
-    /// None: the first block of the journal may have any place.
-    Genesis,
-    /// Its place, but not its hash. The hash is taken from the link of the next block, which the owner signed.
-    Place(Cursor),
-    /// Place and hash.
-    Known(Follower),
-}
-
 /// A reader of one journal, across all connections to its owner.
 pub(super) struct Reader {
-    source: PublicKey,
     bodies: Bodies,
-    anchor: Anchor,
+    reading: Reading,
     /// Elements of the next block that were processed before.
     skip: u64,
     /// Elements of the incarnation before the next block; `None` until a block arrived.
@@ -48,22 +35,25 @@ pub(super) struct Reader {
 impl Reader {
     /// A reader that starts at `start`. [`Start::Now`] was replaced by a place before.
     pub(super) fn new(source: PublicKey, bodies: Bodies, start: Start) -> Self {
-        let (anchor, skip, offset) = match start {
-            Start::Genesis | Start::Now => (Anchor::Genesis, 0, None),
-            Start::Cursor(position) if position.cursor.height.is_none() => {
-                let follower = Follower::new(source, position.cursor.incarnation);
-                (Anchor::Known(follower), position.elements, Some(0))
+        let (place, skip, offset) = match start {
+            Start::Genesis | Start::Now => (ReadFrom::Genesis, 0, None),
+            Start::Cursor(position) => {
+                // Before the first block of an incarnation there are no elements.
+                let offset = position.cursor.height.is_none().then_some(0);
+                (ReadFrom::At(position.cursor), position.elements, offset)
             }
-            Start::Cursor(position) => (Anchor::Place(position.cursor), position.elements, None),
             Start::Resume(resume) => {
-                let follower = Follower::after(source, resume.head, resume.time_ms);
-                (Anchor::Known(follower), 0, resume.offset)
+                let Resume {
+                    head,
+                    time_ms,
+                    offset,
+                } = resume;
+                (ReadFrom::After { head, time_ms }, 0, offset)
             }
         };
         Self {
-            source,
             bodies,
-            anchor,
+            reading: Reading::new(source, place),
             skip,
             offset,
             chains: BTreeMap::new(),
@@ -72,12 +62,9 @@ impl Reader {
 
     /// The place from which to ask the source.
     pub(super) fn from(&self) -> wire::subscribe_request::From {
-        match self.anchor {
-            Anchor::Genesis => wire::subscribe_request::From::Genesis(true),
-            Anchor::Place(cursor) => wire::subscribe_request::From::Cursor(cursor.to_wire()),
-            Anchor::Known(follower) => {
-                wire::subscribe_request::From::Cursor(follower.cursor().to_wire())
-            }
+        match self.reading.from() {
+            Beginning::Genesis => wire::subscribe_request::From::Genesis(true),
+            Beginning::Cursor(cursor) => wire::subscribe_request::From::Cursor(cursor.to_wire()),
         }
     }
 
@@ -101,14 +88,12 @@ impl Reader {
             self.chains.insert(vouched.chain.id(), Arc::clone(vouched));
         }
         let header = &frame.block.header;
-        let (is_first, mut follower) = match self.anchor {
-            Anchor::Known(follower) => (false, follower),
-            Anchor::Place(cursor) => (false, follower_after(self.source, cursor, header)),
-            Anchor::Genesis => (true, follower_before(self.source, header)),
-        };
-        let step = follower
-            .accept(&frame.block, &Checked)
-            .map_err(FrameFault::Follow)?;
+        let next = self.reading.next(&frame.block, &Checked);
+        let Continued {
+            reading,
+            step,
+            is_first,
+        } = next.map_err(FrameFault::Follow)?;
         if step == Step::Known {
             return Ok(());
         }
@@ -143,41 +128,20 @@ impl Reader {
             from_height,
         }));
         let block = self.verified(frame)?;
-        self.anchor = Anchor::Known(follower);
+        self.reading = reading;
         events.push(Event::Block(block));
         Ok(())
     }
 
     /// Takes a heartbeat whose signature was checked.
     pub(super) fn heartbeat(&self, heartbeat: Heartbeat) -> Result<Event, FrameFault> {
-        if heartbeat.peer != self.source {
-            let (expected, found) = (self.source, heartbeat.peer);
+        let expected = self.reading.source();
+        if heartbeat.peer != expected {
+            let found = heartbeat.peer;
             return Err(FrameFault::OtherHeartbeat { expected, found });
         }
-        let last = match self.anchor {
-            Anchor::Known(follower) => follower.head(),
-            _ => None,
-        };
-        let Head {
-            incarnation,
-            height,
-            hash: found,
-        } = heartbeat.head;
-        match last {
-            Some(last)
-                if (last.incarnation, last.height) == (incarnation, height)
-                    && last.hash != found =>
-            {
-                Err(FollowError::Equivocation {
-                    incarnation,
-                    height,
-                    known: last.hash,
-                    found,
-                }
-                .into())
-            }
-            _ => Ok(Event::Alive(heartbeat)),
-        }
+        self.reading.agrees(&heartbeat.head)?;
+        Ok(Event::Alive(heartbeat))
     }
 
     /// The block with the values that follow from its place in the journal.
@@ -230,42 +194,6 @@ impl Reader {
             skipped,
             entries,
         })
-    }
-}
-
-/// A follower for which `header` is the block after `cursor`, if it has that place.
-fn follower_after(source: PublicKey, cursor: Cursor, header: &Header) -> Follower {
-    let Some(height) = cursor.height else {
-        return Follower::new(source, cursor.incarnation);
-    };
-    let hash = header.previous;
-    Follower::after(
-        source,
-        Head {
-            incarnation: cursor.incarnation,
-            height,
-            hash,
-        },
-        0,
-    )
-}
-
-/// A follower for which `header` is the first block that the source still has.
-fn follower_before(source: PublicKey, header: &Header) -> Follower {
-    match header.height.checked_sub(1) {
-        None => Follower::new(source, header.incarnation),
-        Some(height) => {
-            let (incarnation, hash) = (header.incarnation, header.previous);
-            Follower::after(
-                source,
-                Head {
-                    incarnation,
-                    height,
-                    hash,
-                },
-                0,
-            )
-        }
     }
 }
 

@@ -8,18 +8,17 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
-    id::{Id, PublicKey, RecordId},
+    id::{PublicKey, RecordId},
     transaction::Element,
 };
-use thiserror::Error;
 
 use crate::{
     cursors::Last,
     limits::{FETCH_RECORDS_MAX, FETCH_RECORDS_OF_ONE_MAX, WAITING_MAX},
     pending::{Commit, News, Pending},
     publisher::{PublisherName, Publishers},
-    set::Set,
     state::State,
+    store::{Store, StoreError, Stored},
     waiting::Waiting,
 };
 
@@ -88,35 +87,6 @@ pub struct Output {
     pub commit: Option<Commit>,
     /// Absent records to look up; what is found comes back as [`Input::Fetched`].
     pub fetch: Vec<Wanted>,
-}
-
-/// Why the store did not answer. The indexer must not go on.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("index: {0}")]
-pub struct StoreError(pub String);
-
-/// A set as the store keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// The set.
-    pub set: Set,
-    /// Hash of its document, as the digest counts it.
-    pub hash: Id,
-}
-
-/// What was committed. Reads see everything committed, and nothing else.
-pub trait Store {
-    /// The set of a canonical; `None` if no element names it.
-    ///
-    /// # Errors
-    /// If the store cannot tell.
-    fn load(&self, canonical: &RecordId) -> Result<Option<Stored>, StoreError>;
-
-    /// At most `limit` canonicals with absent records; all of them if there are fewer.
-    ///
-    /// # Errors
-    /// If the store cannot tell.
-    fn incomplete(&self, limit: usize) -> Result<Vec<RecordId>, StoreError>;
 }
 
 /// The state machine.

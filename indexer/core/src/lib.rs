@@ -7,23 +7,25 @@
 
 mod cursors;
 mod digest;
+pub mod follow;
 mod indexer;
 pub mod limits;
+pub mod pace;
 mod pending;
 mod publisher;
 mod set;
 mod state;
+mod store;
 mod waiting;
 mod words;
 
 pub use cursors::{Cursors, Last};
 pub use digest::{Digest, DigestError, document_hash};
-pub use indexer::{
-    Block, Fetched, Indexer, Input, Output, Store, StoreError, Stored, Transaction, Wanted,
-};
+pub use indexer::{Block, Fetched, Indexer, Input, Output, Transaction, Wanted};
 pub use pending::{Changed, Commit, News};
 pub use publisher::{PublisherName, Publishers};
 pub use set::{Set, SetError};
 pub use state::{Counts, State, StateError};
+pub use store::{Store, StoreError, Stored};
 pub use waiting::Waiting;
 pub use words::{searched_text, summary};

@@ -11,10 +11,10 @@ use kittengrad_proto::{
 
 use crate::{
     digest::document_hash,
-    indexer::{Store, StoreError, Stored},
     publisher::PublisherName,
     set::Set,
     state::State,
+    store::{Store, StoreError, Stored},
 };
 
 /// What belongs on the disk together, or not at all.

@@ -9,7 +9,7 @@ use std::{
 use data_encoding::BASE64URL_NOPAD;
 use kittengrad_proto::id::Id;
 
-use super::{Search, rank::Rank};
+use super::{rank::Rank, request::Search};
 use crate::index::Snapshot;
 
 /// Snapshots that searches may go on in. More than these are forgotten, the longest unused first; a search

@@ -15,7 +15,7 @@ use tantivy::{
     schema::{Field, IndexRecordOption},
 };
 
-use super::Search;
+use super::request::Search;
 use crate::index::{
     Snapshot,
     schema::Fields,

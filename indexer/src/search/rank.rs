@@ -12,7 +12,7 @@ use tantivy::{
     query::Query,
 };
 
-use super::{FACETS_MAX, Facets};
+use super::request::{FACETS_MAX, Facets};
 use crate::index::{
     Snapshot,
     schema::{ORDER, PUBLISHER_KEY, TYPE, UPDATED_MS},

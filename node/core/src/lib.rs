@@ -1,12 +1,14 @@
 //! The protocol of a peer, without a clock, a socket, a disk or a thread.
 //!
-//! A [`Peer`] has one verb, [`Peer::handle`]: one input in, one [`Output`] filled. Its driver takes everything
-//! that is queued, hands it in, ends the round with [`Input::Flush`], and then keeps this contract:
+//! A [`Peer`] has one verb, [`Peer::handle`]: one input in, one [`Output`] filled. Its [`Driver`](driver::Driver)
+//! takes everything that is queued, hands it in, and ends the round with [`Input::Flush`]. The process performs the
+//! [`Steps`](driver::Steps) that follow:
 //!
 //! 1. start sending [`Output::forwards`], which carry nothing that this peer signed;
 //! 2. commit all of [`Output::writes`] in one synced batch; if that fails, stop the process;
-//! 3. send [`Output::sends`];
-//! 4. answer [`Output::replies`].
+//! 3. log [`Output::events`];
+//! 4. send [`Output::sends`];
+//! 5. answer [`Output::replies`].
 //!
 //! **Invariant:** nothing that this peer signed leaves it before the batch that holds it was synced.
 //!
@@ -22,6 +24,7 @@
 //!
 //! | file | what it knows |
 //! | --- | --- |
+//! | `driver` | which connections count, what a round takes, the order of its steps |
 //! | `peer` | the state, the verb, and which handler may touch what |
 //! | `scope` | what every handler may look at: time, disk, ring, configuration |
 //! | `io` | inputs and outputs |
@@ -35,6 +38,8 @@
 
 mod birth;
 mod catch_up;
+mod config;
+pub mod driver;
 mod io;
 mod kept;
 mod misbehaviour;
@@ -46,10 +51,11 @@ mod status;
 mod write;
 
 pub use catch_up::known::entries_to_verify;
+pub use config::PeerConfig;
 pub use io::{
     Delivery, Event, Fatal, Input, Now, Outbound, Output, Refusal, Reply, RequestId, Submitted,
     Timing, Unverified,
 };
 pub use misbehaviour::Misbehaviour;
-pub use peer::{Peer, PeerConfig};
+pub use peer::Peer;
 pub use status::{Status, StatusOf};

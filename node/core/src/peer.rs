@@ -5,12 +5,7 @@ use std::sync::Arc;
 use kittengrad_journal::Store;
 use kittengrad_overlay::{change::Change, view::View};
 use kittengrad_plants::Plants;
-use kittengrad_proto::{
-    id::PublicKey,
-    identity::Identity,
-    link::Message,
-    signed::{Signer, Verifier},
-};
+use kittengrad_proto::{id::PublicKey, link::Message};
 
 use crate::{
     birth::{life::Life, open::Opening, settle::Settling},
@@ -21,7 +16,8 @@ use crate::{
         serve::Serving,
         wants::Wants,
     },
-    io::{Fatal, Input, Now, Output, Timing},
+    config::PeerConfig,
+    io::{Fatal, Input, Now, Output},
     partners::{
         Partners,
         greet::{Greeted, Greeting},
@@ -36,20 +32,6 @@ use crate::{
         submit::Submitting,
     },
 };
-
-/// Everything that a peer is given.
-pub struct PeerConfig {
-    /// The ring as this peer sees it when it starts: it is a member of it.
-    pub view: Arc<View>,
-    /// What this peer tells others of itself.
-    pub identity: Identity,
-    /// Signs blocks and heartbeats.
-    pub signer: Arc<dyn Signer>,
-    /// Verifies others' blocks.
-    pub verifier: Arc<dyn Verifier>,
-    /// How long to wait for what.
-    pub timing: Timing,
-}
 
 /// One member of one ring.
 pub struct Peer {

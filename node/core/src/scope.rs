@@ -5,7 +5,7 @@ use kittengrad_overlay::{change::Change, view::View};
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::id::PublicKey;
 
-use crate::{io::Now, peer::PeerConfig};
+use crate::{config::PeerConfig, io::Now};
 
 /// The surroundings of one input: the time, the disk, the ring and what the peer was given.
 ///

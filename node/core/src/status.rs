@@ -49,6 +49,16 @@ pub struct StatusOf {
 }
 
 impl Status {
+    /// Whether the others can do without this peer's disk: all that share anything with it are there, and are settled.
+    ///
+    /// A peer whose reader found damage refuses that read, and the rest of its disk is as good as before. Whoever reads all
+    /// journals finds the damage of all disks at once; they must not be put aside at once.
+    #[must_use]
+    pub fn is_spared(&self) -> bool {
+        let mut partners = self.partners.iter();
+        !self.partners.is_empty() && partners.all(|(_, of)| of.is_up && of.is_open && of.is_settled)
+    }
+
     pub(crate) fn of(life: &Life, partners: &Partners, wants: &Wants, acks: &Acks) -> Self {
         let partner = |(key, link): (&PublicKey, &Link)| {
             let status = StatusOf {
@@ -71,5 +81,50 @@ impl Status {
             waiting_bytes: acks.waiting_bytes(),
             partners: partners.iter().map(partner).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_spared_only_if_all_partners_are_whole() {
+        let whole = StatusOf {
+            is_up: true,
+            is_open: true,
+            is_settled: true,
+            head: None,
+            applied: None,
+        };
+        let filling = StatusOf {
+            is_settled: false,
+            ..whole
+        };
+        let down = StatusOf {
+            is_up: false,
+            ..whole
+        };
+        let spares = |partners: &[&StatusOf]| {
+            let key = |number: usize| PublicKey::new([number as u8; 32]);
+            let partners = partners.iter().enumerate();
+            let partners = partners.map(|(number, of)| (key(number), **of));
+            let status = Status {
+                tip: None,
+                is_open: true,
+                is_settled: true,
+                missing: 0,
+                clock_behind_ms: 0,
+                why_clock: None,
+                waiting: 0,
+                waiting_bytes: 0,
+                partners: partners.collect(),
+            };
+            status.is_spared()
+        };
+        assert!(spares(&[&whole, &whole]));
+        assert!(!spares(&[&whole, &filling]));
+        assert!(!spares(&[&down, &whole]));
+        assert!(!spares(&[]), "nobody has what a single peer has");
     }
 }

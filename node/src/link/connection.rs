@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use kittengrad_node_core::{Delivery, Input};
+use kittengrad_node_core::{Delivery, Input, driver};
 use kittengrad_overlay::view::View;
 use kittengrad_pki::tls;
 use kittengrad_proto::{
@@ -71,12 +71,12 @@ pub(crate) async fn serve(
     let partner = holder.key;
     let number = context.connections.fetch_add(1, Ordering::Relaxed);
     let (to, prompt, bulk) = lanes();
-    let up = Command::LinkUp {
+    let up = driver::Command::LinkUp {
         partner,
         connection: number,
         to,
     };
-    if context.commands.send(up).await.is_err() {
+    if context.commands.send(up.into()).await.is_err() {
         return false;
     }
     context.metrics.link(true);
@@ -103,11 +103,11 @@ pub(crate) async fn serve(
     tasks.shutdown().await;
     context.metrics.link(false);
     tracing::debug!(?partner, why, "link is down");
-    let down = Command::LinkDown {
+    let down = driver::Command::LinkDown {
         partner,
         connection: number,
     };
-    let _ = context.commands.send(down).await;
+    let _ = context.commands.send(down.into()).await;
     vouched.heard_hello()
 }
 
@@ -271,12 +271,12 @@ impl Reader {
     }
 
     async fn tell(&self, input: Input) -> Result<(), String> {
-        let heard = Command::Heard {
+        let heard = driver::Command::Heard {
             partner: self.partner,
             connection: self.connection,
             input,
         };
-        let sent = self.context.commands.send(heard).await;
+        let sent = self.context.commands.send(heard.into()).await;
         sent.map_err(|_| "this peer stops".to_owned())
     }
 
@@ -308,7 +308,7 @@ impl Reader {
                 outcome,
             };
             // The driver is gone when this peer stops.
-            let _ = context.commands.blocking_send(Command::Input(input));
+            let _ = context.commands.blocking_send(Command::input(input));
             drop(permit);
         });
         Ok(())

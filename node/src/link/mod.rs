@@ -13,7 +13,6 @@ mod endpoint;
 mod frame;
 mod lanes;
 mod reset;
-mod table;
 mod vouched;
 
 pub(crate) use connection::LinkContext;
@@ -21,4 +20,3 @@ pub(crate) use dial::dial;
 pub use endpoint::BindError;
 pub(crate) use endpoint::{PROTOCOL, accept, bind, follow_tls};
 pub(crate) use lanes::Lanes;
-pub(crate) use table::Links;

@@ -153,7 +153,7 @@ impl Loaded {
                 frame.bodies.clone_from(&self.frame.bodies);
                 for (body, (id, chain)) in frame.bodies.iter_mut().zip(&self.chains) {
                     if let Some(chain) = chain
-                        && sent.is_first(*id)
+                        && sent.insert(*id)
                     {
                         body.chain = Some(wire::Chain::clone(chain));
                     }
@@ -172,7 +172,8 @@ pub(super) struct ChainsSent(BTreeSet<Id>);
 const CHAINS_SENT_MAX: usize = 65_536;
 
 impl ChainsSent {
-    fn is_first(&mut self, id: Id) -> bool {
+    /// Adds a chain. Returns whether it was not there.
+    fn insert(&mut self, id: Id) -> bool {
         if self.0.len() >= CHAINS_SENT_MAX {
             self.0.clear();
         }

@@ -15,7 +15,7 @@ use kittengrad_proto::{
     signed::Ed25519,
 };
 use kittengrad_ring::Replicas;
-use kittengrad_sim::{About, Node, Publisher, Said, Scheme, identity, invariants::Replica};
+use kittengrad_sim::{About, Node, Publication, Publisher, Scheme, identity, invariants::Replica};
 use tempfile::TempDir;
 
 use super::history::History;
@@ -23,7 +23,7 @@ use super::history::History;
 /// One thing with two updates that was said and acknowledged, and what is made of it.
 struct Story {
     history: History,
-    said: Said,
+    said: Publication,
     canonical: RecordId,
     updates: Vec<RecordId>,
     _dir: TempDir,

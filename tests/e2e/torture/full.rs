@@ -74,7 +74,7 @@ impl Full {
     }
 
     /// Says something new, which somebody acknowledges.
-    fn is_acknowledged(&mut self) {
+    fn says_something_new(&mut self) {
         let prepared = self.says();
         let options = SubmitOptions {
             receipt: true,
@@ -138,7 +138,7 @@ fn a_peer_on_a_full_disk_refuses_and_loses_nothing() {
         return;
     };
     for _ in 0..10 {
-        full.is_acknowledged();
+        full.says_something_new();
     }
     full.disk.fill(RESERVE_MIB * MIB / 2);
     until("it refuses what is new", || match full.answer() {
@@ -150,7 +150,7 @@ fn a_peer_on_a_full_disk_refuses_and_loses_nothing() {
         }
     });
     until("it is read all the same", || full.has_everything());
-    full.is_acknowledged();
+    full.says_something_new();
     full.disk.free();
     until("it takes what is new again", || full.answer().is_ok());
     until("it has what it missed", || full.has_everything());
@@ -166,18 +166,18 @@ fn a_commit_without_disk_space_ends_without_a_loss() {
     set(&full.network, "reserve_mib", RESERVE_MIB, 0);
     full.network.start(Process::Peer(1));
     full.network.until_ready();
-    full.is_acknowledged();
+    full.says_something_new();
     full.disk.fill(0);
     let mut ended = None;
     until("a commit fails and the process ends", || {
-        full.is_acknowledged();
+        full.says_something_new();
         // Where the log had room reserved, that is used up first.
         full.disk.fill(0);
         ended = full.network.ended(Process::Peer(1));
         ended.is_some()
     });
     assert_eq!(ended.unwrap().code(), Some(1));
-    full.is_acknowledged();
+    full.says_something_new();
 
     let refused = full.network.run_to_end(Process::Peer(1));
     assert_eq!(refused.status.code(), Some(1));

@@ -33,7 +33,7 @@ use crate::harness::Process;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What the network shows when it has converged.
-pub(super) struct Shown {
+pub(super) struct Converged {
     documents: Documents,
     digest: String,
 }
@@ -79,7 +79,7 @@ pub(super) async fn goes_on(client: &Client, history: &Arc<History>, seed: u64) 
 }
 
 /// Waits until replicas have the same, the view everything that they have, and the index what the view has.
-pub(super) async fn converges(client: &Client, machines: &Machines) -> Shown {
+pub(super) async fn converges(client: &Client, machines: &Machines) -> Converged {
     let begun = Instant::now();
     loop {
         let why = match look(client, machines).await {
@@ -94,7 +94,7 @@ pub(super) async fn converges(client: &Client, machines: &Machines) -> Shown {
     }
 }
 
-async fn look(client: &Client, machines: &Machines) -> Result<Shown, String> {
+async fn look(client: &Client, machines: &Machines) -> Result<Converged, String> {
     let mut sets = BTreeMap::new();
     for number in 1..=PEERS {
         let process = Process::Peer(number);
@@ -140,11 +140,11 @@ async fn look(client: &Client, machines: &Machines) -> Result<Shown, String> {
         return Err(format!("the index waits for records: {status}"));
     }
     let digest = status["digest"].as_str().unwrap_or_default().to_owned();
-    Ok(Shown { documents, digest })
+    Ok(Converged { documents, digest })
 }
 
 /// Looks at the disks of a network whose processes were stopped, by the invariants of the simulator.
-pub(super) fn judges(client: &Client, machines: &Machines, history: &History, shown: &Shown) {
+pub(super) fn judges(client: &Client, machines: &Machines, history: &History, shown: &Converged) {
     let view = client.view();
     let overlay = view.overlay();
     let open = |process: Process| {

@@ -1,67 +1,23 @@
 //! Asking several replicas until enough of them answered: the client's own state machine decides whom and when.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use kittengrad_client_core::{
     merge::{Consistency, Reply, merge},
-    routing::{Call, Health, Patience, Step, Trouble},
+    routing::{Call, Patience, Step, Trouble},
 };
-use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{
     error::ErrorCode,
-    id::{PublicKey, RecordId},
+    id::PublicKey,
 };
 
 use crate::{
-    call::{Answer, By, Question},
+    asks::{Ask, Purpose},
+    calls::{Answer, By, Question},
     host::Node,
-    publisher::Said,
     queue::Event,
     world::World,
 };
-
-/// What somebody wants.
-#[derive(Debug, Clone)]
-pub(crate) enum Purpose {
-    /// That a transaction is taken.
-    Put { said: Said, ack: Ack },
-    /// To know the set of a canonical.
-    Get {
-        canonical: RecordId,
-        consistency: Consistency,
-    },
-    /// The records of canonicals that an indexer lacks; at the aggregator, as the last resort.
-    Absent {
-        canonicals: Vec<RecordId>,
-        is_last: bool,
-    },
-}
-
-/// Somebody who waits for answers.
-#[derive(Debug)]
-pub(crate) struct Ask {
-    pub(crate) node: Node,
-    call: Call,
-    pub(crate) purpose: Purpose,
-    pub(crate) began_us: u64,
-    /// How many faults there had been, if none lasted.
-    pub(crate) faults: Option<u64>,
-    running: BTreeMap<u64, PublicKey>,
-    replies: Vec<Reply>,
-    records: BTreeMap<RecordId, Bytes>,
-    due_us: u64,
-}
-
-/// All who wait, and what each learnt about replicas.
-#[derive(Debug, Default)]
-pub(crate) struct Asks {
-    pub(crate) asks: BTreeMap<u64, Ask>,
-    count: u64,
-    health: BTreeMap<Node, Health>,
-    /// Who was sent whose certificates.
-    told: BTreeSet<(Node, PublicKey)>,
-}
 
 impl World {
     /// Begins to ask.

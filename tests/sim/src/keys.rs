@@ -6,6 +6,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use kittengrad_proto::{
     certificate::{Chain, Holder, Role},
     id::{Id, PublicKey},
+    identity::{Addresses, Identity, IdentityFields, State},
+    namespace::Overlay,
     signed::{Ed25519, SIGNATURE_BYTES, Signer, SigningKey, Verifier},
 };
 
@@ -109,4 +111,17 @@ pub(crate) fn holder_of(name: &str, key: PublicKey) -> Holder {
         not_after_ms: u64::MAX,
         chain: chain_of(name).id(),
     }
+}
+
+/// What a peer says of itself in its process number `seq`.
+#[must_use]
+pub fn identity(overlay: &Overlay, seq: u64, signer: &dyn Signer) -> Identity {
+    let fields = IdentityFields {
+        seq,
+        state: State::Active,
+        role: Role::Peer,
+        addresses: Addresses::default(),
+        chain: chain_of(&signer.public().to_string()),
+    };
+    Identity::sign(overlay, &fields, signer).unwrap()
 }

@@ -9,7 +9,9 @@
 
 mod aggregator;
 mod asking;
+mod asks;
 mod call;
+mod calls;
 pub mod catalogue;
 mod client;
 mod disk;
@@ -33,8 +35,8 @@ pub mod world;
 pub use client::{Load, Tally};
 pub use disk::{SimDisk, Snapshot};
 pub use host::Node;
-pub use keys::{Key, Scheme};
+pub use keys::{Key, Scheme, identity};
 pub use peer::Weather;
-pub use publisher::{About, Publisher, Said, canonical};
+pub use publisher::{About, Publication, Publisher, canonical};
 pub use random::Random;
-pub use world::{Shape, World, identity};
+pub use world::{Shape, World};

@@ -27,7 +27,7 @@ pub struct Publisher {
 
 /// One transaction with all of its records.
 #[derive(Debug, Clone)]
-pub struct Said {
+pub struct Publication {
     /// The transaction and its records.
     pub submission: Submission,
     /// Vouches for its publisher.
@@ -45,7 +45,7 @@ pub struct About {
     pub updates: Vec<String>,
 }
 
-impl Said {
+impl Publication {
     /// The transaction's id.
     #[must_use]
     pub fn id(&self) -> Id {
@@ -111,7 +111,7 @@ impl Publisher {
     }
 
     /// Signs a transaction.
-    pub fn say(&mut self, about: Vec<About>) -> Said {
+    pub fn say(&mut self, about: Vec<About>) -> Publication {
         self.said += 1;
         let mut records = BTreeMap::new();
         let mut keep = |bytes: Bytes| {
@@ -144,7 +144,7 @@ impl Publisher {
         };
         let transaction = Transaction::sign(&self.overlay, &envelope, entries, &*self.key).unwrap();
         assert_eq!(transaction.publisher(), publisher);
-        Said {
+        Publication {
             submission: Submission {
                 transaction: Arc::new(transaction),
                 records,

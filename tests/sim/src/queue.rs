@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use kittengrad_journal::place::Beginning;
 use kittengrad_node_core::Input;
 use kittengrad_proto::{id::PublicKey, link::Message};
 
 use crate::{
-    call::Answer,
+    calls::Answer,
     faults::{Kind, Relief},
     host::Node,
-    stream::{Beginning, Broken, Shown},
+    stream::{Broken, StreamFrame},
 };
 
 /// Something that happens at one moment.
@@ -63,7 +64,7 @@ pub(crate) enum Event {
     Frame {
         node: Node,
         stream: u64,
-        shown: Shown,
+        shown: StreamFrame,
     },
     /// A reader learns that its subscription ended.
     Breaks {

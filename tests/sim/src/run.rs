@@ -11,7 +11,7 @@ use kittengrad_overlay::quorum::Ack;
 use kittengrad_plants::Plants;
 
 use crate::{
-    asking::Purpose,
+    asks::Purpose,
     client::Load,
     faults::{Kind, Trouble},
     host::Node,

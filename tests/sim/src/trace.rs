@@ -121,8 +121,8 @@ fn line_of(event: &Event) -> Option<String> {
     })
 }
 
-fn answered(answer: &crate::call::Answer) -> String {
-    use crate::call::Answer;
+fn answered(answer: &crate::calls::Answer) -> String {
+    use crate::calls::Answer;
     match answer {
         Answer::Submitted(submitted) if submitted.is_acknowledged => "acknowledged".to_owned(),
         Answer::Submitted(submitted) => format!("on {} disks only", submitted.synced.len()),
@@ -134,16 +134,16 @@ fn answered(answer: &crate::call::Answer) -> String {
     }
 }
 
-fn shown_name(shown: &crate::stream::Shown) -> String {
-    use crate::stream::Shown;
+fn shown_name(shown: &crate::stream::StreamFrame) -> String {
+    use crate::stream::StreamFrame;
     match shown {
-        Shown::Block(block) => {
+        StreamFrame::Block(block) => {
             let header = &block.stored.block.header;
             let (incarnation, height) = (header.incarnation, header.height);
             format!("block {incarnation}/{height} of {:?}", header.peer)
         }
-        Shown::Alive(heartbeat) => format!("head {:?}", heartbeat.head),
-        Shown::Problem(kind, start) => format!("problem {kind:?}, start {start:?}"),
+        StreamFrame::Alive(heartbeat) => format!("head {:?}", heartbeat.head),
+        StreamFrame::Problem(kind, start) => format!("problem {kind:?}, start {start:?}"),
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn sources() -> Vec<PathBuf> {
         "proto",
         "overlay",
         "journal",
+        "overlay",
         "pki",
         "store",
         "service",

@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use super::{Session, session::read_input};
 use crate::{
-    cli::Global,
+    global::Global,
     output::{
         self, paint,
         text::{clean, count, lines, short, time},

@@ -34,7 +34,7 @@ pub(crate) use self::{
 };
 use crate::{
     bench::{self, BenchCommand},
-    cli::Global,
+    global::Global,
 };
 
 /// All commands that need nothing but a client's configuration.

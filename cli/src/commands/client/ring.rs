@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::Session;
 use crate::{
-    cli::Global,
+    global::Global,
     output::{
         self, paint,
         table::{Align, Table, Tone, plain},

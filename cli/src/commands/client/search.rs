@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::Session;
 use crate::{
-    cli::Global,
     commands::http,
+    global::Global,
     output::{
         self, Usage, paint,
         text::{clean, count, cut, micros},

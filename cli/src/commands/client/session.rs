@@ -15,7 +15,7 @@ use kittengrad_client::{
 use kittengrad_proto::{certificate::Role, id::PublicKey, identity::Identity};
 
 use crate::{
-    cli::Global,
+    global::Global,
     output::{self, Usage, text::shell},
 };
 

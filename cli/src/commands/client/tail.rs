@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::{Session, journal::elements_before, session::SourceArgs};
 use crate::{
-    cli::Global,
+    global::Global,
     output::{
         self, Usage, paint,
         text::{cut, pad, short, time},

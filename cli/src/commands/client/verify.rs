@@ -16,7 +16,7 @@ use prost::Message;
 use serde::Serialize;
 
 use crate::{
-    cli::Global,
+    global::Global,
     output::{
         self, paint,
         text::{count, short, time},

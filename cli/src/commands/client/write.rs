@@ -22,7 +22,7 @@ use super::{
     session::{input_name, read_input},
 };
 use crate::{
-    cli::Global,
+    global::Global,
     output::{
         self,
         text::{clean, count, short},

@@ -6,11 +6,13 @@
 //!
 //! [`JsonValue`] and [`JsonMap`] convert values back to text.
 
+mod error;
 mod parse;
 mod show;
 mod text;
 
 pub use self::{
-    parse::{JsonError, Reason, parse},
+    error::{JsonError, Reason},
+    parse::parse,
     show::{JsonMap, JsonValue},
 };

@@ -1,6 +1,6 @@
 //! JSON strings: the text between two quotes.
 
-use super::{JsonError, Reason};
+use super::error::{JsonError, Reason};
 
 /// Reads the string whose first character after the quote is at `start`. Returns it and the index of its end.
 pub(super) fn string(text: &str, start: usize) -> Result<(String, usize), JsonError> {

@@ -5,7 +5,7 @@ use kittengrad_plants::{Plant, Plants};
 use kittengrad_ring::KeyRanges;
 
 use crate::{
-    birth::{settle::Filling, start::Starting},
+    birth::{filling::Filling, start::Starting},
     partners::Partners,
 };
 

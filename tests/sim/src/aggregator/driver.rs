@@ -2,13 +2,14 @@
 
 use std::{collections::VecDeque, mem, sync::Arc};
 
-use kittengrad_aggregator_core::{Aggregator, Config, Event as Told, Fatal, Input, Now, Output};
+use kittengrad_aggregator_core::{
+    Aggregator, Config, Event as Told, Fatal, Input, Now,
+    driver::{Driver, Step},
+};
 
 use super::Process;
-use crate::{host::Node, queue::Event, world::World};
+use crate::{disk::SimDisk, host::Node, queue::Event, world::World};
 
-/// Inputs taken into one round.
-const ROUND_MAX: usize = 256;
 /// Ticks until the free disk is looked at.
 const SPACE_TICKS: u64 = 5;
 
@@ -35,11 +36,10 @@ impl World {
         };
         machine.process = Some(Process {
             tip: aggregator.view(now).tip,
-            aggregator,
+            driver: Driver::new(aggregator),
             inbox: VecDeque::from([Input::Plan(machine.plan.clone())]),
             is_woken: false,
-            output: None,
-            is_full: false,
+            steps: None,
             following: std::collections::BTreeMap::new(),
             wanted: std::collections::BTreeSet::new(),
             fetching: None,
@@ -74,7 +74,7 @@ impl World {
         let Some(process) = &mut machine.process else {
             return;
         };
-        if process.output.is_none() && !process.is_woken {
+        if process.steps.is_none() && !process.is_woken {
             process.is_woken = true;
             let node = Node::Aggregator;
             self.queue.after(us, Event::Round { node, run });
@@ -90,32 +90,11 @@ impl World {
         let now = now_of(&machine.host, now_us);
         let process = machine.process.as_mut().expect("it runs");
         process.is_woken = false;
-        let mut out = Output::default();
-        if mem::take(&mut process.is_full) {
-            process.inbox.push_front(Input::Tick);
-        }
-        let mut count = 0;
-        while !out.is_full && count < ROUND_MAX {
-            let Some(input) = process.inbox.pop_front() else {
-                break;
-            };
-            count += 1;
-            let handled = process
-                .aggregator
-                .handle(now, input, &machine.disk, &mut out);
-            if let Err(fatal) = handled {
-                return self.aggregator_stops(&fatal);
-            }
-        }
-        process.is_full = mem::take(&mut out.is_full);
-        let handled = process
-            .aggregator
-            .handle(now, Input::Flush, &machine.disk, &mut out);
-        if let Err(fatal) = handled {
+        if let Err(fatal) = process.round(now, &machine.disk) {
             return self.aggregator_stops(&fatal);
         }
-        let is_empty = out.writes.is_empty();
-        process.output = Some(out);
+        let steps = process.steps.as_ref().expect("a round ended");
+        let is_empty = steps.writes().is_empty();
         let at_us = if is_empty {
             now_us
         } else {
@@ -132,40 +111,41 @@ impl World {
             return;
         };
         let process = machine.process.as_mut().expect("it runs");
-        let out = process.output.take().expect("a round was committed");
-        if machine.host.is_failing && !out.writes.is_empty() {
-            process.output = Some(out);
+        let steps = process.steps.as_ref().expect("a round was committed");
+        if machine.host.is_failing && !steps.writes().is_empty() {
             self.commit_failed(Node::Aggregator);
             return self.aggregator_dies();
         }
-        let Output {
-            writes,
-            tip,
-            fetches,
-            done,
-            events,
-            is_full: _,
-        } = out;
-        self.commit_aggregator(writes);
-        let machine = self.aggregator.as_mut().expect("it is there");
-        let process = machine.process.as_mut().expect("it runs");
-        process.aggregator.committed();
-        process.tip = tip.or(process.tip);
-        process.wanted.extend(fetches);
-        let mut done: Vec<_> = done.into_iter().collect();
-        let is_idle = process.inbox.is_empty() && !process.is_full;
-        done.retain(|(_, blocks)| *blocks > 0);
-        for (source, blocks) in done {
-            self.source_done(source, blocks);
-        }
-        for event in events {
-            self.aggregator_tells(&event);
+        let steps = process.steps.take();
+        let is_idle = process.inbox.is_empty() && !process.driver.is_due();
+        for step in steps.expect("a round was committed") {
+            self.perform_aggregator(step);
         }
         self.fetch();
         self.pump_all(Node::Aggregator);
         if !is_idle {
             self.wake_aggregator();
         }
+    }
+
+    fn perform_aggregator(&mut self, step: Step) {
+        match step {
+            Step::Commit(writes) => {
+                self.commit_aggregator(writes);
+                self.aggregator_process().driver.committed();
+            }
+            Step::Publish(tip) => self.aggregator_process().tip = Some(tip),
+            Step::Fetch(fetch) => {
+                self.aggregator_process().wanted.insert(fetch);
+            }
+            Step::Free(source, blocks) => self.source_done(source, blocks),
+            Step::Tell(event) => self.aggregator_tells(&event),
+        }
+    }
+
+    fn aggregator_process(&mut self) -> &mut Process {
+        let machine = self.aggregator.as_mut().expect("it is there");
+        machine.process.as_mut().expect("it runs")
     }
 
     fn commit_aggregator(&mut self, writes: Vec<kittengrad_journal::Write>) {
@@ -213,11 +193,15 @@ impl World {
         let Some(machine) = &mut self.aggregator else {
             return;
         };
-        let committing = machine
-            .process
-            .as_mut()
-            .and_then(|process| process.output.take());
-        let writes = committing.map_or_else(Vec::new, |output| output.writes);
+        let process = machine.process.as_mut();
+        let mut steps = process.and_then(|process| process.steps.take());
+        let writes = steps.as_mut().and_then(|steps| {
+            steps.find_map(|step| match step {
+                Step::Commit(writes) => Some(writes),
+                _ => None,
+            })
+        });
+        let writes = writes.unwrap_or_default();
         if !writes.is_empty() && self.fate.permille(500) {
             self.commit_aggregator(writes);
         }
@@ -236,6 +220,20 @@ impl World {
         }
         self.left(Node::Aggregator);
         self.look_after(Node::Aggregator);
+    }
+}
+
+impl Process {
+    /// A round: takes what is queued, as far as it has room.
+    fn round(&mut self, now: Now, disk: &SimDisk) -> Result<(), Fatal> {
+        let mut round = self.driver.begin(now, disk)?;
+        while round.has_room()
+            && let Some(input) = self.inbox.pop_front()
+        {
+            round.take(input)?;
+        }
+        self.steps = Some(round.end()?);
+        Ok(())
     }
 }
 

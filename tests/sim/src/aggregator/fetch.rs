@@ -10,7 +10,7 @@ use kittengrad_aggregator_core::{Fetch, Input};
 use kittengrad_proto::id::RecordId;
 
 use crate::{
-    call::{Answer, By, Question},
+    calls::{Answer, By, Question},
     host::Node,
     world::World,
 };

@@ -2,8 +2,12 @@
 
 use std::collections::VecDeque;
 
-use kittengrad_aggregator_core::{Input, SourceBlock, SourceEntry, redirect};
+use kittengrad_aggregator_core::{
+    Input, SourceBlock, SourceEntry,
+    follow::{self, End},
+};
 use kittengrad_client_core::routing::Backoff;
+use kittengrad_journal::Follower;
 use kittengrad_proto::{
     cursor::Cursor, id::PublicKey, identity::Heartbeat, wire::cursor_problem::Kind,
 };
@@ -11,14 +15,10 @@ use kittengrad_proto::{
 use crate::{
     host::Node,
     queue::Event,
-    stream::{Broken, Reader, Shown, ShownBlock, Went},
+    stream::{Broken, Reader, StreamBlock, StreamFrame, Went},
     world::World,
 };
 
-/// Pause before a source is tried again that cannot be followed from where we are, in microseconds.
-const WAITING_US: u64 = 5_000_000;
-/// Pause before a source is tried again that showed what does not verify, in microseconds.
-const LYING_US: u64 = 30_000_000;
 /// Waits between connections, as the SDK has them.
 const RECONNECT: Backoff = Backoff {
     base_ms: 200,
@@ -30,11 +30,10 @@ const RECONNECT: Backoff = Backoff {
 pub(super) struct Following {
     stream: Option<u64>,
     reader: Reader,
-    /// The subscription began where the source said, not where the core is.
-    is_redirected: bool,
+    plan: follow::Following,
     failures: u32,
     /// Blocks that find no room. They were read, so they stay when the subscription is lost.
-    held: VecDeque<Box<ShownBlock>>,
+    held: VecDeque<Box<StreamBlock>>,
     /// How many of them an earlier stream brought.
     held_before: usize,
     /// Frames of blocks that are in the core.
@@ -42,24 +41,18 @@ pub(super) struct Following {
 }
 
 impl World {
-    /// A source is followed from where the core is, or from where `redirected` says.
-    pub(crate) fn follow(&mut self, source: PublicKey, redirected: Option<Cursor>) {
+    /// A source is followed from where the core is, or from where the source said.
+    fn follow(&mut self, source: PublicKey) {
         let Some(process) = self.aggregator.as_mut().and_then(|m| m.process.as_mut()) else {
             return;
         };
-        let position = process.aggregator.taken(&source);
-        let reader = match (redirected, position) {
-            (Some(cursor), _) => Reader::at(source, cursor),
-            (None, Some(follower)) => match follower.head() {
-                Some(head) => Reader::after(source, head, follower.time_ms()),
-                None => Reader::genesis(source),
-            },
-            (None, None) => Reader::genesis(source),
-        };
+        let plan = process.following.remove(&source).map(|of| of.plan);
+        let plan = plan.unwrap_or_else(|| follow::Following::new(source));
+        let reader = Reader::new(source, plan.start(process.driver.taken(&source)));
         let following = Following {
             stream: None,
             reader,
-            is_redirected: redirected.is_some(),
+            plan,
             failures: 0,
             held: VecDeque::new(),
             held_before: 0,
@@ -84,7 +77,7 @@ impl World {
             self.reconnect(source);
         } else {
             self.hand_aggregator(Input::Retry(source));
-            self.follow(source, None);
+            self.follow(source);
         }
     }
 
@@ -115,7 +108,7 @@ impl World {
     }
 
     /// Something of a source came.
-    pub(crate) fn aggregator_reads(&mut self, stream: u64, source: Node, shown: Shown) {
+    pub(crate) fn aggregator_reads(&mut self, stream: u64, source: Node, shown: StreamFrame) {
         let source = self.key_of(source);
         let verifier = self.scheme.verifier();
         let Some(following) = self.following(&source) else {
@@ -126,19 +119,21 @@ impl World {
         }
         following.failures = 0;
         match shown {
-            Shown::Block(block) => match following.reader.accept(&block, &*verifier) {
+            StreamFrame::Block(block) => match following.reader.accept(&block, &*verifier) {
                 Ok(Went::On) => {
                     following.held.push_back(block);
                     self.release(source);
                 }
                 Ok(Went::Known) => self.let_go(stream),
-                Err(fault) => self.is_lying(source, format!("{fault:?}")),
+                Err(fault) => self.lies(source, format!("{fault:?}")),
             },
-            Shown::Alive(heartbeat) => match following.reader.heartbeat(&heartbeat, &*verifier) {
-                Ok(()) => self.alive(source, heartbeat),
-                Err(fault) => self.is_lying(source, format!("{fault:?}")),
-            },
-            Shown::Problem(kind, start) => self.problem(source, kind, start),
+            StreamFrame::Alive(heartbeat) => {
+                match following.reader.heartbeat(&heartbeat, &*verifier) {
+                    Ok(()) => self.alive(source, heartbeat),
+                    Err(fault) => self.lies(source, format!("{fault:?}")),
+                }
+            }
+            StreamFrame::Problem(kind, start) => self.problem(source, kind, start),
         }
     }
 
@@ -210,70 +205,62 @@ impl World {
         let Some(process) = self.aggregator.as_mut().and_then(|m| m.process.as_mut()) else {
             return;
         };
-        let position = process.aggregator.taken(&source);
+        let taken = process.driver.taken(&source);
         let Some(following) = process.following.get_mut(&source) else {
             return;
         };
-        let stream = following.stream.take();
-        let is_redirected = following.is_redirected;
+        // What was read before goes in first.
         let waits = !following.held.is_empty();
-        if let Some(stream) = stream {
-            self.unsubscribe(stream);
-        }
-        let lost = |world: &mut Self| {
-            let node = world.peer_of(&source).expect("sources are peers");
-            world.aggregator_lost(node, Broken::Unreachable);
-        };
-        match (kind, start) {
-            // What was read before goes in first.
-            _ if waits => lost(self),
-            // Its journal has no block yet.
-            (Kind::UnknownIncarnation, None) => lost(self),
-            (Kind::UnknownIncarnation | Kind::TooOld | Kind::Future, Some(start))
-                if !is_redirected && redirect(start, position).is_some() =>
-            {
-                self.follow(source, Some(start));
+        let has_no_block = kind == Kind::UnknownIncarnation && start.is_none();
+        if waits || has_no_block {
+            if let Some(stream) = following.stream.take() {
+                self.unsubscribe(stream);
             }
-            _ => {
-                self.hand_aggregator(Input::Down(source, format!("{kind:?}")));
-                self.try_again(source, WAITING_US);
-            }
+            let node = self.peer_of(&source).expect("sources are peers");
+            return self.aggregator_lost(node, Broken::Unreachable);
         }
+        let why = format!("{kind:?}");
+        self.ended(source, End::Refused { start, why }, taken);
     }
 
-    /// The source showed what does not verify.
-    fn is_lying(&mut self, source: PublicKey, why: String) {
-        let now_us = self.queue.now_us;
-        self.trace
-            .line(now_us, || format!("aggregator: {source:?} lies: {why}"));
-        self.hand_aggregator(Input::Lying(source, why));
-        self.source_lied(source);
-    }
-
-    /// A source is read from another place.
-    pub(super) fn read_again(&mut self, source: PublicKey) {
-        let Some(following) = self.following(&source) else {
-            return;
-        };
-        if let Some(stream) = following.stream.take() {
-            self.unsubscribe(stream);
-            self.follow(source, None);
-        } else {
-            // A subscription that was lost is not taken up again, but begun where the core is.
-            following.failures = 0;
-        }
-    }
-
-    /// Nothing more is read of a source for a while.
-    pub(super) fn source_lied(&mut self, source: PublicKey) {
+    /// A subscription is over, and not only lost.
+    fn ended(&mut self, source: PublicKey, end: End, taken: Option<Follower>) {
         let Some(following) = self.following(&source) else {
             return;
         };
         following.failures = 0;
-        if let Some(stream) = following.stream.take() {
-            self.unsubscribe(stream);
-            self.try_again(source, LYING_US);
+        let stream = following.stream.take();
+        let next = following.plan.ended(end, taken);
+        if let Some(input) = next.tell {
+            self.hand_aggregator(input);
         }
+        // One that was lost is begun again when its pause is over, where the core is then.
+        let Some(stream) = stream else {
+            return;
+        };
+        self.unsubscribe(stream);
+        match next.pause_ms {
+            0 => self.follow(source),
+            ms => self.try_again(source, ms * 1_000),
+        }
+    }
+
+    /// The source showed what does not verify.
+    fn lies(&mut self, source: PublicKey, why: String) {
+        let now_us = self.queue.now_us;
+        self.trace
+            .line(now_us, || format!("aggregator: {source:?} lies: {why}"));
+        self.ended(source, End::Tampered(why), None);
+    }
+
+    /// A source is read from another place.
+    pub(super) fn read_again(&mut self, source: PublicKey) {
+        self.ended(source, End::Behind, None);
+    }
+
+    /// Nothing more is read of a source for a while.
+    pub(super) fn source_lied(&mut self, source: PublicKey) {
+        self.ended(source, End::Lied, None);
     }
 
     fn try_again(&mut self, source: PublicKey, us: u64) {
@@ -283,7 +270,7 @@ impl World {
     }
 }
 
-fn source_block(shown: ShownBlock) -> SourceBlock {
+fn source_block(shown: StreamBlock) -> SourceBlock {
     let entries = shown.entries.into_iter().map(|entry| SourceEntry {
         transaction: entry.transaction,
         records: entry.records,

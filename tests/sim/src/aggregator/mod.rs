@@ -9,7 +9,10 @@ use std::{
     sync::Arc,
 };
 
-use kittengrad_aggregator_core::{Aggregator, Fetch, Input, Output, Plan};
+use kittengrad_aggregator_core::{
+    Fetch, Input, Plan,
+    driver::{Driver, Steps},
+};
 use kittengrad_journal::Tip;
 use kittengrad_proto::{id::PublicKey, signed::Signer};
 
@@ -31,13 +34,11 @@ pub(crate) struct Machine {
 
 /// A running aggregator.
 pub(crate) struct Process {
-    pub(crate) aggregator: Aggregator,
+    pub(crate) driver: Driver,
     inbox: VecDeque<Input>,
     is_woken: bool,
-    /// What is being committed.
-    output: Option<Output>,
-    /// The block under construction was full: the core has more to say.
-    is_full: bool,
+    /// What is left to do of the last round.
+    steps: Option<Steps>,
     pub(crate) tip: Option<Tip>,
     following: BTreeMap<PublicKey, Following>,
     wanted: BTreeSet<Fetch>,

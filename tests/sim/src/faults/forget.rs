@@ -207,7 +207,7 @@ impl World {
                 && of_member.is_none_or(|(_, of)| of.is_up)
         };
         let process = self.machines[member].process.as_ref();
-        let is_idle = process.is_some_and(|process| process.output.is_none());
+        let is_idle = process.is_some_and(|process| process.steps.is_none());
         is_idle
             && self.is_awake(member)
             && match (loss.witness, loss.stage) {

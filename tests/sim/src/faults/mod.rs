@@ -6,9 +6,10 @@ mod forget;
 mod kind;
 mod places;
 mod strike;
+mod trouble;
 
-pub use director::{Director, Trouble};
 pub use kind::Kind;
+pub use trouble::{Director, Trouble};
 
 use crate::host::Node;
 use forget::Loss;

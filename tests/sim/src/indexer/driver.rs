@@ -2,14 +2,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use kittengrad_indexer_core::{Fetched, Indexer, Input, Output};
+use kittengrad_indexer_core::{
+    Fetched, Indexer, Input, Output,
+    follow::Following,
+    pace::{Pace, TICK_MS},
+};
 use kittengrad_proto::id::RecordId;
 
 use super::Process;
-use crate::{asking::Purpose, host::Node, queue::Event, stream::Reader, world::World};
+use crate::{asks::Purpose, host::Node, queue::Event, stream::Reader, world::World};
 
-/// Time between two commits at least, in microseconds.
-const INTERVAL_US_MIN: u64 = 200_000;
+/// How often it is looked whether a tick is due that was not, in microseconds.
+const LOOK_US: u64 = 100_000;
 
 impl World {
     /// Starts the indexer.
@@ -21,20 +25,19 @@ impl World {
         };
         machine.host.start(now_us);
         let state = machine.disk.state(&self.overlay);
-        let committed = state.cursors.last(&journal);
+        let mut following = Following::new(state.cursors.last(&journal));
+        let now_ms = machine.host.monotonic_ms(now_us);
         let indexer = Indexer::planted(state, machine.disk.publishers(), self.shape.plants);
         machine.process = Some(Process {
             indexer,
             inbox: VecDeque::new(),
             is_woken: false,
             commit: None,
-            cut_from_us: now_us,
-            fetching: 0,
+            began_us: now_us,
+            pace: Pace::new(now_ms),
             stream: None,
-            reader: committed.map_or_else(
-                || Reader::genesis(journal),
-                |last| Reader::after(journal, last.head, last.time_ms),
-            ),
+            reader: Reader::new(journal, following.begin()),
+            following,
             failures: 0,
         });
         let run = machine.host.run;
@@ -85,15 +88,20 @@ impl World {
             inputs.push(input);
             let_go.extend(stream);
         }
-        let may_cut = now_us >= process.cut_from_us;
-        for input in inputs.into_iter().chain(may_cut.then_some(Input::Cut)) {
-            process
-                .indexer
-                .handle(now_ms, input, &machine.disk, &mut out)
-                .expect("an index in memory answers");
+        let indexer = &mut process.indexer;
+        let mut handle = |indexer: &mut Indexer, input| {
+            let handled = indexer.handle(now_ms, input, &machine.disk, &mut out);
+            handled.expect("an index in memory answers");
+        };
+        for input in inputs {
+            handle(indexer, input);
         }
-        let is_pending = process.indexer.has_pending();
-        let wait_us = process.cut_from_us.saturating_sub(now_us);
+        if process.pace.should_cut(now_ms, indexer, true) {
+            handle(indexer, Input::Cut);
+        }
+        let is_pending = indexer.has_pending();
+        let wait_us = process.pace.idle_ms(now_ms, indexer) * 1_000;
+        process.began_us = now_us;
         process.commit = out.commit.map(Box::new);
         if process.commit.is_some() {
             let us = self.random.within(self.shape.weather.commit_us.clone());
@@ -120,13 +128,16 @@ impl World {
             self.commit_failed(Node::Indexer);
             return self.indexer_dies();
         }
+        let now_ms = machine.host.monotonic_ms(now_us);
         let process = machine.process.as_mut().expect("it runs");
-        process.cut_from_us = now_us + INTERVAL_US_MIN;
+        let took_ms = (now_us - process.began_us) / 1_000;
+        process.pace.committed(now_ms, took_ms);
+        let idle_us = process.pace.idle_ms(now_ms, &process.indexer) * 1_000;
         let commit = process.commit.take().expect("a commit was under way");
         let has_more = !process.inbox.is_empty();
         self.commit_index(*commit);
         if has_more {
-            self.wake_indexer(INTERVAL_US_MIN);
+            self.wake_indexer(idle_us);
         }
     }
 
@@ -139,15 +150,20 @@ impl World {
 
     /// Some time went by.
     pub(crate) fn indexer_tick(&mut self, run: u64) {
+        let now_us = self.queue.now_us;
         let Some(machine) = self.indexer.as_mut().filter(|m| m.host.runs(run)) else {
             return;
         };
+        let now_ms = machine.host.monotonic_ms(now_us);
         let process = machine.process.as_mut().expect("it runs");
-        if process.fetching == 0 {
+        let is_due = process.pace.should_tick(now_ms);
+        if is_due {
+            process.pace.ticked(now_ms);
             self.hand_indexer(Input::Tick, None);
         }
+        let us = if is_due { TICK_MS * 1_000 } else { LOOK_US };
         let node = Node::Indexer;
-        self.queue.after(1_000_000, Event::Tick { node, run });
+        self.queue.after(us, Event::Tick { node, run });
     }
 
     /// Looks up canonicals with absent records, those that the same peers hold together.
@@ -159,7 +175,7 @@ impl World {
             groups.entry(owner).or_default().push(*canonical);
         }
         if let Some(process) = self.indexer.as_mut().and_then(|m| m.process.as_mut()) {
-            process.fetching += groups.len();
+            process.pace.lookups_began(groups.len());
         }
         for canonicals in groups.into_values() {
             self.ask(
@@ -181,7 +197,7 @@ impl World {
         let Some(process) = self.indexer.as_mut().and_then(|m| m.process.as_mut()) else {
             return;
         };
-        process.fetching = process.fetching.saturating_sub(1);
+        process.pace.lookup_ended();
         for canonical in canonicals {
             let fetched = Fetched {
                 canonical: *canonical,

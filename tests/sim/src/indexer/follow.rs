@@ -1,21 +1,23 @@
 //! How an indexer follows the aggregator.
 
 use kittengrad_client_core::routing::Backoff;
-use kittengrad_indexer_core::{Block, Input, Last, Transaction};
+use kittengrad_indexer_core::{
+    Block, Input, Last, Transaction,
+    follow::{End, Next},
+};
 use kittengrad_journal::FollowError;
 use kittengrad_proto::{cursor::Cursor, wire::cursor_problem::Kind};
 
 use crate::{
     host::Node,
     queue::Event,
-    stream::{Broken, Fault, Reader, Shown, ShownBlock, Went},
+    stream::{Broken, Fault, Reader, StreamBlock, StreamFrame, Went},
     world::World,
 };
 
 /// Blocks that wait for the driver.
 const WINDOW: usize = 16;
-/// Pause before a journal is tried again that cannot be read, in microseconds.
-const RETRY_US: u64 = 1_000_000;
+
 /// Waits between connections, as the SDK has them.
 const RECONNECT: Backoff = Backoff {
     base_ms: 200,
@@ -39,7 +41,7 @@ impl World {
     }
 
     /// Something of the aggregator's journal came.
-    pub(crate) fn indexer_reads(&mut self, stream: u64, shown: Shown) {
+    pub(crate) fn indexer_reads(&mut self, stream: u64, shown: StreamFrame) {
         let verifier = self.scheme.verifier();
         let Some(process) = self.indexer.as_mut().and_then(|m| m.process.as_mut()) else {
             return;
@@ -49,23 +51,24 @@ impl World {
         }
         process.failures = 0;
         match shown {
-            Shown::Block(block) => match process.reader.accept(&block, &*verifier) {
+            StreamFrame::Block(block) => match process.reader.accept(&block, &*verifier) {
                 Ok(Went::On) => {
                     let block = block_of(*block, &self.vouched);
+                    process.following.read(block.last);
                     self.hand_indexer(Input::Block(block), Some(stream));
                 }
                 Ok(Went::Known) => self.let_go(stream),
                 Err(Fault::Follow(FollowError::Link { .. } | FollowError::Equivocation { .. })) => {
-                    self.reads_again(stream);
+                    self.cannot_read(stream, End::Other, "it is another journal".to_owned());
                 }
-                Err(fault) => self.cannot_read(stream, format!("{fault:?}")),
+                Err(fault) => self.cannot_read(stream, End::Failed, format!("{fault:?}")),
             },
-            Shown::Alive(heartbeat) => {
+            StreamFrame::Alive(heartbeat) => {
                 if let Err(fault) = process.reader.heartbeat(&heartbeat, &*verifier) {
-                    self.cannot_read(stream, format!("{fault:?}"));
+                    self.cannot_read(stream, End::Failed, format!("{fault:?}"));
                 }
             }
-            Shown::Problem(kind, start) => self.index_problem(stream, kind, start),
+            StreamFrame::Problem(kind, start) => self.index_problem(stream, kind, start),
         }
     }
 
@@ -76,40 +79,30 @@ impl World {
                 self.indexer_lost(Broken::Unreachable);
             }
             (Kind::UnknownIncarnation | Kind::TooOld | Kind::Future, Some(start)) => {
-                let journal = self.key_of(Node::Aggregator);
-                let Some(process) = self.indexer.as_mut().and_then(|m| m.process.as_mut()) else {
-                    return;
-                };
-                if process.reader.is_before(start) {
-                    process.reader = Reader::at(journal, start);
-                    self.cannot_read(stream, format!("{kind:?}"));
-                } else {
-                    self.reads_again(stream);
-                }
+                self.cannot_read(stream, End::Moved(start), format!("{kind:?}"));
             }
-            _ => self.cannot_read(stream, format!("{kind:?}")),
+            _ => self.cannot_read(stream, End::Failed, format!("{kind:?}")),
         }
     }
 
-    /// The journal is not the one that was read: it is read from its first block.
-    fn reads_again(&mut self, stream: u64) {
-        let journal = self.key_of(Node::Aggregator);
-        if let Some(process) = self.indexer.as_mut().and_then(|m| m.process.as_mut()) {
-            process.reader = Reader::genesis(journal);
-        }
-        self.hand_indexer(Input::Again(journal), None);
-        self.cannot_read(stream, "it is another journal".to_owned());
-    }
-
-    fn cannot_read(&mut self, stream: u64, why: String) {
+    /// A subscription is over, and not only lost.
+    fn cannot_read(&mut self, stream: u64, end: End, why: String) {
         let now_us = self.queue.now_us;
+        let journal = self.key_of(Node::Aggregator);
+        let random = self.random.next();
+        let Some(process) = self.indexer.as_mut().and_then(|m| m.process.as_mut()) else {
+            return;
+        };
+        process.stream = None;
+        let (next, pause_ms) = process.following.ended(end, random);
+        process.reader = Reader::new(journal, process.following.begin());
         self.trace
             .line(now_us, || format!("indexer cannot read: {why}"));
         self.unsubscribe(stream);
-        if let Some(process) = self.indexer.as_mut().and_then(|m| m.process.as_mut()) {
-            process.stream = None;
+        if next == Next::Again {
+            self.hand_indexer(Input::Again(journal), None);
         }
-        self.index_again(RETRY_US);
+        self.index_again(pause_ms * 1_000);
     }
 
     /// The subscription ended.
@@ -132,7 +125,7 @@ impl World {
     }
 }
 
-fn block_of(shown: ShownBlock, vouched: &crate::keys::Vouched) -> Block {
+fn block_of(shown: StreamBlock, vouched: &crate::keys::Vouched) -> Block {
     let header = &shown.stored.block.header;
     let last = Last {
         journal: header.peer,

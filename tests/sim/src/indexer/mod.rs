@@ -6,7 +6,7 @@ mod follow;
 
 use std::collections::VecDeque;
 
-use kittengrad_indexer_core::{Commit, Indexer, Input};
+use kittengrad_indexer_core::{Commit, Indexer, Input, follow::Following, pace::Pace};
 
 use crate::{host::Host, stream::Reader};
 
@@ -27,11 +27,11 @@ pub(crate) struct Process {
     is_woken: bool,
     /// What is being committed.
     commit: Option<Box<Commit>>,
-    /// The next commit is not before.
-    cut_from_us: u64,
-    /// A lookup is under way: so many groups of canonicals are not answered.
-    fetching: usize,
+    /// When the last round began.
+    began_us: u64,
+    pace: Pace,
     stream: Option<u64>,
+    following: Following,
     reader: Reader,
     failures: u32,
 }

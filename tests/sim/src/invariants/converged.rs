@@ -14,7 +14,7 @@ pub(crate) fn differences(machines: &[Machine]) -> Vec<String> {
             differences.push(format!("{:?} does not run", machine.key()));
             continue;
         };
-        let status = process.peer.status();
+        let status = process.driver.status();
         if !status.is_open || !status.is_settled || status.missing > 0 {
             let key = machine.key();
             differences.push(format!("{key:?} is at {status:?}"));

@@ -34,13 +34,14 @@ use kittengrad_proto::{
 };
 
 use crate::{
-    disk::SimDisk, host::Node, indexer::IndexDisk, peer::Machine, publisher::Said, story::Request,
+    disk::SimDisk, host::Node, indexer::IndexDisk, peer::Machine, publisher::Publication,
+    story::Request,
 };
 
 use acknowledged::Acknowledged;
 use indexed::Indexed;
 use merged::Merged;
-use monotone::Shown;
+use monotone::Lookups;
 use one_block::Blocks;
 use phantom::Known;
 
@@ -111,7 +112,7 @@ pub(crate) struct Invariants {
     blocks: Blocks,
     pub(crate) acknowledged: Acknowledged,
     known: Known,
-    shown: Shown,
+    lookups: Lookups,
     pub(crate) merged: Merged,
     indexed: Indexed,
     /// When a confirmation came last: to whom, from whom, of which transaction.
@@ -123,7 +124,7 @@ pub(crate) struct Invariants {
 
 impl Invariants {
     /// A client is going to say something.
-    pub(crate) fn says(&mut self, said: &Said) {
+    pub(crate) fn says(&mut self, said: &Publication) {
         self.known.says(&said.submission.transaction);
     }
 
@@ -209,12 +210,12 @@ impl Invariants {
         canonical: RecordId,
         set: Option<&[RecordId]>,
     ) -> Verdict {
-        self.shown.shows(from, canonical, set)
+        self.lookups.shows(from, canonical, set)
     }
 
     /// What somebody showed may be gone.
     pub(crate) fn forget_reads(&mut self, node: Node) {
-        self.shown.forget(node);
+        self.lookups.forget(node);
     }
 
     /// A reader has enough answers.
@@ -243,7 +244,7 @@ impl Invariants {
 
     /// The aggregator's disk is empty.
     pub(crate) fn merged_anew(&mut self) {
-        self.shown.forget(Node::Aggregator);
+        self.lookups.forget(Node::Aggregator);
     }
 
     /// The indexer is about to commit.

@@ -8,11 +8,11 @@ use kittengrad_proto::id::RecordId;
 use super::{Verdict, check};
 use crate::host::Node;
 
-/// What everybody showed.
+/// What each replica answered to lookups.
 #[derive(Debug, Default)]
-pub(super) struct Shown(BTreeMap<Node, BTreeMap<RecordId, BTreeSet<RecordId>>>);
+pub(super) struct Lookups(BTreeMap<Node, BTreeMap<RecordId, BTreeSet<RecordId>>>);
 
-impl Shown {
+impl Lookups {
     pub(super) fn shows(
         &mut self,
         from: Node,

@@ -24,13 +24,13 @@ impl Blocks {
             let Write::Block(stored) = write else {
                 continue;
             };
-            self.is_the_one(owner, &stored.block.header)?;
+            self.sees(owner, &stored.block.header)?;
         }
         Ok(())
     }
 
     /// There is no other block in its place.
-    pub(super) fn is_the_one(&mut self, owner: PublicKey, header: &Header) -> Verdict {
+    pub(super) fn sees(&mut self, owner: PublicKey, header: &Header) -> Verdict {
         let place = (owner, header.incarnation, header.height);
         let hash = header.hash();
         let known = *self.0.entry(place).or_insert(hash);

@@ -17,7 +17,7 @@ use kittengrad_proto::{
 
 use super::{
     Replica, Verdict, acknowledged::Acknowledged, blocks, check_disk, check_positions, indexed,
-    looked, merged, monotone::Shown, one_block::Blocks, phantom::Known, receipts,
+    looked, merged, monotone::Lookups, one_block::Blocks, phantom::Known, receipts,
 };
 use crate::host::Node;
 
@@ -26,7 +26,7 @@ use crate::host::Node;
 pub struct Outside {
     known: Known,
     acknowledged: Acknowledged,
-    shown: Shown,
+    lookups: Lookups,
     blocks: Blocks,
 }
 
@@ -72,12 +72,12 @@ impl Outside {
                 update: Some(*update),
             })?;
         }
-        self.shown.shows(from, canonical, set)
+        self.lookups.shows(from, canonical, set)
     }
 
     /// A disk lost something: what was shown may be gone.
     pub fn forget_reads(&mut self, node: Node) {
-        self.shown.forget(node);
+        self.lookups.forget(node);
     }
 
     /// A reader that began to ask at `began_us` has an answer that counts as complete.
@@ -93,7 +93,7 @@ impl Outside {
     /// # Errors
     /// If another one was seen in its place.
     pub fn sees(&mut self, header: &Header) -> Verdict {
-        self.blocks.is_the_one(header.peer, header)
+        self.blocks.sees(header.peer, header)
     }
 
     /// A disk has these blocks.

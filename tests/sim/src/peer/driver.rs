@@ -1,13 +1,15 @@
 //! A peer's driver, step by step: rounds, commits, what is sent and what is answered, and an end between any two.
 
-use std::mem;
-
-use kittengrad_node_core::{Event as Told, Fatal, Input, Outbound, Output, Reply};
+use kittengrad_node_core::{
+    Event as Told, Fatal, Input, Outbound, Reply,
+    driver::{Command, Step},
+};
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::link::Message;
 
+use super::{Machine, Process};
 use crate::{
-    call::{Answer, Question},
+    calls::{Answer, Question},
     host::Node,
     invariants::is_released,
     queue::Event,
@@ -23,7 +25,7 @@ impl World {
         let Some(process) = &mut machine.process else {
             return;
         };
-        if process.output.is_none() && !process.is_woken {
+        if process.steps.is_none() && !process.is_woken {
             process.is_woken = true;
             let node = Node::Peer(member);
             self.queue.after(us, Event::Round { node, run });
@@ -32,8 +34,13 @@ impl World {
 
     /// Hands anything to a core, as if its edge did.
     pub fn hand_in(&mut self, member: usize, input: Input) {
+        self.command(member, Command::Input(input));
+    }
+
+    /// Queues a command for a driver.
+    pub(crate) fn command(&mut self, member: usize, command: Command<()>) {
         if let Some(process) = &mut self.machines[member].process {
-            process.inbox.push(input);
+            process.inbox.push(command);
             self.wake(member);
         }
     }
@@ -49,10 +56,9 @@ impl World {
         }
         let process = machine.process.as_mut().expect("it runs");
         process.is_woken = false;
-        let output = process.output.as_mut().expect("a round ended");
-        let forwards = mem::take(&mut output.forwards);
-        let is_empty = output.writes.is_empty();
-        for send in forwards {
+        let steps = process.steps.as_ref().expect("a round ended");
+        let is_empty = steps.writes().is_empty();
+        while let Some(send) = self.forward(member) {
             if !self.send(member, send, true) {
                 return;
             }
@@ -73,55 +79,69 @@ impl World {
         }
         let machine = &mut self.machines[member];
         let process = machine.process.as_mut().expect("it runs");
-        let started_us = process.started_us;
-        let status = process.peer.status();
-        let is_settled = status.is_settled;
-        let Output {
-            writes,
-            sends,
-            replies,
-            events,
-            ..
-        } = process.output.take().expect("a round was committed");
-        if machine.host.is_failing && !writes.is_empty() {
-            machine.process.as_mut().expect("it runs").output = Some(Output {
-                writes,
-                ..Output::default()
-            });
+        let status = process.driver.status();
+        let steps = process.steps.as_ref().expect("a round was committed");
+        if machine.host.is_failing && !steps.writes().is_empty() {
             self.commit_failed(Node::Peer(member));
             return self.dies(member);
         }
         self.judge(is_released(&status));
-        self.commit(member, writes);
-        // Or it begins anew, and says at once that it lost nothing.
-        let begins = |event: &Told| {
-            let Told::Opened { began_after, .. } = event else {
-                return false;
-            };
-            began_after.is_some() && is_settled
-        };
-        if events.contains(&Told::Settled) || events.iter().any(begins) {
-            self.settles(member, started_us);
-        }
-        self.tell(member, events);
-        for send in sends {
-            if !self.send(member, send, false) {
+        let steps = process_of(&mut self.machines[member]).steps.take();
+        for step in steps.expect("a round was committed") {
+            if !self.perform(member, step) {
                 return;
             }
-        }
-        for reply in replies {
-            if !self.survives(member) {
-                return;
-            }
-            self.replied(member, reply);
         }
         self.machines[member].show();
         self.pump_all(Node::Peer(member));
         // Whoever read its journal may have found damage.
         let process = self.machines[member].process.as_ref();
-        if process.is_some_and(|of| !of.inbox.is_empty() || !of.fallen.is_empty()) {
+        if process.is_some_and(|of| !of.inbox.is_empty() || of.driver.is_due()) {
             self.wake(member);
         }
+    }
+
+    /// The next message that goes out before the commit.
+    fn forward(&mut self, member: usize) -> Option<Outbound> {
+        let steps = &mut self.machines[member].process.as_mut()?.steps;
+        steps.as_mut()?.forward()
+    }
+
+    /// Performs one step of a round, if the machine survives until then.
+    fn perform(&mut self, member: usize, step: Step) -> bool {
+        match step {
+            Step::Forward(send) => return self.send(member, send, true),
+            Step::Commit(writes) => self.commit(member, writes),
+            Step::Tell(event) => self.hears_of(member, event),
+            Step::Send(send) => return self.send(member, send, false),
+            Step::Reply(reply) => {
+                if !self.survives(member) {
+                    return false;
+                }
+                self.replied(member, reply);
+            }
+        }
+        true
+    }
+
+    fn hears_of(&mut self, member: usize, event: Told) {
+        let process = process_of(&mut self.machines[member]);
+        let started_us = process.started_us;
+        // Or it begins anew, and says at once that it lost nothing.
+        let has_lost_nothing = |event: &Told| {
+            let is_new = matches!(
+                event,
+                Told::Opened {
+                    began_after: Some(_),
+                    ..
+                }
+            );
+            is_new && process.driver.status().is_settled
+        };
+        if event == Told::Settled || has_lost_nothing(&event) {
+            self.settles(member, started_us);
+        }
+        self.tell(member, event);
     }
 
     /// A commit reached the disk.
@@ -168,7 +188,7 @@ impl World {
             self.requests.remove(&reply.request);
             let answer = match reply.outcome {
                 Ok(submitted) => Answer::Submitted(Box::new(submitted)),
-                Err(refusal) => Answer::Refused(crate::call::code_of(&refusal)),
+                Err(refusal) => Answer::Refused(crate::calls::code_of(&refusal)),
             };
             self.answer(call, answer);
         }
@@ -234,14 +254,14 @@ impl World {
         self.judge(checked);
         let machine = &self.machines[from];
         let process = machine.process.as_ref().expect("it runs");
-        let Some(&connection) = process.links.get(&to) else {
+        let Some(connection) = process.driver.link(&to).map(|link| link.connection) else {
             return true;
         };
         let to = self.numbers[&to];
         if self.network.connection(from, to) != Some(connection) {
             return true;
         }
-        if self.is_overflowing(from, to) {
+        if self.overflow(from, to) {
             return true;
         }
         self.invariants.moves(self.key(to), &message);
@@ -289,11 +309,15 @@ impl World {
     /// A process is killed: what it had not committed is gone, and what it was committing is lost or kept.
     pub(crate) fn dies(&mut self, member: usize) {
         let machine = &mut self.machines[member];
-        let committing = machine
-            .process
-            .as_mut()
-            .and_then(|process| process.output.take());
-        let writes = committing.map_or_else(Vec::new, |output| output.writes);
+        let process = machine.process.as_mut();
+        let mut steps = process.and_then(|process| process.steps.take());
+        let writes = steps.as_mut().and_then(|steps| {
+            steps.find_map(|step| match step {
+                Step::Commit(writes) => Some(writes),
+                _ => None,
+            })
+        });
+        let writes = writes.unwrap_or_default();
         let is_kept = !writes.is_empty() && self.fate.permille(500);
         if is_kept {
             self.commit(member, writes);
@@ -319,4 +343,8 @@ impl World {
         self.check_burial(member);
         self.look_after(Node::Peer(member));
     }
+}
+
+fn process_of(machine: &mut Machine) -> &mut Process {
+    machine.process.as_mut().expect("it runs")
 }

@@ -1,6 +1,6 @@
 //! Connections between peers: made, ended, noticed, and what arrives on them.
 
-use kittengrad_node_core::{Delivery, Input};
+use kittengrad_node_core::{Delivery, Input, driver::Command};
 use kittengrad_proto::{
     id::PublicKey,
     link::{Message, Push},
@@ -18,9 +18,8 @@ impl World {
         let sender = self.key(from);
         // Whoever sent it may be gone by now, but not the news of that.
         let process = self.machines[to].process.as_ref();
-        let is_known =
-            process.is_some_and(|process| process.links.get(&sender) == Some(&connection));
-        if !is_known {
+        let is_open = process.is_some_and(|process| process.open.get(&sender) == Some(&connection));
+        if !is_open {
             return;
         }
         if self.network.is_blocked(Node::Peer(from), Node::Peer(to)) {
@@ -45,7 +44,7 @@ impl World {
                     delivered,
                     missing,
                 };
-                self.hand_in(to, input);
+                self.came(to, (sender, connection), input);
                 for body in bodies {
                     self.verify(to, sender, Delivery::Body, body);
                 }
@@ -53,9 +52,18 @@ impl World {
             other => {
                 let (receiver, now_us) = (self.key(to), self.queue.now_us);
                 self.invariants.hears(receiver, sender, &other, now_us);
-                self.hand_in(to, Input::Message(sender, other));
+                self.came(to, (sender, connection), Input::Message(sender, other));
             }
         }
+    }
+
+    fn came(&mut self, member: usize, (partner, connection): (PublicKey, u64), input: Input) {
+        let heard = Command::Heard {
+            partner,
+            connection,
+            input,
+        };
+        self.command(member, heard);
     }
 
     fn verify(&mut self, member: usize, from: PublicKey, delivery: Delivery, push: Push) {
@@ -81,9 +89,13 @@ impl World {
             return;
         }
         let process = self.machines[member].process.as_mut().expect("it runs");
-        if process.links.get(&partner) == Some(&connection) {
-            process.links.remove(&partner);
-            self.hand_in(member, Input::LinkDown(partner));
+        if process.open.get(&partner) == Some(&connection) {
+            process.open.remove(&partner);
+            let down = Command::LinkDown {
+                partner,
+                connection,
+            };
+            self.command(member, down);
         }
     }
 
@@ -106,8 +118,8 @@ impl World {
         }
     }
 
-    /// A connection was silent: it ends, if nothing gets through to this day.
-    pub(crate) fn is_silent(&mut self, a: usize, b: usize, connection: u64) {
+    /// Ends a connection if nothing got through for too long, and nothing does now.
+    pub(crate) fn end_if_silent(&mut self, a: usize, b: usize, connection: u64) {
         let now_us = self.queue.now_us;
         if self.network.connection(a, b) != Some(connection) {
             return;
@@ -184,21 +196,26 @@ impl World {
         for (member, other) in [(a, b), (b, a)] {
             let partner = self.key(other);
             let process = self.machines[member].process.as_mut().expect("it runs");
-            process.links.insert(partner, connection);
-            self.hand_in(member, Input::LinkUp(partner));
+            process.open.insert(partner, connection);
+            let up = Command::LinkUp {
+                partner,
+                connection,
+                to: (),
+            };
+            self.command(member, up);
         }
     }
 
-    /// Whether the queue of a link is said to be full: then its partner is too slow, and the link is closed.
-    pub(crate) fn is_overflowing(&mut self, from: usize, to: usize) -> bool {
+    /// Closes a link if its queue is to be full: its partner is too slow. Returns whether it did.
+    pub(crate) fn overflow(&mut self, from: usize, to: usize) -> bool {
         if self.overflows != Some(from) {
             return false;
         }
         self.overflows = None;
         let partner = self.key(to);
         let process = self.machines[from].process.as_mut().expect("it runs");
-        process.links.remove(&partner);
-        process.fallen.push(partner);
+        process.open.remove(&partner);
+        process.driver.fell(partner);
         self.disconnect(from, to);
         self.fired(Kind::Overflow);
         true

@@ -1,12 +1,13 @@
 //! One machine of a peer: a disk, a process while it runs, and the driver's steps with a fuse that can stop it between
 //! any two.
 
-use std::{collections::BTreeMap, mem, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use kittengrad_journal as journal;
 use kittengrad_node_core::{
-    Delivery, Fatal, Input, Now, Output, Peer, PeerConfig, RequestId, Status, Timing, Unverified,
+    Delivery, Fatal, Input, Now, Peer, PeerConfig, RequestId, Status, Timing, Unverified,
+    driver::{Command, Driver, Steps},
     entries_to_verify,
 };
 use kittengrad_overlay::view::View;
@@ -20,7 +21,12 @@ use kittengrad_proto::{
     transaction::Transaction,
 };
 
-use crate::{disk::SimDisk, host::Host, invariants::Replica, keys::Vouched, world::identity};
+use crate::{
+    disk::SimDisk,
+    host::Host,
+    invariants::Replica,
+    keys::{Vouched, identity},
+};
 
 /// A computer with a disk that outlives its processes.
 pub(crate) struct Machine {
@@ -43,20 +49,18 @@ pub(crate) struct Machine {
 
 /// A running peer.
 pub(crate) struct Process {
-    pub(crate) peer: Peer,
+    pub(crate) driver: Driver<()>,
     pub(crate) started_us: u64,
     /// What waits for the next round.
-    pub(crate) inbox: Vec<Input>,
+    pub(crate) inbox: Vec<Command<()>>,
     /// A round is about to begin.
     pub(crate) is_woken: bool,
-    /// What the last round decided, while it is committed.
-    pub(crate) output: Option<Output>,
+    /// What is left to do of the last round.
+    pub(crate) steps: Option<Steps>,
     /// Certificates that came with messages.
     pub(crate) chains: BTreeMap<Id, Arc<Chain>>,
-    /// The connection to each partner that the driver knows of.
-    pub(crate) links: BTreeMap<PublicKey, u64>,
-    /// Partners whose queue overflowed in the last round: the core hears of it in the next one.
-    pub(crate) fallen: Vec<PublicKey>,
+    /// The connection to each partner that the process reads from.
+    pub(crate) open: BTreeMap<PublicKey, u64>,
     /// What the driver shows: only what is committed.
     pub(crate) shown: Status,
     /// Ticks until the free disk is looked at.
@@ -120,14 +124,13 @@ impl Machine {
             .inspect_err(|_| self.host.stop())?;
         self.process = Some(Process {
             shown: peer.status(),
-            peer,
+            driver: Driver::new(peer),
             started_us: time_us,
             inbox: Vec::new(),
             is_woken: false,
-            output: None,
+            steps: None,
             chains: BTreeMap::new(),
-            links: BTreeMap::new(),
-            fallen: Vec::new(),
+            open: BTreeMap::new(),
             ticks: 0,
             calls: BTreeMap::new(),
         });
@@ -165,24 +168,18 @@ impl Machine {
         let Some(process) = &mut self.process else {
             return Ok(());
         };
-        let mut output = Output::default();
-        let fallen = mem::take(&mut process.fallen).into_iter();
-        let inbox = mem::take(&mut process.inbox);
-        for input in fallen
-            .map(Input::LinkDown)
-            .chain(inbox)
-            .chain([Input::Flush])
-        {
-            process.peer.handle(now, input, &self.disk, &mut output)?;
+        let mut round = process.driver.begin(now, &self.disk)?;
+        for command in process.inbox.drain(..) {
+            round.take(command)?;
         }
-        process.output = Some(output);
+        process.steps = Some(round.end()?);
         Ok(())
     }
 
     /// The driver shows what is committed now.
     pub(crate) fn show(&mut self) {
         if let Some(process) = &mut self.process {
-            process.shown = process.peer.status();
+            process.shown = process.driver.status();
             if process.shown.is_settled && !self.disk.is_rotten() {
                 self.is_lost = false;
             }

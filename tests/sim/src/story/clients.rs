@@ -3,23 +3,15 @@
 use kittengrad_node_core::{Input, Refusal, RequestId, Submitted};
 use kittengrad_overlay::quorum::Ack;
 
+use super::request::Request;
 use crate::{
-    publisher::{About, Said},
+    publisher::{About, Publication},
     world::World,
 };
 
-/// A submission of a client.
-#[derive(Debug)]
-pub struct Request {
-    pub(crate) said: Said,
-    pub(crate) ack: Ack,
-    pub(crate) asked_us: u64,
-    pub(crate) outcome: Option<Result<Submitted, Refusal>>,
-}
-
 impl World {
     /// A transaction that inserts things and says one thing about each.
-    pub fn say(&mut self, names: &[&str]) -> Said {
+    pub fn say(&mut self, names: &[&str]) -> Publication {
         let about = names.iter().map(|name| About {
             name: (*name).to_owned(),
             inserts: true,
@@ -29,14 +21,14 @@ impl World {
     }
 
     /// Any transaction.
-    pub fn say_all(&mut self, about: Vec<About>) -> Said {
+    pub fn say_all(&mut self, about: Vec<About>) -> Publication {
         let said = self.publisher.say(about);
         self.invariants.says(&said);
         said
     }
 
     /// Somebody is about to submit a transaction.
-    pub(crate) fn asks(&mut self, said: &Said, ack: Ack) -> RequestId {
+    pub(crate) fn asks(&mut self, said: &Publication, ack: Ack) -> RequestId {
         let request = self.request_count;
         self.request_count += 1;
         self.requests.insert(
@@ -52,7 +44,7 @@ impl World {
     }
 
     /// Submits a transaction to a member.
-    pub fn submit(&mut self, member: usize, said: &Said, ack: Ack) -> RequestId {
+    pub fn submit(&mut self, member: usize, said: &Publication, ack: Ack) -> RequestId {
         let request = self.asks(said, ack);
         self.hand_in(
             member,
@@ -77,14 +69,19 @@ impl World {
     ///
     /// # Errors
     /// If it is refused.
-    pub fn ask_for(&mut self, member: usize, said: &Said, ack: Ack) -> Result<Submitted, Refusal> {
+    pub fn ask_for(
+        &mut self,
+        member: usize,
+        said: &Publication,
+        ack: Ack,
+    ) -> Result<Submitted, Refusal> {
         let request = self.submit(member, said, ack);
         self.run_until("the answer", |world| world.outcome(request).is_some());
         self.outcome(request).cloned().unwrap()
     }
 
     /// Submits a transaction and demands that it is acknowledged by a quorum.
-    pub fn put(&mut self, member: usize, said: &Said) -> Submitted {
+    pub fn put(&mut self, member: usize, said: &Publication) -> Submitted {
         let submitted = self.ask_for(member, said, Ack::Quorum).unwrap();
         assert!(
             submitted.is_acknowledged,

@@ -13,7 +13,7 @@ use kittengrad_proto::{
 use crate::{
     invariants::blocks,
     peer::{Machine, Process},
-    publisher::Said,
+    publisher::Publication,
     world::World,
 };
 
@@ -22,12 +22,12 @@ impl World {
     #[must_use]
     pub fn status(&self, member: usize) -> Status {
         let process = self.machines[member].process.as_ref();
-        process.expect("it runs").peer.status()
+        process.expect("it runs").driver.status()
     }
 
     /// Whether a member's disk has all that it holds of a transaction.
     #[must_use]
-    pub fn has(&self, member: usize, said: &Said) -> bool {
+    pub fn has(&self, member: usize, said: &Publication) -> bool {
         let machine = &self.machines[member];
         let mut elements = said.elements();
         elements.retain(|element| machine.view.holds_here(&element.canonical));
@@ -77,7 +77,7 @@ impl World {
 
     /// How often the bytes of a transaction were sent to a member: pushed, and fetched.
     #[must_use]
-    pub fn bodies(&self, member: usize, said: &Said) -> (usize, usize) {
+    pub fn bodies(&self, member: usize, said: &Publication) -> (usize, usize) {
         let key = (self.key(member), said.id());
         let count = |counts: &BTreeMap<_, usize>| counts.get(&key).copied().unwrap_or_default();
         (
@@ -105,7 +105,7 @@ impl World {
         let others = others.filter(|(number, _)| *number != member);
         let is_weak = |machine: &Machine| {
             let is_settled =
-                |process: &Process| process.output.is_none() && process.peer.status().is_settled;
+                |process: &Process| process.steps.is_none() && process.driver.status().is_settled;
             !machine.process.as_ref().is_some_and(is_settled)
         };
         others.filter(|(_, machine)| is_weak(machine)).count()

@@ -4,7 +4,8 @@ mod breaking;
 mod clients;
 mod look;
 pub mod planted;
+mod request;
 pub mod solo;
 mod view;
 
-pub use clients::Request;
+pub use request::Request;

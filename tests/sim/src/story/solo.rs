@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kittengrad_journal::MemoryStore;
 use kittengrad_node_core::{
     Delivery, Event as Told, Fatal, Input, Output, RequestId, Status, StatusOf, Timing,
+    driver::{Command, Step},
 };
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_overlay::view::View;
@@ -26,10 +27,10 @@ use kittengrad_proto::{
 use crate::{
     host::WALL_MS,
     invariants::is_released,
-    keys::{Key, chain_of},
+    keys::{Key, chain_of, identity},
     peer::Machine,
-    publisher::Said,
-    world::{Shape, World, identity},
+    publisher::Publication,
+    world::{Shape, World},
 };
 
 /// A running core; every round is committed at once.
@@ -101,7 +102,7 @@ impl Solo {
     }
 
     pub fn status(&self) -> Status {
-        self.machine.process.as_ref().unwrap().peer.status()
+        self.machine.process.as_ref().unwrap().driver.status()
     }
 
     /// What it knows of a partner.
@@ -134,13 +135,21 @@ impl Solo {
     /// One round.
     pub fn round(&mut self, inputs: Vec<Input>) -> Output {
         let process = self.machine.process.as_mut().unwrap();
-        process.inbox = inputs;
+        process.inbox = inputs.into_iter().map(Command::Input).collect();
         self.machine.round(self.now_us).unwrap();
         let process = self.machine.process.as_mut().unwrap();
-        let mut output = process.output.take().unwrap();
-        is_released(&process.peer.status()).unwrap();
-        self.machine.disk.commit(std::mem::take(&mut output.writes));
-        self.told.append(&mut output.events);
+        let steps = process.steps.take().unwrap();
+        is_released(&process.driver.status()).unwrap();
+        let mut output = Output::default();
+        for step in steps {
+            match step {
+                Step::Forward(send) => output.forwards.push(send),
+                Step::Commit(writes) => self.machine.disk.commit(writes),
+                Step::Tell(event) => self.told.push(event),
+                Step::Send(send) => output.sends.push(send),
+                Step::Reply(reply) => output.replies.push(reply),
+            }
+        }
         output
     }
 
@@ -148,9 +157,9 @@ impl Solo {
     pub fn ends_with(&mut self, from: &Partner, message: Message) -> Option<Fatal> {
         let now = self.machine.now(self.now_us);
         let input = Input::Message(from.key.public(), message);
-        let peer = &mut self.machine.process.as_mut().unwrap().peer;
-        let ended = peer.handle(now, input, &self.machine.disk, &mut Output::default());
-        ended.err()
+        let driver = &mut self.machine.process.as_mut().unwrap().driver;
+        let mut round = driver.begin(now, &self.machine.disk).unwrap();
+        round.take(Command::Input(input)).err()
     }
 
     /// A heartbeat that this peer itself once signed, or would have.
@@ -180,7 +189,7 @@ impl Solo {
     }
 
     /// A partner delivers a transaction.
-    pub fn deliver(&mut self, from: &Partner, delivery: Delivery, said: &Said) -> Output {
+    pub fn deliver(&mut self, from: &Partner, delivery: Delivery, said: &Publication) -> Output {
         let push = Push {
             transaction: said.submission.transaction.clone(),
             records: said.submission.records.values().cloned().collect(),
@@ -207,7 +216,7 @@ impl Solo {
 
 /// A client's submission, which asks for a receipt.
 #[must_use]
-pub fn submit(request: RequestId, said: &Said, ack: Ack) -> Input {
+pub fn submit(request: RequestId, said: &Publication, ack: Ack) -> Input {
     Input::Submit {
         request,
         submission: said.submission.clone(),
@@ -330,7 +339,7 @@ impl Partner {
     }
 
     /// Lists a whole transaction.
-    pub fn list(&mut self, said: &Said) {
+    pub fn list(&mut self, said: &Publication) {
         let bits = said.elements().into_iter().map(|_| true);
         self.write(&[Item::Transaction {
             id: said.id(),
@@ -339,7 +348,7 @@ impl Partner {
     }
 
     /// Lists a whole transaction and proves it.
-    pub fn prove(&mut self, said: &Said) -> Vec<ItemProof> {
+    pub fn prove(&mut self, said: &Publication) -> Vec<ItemProof> {
         self.list(said);
         let block = self.blocks.last().unwrap();
         vec![ItemProof {
@@ -352,7 +361,7 @@ impl Partner {
     }
 
     /// Lists a whole transaction and confirms it.
-    pub fn confirm(&mut self, said: &Said) -> Message {
+    pub fn confirm(&mut self, said: &Publication) -> Message {
         confirmation(said, self.prove(said))
     }
 
@@ -367,7 +376,7 @@ impl Partner {
 
 /// The answer to a push, with any proofs.
 #[must_use]
-pub fn confirmation(said: &Said, proofs: Vec<ItemProof>) -> Message {
+pub fn confirmation(said: &Publication, proofs: Vec<ItemProof>) -> Message {
     let (id, outcome) = (said.id(), Ok(proofs));
     Message::PushResult(PushResult { id, outcome })
 }

@@ -3,11 +3,11 @@
 //! What is sent when is what the service does: blocks from the place that was asked for, as fast as the reader takes
 //! them, then heartbeats. Where a subscription begins is decided by the service's own code.
 
+mod frame;
 mod reader;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bytes::Bytes;
 use kittengrad_journal::{
     BlockStore, ChainStore, RecordStore, StoreError, StoredBlock, Tip, entries,
     place::{self, Extent, Place, Start},
@@ -15,78 +15,15 @@ use kittengrad_journal::{
 use kittengrad_proto::{
     certificate::Chain,
     cursor::Cursor,
-    id::{PublicKey, RecordId},
+    id::PublicKey,
     identity::Heartbeat,
-    transaction::{Element, Transaction},
-    wire::cursor_problem::Kind,
 };
 
+pub(crate) use frame::{Broken, Stream, StreamBlock, StreamEntry, StreamFrame, Streams};
 pub(crate) use place::Beginning;
 pub(crate) use reader::{Fault, Reader, Went};
 
 use crate::{disk::SimDisk, host::Node, queue::Event, world::World};
-
-/// What a reader hears.
-#[derive(Debug, Clone)]
-pub(crate) enum Shown {
-    /// The next block with everything in it.
-    Block(Box<ShownBlock>),
-    /// Where the journal ends.
-    Alive(Heartbeat),
-    /// It cannot begin where the reader wants; where it can.
-    Problem(Kind, Option<Cursor>),
-}
-
-/// A block with the bodies of its transactions.
-#[derive(Debug, Clone)]
-pub(crate) struct ShownBlock {
-    pub(crate) stored: StoredBlock,
-    pub(crate) entries: Vec<ShownEntry>,
-}
-
-/// One transaction of a block.
-#[derive(Debug, Clone)]
-pub(crate) struct ShownEntry {
-    pub(crate) transaction: Arc<Transaction>,
-    pub(crate) added: Vec<Element>,
-    pub(crate) records: BTreeMap<RecordId, Bytes>,
-    pub(crate) chain: Arc<Chain>,
-}
-
-/// Why a subscription ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Broken {
-    /// Nobody is there, or not any more.
-    Unreachable,
-    /// Nothing came for too long.
-    Silent,
-}
-
-/// One subscription.
-#[derive(Debug)]
-pub(crate) struct Stream {
-    pub(crate) reader: Node,
-    reader_run: u64,
-    pub(crate) source: Node,
-    /// The process that serves it; `None` until it was asked.
-    source_run: Option<u64>,
-    /// The next block; `None` while the journal has none.
-    place: Option<Place>,
-    /// Frames that were sent and that the reader did not let go of yet.
-    flying: usize,
-    window: usize,
-    busy_until_us: u64,
-    has_heard_head: bool,
-    said_us: u64,
-    heard_us: u64,
-}
-
-/// All subscriptions.
-#[derive(Debug, Default)]
-pub(crate) struct Streams {
-    pub(crate) streams: BTreeMap<u64, Stream>,
-    count: u64,
-}
 
 /// A journal that said nothing for so long says its head again, in microseconds.
 const BEAT_US: u64 = 1_000_000;
@@ -208,7 +145,7 @@ impl World {
                         entry.flying += 1;
                         entry.has_heard_head = false;
                     }
-                    self.says(stream, Shown::Block(block));
+                    self.says(stream, StreamFrame::Block(block));
                 }
             }
         }
@@ -233,7 +170,7 @@ impl World {
             let wall_ms = self.host(source).wall_ms(self.queue.now_us);
             let signer = self.signer(source);
             let heartbeat = Heartbeat::sign(&self.overlay, tip.head, wall_ms, &*signer);
-            self.says(stream, Shown::Alive(heartbeat));
+            self.says(stream, StreamFrame::Alive(heartbeat));
         }
     }
 
@@ -262,7 +199,7 @@ impl World {
     }
 
     /// Something is on its way to the reader.
-    fn says(&mut self, stream: u64, shown: Shown) {
+    fn says(&mut self, stream: u64, shown: StreamFrame) {
         let Some(entry) = self.streams.streams.get(&stream) else {
             return;
         };
@@ -326,7 +263,7 @@ impl World {
     }
 
     /// A frame reached its reader.
-    pub(crate) fn frame(&mut self, stream: u64, shown: Shown) {
+    pub(crate) fn frame(&mut self, stream: u64, shown: StreamFrame) {
         let now_us = self.queue.now_us;
         let Some(entry) = self.streams.streams.get_mut(&stream) else {
             return;
@@ -385,7 +322,7 @@ impl World {
 
 enum Next {
     Level,
-    Block(Box<ShownBlock>, Place),
+    Block(Box<StreamBlock>, Place),
     Gone,
 }
 
@@ -427,7 +364,7 @@ fn load(
     disk: &SimDisk,
     overlay: &kittengrad_proto::namespace::Overlay,
     chains: &BTreeMap<kittengrad_proto::id::Id, Arc<Chain>>,
-) -> Result<ShownBlock, StoreError> {
+) -> Result<StreamBlock, StoreError> {
     let mut shown = Vec::new();
     for entry in entries(disk, overlay, &stored.block)? {
         let id = entry.transaction.envelope().chain;
@@ -448,24 +385,24 @@ fn load(
         let records = found
             .filter_map(|(id, record)| Some((*id, record?)))
             .collect();
-        shown.push(ShownEntry {
+        shown.push(StreamEntry {
             transaction: Arc::new(entry.transaction),
             added: entry.added,
             records,
             chain,
         });
     }
-    Ok(ShownBlock {
+    Ok(StreamBlock {
         stored,
         entries: shown,
     })
 }
 
-fn problem_of(problem: &kittengrad_proto::wire::CursorProblem) -> Shown {
+fn problem_of(problem: &kittengrad_proto::wire::CursorProblem) -> StreamFrame {
     let start = problem
         .start
         .as_ref()
         .map(|start| Cursor::from_wire(Some(start)));
     let start = start.transpose().expect("our own cursors are cursors");
-    Shown::Problem(problem.kind(), start)
+    StreamFrame::Problem(problem.kind(), start)
 }

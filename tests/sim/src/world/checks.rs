@@ -88,7 +88,7 @@ impl World {
             monotonic_ms: aggregator.host.monotonic_ms(self.queue.now_us),
             wall_ms: aggregator.host.wall_ms(self.queue.now_us),
         };
-        let view = process.aggregator.view(now);
+        let view = process.driver.view(now);
         let verdict = merged::is_union(&aggregator.disk.elements(), &self.union());
         let why = verdict.err().map(|violation| violation.what);
         why.map(|why| format!("{why}; {:?}", view.reasons))

@@ -12,9 +12,8 @@ use kittengrad_node_core::{Event as Told, RequestId, Timing};
 use kittengrad_overlay::{identities::Identities, view::View};
 use kittengrad_plants::Plants;
 use kittengrad_proto::{
-    certificate::{Chain, Role},
+    certificate::Chain,
     id::{Id, PublicKey},
-    identity::{Addresses, Identity, IdentityFields, State},
     namespace::Overlay,
     signed::Signer,
 };
@@ -22,15 +21,14 @@ use kittengrad_ring::Replicas;
 
 use crate::{
     aggregator,
-    asking::Asks,
-    call::Calls,
-    client,
-    client::{Load, Tally},
+    asks::Asks,
+    calls::Calls,
+    client::{Load, Machine as ClientMachine, Tally},
     disk::{SimDisk, Snapshot},
     faults::Director,
     indexer,
     invariants::{Invariants, Verdict, Violation},
-    keys::{Scheme, Vouched, chain_of},
+    keys::{Scheme, Vouched, identity},
     peer::{Machine, Network, Weather},
     publisher::Publisher,
     queue::{Event, Queue},
@@ -120,7 +118,7 @@ pub struct World {
     pub(crate) numbers: BTreeMap<PublicKey, usize>,
     pub(crate) aggregator: Option<aggregator::Machine>,
     pub(crate) indexer: Option<indexer::Machine>,
-    pub(crate) clients: Vec<client::Machine>,
+    pub(crate) clients: Vec<ClientMachine>,
     pub(crate) network: Network,
     pub(crate) queue: Queue,
     pub(crate) calls: Calls,
@@ -164,7 +162,7 @@ impl World {
         let publisher = |name: &str| Publisher::new(name, scheme, overlay.clone());
         let museum = publisher("a museum");
         let clients: Vec<_> = (0..shape.load.clients)
-            .map(|number| client::Machine::new(publisher(&format!("client {number}"))))
+            .map(|number| ClientMachine::new(publisher(&format!("client {number}"))))
             .collect();
         let publishers = || clients.iter().map(|c| &c.publisher).chain([&museum]);
         let vouched = publishers().map(|p| (p.chain.id(), p.holder())).collect();
@@ -258,14 +256,12 @@ impl World {
         self.queue.now_us / 1_000
     }
 
-    pub(crate) fn tell(&mut self, member: usize, events: Vec<Told>) {
+    pub(crate) fn tell(&mut self, member: usize, event: Told) {
         let now_us = self.queue.now_us;
-        for event in &events {
-            self.trace
-                .line(now_us, || format!("peer {member}: {event:?}"));
-        }
+        self.trace
+            .line(now_us, || format!("peer {member}: {event:?}"));
         if self.director.is_none() {
-            self.told[member].extend(events);
+            self.told[member].push(event);
         }
     }
 }
@@ -276,19 +272,6 @@ fn disk(shape: &Shape) -> SimDisk {
     } else {
         SimDisk::default()
     }
-}
-
-/// What a peer says of itself in its process number `seq`.
-#[must_use]
-pub fn identity(overlay: &Overlay, seq: u64, signer: &dyn Signer) -> Identity {
-    let fields = IdentityFields {
-        seq,
-        state: State::Active,
-        role: Role::Peer,
-        addresses: Addresses::default(),
-        chain: chain_of(&signer.public().to_string()),
-    };
-    Identity::sign(overlay, &fields, signer).unwrap()
 }
 
 /// The first machines are born in the order of the ring.

@@ -2,7 +2,7 @@
 
 use kittengrad_node_core::Input;
 
-use crate::{call::Answer, host::Node, invariants::Violation, queue::Event, world::World};
+use crate::{calls::Answer, host::Node, invariants::Violation, queue::Event, world::World};
 
 impl World {
     /// The next thing happens, unless it is later than `end_us` or a promise was broken.
@@ -34,7 +34,7 @@ impl World {
                 to,
                 message,
             } => self.arrives(connection, from, to, message),
-            Event::Silent { a, b, connection } => self.is_silent(a, b, connection),
+            Event::Silent { a, b, connection } => self.end_if_silent(a, b, connection),
             Event::Dial => self.dial(),
             Event::Reaches { node, run, input } => {
                 if let Node::Peer(member) = node

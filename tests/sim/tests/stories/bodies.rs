@@ -10,12 +10,12 @@ use kittengrad_proto::{
 };
 
 use kittengrad_sim::{
-    Said, Shape, World,
+    Publication, Shape, World,
     story::solo::{Solo, asked_from, fetched, said_to, submit},
 };
 
 /// A transaction in a three-member network.
-fn said(number: u64) -> Said {
+fn said(number: u64) -> Publication {
     let mut cluster = World::new(number, Shape::new(3, 3));
     cluster.say(&[&format!("work {number}")])
 }

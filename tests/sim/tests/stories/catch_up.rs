@@ -2,10 +2,10 @@
 
 use kittengrad_overlay::quorum::Ack;
 
-use kittengrad_sim::{Said, Shape, World};
+use kittengrad_sim::{Publication, Shape, World};
 
 /// Writes to machines 0 and 1 in turn.
-fn write(c: &mut World, count: usize) -> Vec<Said> {
+fn write(c: &mut World, count: usize) -> Vec<Publication> {
     let mut all = Vec::new();
     for number in 0..count {
         let name = c.name();

@@ -8,12 +8,12 @@ use kittengrad_proto::{
 };
 
 use kittengrad_sim::{
-    About, Said, Shape, World,
+    About, Publication, Shape, World,
     story::solo::{Partner, Solo, confirmation, forged, pushed, said_to, submit},
 };
 
 /// A transaction in a three-member network.
-fn said(number: u64) -> Said {
+fn said(number: u64) -> Publication {
     let mut cluster = World::new(number, Shape::new(3, 3));
     cluster.say(&[&format!("work {number}")])
 }
@@ -116,7 +116,7 @@ fn a_replica_that_is_not_open_is_pushed_to_once_it_is() {
 }
 
 /// A core is asked to prove what `repeat` says, by a client and by a coordinator: says whether it refuses both.
-fn refuses(solo: &mut Solo, coordinator: &Partner, repeat: &Said) -> bool {
+fn refuses(solo: &mut Solo, coordinator: &Partner, repeat: &Publication) -> bool {
     let output = solo.round(vec![submit(0, repeat, Ack::One)]);
     let is_refused = match &output.replies[0].outcome {
         Ok(submitted) => {

@@ -4,11 +4,11 @@ use kittengrad_node_core::Event;
 use kittengrad_proto::block::Item;
 
 use kittengrad_sim::{
-    Said, Shape, World,
+    Publication, Shape, World,
     story::solo::{Solo, frames},
 };
 
-fn write(c: &mut World, member: usize, count: usize) -> Vec<Said> {
+fn write(c: &mut World, member: usize, count: usize) -> Vec<Publication> {
     let mut all = Vec::new();
     for _ in 0..count {
         let name = c.name_in(member);

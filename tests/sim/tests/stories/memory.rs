@@ -8,7 +8,7 @@ use kittengrad_proto::{
 };
 
 use kittengrad_sim::{
-    About, Said, Shape, World,
+    About, Publication, Shape, World,
     story::solo::{Solo, fetched, submit},
 };
 
@@ -26,7 +26,7 @@ fn more_bytes_than_may_wait_are_refused_and_room_comes_back() {
         solo.round(vec![Input::LinkDown(partner.key())]);
     }
     let mut cluster = World::new(0, Shape::new(3, 3));
-    let mut large = |number: u64| -> Said {
+    let mut large = |number: u64| -> Publication {
         let texts = (0..64).map(|text| format!("{text} of {number} {}", "x".repeat(64_000)));
         cluster.say_all(vec![About {
             name: format!("large work {number}"),
@@ -60,7 +60,7 @@ fn more_bytes_than_may_wait_are_refused_and_room_comes_back() {
 fn what_submissions_added_is_remembered_for_a_while_only() {
     let (mut solo, _) = Solo::open(Shape::new(3, 3));
     let mut cluster = World::new(0, Shape::new(3, 3));
-    let mut thousand = |salt: u64| -> Said {
+    let mut thousand = |salt: u64| -> Publication {
         let about = (0..1_000).map(|number| About {
             name: format!("work {number} of {salt}"),
             inserts: true,
@@ -69,7 +69,7 @@ fn what_submissions_added_is_remembered_for_a_while_only() {
         cluster.say_all(about.collect())
     };
     let first = thousand(0);
-    let mut says = |said: &Said| told(&solo.round(vec![submit(0, said, Ack::One)]));
+    let mut says = |said: &Publication| told(&solo.round(vec![submit(0, said, Ack::One)]));
     assert_eq!(says(&first), (1_000, 1_000));
     for salt in 1..=15 {
         says(&thousand(salt));

@@ -5,12 +5,12 @@ use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::link::Message;
 
 use kittengrad_sim::{
-    Said, Shape, World,
+    Publication, Shape, World,
     story::solo::{Partner, Solo, pushed, said_to, submit},
 };
 
 /// A transaction in a three-member network.
-fn said() -> Said {
+fn said() -> Publication {
     let mut cluster = World::new(0, Shape::new(3, 3));
     cluster.say(&["a work"])
 }

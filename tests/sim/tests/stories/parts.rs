@@ -4,7 +4,7 @@ use kittengrad_node_core::Delivery;
 use kittengrad_overlay::quorum::Ack;
 
 use kittengrad_sim::{
-    Said, Shape, World,
+    Publication, Shape, World,
     story::solo::{Solo, fetched},
 };
 
@@ -40,7 +40,7 @@ fn what_a_coordinator_only_sent_before_it_died_reaches_every_replica_too() {
 }
 
 /// Machine 1 is down when 2 writes to the cells of 1 and 2; 0 keeps the first, 3 the second, and 2 never returns.
-fn torn() -> (World, Said) {
+fn torn() -> (World, Publication) {
     let mut c = World::booted(1, Shape::new(5, 3));
     let (first, second) = (c.name_in(1), c.name_in(2));
     let said = c.say(&[&first, &second]);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use kittengrad_client_core::map::{Map, Mapped, Refusal};
 use kittengrad_proto::id::RecordId;
 
-use super::{Counts, rejects::Reject, source::OwnedLine};
+use super::{counts::Counts, rejects::Reject, source::OwnedLine};
 
 /// Lines and their mapped form.
 pub(super) struct Batch {

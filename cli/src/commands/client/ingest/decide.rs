@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use kittengrad_client::submit::Draft;
-use kittengrad_client_core::map::{Mapped, Mode, Refusal};
-use kittengrad_proto::id::{PublicKey, RecordId};
+use kittengrad_client_core::map::{Mapped, Refusal};
+use kittengrad_proto::id::RecordId;
 
 use super::{
     batch::Fate,
     sets::Sets,
-    state::{Set, State, Taken},
+    state::{Set, Speaker, State, Taken},
 };
 
 /// The changes of a batch.
@@ -84,17 +84,6 @@ impl Decided {
             _ => None,
         })
     }
-}
-
-/// The publisher of the lines, the rule for decisions, and the time.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Speaker {
-    pub(super) publisher: PublicKey,
-    pub(super) mode: Mode,
-    /// Whether canonicals with statements of the publisher are left alone.
-    pub(super) is_first_word: bool,
-    /// Unix milliseconds.
-    pub(super) now_ms: u64,
 }
 
 /// Decides all lines. `said` are sets that are newer than those in `known`.

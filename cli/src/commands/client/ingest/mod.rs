@@ -9,6 +9,7 @@
 //! speaks of too waits until that one is done, so that lines about one thing are decided in their order.
 
 mod batch;
+mod counts;
 mod decide;
 pub(crate) mod maps;
 mod pipeline;
@@ -25,6 +26,7 @@ use serde::Serialize;
 
 use self::rejects::AllRejects;
 pub(crate) use self::{
+    counts::Counts,
     pipeline::{Job, Kept, load},
     progress::Progress,
     rejects::Rejects,
@@ -32,11 +34,8 @@ pub(crate) use self::{
 };
 use super::Session;
 use crate::{
-    cli::Global,
-    output::{
-        self,
-        text::{count, number},
-    },
+    global::Global,
+    output::{self, text::count},
 };
 
 /// The files to load.
@@ -67,50 +66,6 @@ pub(crate) struct IngestArgs {
     /// Print the changes and write refused lines, but send nothing
     #[arg(long)]
     dry_run: bool,
-}
-
-/// Numbers of lines by their fate. Lines of white space are not counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Counts {
-    /// All of them: the sum of the others.
-    pub(crate) read: u64,
-    /// Canonicals that did not exist, with their first update.
-    pub(crate) inserted: u64,
-    /// Updates of canonicals that existed.
-    pub(crate) updated: u64,
-    /// Lines that change nothing.
-    pub(crate) unchanged: u64,
-    /// Refused lines.
-    pub(crate) refused: u64,
-}
-
-impl Counts {
-    fn add(&mut self, more: &Self) {
-        self.read += more.read;
-        self.inserted += more.inserted;
-        self.updated += more.updated;
-        self.unchanged += more.unchanged;
-        self.refused += more.refused;
-    }
-
-    /// The numbers as text.
-    pub(crate) fn text(&self) -> String {
-        let Self {
-            read,
-            inserted,
-            updated,
-            unchanged,
-            refused,
-        } = *self;
-        format!(
-            "{} read: {} inserted, {} updated, {} unchanged, {} refused",
-            number(read),
-            number(inserted),
-            number(updated),
-            number(unchanged),
-            number(refused)
-        )
-    }
 }
 
 /// One line of `ingest --json`.
@@ -244,13 +199,5 @@ mod tests {
         assert_eq!(serde_json::to_value(&line).unwrap(), expected);
         let total = FileJson { file: None, ..line };
         assert_eq!(serde_json::to_value(&total).unwrap()["file"], json!(null));
-    }
-
-    #[test]
-    fn counts_are_written_for_people() {
-        assert_eq!(
-            COUNTS.text(),
-            "12,000 read: 1 inserted, 2 updated, 11,990 unchanged, 7 refused"
-        );
     }
 }

@@ -23,11 +23,11 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     Counts, Progress, Rejects,
     batch::{Batch, account},
-    decide::{Decided, Speaker, decide_all},
+    decide::{Decided, decide_all},
     rejects::Reject,
     sets::look_up,
     source::{OwnedLine, Source},
-    state::Set,
+    state::{Set, Speaker},
 };
 use crate::output;
 

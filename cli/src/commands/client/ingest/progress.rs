@@ -11,7 +11,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Counts, Source};
+use super::{counts::Counts, source::Source};
 use crate::output;
 
 /// How often a plain line is printed.

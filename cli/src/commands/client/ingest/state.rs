@@ -6,14 +6,25 @@ use bytes::Bytes;
 use kittengrad_client::submit::Draft;
 use kittengrad_client_core::{
     ingest::{Decision, decide},
-    map::Mapped,
+    map::{Mapped, Mode},
 };
 use kittengrad_proto::{
-    id::RecordId,
+    id::{PublicKey, RecordId},
     record::{Record, Summary, check},
 };
 
-use super::{batch::Fate, decide::Speaker, sets::Known};
+use super::{batch::Fate, sets::Known};
+
+/// Whose lines these are, how they are decided, and when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Speaker {
+    pub(super) publisher: PublicKey,
+    pub(super) mode: Mode,
+    /// Whether it speaks only of what it never spoke of.
+    pub(super) is_first_word: bool,
+    /// Unix milliseconds.
+    pub(super) now_ms: u64,
+}
 
 /// The input of `decide`: statements of the one publisher, or `None` if the canonical does not exist.
 pub(super) type Set = Option<Vec<(RecordId, Record)>>;

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{Session, session::SourceArgs};
 use crate::{
-    cli::Global,
+    global::Global,
     output::{
         self, Usage, paint,
         text::{count, number, short, time},

@@ -11,8 +11,8 @@ use kittengrad_proto::{
 use serde::Serialize;
 
 use crate::{
-    cli::Global,
     commands::client::Session,
+    global::Global,
     output::{
         self, paint,
         text::{count, short},

@@ -1,0 +1,175 @@
+//! Following an aggregator's journal: where to begin, and what to do when a subscription ends.
+
+use kittengrad_client_core::routing::Backoff;
+use kittengrad_journal::ReadFrom;
+use kittengrad_proto::cursor::Cursor;
+
+use crate::cursors::Last;
+
+/// Pauses before a journal that failed is tried again.
+pub const RETRY: Backoff = Backoff {
+    base_ms: 1_000,
+    max_ms: 30_000,
+};
+
+/// How a subscription ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The source cannot go on from there; where it begins.
+    Moved(Cursor),
+    /// What it showed is signed, but does not continue what was read.
+    Other,
+    /// Anything else.
+    Failed,
+}
+
+/// What to do before the next subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: it begins where this one did, or after the last block.
+    Retry,
+    /// Nothing: it begins there, and skips nothing that the source still has.
+    From(Cursor),
+    /// Tell the indexer [`Input::Again`](crate::Input::Again): the journal is not the one that was read, and is read from
+    /// its first block.
+    Again,
+}
+
+/// A journal that is followed.
+#[derive(Debug, Clone)]
+pub struct Following {
+    at: ReadFrom,
+    /// Where the subscription under way began.
+    began: ReadFrom,
+    /// Ends since a block was read.
+    failures: u32,
+}
+
+impl Following {
+    /// Goes on after `last`, or begins at the first block.
+    #[must_use]
+    pub fn new(last: Option<Last>) -> Self {
+        let at = last.map_or(ReadFrom::Genesis, after);
+        Self {
+            at,
+            began: at,
+            failures: 0,
+        }
+    }
+
+    /// Where the next subscription begins.
+    pub const fn begin(&mut self) -> ReadFrom {
+        self.began = self.at;
+        self.at
+    }
+
+    /// A block was read.
+    pub const fn read(&mut self, last: Last) {
+        self.at = after(last);
+    }
+
+    /// What to do after an end, and for how long to pause first, in milliseconds. `random` is any number and chooses the
+    /// pause between half and all of what [`RETRY`] allows.
+    pub fn ended(&mut self, end: End, random: u64) -> (Next, u64) {
+        let has_read = self.at != self.began;
+        let next = match end {
+            End::Moved(start) if self.at.is_before(start) => Next::From(start),
+            End::Moved(_) | End::Other => Next::Again,
+            End::Failed => Next::Retry,
+        };
+        if has_read && next != Next::Again {
+            self.failures = 0;
+        }
+        match next {
+            Next::Retry => {}
+            Next::From(start) => self.at = ReadFrom::At(start),
+            Next::Again => self.at = ReadFrom::Genesis,
+        }
+        self.failures = self.failures.saturating_add(1);
+        (next, RETRY.wait_ms(self.failures, random))
+    }
+}
+
+const fn after(last: Last) -> ReadFrom {
+    ReadFrom::After {
+        head: last.head,
+        time_ms: last.time_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kittengrad_proto::{
+        block::Head,
+        id::{Id, PublicKey},
+    };
+
+    use super::*;
+
+    const JOURNAL: PublicKey = PublicKey::new([1; 32]);
+
+    const fn cursor(incarnation: u64, height: Option<u64>) -> Cursor {
+        Cursor {
+            journal: JOURNAL,
+            incarnation,
+            height,
+        }
+    }
+
+    fn at_100() -> Following {
+        Following::new(Some(Last {
+            journal: JOURNAL,
+            head: Head {
+                incarnation: 5,
+                height: 100,
+                hash: Id::ZERO,
+            },
+            time_ms: 1,
+        }))
+    }
+
+    #[test]
+    fn a_journal_that_went_back_is_read_again() {
+        let next = |end| at_100().ended(end, 0).0;
+        let moved = |incarnation, height| next(End::Moved(cursor(incarnation, height)));
+        assert_eq!(moved(6, None), Next::From(cursor(6, None)));
+        assert_eq!(moved(5, Some(120)), Next::From(cursor(5, Some(120))));
+        assert_eq!(moved(5, Some(80)), Next::Again);
+        assert_eq!(moved(5, Some(100)), Next::Again);
+        assert_eq!(moved(4, None), Next::Again);
+        assert_eq!(next(End::Other), Next::Again);
+        assert_eq!(next(End::Failed), Next::Retry);
+    }
+
+    #[test]
+    fn pauses_double_until_a_block_is_read() {
+        let mut following = at_100();
+        let mut pauses = Vec::new();
+        for _ in 0..7 {
+            following.begin();
+            pauses.push(following.ended(End::Failed, 0).1);
+        }
+        assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000]);
+        following.begin();
+        following.read(Last {
+            journal: JOURNAL,
+            head: Head {
+                incarnation: 5,
+                height: 101,
+                hash: Id::ZERO,
+            },
+            time_ms: 2,
+        });
+        assert_eq!(following.ended(End::Failed, 0).1, 500);
+    }
+
+    #[test]
+    fn the_next_subscription_begins_where_the_end_says() {
+        let mut following = at_100();
+        let from = cursor(6, None);
+        following.ended(End::Moved(from), 0);
+        assert_eq!(following.begin(), ReadFrom::At(from));
+        following.ended(End::Other, 0);
+        assert_eq!(following.begin(), ReadFrom::Genesis);
+    }
+}
