@@ -8,7 +8,7 @@ DEMO_DIR ?= kittengrad-demo
 DENY_VERSION := 0.20.2
 MACHETE_VERSION := 0.9.2
 
-.PHONY: help demo test check verify fix docs sim torture deps deny machete
+.PHONY: help demo test check verify fix docs sim torture mutants deps deny machete
 
 help: ## Say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -51,6 +51,11 @@ torture: deps ## Break real processes and disks: KILLS=n blows (most of them kil
 	@TORTURE_KILLS="$(KILLS)" TORTURE_FLIPS="$(FLIPS)" TORTURE_SEED="$(SEED)" \
 	    cargo test --workspace --locked --test e2e \
 	    tortured_processes -- --nocapture
+
+mutants: deps ## Run the tests of the pure crates under small mistakes: ONLY=text FROM=n AT_LEAST=percent JSON=1 CHECK=1 EQUIVALENT=1
+	@cargo run --package kittengrad-mutants --locked --quiet -- --dir "$(CARGO_TARGET_DIR)/mutants" \
+	    $(if $(ONLY),--only "$(ONLY)") $(if $(FROM),--from "$(FROM)") $(if $(AT_LEAST),--at-least "$(AT_LEAST)") \
+	    $(if $(JSON),--json) $(if $(CHECK),--check) $(if $(EQUIVALENT),--equivalent)
 
 deps: ## Install the system packages that building needs
 	@deploy/install-build-deps.sh

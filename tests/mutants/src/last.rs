@@ -1,0 +1,49 @@
+//! Which test saw which mutant the last time: it is tried first the next time.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use crate::{definition::Mutant, trial::Trial};
+
+/// Names of suites and tests, by what a mutant says.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Last(BTreeMap<String, (String, String)>);
+
+impl Last {
+    /// Reads what was kept in a file; nothing if there is none, or if it is of another version of this program.
+    pub fn load(path: &Path) -> Self {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// The suite and the test that saw a mutant.
+    pub fn of(&self, mutant: &Mutant) -> Option<(&str, &str)> {
+        let (suite, test) = self.0.get(&key(mutant))?;
+        Some((suite, test))
+    }
+
+    /// Remembers who saw a mutant.
+    pub fn learn(&mut self, trial: &Trial) {
+        let seen = trial.seen.as_ref();
+        if let Some((suite, Ok(test))) = seen.map(|seen| (&seen.suite, &seen.by)) {
+            let by = (suite.clone(), test.clone());
+            self.0.insert(key(&trial.mutant), by);
+        }
+    }
+
+    /// Keeps it in a file.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn keep(&self, path: &Path) -> anyhow::Result<()> {
+        let text = serde_json::to_string(self)?;
+        fs::write(path, text).with_context(|| format!("write {}", path.display()))
+    }
+}
+
+/// The number of a mutant changes when others are added.
+fn key(mutant: &Mutant) -> String {
+    format!("{}: {}", mutant.folder, mutant.says)
+}
