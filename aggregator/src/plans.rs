@@ -34,7 +34,8 @@ pub(crate) fn plan(view: &View) -> Arc<Plan> {
 /// Plans anew whenever there is a newer view, for as long as it is awaited.
 pub(crate) async fn plan_anew(mut views: Views, plans: watch::Sender<Arc<Plan>>) {
     loop {
-        let newer = plan(&views.changed().await);
+        let view = views.changed().await;
+        let newer = plan(&view);
         plans.send_if_modified(|last| {
             let is_new = *last != newer;
             *last = newer;

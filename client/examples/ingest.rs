@@ -15,6 +15,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use bytes::Bytes;
 use kittengrad_client::{
     Client,
     config::ClientConfig,
@@ -75,7 +76,7 @@ fn draft(
     if !answer.complete || answer.absent_records().next().is_some() {
         return Err(format!("too few replicas of {} answered", answer.canonical).into());
     }
-    let decode = |(id, bytes): (RecordId, Option<_>)| Some((id, Record::decode(&bytes?).ok()?));
+    let decode = |(id, bytes): (RecordId, Option<Bytes>)| Some((id, Record::decode(&bytes?).ok()?));
     let set: Vec<_> = answer.updates.into_iter().filter_map(decode).collect();
     let set = answer.exists.then_some(&set[..]);
     let (insert, previous) = match decide(map.mode(), &publisher, &line, set) {

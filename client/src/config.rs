@@ -209,7 +209,7 @@ impl ClientConfig {
         if let Some(key) = &self.aggregator
             && let Err(e) = key.parse::<PublicKey>()
         {
-            return refuse("aggregator", format!("is no key: {e}"));
+            return refuse("aggregator", format!("is not a key: {e}"));
         }
         if let Some(url) = self
             .indexer

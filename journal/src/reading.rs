@@ -7,10 +7,7 @@ use kittengrad_proto::{
     signed::Verifier,
 };
 
-use crate::{
-    follower::{FollowError, Follower, Step},
-    place::Beginning,
-};
+use crate::follower::{FollowError, Follower, Step};
 
 /// Where reading a journal begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,13 +90,13 @@ impl Reading {
         self.source
     }
 
-    /// Where to ask the owner to begin.
+    /// After which block to ask the owner to begin; `None` for the first one that it has.
     #[must_use]
-    pub fn from(&self) -> Beginning {
+    pub fn cursor(&self) -> Option<Cursor> {
         match self.anchor {
-            Anchor::Genesis => Beginning::Genesis,
-            Anchor::Place(cursor) => Beginning::Cursor(cursor),
-            Anchor::Known(follower) => Beginning::Cursor(follower.cursor()),
+            Anchor::Genesis => None,
+            Anchor::Place(cursor) => Some(cursor),
+            Anchor::Known(follower) => Some(follower.cursor()),
         }
     }
 

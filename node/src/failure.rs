@@ -61,7 +61,9 @@ impl RunError {
     pub(crate) fn is_damage(&self) -> bool {
         match self {
             Self::Driver(error) => error.is_damage(),
-            Self::Stopped(failures) => failures.errors().any(DriverError::is_damage),
+            Self::Stopped(failures) => failures
+                .errors()
+                .any(|error: &DriverError| error.is_damage()),
             _ => false,
         }
     }

@@ -9,7 +9,6 @@ use std::{
 
 use kittengrad_node_core::{Input, PeerConfig, Timing};
 use kittengrad_overlay::{file::NetworkFile, view::View};
-
 use kittengrad_proto::{
     certificate::{Role, Root},
     identity::{Addresses, Identity},

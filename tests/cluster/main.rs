@@ -72,7 +72,7 @@ impl Cluster {
             )
             .unwrap();
         }
-        admit_into(&dir.path().join("client"), &authority, Role::Client);
+        let _ = admit_into(&dir.path().join("client"), &authority, Role::Client);
         std::fs::write(dir.path().join("network.toml"), file.to_toml()).unwrap();
         Self {
             dir,

@@ -85,7 +85,7 @@ fn a_member_with_a_used_or_needless_address_is_refused() {
             Process::Indexer,
             &["--role", "indexer", "--grpc", "127.0.0.1:1"],
         ),
-        &["leave --grpc away"],
+        &["omit --grpc"],
     );
     assert_eq!(std::fs::read(&file).unwrap(), before);
 }

@@ -6,7 +6,6 @@ mod commands;
 mod copies;
 mod examples;
 mod harness;
-mod imports;
 mod incarnations;
 mod kill;
 mod rot;

@@ -48,7 +48,7 @@ async fn each_mistake_is_named_with_what_to_do() {
     check(stranger, &["not in the network file", "network add"]).await;
 
     let foreign = with_credentials("foreign", &authority(), Role::Aggregator);
-    check(foreign, &["of network", "the network file is of"]).await;
+    check(foreign, &["belong to network", "the network file to"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -274,7 +274,7 @@ fn check_addresses(role: Role, addresses: &Addresses) -> Result<(), Usage> {
     }
     let missing = missing.join(" and ");
     Err(Usage(format!(
-        "{missing}: missing; others reach this {role} there (host:port)"
+        "{missing} must be given as host:port: others reach this {role} there"
     )))
 }
 
@@ -346,10 +346,10 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_an_address_of_no_use() {
+    fn an_address_that_a_role_does_not_use_is_refused() {
         assert!(check_unused(Role::Peer, Some("a:1"), Some("a:2")).is_ok());
         assert!(check_unused(Role::Aggregator, Some("a:1"), None).is_ok());
         let error = check_unused(Role::Indexer, Some("a:1"), None).unwrap_err();
-        assert!(error.0.contains("leave --grpc away"));
+        assert!(error.0.contains("omit --grpc"));
     }
 }

@@ -412,7 +412,7 @@ mod tests {
         fs::rename(&ca, dir.path().join("away")).unwrap();
         prepared(dir.path(), 1, &["tate"]).unwrap();
         let error = prepared(dir.path(), 1, &["cmoa"]).err().unwrap();
-        assert!(error.to_string().contains("put that folder back"));
+        assert!(error.to_string().contains("restore that folder"));
         assert!(!ca.exists());
 
         let options = InitOptions {

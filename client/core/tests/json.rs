@@ -255,18 +255,15 @@ fn white_space_is_what_json_says() {
 #[test]
 fn reasons_are_said_in_words() {
     let said = |text: &str| parse(text.as_bytes()).unwrap_err().to_string();
-    assert_eq!(
-        said(r#"{"a":1,"a":2}"#),
-        r#"key "a" is there twice at byte 7"#
-    );
-    assert_eq!(said(r#"["\ud800"]"#), "a lone surrogate at byte 2");
+    assert_eq!(said(r#"{"a":1,"a":2}"#), r#"duplicate key "a" at byte 7"#);
+    assert_eq!(said(r#"["\ud800"]"#), "lone surrogate at byte 2");
     assert_eq!(
         said("[1"),
         "a comma or a closing bracket is missing at byte 2"
     );
     assert_eq!(
         said("99999999999999999999"),
-        "an integer beyond 64 bits at byte 0"
+        "integer beyond 64 bits at byte 0"
     );
 }
 

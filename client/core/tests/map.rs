@@ -95,7 +95,7 @@ fn a_line_that_does_not_say_what_it_is_about_is_refused() {
         ("{", "not strict JSON: a key is missing at byte 1"),
         (
             r#"{"id":1,"id":1}"#,
-            "not strict JSON: key \"id\" is there twice at byte 8",
+            "not strict JSON: duplicate key \"id\" at byte 8",
         ),
     ] {
         assert_eq!(
@@ -310,11 +310,11 @@ fn a_map_that_cannot_be_meant_is_refused_with_its_reason() {
         ("[[link]]\nrel = 'sameAs'", "missing field `to`"),
         (
             "[[link]]\nrel = 'sameAs'\nto = {type = 'update', id = '{}'}",
-            "\"update\" is not a type of canonicals: entity or artefact",
+            "\"update\" is not a type of canonical; use entity or artefact",
         ),
         (
             "[[link]]\nrel = 'sameAs'\nto = {type = 'entity', id = '{/a'}",
-            "has a brace without its partner",
+            "has an unmatched brace",
         ),
         (
             "[[link]]\nrel = 'sameAs'\nto = {type = 'entity', id = '{}', name = '/a'}",

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use kittengrad_journal::{Continued, ReadFrom, Reading, Step, place::Beginning};
+use kittengrad_journal::{Continued, ReadFrom, Reading, Step};
 use kittengrad_proto::{
     block::Item,
     id::{Id, PublicKey},
@@ -62,9 +62,9 @@ impl Reader {
 
     /// The place from which to ask the source.
     pub(super) fn from(&self) -> wire::subscribe_request::From {
-        match self.reading.from() {
-            Beginning::Genesis => wire::subscribe_request::From::Genesis(true),
-            Beginning::Cursor(cursor) => wire::subscribe_request::From::Cursor(cursor.to_wire()),
+        match self.reading.cursor() {
+            None => wire::subscribe_request::From::Genesis(true),
+            Some(cursor) => wire::subscribe_request::From::Cursor(cursor.to_wire()),
         }
     }
 

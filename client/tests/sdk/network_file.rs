@@ -225,7 +225,7 @@ fn errors_name_the_line_and_the_key() {
     let text = paper.file().to_toml();
     check(
         &text.replace("version = 1", "version = 2\nnews = 1"),
-        "line 3: `version` is 2, known is 1",
+        "line 3: `version` is 2; this program knows 1",
     );
     check(
         &text.replace("replicas = 3", "replicas = 4"),

@@ -56,7 +56,7 @@ impl World {
         };
         let publisher = admit_as("Tate", &authority, Role::Client);
         let mut members = Vec::new();
-        for number in 0..peers {
+        for _ in 0..peers {
             let credentials = admit(&authority, Role::Peer);
             members.push(Server::start(Arc::new(Fake::new(overlay.clone(), credentials))).await);
         }

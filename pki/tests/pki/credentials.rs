@@ -54,7 +54,7 @@ fn a_missing_file_is_named_with_the_command_that_makes_it() {
         let path = pick(&paths);
         fs::remove_file(&path).unwrap();
         let expected = format!(
-            "{} does not exist; `kittengrad ca admit --role peer` makes it",
+            "{} does not exist; `kittengrad ca admit --role peer` writes it",
             path.display()
         );
         assert_eq!(load(&paths).unwrap_err().to_string(), expected);
@@ -136,7 +136,7 @@ fn another_role_is_refused() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.ends_with("\"Tate\" is admitted as peer, wanted is aggregator"),
+        error.ends_with("\"Tate\" is certified as peer, not as aggregator"),
         "{error}"
     );
 }
@@ -152,7 +152,7 @@ fn expired_credentials_say_since_when_and_what_to_do() {
     assert_eq!(
         error,
         format!(
-            "certificates of \"Tate\" in {chain} were in force until 2028-09-20 14:13 UTC; \
+            "certificates of \"Tate\" in {chain} expired 2028-09-20 14:13 UTC; \
              `kittengrad ca admit --role peer` with the same key renews them"
         ),
     );
@@ -163,10 +163,7 @@ fn credentials_of_the_future_ask_for_the_clock() {
     let (_temp, paths) = admitted(&authority_at(NOW_MS));
     let error = Credentials::load(&paths, Role::Peer, NOW_MS - 2 * HOUR_MS).unwrap_err();
     assert!(matches!(error, CredentialsError::NotYetValid { .. }));
-    assert!(
-        error.to_string().ends_with("is the clock right?"),
-        "{error}"
-    );
+    assert!(error.to_string().ends_with("check the clock"), "{error}");
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::Write as _,
     path::Path,
     process::{Command, Output},
 };
@@ -85,10 +84,10 @@ fn network() -> TempDir {
             let transport = Transport::of(&admitted.credentials, unix_ms()).unwrap();
             fs::write(
                 dir.join("transport.pem"),
-                transport.shown().certificates_pem(),
+                transport.identity().certificates_pem(),
             )
             .unwrap();
-            fs::write(dir.join("transport.key"), transport.shown().key_pem()).unwrap();
+            fs::write(dir.join("transport.key"), transport.identity().key_pem()).unwrap();
         }
     }
     temp

@@ -264,7 +264,7 @@ fn a_holder_has_its_role_and_no_other() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "\"Sample peer\" is admitted as peer, wanted is client or indexer"
+        "\"Sample peer\" is certified as peer, not as client or indexer"
     );
 }
 

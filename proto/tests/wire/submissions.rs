@@ -244,7 +244,7 @@ fn a_record_says_what_its_entry_needs_it_to_say() {
     check(
         "an update that is inserted",
         insert,
-        is_mismatch(id, "no entity or artefact"),
+        is_mismatch(id, "neither an entity nor an artefact"),
     );
 
     let noise = Bytes::from_static(b"no record at all");

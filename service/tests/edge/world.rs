@@ -9,12 +9,12 @@ use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{
     block::Item,
     certificate::Role,
-    id::{Id, PublicKey, RecordId},
+    id::{PublicKey, RecordId},
     namespace::Overlay,
     record::{Record, Update},
     signed::{Ed25519, Signer},
     submission::Submission,
-    transaction::{Element, Entry, Envelope, POLICY, Transaction},
+    transaction::{Entry, Envelope, POLICY, Transaction},
 };
 use kittengrad_ring::{KeyRange, Point};
 use kittengrad_support::{

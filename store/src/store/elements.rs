@@ -67,9 +67,12 @@ impl ElementStore for RocksStore {
         after: Option<&Element>,
         limit: usize,
     ) -> Result<ElementPage, StoreError> {
+        let rows_max = ElementPage::rows_to_read(limit);
         let mut found = Vec::new();
         for range in walk_ranges(arc, after) {
-            self.read_range(range, ElementPage::rows_to_read(limit), &mut found)?;
+            if found.len() < rows_max {
+                self.read_range(range, rows_max, &mut found)?;
+            }
         }
         Ok(ElementPage::new(found, limit))
     }

@@ -202,6 +202,6 @@ fn a_demo_without_disk_space_does_not_start() {
     let demo = ends(demo.args(["demo", "--dir"]).arg(dir.path().join("small")));
     let said = String::from_utf8_lossy(&demo.stderr);
     assert_eq!(demo.status.code(), Some(1), "{said}");
-    assert!(said.contains("MiB are free in") && said.contains("288 are needed"));
+    assert!(said.contains("MiB are free in") && said.contains("needs 288"));
     drop(disk);
 }

@@ -6,10 +6,7 @@ use kittengrad_client_core::{
     merge::{Consistency, Reply, merge},
     routing::{Call, Patience, Step, Trouble},
 };
-use kittengrad_proto::{
-    error::ErrorCode,
-    id::PublicKey,
-};
+use kittengrad_proto::{error::ErrorCode, id::PublicKey};
 
 use crate::{
     asks::{Ask, Purpose},

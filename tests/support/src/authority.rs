@@ -107,7 +107,6 @@ pub fn admit_as(name: &str, authority: &Authority, role: Role) -> Credentials {
 }
 
 /// Certifies a new key, whose files are in `folder` then.
-#[must_use]
 pub fn admit_into(folder: &Path, authority: &Authority, role: Role) -> Credentials {
     let admission = Admission {
         role,

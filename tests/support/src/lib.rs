@@ -2,15 +2,15 @@
 //!
 //! | module | contents |
 //! | --- | --- |
-//! | [`authority`] | authorities and whom they admit |
+//! | `authority` | authorities and whom they admit |
 //! | [`clock`] | the time it is, and fixed times |
 //! | [`conformance`] | the suite that every implementation of a store passes |
 //! | [`journals`] | keys, submissions and blocks for tests of journals and stores |
-//! | [`ports`] | free ports on loopback |
+//! | `ports` | free ports on loopback |
 //! | [`samples`] | records, and where the real ones are |
 //! | [`SharedStore`] | a store in memory that is read while it is written |
-//! | [`tower`] | towers of certificates from one-byte seeds, right ones and ones that deviate |
-//! | [`wait`] | waiting for a condition, with a deadline |
+//! | `tower` | towers of certificates from one-byte seeds, right ones and ones that deviate |
+//! | `wait` | waiting for a condition, with a deadline |
 //!
 //! The feature `processes` adds what only tests of processes need (`authority`, `ports`, `wait`), and `certificates` adds
 //! `tower`. Tests of pure crates do without.

@@ -24,7 +24,8 @@ fn free(is_free: impl Fn(SocketAddr) -> bool) -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = (process::id() % PROCESSES) as u16 * PORTS_EACH;
     loop {
-        let port = FIRST_PORT + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        let next = NEXT.fetch_add(1, Ordering::Relaxed) % PORTS;
+        let port = FIRST_PORT + (first + next) % PORTS;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         if is_free(address) {
             return address;

@@ -2,5 +2,6 @@
 #![cfg(test)]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod imports;
 mod promises;
 mod sources;

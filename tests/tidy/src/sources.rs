@@ -20,7 +20,6 @@ pub(crate) fn sources() -> Vec<PathBuf> {
         "proto",
         "overlay",
         "journal",
-        "overlay",
         "pki",
         "store",
         "service",

@@ -164,7 +164,8 @@ fn a_late_record_that_says_something_else_is_not_kept() {
         assert_eq!(emitted(&process), 1, "{what}: it goes without its bytes");
         process.handle(Input::Records(vec![statement.clone()]));
         process.flush();
-        let kept = kittengrad_journal::Store::records(&process.store, &[RecordId::of(&statement)]);
+        let kept =
+            kittengrad_journal::RecordStore::records(&process.store, &[RecordId::of(&statement)]);
         let is_kept = kept.unwrap()[0].is_some();
         assert_eq!(is_kept, what == "honest", "{what}");
         process.fetches.clear();

@@ -162,7 +162,7 @@ fn blocks_on_their_way_do_not_disturb_reading_again() {
     for (incarnation, heights) in [(10, 0..2), (12, 0..3)] {
         for height in heights {
             let peer = &peers.peers[number];
-            let stored = kittengrad_journal::Store::block(&peer.store, incarnation, height);
+            let stored = kittengrad_journal::BlockStore::block(&peer.store, incarnation, height);
             let frame = peer.frame(stored.unwrap().unwrap());
             process.handle(Input::Block(source, Box::new(frame)));
         }

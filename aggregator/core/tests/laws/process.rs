@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kittengrad_aggregator_core::{
     Aggregator, Config, Event, Fetch, Input, Now, Output, Plan, Timing,
 };
-use kittengrad_journal::{Follower, MemoryStore, Step, Store, entries};
+use kittengrad_journal::{BlockStore as _, Follower, MemoryStore, Step, entries};
 use kittengrad_proto::{
     id::{Id, PublicKey},
     signed::{Ed25519, SigningKey},

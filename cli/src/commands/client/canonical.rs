@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_canonical_is_refused_with_what_to_write() {
+    fn text_that_is_not_a_canonical_is_refused() {
         check("{", "not strict JSON");
         check("[1]", "not an object");
         check(r#"{"type":"artefact"}"#, "\"meta\" is missing");
@@ -83,7 +83,7 @@ mod tests {
             r#"{"type":"entity","meta":{},"name":"x"}"#,
             "has no \"name\"",
         );
-        check(r#"{"type":"entity","type":"entity","meta":{}}"#, "twice");
+        check(r#"{"type":"entity","type":"entity","meta":{}}"#, "duplicate key");
     }
 
     #[test]

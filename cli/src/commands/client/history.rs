@@ -14,7 +14,7 @@ use super::{
     get::{content, document, heading, said_by, unknown, warn_if_incomplete},
 };
 use crate::{
-    cli::Global,
+    global::Global,
     output::{self, paint},
 };
 

@@ -3,16 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use kittengrad_client_core::view::{document::NAMES_MAX, fold::fold};
 use kittengrad_indexer_core::{
-    Fetched, Input, fold,
-    limits::{
-        BACK_OFF_MS_MIN, FETCH_CANONICALS_MAX, FETCH_RECORDS_MAX, FETCH_RECORDS_OF_ONE_MAX,
-        NAMES_MAX,
-    },
+    Fetched, Input,
+    limits::{BACK_OFF_MS_MIN, FETCH_CANONICALS_MAX, FETCH_RECORDS_MAX, FETCH_RECORDS_OF_ONE_MAX},
 };
 use kittengrad_proto::{id::RecordId, record::Record, transaction::Element};
+use kittengrad_support::samples::named;
 
-use crate::world::{Driver, TATE, block, canonical, named, update};
+use crate::world::{Driver, TATE, block, canonical, update};
 
 /// Inserts `count` canonicals with `updates` each, all without any record.
 fn absent(count: u32, updates: u32) -> Driver {

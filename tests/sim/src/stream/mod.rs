@@ -12,12 +12,7 @@ use kittengrad_journal::{
     BlockStore, ChainStore, RecordStore, StoreError, StoredBlock, Tip, entries,
     place::{self, Extent, Place, Start},
 };
-use kittengrad_proto::{
-    certificate::Chain,
-    cursor::Cursor,
-    id::PublicKey,
-    identity::Heartbeat,
-};
+use kittengrad_proto::{certificate::Chain, cursor::Cursor, id::PublicKey, identity::Heartbeat};
 
 pub(crate) use frame::{Broken, Stream, StreamBlock, StreamEntry, StreamFrame, Streams};
 pub(crate) use place::Beginning;

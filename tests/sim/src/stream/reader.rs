@@ -38,7 +38,9 @@ impl Reader {
 
     /// Where to ask the source to begin.
     pub(crate) fn from(&self) -> Beginning {
-        self.0.from()
+        self.0
+            .cursor()
+            .map_or(Beginning::Genesis, Beginning::Cursor)
     }
 
     /// Takes the next block.

@@ -141,8 +141,8 @@ pub(super) fn decide_all(
 
 #[cfg(test)]
 mod tests {
-    use kittengrad_client_core::map::Map;
-    use kittengrad_proto::record::Record;
+    use kittengrad_client_core::map::{Map, Mode};
+    use kittengrad_proto::{id::PublicKey, record::Record};
 
     use super::{super::sets::Known, *};
 

@@ -104,7 +104,7 @@ mod tests {
         fs::write(file.path(), "publisher = 5").unwrap();
         let error = load(file.path().to_str().unwrap()).unwrap_err();
         assert!(
-            !error.is::<Usage>() && error.to_string().ends_with("is no map"),
+            !error.is::<Usage>() && error.to_string().ends_with("is not a map"),
             "{error}"
         );
     }

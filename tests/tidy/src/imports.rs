@@ -14,7 +14,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-use crate::tidy::{root, sources};
+use crate::sources::{root, sources};
 
 /// Names of modules from the root of a crate; empty for the root.
 type Module = Vec<String>;
