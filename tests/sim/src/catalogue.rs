@@ -93,9 +93,10 @@ pub const ALL: [Known; Plant::ALL.len()] = [
     known(Plant::SettleEarly, &["settled"], 10),
     known(Plant::SettledForever, &["settled"], 20),
     sized(
-        under(
-            known(Plant::SettleByFilling, &["settled"], 100),
-            &[Kind::Wipe, Kind::Lie, Kind::Pause],
+        told(
+            Plant::SettleByFilling,
+            &["settled"],
+            planted::filling_neighbours,
         ),
         5,
         5,

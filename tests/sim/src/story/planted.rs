@@ -71,6 +71,36 @@ pub fn late_witness(plants: Plants) -> Option<Violation> {
     c.violation.take()
 }
 
+/// Of the five replicas of a write three have it. Two of them lose their disks one after the other, and read only those
+/// that never had it, and each other.
+#[must_use]
+pub fn filling_neighbours(plants: Plants) -> Option<Violation> {
+    let mut shape = Shape::new(5, 5);
+    shape.plants = plants;
+    let mut c = World::booted(1, shape);
+    let (first, second) = (1, 2);
+    for here in 0..3 {
+        for there in 3..5 {
+            c.cut(here, there);
+        }
+    }
+    let name = c.name();
+    let said = c.say(&[&name]);
+    c.put(0, &said);
+    for lost in [first, second] {
+        c.isolate(lost);
+        c.wipe(lost);
+        for there in 3..5 {
+            c.join(lost, there);
+        }
+        c.join(first, second);
+        c.start(lost);
+        c.run_until("it to open", |c| c.status(lost).is_open);
+    }
+    c.pass(20_000);
+    c.violation.take()
+}
+
 impl World {
     /// Writes something new, so many times.
     fn writes(&mut self, member: usize, count: usize) {
