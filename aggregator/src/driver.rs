@@ -22,7 +22,7 @@ use kittengrad_store::RocksStore;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
-use crate::{metrics::AggregatorMetrics, plans::Readers, show::Shown};
+use crate::{metrics::AggregatorMetrics, readers::Readers, show::Shown};
 
 /// Commands that may wait for the driver.
 pub(crate) const COMMANDS_MAX: usize = 1_024;

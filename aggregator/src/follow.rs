@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{driver::Command, plans::Reader};
+use crate::{driver::Command, readers::Reader};
 
 /// Bytes of blocks of one source that are in memory, in units of [`UNIT_BYTES`].
 const MEMORY_UNITS: u32 = 256;

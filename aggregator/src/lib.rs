@@ -20,6 +20,7 @@ mod follow;
 mod grpc;
 mod metrics;
 mod plans;
+mod readers;
 pub mod run;
 mod show;
 

@@ -13,14 +13,13 @@ use kittengrad_client::Client;
 use kittengrad_overlay::view::View;
 use kittengrad_proto::id::PublicKey;
 use kittengrad_service::{process::joined, views::Views};
-use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{mpsc, watch},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{driver::Command, follow::Following};
+use crate::{driver::Command, follow::Following, readers::Readers};
 
 /// A cover of all peers: one that is down is waited for, because others may lack what only it signed.
 pub(crate) fn plan(view: &View) -> Arc<Plan> {
@@ -41,26 +40,6 @@ pub(crate) async fn plan_anew(mut views: Views, plans: watch::Sender<Arc<Plan>>)
             *last = newer;
             is_new
         });
-    }
-}
-
-/// What whoever reads a source is told by the core.
-#[derive(Default)]
-pub(crate) struct Reader {
-    /// It lies.
-    pub(crate) lies: Notify,
-    /// It is to be read again from where the core is now.
-    pub(crate) is_behind: Notify,
-}
-
-/// Those who read the sources. Clones are the same; held briefly, by the driver and by whoever begins to read.
-#[derive(Clone, Default)]
-pub(crate) struct Readers(Arc<Mutex<BTreeMap<PublicKey, Arc<Reader>>>>);
-
-impl Readers {
-    /// Whoever reads this source.
-    pub(crate) fn of(&self, source: PublicKey) -> Arc<Reader> {
-        Arc::clone(self.0.lock().entry(source).or_default())
     }
 }
 

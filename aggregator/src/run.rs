@@ -44,7 +44,8 @@ use crate::{
     fetch,
     grpc::{AggregatorService, Parts},
     metrics::AggregatorMetrics,
-    plans::{self, Followers, Readers},
+    plans::{self, Followers},
+    readers::Readers,
     show::{self, Shown},
 };
 

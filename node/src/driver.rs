@@ -59,6 +59,10 @@ impl DriverError {
 }
 
 /// What others ask of the driver.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "under load most commands are the larger ones"
+)]
 pub(crate) enum Command {
     /// For the core.
     Core(driver::Command<Lanes>),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use crate::{definition::Mutant, trial::Trial};
+use crate::definition::Mutant;
 
 /// Names of suites and tests, by what a mutant says.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -24,13 +24,10 @@ impl Last {
         Some((suite, test))
     }
 
-    /// Remembers who saw a mutant.
-    pub fn learn(&mut self, trial: &Trial) {
-        let seen = trial.seen.as_ref();
-        if let Some((suite, Ok(test))) = seen.map(|seen| (&seen.suite, &seen.by)) {
-            let by = (suite.clone(), test.clone());
-            self.0.insert(key(&trial.mutant), by);
-        }
+    /// Remembers the suite and the test that saw a mutant.
+    pub fn learn(&mut self, mutant: &Mutant, suite: &str, test: &str) {
+        let by = (suite.to_owned(), test.to_owned());
+        self.0.insert(key(mutant), by);
     }
 
     /// Keeps it in a file.

@@ -95,7 +95,9 @@ fn main() -> anyhow::Result<ExitCode> {
             None => eprintln!("UNSEEN {what} ({seconds:.1} s)"),
         }
         let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
-        next.learn(trial);
+        if let Some((suite, Ok(test))) = trial.seen.as_ref().map(|seen| (&seen.suite, &seen.by)) {
+            next.learn(&trial.mutant, suite, test);
+        }
         if let Err(error) = next.keep(&kept) {
             eprintln!("{error:#}");
         }

@@ -1,7 +1,8 @@
 //! No two files of a crate import each other, directly or through others: each can be read before those that use it.
 //!
 //! `pub use` of a `mod.rs` or `lib.rs` is a table of contents and not an import: a name that is taken from there counts as
-//! taken from the file that has it.
+//! taken from the file that has it. A folder is one module: its files may take from its `mod.rs` what they share, for
+//! example an error, although `mod.rs` calls them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -49,7 +50,7 @@ impl Sources {
             };
             paths.visit_file(file);
             let targets = paths.found.iter().map(|path| self.target(path));
-            let others = targets.filter(|target| *target != module);
+            let others = targets.filter(|target| !module.starts_with(target));
             (module, others.collect())
         });
         imports.collect()

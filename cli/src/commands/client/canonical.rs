@@ -83,7 +83,10 @@ mod tests {
             r#"{"type":"entity","meta":{},"name":"x"}"#,
             "has no \"name\"",
         );
-        check(r#"{"type":"entity","type":"entity","meta":{}}"#, "duplicate key");
+        check(
+            r#"{"type":"entity","type":"entity","meta":{}}"#,
+            "duplicate key",
+        );
     }
 
     #[test]

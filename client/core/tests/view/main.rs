@@ -1,4 +1,5 @@
 //! The views that command line and web page show.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod document;
 mod ring;

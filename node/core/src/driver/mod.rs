@@ -21,7 +21,6 @@ use crate::{
 
 /// Something that an edge has for the peer. `L` is the edge's own end of a link, for example a queue.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "most commands are the large one")]
 pub enum Command<L> {
     /// An input that no connection brought: a tick, a submission, a verified transaction.
     Input(Input),

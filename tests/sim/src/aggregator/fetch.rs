@@ -5,10 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
-use kittengrad_aggregator_core::{Fetch, Input};
+use kittengrad_aggregator_core::Input;
 use kittengrad_proto::id::RecordId;
 
+use super::reading::Fetching;
 use crate::{
     calls::{Answer, By, Question},
     host::Node,
@@ -17,16 +17,6 @@ use crate::{
 
 /// How long one peer may take, in microseconds.
 const ANSWER_US: u64 = 2_000_000;
-
-/// What is being fetched.
-#[derive(Debug)]
-pub(super) struct Fetching {
-    wanted: BTreeSet<Fetch>,
-    /// Which of its holders each record is asked of now.
-    turn: usize,
-    asked: BTreeSet<u64>,
-    found: Vec<Bytes>,
-}
 
 impl World {
     /// Fetches what is wanted, if nothing is being fetched.

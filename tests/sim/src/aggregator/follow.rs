@@ -12,6 +12,7 @@ use kittengrad_proto::{
     cursor::Cursor, id::PublicKey, identity::Heartbeat, wire::cursor_problem::Kind,
 };
 
+use super::reading::Following;
 use crate::{
     host::Node,
     queue::Event,
@@ -24,21 +25,6 @@ const RECONNECT: Backoff = Backoff {
     base_ms: 200,
     max_ms: 10_000,
 };
-
-/// How one source is read.
-#[derive(Debug)]
-pub(super) struct Following {
-    stream: Option<u64>,
-    reader: Reader,
-    plan: follow::Following,
-    failures: u32,
-    /// Blocks that find no room. They were read, so they stay when the subscription is lost.
-    held: VecDeque<Box<StreamBlock>>,
-    /// How many of them an earlier stream brought.
-    held_before: usize,
-    /// Frames of blocks that are in the core.
-    inside: usize,
-}
 
 impl World {
     /// A source is followed from where the core is, or from where the source said.

@@ -3,6 +3,7 @@
 mod driver;
 mod fetch;
 mod follow;
+mod reading;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -18,8 +19,7 @@ use kittengrad_proto::{id::PublicKey, signed::Signer};
 
 use crate::{disk::SimDisk, host::Host};
 
-use fetch::Fetching;
-use follow::Following;
+use reading::{Fetching, Following};
 
 /// A computer that aggregates.
 pub(crate) struct Machine {

@@ -8,47 +8,16 @@ use kittengrad_journal::applied;
 use kittengrad_proto::block::Head;
 use kittengrad_ring::KeyRanges;
 
-use super::{Kind, Relief};
+use super::{
+    Kind, Relief,
+    loss::{Loss, Stage, Witness},
+};
 use crate::{disk::SimDisk, host::Node, queue::Event, world::World};
 
 /// How often it is looked whether a disk may be lost, in microseconds.
 const LOOK_US: u64 = 100_000;
 /// The truce lasts so long at most: until the disk has forgotten, and until its peer has opened, in microseconds.
 const TRUCE_US: u64 = 15_000_000;
-
-/// Who can say what a disk forgot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Witness {
-    /// Everybody who reads its journal, at once.
-    Everybody,
-    /// One alone saw the last blocks, and is reached later than the others.
-    Late(usize),
-    /// Everybody who reads its journal, but nobody within the suspicion time.
-    Absent,
-    /// Those who are killed at the same moment: they know what they kept.
-    Restarted,
-}
-
-/// A disk that is going to forget something.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Loss {
-    member: usize,
-    kind: Kind,
-    witness: Witness,
-    stage: Stage,
-    /// It is given up then.
-    until_us: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// Everybody is to be there.
-    Gathers,
-    /// The only witness is to see more than the others.
-    IsSeen,
-    /// It has happened: the peer is to open its journal again.
-    Opens,
-}
 
 /// Where a block stands in its owner's journals.
 type Place = (u64, u64);

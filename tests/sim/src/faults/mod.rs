@@ -4,6 +4,7 @@ mod director;
 mod disks;
 mod forget;
 mod kind;
+mod loss;
 mod places;
 mod strike;
 mod trouble;
@@ -12,7 +13,7 @@ pub use kind::Kind;
 pub use trouble::{Director, Trouble};
 
 use crate::host::Node;
-use forget::Loss;
+use loss::Loss;
 
 /// What ends when a fault passes.
 #[derive(Debug, Clone)]
