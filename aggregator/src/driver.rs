@@ -12,7 +12,7 @@ use std::{
 };
 
 use kittengrad_aggregator_core::{
-    Aggregator, Config, Event, Fatal, Fetch, Input, Now, Plan, SourceBlock, View,
+    Aggregator, Config, Event, Fatal, Fetch, Input, Now, Plan, SourceBlock, Status,
     driver::{self, ROUND_MAX, Step},
 };
 use kittengrad_journal::{Follower, JournalError, StateError, StoreError, Tip, Write};
@@ -22,7 +22,7 @@ use kittengrad_store::RocksStore;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
-use crate::{metrics::AggregatorMetrics, readers::Readers, show::Shown};
+use crate::{metrics::AggregatorMetrics, readers::Readers, show::StatusAt};
 
 /// Commands that may wait for the driver.
 pub(crate) const COMMANDS_MAX: usize = 1_024;
@@ -95,7 +95,7 @@ pub(crate) struct Outlets {
 pub(crate) struct Seen {
     /// Only what is committed.
     pub(crate) tip: watch::Receiver<Option<Tip>>,
-    pub(crate) view: watch::Receiver<Arc<Shown>>,
+    pub(crate) view: watch::Receiver<Arc<StatusAt>>,
 }
 
 /// The core with everything around it.
@@ -106,7 +106,7 @@ pub(crate) struct Driver {
     /// The core is told of the newest before anything else.
     plans: watch::Receiver<Arc<Plan>>,
     tip: watch::Sender<Option<Tip>>,
-    view: watch::Sender<Arc<Shown>>,
+    view: watch::Sender<Arc<StatusAt>>,
     outlets: Outlets,
     /// Memory of the blocks that each source has in the core, oldest first.
     memory: BTreeMap<PublicKey, VecDeque<OwnedSemaphorePermit>>,
@@ -127,7 +127,7 @@ impl Driver {
         // What a channel begins with counts as seen.
         plans.mark_changed();
         let (tip, tip_seen) = watch::channel(None);
-        let (view, view_seen) = watch::channel(Arc::new(Shown::new(View::default())));
+        let (view, view_seen) = watch::channel(Arc::new(StatusAt::new(Status::default())));
         let seen = Seen {
             tip: tip_seen,
             view: view_seen,
@@ -246,7 +246,7 @@ impl Driver {
     fn show(&self) {
         let view = self.core.view(now(self.started));
         self.outlets.metrics.view(&view);
-        self.view.send_replace(Arc::new(Shown::new(view)));
+        self.view.send_replace(Arc::new(StatusAt::new(view)));
     }
 
     fn tell(&self, event: &Event) {

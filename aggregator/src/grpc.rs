@@ -23,7 +23,7 @@ use kittengrad_store::RocksStore;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
-use crate::show::{self, Shown};
+use crate::show::{self, StatusAt};
 
 /// Canonicals of which a refused submission is told the replicas.
 const RESPONSIBLE_MAX: usize = 4;
@@ -39,7 +39,7 @@ pub(crate) struct Parts {
     pub(crate) views: Views,
     pub(crate) store: Arc<RocksStore>,
     pub(crate) tip: watch::Receiver<Option<Tip>>,
-    pub(crate) view: watch::Receiver<Arc<Shown>>,
+    pub(crate) view: watch::Receiver<Arc<StatusAt>>,
 }
 
 impl AggregatorService {

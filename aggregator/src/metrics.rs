@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
-use kittengrad_aggregator_core::{Event, View};
+use kittengrad_aggregator_core::{Event, Status};
 use kittengrad_service::metrics::JournalMetrics;
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -96,7 +96,7 @@ impl AggregatorMetrics {
         }
     }
 
-    pub(crate) fn view(&self, view: &View) {
+    pub(crate) fn view(&self, view: &Status) {
         let height = view.tip.map_or(0, |tip| tip.head.height);
         self.journal.height.set(height);
         self.complete.set(i64::from(view.is_complete));

@@ -46,7 +46,7 @@ use crate::{
     metrics::AggregatorMetrics,
     plans::{self, Followers},
     readers::Readers,
-    show::{self, Shown},
+    show::{self, StatusAt},
 };
 
 /// How often the core hears that time went by.
@@ -298,7 +298,7 @@ async fn tick(commands: mpsc::Sender<Command>) {
 
 /// Why the aggregator is not ready, read whenever somebody asks.
 fn not_ready(
-    views: watch::Receiver<Arc<Shown>>,
+    views: watch::Receiver<Arc<StatusAt>>,
     shortage: watch::Receiver<Option<String>>,
 ) -> NotReady {
     Arc::new(move || {

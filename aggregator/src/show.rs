@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use kittengrad_aggregator_core::{SourceReport, SourceState, View};
+use kittengrad_aggregator_core::{SourceReport, SourceState, Status};
 use kittengrad_proto::{
     block::Head, condition::Condition, id::PublicKey, namespace::Overlay, wire,
 };
@@ -17,19 +17,19 @@ use serde_json::{Value, json};
 const VIEW_AGE_MAX: Duration = Duration::from_secs(5);
 
 /// What the driver shows of itself each time it did something; it does so several times a second.
-pub(crate) struct Shown {
-    pub(crate) view: View,
+pub(crate) struct StatusAt {
+    pub(crate) view: Status,
     at: Instant,
 }
 
-impl Shown {
-    pub(crate) fn new(view: View) -> Self {
+impl StatusAt {
+    pub(crate) fn new(view: Status) -> Self {
         let at = Instant::now();
         Self { view, at }
     }
 
     /// The view, as far as it holds `now`: of a driver that hangs nothing is known.
-    pub(crate) fn as_of(&self, now: Instant) -> Cow<'_, View> {
+    pub(crate) fn as_of(&self, now: Instant) -> Cow<'_, Status> {
         let age = now.saturating_duration_since(self.at);
         if age < VIEW_AGE_MAX {
             return Cow::Borrowed(&self.view);
@@ -45,7 +45,7 @@ impl Shown {
 }
 
 /// The sources and this aggregator, as they are answered over gRPC.
-pub(crate) fn statuses(own: PublicKey, view: &View) -> Vec<wire::MemberStatus> {
+pub(crate) fn statuses(own: PublicKey, view: &Status) -> Vec<wire::MemberStatus> {
     let one = |key: &PublicKey, condition: Condition, head: Option<Head>| wire::MemberStatus {
         key: Bytes::copy_from_slice(key.as_bytes()),
         state: condition.to_string(),
@@ -71,7 +71,7 @@ pub(crate) fn statuses(own: PublicKey, view: &View) -> Vec<wire::MemberStatus> {
 }
 
 /// The status page.
-pub(crate) fn status_page(own: PublicKey, overlay: &Overlay, view: &View) -> Value {
+pub(crate) fn status_page(own: PublicKey, overlay: &Overlay, view: &Status) -> Value {
     let source = |report: &SourceReport| {
         json!({
             "id": report.source.to_string(),
@@ -123,11 +123,11 @@ mod tests {
 
     #[test]
     fn the_last_view_of_a_driver_that_hangs_is_not_green() {
-        let shown = Shown::new(View {
+        let shown = StatusAt::new(Status {
             is_complete: true,
             is_fresh: true,
             is_ready: true,
-            ..View::default()
+            ..Status::default()
         });
         assert!(shown.as_of(shown.at).is_ready);
         let later = shown.as_of(shown.at + VIEW_AGE_MAX);

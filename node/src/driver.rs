@@ -92,7 +92,7 @@ impl From<driver::Command<Lanes>> for Command {
 }
 
 /// What the driver shows: only what is committed.
-struct Shown {
+struct Senders {
     tip: watch::Sender<Option<Tip>>,
     status: watch::Sender<Status>,
 }
@@ -111,7 +111,7 @@ pub(crate) struct Driver {
     views: Views,
     answers: HashMap<RequestId, oneshot::Sender<Result<Submitted, Refusal>>>,
     next_request: RequestId,
-    shown: Shown,
+    shown: Senders,
     metrics: PeerMetrics,
     started: Instant,
 }
@@ -139,7 +139,7 @@ impl Driver {
             views,
             answers: HashMap::new(),
             next_request: 0,
-            shown: Shown { tip, status },
+            shown: Senders { tip, status },
             metrics,
             started,
         };

@@ -21,7 +21,7 @@ use crate::{
     emit::{Emitter, Memory, Step},
     io::{Event, Fatal, Heard, Input, Moment, Now, Output, SourceBlock, Timing},
     plan::Plan,
-    signals::{Looked, View},
+    signals::{Looked, Status},
     source::{Link, Source, Taken},
 };
 
@@ -167,7 +167,7 @@ impl Aggregator {
 
     /// What to say of itself now.
     #[must_use]
-    pub fn view(&self, now: Now) -> View {
+    pub fn view(&self, now: Now) -> Status {
         let plan = self.plan.as_ref();
         let looked = Looked {
             sources: &mut self.sources.values(),
@@ -176,11 +176,11 @@ impl Aggregator {
             tip: self.durable_tip,
             records_wanted: self.memory.wants.len(),
         };
-        View::of(looked, now, self.timing)
+        Status::of(looked, now, self.timing)
     }
 
     /// The writes of the last output are on disk. Any further input says so too; a driver that shows a
-    /// [`View`] in between says it itself.
+    /// [`Status`] in between says it itself.
     pub fn committed(&mut self) {
         self.journal.committed();
         self.durable_tip = self.journal.tip();

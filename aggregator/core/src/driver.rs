@@ -9,7 +9,7 @@ use kittengrad_proto::id::PublicKey;
 use crate::{
     aggregator::Aggregator,
     io::{Event, Fatal, Fetch, Input, Now, Output},
-    signals::View,
+    signals::Status,
 };
 
 /// Inputs taken into one round.
@@ -40,7 +40,7 @@ impl Driver {
 
     /// Whether what can be read is complete and fresh.
     #[must_use]
-    pub fn view(&self, now: Now) -> View {
+    pub fn view(&self, now: Now) -> Status {
         self.aggregator.view(now)
     }
 

@@ -46,4 +46,4 @@ mod wants;
 pub use aggregator::{Aggregator, Config};
 pub use io::{Event, Fatal, Fetch, Input, Now, Output, SourceBlock, SourceEntry, Timing};
 pub use plan::{Plan, Planned};
-pub use signals::{SourceReport, SourceState, View};
+pub use signals::{SourceReport, SourceState, Status};

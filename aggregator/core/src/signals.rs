@@ -66,7 +66,7 @@ pub struct SourceReport {
 
 /// Everything that an aggregator says of itself.
 #[derive(Debug, Clone, Default)]
-pub struct View {
+pub struct Status {
     /// Every required source is settled in its part and is in our set, on disk, up to a head that it signed
     /// less than [`Timing::fresh_ms`] ago, and no part of the circle is without a source.
     pub is_complete: bool,
@@ -86,7 +86,7 @@ pub struct View {
     pub records_wanted: usize,
 }
 
-/// What [`View::of`] looks at.
+/// What [`Status::of`] looks at.
 pub(crate) struct Looked<'a> {
     pub(crate) sources: &'a mut dyn Iterator<Item = &'a Source>,
     pub(crate) uncovered: &'a [KeyRange],
@@ -95,7 +95,7 @@ pub(crate) struct Looked<'a> {
     pub(crate) records_wanted: usize,
 }
 
-impl View {
+impl Status {
     pub(crate) fn of(looked: Looked<'_>, now: Now, timing: Timing) -> Self {
         let has_all = looked.is_planned && looked.uncovered.is_empty();
         let mut view = Self {

@@ -162,7 +162,7 @@ impl Process {
         }
     }
 
-    pub(crate) fn view(&self) -> kittengrad_aggregator_core::View {
+    pub(crate) fn view(&self) -> kittengrad_aggregator_core::Status {
         self.aggregator.view(self.now)
     }
 

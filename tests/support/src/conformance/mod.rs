@@ -2,7 +2,7 @@
 //!
 //! [`store_conformance!`](crate::store_conformance) makes one test of each promise:
 //!
-//! ```ignore
+//! ```text
 //! kittengrad_support::store_conformance!(256, MemoryStore::default);
 //! ```
 
