@@ -26,9 +26,7 @@ check: deps ## Check formatting, the rules of the sources and lints: the quick l
 	cargo test --quiet --package kittengrad-tidy --locked
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
-verify: deps deny machete ## Check formatting, lints, documentation, licences and dependencies; never writes
-	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+verify: check deny machete ## Check formatting, lints, documentation, licences and dependencies; never writes
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	cargo deny --locked check licenses bans sources
 	cargo machete
