@@ -89,11 +89,18 @@ impl Following {
             answer,
         })
         .await?;
-        answered.await.map_err(|_| Gone)
+        tokio::select! {
+            () = self.shutdown.cancelled() => Err(Gone),
+            answered = answered => answered.map_err(|_| Gone),
+        }
     }
 
+    /// Queues a command. A driver that has much to do does not keep this from stopping.
     async fn send(&self, command: Command) -> Result<(), Gone> {
-        self.commands.send(command).await.map_err(|_| Gone)
+        tokio::select! {
+            () = self.shutdown.cancelled() => Err(Gone),
+            sent = self.commands.send(command) => sent.map_err(|_| Gone),
+        }
     }
 
     async fn input(&self, input: Input) -> Result<(), Gone> {

@@ -29,7 +29,7 @@ use crate::{
     driver::{Controls, Driver},
     feed::Feed,
     http::{App, Parts},
-    index::{Index, IndexOptions},
+    index::{Index, IndexOptions, Lock},
     metrics::IndexerMetrics,
     ring::RingCache,
     source::{Source, SourceStatus, fetch},
@@ -70,8 +70,7 @@ pub async fn run(
     };
     let data = config.data.clone();
     let opening = spawn_blocking(move || Index::open(&data, &overlay, options));
-    // The lock lives as long as this function: to the very end of the process's work.
-    let (index, _lock) = joined(opening.await)?;
+    let (index, lock) = joined(opening.await)?;
     // Whoever waits for the address may have gone away.
     let _ = listening.send(Listening { http });
     tracing::info!(%http, %journal, "indexer runs");
@@ -80,6 +79,7 @@ pub async fn run(
         client,
         journal,
         index,
+        lock,
     };
     start.run(listener, &shutdown).await
 }
@@ -127,6 +127,7 @@ struct Start {
     client: Client,
     journal: PublicKey,
     index: Index,
+    lock: Lock,
 }
 
 impl Start {
@@ -147,10 +148,16 @@ impl Start {
             fetches,
             snapshots,
         } = controls;
+        let lock = self.lock;
+        let work = move || {
+            // Nobody else opens the index while this thread can write it, however long that is.
+            let _lock = lock;
+            driver.run()
+        };
         // It ends, with a last commit, when nobody is left who could tell it anything.
         let stop = async {};
         process
-            .spawn_thread(Stage::Core, "driver", move || driver.run(), stop)
+            .spawn_thread(Stage::Core, "driver", work, stop)
             .map_err(RunError::Thread)?;
 
         let (status, source) = watch::channel(SourceStatus::default());

@@ -18,7 +18,7 @@ use crate::clock;
 pub const GRPC: &[u8] = b"h2";
 /// How often it is looked whether the certificate is to be renewed, which it is weeks before it ends. In steps, because
 /// a clock may be set and a machine may sleep.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Why there is nothing to make handshakes with. Nothing changed.
 #[derive(Debug, Error)]

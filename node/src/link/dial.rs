@@ -40,7 +40,8 @@ pub(crate) async fn dial(endpoint: Endpoint, context: Arc<LinkContext>) {
     let mut dialled = BTreeSet::new();
     loop {
         for partner in views.now().partners() {
-            if partner > context.me && dialled.insert(partner) {
+            let is_ours = partner > context.me && address_of(&partner, &views.now()).is_some();
+            if is_ours && dialled.insert(partner) {
                 links.spawn(keep_up(endpoint.clone(), partner, Arc::clone(&context)));
             }
         }

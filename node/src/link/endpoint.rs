@@ -9,6 +9,7 @@ use std::{
 use kittengrad_service::{
     handshakes::{Handshakes, TlsConfigs},
     listen::next_step,
+    process::joined,
 };
 use quinn::{
     ClientConfig, Endpoint, ServerConfig, TokioRuntime, TransportConfig, VarInt,
@@ -121,7 +122,8 @@ pub(crate) async fn accept(
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
-            Some(_) = tasks.join_next() => {}
+            // A panic is passed on: it would leave a link up that nobody reads.
+            Some(ended) = tasks.join_next() => joined(ended),
             incoming = endpoint.accept(), if tasks.len() < CONNECTIONS_MAX => {
                 let Some(incoming) = incoming else { break };
                 if tasks.len() >= UNPROVEN_MAX && !incoming.remote_address_validated() {

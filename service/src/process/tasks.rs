@@ -33,13 +33,13 @@ pub enum Stage {
 impl Stage {
     const ALL: [Self; 3] = [Self::Doors, Self::Inside, Self::Core];
 
-    /// Time to stop in. Doors need five seconds for their calls, a core one synced commit. Together less than the half
-    /// minute that container platforms wait before they kill.
+    /// Time to stop in. Doors need five seconds for their calls, a core commits everything that is queued. Together with the
+    /// end of the connections less than the half minute that container platforms wait before they kill.
     const fn patience(self) -> Duration {
         Duration::from_secs(match self {
             Self::Doors => 8,
             Self::Inside => 5,
-            Self::Core => 15,
+            Self::Core => 12,
         })
     }
 }

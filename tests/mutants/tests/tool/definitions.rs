@@ -1,8 +1,15 @@
 //! The mutants that the project has.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
-use kittengrad_mutants::definition::{CRATES, load, parse};
+use kittengrad_mutants::{
+    definition::{CRATES, load, parse},
+    weave::weave,
+};
 
 fn definitions() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("definitions")
@@ -21,6 +28,26 @@ fn every_pure_crate_has_mutants_and_each_says_what_it_does() {
         assert_eq!(mutant.number, at + 1);
         assert!(mutant.says.ends_with('.'), "{}", mutant.says);
         assert_ne!(mutant.old, mutant.new);
+    }
+}
+
+#[test]
+fn every_mutant_applies_to_the_code() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mutants = load(&definitions()).unwrap();
+    let mut by_file: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for mutant in &mutants {
+        by_file.entry(&mutant.file).or_default().push(mutant);
+    }
+    for (file, mutants) in by_file {
+        let text = fs::read_to_string(workspace.join(file));
+        let text = text.unwrap_or_else(|error| panic!("mutants of {file}: {error}"));
+        let lost = weave(&text, &mutants).lost;
+        let lost = lost.join("\n");
+        assert!(
+            lost.is_empty(),
+            "give these the text of today's code:\n{lost}"
+        );
     }
 }
 
