@@ -10,12 +10,11 @@ use kittengrad_aggregator_core::{
 use kittengrad_client::{
     Client,
     subscribe::{
-        Bodies, Event, Resume, Start, SubscribeError, SubscribeOptions, VerifiedBlock,
-        VerifiedEntry,
+        Bodies, Event, Start, SubscribeError, SubscribeOptions, VerifiedBlock, VerifiedEntry,
     },
 };
-use kittengrad_journal::{Follower, ReadFrom};
-use kittengrad_proto::{block::Block, cursor::Position, id::PublicKey};
+use kittengrad_journal::Follower;
+use kittengrad_proto::{block::Block, id::PublicKey};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     time::sleep,
@@ -60,7 +59,7 @@ impl Following {
         memory: &Arc<Semaphore>,
     ) -> Result<(), Gone> {
         let taken = self.position().await?;
-        let end = self.read(start_of(following.start(taken)), memory).await?;
+        let end = self.read(following.start(taken).into(), memory).await?;
         let is_lie = matches!(end, End::Tampered(_) | End::Lied);
         let Next {
             tell,
@@ -213,21 +212,6 @@ fn end_of(error: &SubscribeError) -> End {
             End::Refused { start, why }
         }
         _ => End::Refused { start: None, why },
-    }
-}
-
-const fn start_of(from: ReadFrom) -> Start {
-    match from {
-        ReadFrom::Genesis => Start::Genesis,
-        ReadFrom::At(cursor) => Start::Cursor(Position {
-            cursor,
-            elements: 0,
-        }),
-        ReadFrom::After { head, time_ms } => Start::Resume(Resume {
-            head,
-            time_ms,
-            offset: None,
-        }),
     }
 }
 

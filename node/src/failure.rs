@@ -38,7 +38,6 @@ pub enum RunError {
     /// The QUIC port is taken, or TLS lacks what QUIC needs.
     #[error(transparent)]
     Bind(#[from] BindError),
-
     /// The store does not open.
     #[error(transparent)]
     Open(#[from] OpenError),

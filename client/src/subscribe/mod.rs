@@ -36,6 +36,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::Stream;
+use kittengrad_journal::ReadFrom;
 use kittengrad_proto::{
     block::{Head, Header, Item},
     cursor::{Cursor, Position},
@@ -91,6 +92,23 @@ pub enum Start {
     Cursor(Position),
     /// After a block that was read before. Unlike a cursor, this detects that the source now has another block there.
     Resume(Resume),
+}
+
+impl From<ReadFrom> for Start {
+    fn from(from: ReadFrom) -> Self {
+        match from {
+            ReadFrom::Genesis => Self::Genesis,
+            ReadFrom::At(cursor) => Self::Cursor(Position {
+                cursor,
+                elements: 0,
+            }),
+            ReadFrom::After { head, time_ms } => Self::Resume(Resume {
+                head,
+                time_ms,
+                offset: None,
+            }),
+        }
+    }
 }
 
 /// The end of a block that was read, to continue after it later. From [`VerifiedBlock::resume`].

@@ -8,16 +8,15 @@ use std::time::{Duration, Instant};
 use kittengrad_client::{
     Client,
     subscribe::{
-        Bodies, Event, FrameFault, Resume, Start, SubscribeError, SubscribeOptions, Subscription,
-        VerifiedBlock,
+        Bodies, Event, FrameFault, SubscribeError, SubscribeOptions, Subscription, VerifiedBlock,
     },
 };
 use kittengrad_indexer_core::{
     Block, Last, Transaction,
     follow::{End, Following, Next},
 };
-use kittengrad_journal::{FollowError, ReadFrom};
-use kittengrad_proto::{cursor::Position, id::PublicKey};
+use kittengrad_journal::FollowError;
+use kittengrad_proto::id::PublicKey;
 use tokio::sync::{mpsc, watch};
 
 pub use self::{fetch::fetch, status::SourceStatus};
@@ -48,7 +47,7 @@ impl Source {
         let mut following = Following::new(last);
         loop {
             let options = SubscribeOptions {
-                start: start_of(following.begin()),
+                start: following.begin().into(),
                 bodies: Bodies::Records,
                 follow: true,
                 give_up_after: None,
@@ -145,21 +144,6 @@ impl Source {
     fn heard(&self, take: impl FnOnce(&mut SourceStatus) -> bool) {
         self.metrics.connected.set(1);
         self.status.send_if_modified(take);
-    }
-}
-
-const fn start_of(from: ReadFrom) -> Start {
-    match from {
-        ReadFrom::Genesis => Start::Genesis,
-        ReadFrom::At(cursor) => Start::Cursor(Position {
-            cursor,
-            elements: 0,
-        }),
-        ReadFrom::After { head, time_ms } => Start::Resume(Resume {
-            head,
-            time_ms,
-            offset: None,
-        }),
     }
 }
 
