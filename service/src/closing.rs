@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_shared_is_closed_when_the_last_of_the_others_is_gone() {
+    async fn shared_value_closes_when_its_last_other_owner_is_gone() {
         let store = Arc::new(());
         let reader = Arc::clone(&store);
         let gone = Arc::downgrade(&store);

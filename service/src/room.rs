@@ -243,7 +243,7 @@ mod tests {
 
     /// Keeps S9.
     #[tokio::test]
-    async fn a_caller_that_takes_nothing_waits_for_itself_and_not_the_others() {
+    async fn caller_that_takes_nothing_holds_up_only_itself() {
         let rooms = Rooms::new();
         let ((greedy, _), (other, _)) = (caller(&rooms, 1), caller(&rooms, 2));
         let mut held = Vec::new();
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_is_larger_than_thought_takes_more_or_is_refused() {
+    async fn answer_larger_than_expected_takes_more_room_or_is_refused() {
         let rooms = Rooms::new();
         let (room, _) = caller(&rooms, 1);
         let mut small = room.take(1).await.unwrap();

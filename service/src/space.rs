@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disk_with_less_than_the_reserve_is_too_full_and_one_that_says_nothing_too() {
+    fn disk_below_its_reserve_or_of_unknown_room_is_too_full() {
         assert_eq!(shortage(Ok(256 * MIB), "reserve", 256), None);
         let short = shortage(Ok(255 * MIB), "reserve", 256).unwrap();
         assert!(short.contains("255 MiB") && short.contains("`reserve`"));

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_outgrows_its_cache_goes_on_with_filters_and_indexes_in_parts() {
+    fn store_that_outgrows_its_cache_partitions_its_indexes() {
         let directory = TempDir::new().unwrap();
         commit(&open(&directory), 0);
         // What was committed lies in a table when the store is opened again.

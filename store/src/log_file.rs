@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_without_damage_is_whole_whatever_the_sizes_of_its_records() {
+    fn log_without_damage_is_whole_for_all_sizes_of_records() {
         assert_eq!(check(&[][..]).unwrap(), intact(false, None));
         for bytes in [
             0,
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_behind_the_last_record_are_space_that_was_never_written() {
+    fn zeros_behind_the_last_record_are_unwritten_space() {
         let mut bytes = log(&[batch(1, 100)]);
         bytes.resize(100_000, 0);
         assert_eq!(check(&bytes[..]).unwrap(), intact(true, Some(1)));

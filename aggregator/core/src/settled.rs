@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_source_said_is_kept_and_forgotten_with_its_incarnation() {
+    fn settled_word_of_a_source_is_forgotten_with_its_incarnation() {
         let source = PublicKey::new([7; 32]);
         let mut settled = Settled::default();
         assert!(!settled.covers(&arc(1, 2)));

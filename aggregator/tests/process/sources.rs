@@ -6,7 +6,7 @@ use crate::network::{Running, World};
 
 /// Keeps S5.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_source_is_named_and_waited_for_and_read_on_when_it_is_back() {
+async fn dead_source_is_named_and_read_on_when_it_is_back() {
     let mut world = World::new(5).await;
     let mut expected = world.publish(&[(1, 1), (2, 1), (3, 1), (4, 1)]);
     let mut config = world.config();
@@ -44,7 +44,7 @@ async fn a_dead_source_is_named_and_waited_for_and_read_on_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wiped_source_is_read_from_its_new_beginning_and_nothing_comes_twice() {
+async fn wiped_source_is_read_anew_and_nothing_comes_twice() {
     let mut world = World::new(3).await;
     let mut submissions = Vec::new();
     let mut expected = Vec::new();
@@ -74,7 +74,7 @@ async fn a_wiped_source_is_read_from_its_new_beginning_and_nothing_comes_twice()
 
 /// Keeps S12.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_lost_its_last_blocks_is_read_on_in_its_next_incarnation() {
+async fn source_that_lost_blocks_is_read_in_its_next_incarnation() {
     let mut world = World::new(3).await;
     let mut submissions = Vec::new();
     let mut expected = Vec::new();

@@ -132,7 +132,7 @@ fn a_block_of_another_journal_is_refused() {
 }
 
 #[test]
-fn a_block_with_other_items_than_its_header_signs_does_not_exist() {
+fn block_with_other_items_than_its_header_signs_is_refused() {
     let block = &owners_journal()[3];
     let header = || Some(block.header.signed().to_wire());
     let hold = Item::Hold(KeyRange {
@@ -225,7 +225,7 @@ fn two_blocks_for_one_height_are_evidence() {
 }
 
 #[test]
-fn a_newer_incarnation_begins_at_its_first_block_and_an_older_one_is_past() {
+fn newer_incarnation_begins_at_0_and_an_older_one_is_past() {
     let (old, new) = (owners_journal(), journal(Arc::new(OWNER), 9, 2));
     let mut follower = following(&old);
     let skipped = FollowError::Skipped {
@@ -241,7 +241,7 @@ fn a_newer_incarnation_begins_at_its_first_block_and_an_older_one_is_past() {
 }
 
 #[test]
-fn a_newer_incarnation_begins_only_when_all_that_it_forked_from_was_read() {
+fn newer_incarnation_waits_until_its_fork_was_read() {
     let old = owners_journal();
     let forked = |from: &Block| {
         let genesis = &journal(Arc::new(OWNER), 9, 1)[0];
@@ -336,7 +336,7 @@ fn a_followers_position_is_kept_and_found_again() {
 }
 
 #[test]
-fn a_tree_over_a_blocks_items_has_the_root_that_its_header_signs() {
+fn tree_over_the_items_has_the_root_that_the_header_signs() {
     for block in owners_journal() {
         let tree = Tree::new(block.items.iter().map(|item| &item[..]));
         assert_eq!(tree.root(), block.header.items_root);

@@ -65,7 +65,7 @@ fn the_state_of_a_journal_has_the_bytes_that_it_always_had() {
 }
 
 #[test]
-fn a_position_of_before_there_were_arcs_vouches_for_what_is_held_now() {
+fn position_without_arcs_vouches_for_what_is_held_now() {
     let journal = PublicKey::new([0x11; 32]);
     let bytes = |name: &str| -> Bytes {
         let digits = vector(name).as_bytes().chunks(2);

@@ -53,7 +53,7 @@ fn check_proved(
 
 proptest! {
     #[test]
-    fn every_element_of_every_transaction_is_proved_whichever_item_added_it(
+    fn every_element_is_proved_whichever_item_added_it(
         blocks in vec(vec((any::<u8>(), 0_u64..4, vec(0_u64..6, 1..4)), 1..6), 1..5),
     ) {
         let mut journal = open(Arc::new(FakeKey(1)));
@@ -75,7 +75,7 @@ proptest! {
 }
 
 #[test]
-fn a_proof_stands_with_real_signatures_and_does_not_pass_for_another_peers() {
+fn proof_holds_with_real_signatures_and_for_its_peer_only() {
     let key = SigningKey::from_seed(&[3; 32]);
     let mut store = MemoryStore::default();
     // The publisher of these tests signs with the fake scheme, which only its own verifier knows.

@@ -77,7 +77,7 @@ fn a_canonical_with_several_new_elements_is_created_once() {
 }
 
 #[test]
-fn an_entry_whose_record_did_not_come_is_refused_and_leaves_nothing() {
+fn entry_without_its_record_is_refused_and_leaves_nothing() {
     let mut owner = Owner::new(everything);
     let mut broken = submission(1, &[(1, true, vec![10, 11])]);
     let missing = RecordId::of(&record(11, 100));
@@ -91,7 +91,7 @@ fn an_entry_whose_record_did_not_come_is_refused_and_leaves_nothing() {
 }
 
 #[test]
-fn the_record_of_an_inserted_canonical_is_kept_even_if_its_updates_are_not_new() {
+fn record_of_a_canonical_is_kept_when_its_updates_are_old() {
     let mut owner = Owner::new(everything);
     owner.add(&submission(1, &[(1, false, vec![10])]));
     owner.cut(1);
@@ -174,7 +174,7 @@ fn the_store_alone_is_asked_about_what_was_committed() {
 }
 
 #[test]
-fn a_record_is_written_once_however_often_something_is_committed_meanwhile() {
+fn record_is_written_once_whatever_is_committed_meanwhile() {
     let mut owner = Owner::new(everything);
     for nonce in 0..3 {
         let submission = submission(nonce, &[(1, true, vec![u64::from(nonce)])]);
@@ -269,7 +269,7 @@ fn room_is_kept_for_one_more_publishers_certificates() {
 
 /// Keeps S9.
 #[test]
-fn a_block_has_no_more_publishers_than_their_certificates_can_travel_with_it() {
+fn block_has_no_more_publishers_than_certificates_fit() {
     let mut owner = Owner::new(everything);
     let mut cuts = Vec::new();
     for publisher in 0..2_000 {
@@ -320,7 +320,7 @@ fn a_block_keeps_its_limit_in_items() {
 
 /// Keeps S7.
 #[test]
-fn a_new_incarnation_begins_at_height_0_and_says_what_it_follows() {
+fn new_incarnation_begins_at_height_0_and_names_its_fork() {
     let mut owner = Owner::new(everything);
     owner.add(&submission(1, &[(1, true, vec![10])]));
     let before = owner.cut(9_000).unwrap().block.head();

@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_settled_before_there_were_arcs_is_settled_everywhere() {
+    fn settled_before_there_were_arcs_is_settled_everywhere() {
         let bytes = vector("settled.everywhere").as_bytes().chunks(2);
         let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
         let mut store = MemoryStore::default();

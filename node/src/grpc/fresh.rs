@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_signed_within_an_hour_or_ten_minutes_ahead_is_taken() {
+    fn submissions_are_taken_from_an_hour_ago_to_ten_minutes_ahead() {
         const NOW_MS: u64 = 1_790_000_000_000;
         let check = |created_ms| check(created_ms, NOW_MS).map_err(|refusal| refusal.code());
         for created_ms in [

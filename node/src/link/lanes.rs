@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_partner_that_does_not_read_is_too_slow_once_its_bytes_are_used_up() {
+    async fn partner_that_does_not_read_is_too_slow_at_the_byte_limit() {
         let (lanes, _prompt, mut bulk) = lanes();
         let message = bodies(QUEUED_BYTES_MAX / 32 / 4);
         let mut sent = 0;

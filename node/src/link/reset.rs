@@ -49,7 +49,7 @@ mod tests {
     use crate::link::endpoint::fixture::{admit, connect, listen};
 
     #[test]
-    fn a_partner_hears_at_once_of_a_process_that_it_talked_to_and_that_is_gone() {
+    fn partner_hears_at_once_that_a_process_is_gone() {
         tls::install_provider();
         let dir = TempDir::new().unwrap();
         let options = InitOptions {

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_confirmation_counts_only_if_its_blocks_were_signed_while_the_certificate_was_in_force() {
+    fn confirmation_counts_only_from_blocks_signed_in_force() {
         let authority = Authority::generate("test", NOW_MS - 24 * HOUR_MS)
             .unwrap()
             .0;

@@ -125,7 +125,7 @@ async fn a_wiped_journal_tells_old_readers_where_it_begins_now() {
 
 /// Keeps S12.
 #[tokio::test]
-async fn a_wiped_journal_that_began_anew_twice_is_read_from_the_first_of_both() {
+async fn journal_wiped_twice_is_read_from_its_first_new_block() {
     let mut world = World::new();
     world.block(&[1]);
     world.wipe();

@@ -231,7 +231,7 @@ async fn one_key_has_so_many_connections_and_no_more() {
 
 /// Keeps S9.
 #[tokio::test]
-async fn an_address_that_connects_and_says_nothing_shuts_nobody_else_out() {
+async fn silent_connections_of_an_address_shut_nobody_else_out() {
     let world = World::new();
     let served = Served::start(&world).await;
     let mut silent = Vec::new();
@@ -260,7 +260,7 @@ async fn a_request_that_is_larger_than_any_should_be_is_not_read() {
 }
 
 #[tokio::test]
-async fn the_head_is_signed_and_comes_with_the_chain_that_vouches_for_it() {
+async fn head_is_signed_and_comes_with_its_certificate_chain() {
     let mut world = World::new();
     world.block(&[3]);
     let served = Served::start(&world).await;

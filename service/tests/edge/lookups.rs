@@ -34,7 +34,7 @@ fn ask(world: &World, canonicals: &[RecordId], records: bool) -> wire::LookupRes
 }
 
 #[test]
-fn a_lookup_gives_each_set_with_its_records_and_whoever_vouches_for_them() {
+fn lookup_gives_each_set_with_its_records_and_certificates() {
     let mut world = World::new();
     world.block(&[3]);
     world.block(&[0]);
@@ -114,7 +114,7 @@ fn records_beyond_the_limit_are_left_empty_and_can_be_fetched() {
 
 /// Keeps S9.
 #[test]
-fn requests_beyond_a_limit_or_for_another_namespace_are_refused() {
+fn requests_over_a_limit_or_for_another_namespace_are_refused() {
     let mut world = World::new();
     world.block(&[1]);
     let own = world.owner.holder().key;

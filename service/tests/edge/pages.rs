@@ -44,7 +44,7 @@ async fn get(address: std::net::SocketAddr, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn readiness_follows_its_reasons_and_the_other_pages_just_answer() {
+async fn readiness_follows_its_reasons_and_other_pages_answer() {
     let is_behind = Arc::new(AtomicBool::new(true));
     let seen = Arc::clone(&is_behind);
     let reasons = move || {

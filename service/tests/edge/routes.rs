@@ -52,7 +52,7 @@ fn every_canonical_is_answered_with_its_holders_in_order() {
 }
 
 #[test]
-fn an_answer_never_outgrows_a_message_and_always_brings_something() {
+fn answer_fits_a_message_and_always_brings_something() {
     let peer = peer(4_000);
     let asked = request(LOOKUP_CANONICALS_MAX);
     let found = route(&asked, &overlay(), |_| vec![&peer; 255]).unwrap();

@@ -67,7 +67,7 @@ fn both_ends_of_a_range_are_in_it() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named_with_the_option_for_another() {
+fn missing_file_is_named_with_the_option_for_another() {
     let error = load::<Config>(Path::new("/nowhere/peer.toml")).unwrap_err();
     let error = error.to_string();
     assert!(

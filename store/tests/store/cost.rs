@@ -50,7 +50,7 @@ fn effort(ask: impl FnOnce()) -> u64 {
 
 /// Keeps S9.
 #[test]
-fn a_canonical_with_many_updates_costs_no_more_than_one_with_few() {
+fn writing_to_a_canonical_costs_the_same_with_many_updates() {
     const MANY: u64 = 50_000;
     let directory = TempDir::new().unwrap();
     let store = open(directory.path());

@@ -122,7 +122,7 @@ fn a_copy_of_the_files_while_they_are_used_has_every_commit() {
 }
 
 #[test]
-fn a_log_that_was_cut_short_loses_only_the_commit_that_was_under_way() {
+fn log_cut_short_loses_only_the_commit_under_way() {
     let directory = TempDir::new().unwrap();
     let store = open(directory.path());
     let log = |path: &Path| log_path(path).unwrap();

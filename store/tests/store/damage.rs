@@ -120,7 +120,7 @@ fn a_flipped_bit_in_a_log_is_found_when_the_store_is_opened() {
 }
 
 #[test]
-fn a_flipped_bit_in_a_manifest_is_found_when_the_store_is_opened() {
+fn flipped_bit_in_a_manifest_is_found_at_opening() {
     assert_eq!(
         flip("MANIFEST"),
         Tally {
@@ -131,7 +131,7 @@ fn a_flipped_bit_in_a_manifest_is_found_when_the_store_is_opened() {
 }
 
 #[test]
-fn a_flipped_bit_in_the_name_of_the_manifest_is_found_when_the_store_is_opened() {
+fn flipped_bit_in_the_manifests_name_is_found_at_opening() {
     assert_eq!(
         flip("CURRENT"),
         Tally {
@@ -159,7 +159,7 @@ fn a_flipped_bit_in_a_blob_file_gives_no_wrong_answer() {
 /// type that belongs to recycled logs.
 /// Keeps S1.
 #[test]
-fn no_bit_of_the_first_and_the_last_records_of_a_log_can_flip_unseen() {
+fn log_shows_every_flipped_bit_of_first_and_last_records() {
     let whole = whole();
     let log = log_path(whole.path()).unwrap();
     let bytes = fs::read(&log).unwrap();

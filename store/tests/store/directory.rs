@@ -222,7 +222,7 @@ fn a_store_that_lost_a_file_is_damaged_and_not_made_anew() {
 
 /// Keeps S8.
 #[test]
-fn what_is_damaged_is_put_aside_as_it_is_and_a_new_store_takes_its_place() {
+fn damaged_store_is_put_aside_and_a_new_one_takes_its_place() {
     let directory = TempDir::new().unwrap();
     let path = directory.path();
     for round in 1..=3 {

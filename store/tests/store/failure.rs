@@ -14,7 +14,7 @@ use crate::content::{check_has, commit, open};
 
 /// Keeps S8.
 #[test]
-fn a_failed_commit_ends_all_reads_and_writes_and_loses_nothing_before_it() {
+fn failed_commit_ends_everything_and_loses_nothing_before_it() {
     let directory = TempDir::new().unwrap();
     let store = open(directory.path());
     let (database, elsewhere) = (

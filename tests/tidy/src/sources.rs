@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 /// Lines above which a file has more than one idea.
 const LINES_MAX: usize = 500;
 
+/// Bytes that the name of a function has at most. The long ones are tests: subject and promise fit.
+const NAME_MAX: usize = 59;
+
 /// Where the repository is.
 pub(crate) fn root() -> PathBuf {
     let tidy = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -84,6 +87,22 @@ fn no_test_is_ignored_and_nothing_is_left_to_do() {
 #[test]
 fn no_file_is_a_module_of_two_crates() {
     assert_nowhere(&[concat!("#[pa", "th")]);
+}
+
+#[test]
+fn names_of_functions_are_under_60_characters() {
+    for path in sources() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for rest in text.split("fn ").skip(1) {
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let name = rest.split(|c| !is_name(c)).next().unwrap_or_default();
+            let place = path.display();
+            assert!(
+                name.len() <= NAME_MAX,
+                "{place}: the name {name} is too long"
+            );
+        }
+    }
 }
 
 /// Checks that no source has any of these words.

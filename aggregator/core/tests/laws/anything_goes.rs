@@ -205,7 +205,7 @@ proptest! {
     }
 
     #[test]
-    fn a_transaction_comes_whole_if_the_peers_that_have_its_records_answer(
+    fn transaction_comes_whole_if_holders_of_its_records_answer(
         count in 1..8_u8,
         said in said(),
         order in vec((any::<usize>(), any::<usize>()), 0..60),

@@ -59,7 +59,7 @@ fn a_transaction_that_adds_nothing_is_not_journalled() {
 }
 
 #[test]
-fn records_that_the_source_does_not_hold_are_fetched_before_the_transaction_is_emitted() {
+fn records_are_fetched_before_their_transaction_is_emitted() {
     let mut peers = Peers::new(7, 3);
     let spanning: Vec<(u8, &[u8])> = one_per_cell(&peers)
         .into_iter()
@@ -143,7 +143,7 @@ fn what_nobody_can_show_is_left_until_a_journal_lists_it() {
 }
 
 #[test]
-fn an_element_whose_record_is_gone_everywhere_is_emitted_all_the_same() {
+fn element_whose_record_is_gone_is_emitted_all_the_same() {
     let mut peers = Peers::new(3, 3);
     peers.apply(0, &say(0, &[(1, &[1, 2])]));
     peers.apply(0, &say(1, &[(2, &[1])]));
@@ -206,7 +206,7 @@ fn an_element_whose_record_is_gone_everywhere_is_emitted_all_the_same() {
 
 /// Keeps S5.
 #[test]
-fn a_wiped_source_is_followed_from_its_new_genesis_and_adds_nothing_twice() {
+fn wiped_source_is_followed_from_its_new_genesis() {
     let mut peers = Peers::new(3, 3);
     for nonce in 0..5 {
         let said = say(nonce, &[(nonce, &[1, 2, 3])]);
@@ -296,7 +296,7 @@ fn complete_is_never_true_by_default_and_says_why_not() {
 }
 
 #[test]
-fn a_head_that_is_dated_ahead_or_said_again_is_no_younger_than_when_it_was_heard() {
+fn head_dated_ahead_is_no_younger_than_when_it_was_heard() {
     let mut peers = Peers::new(3, 3);
     peers.apply(0, &say(0, &[(1, &[1])]));
     peers.peers.iter_mut().for_each(|peer| peer.cut());
@@ -340,7 +340,7 @@ fn has_caught_up(process: &Process) -> bool {
 }
 
 #[test]
-fn what_a_source_has_is_unknown_until_it_was_read_to_its_head_once() {
+fn source_is_unknown_until_it_was_read_to_its_head_once() {
     let (peers, mut process) = unread();
     process.hear_all(&peers);
     assert!(!has_caught_up(&process));

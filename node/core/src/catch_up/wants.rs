@@ -360,7 +360,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_is_asked_of_one_at_a_time_and_of_everybody_who_may_have_it_in_the_end(
+        fn wants_are_asked_of_every_holder_and_of_one_at_a_time(
             steps in prop::collection::vec(step(), 1..60),
         ) {
             let mut wants = Wants::default();

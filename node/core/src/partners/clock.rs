@@ -52,7 +52,7 @@ mod tests {
     use super::median;
 
     #[test]
-    fn one_clock_of_two_is_the_nearer_one_and_of_three_the_middle_one() {
+    fn clock_of_two_is_the_nearer_one_and_of_three_the_middle_one() {
         for (clocks, expected) in [
             (vec![0], 0),
             (vec![0, 5], 0),

@@ -91,7 +91,7 @@ fn what_nobody_can_show_is_told_and_taken_when_somebody_can() {
 }
 
 #[test]
-fn who_does_not_answer_a_fetch_is_passed_over_for_another_holder() {
+fn holder_that_does_not_answer_a_fetch_is_passed_over() {
     // Whoever of the two is silent: it is not the order of keys that decides.
     for (silent, other) in [(1, 0), (0, 1)] {
         let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
@@ -229,7 +229,7 @@ fn a_confirmation_that_proves_nothing_does_not_count() {
 }
 
 #[test]
-fn certificates_that_are_unknown_are_sent_again_and_never_lose_a_transaction() {
+fn unknown_certificates_are_sent_again_and_lose_nothing() {
     let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
     let said = said(6);
     partners[0].list(&said);

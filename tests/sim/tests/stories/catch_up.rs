@@ -17,7 +17,7 @@ fn write(c: &mut World, count: usize) -> Vec<Publication> {
 }
 
 #[test]
-fn while_everybody_is_there_each_transaction_moves_once_to_each() {
+fn transaction_moves_once_to_each_while_everybody_is_there() {
     let mut c = World::booted(1, Shape::new(3, 3));
     let all = write(&mut c, 50);
     c.settle();

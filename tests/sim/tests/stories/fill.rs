@@ -39,7 +39,7 @@ fn a_new_network_settles_once_all_said_that_they_have_nothing() {
 }
 
 #[test]
-fn a_wiped_peer_is_filling_until_it_has_all_that_was_acknowledged_before_and_meanwhile() {
+fn wiped_peer_fills_until_it_has_all_that_was_acknowledged() {
     for (peers, replicas) in [(3, 3), (5, 3), (5, 5), (7, 5)] {
         let mut c = World::booted(1, Shape::new(peers, replicas));
         let mut all = write(&mut c, 1, 40);
@@ -78,7 +78,7 @@ fn nobody_settles_without_those_who_may_have_what_was_lost() {
 }
 
 #[test]
-fn of_two_that_lost_their_disks_neither_settles_on_the_word_of_the_other() {
+fn two_wiped_peers_do_not_settle_on_each_others_word() {
     let mut c = World::booted(1, Shape::new(5, 5));
     c.isolate(3);
     c.isolate(4);

@@ -84,7 +84,7 @@ fn two_blocks_for_one_height_end_the_reading_of_a_journal() {
 }
 
 #[test]
-fn a_block_that_does_not_link_or_goes_back_in_time_ends_the_reading_of_a_journal() {
+fn block_that_does_not_link_or_is_earlier_ends_a_reading() {
     let (solo, mut partners) = reading();
     let old = partners[0].next(&[gap(2)], 0);
     let message = frames(std::slice::from_ref(&old), Some(&old));
@@ -101,7 +101,7 @@ fn a_block_that_does_not_link_or_goes_back_in_time_ends_the_reading_of_a_journal
 }
 
 #[test]
-fn a_block_beyond_a_hole_is_not_believed_and_the_hole_is_asked_for() {
+fn block_beyond_a_hole_is_refused_and_the_hole_asked_for() {
     let (mut solo, mut partners) = reading();
     partners[0].write(&[gap(2)]);
     partners[0].write(&[gap(3)]);
@@ -132,7 +132,7 @@ fn a_block_beyond_a_hole_is_not_believed_and_the_hole_is_asked_for() {
 }
 
 #[test]
-fn a_new_incarnation_is_not_read_before_the_rest_of_the_old_one() {
+fn new_incarnation_is_read_after_the_rest_of_the_old_one() {
     let (mut solo, mut partners) = reading();
     partners[0].write(&[gap(2)]);
     partners[0].begin_anew();
@@ -157,7 +157,7 @@ fn a_new_incarnation_is_not_read_before_the_rest_of_the_old_one() {
 }
 
 #[test]
-fn whoever_answers_a_question_with_nothing_is_not_asked_in_circles() {
+fn partner_that_answers_nothing_is_not_asked_in_circles() {
     let (mut solo, mut partners) = Solo::start(Shape::new(3, 3));
     partners[0].write(&[gap(0)]);
     assert_eq!(asked_from(&solo.meet(&partners[0]), &partners[0]), Some(0));
@@ -258,7 +258,7 @@ fn a_past_that_a_peer_never_signed_is_not_believed() {
 
 /// Keeps S7.
 #[test]
-fn a_peer_that_hears_too_late_what_its_disk_forgot_ends_so_that_it_asks_again() {
+fn peer_that_hears_too_late_what_its_disk_forgot_ends() {
     let (mut solo, partners) = Solo::open(Shape::new(3, 3));
     let tip = solo.status().tip.unwrap().head;
     let beyond = Head {

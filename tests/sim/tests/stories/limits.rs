@@ -25,7 +25,7 @@ fn items(count: usize, salt: u64) -> Vec<Item> {
 }
 
 #[test]
-fn a_journal_is_read_no_further_than_what_it_lists_can_be_fetched() {
+fn journal_is_read_no_further_than_its_records_can_be_fetched() {
     let (mut solo, mut partners) = Solo::start(Shape::new(3, 3));
     let mut cluster = World::new(0, Shape::new(3, 3));
     let all: Vec<_> = (0..4_000)
@@ -83,7 +83,7 @@ fn a_partner_that_floods_with_blocks_fills_no_memory() {
 }
 
 #[test]
-fn a_hundred_thousand_missing_transactions_cost_no_more_per_round_than_one() {
+fn round_costs_the_same_with_100000_missing_transactions() {
     // Not measured with a clock: were each round to look at all of them, this would take minutes.
     let (mut solo, mut partners) = Solo::start(Shape::new(3, 3));
     for round in 0..10 {
@@ -104,7 +104,7 @@ fn a_hundred_thousand_missing_transactions_cost_no_more_per_round_than_one() {
 }
 
 #[test]
-fn a_round_with_more_than_a_block_can_hold_becomes_several_blocks() {
+fn round_with_more_items_than_a_block_holds_is_split() {
     let mut c = World::booted(1, Shape::new(3, 3));
     let count = BLOCK_ITEMS_MAX + 500;
     let all: Vec<_> = (0..count)
@@ -131,7 +131,7 @@ fn a_round_with_more_than_a_block_can_hold_becomes_several_blocks() {
 }
 
 #[test]
-fn a_round_with_more_bytes_than_a_block_can_hold_becomes_several_blocks() {
+fn round_with_more_bytes_than_a_block_holds_is_split() {
     let mut c = World::booted(1, Shape::new(3, 3));
     let big = |name: String| About {
         updates: (0..16)
@@ -163,7 +163,7 @@ fn a_round_with_more_bytes_than_a_block_can_hold_becomes_several_blocks() {
 }
 
 #[test]
-fn more_submissions_than_may_wait_are_refused_and_room_comes_back() {
+fn submissions_beyond_the_limit_are_refused_until_room_is_back() {
     let (mut solo, partners) = Solo::open(Shape::new(3, 3));
     for partner in &partners {
         solo.round(vec![Input::LinkDown(partner.key())]);
@@ -184,7 +184,7 @@ fn more_submissions_than_may_wait_are_refused_and_room_comes_back() {
 }
 
 #[test]
-fn one_transaction_asked_for_again_and_again_waits_in_few_places() {
+fn transaction_asked_for_repeatedly_waits_in_few_places() {
     let (mut solo, _) = Solo::open(Shape::new(3, 3));
     let mut cluster = World::new(0, Shape::new(3, 3));
     let said = cluster.say(&["a work"]);

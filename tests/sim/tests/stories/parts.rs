@@ -10,7 +10,7 @@ use kittengrad_sim::{
 
 /// Keeps S3.
 #[test]
-fn the_last_writes_of_a_coordinator_that_never_returns_reach_every_replica() {
+fn last_writes_of_a_lost_coordinator_reach_every_replica() {
     let mut c = World::booted(1, Shape::new(5, 3));
     let name = c.name_in(2);
     let said = c.say(&[&name]);
@@ -23,7 +23,7 @@ fn the_last_writes_of_a_coordinator_that_never_returns_reach_every_replica() {
 }
 
 #[test]
-fn what_a_coordinator_only_sent_before_it_died_reaches_every_replica_too() {
+fn writes_only_sent_by_a_dead_coordinator_reach_replicas_too() {
     let mut c = World::booted(1, Shape::new(3, 3));
     let name = c.name();
     let said = c.say(&[&name]);

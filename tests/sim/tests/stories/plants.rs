@@ -9,7 +9,7 @@ use kittengrad_plants::{Plant, Plants};
 use kittengrad_sim::{catalogue, sweep::sweep};
 
 #[test]
-fn every_planted_bug_is_caught_by_its_invariant_within_its_seeds() {
+fn every_planted_bug_is_caught_within_its_seeds() {
     let mut escaped = Vec::new();
     for known in catalogue::ALL {
         let caught = match known.story {
@@ -87,7 +87,7 @@ fn files(root: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_documentation_lists_every_planted_bug_as_the_catalogue_does() {
+fn documentation_lists_every_planted_bug_of_the_catalogue() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/testing.md");
     let text = fs::read_to_string(path).unwrap();
     for known in catalogue::ALL {

@@ -43,7 +43,7 @@ const PROVED_NOTHING: [u64; 8] = [
 
 /// Keeps S1, S3.
 #[test]
-fn whatever_happens_nothing_acknowledged_is_lost_and_all_converge_once_healed() {
+fn seeds_lose_nothing_acknowledged_and_converge_once_healed() {
     let sum = sweep(0, SEEDS, false, Plan::draw, |_| {});
     for (seed, report) in &sum.failures {
         let violation = report.violation.as_ref().unwrap();

@@ -47,7 +47,7 @@ fn nobody_signs_before_a_quorum_less_one_of_partners_answered() {
 }
 
 #[test]
-fn a_start_waits_for_every_partner_but_no_longer_than_the_suspicion_time() {
+fn start_waits_for_every_partner_up_to_the_suspicion_time() {
     let shape = Shape::new(3, 3);
     let mut c = World::new(1, shape.clone());
     c.start_all();
@@ -87,7 +87,7 @@ fn an_intact_disk_goes_on_where_it_was_and_stays_settled() {
 
 /// Keeps S7.
 #[test]
-fn a_disk_that_forgot_what_others_saw_begins_a_new_incarnation_and_fills_again() {
+fn disk_that_forgot_begins_a_new_incarnation_and_fills() {
     let mut c = World::booted(1, Shape::new(3, 3));
     write(&mut c, 0, 5);
     let lying = c.save(0);
@@ -146,7 +146,7 @@ fn the_highest_head_a_partner_ever_told_counts() {
 
 /// Keeps S7.
 #[test]
-fn a_wiped_peer_begins_after_what_others_saw_even_if_its_clock_went_back() {
+fn wiped_peer_with_a_late_clock_begins_after_what_was_seen() {
     let mut c = World::booted(1, Shape::new(3, 3));
     let before = c.incarnations(0)[0];
     c.skew(0, -500_000);
@@ -160,7 +160,7 @@ fn a_wiped_peer_begins_after_what_others_saw_even_if_its_clock_went_back() {
 
 /// Keeps S7.
 #[test]
-fn incarnations_that_nobody_remembers_are_not_begun_twice_by_a_clock_that_went_back() {
+fn forgotten_incarnations_do_not_repeat_when_clocks_go_back() {
     let mut c = World::booted(1, Shape::new(3, 3));
     write(&mut c, 0, 2);
     c.settle();
@@ -182,7 +182,7 @@ fn incarnations_that_nobody_remembers_are_not_begun_twice_by_a_clock_that_went_b
 }
 
 #[test]
-fn what_was_seen_of_a_peer_is_remembered_by_a_witness_that_restarts() {
+fn witness_remembers_across_a_restart_what_it_saw_of_a_peer() {
     let mut c = World::booted(1, Shape::new(3, 3));
     let lying = c.save(0);
     // The only witness never applies what it saw: it cannot fetch.
@@ -208,7 +208,7 @@ fn a_peer_whose_only_witness_comes_late_signs_nothing_twice() {
 
 /// Keeps S4.
 #[test]
-fn blocks_are_never_older_than_the_ones_before_whatever_the_clock_says() {
+fn blocks_are_never_earlier_than_the_ones_before_them() {
     let mut c = World::booted(1, Shape::new(3, 3));
     for skew_ms in [0, 500_000, -500_000, -400_000, 0] {
         c.skew(0, skew_ms);
@@ -229,7 +229,7 @@ fn blocks_are_never_older_than_the_ones_before_whatever_the_clock_says() {
 
 /// Keeps S4.
 #[test]
-fn nothing_is_signed_while_the_clock_is_far_from_those_of_the_others() {
+fn peer_signs_nothing_while_its_clock_is_far_from_the_others() {
     let mut c = World::booted(1, Shape::new(3, 3));
     write(&mut c, 0, 1);
     let height = c.status(0).tip.unwrap().head.height;
@@ -253,7 +253,7 @@ fn nothing_is_signed_while_the_clock_is_far_from_those_of_the_others() {
 }
 
 #[test]
-fn an_old_disk_that_comes_back_after_it_was_given_up_is_read_from_its_beginning() {
+fn old_disk_that_was_given_up_is_read_from_its_beginning() {
     let mut c = World::booted(1, Shape::new(3, 3));
     write(&mut c, 0, 3);
     c.settle();

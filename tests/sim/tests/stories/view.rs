@@ -41,7 +41,7 @@ fn a_source_that_lost_blocks_that_were_read_is_read_on() {
 
 /// Keeps S5.
 #[test]
-fn a_source_that_lost_its_disk_and_then_blocks_of_the_next_is_read_from_the_first_that_it_has() {
+fn source_wiped_and_then_cut_is_read_from_its_first_block() {
     let (mut c, source) = whole(2);
     c.crash_aggregator();
     c.wipe(source);
@@ -61,6 +61,6 @@ fn a_source_that_lost_its_disk_and_then_blocks_of_the_next_is_read_from_the_firs
 
 /// Keeps S5.
 #[test]
-fn an_old_disk_of_a_source_that_comes_back_is_read_from_its_beginning() {
+fn source_with_an_old_disk_is_read_from_its_beginning() {
     assert_eq!(old_disk_of_a_source(Plants::NONE), None);
 }

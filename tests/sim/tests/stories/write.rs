@@ -6,7 +6,7 @@ use kittengrad_overlay::quorum::Ack;
 use kittengrad_sim::{About, Shape, World};
 
 #[test]
-fn an_acknowledged_transaction_is_on_a_quorum_of_disks_and_reaches_all() {
+fn acknowledged_write_is_on_a_quorum_of_disks_and_spreads() {
     for (peers, replicas) in [(1, 1), (2, 3), (3, 3), (5, 3), (5, 5), (7, 3), (7, 5)] {
         let mut c = World::booted(peers as u64, Shape::new(peers, replicas));
         for owner in c.members() {
@@ -27,7 +27,7 @@ fn an_acknowledged_transaction_is_on_a_quorum_of_disks_and_reaches_all() {
 
 /// Keeps S1.
 #[test]
-fn an_acknowledged_transaction_survives_the_loss_of_either_disk_that_has_it() {
+fn acknowledged_write_survives_the_loss_of_either_disk() {
     for lost in [0, 1] {
         let mut c = World::booted(lost as u64, Shape::new(3, 3));
         c.isolate(2);
@@ -45,7 +45,7 @@ fn an_acknowledged_transaction_survives_the_loss_of_either_disk_that_has_it() {
 
 /// Keeps S11.
 #[test]
-fn without_a_quorum_the_answer_says_so_and_the_write_spreads_later() {
+fn write_without_a_quorum_is_answered_so_and_spreads_later() {
     let mut c = World::booted(1, Shape::new(3, 3));
     c.isolate(0);
     let name = c.name();
@@ -115,7 +115,7 @@ fn a_replica_that_returns_in_time_completes_the_quorum() {
 }
 
 #[test]
-fn a_repeat_through_another_peer_is_confirmed_anew_and_journalled_nowhere_twice() {
+fn repeat_through_another_peer_is_confirmed_and_not_journalled() {
     let mut c = World::booted(1, Shape::new(5, 3));
     let name = c.name_in(2);
     let said = c.say(&[&name]);
@@ -137,7 +137,7 @@ fn a_repeat_through_another_peer_is_confirmed_anew_and_journalled_nowhere_twice(
 }
 
 #[test]
-fn a_repeat_through_the_same_peer_is_told_what_was_new_at_first() {
+fn repeat_through_the_same_peer_is_told_what_was_new_at_first() {
     let mut c = World::booted(1, Shape::new(3, 3));
     let name = c.name();
     let said = c.say(&[&name]);
@@ -168,7 +168,7 @@ fn a_request_that_joins_another_is_confirmed_again() {
 }
 
 #[test]
-fn a_request_that_joins_another_does_not_count_what_was_confirmed_before() {
+fn joining_request_does_not_count_earlier_confirmations() {
     let mut c = World::booted(1, Shape::new(3, 3));
     c.crash(2);
     let name = c.name();
@@ -187,7 +187,7 @@ fn a_request_that_joins_another_does_not_count_what_was_confirmed_before() {
 }
 
 #[test]
-fn what_a_disk_confirmed_before_it_was_lost_is_confirmed_by_it_anew() {
+fn lost_disk_confirms_anew_what_it_confirmed_before() {
     let mut shape = Shape::new(3, 3);
     shape.timing.ack_ms = 5 * shape.timing.suspicion_ms;
     let mut c = World::booted(1, shape);
@@ -208,7 +208,7 @@ fn what_a_disk_confirmed_before_it_was_lost_is_confirmed_by_it_anew() {
 }
 
 #[test]
-fn what_is_known_already_is_proved_by_the_transaction_that_added_it() {
+fn known_element_is_proved_by_the_transaction_that_added_it() {
     let mut c = World::booted(1, Shape::new(3, 3));
     let name = c.name();
     let about = |updates: &[&str]| About {
@@ -254,7 +254,7 @@ fn a_transaction_of_several_cells_needs_a_quorum_in_each() {
 }
 
 #[test]
-fn who_does_not_hold_a_canonical_refuses_it_and_an_update_needs_its_canonical() {
+fn peer_refuses_a_canonical_outside_its_arcs_and_lone_updates() {
     let mut c = World::booted(1, Shape::new(5, 3));
     let (here, there) = (c.name_in(0), c.name_in(2));
     let said = c.say(&[&here, &there]);
