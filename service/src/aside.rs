@@ -1,16 +1,16 @@
-//! Putting damaged data aside: it is kept for whoever wants to look, and an empty folder takes its place.
+//! Putting damaged data aside: the damaged folder is kept for inspection, and an empty one takes its place.
 //!
-//! Whatever a process here keeps on its disk, others have too. So damage is not mended; the process begins anew and
-//! fills what it has from the others.
+//! All data of a process is on the disks of others too. So damage is not repaired: the process starts with an empty
+//! folder and fills it from the others.
 
 use std::{fmt, path::PathBuf};
 
-/// Opens data. Damaged data is put aside, and what is empty is opened instead.
+/// Opens data. Puts damaged data aside and opens an empty folder instead.
 ///
-/// `refilled` is for the log, for example "its partners fill a new one".
+/// `refilled` completes the log message, for example "its partners fill a new one".
 ///
 /// # Errors
-/// That of `open` if the data is not damaged, or of `put_aside`.
+/// The error of `open` if the data is not damaged, or of `put_aside`.
 pub fn open_or_put_aside<T, E: fmt::Display>(
     open: impl Fn() -> Result<T, E>,
     is_damage: impl FnOnce(&E) -> bool,
@@ -27,7 +27,7 @@ pub fn open_or_put_aside<T, E: fmt::Display>(
     }
 }
 
-/// Puts aside data that turned out to be damaged while it was in use; the next start begins with an empty folder.
+/// Puts aside data that was found damaged while in use. The next start begins with an empty folder.
 pub fn put_aside<E: fmt::Display>(put_aside: impl FnOnce() -> Result<PathBuf, E>) {
     match put_aside() {
         Ok(aside) => tracing::error!(aside = %aside.display(), "the damaged data was put aside"),
@@ -41,7 +41,7 @@ mod tests {
 
     use super::*;
 
-    /// Opens a folder whose first opening fails with `error`; says how that ended and whether it was put aside.
+    /// Opens a folder whose first opening fails with `error`. Returns the result, and whether the data was put aside.
     fn open_after(error: &'static str) -> (Result<(), &'static str>, bool) {
         let (error, is_aside) = (Cell::new(Some(error)), Cell::new(false));
         let opened = open_or_put_aside(

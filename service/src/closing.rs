@@ -1,15 +1,15 @@
-//! The end of what tasks share.
+//! Closing a value that tasks share.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-/// What is under way is waited for in steps, up to two seconds.
+/// Other owners are waited for in these steps, up to two seconds.
 const TICK: Duration = Duration::from_millis(10);
 const TICKS: u32 = 200;
 
-/// Drops what nobody else has any more, and waits two seconds at most until that is so: a store whose reads have ended
-/// is closed then, and its directory is free.
+/// Waits, two seconds at most, until `shared` has no other owner, and drops it. A store whose reads have ended is closed
+/// then, and its directory is free.
 pub async fn close<T>(shared: Arc<T>) {
     for _ in 0..TICKS {
         if Arc::strong_count(&shared) == 1 {

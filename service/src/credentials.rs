@@ -7,11 +7,10 @@ use kittengrad_proto::{certificate::Role, id::Id};
 
 use crate::clock;
 
-/// Reads and checks the credentials in `dir`, of one who runs as `role` in `network`. What does not keep it from
-/// running is logged as a warning.
+/// Reads and checks the credentials in `dir` for `role` in `network`. Warnings are logged and do not stop the process.
 ///
 /// # Errors
-/// If a file is missing or wrong, or the credentials are of another role or network, or not in force now.
+/// If a file is missing or wrong, or the credentials are of another role or network, or not valid now.
 pub fn load(dir: &Path, role: Role, network: Id) -> Result<Credentials, CredentialsError> {
     let loaded = Credentials::load(&Paths::in_dir(dir), role, clock::unix_ms())?;
     for warning in &loaded.warnings {

@@ -1,5 +1,5 @@
-//! What handshakes are made with: TLS configurations behind channels, so that a renewed certificate and a list of
-//! revoked ones reach the next connection of a process that runs.
+//! TLS configurations for handshakes, behind channels. A renewed certificate and a new revocation list apply to the
+//! next connection, without a restart.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,16 +14,16 @@ use tokio_rustls::rustls::{ClientConfig, ServerConfig};
 
 use crate::clock;
 
-/// The protocol of gRPC, as TLS names it.
+/// The ALPN name of gRPC, which is that of HTTP/2.
 pub const GRPC: &[u8] = b"h2";
-/// How often it is looked whether the certificate is to be renewed, which it is weeks before it ends. In steps, because
-/// a clock may be set and a machine may sleep.
+/// How often to check whether the certificate is due for renewal, weeks before its end. Short steps, because a clock
+/// may be set and a machine may sleep.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Why there is nothing to make handshakes with. Nothing changed.
+/// Why handshakes cannot be prepared. Nothing changed.
 #[derive(Debug, Error)]
 pub enum HandshakesError {
-    /// There is no certificate to show.
+    /// The transport certificate cannot be issued.
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// TLS refuses certificates or revocation lists.
@@ -31,26 +31,26 @@ pub enum HandshakesError {
     Tls(#[from] TlsError),
 }
 
-/// The configurations of one protocol, for one connection: the next one may have others.
+/// The TLS configurations of one protocol, for one connection. The next connection may have others.
 #[derive(Debug, Clone)]
 pub struct TlsConfigs {
-    /// For connections that are accepted.
+    /// For accepted connections.
     pub server: Arc<ServerConfig>,
-    /// For connections that are made.
+    /// For outgoing connections.
     pub client: Arc<ClientConfig>,
 }
 
-/// What a process makes its handshakes with, for all its protocols: one certificate to show, one set of revocations.
+/// The certificate and the revocations of a process, and a TLS configuration channel for each of its protocols.
 pub struct Handshakes {
     credentials: Credentials,
-    /// Renewed by [`Handshakes::keep_fresh`]; configurations go on showing what it has.
+    /// Renewed by [`Handshakes::keep_fresh`]. The configurations share it and show its newest certificate.
     transport: Arc<Transport>,
-    /// One for each protocol, with its name.
+    /// One for each protocol, with its ALPN name.
     channels: Vec<(&'static [u8], watch::Sender<TlsConfigs>)>,
 }
 
 impl Handshakes {
-    /// Prepares handshakes of the holder of `credentials`, and a configuration channel for each of `protocols`.
+    /// Issues a transport certificate for `credentials`, and makes a configuration channel for each of `protocols`.
     ///
     /// # Errors
     /// If the credentials are not in force, or TLS refuses them.
@@ -72,28 +72,27 @@ impl Handshakes {
         })
     }
 
-    /// The channel of a protocol. Its value is to be read anew for each connection.
+    /// The channel of a protocol. Read its value again for each connection.
     ///
     /// # Panics
-    /// If the protocol is not one that these handshakes were made for.
+    /// If `protocol` is not one of those given to [`Handshakes::new`].
     #[must_use]
     pub fn configs(&self, protocol: &[u8]) -> watch::Receiver<TlsConfigs> {
         let channel = self.channels.iter().find(|(name, _)| *name == protocol);
-        let (_, channel) =
-            channel.expect("handshakes are made for all protocols that are asked for");
+        let (_, channel) = channel.expect("the protocol was given to Handshakes::new");
         channel.subscribe()
     }
 
-    /// Who makes the handshakes.
+    /// The credentials behind the handshakes.
     #[must_use]
     pub const fn credentials(&self) -> &Credentials {
         &self.credentials
     }
 
-    /// Checks certificates against these lists, from the next handshake on. Connections that are open stay as they are.
+    /// Checks certificates against these lists, from the next handshake on. Open connections stay open.
     ///
     /// # Errors
-    /// If TLS refuses a list. The lists of before are asked then.
+    /// If TLS refuses a list. The earlier lists stay in force then.
     pub fn revoke(&self, revocations: &Revocations) -> Result<(), TlsError> {
         let newer =
             |(protocol, _): &(&'static [u8], _)| configs(&self.transport, revocations, protocol);
@@ -104,7 +103,7 @@ impl Handshakes {
         Ok(())
     }
 
-    /// Shows a fresh certificate before the last one ends, for as long as it is awaited.
+    /// Renews the certificate before it ends, for as long as this future is polled. It never returns.
     pub async fn keep_fresh(&self) {
         loop {
             sleep(LOOK_EVERY).await;

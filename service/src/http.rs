@@ -1,5 +1,5 @@
-//! The plain pages of a process: metrics, liveness, readiness, status. Read-only, without certificates,
-//! and so on loopback unless the operator says otherwise.
+//! The plain pages of a process: metrics, liveness, readiness, status. They are read-only and need no certificate, so
+//! they listen on loopback unless the operator configures another address.
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
@@ -29,15 +29,15 @@ use tokio_util::sync::CancellationToken;
 
 /// Connections at one time.
 const CONNECTIONS_MAX: usize = 512;
-/// How long a caller may take to send the head of a request, and may say nothing between two.
+/// Time to send the head of a request, from the start of the connection or the end of the answer before.
 const HEAD_MAX: Duration = Duration::from_secs(10);
-/// Lines of such a head.
+/// Headers of a request.
 const HEADERS_MAX: usize = 64;
-/// How long a caller may take nothing of what is sent.
+/// Time in which a caller must take at least one byte of its answer.
 const TAKE_MAX: Duration = Duration::from_secs(30);
-/// How long requests may take to end when the process stops.
+/// Time for requests to end when the process stops.
 const GRACE: Duration = Duration::from_secs(2);
-/// Pause after the system could not give us a connection.
+/// Pause after the system failed to accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why serving pages ended other than by a shutdown.
@@ -45,21 +45,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[error("http: {0}")]
 pub struct HttpError(#[from] io::Error);
 
-/// Why a process is not ready, read whenever somebody asks; empty when it is.
+/// Gives the reasons why a process is not ready; none when it is ready. Called for each request.
 pub type NotReady = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
-/// What the pages show.
+/// The content of the pages.
 #[derive(Clone)]
 pub struct Pages {
-    /// What `/metrics` shows.
+    /// The metrics on `/metrics`.
     pub registry: Arc<Registry>,
-    /// Why the process is not ready; empty when it is.
+    /// The reasons on `/readyz`.
     pub not_ready: NotReady,
-    /// What `/status` shows.
+    /// Makes the JSON on `/status`.
     pub status: Arc<dyn Fn() -> Value + Send + Sync>,
 }
 
-/// The routes, to which a role may add its own.
+/// The routes of the pages. A role may add its own.
 pub fn router(pages: Pages) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
@@ -72,13 +72,13 @@ pub fn router(pages: Pages) -> Router {
         .with_state(pages)
 }
 
-/// Serves the pages until `shutdown`; requests under way are cut off with their connections soon after.
+/// Serves the pages until `shutdown`. Requests in progress then have two seconds to end.
 ///
-/// Whoever sends no whole head or takes nothing for a while is closed, and there are never more than 512 connections:
-/// further ones wait in the system's queue.
+/// A connection is closed if a request's head takes longer than 10 seconds, or the caller takes no byte for 30 seconds.
+/// There are at most 512 connections; further callers wait in the system's queue.
 ///
 /// # Errors
-/// If the listener fails.
+/// Never at present: a failed accept is logged and tried again.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -110,13 +110,13 @@ pub async fn serve(
         }
     }
     let ended = async { while connections.join_next().await.is_some() {} };
-    // What is left is aborted.
+    // Dropping the set aborts the connections that are left.
     let _ = timeout(GRACE, ended).await;
     Ok(())
 }
 
 async fn connection(stream: TcpStream, router: Router, shutdown: CancellationToken) {
-    // Small answers go out at once; that a socket cannot be told so is no reason not to answer.
+    // Small answers go out at once. A socket that refuses the option still works, only later.
     let _ = stream.set_nodelay(true);
     let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
     http.http1()

@@ -1,7 +1,7 @@
-//! Intake: what callers sent and have no answer to, counted as it arrives, and bounded for one caller and for all.
+//! Intake: counts the bytes of unanswered requests as they arrive, and bounds them for one caller and for all.
 //!
-//! A limit for one message bounds nothing while callers may send many: 256 calls on each of 1,024 connections, each one
-//! byte short of its end, would be a terabyte. Whoever goes beyond a bound is told `OVERLOADED` and tries again.
+//! A limit for one message bounds nothing while callers may send many: 64 calls on each of 1,024 connections, each one
+//! byte short of its end, would be a terabyte. A caller beyond a bound gets `OVERLOADED` and tries again.
 
 use std::{
     collections::BTreeMap,
@@ -27,11 +27,11 @@ use crate::{
 
 /// Bytes of all requests that have no answer yet.
 const ALL_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// Bytes of those of one caller, so that one leaves room for others.
+/// Bytes of the unanswered requests of one caller, so that one caller leaves room for others.
 const CALLER_BYTES_MAX: usize = ALL_BYTES_MAX / 2;
 const _: () = assert!(SUBMIT_BYTES_MAX < CALLER_BYTES_MAX);
 
-/// The bound of one server, as a layer around all its calls. Clones count together.
+/// The bound of one server, as a layer around all its calls. Clones share their counts.
 #[derive(Clone)]
 pub(crate) struct Intake {
     held: Arc<Mutex<Counts>>,
@@ -39,11 +39,11 @@ pub(crate) struct Intake {
     caller_bytes_max: usize,
 }
 
-/// What is held now. A short-lived lock, never held while waiting.
+/// Bytes held now. Their lock is never held while waiting.
 #[derive(Default)]
 struct Counts {
     all_bytes: usize,
-    /// Only callers that hold anything.
+    /// Bytes of each caller that holds any.
     callers: BTreeMap<PublicKey, usize>,
 }
 
@@ -72,7 +72,7 @@ impl<S> Layer<S> for Intake {
     }
 }
 
-/// Calls whose requests are counted.
+/// A service whose requests are counted.
 #[derive(Clone)]
 pub(crate) struct Bounded<S> {
     inner: S,
@@ -115,7 +115,7 @@ where
     }
 }
 
-/// What one call holds, given back when it was answered and its request is gone.
+/// The bytes that one call holds. They are given back when the call is answered and its request is dropped.
 struct Share {
     intake: Intake,
     caller: Option<PublicKey>,
@@ -127,14 +127,21 @@ impl Share {
         let mut held = self.intake.held();
         let of_caller = self.caller.and_then(|caller| held.callers.get(&caller));
         let of_caller = of_caller.copied().unwrap_or_default() + bytes;
-        let overloaded = |why| Err(Refusal::new(ErrorCode::Overloaded, why));
+        let overloaded = |why: String| Err(Refusal::new(ErrorCode::Overloaded, why));
         if of_caller > self.intake.caller_bytes_max {
-            return overloaded("this caller has sent as much as it may before it is answered");
+            return overloaded(format!(
+                "{of_caller} bytes of this caller wait for an answer; at most {}",
+                self.intake.caller_bytes_max
+            ));
         }
-        if held.all_bytes + bytes > self.intake.all_bytes_max {
-            return overloaded("callers have sent as much as there is room for");
+        let of_all = held.all_bytes + bytes;
+        if of_all > self.intake.all_bytes_max {
+            return overloaded(format!(
+                "{of_all} bytes of all callers wait for an answer; at most {}",
+                self.intake.all_bytes_max
+            ));
         }
-        held.all_bytes += bytes;
+        held.all_bytes = of_all;
         if let Some(caller) = self.caller {
             held.callers.insert(caller, of_caller);
         }
@@ -160,7 +167,7 @@ impl Drop for Share {
     }
 }
 
-/// A request's body, counted as it arrives.
+/// A request's body. Each frame is counted as it arrives.
 struct Counted {
     body: Body,
     share: Arc<Share>,
@@ -263,9 +270,13 @@ mod tests {
         assert_eq!(
             server.call(request(1, 11)).await,
             Ok(false),
-            "its own bound"
+            "the caller's bound"
         );
-        assert_eq!(server.call(request(3, 11)).await, Ok(false), "everybody's");
+        assert_eq!(
+            server.call(request(3, 11)).await,
+            Ok(false),
+            "the bound for all"
+        );
         answer.send(true).unwrap();
         assert_eq!(server.call(request(3, 10)).await, Ok(true));
         assert!(first.await.unwrap() == Ok(true) && second.await.unwrap() == Ok(true));

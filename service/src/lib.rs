@@ -1,20 +1,20 @@
 //! The edge that all servers share: verified connections, the Journal service, lookups, plain pages.
 //!
 //! Peers and aggregators serve their journals through the same code, so that a reader cannot tell them
-//! apart (rfd 3). Nothing here is global: what a process counts, signs and shows belongs to one object, and ten of
-//! them can live in one process.
+//! apart (rfd 3). Nothing here is global: counters, keys and pages belong to one object, and ten servers can live in
+//! one process.
 //!
-//! | module | what |
+//! | module | content |
 //! | --- | --- |
 //! | [`handshakes`] | TLS configurations, renewed and replaced while the process runs |
 //! | [`tls`], [`serve`] | connections: mutual TLS 1.3, roles, limits, keep-alive, shutdown |
 //! | [`process`], [`config`] | the frame of a process: tasks, signals, shutdown, and its configuration file |
-//! | [`credentials`] | who the server is |
-//! | [`closing`], [`aside`], [`space`] | its disk: letting go of a store, damaged data, room |
-//! | [`caller`], [`room`], [`status`] | who calls, what may lie ready for it, and how a call is refused |
+//! | [`credentials`] | loading the key and the certificates of the server |
+//! | [`closing`], [`aside`], [`space`] | the disk: closing a store, damaged data, free space |
+//! | [`caller`], [`room`], [`status`] | the caller, the room for its answers, and refusals |
 //! | [`journal`] | the Journal service over a store and the last block on disk |
-//! | [`lookup`], [`route`] | sets and records, and who holds them, within limits |
-//! | [`http`], [`metrics`], [`reflection`] | what operators and tools look at |
+//! | [`lookup`], [`route`] | sets and records, and the peers that hold them, within limits |
+//! | [`http`], [`metrics`], [`reflection`] | pages for operators and tools |
 #![warn(missing_docs)]
 
 pub mod aside;

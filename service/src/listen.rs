@@ -1,4 +1,4 @@
-//! Listening sockets, and errors that say which address and which line of the configuration.
+//! Listening sockets. Errors name the address and its key in the configuration.
 
 use std::net::SocketAddr;
 
@@ -11,29 +11,29 @@ pub enum ListenError {
     /// The system refuses the address.
     #[error("cannot listen on {address} (`{key}`): {error}; {}", next_step(error))]
     Bind {
-        /// The address wanted.
+        /// The address.
         address: SocketAddr,
         /// The configuration key that names it.
         key: &'static str,
-        /// What the system says.
+        /// The system's error.
         error: std::io::Error,
     },
-    /// Nothing is configured, and what the network file announces cannot be listened on.
+    /// No address is configured, and the network file announces one that is not `ip:port`, such as a host name.
     #[error(
         "the network file announces {announced:?}, which is not an address to listen on: give {key} = \"ip:port\" in the configuration"
     )]
     Announced {
         /// The configuration key.
         key: &'static str,
-        /// What is announced.
+        /// The announced address.
         announced: String,
     },
 }
 
-/// Chooses where to listen: as configured under `key`, else as the network file announces it to others.
+/// Chooses the address to listen on: the one configured under `key`, else the one that the network file announces.
 ///
 /// # Errors
-/// If nothing is configured, and what is announced is not an address, for example a host name.
+/// [`ListenError::Announced`] if no address is configured and the announced one is not `ip:port`, such as a host name.
 pub fn choose(
     key: &'static str,
     configured: Option<SocketAddr>,
@@ -50,10 +50,10 @@ pub fn choose(
     )
 }
 
-/// Listens on `address`, which the configuration names under `key`.
+/// Listens on `address`. `key` is its key in the configuration.
 ///
 /// # Errors
-/// If the port is taken, not allowed, or the address is not of this machine.
+/// If the port is in use or not allowed, or the address is not of this machine.
 pub async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListener, ListenError> {
     TcpListener::bind(address)
         .await
@@ -64,12 +64,12 @@ pub async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListene
         })
 }
 
-/// What to do when the system refuses an address to listen on, TCP or UDP.
+/// The advice for a system error about a listening address, TCP or UDP.
 #[must_use]
 pub fn next_step(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::AddrInUse => {
-            "stop the process that has the port (`ss -ltunp` names it) or configure another"
+            "stop the process that uses the port (`ss -ltunp` names it) or configure another"
         }
         std::io::ErrorKind::PermissionDenied => {
             "ports below 1024 need privileges: configure another"

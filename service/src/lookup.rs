@@ -1,4 +1,4 @@
-//! Lookups: sets and records out of a store, within limits.
+//! Lookups: reads sets and records from a store, within limits.
 
 use std::collections::BTreeSet;
 
@@ -17,19 +17,19 @@ use kittengrad_proto::{
 
 use crate::status::{ErrorCode, Refusal, check_namespace};
 
-/// Records asked of the store at a time, so that a reader of large ones costs no more than it gets.
+/// Records in one read of the store. A request for large records then reads few that do not fit its answer.
 const RECORDS_AT_ONCE: usize = 64;
 
-/// What one lookup has room for.
+/// The limits of one answer to a lookup.
 #[derive(Debug, Clone, Copy)]
 pub struct PageMax {
-    /// Updates named, in all sets together; at least one.
+    /// Names of updates in all sets together, at least 1.
     pub updates: usize,
     /// Bytes of records.
     pub record_bytes: usize,
 }
 
-/// As much as one message carries.
+/// The limits of one message.
 impl Default for PageMax {
     fn default() -> Self {
         Self {
@@ -39,13 +39,13 @@ impl Default for PageMax {
     }
 }
 
-/// The sets of some canonicals as the owner of `store`, whose key is `own`, has them.
+/// Answers a lookup with the sets in `store`. `own` is the key of the store's owner.
 ///
-/// `tip` must be read before the call: the answer is at least as new as it. A set that there is no room for ends early
-/// and has `more`, to be asked for alone. Records that there is no room for are left empty, to be fetched by id.
+/// `tip` must be read before the call, so that the answer is at least as new. A set that does not fit ends early and
+/// has `more`; the caller asks for it alone. Records that do not fit are left empty; the caller fetches them by id.
 ///
 /// # Errors
-/// If the request is malformed or asks too much, or the store does not answer.
+/// If the request is malformed or beyond a limit, or the store cannot be read.
 pub fn lookup(
     store: &dyn Store,
     request: &wire::LookupRequest,
@@ -59,7 +59,7 @@ pub fn lookup(
     let mut sets = Vec::with_capacity(canonicals.len());
     let mut left = max.updates;
     for canonical in canonicals {
-        // One more than there is room for tells whether there are more.
+        // One more than fits, to see whether there are more.
         let mut updates = store.set_page(&canonical, after.as_ref(), left.saturating_add(1))?;
         let found = updates.as_ref().map_or(0, Vec::len);
         if let Some(updates) = &mut updates {
@@ -91,7 +91,8 @@ pub fn lookup(
     Ok(response)
 }
 
-/// About how many bytes an answer about so many canonicals or records has, of whom most are small.
+/// Estimates the bytes of an answer about `asked` canonicals or records, at most those of a message. Counts a record of
+/// the largest size for each and one more; most answers are smaller.
 #[must_use]
 pub const fn bytes_about(asked: usize) -> usize {
     let bytes = (asked + 1) * RECORD_BYTES_MAX;
@@ -102,10 +103,10 @@ pub const fn bytes_about(asked: usize) -> usize {
     }
 }
 
-/// The canonicals that a lookup asks for.
+/// The canonicals of a lookup.
 ///
 /// # Errors
-/// If the request is malformed, asks too much, or is for another namespace.
+/// If the request is malformed, beyond [`LOOKUP_CANONICALS_MAX`], or for another namespace.
 pub fn canonicals(
     request: &wire::LookupRequest,
     overlay: &Overlay,
@@ -114,25 +115,25 @@ pub fn canonicals(
     names(&request.canonicals, "canonicals", LOOKUP_CANONICALS_MAX)
 }
 
-/// Where a lookup goes on in the set of its only canonical.
+/// The update after which a lookup resumes. Only a lookup of one canonical may have one.
 fn after(request: &wire::LookupRequest, canonicals: usize) -> Result<Option<RecordId>, Refusal> {
     if request.after.is_empty() {
         return Ok(None);
     }
     let invalid = |why: String| Refusal::new(ErrorCode::Invalid, why);
     if canonicals != 1 {
-        let why = format!("{canonicals} canonicals, only one can be gone on with");
+        let why = format!("after is set for {canonicals} canonicals; at most 1");
         return Err(invalid(why));
     }
     let after = RecordId::from_slice(&request.after);
     after.map(Some).map_err(|e| invalid(format!("after: {e}")))
 }
 
-/// The bytes of some records. Beyond [`LOOKUP_BYTES_MAX`] they are left empty, as those that are not here:
-/// whoever got at least one asks again for the others.
+/// Answers with the bytes of records. Absent records, and records beyond [`LOOKUP_BYTES_MAX`] in all, are left empty:
+/// a caller that got at least one asks again for the others.
 ///
 /// # Errors
-/// If the request is malformed or asks too much, or the store does not answer.
+/// If the request is malformed or beyond a limit, or the store cannot be read.
 pub fn get_record(
     store: &dyn Store,
     request: &wire::GetRecordRequest,
@@ -150,23 +151,21 @@ pub fn get_record(
     })
 }
 
-pub(crate) fn names(bytes: &[u8], what: &str, max: usize) -> Result<Vec<RecordId>, Refusal> {
+/// The ids in `bytes`, 32 bytes each, at most `max`. `field` names them in a refusal.
+pub(crate) fn names(bytes: &[u8], field: &str, max: usize) -> Result<Vec<RecordId>, Refusal> {
     if bytes.len() > max * 32 {
-        let message = format!(
-            "{} {what} asked for, at most {max} are answered",
-            bytes.len() / 32
-        );
+        let message = format!("{} {field} in one request; at most {max}", bytes.len() / 32);
         return Err(Refusal::new(ErrorCode::TooLarge, message));
     }
     RecordId::list_from_slice(bytes)
-        .map_err(|error: IdError| Refusal::new(ErrorCode::Invalid, format!("{what}: {error}")))
+        .map_err(|error: IdError| Refusal::new(ErrorCode::Invalid, format!("{field}: {error}")))
 }
 
-/// Reads records until so many bytes are read.
+/// Reads records until `left_bytes` are used up.
 struct Records<'a> {
     store: &'a dyn Store,
     left_bytes: usize,
-    /// Who made the statements that were read.
+    /// The publishers of the statements that were read.
     publishers: BTreeSet<PublicKey>,
 }
 
@@ -200,7 +199,7 @@ impl Records<'_> {
         })
     }
 
-    /// The records with these ids, in their order; empty if one is not here or there is no room.
+    /// The records with these ids, in the same order. An absent record, and one that does not fit, is empty.
     fn read(&mut self, ids: &[RecordId]) -> Result<Vec<Bytes>, Refusal> {
         let mut found = Vec::with_capacity(ids.len());
         for ids in ids.chunks(RECORDS_AT_ONCE) {
@@ -210,7 +209,7 @@ impl Records<'_> {
             for record in self.store.records(ids)? {
                 let record = record.unwrap_or_default();
                 let fits = record.len() <= self.left_bytes;
-                // The first that does not fit ends it, so that what is left out is always the end.
+                // The first record that does not fit ends the answer, so that only its end is left out.
                 self.left_bytes = if fits {
                     self.left_bytes - record.len()
                 } else {

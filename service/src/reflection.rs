@@ -1,4 +1,4 @@
-//! What lets generic gRPC clients find their way: reflection in both versions, and health.
+//! Services for generic gRPC clients: reflection in both versions, and health.
 
 use std::time::Duration;
 
@@ -14,22 +14,22 @@ use tonic_reflection::server::Builder;
 
 use crate::http::NotReady;
 
-/// How often health is made what readiness is.
+/// How often health is updated from readiness.
 const EVERY: Duration = Duration::from_millis(250);
 
-/// The schemas that reflection shows are damaged: the program was built wrongly.
+/// The schemas in the program are damaged: it was built wrongly.
 #[derive(Debug, Error)]
 #[error("gRPC reflection: {0}")]
 pub struct ReflectionError(#[from] tonic_reflection::server::Error);
 
-/// What health says of the services of a process: nothing is served until it is ready.
+/// The health of the services of a process: `NOT_SERVING` until the process is ready.
 pub struct Health {
     reporter: HealthReporter,
     services: Vec<String>,
 }
 
-/// Adds reflection (v1 and v1alpha) and health, which says that none of `services` is served until
-/// [`Health::follow`] finds that they are.
+/// Adds reflection (v1 and v1alpha) and health. All `services` are `NOT_SERVING` until [`Health::follow`] finds the
+/// process ready.
 ///
 /// # Errors
 /// If the schemas in the program are damaged.
@@ -43,7 +43,7 @@ pub async fn describe(
         reporter,
         services: services.map(|service| (*service).to_owned()).collect(),
     };
-    services.say(false).await;
+    services.report(false).await;
     let schemas = || {
         Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTORS)
@@ -58,24 +58,24 @@ pub async fn describe(
 }
 
 impl Health {
-    /// Says until `shutdown` whether the process is ready, and from then on that it is not.
+    /// Reports until `shutdown` whether the process is ready, and then that it is not.
     pub async fn follow(self, not_ready: NotReady, shutdown: CancellationToken) {
-        let mut said = false;
+        let mut reported = false;
         while !shutdown.is_cancelled() {
             let is_ready = not_ready().is_empty();
-            if is_ready != said {
-                self.say(is_ready).await;
-                said = is_ready;
+            if is_ready != reported {
+                self.report(is_ready).await;
+                reported = is_ready;
             }
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = tokio::time::sleep(EVERY) => {}
             }
         }
-        self.say(false).await;
+        self.report(false).await;
     }
 
-    async fn say(&self, is_ready: bool) {
+    async fn report(&self, is_ready: bool) {
         let status = if is_ready {
             ServingStatus::Serving
         } else {

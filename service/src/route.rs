@@ -1,4 +1,4 @@
-//! Routes: who holds some canonicals, as many as one message has room for.
+//! Routes: the peers that hold canonicals, as many as fit one message.
 
 use bytes::Bytes;
 use kittengrad_proto::{
@@ -17,11 +17,11 @@ use crate::{
 
 /// Answers with the `holders` of each canonical, the owner first.
 ///
-/// What would make the answer larger than a message is left out from the end: whoever got fewer than it asked for asks
-/// again for the others. The first always fits.
+/// The answer ends before the canonical that would make it larger than a message. The caller asks again for the others.
+/// The first canonical always fits.
 ///
 /// # Errors
-/// If the request is malformed, asks too much, or is for another namespace.
+/// If the request is malformed, beyond [`LOOKUP_CANONICALS_MAX`], or for another namespace.
 pub fn route<'n>(
     request: &wire::RouteRequest,
     overlay: &Overlay,
@@ -46,5 +46,5 @@ pub fn route<'n>(
     Ok(response)
 }
 
-/// Tag and length before each part of the answer, at most.
+/// Bytes of the tag and the length before each part of the answer, at most.
 const TAG_BYTES: usize = 1 + 5;

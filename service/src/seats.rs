@@ -1,4 +1,4 @@
-//! Seats: how many there may be at one time, in all and of each.
+//! Seats: limit how many of something there are at one time, in all and for each key.
 
 use std::{
     collections::BTreeMap,
@@ -10,16 +10,16 @@ use std::{
 pub(crate) enum Full {
     /// All are taken.
     All,
-    /// This one has as many as it may.
+    /// This key has as many as it may.
     Each,
 }
 
-/// Seats, by who has them.
+/// The taken seats of each key.
 #[derive(Debug)]
 pub(crate) struct Seats<K: Ord> {
     all_max: usize,
     each_max: usize,
-    /// How many each has, none of them 0. Whoever comes or goes writes it, for a moment.
+    /// Seats of each key, none of them 0. Locked only while a seat is taken or given back.
     taken: Mutex<BTreeMap<K, usize>>,
 }
 
@@ -32,7 +32,7 @@ impl<K: Ord + Clone> Seats<K> {
         })
     }
 
-    /// Takes a seat, which is free again when it is dropped.
+    /// Takes a seat. Dropping it gives it back.
     pub(crate) fn take(self: &Arc<Self>, who: K) -> Result<Seat<K>, Full> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.values().sum::<usize>() >= self.all_max {
@@ -50,7 +50,7 @@ impl<K: Ord + Clone> Seats<K> {
     }
 }
 
-/// A seat that is taken.
+/// A taken seat.
 #[derive(Debug)]
 pub(crate) struct Seat<K: Ord> {
     seats: Arc<Seats<K>>,

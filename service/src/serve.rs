@@ -1,4 +1,4 @@
-//! Serving gRPC: accepting, bounding and, at the end, letting go.
+//! Serving gRPC: accepts connections, limits them, and ends them at shutdown.
 
 use std::{
     io,
@@ -27,24 +27,24 @@ use crate::{
     tls::{Connection, Door},
 };
 
-/// Handshakes at one time; further callers wait in the system's queue.
+/// Handshakes at one time. Further callers wait in the system's queue.
 const HANDSHAKES_MAX: usize = 1_024;
-/// Handshakes of one address, or of one network in IPv6; further ones are closed.
+/// Handshakes at one time of one IPv4 address, or of one IPv6 /64 network. Further connections are closed.
 const HANDSHAKES_OF_ADDRESS_MAX: usize = 64;
 /// Calls at one time on one connection.
 const STREAMS_MAX: u32 = 64;
-/// How long a call may take until its answer begins.
+/// Time of a call until its answer begins.
 pub const CALL_MAX: Duration = Duration::from_secs(20);
-/// Bytes of a call's headers.
+/// Bytes of the headers of one call.
 const HEADERS_BYTES_MAX: u32 = 16 * 1024;
-/// Bytes on their way to us on one call and on one connection, before the sender must wait.
+/// HTTP/2 flow control: bytes that may be in flight on one call and on one connection before the sender waits.
 const WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
-/// A connection that is silent for so long is asked whether it still lives, and has as long to answer.
+/// A connection silent for this time is pinged. It is closed if it does not answer within the same time.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
-/// How long callers may take to finish when the process stops.
+/// Time for calls to finish when the process stops.
 const GRACE: Duration = Duration::from_secs(5);
-/// Pause after the system could not give us a connection.
+/// Pause after the system failed to accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why serving ended other than by a shutdown.
@@ -55,10 +55,10 @@ pub enum ServeError {
     Transport(#[from] tonic::transport::Error),
 }
 
-/// Serves `routes` to whom `door` lets in, until `shutdown`. Calls then have five seconds to end.
+/// Serves `routes` to the callers that `door` admits, until `shutdown`. Calls then have five seconds to end.
 ///
 /// # Errors
-/// If the transport fails as a whole; single connections may fail without consequence.
+/// If the transport fails as a whole. A failure of one connection ends only that connection.
 pub async fn serve(
     listener: TcpListener,
     door: Arc<Door>,
@@ -161,7 +161,7 @@ impl Accepting {
     }
 }
 
-/// What one caller may have many addresses of: in IPv6 the upper half of an address.
+/// The network that counts as one caller: an IPv4 address, or the /64 network of an IPv6 address.
 fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),

@@ -1,4 +1,4 @@
-//! The newest view of the ring, read anew for each decision.
+//! The newest view of the ring, read again for each decision.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use tokio::sync::watch;
 
 /// The receiving end of the channel in which a process publishes its newest [`View`].
 ///
-/// Nobody keeps a view for longer than one decision or one call: members come, go and move.
+/// Keep a view for one decision or one call at most: members come, go and move.
 #[derive(Debug, Clone)]
 pub struct Views(watch::Receiver<Arc<View>>);
 
 impl Views {
-    /// Reads what is sent to a channel.
+    /// Reads views from `channel`.
     #[must_use]
     pub const fn new(channel: watch::Receiver<Arc<View>>) -> Self {
         Self(channel)
@@ -24,7 +24,7 @@ impl Views {
         Arc::clone(&self.0.borrow())
     }
 
-    /// Waits for a view that was not seen here yet. When none can come any more it waits for ever.
+    /// Waits for a view that was not seen here yet. Waits for ever once the sender is dropped.
     pub async fn changed(&mut self) -> Arc<View> {
         if self.0.changed().await.is_err() {
             std::future::pending::<()>().await;
@@ -34,7 +34,7 @@ impl Views {
 
     /// The newest view, if it was not seen here yet.
     pub fn newer(&mut self) -> Option<Arc<View>> {
-        // The sender may be gone when the process ends: the last view stays.
+        // The sender may be dropped when the process ends: the last view stays.
         let is_newer = self.0.has_changed().unwrap_or(false);
         is_newer.then(|| Arc::clone(&self.0.borrow_and_update()))
     }
