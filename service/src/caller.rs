@@ -1,4 +1,4 @@
-//! Who is at the other end of a call.
+//! The caller of a request.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -6,24 +6,24 @@ use kittengrad_proto::certificate::Holder;
 
 use crate::{room::Room, status::Refusal};
 
-/// Whom a connection is from, as its certificates say; part of every request that comes over it.
+/// The caller of a connection, from its certificates. Every request of the connection carries it.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// Key, role and name. The key of a peer or aggregator is its journal's.
+    /// Key, role and name. The key of a peer or aggregator is also the key of its journal.
     pub holder: Arc<Holder>,
-    /// The other end of the connection.
+    /// Its address.
     pub address: SocketAddr,
-    /// Where answers wait to be taken.
+    /// The room for answers that it has not taken yet.
     pub room: Room,
 }
 
 impl Caller {
-    /// Who sent this request.
+    /// The caller of `request`.
     ///
     /// # Errors
-    /// If the request came over no connection of ours, which no caller can bring about.
+    /// If the request did not come through a [`Door`](crate::tls::Door). No caller can cause that.
     pub fn of<T>(request: &tonic::Request<T>) -> Result<&Self, Refusal> {
         let found = request.extensions().get::<Self>();
-        found.ok_or_else(|| Refusal::internal("the call came over no verified connection"))
+        found.ok_or_else(|| Refusal::internal("the call did not come over a verified connection"))
     }
 }

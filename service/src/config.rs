@@ -1,4 +1,4 @@
-//! Configuration files: reading them, and refusing what makes no sense by its key.
+//! Configuration files: reads and checks them. An error names the key of the wrong value.
 
 use std::{
     fmt, fs, io,
@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, de::DeserializeOwned};
 use thiserror::Error;
 
-/// Why there is no configuration. Nothing was started.
+/// Why a configuration was not loaded. Nothing was started.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -17,7 +17,7 @@ pub enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// The file is not a configuration of this role.
@@ -25,10 +25,10 @@ pub enum ConfigError {
     Parse {
         /// The file.
         path: PathBuf,
-        /// What is wrong, with line and column.
+        /// The error, with line and column.
         error: Box<toml::de::Error>,
     },
-    /// A value makes no sense.
+    /// A value is out of its range or contradicts another.
     #[error("{path}: {wrong}", path = path.display())]
     Value {
         /// The file.
@@ -38,34 +38,34 @@ pub enum ConfigError {
     },
 }
 
-/// A value that makes no sense.
+/// A value that is out of its range or contradicts another.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{key} is {value}, {wanted}")]
 pub struct WrongValue {
     /// Its key, for example `store.cache_mib`.
     pub key: &'static str,
-    /// What is there.
+    /// The value found.
     pub value: String,
-    /// What may be there, for example "it may be 8 to 65536".
+    /// The allowed values, for example "it may be 8 to 65536".
     pub wanted: String,
 }
 
-/// The configuration of one role. Keys that are not known are to be refused by its `Deserialize`.
+/// The configuration of one role. Its `Deserialize` must refuse unknown keys.
 pub trait Configuration: DeserializeOwned {
-    /// Its paths, which are relative to the file.
+    /// Its paths. [`parse`] makes them relative to the folder of the file.
     fn paths(&mut self) -> [&mut PathBuf; 3];
 
-    /// Looks at what the types do not say: ranges, and how values go together.
+    /// Checks the rules that types do not express: ranges, and values that depend on each other.
     ///
     /// # Errors
-    /// The first value that makes no sense.
+    /// The first wrong value.
     fn check(&self) -> Result<(), WrongValue>;
 }
 
 /// Reads and checks a configuration file.
 ///
 /// # Errors
-/// If it cannot be read, has a key that is not known, or a value that makes no sense.
+/// If the file cannot be read, is not TOML, or has an unknown key or a wrong value.
 pub fn load<C: Configuration>(path: &Path) -> Result<C, ConfigError> {
     let text = fs::read_to_string(path).map_err(|error| ConfigError::Read {
         path: path.to_owned(),
@@ -77,7 +77,7 @@ pub fn load<C: Configuration>(path: &Path) -> Result<C, ConfigError> {
 /// Reads and checks the text of the file at `path`.
 ///
 /// # Errors
-/// If it has a key that is not known, or a value that makes no sense.
+/// If the text is not TOML, or has an unknown key or a wrong value.
 pub fn parse<C: Configuration>(text: &str, path: &Path) -> Result<C, ConfigError> {
     let mut config: C = toml::from_str(text).map_err(|error| ConfigError::Parse {
         path: path.to_owned(),
@@ -94,10 +94,10 @@ pub fn parse<C: Configuration>(text: &str, path: &Path) -> Result<C, ConfigError
     Ok(config)
 }
 
-/// Refuses a value outside of a range.
+/// Refuses a value outside of a range. Both ends are allowed.
 ///
 /// # Errors
-/// [`WrongValue`] says the range.
+/// [`WrongValue`] with the range.
 pub fn check_range<T: PartialOrd + fmt::Display>(
     key: &'static str,
     value: T,
@@ -113,9 +113,9 @@ pub fn check_range<T: PartialOrd + fmt::Display>(
     })
 }
 
-/// Milliseconds that may be configured for anything.
+/// Allowed values of any option in milliseconds.
 pub const MILLIS: RangeInclusive<u64> = 100..=600_000;
-/// Mebibytes that may be configured for a part of a store's memory.
+/// Allowed values of an option for a store's memory, in mebibytes.
 const MEBIBYTES: RangeInclusive<u64> = 8..=65_536;
 
 /// Memory and disk of a store, `[store]`.
@@ -127,7 +127,7 @@ pub struct StoreConfig {
     /// Mebibytes of writes kept in memory, 8 to 65,536.
     pub write_buffer_mib: u64,
     /// Mebibytes of free disk below which a peer takes no more from clients, and an aggregator reads no more from its
-    /// sources; 0 switches it off.
+    /// sources. 0 switches the check off.
     pub reserve_mib: u64,
 }
 
@@ -142,10 +142,10 @@ impl Default for StoreConfig {
 }
 
 impl StoreConfig {
-    /// Refuses what is out of its range.
+    /// Checks the ranges.
     ///
     /// # Errors
-    /// The first such value.
+    /// The first value out of its range.
     pub fn check(&self) -> Result<(), WrongValue> {
         check_range("store.cache_mib", self.cache_mib, &MEBIBYTES)?;
         check_range("store.write_buffer_mib", self.write_buffer_mib, &MEBIBYTES)

@@ -1,7 +1,7 @@
 //! Intake: counts the bytes of unanswered requests as they arrive, and bounds them for one caller and for all.
 //!
 //! A limit for one message bounds nothing while callers may send many: 64 calls on each of 1,024 connections, each one
-//! byte short of its end, would be a terabyte. A caller beyond a bound gets `OVERLOADED` and tries again.
+//! byte short of its end, would be 256 GiB. A caller beyond a bound gets `OVERLOADED` and tries again.
 
 use std::{
     collections::BTreeMap,

@@ -1,5 +1,5 @@
-//! Metrics that several roles have, each named once, in a registry of their own: ten peers in one process share no
-//! counter.
+//! Metrics that several roles have. Each process object has its own registry, so that ten peers in one process share
+//! no counter.
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
@@ -23,9 +23,9 @@ pub enum RefusedBecause {
     Handshake,
     /// The handshake took longer than allowed.
     Slow,
-    /// The certificates are of a role that is not served here, or not of the profile.
+    /// The certificates have a role that is not served here, or do not follow the profile.
     Role,
-    /// There were as many connections as allowed.
+    /// The limit of connections, or of handshakes of one address, was reached.
     Full,
 }
 
@@ -81,12 +81,12 @@ pub fn registry() -> Registry {
     Registry::with_prefix("kittengrad")
 }
 
-/// Counters of what is committed to the disk: by whoever keeps a set.
+/// Counters of commits, for every process with a set.
 #[derive(Debug, Clone)]
 pub struct CommitMetrics {
     /// Synced commits.
     pub commits: Counter,
-    /// How long a synced commit takes, in seconds.
+    /// Time of a synced commit, in seconds.
     pub seconds: Histogram,
     /// Elements added to the set.
     pub elements: Counter,
@@ -112,17 +112,17 @@ impl CommitMetrics {
         metrics
     }
 
-    /// A commit is on the disk.
+    /// Counts a synced commit and its time.
     pub fn committed(&self, took: Duration) {
         self.commits.inc();
         self.seconds.observe(took.as_secs_f64());
     }
 }
 
-/// Counters and gauges of whoever keeps a journal of its own.
+/// Counters and gauges of a journal, for its owner.
 #[derive(Debug, Clone)]
 pub struct JournalMetrics {
-    /// What is committed.
+    /// Its commits.
     pub commit: CommitMetrics,
     /// Blocks cut.
     pub blocks: Counter,
@@ -148,7 +148,7 @@ impl JournalMetrics {
         metrics
     }
 
-    /// These writes are about to be committed.
+    /// Counts the blocks and elements of a commit.
     pub fn commit(&self, writes: &[Write]) {
         for write in writes {
             match write {

@@ -1,7 +1,7 @@
-//! Room for answers: what is made ready for callers and not taken by them yet is bounded in bytes and in time.
+//! Room for answers: bounds the bytes of answers that callers have not taken yet, and the time that they may wait.
 //!
-//! Whoever makes something large ready takes room for it first, and keeps it until the caller took it. A caller
-//! that lets it lie for [`TAKE_MAX`] loses its connection: nothing else frees what waits there for it.
+//! Code that makes a large answer takes room for it first, and keeps the room until the caller took the answer. A
+//! caller that takes nothing for [`TAKE_MAX`] loses its connection: nothing else frees the bytes that wait for it.
 
 use std::{
     collections::BTreeMap,
@@ -25,13 +25,13 @@ use tonic::{Response, codegen::http};
 
 use crate::status::{ErrorCode, Refusal};
 
-/// How long a caller may let lie what is ready for it.
+/// Time for a caller to take an answer that is ready.
 pub const TAKE_MAX: Duration = Duration::from_secs(60);
 /// Bytes for all callers of a process.
 const PROCESS_BYTES_MAX: usize = 256 * 1024 * 1024;
-/// Bytes for one of them.
+/// Bytes for one caller, on all its connections.
 const CALLER_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Room is counted in these.
+/// Room is counted in units of so many bytes.
 const UNIT_BYTES: usize = 16 * 1024;
 const _: () =
     assert!(MESSAGE_BYTES_MAX <= CALLER_BYTES_MAX && CALLER_BYTES_MAX <= PROCESS_BYTES_MAX);
@@ -40,7 +40,7 @@ const _: () =
 #[derive(Debug)]
 pub(crate) struct Rooms {
     all: Arc<Semaphore>,
-    /// Room of each caller that has a connection. Whoever connects reads and writes it, for a moment.
+    /// Room of each caller that has a connection. Locked only while a caller connects.
     callers: Mutex<BTreeMap<PublicKey, Weak<Semaphore>>>,
 }
 
@@ -52,7 +52,7 @@ impl Rooms {
         }
     }
 
-    /// The room of a caller on a connection that `close` ends.
+    /// The room of a caller on one connection. Cancelling `close` ends the connection.
     pub(crate) fn of(&self, caller: PublicKey, close: CancellationToken) -> Room {
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
         callers.retain(|_, room| room.strong_count() > 0);
@@ -80,10 +80,10 @@ pub struct Room {
 }
 
 impl Room {
-    /// Waits for room for so many bytes, at most those of a message.
+    /// Waits for room for `bytes`, at most [`MESSAGE_BYTES_MAX`].
     ///
     /// # Errors
-    /// Never in fact: room is not closed.
+    /// Never: the semaphores are not closed.
     pub async fn take(&self, bytes: usize) -> Result<Held, Refusal> {
         let units = units(bytes.min(MESSAGE_BYTES_MAX));
         let own = Arc::clone(&self.own).acquire_many_owned(units).await;
@@ -93,11 +93,12 @@ impl Room {
             own,
             all: all.map_err(Refusal::internal)?,
             room: self.clone(),
-            lies: None,
+            take_deadline: None,
         })
     }
 
-    /// Closes the connection after [`TAKE_MAX`], unless it is dropped before: the caller took what it was given.
+    /// Closes the connection after [`TAKE_MAX`], unless the handle is dropped before. Drop it when the caller took its
+    /// answer.
     pub fn closing(&self) -> AbortOnDropHandle<()> {
         self.closing_after(TAKE_MAX)
     }
@@ -106,44 +107,44 @@ impl Room {
         let close = self.close.clone();
         AbortOnDropHandle::new(tokio::spawn(async move {
             sleep(time).await;
-            tracing::debug!("a caller does not take what is ready for it");
+            tracing::debug!("closing a connection whose caller did not take its answer");
             close.cancel();
         }))
     }
 
-    /// Makes an answer ready where it may wait for the disk. Room is taken for about `bytes` before, and kept
-    /// until the caller took the answer.
+    /// Runs `read` on a blocking thread and answers with its result. Takes room for `bytes`, an estimate, before, and
+    /// keeps it until the caller took the answer.
     ///
     /// # Errors
-    /// What `read` refuses; [`ErrorCode::Overloaded`] if the answer is larger and there is no room for it.
+    /// The refusal of `read`; [`ErrorCode::Overloaded`] if the answer is larger than `bytes` and there is no room.
     pub async fn answer<T: Message + 'static>(
         &self,
         bytes: usize,
         read: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
     ) -> Result<Response<T>, Refusal> {
         let held = self.take(bytes).await?;
-        // A caller that goes away does not end the read, and so its room stays taken until then.
+        // A caller that goes away does not end the read, so its room stays taken until the read ends.
         let read = move || Ok::<_, Refusal>((read()?, held));
         let (answer, held) = spawn_blocking(read).await.map_err(Refusal::internal)??;
         held.with(answer)
     }
 }
 
-/// Room that is taken, until it is dropped.
+/// Taken room. Dropping it gives it back.
 #[derive(Debug)]
 pub struct Held {
     own: OwnedSemaphorePermit,
     all: OwnedSemaphorePermit,
     room: Room,
-    /// Closes the connection if what is offered is not taken in time.
-    lies: Option<AbortOnDropHandle<()>>,
+    /// Closes the connection if the answer is not taken in time.
+    take_deadline: Option<AbortOnDropHandle<()>>,
 }
 
 impl Held {
-    /// Gives back what is not needed for so many bytes, or takes what is missing if it is there.
+    /// Changes the room to that for `bytes`. Gives back the rest at once, or takes the missing part without waiting.
     ///
     /// # Errors
-    /// [`ErrorCode::Overloaded`] if there is no room.
+    /// [`ErrorCode::Overloaded`] if the missing part is not free.
     pub fn fit(&mut self, bytes: usize) -> Result<(), Refusal> {
         let needed = units(bytes);
         let held = u32::try_from(self.own.num_permits()).unwrap_or(u32::MAX);
@@ -156,8 +157,7 @@ impl Held {
         let own = Arc::clone(&self.room.own).try_acquire_many_owned(more);
         let all = Arc::clone(&self.room.all).try_acquire_many_owned(more);
         let (Ok(own), Ok(all)) = (own, all) else {
-            let why =
-                format!("an answer of {bytes} bytes finds no room beside those not taken yet");
+            let why = format!("no room for an answer of {bytes} bytes besides those not taken yet");
             return Err(Refusal::new(ErrorCode::Overloaded, why)
                 .hint("take the answers that are ready, then ask again, or for less"));
         };
@@ -166,7 +166,7 @@ impl Held {
         Ok(())
     }
 
-    /// Answers, and keeps the room until the caller took it.
+    /// Makes a response that keeps the room until the caller took it.
     ///
     /// # Errors
     /// [`ErrorCode::Overloaded`] if there is no room for an answer of this size.
@@ -180,9 +180,9 @@ impl Held {
         Ok(response)
     }
 
-    /// From now on the caller has [`TAKE_MAX`] to take it.
+    /// Starts the time of [`TAKE_MAX`] in which the caller must take the answer.
     fn offer(&mut self) {
-        self.lies = Some(self.room.closing());
+        self.take_deadline = Some(self.room.closing());
     }
 }
 
@@ -190,13 +190,13 @@ fn units(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(UNIT_BYTES).max(1)).unwrap_or(u32::MAX)
 }
 
-/// Room that goes with a response, until its body was sent.
+/// Room that travels with a response until its body was sent.
 #[derive(Debug, Clone)]
 struct Attached {
     _held: Arc<Held>,
 }
 
-/// Keeps the room of a response for as long as its body.
+/// Moves the room of a response into its body, so that it is given back with the body.
 pub(crate) fn keep_with_body(
     mut response: http::Response<tonic::body::Body>,
 ) -> http::Response<Kept> {
@@ -204,7 +204,7 @@ pub(crate) fn keep_with_body(
     response.map(|body| Kept { body, _held: held })
 }
 
-/// A body, and the room that it takes.
+/// A body and its room.
 pub(crate) struct Kept {
     body: tonic::body::Body,
     _held: Option<Attached>,
@@ -280,11 +280,11 @@ mod tests {
         let (room, close) = caller(&rooms, 1);
         let (other, open) = caller(&rooms, 1);
         drop(other.closing_after(Duration::from_millis(1)));
-        let _lies = room.closing_after(Duration::from_millis(1));
+        let _untaken = room.closing_after(Duration::from_millis(1));
         close.cancelled().await;
         assert!(
             !open.is_cancelled(),
-            "what was taken in time closes nothing"
+            "an answer taken in time closes nothing"
         );
     }
 }

@@ -33,19 +33,19 @@ impl<K: Ord + Clone> Seats<K> {
     }
 
     /// Takes a seat. Dropping it gives it back.
-    pub(crate) fn take(self: &Arc<Self>, who: K) -> Result<Seat<K>, Full> {
+    pub(crate) fn take(self: &Arc<Self>, key: K) -> Result<Seat<K>, Full> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.values().sum::<usize>() >= self.all_max {
             return Err(Full::All);
         }
-        let mine = taken.entry(who.clone()).or_default();
+        let mine = taken.entry(key.clone()).or_default();
         if *mine >= self.each_max {
             return Err(Full::Each);
         }
         *mine += 1;
         Ok(Seat {
             seats: Arc::clone(self),
-            who,
+            key,
         })
     }
 }
@@ -54,17 +54,17 @@ impl<K: Ord + Clone> Seats<K> {
 #[derive(Debug)]
 pub(crate) struct Seat<K: Ord> {
     seats: Arc<Seats<K>>,
-    who: K,
+    key: K,
 }
 
 impl<K: Ord> Drop for Seat<K> {
     fn drop(&mut self) {
         let taken = self.seats.taken.lock();
         let mut taken = taken.unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.who) {
+        if let Some(count) = taken.get_mut(&self.key) {
             *count -= 1;
             if *count == 0 {
-                taken.remove(&self.who);
+                taken.remove(&self.key);
             }
         }
     }

@@ -1,32 +1,32 @@
-//! Room on the disk: below a reserve nothing more is read from others, so that what is there can still be served.
+//! Free disk space: below a reserve a process takes in nothing more, so that it can still serve the data it has.
 
 use std::{io, path::PathBuf, time::Duration};
 
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 
 const MIB: u64 = 1024 * 1024;
-/// How often the free disk is looked at.
+/// How often the free space is read.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Says every second why nothing more is to be read into `folder`, or that there is room. `key` is the configuration's
-/// name of the reserve.
+/// Reports every second whether the disk of `folder` is short of space: `Some` with the reason, or `None`. `key` is the
+/// reserve's key in the configuration.
 pub async fn watch(
     folder: PathBuf,
     key: &'static str,
     reserve_mib: u64,
-    mut told: impl FnMut(Option<String>) + Send,
+    mut report: impl FnMut(Option<String>) + Send,
 ) {
     loop {
-        let looked_at = folder.clone();
-        let found = spawn_blocking(move || fs4::available_space(looked_at)).await;
+        let folder = folder.clone();
+        let found = spawn_blocking(move || fs4::available_space(folder)).await;
         let found = found.unwrap_or_else(|error| Err(io::Error::other(error)));
-        told(shortage(found, key, reserve_mib));
+        report(shortage(found, key, reserve_mib));
         sleep(EVERY).await;
     }
 }
 
-/// Why nothing more is to be read, `key` being the configuration's name of the reserve. A disk that does not say how
-/// much is free has nothing free; a reserve of nothing asks nothing.
+/// The reason to take in nothing more, if any. `key` is the reserve's key in the configuration. An error counts as no
+/// free space; a reserve of 0 switches the check off.
 #[must_use]
 pub fn shortage(free_bytes: io::Result<u64>, key: &str, reserve_mib: u64) -> Option<String> {
     if reserve_mib == 0 {
@@ -35,21 +35,21 @@ pub fn shortage(free_bytes: io::Result<u64>, key: &str, reserve_mib: u64) -> Opt
     let found = match free_bytes.map(|bytes| bytes / MIB) {
         Ok(free_mib) if free_mib >= reserve_mib => return None,
         Ok(free_mib) => format!("{free_mib} MiB of disk are free"),
-        Err(error) => format!("the disk does not say how much is free ({error})"),
+        Err(error) => format!("the free disk space cannot be read ({error})"),
     };
     Some(format!(
-        "{found}, `{key}` wants {reserve_mib}: nothing more is read until there is room"
+        "{found}, `{key}` requires {reserve_mib}: nothing more is read until there is more free space"
     ))
 }
 
-/// Tells of a shortage, and of its end; the log hears of its beginning.
+/// Publishes `shortage` in the field `of` when it begins or ends, and logs its beginning.
 pub fn tell<T>(
-    told: &watch::Sender<T>,
+    channel: &watch::Sender<T>,
     shortage: Option<String>,
     of: impl FnOnce(&mut T) -> &mut Option<String>,
 ) {
-    told.send_if_modified(|told| {
-        let before = of(told);
+    channel.send_if_modified(|value| {
+        let before = of(value);
         let has_changed = before.is_some() != shortage.is_some();
         if let Some(why) = shortage.as_ref().filter(|_| has_changed) {
             tracing::error!("{why}");
@@ -68,12 +68,12 @@ mod tests {
         assert_eq!(shortage(Ok(256 * MIB), "reserve", 256), None);
         let short = shortage(Ok(255 * MIB), "reserve", 256).unwrap();
         assert!(short.contains("255 MiB") && short.contains("`reserve`"));
-        let silent = || Err(io::ErrorKind::NotFound.into());
+        let unknown = || Err(io::ErrorKind::NotFound.into());
         assert!(
-            shortage(silent(), "reserve", 1)
+            shortage(unknown(), "reserve", 1)
                 .unwrap()
-                .contains("does not say")
+                .contains("cannot be read")
         );
-        assert_eq!(shortage(silent(), "reserve", 0), None);
+        assert_eq!(shortage(unknown(), "reserve", 0), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Refusals: what is wrong, a stable code for programs, and what to do next for people.
+//! Refusals: an error message, a stable code for programs, and a hint for people.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use kittengrad_proto::{
 };
 use tonic::{Code, Status};
 
-/// Why a call is refused; becomes a gRPC status with the detail in it.
+/// Why a call is refused. Becomes a gRPC status with an [`ErrorDetail`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     message: String,
@@ -18,7 +18,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Refuses with a code and the words for it. The hint is the code's until [`Refusal::hint`] gives a better one.
+    /// A refusal with the default hint of `code`. [`Refusal::hint`] replaces the hint.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
@@ -27,20 +27,20 @@ impl Refusal {
         }
     }
 
-    /// Something that no caller can bring about or help.
+    /// An internal error. No caller can cause or fix it.
     #[must_use]
     pub fn internal(error: impl fmt::Display) -> Self {
         Self::new(ErrorCode::Internal, error.to_string())
     }
 
-    /// Says what to do next.
+    /// Sets the hint, which says what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.detail.hint = hint.into();
         self
     }
 
-    /// Names who holds what this process does not.
+    /// Names the peers that hold the data that this process does not.
     #[must_use]
     pub fn responsible(mut self, responsible: Vec<Responsible>) -> Self {
         self.detail.responsible = responsible;
@@ -65,7 +65,7 @@ impl std::error::Error for Refusal {}
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         let code = Code::from(refusal.detail.code.grpc_status());
-        // The hint travels in the detail alone, where clients find it: said in both it would be shown twice.
+        // Only the detail has the hint. In the message too, clients would show it twice.
         let detail = refusal.detail.encode();
         Self::with_details(code, refusal.message, detail)
     }
@@ -73,19 +73,19 @@ impl From<Refusal> for Status {
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "the store does not answer");
+        tracing::error!(%error, "the store failed");
         Self::internal(error)
     }
 }
 
 impl From<StateError> for Refusal {
     fn from(error: StateError) -> Self {
-        tracing::error!(%error, "the store does not answer");
+        tracing::error!(%error, "the store failed");
         Self::internal(error)
     }
 }
 
-/// Checks that a request names the namespace that is served.
+/// Checks that a request names the served namespace.
 ///
 /// # Errors
 /// [`ErrorCode::WrongNamespace`] if it names another.
@@ -97,6 +97,6 @@ pub fn check_namespace(overlay: &Overlay, namespace: &str) -> Result<(), Refusal
     let served = &overlay.namespace;
     Err(Refusal::new(
         ErrorCode::WrongNamespace,
-        format!("namespace {named:?} is not served here, {served} is"),
+        format!("namespace {named:?} is not served here; this process serves {served}"),
     ))
 }

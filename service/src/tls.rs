@@ -1,7 +1,7 @@
-//! The door: TCP connections become verified ones, or nothing.
+//! The door: verifies TCP connections with TLS, or closes them.
 //!
-//! A connection carries its [`Caller`] into every request. It ends by itself when the caller's certificates
-//! do, because TLS looks at them only once.
+//! A connection carries its [`Caller`] into every request. It ends when the caller's certificates end, because TLS
+//! checks them only in the handshake.
 
 use std::{
     io,
@@ -37,14 +37,14 @@ use crate::{
     seats::{Seat, Seats},
 };
 
-/// Connections at one time; further ones are closed.
+/// Connections at one time. Further ones are closed.
 const CONNECTIONS_MAX: usize = 1_024;
-/// Connections of one key.
+/// Connections of one key at one time.
 const CONNECTIONS_OF_CALLER_MAX: usize = 32;
-/// How long a handshake may take.
+/// Time for a handshake.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(3);
 
-/// Why a connection was not let in. The connection is closed.
+/// Why a connection was refused. It is closed then.
 #[derive(Debug, Error)]
 pub(crate) enum RefusedError {
     #[error("handshake failed: {0}")]
@@ -55,7 +55,9 @@ pub(crate) enum RefusedError {
     Certificate(#[from] CertificateError),
     #[error("role {0} is not served here")]
     Role(Role),
-    #[error("there are {CONNECTIONS_MAX} connections, or {CONNECTIONS_OF_CALLER_MAX} of this key")]
+    #[error(
+        "too many connections: at most {CONNECTIONS_MAX}, and {CONNECTIONS_OF_CALLER_MAX} of one key"
+    )]
     Full,
 }
 
@@ -70,7 +72,7 @@ impl RefusedError {
     }
 }
 
-/// Lets connections in: mutual TLS 1.3, each with the newest configuration.
+/// Accepts connections with mutual TLS 1.3, each with the newest configuration.
 pub struct Door {
     root: Root,
     configs: watch::Receiver<TlsConfigs>,
@@ -80,7 +82,7 @@ pub struct Door {
 }
 
 impl Door {
-    /// Opens the door of the gRPC of `handshakes` to callers whose role `admits` says yes to.
+    /// A door for gRPC that uses `handshakes` and admits callers whose role passes `admits`.
     #[must_use]
     pub fn new(handshakes: &Handshakes, admits: fn(Role) -> bool) -> Self {
         Self {
@@ -92,7 +94,7 @@ impl Door {
         }
     }
 
-    /// Shakes hands, and checks who it is.
+    /// Makes the handshake, and checks the caller's certificates, role and number of connections.
     pub(crate) async fn accept(
         &self,
         stream: TcpStream,
@@ -153,10 +155,10 @@ pub struct Connection {
     stream: TlsStream<TcpStream>,
     /// When the caller's certificates end.
     expiry: Pin<Box<Sleep>>,
-    /// When this process has waited long enough for the caller to go, or to take what is ready for it.
+    /// Ready when the time to stop, or the time to take an answer, is over.
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     _counted: Counted,
-    /// Held so that there are never too many connections.
+    /// Held to limit the number of connections.
     _seat: Seat<PublicKey>,
 }
 
@@ -171,7 +173,7 @@ impl Connection {
         if self.cut.as_mut().poll(cx).is_ready() {
             return Some(io::Error::new(
                 io::ErrorKind::ConnectionAborted,
-                "the process is stopping, or the caller took nothing",
+                "the process is stopping, or the caller did not take its answer",
             ));
         }
         None

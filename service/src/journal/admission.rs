@@ -1,4 +1,4 @@
-//! How many subscriptions there may be, in all and by one caller.
+//! Limits the subscriptions, in all and of one caller.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use crate::{
     status::{ErrorCode, Refusal},
 };
 
-/// Subscriptions in all.
+/// Subscriptions at one time.
 const SUBSCRIPTIONS_MAX: usize = 512;
-/// Subscriptions of one key.
+/// Subscriptions of one key at one time.
 const SUBSCRIPTIONS_OF_CALLER_MAX: usize = 64;
 
-/// Counts who listens.
+/// Counts the subscribers.
 pub(super) struct Admission {
     seats: Arc<Seats<PublicKey>>,
     metrics: ServiceMetrics,
@@ -27,12 +27,12 @@ impl Admission {
         Self { seats, metrics }
     }
 
-    /// Takes a seat, which is free again when it is dropped.
+    /// Takes a seat. Dropping it gives it back.
     pub(super) fn take(&self, caller: PublicKey) -> Result<Seat, Refusal> {
-        let busy = |who: &str, max: usize| {
+        let busy = |subject: &str, max: usize| {
             Refusal::new(
                 ErrorCode::Overloaded,
-                format!("{who} {max} subscriptions, which is the limit"),
+                format!("{subject} {max} subscriptions, which is the limit"),
             )
             .hint("end one of them, or try again later")
         };
@@ -48,7 +48,7 @@ impl Admission {
     }
 }
 
-/// Leave to listen.
+/// The seat of one subscriber.
 pub(super) struct Seat {
     metrics: ServiceMetrics,
     _seat: seats::Seat<PublicKey>,

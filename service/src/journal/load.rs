@@ -1,4 +1,4 @@
-//! Blocks made ready to send: items with as many bodies as were asked for.
+//! Loading blocks from the store as frames, with the bodies that a reader asked for.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,15 +20,15 @@ use kittengrad_proto::{
 };
 use prost::Message;
 
-/// Bytes of one frame with the chains that its transactions name. What a block adds always fits; repeats of
-/// canonicals may be left out.
+/// Bytes of one frame with the chains that its transactions name. The elements that a block adds always fit; repeats
+/// of canonicals may be left out.
 pub(super) const FRAME_BYTES_MAX: usize = BLOCK_BYTES_MAX + FRAMES_BYTES_MAX;
-/// Bytes that one body takes beside its transaction, records and chain; that one record takes beside itself.
+/// Bytes of tags and lengths around one body, and around one record.
 const BODY_BYTES: usize = 32;
 const RECORD_BYTES: usize = 8;
 const _: () = assert!(FRAME_BYTES_MAX + RECORD_BYTES_MAX < MESSAGE_BYTES_MAX);
-// A block counts its items, transactions, records and chains. What a frame adds to that fits beside: the header, the
-// bodies, and the lengths of records, of which none has less than 64 bytes.
+// `BLOCK_BYTES_MAX` counts items, transactions, records and chains. A frame adds the header and the tags of bodies and
+// records, which fit `FRAMES_BYTES_MAX`: no record has less than 64 bytes.
 const _: () = assert!(
     HEADER_BYTES_MAX
         + BLOCK_ITEMS_MAX * (BODY_BYTES + RECORD_BYTES)
@@ -36,15 +36,15 @@ const _: () = assert!(
         < FRAMES_BYTES_MAX
 );
 
-/// What blocks are loaded from.
+/// The source of blocks.
 pub(super) struct Source {
     pub(super) overlay: Overlay,
     pub(super) store: Arc<dyn Store>,
-    /// Chains decoded before. Whoever loads a block reads and writes it, for a moment each.
+    /// Decoded chains. Never locked during a read of the store.
     chains: Mutex<BTreeMap<Id, Arc<wire::Chain>>>,
 }
 
-/// Chains kept in memory: as many publishers as speak at one time, with room.
+/// Chains kept in memory: more than publishers are active at one time.
 const CHAINS_MAX: usize = 4_096;
 
 impl Source {
@@ -56,7 +56,7 @@ impl Source {
         }
     }
 
-    /// A certificate chain, if it is here.
+    /// A certificate chain, if the store has it.
     fn chain(&self, id: &Id) -> Result<Option<Arc<wire::Chain>>, StoreError> {
         let known = || self.chains.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(chain) = known().get(id) {
@@ -75,23 +75,23 @@ impl Source {
     }
 }
 
-/// A block ready to send at `bodies` or less.
+/// A block ready to send to readers that asked for `bodies` or less.
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) place: Place,
     pub(super) bodies: WithBodies,
     frame: wire::FrameBlock,
-    /// Of each transaction the chain that it names, if that is here; empty below [`WithBodies::Records`].
+    /// The chain of each transaction, in the order of the frame's bodies. Empty below [`WithBodies::Records`].
     chains: Vec<NamedChain>,
-    /// About as many as the frame has, with all its chains.
+    /// An estimate for the frame with all its chains.
     pub(super) bytes: usize,
 }
 
-/// A chain that a transaction names, if it is here.
+/// The id of a transaction's chain, and the chain if the store has it.
 type NamedChain = (Id, Option<Arc<wire::Chain>>);
 
 impl Loaded {
-    /// Reads what belongs to a block: one read for all its transactions, one for all its records.
+    /// Loads the bodies of a block: one read for all its transactions, one for its updates, one for its canonicals.
     pub(super) fn load(
         source: &Source,
         stored: StoredBlock,
@@ -134,8 +134,8 @@ impl Loaded {
         })
     }
 
-    /// The frame for a reader that wants `bodies`, at most those that were loaded: with the chains that it
-    /// was not sent yet.
+    /// The frame for a reader that wants `bodies`, at most those that were loaded. Includes the chains that are not in
+    /// `sent`, and adds them to it.
     pub(super) fn frame(&self, bodies: WithBodies, sent: &mut ChainsSent) -> wire::FrameBlock {
         let mut frame = wire::FrameBlock {
             header: self.frame.header.clone(),
@@ -164,15 +164,15 @@ impl Loaded {
     }
 }
 
-/// The chains that one reader was sent.
+/// The chains that were sent to one reader.
 #[derive(Debug, Default)]
 pub(super) struct ChainsSent(BTreeSet<Id>);
 
-/// Chains that are remembered; beyond it they may come twice, which harms nobody.
+/// Chains remembered for one reader. Beyond it a chain may be sent twice, which is harmless.
 const CHAINS_SENT_MAX: usize = 65_536;
 
 impl ChainsSent {
-    /// Adds a chain. Returns whether it was not there.
+    /// Adds a chain. Returns whether it was new.
     fn insert(&mut self, id: Id) -> bool {
         if self.0.len() >= CHAINS_SENT_MAX {
             self.0.clear();
@@ -181,12 +181,12 @@ impl ChainsSent {
     }
 }
 
-/// The transactions that a block lists, in order, without anything else.
+/// Bodies with the transactions that a block lists, in order, without records and chains.
 fn transactions(store: &dyn Store, items: &[Item]) -> Result<Vec<wire::Body>, StoreError> {
     let ids: Vec<Id> = listed(items).map(|(id, _)| id).collect();
     let found = ids.iter().zip(store.transactions(&ids)?);
     let bodies = found.map(|(id, signed)| {
-        let gone = || StoreError::Damaged(format!("transaction {id} is gone"));
+        let gone = || StoreError::Damaged(format!("transaction {id} is missing"));
         let signed = wire::Signed::decode(signed.ok_or_else(gone)?).map_err(damaged)?;
         Ok(alone(Some(signed)))
     });
@@ -208,8 +208,8 @@ const fn alone(transaction: Option<wire::Signed>) -> wire::Body {
     }
 }
 
-/// Adds the records of what the items add, as far as they fit, and gives the chains that their
-/// transactions name.
+/// Adds the records of the elements that `items` add, as far as they fit `room_bytes`. Returns the chains of the
+/// transactions.
 fn add_records(
     source: &Source,
     items: &[Item],
@@ -227,7 +227,7 @@ fn add_records(
     }
     room_bytes = room_bytes.saturating_sub(chains_bytes(&chains));
     for mut wanted in [wanted.updates, wanted.canonicals] {
-        // In the store's order, neighbours are read together.
+        // Sorted like the store, so that neighbours are read together.
         wanted.sort_unstable_by_key(|(_, id)| *id);
         let ids: Vec<RecordId> = wanted.iter().map(|(_, id)| *id).collect();
         for ((number, _), record) in wanted.into_iter().zip(source.store.records(&ids)?) {
@@ -241,7 +241,7 @@ fn add_records(
     Ok(chains)
 }
 
-/// Bytes of the chains that a frame has, each once.
+/// Bytes of the chains of a frame. A chain counts once.
 fn chains_bytes(chains: &[NamedChain]) -> usize {
     let each: BTreeMap<_, _> = chains
         .iter()
@@ -250,12 +250,12 @@ fn chains_bytes(chains: &[NamedChain]) -> usize {
     each.values().map(|chain| chain.encoded_len()).sum()
 }
 
-/// Records to send, each with the number of the body that it belongs to.
+/// Records to send, each with the index of its body.
 #[derive(Default)]
 struct Wanted {
-    /// Of updates that are added: a block's limit bounds their bytes.
+    /// Records of added updates. `BLOCK_BYTES_MAX` bounds their bytes.
     updates: Vec<(usize, RecordId)>,
-    /// Of canonicals that come with something added; the same one may come again and again.
+    /// Records of canonicals with an added element. The same canonical may repeat for many transactions.
     canonicals: Vec<(usize, RecordId)>,
 }
 
@@ -279,7 +279,7 @@ impl Wanted {
     }
 }
 
-/// How many elements a block adds.
+/// The number of elements that a block adds.
 pub(super) fn added_elements(block: &Block) -> Result<u64, StoreError> {
     let items = block.decode_items().map_err(damaged)?;
     let added = items.iter().map(|item| match item {

@@ -1,5 +1,5 @@
-//! The Journal service: one signed journal, read by anybody from any block on. Peers and aggregators
-//! serve it alike, so that a reader cannot tell them apart.
+//! The Journal service: streams one signed journal to readers, each from any block on. Peers and aggregators use the
+//! same code, so that a reader cannot tell them apart.
 
 mod admission;
 mod load;
@@ -44,20 +44,20 @@ use crate::{
     status::{ErrorCode, Refusal, check_namespace},
 };
 
-/// What the service is made of.
+/// The parts of a [`JournalService`].
 pub struct JournalParts {
     /// The network and namespace of the journal.
     pub overlay: Overlay,
-    /// Where the journal is.
+    /// The store of the journal.
     pub store: Arc<dyn Store>,
-    /// The last block on disk. Its owner publishes a block here after the commit that has it was synced,
-    /// and nothing beyond it is ever shown.
+    /// The last block on disk. The owner publishes a block here after its commit was synced. Later blocks are never
+    /// sent.
     pub tip: watch::Receiver<Option<Tip>>,
     /// Signs heartbeats with the journal's key.
     pub signer: Arc<dyn Signer>,
-    /// Vouches for the journal's key.
+    /// Certifies the journal's key.
     pub chain: Chain,
-    /// Ends subscriptions, which would else never end.
+    /// Ends subscriptions, which otherwise never end.
     pub shutdown: CancellationToken,
     /// Counts readers.
     pub metrics: ServiceMetrics,
@@ -73,7 +73,7 @@ pub struct JournalService {
 }
 
 impl JournalService {
-    /// Prepares the service; nothing is read yet.
+    /// Prepares the service. Reads nothing from the store.
     #[must_use]
     pub fn new(parts: JournalParts) -> Self {
         let pulse = Pulse::new(parts.overlay.clone(), Arc::clone(&parts.signer));
@@ -92,7 +92,7 @@ impl JournalService {
         }
     }
 
-    /// The service with the limits of what it takes and gives.
+    /// The gRPC server with its limits on requests and answers.
     #[must_use]
     pub fn server(self) -> JournalServer<Self> {
         JournalServer::new(self)
@@ -203,7 +203,7 @@ impl JournalService {
     }
 }
 
-/// Frames for one reader.
+/// The frames of one subscription.
 pub type FrameStream = Pin<Box<dyn Stream<Item = Result<wire::Frame, Status>> + Send>>;
 
 #[tonic::async_trait]
@@ -236,7 +236,7 @@ impl Journal for JournalService {
     }
 }
 
-/// The incarnations before `current`, and how many elements they added.
+/// The incarnations before `current`, and the number of elements that they added.
 fn ended_before(current: u64, store: &dyn Store) -> Result<(Vec<u64>, u64), StoreError> {
     let mut elements = 0;
     let mut ended = Vec::new();
@@ -265,5 +265,5 @@ fn unknown_incarnation(incarnation: u64) -> Refusal {
         ErrorCode::Invalid,
         format!("this journal has no incarnation {incarnation}"),
     )
-    .hint("`kittengrad journal head --json` shows the incarnations that there are")
+    .hint("`kittengrad journal head --json` lists the incarnations")
 }

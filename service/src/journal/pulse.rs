@@ -1,4 +1,4 @@
-//! Heartbeats: signed once a second at most, however many readers are to be told.
+//! Heartbeats: at most one signature a second for each head, for any number of readers.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -11,14 +11,14 @@ use kittengrad_proto::{
 
 use crate::clock;
 
-/// How long a reader hears nothing before it is told the head again.
+/// Time without a frame after which a reader gets a heartbeat.
 pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 
 /// Signs the journal's head.
 pub(super) struct Pulse {
     overlay: Overlay,
     signer: Arc<dyn Signer>,
-    /// The last heartbeat and when it was signed. Whoever needs one makes or takes it.
+    /// The last heartbeat, its head, and when it was signed.
     last: Mutex<Option<(Instant, Head, wire::Signed)>>,
 }
 
@@ -31,15 +31,15 @@ impl Pulse {
         }
     }
 
-    /// A heartbeat that says `head` and is less than [`HEARTBEAT_EVERY`] old.
+    /// A heartbeat with `head` that is less than [`HEARTBEAT_EVERY`] old.
     pub(super) fn beat(&self, head: Head) -> wire::Signed {
         self.beat_at(head, Instant::now())
     }
 
     fn beat_at(&self, head: Head, now: Instant) -> wire::Signed {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((at, said, heartbeat)) = &*last
-            && *said == head
+        if let Some((at, signed_head, heartbeat)) = &*last
+            && *signed_head == head
             && now.duration_since(*at) < HEARTBEAT_EVERY
         {
             return heartbeat.clone();
@@ -62,7 +62,7 @@ mod tests {
 
     use super::*;
 
-    /// Counts what it signs.
+    /// Counts its signatures.
     #[derive(Default)]
     struct Counting(AtomicUsize);
 
@@ -97,7 +97,7 @@ mod tests {
         assert!((0..1_000).all(|ms| pulse.beat_at(head(1), soon(ms)) == first));
         assert_eq!(signed(), 1);
         pulse.beat_at(head(1), soon(1_000));
-        assert_eq!(signed(), 2, "a second later it is signed anew");
+        assert_eq!(signed(), 2, "a second later it is signed again");
         assert_ne!(pulse.beat_at(head(2), soon(1_000)), first);
         assert_eq!(signed(), 3, "and at once for another head");
     }

@@ -1,4 +1,4 @@
-//! The newest blocks, ready to send: readers of a live journal share them instead of reading the store each.
+//! A cache of the newest blocks. Live readers share it, instead of each reading the store.
 
 use std::{
     collections::VecDeque,
@@ -13,7 +13,7 @@ use super::load::Loaded;
 /// Bytes kept.
 const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Consecutive blocks, the newest last.
+/// The cached blocks, ascending by place.
 #[derive(Debug, Default)]
 pub(super) struct Recent(Mutex<Kept>);
 
@@ -24,7 +24,8 @@ struct Kept {
 }
 
 impl Recent {
-    /// The blocks from `place` on that are kept with `bodies` or more, until they have `bytes_max` bytes.
+    /// The cached blocks from `place` on, without a gap, that have `bodies` or more. Ends with the block that reaches
+    /// `bytes_max`.
     pub(super) fn from(
         &self,
         place: Place,
@@ -47,7 +48,7 @@ impl Recent {
         found
     }
 
-    /// Keeps what was loaded, and lets the oldest go.
+    /// Adds blocks, and drops the oldest beyond [`RECENT_BYTES_MAX`].
     pub(super) fn keep(&self, loaded: &[Arc<Loaded>]) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = &mut *kept;

@@ -1,4 +1,4 @@
-//! What all readers of a journal share: the store, the newest blocks, and how many may read at a time.
+//! The state that all readers of a journal share: the store, the newest blocks, and the limit on parallel reads.
 
 use std::sync::Arc;
 
@@ -21,35 +21,35 @@ use super::{
 };
 use crate::status::Refusal;
 
-/// Reads of the store at one time; the others wait.
+/// Reads of the store at one time. Further reads wait.
 const READS_MAX: usize = 4;
 /// Blocks in one read.
 const READ_BLOCKS_MAX: usize = 1_024;
-/// A reader this many blocks behind the head shares what it reads with others.
+/// A reader fewer blocks than this behind the head is live: it shares the blocks that it loads with other readers.
 const LIVE_BLOCKS: u64 = 256;
 
-/// One journal, as its readers see it.
+/// One journal and its readers' shared state.
 pub(super) struct Shared {
     pub(super) own: PublicKey,
     pub(super) pulse: Pulse,
     pub(super) shutdown: CancellationToken,
     source: Arc<Source>,
     recent: Recent,
-    /// Held by the one reader that loads what all live readers wait for.
+    /// Held by the one live reader that loads blocks while the others wait.
     loading: Mutex<()>,
     reads: Arc<Semaphore>,
 }
 
-/// What is there from a place on.
+/// The result of reading from a place on.
 pub(super) enum Read {
-    /// Some blocks, and what comes after them.
+    /// Blocks, and the place after them.
     Blocks {
         loaded: Vec<Arc<Loaded>>,
         next: Place,
     },
-    /// Nothing until the head moves.
+    /// No block until the head moves.
     Level,
-    /// Blocks are missing there.
+    /// The block at the place is missing.
     Problem(wire::CursorProblem),
 }
 
@@ -71,7 +71,7 @@ impl Shared {
         }
     }
 
-    /// Reads the store where it may take its time.
+    /// Reads the store on a blocking thread, at most [`READS_MAX`] at a time.
     pub(super) async fn on_store<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Source) -> Result<T, StoreError> + Send + 'static,
@@ -79,7 +79,7 @@ impl Shared {
         let permit = Arc::clone(&self.reads).acquire_owned().await;
         let permit = permit.map_err(|error| Refusal::internal(&error))?;
         let source = Arc::clone(&self.source);
-        // A caller that goes away does not end the read: its permit ends with it and not before.
+        // A caller that goes away does not end the read, so the permit is held until the read ends.
         let read = move || {
             let done = read(&source);
             drop(permit);
@@ -89,14 +89,14 @@ impl Shared {
         Ok(done.map_err(|error| Refusal::internal(&error))??)
     }
 
-    /// Where a subscription begins.
+    /// The place where a subscription begins, or a problem with its cursor.
     pub(super) async fn start(&self, from: Beginning, tip: Option<Tip>) -> Result<Start, Refusal> {
         let own = self.own;
         self.on_store(move |source| place::start(from, own, tip, &*source.store))
             .await
     }
 
-    /// The first block there is.
+    /// The first block in the store.
     pub(super) async fn oldest(&self, tip: Tip) -> Result<Place, Refusal> {
         let first = Place {
             incarnation: tip.head.incarnation,
@@ -108,7 +108,7 @@ impl Shared {
         Ok(oldest.unwrap_or(first))
     }
 
-    /// Blocks from `place` on, up to `tip`, until they have about [`FRAMES_BYTES_MAX`] bytes.
+    /// Blocks from `place` on, up to `tip`. Ends with the block that reaches [`FRAMES_BYTES_MAX`].
     pub(super) async fn read(
         &self,
         place: Place,
@@ -151,7 +151,7 @@ impl Shared {
     }
 }
 
-/// Loads blocks from `place` on, into the next incarnation where one ended.
+/// Loads blocks from `place` on. At the end of an incarnation it goes on with the next one.
 fn load(
     source: &Source,
     own: PublicKey,
@@ -192,7 +192,7 @@ fn load(
     })
 }
 
-/// What to say when blocks went away under a reader.
+/// The problem for a reader whose next block disappeared from the store.
 fn gone(
     own: PublicKey,
     place: Place,

@@ -1,4 +1,4 @@
-//! One reader's subscription: blocks in order until the head, then heartbeats, for as long as it listens.
+//! The subscription of one reader: blocks in order up to the head, then heartbeats and new blocks.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -23,44 +23,44 @@ use crate::{
     status::{ErrorCode, Refusal},
 };
 
-/// Bytes that one read may bring: it ends with the block that fills it.
+/// Bytes of one read. It ends with the block that reaches `FRAMES_BYTES_MAX`.
 const READ_BYTES_MAX: usize = FRAMES_BYTES_MAX + FRAME_BYTES_MAX;
 const _: () = assert!(READ_BYTES_MAX <= MESSAGE_BYTES_MAX);
 
-/// What a reader asked for, and where it is.
+/// The request of a reader, and its place in the journal.
 pub(super) struct Subscription {
     shared: Arc<Shared>,
-    /// The head, published once it is on disk.
+    /// The head. Published once it is on disk.
     tip: watch::Receiver<Option<Tip>>,
     bodies: WithBodies,
     /// The next block; `None` while the journal has none.
     place: Option<Place>,
-    /// The block to end with, if the reader does not follow.
+    /// The last block to send, if the reader does not follow.
     last: Option<Place>,
-    /// Blocks read and not sent.
+    /// Blocks loaded and not sent yet.
     ready: VecDeque<Arc<Loaded>>,
-    /// The read of the blocks after those.
+    /// The running read of the blocks after those.
     ahead: Option<AbortOnDropHandle<Result<(Read, Held), Refusal>>>,
     chains_sent: ChainsSent,
-    /// The reader was told the head since it came level.
+    /// The reader got a heartbeat since it reached the head.
     has_heard_head: bool,
     has_ended: bool,
-    /// Room of the blocks that are ready.
+    /// Room of the blocks in `ready`.
     held: Option<Held>,
-    /// Closes the connection of a reader that does not take the frame that it was given.
-    lies: Option<AbortOnDropHandle<()>>,
+    /// Closes the connection of a reader that does not take its frame in time.
+    take_deadline: Option<AbortOnDropHandle<()>>,
     leave: Leave,
 }
 
-/// What a reader may take.
+/// The seat and the room of a reader.
 pub(super) struct Leave {
-    /// Held until the stream is dropped, so that readers stay countable.
+    /// Held until the stream is dropped, to limit the subscriptions.
     pub(super) seat: Seat,
-    /// Where its blocks wait.
+    /// The room for its blocks.
     pub(super) room: Room,
 }
 
-/// What a reader wants.
+/// The request of a reader.
 pub(super) struct Wish {
     pub(super) bodies: WithBodies,
     pub(super) place: Option<Place>,
@@ -68,7 +68,7 @@ pub(super) struct Wish {
 }
 
 impl Subscription {
-    /// Prepares the stream of a reader that came when `now` was the head.
+    /// A subscription that began when `now` was the head.
     pub(super) fn new(
         shared: Arc<Shared>,
         tip: watch::Receiver<Option<Tip>>,
@@ -93,12 +93,12 @@ impl Subscription {
             has_heard_head: false,
             has_ended: !wish.follow && nothing_to_send,
             held: None,
-            lies: None,
+            take_deadline: None,
             leave,
         }
     }
 
-    /// The frames, one at a time, as fast as the reader takes them.
+    /// The stream of frames. Each frame is made when the reader took the one before.
     pub(super) fn frames(self) -> impl Stream<Item = Result<wire::Frame, Status>> + Send {
         futures::stream::unfold(self, async |mut subscription| {
             let frame = subscription.next().await?;
@@ -107,11 +107,11 @@ impl Subscription {
         })
     }
 
-    /// The next frame. That it is asked for says that the one before was taken.
+    /// The next frame. A call for it shows that the frame before was taken.
     async fn next(&mut self) -> Option<Result<wire::Frame, Refusal>> {
-        self.lies = None;
+        self.take_deadline = None;
         let frame = self.next_frame().await?;
-        self.lies = Some(self.leave.room.closing());
+        self.take_deadline = Some(self.leave.room.closing());
         Some(frame)
     }
 
@@ -135,7 +135,7 @@ impl Subscription {
         }
     }
 
-    /// Reads on or waits; gives a frame only if it is no block.
+    /// Loads the next blocks into `ready`, or waits for a newer head. Returns only frames that are not blocks.
     async fn step(&mut self) -> Result<Option<wire::Frame>, Refusal> {
         let Some(tip) = *self.tip.borrow_and_update() else {
             return self.wait(None).await;
@@ -168,7 +168,7 @@ impl Subscription {
         }
     }
 
-    /// Puts blocks in line, and begins to read those after them if there are any by now.
+    /// Adds blocks to `ready`, and starts to read the blocks after them if there are any.
     fn take(&mut self, loaded: Vec<Arc<Loaded>>, next: Place, tip: Tip) {
         self.has_heard_head = false;
         self.place = Some(next);
@@ -184,7 +184,8 @@ impl Subscription {
         }
     }
 
-    /// Waits for a newer head, and says the one there is when nothing comes.
+    /// Waits for a newer head. Returns a heartbeat at once when the reader has just reached the head, and later after
+    /// each [`HEARTBEAT_EVERY`] without a newer head.
     async fn wait(&mut self, tip: Option<Tip>) -> Result<Option<wire::Frame>, Refusal> {
         let heartbeat = |tip: Tip| wire::Frame {
             kind: Some(Kind::Heartbeat(self.shared.pulse.beat(tip.head))),
@@ -209,7 +210,7 @@ impl Subscription {
     }
 }
 
-/// Reads blocks, once there is room for as many as one read may bring.
+/// Takes room for [`READ_BYTES_MAX`], and reads blocks.
 async fn read(
     shared: Arc<Shared>,
     room: Room,

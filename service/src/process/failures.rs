@@ -1,4 +1,4 @@
-//! Which tasks of a process failed, and why.
+//! The failures of a process: its failed tasks and their causes.
 
 use std::{any::Any, borrow::Cow, error::Error, fmt, time::Duration};
 
@@ -8,26 +8,26 @@ pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 /// Why a task counts as failed.
 #[derive(Debug)]
 pub enum Why {
-    /// It said why it could not go on.
+    /// It returned an error.
     Failed(BoxError),
     /// It panicked, with this message.
     Panicked(String),
-    /// It was asked to stop, and did not within this time. A task is aborted then; a thread goes on until the process
+    /// It did not stop within this time after it was asked to. A task is aborted then; a thread runs until the process
     /// exits.
     Stuck(Duration),
-    /// It ended without an error before anybody had asked the process to stop.
+    /// It ended without an error before the process was asked to stop.
     Ended,
 }
 
 impl Why {
-    /// A panic, from what was thrown.
+    /// A panic, from its payload.
     pub(super) fn panicked(thrown: &(dyn Any + Send)) -> Self {
         let text = thrown.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| thrown.downcast_ref::<String>().cloned());
         Self::Panicked(text.unwrap_or_else(|| "without a message".to_owned()))
     }
 
-    /// Causes come before what is likely to follow from them: a task that ends well has often lost the one it spoke to.
+    /// Orders causes before likely consequences. A task often ends well because the task on its channel failed.
     const fn rank(&self) -> u8 {
         match self {
             Self::Failed(_) | Self::Panicked(_) => 0,
@@ -54,14 +54,17 @@ impl fmt::Display for Failure {
             Why::Panicked(text) => write!(f, "task `{task}` panicked, which is a bug: {text}"),
             Why::Stuck(patience) => write!(f, "task `{task}` did not stop within {patience:?}"),
             Why::Ended => {
-                // Often it lost the task that it spoke to, which failed.
-                write!(f, "task `{task}` ended although nobody had asked")
+                // Often because another task failed, whose channel closed.
+                write!(
+                    f,
+                    "task `{task}` ended before the process was asked to stop"
+                )
             }
         }
     }
 }
 
-/// Why a process stopped by itself, or did not stop well: at least one task, causes first.
+/// Why a process stopped by itself, or did not stop cleanly: at least one failed task, causes first.
 #[derive(Debug)]
 pub struct Failures {
     role: &'static str,
@@ -69,7 +72,7 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// None yet of a process of this role.
+    /// No failures yet. `role` is named in the message.
     pub(super) const fn none(role: &'static str) -> Self {
         Self {
             role,
@@ -77,14 +80,14 @@ impl Failures {
         }
     }
 
-    /// Adds one; the order of those of one rank stays.
+    /// Adds a failure after all others of its rank.
     pub(super) fn push(&mut self, task: Cow<'static, str>, why: Why) {
         let rank = why.rank();
         let after = self.failures.partition_point(|of| of.why.rank() <= rank);
         self.failures.insert(after, Failure { task, why });
     }
 
-    /// An error if there is any.
+    /// An error if there is at least one failure.
     pub(super) fn into_result(self) -> Result<(), Self> {
         if self.failures.is_empty() {
             return Ok(());
@@ -92,12 +95,12 @@ impl Failures {
         Err(self)
     }
 
-    /// The tasks that failed, causes first.
+    /// The failures, causes first.
     pub fn iter(&self) -> impl Iterator<Item = &Failure> {
         self.failures.iter()
     }
 
-    /// The errors of one type, of tasks that failed with one.
+    /// The errors of type `E` among the failures.
     pub fn errors<E: Error + 'static>(&self) -> impl Iterator<Item = &E> {
         self.iter().filter_map(|failure| match &failure.why {
             Why::Failed(error) => error.downcast_ref(),

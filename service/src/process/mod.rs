@@ -1,16 +1,16 @@
-//! The frame of a process: its tasks by name, one rule for how they end, signals, and what every role serves.
+//! The frame of a process: its tasks by name, one rule for their ends, signals, and the servers that every role has.
 //!
-//! **The rule.** A task runs for as long as its process does. If one ends before the process was asked to stop, whether
-//! well, with an error or by a panic, the process stops too and fails with an error that names the task. Example: a peer
-//! whose accept loop returns is not a peer that has finished, but one that hears nobody any more.
+//! **The rule.** A task runs for as long as its process does. If a task ends before the process was asked to stop,
+//! whether well, with an error or by a panic, the process stops too and fails with an error that names the task.
+//! Example: a peer whose accept loop returns has not finished: it no longer accepts callers.
 //!
 //! When a process stops, its tasks end in three [`Stage`]s, one after another, each within a bounded time. A task that
-//! fails or panics then, or does not end in time, is reported beside whatever came first.
+//! fails, panics or does not end in time then is reported besides the first failure.
 //!
 //! | file | content |
 //! | --- | --- |
-//! | `tasks` | [`Process`]: starting tasks, waiting for their ends |
-//! | `failures` | [`Failures`]: which tasks failed, and why |
+//! | `tasks` | [`Process`]: starts tasks, waits for their ends |
+//! | `failures` | [`Failures`]: the failed tasks and their causes |
 //! | `serving` | the tasks that every role has: gRPC, health, pages |
 //! | `signals` | [`shutdown_on_signal`] |
 

@@ -1,4 +1,4 @@
-//! The tasks that every role has: what others reach it by.
+//! The servers that every role runs as tasks: gRPC, health, pages.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::{
 };
 
 impl Process {
-    /// Serves gRPC to whom `door` lets in, and says in gRPC's own way whether the process is ready.
+    /// Serves gRPC to the callers that `door` admits, and reports readiness by gRPC health.
     pub fn serve_grpc(
         &mut self,
         listener: TcpListener,
@@ -46,8 +46,7 @@ impl Process {
     }
 }
 
-/// What a member of the ring and an aggregator serve over gRPC: sets, the ring, their journal, and what lets generic
-/// clients find their way.
+/// The gRPC services of peers and aggregators: Store, Routing, Journal, reflection and health.
 ///
 /// # Errors
 /// If the schemas in the program are damaged.

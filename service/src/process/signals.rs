@@ -1,4 +1,4 @@
-//! Ending when the system or a person says so.
+//! Shutdown on signals.
 
 use std::{io, process};
 
@@ -6,7 +6,7 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// The exit code of what a second Ctrl-C ended: 128 and the number of the signal.
+/// The exit code after a second Ctrl-C: 128 and the number of SIGINT.
 const INTERRUPTED: i32 = 130;
 
 /// The system does not let the process listen for signals.
@@ -14,16 +14,16 @@ const INTERRUPTED: i32 = 130;
 #[error("cannot listen for signals: {0}")]
 pub struct SignalError(#[from] io::Error);
 
-/// Gives a token that is cancelled by Ctrl-C or a request to terminate. A second Ctrl-C ends the process at once.
+/// A token that SIGINT (Ctrl-C) or SIGTERM cancels. A SIGINT after that ends the process at once.
 ///
 /// # Errors
-/// If the system refuses.
+/// If the system refuses the handlers.
 pub fn shutdown_on_signal() -> Result<CancellationToken, SignalError> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let shutdown = CancellationToken::new();
     let cancelled = shutdown.clone();
-    // The one task without an owner: it lives until the process exits.
+    // The only task without an owner: it runs until the process exits.
     tokio::spawn(async move {
         tokio::select! {
             _ = interrupt.recv() => {}

@@ -19,22 +19,22 @@ use tokio_util::sync::CancellationToken;
 
 use super::failures::{BoxError, Failures, Why};
 
-/// When a task is asked to stop.
+/// The stage of the shutdown in which a task is asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// First: what clients reach. Whoever is inside is still answered by the others.
+    /// First: the servers that clients reach. The other tasks still answer the calls in progress.
     Doors,
-    /// Then what brings the core its input: links, clocks, followers.
+    /// Second: the tasks that feed the core: links, clocks, followers.
     Inside,
-    /// Last the core itself, which has nothing left to hear.
+    /// Last: the core, which gets no more input.
     Core,
 }
 
 impl Stage {
     const ALL: [Self; 3] = [Self::Doors, Self::Inside, Self::Core];
 
-    /// Time to stop in. Doors need five seconds for their calls, a core commits everything that is queued. Together with the
-    /// end of the connections less than the half minute that container platforms wait before they kill.
+    /// Time to stop. Doors need five seconds for their calls; a core commits all queued inputs. The sum, with the end
+    /// of the connections, is below the 30 seconds that container platforms wait before they kill.
     const fn patience(self) -> Duration {
         Duration::from_secs(match self {
             Self::Doors => 8,
@@ -44,12 +44,12 @@ impl Stage {
     }
 }
 
-/// What a task may come to: nothing, or an error.
+/// The return value of a task: `()`, or a result.
 pub trait Outcome {
-    /// As a result.
+    /// Converts to a result with a boxed error.
     ///
     /// # Errors
-    /// That of the task.
+    /// The error of the task.
     fn outcome(self) -> Result<(), BoxError>;
 }
 
@@ -65,19 +65,19 @@ impl<E: Into<BoxError>> Outcome for Result<(), E> {
     }
 }
 
-/// A process that is being started, and then waited for with [`Process::until_stopped`].
+/// The tasks of a process. Start them, then call [`Process::until_stopped`].
 ///
-/// Dropping it aborts its tasks.
+/// Dropping it aborts the tasks.
 #[derive(Debug)]
 pub struct Process {
     role: &'static str,
     shutdown: CancellationToken,
-    /// By [`Stage`].
+    /// Indexed by [`Stage`].
     stages: [Tasks; 3],
 }
 
 impl Process {
-    /// A process without tasks that stops with `shutdown`, or by itself without cancelling that.
+    /// A process without tasks. It stops when `shutdown` is cancelled, or by itself, which does not cancel `shutdown`.
     #[must_use]
     pub fn new(role: &'static str, shutdown: &CancellationToken) -> Self {
         let shutdown = shutdown.child_token();
@@ -98,7 +98,7 @@ impl Process {
         }
     }
 
-    /// Gives the tasks of every stage this time to stop.
+    /// Sets the time that the tasks of every stage get to stop.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         for tasks in &mut self.stages {
@@ -107,13 +107,13 @@ impl Process {
         self
     }
 
-    /// Cancelled when tasks of a stage are to stop.
+    /// The token that is cancelled when the tasks of a stage must stop.
     #[must_use]
     pub fn stop_of(&self, stage: Stage) -> CancellationToken {
         self.stages[stage as usize].stop.clone()
     }
 
-    /// Starts a task that ends by itself soon after [`Process::stop_of`] its stage, and not before.
+    /// Starts a task. It must end by itself soon after [`Process::stop_of`] of its stage is cancelled, and not before.
     pub fn spawn<F>(&mut self, stage: Stage, name: impl Into<Cow<'static, str>>, task: F)
     where
         F: Future<Output: Outcome> + Send + 'static,
@@ -123,7 +123,7 @@ impl Process {
         tasks.names.insert(handle.id(), name.into());
     }
 
-    /// Starts a task that may be dropped at any of its `await`s, and is when its stage stops.
+    /// Starts a task that is dropped at one of its `await`s when its stage stops.
     pub fn spawn_dropped<F>(&mut self, stage: Stage, name: impl Into<Cow<'static, str>>, task: F)
     where
         F: Future<Output: Outcome> + Send + 'static,
@@ -137,10 +137,10 @@ impl Process {
         });
     }
 
-    /// Starts a thread for `work` that waits for disks. When its stage stops, `stop` runs, which makes it end.
+    /// Starts a thread for `work`, which may block. When its stage stops, `stop` runs and must make `work` end.
     ///
     /// # Errors
-    /// If the system refuses a thread.
+    /// If the system cannot start a thread.
     pub fn spawn_thread<R>(
         &mut self,
         stage: Stage,
@@ -153,7 +153,7 @@ impl Process {
     {
         let (done, ended) = oneshot::channel();
         let work = move || {
-            // Nobody listens any more when the process was not patient enough.
+            // The receiver is dropped when the thread did not end in time.
             let _ = done.send(catch_unwind(AssertUnwindSafe(work)));
         };
         thread::Builder::new().name(name.to_owned()).spawn(work)?;
@@ -171,21 +171,21 @@ impl Process {
             match ended {
                 Ok(Ok(ended)) => ended.outcome(),
                 Ok(Err(thrown)) => resume_unwind(thrown),
-                Err(_) => Err("its thread is gone".into()),
+                Err(_) => Err("its thread ended without a result".into()),
             }
         });
         Ok(())
     }
 
-    /// Waits until the process is asked to stop or a task ends, and then for all tasks, stage by stage.
+    /// Waits until the process is asked to stop or a task ends. Then stops all tasks, stage by stage.
     ///
     /// # Errors
-    /// All tasks that failed, panicked, did not stop in time, or ended before anybody had asked.
+    /// All tasks that failed, panicked, did not stop in time, or ended before the process was asked to stop.
     pub async fn until_stopped(mut self) -> Result<(), Failures> {
         let mut failures = Failures::none(self.role);
         let [doors, inside, core] = &mut self.stages;
         tokio::select! {
-            // Asked to stop, whoever has ended since may have ended because of that.
+            // Once asked to stop, a task that ended may have ended because of that.
             biased;
             () = self.shutdown.cancelled() => {}
             (name, ended) = core.next() => failures.push(name, ended.unwrap_or(Why::Ended)),
@@ -199,10 +199,10 @@ impl Process {
     }
 }
 
-/// What a task of a task came to. Its panic becomes one of its owner, whose name is known.
+/// The result of a task that another task started. Its panic becomes a panic of its owner, which has a name.
 ///
 /// # Panics
-/// If the task did, or was aborted.
+/// If the task panicked or was aborted.
 pub fn joined<T>(ended: Result<T, JoinError>) -> T {
     ended.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
@@ -211,19 +211,19 @@ pub fn joined<T>(ended: Result<T, JoinError>) -> T {
 #[derive(Debug)]
 struct Tasks {
     set: JoinSet<Result<(), BoxError>>,
-    /// Names of those that run.
+    /// Names of the running tasks.
     names: HashMap<Id, Cow<'static, str>>,
     stop: CancellationToken,
     patience: Duration,
 }
 
 impl Tasks {
-    /// Waits for the next end: whose it is, and why it failed if it did. Waits for ever when there is no task.
+    /// Waits for the next task to end. Returns its name, and the cause if it failed. Waits for ever without a task.
     async fn next(&mut self) -> (Cow<'static, str>, Option<Why>) {
         let (id, why) = match self.set.join_next_with_id().await {
             Some(Ok((id, Ok(())))) => (id, None),
             Some(Ok((id, Err(error)))) => (id, Some(Why::Failed(error))),
-            // Nobody aborts a task but whoever drops them all, so that this is a panic.
+            // Tasks are aborted only when all are dropped or given up, so this is a panic.
             Some(Err(error)) => {
                 let id = error.id();
                 let why = match error.try_into_panic() {
@@ -237,7 +237,7 @@ impl Tasks {
         (self.names.remove(&id).unwrap_or_default(), why)
     }
 
-    /// Has all tasks stop, and adds those that fail with it.
+    /// Stops all tasks, and adds those that fail to `failures`.
     async fn end(&mut self, failures: &mut Failures) {
         self.stop.cancel();
         let patience = self.patience;
