@@ -1,4 +1,4 @@
-//! The typed answers for cursors that a subscription cannot go on from.
+//! The answers to cursors, including those that a subscription cannot resume from.
 
 use kittengrad_proto::{
     cursor::Cursor,
@@ -12,7 +12,7 @@ use crate::{
     world::World,
 };
 
-/// What a cursor is answered with: a problem with its start, or the height of the first block.
+/// The answer to a cursor: a problem with its start cursor, or the incarnation and height of the first block.
 #[derive(Debug, PartialEq)]
 enum Answer {
     Problem(Problem, Option<(u64, Option<u64>)>),
@@ -48,7 +48,7 @@ async fn check(
             });
             Answer::Problem(problem.kind(), start)
         }
-        Kind::Heartbeat(_) => panic!("nothing to read at {incarnation}/{height:?}"),
+        Kind::Heartbeat(_) => panic!("no block to read at {incarnation}/{height:?}"),
     };
     assert_eq!(found, expected, "{incarnation}/{height:?}");
 }

@@ -1,4 +1,4 @@
-//! Who is let in.
+//! The door: admitted and refused connections.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ fn head_of(world: &World) -> wire::GetHeadRequest {
     }
 }
 
-/// Whether a caller with these credentials is answered.
+/// Whether a caller with these credentials gets an answer.
 async fn is_answered(
     world: &World,
     served: &Served,
@@ -38,7 +38,7 @@ async fn is_answered(
     }
 }
 
-/// A list of certificates that some authority, none of ours, has revoked. With it nothing is known of ours.
+/// A revocation list of an authority outside the network. It leaves the status of the network's certificates unknown.
 fn list_of_a_stranger() -> Revocations {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
     let mut stranger = rcgen::CertificateParams::default();
@@ -98,7 +98,7 @@ async fn a_caller_of_another_root_is_refused() {
     let stranger = Network::new().admit(Role::Client);
     let transport = Transport::of(&stranger, unix_ms()).unwrap();
     let trusted = Transport::of(&world.publisher, unix_ms()).unwrap();
-    // Trusts the server, so that only the server can be the one that refuses.
+    // The caller trusts the server, so that only the server can refuse.
     let mut config = client_config(&trusted, &Revocations::default(), &[b"h2"]).unwrap();
     let with_strangers = client_config(&transport, &Revocations::default(), &[b"h2"]).unwrap();
     config.client_auth_cert_resolver = with_strangers.client_auth_cert_resolver;
@@ -189,7 +189,7 @@ async fn a_caller_that_says_nothing_is_let_go_and_counted() {
     let served = Served::start(&world).await;
     let mut silent = TcpStream::connect(served.address).await.unwrap();
     let mut answer = Vec::new();
-    // The system may end the connection in either of two ways.
+    // The system ends the connection with an end of file or with a reset.
     let _ = soon(silent.read_to_end(&mut answer)).await;
     assert!(answer.is_empty());
     let slow = &[("reason", RefusedBecause::Slow)];
@@ -217,7 +217,7 @@ async fn one_key_has_so_many_connections_and_no_more() {
     let other = world.network.admit(Role::Client);
     assert!(
         is_answered(&world, &served, &other).await,
-        "others have their own"
+        "another key has a limit of its own"
     );
     open.pop();
     let again = async {

@@ -1,4 +1,4 @@
-//! Sets and records out of a store.
+//! Lookups of sets and records in a store.
 
 use bytes::Bytes;
 use kittengrad_proto::{
@@ -108,7 +108,10 @@ fn records_beyond_the_limit_are_left_empty_and_can_be_fetched() {
                 .next()
                 .is_none_or(|record| RecordId::of(record) != *id)
         });
-        assert!(wanted.len() < before, "every answer brings something");
+        assert!(
+            wanted.len() < before,
+            "every answer has at least one record"
+        );
     }
 }
 

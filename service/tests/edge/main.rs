@@ -1,4 +1,4 @@
-//! The servers' edge, tested over real TLS on loopback.
+//! Tests of the servers over real TLS on loopback.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cursors;

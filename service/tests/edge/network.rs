@@ -56,7 +56,7 @@ pub(crate) struct Served {
     pub(crate) owner: PublicKey,
     pub(crate) handshakes: Handshakes,
     pub(crate) metrics: ServiceMetrics,
-    /// Whether the process is ready.
+    /// Sets whether the process is ready.
     pub(crate) ready: watch::Sender<bool>,
     shutdown: CancellationToken,
     serving: JoinHandle<()>,
@@ -83,7 +83,7 @@ impl Served {
             .unwrap();
         let (ready, readiness) = watch::channel(true);
         let not_ready =
-            move || Vec::from_iter((!*readiness.borrow()).then(|| "told so".to_owned()));
+            move || Vec::from_iter((!*readiness.borrow()).then(|| "set by the test".to_owned()));
         let following = tokio::spawn(health.follow(Arc::new(not_ready), shutdown.clone()));
         let admits = |role| matches!(role, Role::Client | Role::Aggregator);
         let handshakes = Handshakes::new(credentials.clone(), &[GRPC]).unwrap();

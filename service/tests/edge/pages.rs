@@ -1,4 +1,4 @@
-//! What operators and tools look at.
+//! Pages for operators and tools: readiness, metrics, status, health and reflection.
 
 use std::sync::{
     Arc,

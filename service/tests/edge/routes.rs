@@ -1,4 +1,4 @@
-//! Who holds what, within one message.
+//! Routes: the holders of canonicals, within one message.
 
 use bytes::Bytes;
 use kittengrad_proto::{
@@ -21,7 +21,7 @@ fn overlay() -> Overlay {
     }
 }
 
-/// A peer with certificates of so many bytes.
+/// A peer with two certificates of so many bytes each.
 fn peer(certificate_bytes: usize) -> Identity {
     let fields = IdentityFields {
         seq: 1,

@@ -1,4 +1,4 @@
-//! What subscribers read.
+//! Subscriptions, and blocks by height.
 
 use kittengrad_journal::{Follower, Step};
 use kittengrad_pki::credentials::Credentials;
@@ -232,7 +232,7 @@ async fn a_slow_reader_misses_nothing() {
     let served = Served::start(&world).await;
     let from = From::Genesis(true);
     let mut frames = subscribe(&served, &world.publisher, request(&world, from)).await;
-    // Far more than the buffers on the way hold, before the first frame is taken.
+    // Writes far more than the buffers hold before the first frame is taken.
     for _ in 0..60 {
         world.block(&[1_000]);
     }
@@ -256,7 +256,7 @@ async fn stopping_ends_subscriptions_with_a_word() {
     let ended = loop {
         match soon(frames.message()).await {
             Ok(Some(_)) => {}
-            Ok(None) => panic!("it ended without a word"),
+            Ok(None) => panic!("the stream ended without a status"),
             Err(status) => break status,
         }
     };
@@ -313,13 +313,13 @@ async fn a_request_that_makes_no_sense_is_refused_with_what_to_do() {
     };
     let mut bad_key = bad_key.to_wire();
     bad_key.journal.truncate(31);
-    for (request, says) in [
+    for (request, words) in [
         (
             wire::SubscribeRequest {
                 namespace: "other".to_owned(),
                 ..good.clone()
             },
-            "works is",
+            "serves works",
         ),
         (
             wire::SubscribeRequest {
@@ -354,8 +354,8 @@ async fn a_request_that_makes_no_sense_is_refused_with_what_to_do() {
         let refused = soon(journal.subscribe(request)).await.unwrap_err();
         let details = bytes::Bytes::copy_from_slice(refused.details());
         let detail = ErrorDetail::decode(details, &world.overlay).unwrap();
-        let said = format!("{}; {}", refused.message(), detail.hint);
-        assert!(said.contains(says), "{said:?} says nothing of {says:?}");
+        let text = format!("{}; {}", refused.message(), detail.hint);
+        assert!(text.contains(words), "{text:?} lacks {words:?}");
     }
     served.stop().await;
 }
@@ -368,7 +368,7 @@ async fn a_frame_fits_a_message_whatever_its_block_repeats() {
     let blocks = all(&world, &served, WithBodies::Records).await;
     let bytes = prost::Message::encoded_len(&blocks[0]);
     assert!((8 << 20..16 << 20).contains(&bytes), "{bytes} bytes");
-    // Every update came, and the canonical at least once.
+    // The frame has every update, and the canonical at least once.
     let canonical = |body: &wire::Body| body.records.iter().any(|record| record.len() > 50_000);
     let update = |body: &wire::Body| body.records.iter().any(|record| record.len() < 50_000);
     assert!(blocks[0].bodies.iter().all(update) && blocks[0].bodies.iter().any(canonical));

@@ -1,4 +1,4 @@
-//! A journal and its set in memory, written like a peer's: cut, commit, publish.
+//! A journal and its set in memory, written as a peer writes them: cut, commit, publish.
 
 use std::{ops::Range, sync::Arc};
 
@@ -25,7 +25,7 @@ use tokio::sync::watch;
 
 use crate::network::Network;
 
-/// A peer's journal and whoever publishes into it.
+/// The journal of a peer, and its publisher.
 pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) overlay: Overlay,
@@ -35,7 +35,8 @@ pub(crate) struct World {
     journal: Journal,
     tip: watch::Sender<Option<Tip>>,
     wall_ms: u64,
-    said: u32,
+    /// Transactions signed so far.
+    transactions: u32,
     /// Updates have about 60 KB each.
     pub(crate) large: bool,
 }
@@ -53,7 +54,7 @@ impl World {
             store: SharedStore::default(),
             tip: watch::channel(None).0,
             wall_ms: 1_000,
-            said: 0,
+            transactions: 0,
             large: false,
             network,
             overlay,
@@ -71,23 +72,24 @@ impl World {
     }
 
     pub(crate) fn tip(&self) -> Tip {
-        self.tip.borrow().expect("there is a block")
+        self.tip.borrow().expect("the journal has a block")
     }
 
-    /// Opens the next incarnation, as after a restored disk.
+    /// Begins the next incarnation, as after a restored disk.
     pub(crate) fn open(&mut self, incarnation: u64) {
         self.journal = open(&self.overlay, &self.owner, incarnation);
     }
 
-    /// Forgets everything on disk, as a wiped peer does.
+    /// Removes all data of the store, as on a wiped disk.
     pub(crate) fn wipe(&mut self) {
         self.store.wipe();
     }
 
-    /// Cuts a block of one transaction for each number: so many updates of a new canonical.
+    /// Cuts a block with one transaction for each number in `updates`: an insert of a new canonical with that many
+    /// updates.
     pub(crate) fn block(&mut self, updates: &[usize]) {
         for &updates in updates {
-            let submission = self.say(updates);
+            let submission = self.next_submission(updates);
             let added = self.journal.add(&submission, |_| true, &self.store);
             assert!(added.unwrap().bitmap.count() > 0);
         }
@@ -115,10 +117,10 @@ impl World {
         self.store.commit(writes);
     }
 
-    /// Cuts a block of many transactions that all insert the same large canonical.
-    pub(crate) fn block_of_repeats(&mut self, transactions: u32) {
-        for number in 0..transactions {
-            self.said += 1;
+    /// Cuts a block of `count` transactions that all insert the same large canonical.
+    pub(crate) fn block_of_repeats(&mut self, count: u32) {
+        for number in 0..count {
+            self.transactions += 1;
             let canonical = canonical_with(&"x".repeat(60_000));
             let submission = self.sign(canonical, number as usize..number as usize + 1);
             self.journal
@@ -128,13 +130,13 @@ impl World {
         self.cut();
     }
 
-    /// Signs an insert with so many updates.
-    fn say(&mut self, updates: usize) -> Submission {
-        self.said += 1;
-        self.sign(canonical(self.said), 0..updates)
+    /// Signs an insert of a new canonical with so many updates.
+    fn next_submission(&mut self, updates: usize) -> Submission {
+        self.transactions += 1;
+        self.sign(canonical(self.transactions), 0..updates)
     }
 
-    /// Signs an insert with updates of these numbers.
+    /// Signs an insert of `canonical` with updates of these numbers.
     fn sign(&self, canonical: Bytes, updates: Range<usize>) -> Submission {
         let reference = RecordId::of(&canonical);
         let publisher = self.publisher.key().public();

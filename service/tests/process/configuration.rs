@@ -1,4 +1,4 @@
-//! A configuration file as every role reads it.
+//! Reading the configuration file of a role.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! The one rule for the ends of tasks.
+//! The rule for the ends of tasks.
 
 use std::{fmt, future::pending, time::Duration};
 
@@ -6,7 +6,7 @@ use kittengrad_service::process::{Failures, Process, Stage, Why};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// Tests that hang fail after this time.
+/// Time after which a test that hangs fails.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl fmt::Display for DiskFull {
 
 impl std::error::Error for DiskFull {}
 
-/// A process that nobody asks to stop, with one task that goes on for as long as it does.
+/// A process that is never asked to stop, with one task that runs as long as the process.
 fn process() -> Process {
     let mut process = Process::new("peer", &CancellationToken::new());
     process.spawn_dropped(Stage::Inside, "clock", pending::<()>());
@@ -36,8 +36,8 @@ async fn failures(process: Process) -> Failures {
     ended.expect("an end in time").unwrap_err()
 }
 
-/// Each failure as it is said, without what the process is.
-async fn said(process: Process) -> Vec<String> {
+/// The message of each failure, without the role of the process.
+async fn messages(process: Process) -> Vec<String> {
     let failures = failures(process).await;
     failures.iter().map(ToString::to_string).collect()
 }
@@ -48,7 +48,7 @@ async fn an_end_without_an_error_fails_the_process() {
     process.spawn(Stage::Doors, "gRPC", async {});
     assert_eq!(
         failures(process).await.to_string(),
-        "peer stops: task `gRPC` ended although nobody had asked"
+        "peer stops: task `gRPC` ended before the process was asked to stop"
     );
 }
 
@@ -69,7 +69,7 @@ async fn a_panic_fails_the_process_with_its_message() {
     let mut process = process();
     process.spawn(Stage::Inside, "links", panics("no stream"));
     assert_eq!(
-        said(process).await,
+        messages(process).await,
         ["task `links` panicked, which is a bug: no stream"]
     );
 }
@@ -82,7 +82,7 @@ async fn a_panic_on_a_thread_fails_the_process() {
         .spawn_thread(Stage::Core, "driver", work, async {})
         .unwrap();
     assert_eq!(
-        said(process).await,
+        messages(process).await,
         ["task `driver` panicked, which is a bug: torn"]
     );
 }
@@ -102,11 +102,11 @@ async fn what_fails_after_the_first_end_is_reported_too() {
     });
     process.spawn(Stage::Doors, "gRPC", async {});
     assert_eq!(
-        said(process).await,
+        messages(process).await,
         [
             "task `links` panicked, which is a bug: afterwards",
             "task `driver` failed: the disk is full",
-            "task `gRPC` ended although nobody had asked",
+            "task `gRPC` ended before the process was asked to stop",
         ],
         "causes come first"
     );
@@ -123,7 +123,7 @@ async fn a_panic_while_stopping_as_asked_is_reported() {
     });
     shutdown.cancel();
     assert_eq!(
-        said(process).await,
+        messages(process).await,
         ["task `gRPC` panicked, which is a bug: at the end"]
     );
 }

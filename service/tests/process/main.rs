@@ -1,4 +1,4 @@
-//! The frame of a process: what the end of a task means.
+//! The frame of a process: its configuration, and the effect of a task that ends.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod configuration;

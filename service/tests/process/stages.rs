@@ -1,4 +1,4 @@
-//! In which order tasks are asked to stop.
+//! The order in which tasks are asked to stop.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,7 @@ async fn doors_end_before_what_is_inside_and_the_core_ends_last() {
         let (stop, order) = (process.stop_of(stage), Arc::clone(&order));
         process.spawn(stage, "task", async move {
             stop.cancelled().await;
-            // Whoever were asked at the same time would have their turn now.
+            // Tasks of a later stage would run now if they were asked at the same time.
             tokio::task::yield_now().await;
             order.lock().unwrap().push(stage);
         });
