@@ -1,13 +1,13 @@
-//! The data directory: who uses it, what lies where in it, and what a crash may leave behind.
+//! The data directory: its lock, its layout, and the remains of a crash.
 //!
 //! ```text
-//! <path>/lock            held by the process that uses the directory
-//! <path>/db/             the database; it is there wholly or not at all
-//! <path>/db.new/         one that was being made; removed by the next open
-//! <path>/db.damaged-<n>/ one that was put aside
+//! <path>/lock            locked by the process that uses the directory
+//! <path>/db/             the database; complete, or absent
+//! <path>/db.new/         an unfinished database; removed by the next open
+//! <path>/db.damaged-<n>/ a database that was put aside
 //! ```
-//! What is put aside stays inside the directory, because that may be a mount point or lie in a directory that
-//! the process may not change.
+//! A database that is put aside stays inside the directory: the directory may be a mount point, or its parent may be
+//! read-only for the process.
 
 use std::{
     fs::{self, File},
@@ -17,7 +17,7 @@ use std::{
 
 use fs4::{FileExt, TryLockError};
 
-/// Keeps other processes, and a second store of this one, away from a directory as long as it lives.
+/// The lock of a directory. Excludes other processes, and a second store in this process, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
@@ -31,7 +31,7 @@ pub(crate) enum LockError {
 }
 
 impl Lock {
-    /// Takes the lock of a directory, which is made if it is missing.
+    /// Takes the lock of a directory. Makes the directory if it is missing.
     pub(crate) fn take(path: &Path) -> Result<Self, LockError> {
         fs::create_dir_all(path).map_err(LockError::Io)?;
         let file = File::options()
@@ -48,13 +48,13 @@ impl Lock {
     }
 }
 
-/// Where the database is.
+/// The path of the database.
 pub(crate) fn database(path: &Path) -> PathBuf {
     path.join("db")
 }
 
-/// Makes the database by `make`, which gets a directory to make it in. After a crash it is there as `make`
-/// left it, or not at all.
+/// Makes the database: calls `make` with a path to fill, syncs it, and renames it. After a crash the database is there
+/// as `make` left it, or not at all.
 pub(crate) fn create<E: From<io::Error>>(
     path: &Path,
     make: impl FnOnce(&Path) -> Result<(), E>,
@@ -72,7 +72,7 @@ pub(crate) fn create<E: From<io::Error>>(
     Ok(())
 }
 
-/// Moves the database aside and says where it is now.
+/// Moves the database aside and returns its new path.
 pub(crate) fn put_aside(path: &Path) -> io::Result<PathBuf> {
     let mut number = 1_u64;
     let aside = loop {
@@ -87,7 +87,7 @@ pub(crate) fn put_aside(path: &Path) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// Makes renames in a directory survive a power cut.
+/// Syncs a directory, so that renames in it survive a power cut.
 fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }

@@ -1,13 +1,13 @@
-//! Column families: what is kept apart, and how each is laid out on disk.
+//! Column families, and the layout of each on disk.
 
 use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, Options, SliceTransform};
 
 /// One kind of rows. Names and rows are part of the format; see `rows` for the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
-    /// The journal.
+    /// The blocks of the journal.
     Blocks,
-    /// The set.
+    /// The elements of the set.
     Elements,
     /// Transactions, as they were signed.
     Transactions,
@@ -15,7 +15,7 @@ pub(crate) enum Family {
     Records,
     /// Certificate chains.
     Chains,
-    /// Small values of the owner's own.
+    /// Small values under keys that the owner chooses.
     State,
     /// Format version and owner.
     Meta,
@@ -44,12 +44,12 @@ impl Family {
         }
     }
 
-    /// Keys are digests, and most questions are about what is not there.
+    /// Whether the keys begin with digests. Most lookups of such keys find nothing, so these families have filters.
     pub(crate) const fn is_found_by_digest(self) -> bool {
         matches!(self, Self::Elements | Self::Transactions | Self::Records)
     }
 
-    /// How RocksDB keeps this family.
+    /// The RocksDB options of this family.
     pub(crate) fn options(self, cache: &Cache, write_buffers: usize) -> Options {
         let mut table = BlockBasedOptions::default();
         table.set_block_cache(cache);
@@ -60,7 +60,7 @@ impl Family {
             table.set_bloom_filter(FILTER_BITS_PER_KEY, false);
         }
         let mut options = Options::default();
-        // What was just written is soon merged, and only then worth the time of a compression.
+        // New tables are soon compacted into others. Compressing them before would be wasted time.
         let mut compression = [DBCompressionType::Lz4; LEVELS];
         compression[0] = DBCompressionType::None;
         options.set_compression_per_level(&compression);
@@ -69,7 +69,7 @@ impl Family {
         options.set_max_write_buffer_number(WRITE_BUFFERS_MAX);
         match self {
             Self::Elements => {
-                // Prefixes are in the filters beside whole keys: an absent canonical costs no read either.
+                // Filters have prefixes besides whole keys, so that an absent canonical costs no read either.
                 options.set_prefix_extractor(SliceTransform::create_fixed_prefix(DIGEST_BYTES));
                 options.set_memtable_whole_key_filtering(true);
                 options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER_RATIO);
@@ -80,7 +80,7 @@ impl Family {
             }
             Self::Transactions => {
                 keep_large_values_apart(&mut options);
-                // They are digests and a signature: not worth the time of a better compression.
+                // Digests and a signature compress badly: Zstd would not be worth its time.
                 options.set_blob_compression_type(DBCompressionType::Lz4);
             }
             // Keys of blocks ascend, so that compaction moves tables instead of writing them again.
@@ -101,7 +101,7 @@ impl Family {
     }
 }
 
-/// Values from 1 KiB on lie in blob files, which compaction does not write again.
+/// Puts values of 1 KiB or more into blob files, which compaction does not rewrite.
 ///
 /// # Source
 /// Mediachain RFC 2, "Storage"; design section 7.
@@ -112,14 +112,14 @@ fn keep_large_values_apart(options: &mut Options) {
     options.set_enable_blob_gc(true);
 }
 
-/// Buffers of one family: one that is written to, two that are on their way to disk.
+/// Write buffers of one family: one active, two being written to disk.
 const WRITE_BUFFERS_MAX: i32 = 3;
-/// RocksDB's own number of levels.
+/// RocksDB's default number of levels.
 const LEVELS: usize = 7;
-/// More at once cost less to merge, and a little more to look through until then.
+/// New tables that start a compaction. More make compaction cheaper, and reads a little slower until then.
 const NEW_TABLES_TO_MERGE: i32 = 8;
 const DIGEST_BYTES: usize = 32;
-/// About 1 % of the questions about absent keys read a table in vain.
+/// With 10 bits, about 1 % of the lookups of absent keys read a table in vain.
 const FILTER_BITS_PER_KEY: f64 = 10.0;
 const MEMTABLE_FILTER_RATIO: f64 = 0.05;
 const BLOB_BYTES_MIN: u64 = 1024;

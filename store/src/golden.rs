@@ -1,4 +1,4 @@
-//! Golden vectors: the rows of a store, in a file that never changes.
+//! Golden vectors: the rows of a store, compared with a file that never changes.
 
 use bytes::Bytes;
 use kittengrad_journal::{Locator, StoredBlock};
@@ -14,7 +14,7 @@ use crate::{open, owner::Owner, rows};
 
 const ROWS: &str = include_str!("../testdata/rows.txt");
 
-/// What the file has under `name`, in hexadecimal.
+/// The vector `name` in the file, in hexadecimal.
 fn vector(name: &str) -> &'static str {
     let named = |line: &'static str| line.strip_prefix(name)?.strip_prefix(' ');
     ROWS.lines().find_map(named).unwrap()
@@ -26,7 +26,7 @@ fn check(bytes: impl AsRef<[u8]>, name: &str) {
     assert_eq!(hex, vector(name), "{name}");
 }
 
-/// Signs everything alike: rows keep signatures and do not read them.
+/// Gives the same signature for everything. Rows store signatures and do not verify them.
 struct Stamp;
 
 impl Signer for Stamp {

@@ -1,8 +1,8 @@
-//! What changes when a store outgrows its cache.
+//! Growth: changes the format of new tables when a store outgrows its cache.
 //!
-//! The filter and the index of a table are one block each, which is fastest while all of them fit into the
-//! cache. When they do not, a question about one key would read a megabyte. So from a certain size on new
-//! tables have them in parts of 4 KiB, and merging replaces the older tables little by little.
+//! The filter and the index of a table are one block each. This is fastest while all of them fit into the cache. When
+//! they do not, a lookup of one key would read a megabyte. So from a certain size on, new tables have filters and
+//! indexes in parts of 4 KiB, and compaction replaces the older tables step by step.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -10,13 +10,13 @@ use rocksdb::DB;
 
 use crate::family::Family;
 
-/// Watches the size of a store.
+/// The watch over the size of a store.
 #[derive(Debug)]
 pub(crate) struct Growth {
-    /// Bytes of tables from which on a store is large.
+    /// Bytes of tables from which a store is large.
     large_bytes: u64,
     commits: AtomicU64,
-    /// New tables have filters and indexes in parts.
+    /// New tables have filters and indexes in parts. Set once, never cleared.
     is_large: AtomicBool,
 }
 
@@ -30,7 +30,7 @@ impl Growth {
         }
     }
 
-    /// Looks at the size, at the first commit and then now and again.
+    /// Checks the size at the first commit, and then at every 256th.
     pub(crate) fn watch(&self, db: &DB) -> Result<(), rocksdb::Error> {
         let commits = self.commits.fetch_add(1, Ordering::Relaxed);
         if !commits.is_multiple_of(COMMITS_BETWEEN_LOOKS) || self.is_large.load(Ordering::Relaxed) {
@@ -59,7 +59,7 @@ impl Growth {
     }
 }
 
-/// Tables have about 2 bytes of filter and index for 100 of data, and about half of the cache is for those.
+/// A table has about 2 bytes of filter and index for 100 bytes of data, and about half of the cache is for them.
 const TABLES_PER_CACHE: u64 = 24;
 const COMMITS_BETWEEN_LOOKS: u64 = 256;
 const TABLE_BYTES: &str = "rocksdb.total-sst-files-size";
@@ -108,7 +108,7 @@ mod tests {
         store.commit(records.collect()).unwrap();
     }
 
-    /// Whether some table of records has its filter in parts.
+    /// Whether a table of records has its index in parts.
     fn has_parts(store: &RocksStore) -> bool {
         let records = store.db.cf_handle("records").unwrap();
         let figures = store
@@ -116,7 +116,7 @@ mod tests {
             .property_value_cf(records, AGGREGATED_TABLE_PROPERTIES)
             .unwrap()
             .unwrap();
-        // Only where there are any, their number is among the figures.
+        // RocksDB lists this figure only if a table has partitions.
         figures.contains("# index partitions=")
     }
 
@@ -124,7 +124,7 @@ mod tests {
     fn store_that_outgrows_its_cache_partitions_its_indexes() {
         let directory = TempDir::new().unwrap();
         commit(&open(&directory), 0);
-        // What was committed lies in a table when the store is opened again.
+        // Opening a store writes the commits in its log to a table.
         let store = open(&directory);
         assert!(!has_parts(&store));
         commit(&store, 1);
@@ -132,7 +132,7 @@ mod tests {
         let store = open(&directory);
         assert!(
             !has_parts(&store),
-            "what was in the log is written before the size is looked at"
+            "the log is written to a table before the size is checked"
         );
         commit(&store, 2);
         assert!(store.growth.is_large.load(Ordering::Relaxed));

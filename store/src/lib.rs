@@ -1,16 +1,16 @@
-//! RocksDB behind the journal's store trait, for peers and aggregators alike.
+//! Implements the journal's store trait with RocksDB, for peers and aggregators.
 //!
 //! Promises, each kept by a test:
-//! - What [`RocksStore::commit`] returned from is on the disk, all of it; what it failed at is there wholly or not
-//!   at all. After a failure nothing is read or written any more: the process ends, and opening the store again
-//!   shows what is there.
-//! - A flipped bit is found when the store is opened or when what it hit is read. It is never taken for the end
+//! - When [`RocksStore::commit`] returns, all its writes are on the disk. The writes of a failed commit are there all
+//!   or not at all. After a failed commit the store refuses all reads and writes: the process ends, and the next open
+//!   shows whether they are there.
+//! - A flipped bit is found when the store is opened or when the damaged data is read. It is never taken for the end
 //!   of the data, and never gives a wrong value.
-//! - One process at a time has a directory, and only that of its own network, namespace and key.
-//! - Memory is bounded by [`Options`], whatever the size of the data.
+//! - A directory is used by one process at a time, and belongs to one network, namespace and key.
+//! - [`Options`] bound the memory, for any size of the data.
 //!
-//! A damaged store is not mended (rfd 4): [`quarantine`] puts it aside, and its owner fills a new one from its partners
-//! under a new incarnation.
+//! A damaged store is not repaired (rfd 4): [`quarantine`] puts it aside, and its owner fills a new one from its
+//! partners under a new incarnation.
 #![warn(missing_docs)]
 
 mod directory;

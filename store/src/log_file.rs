@@ -1,13 +1,13 @@
-//! A strict reader of RocksDB's logs: whether a write-ahead log or a manifest is whole, torn or damaged.
+//! A strict reader of RocksDB's logs: finds whether a write-ahead log or a manifest is whole, torn or damaged.
 //!
 //! RocksDB's own recovery takes some single flipped bits for the end of a log. A length that reaches past the
-//! end of the file looks like a write that a crash cut short; a record type that becomes one of those used
-//! for recycled logs looks like the remains of an older log, or is read for ever. What follows is then gone
-//! without a word. So every log is walked here before RocksDB sees it.
+//! end of the file looks like a write that a crash cut short. A record type of recycled logs looks like the remains
+//! of an older log, or makes recovery loop for ever. The records after it are then lost without an error. So this
+//! module checks every log before RocksDB opens it.
 //!
 //! ```text
 //! log    = blocks of 32 KiB; the last may be shorter
-//! block  = records; fewer than 7 bytes left over are zero
+//! block  = records; if fewer than 7 bytes are left, they are zero
 //! record = masked CRC-32C of type and data (4) ‖ length of data (2) ‖ type (1) ‖ data, integers little-endian
 //! type   = 1 whole, 2 first part, 3 middle part, 4 last part
 //! data of a write-ahead log, parts joined = sequence of the first write (8) ‖ number of writes (4) ‖ …
@@ -21,35 +21,35 @@ use std::io::{self, Read};
 use crc32c::{crc32c, crc32c_append};
 use thiserror::Error;
 
-/// What is wrong with a log. Nothing changed.
+/// Why a log is not intact. Nothing changed.
 #[derive(Debug, Error)]
 pub(crate) enum LogError {
     /// It cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// Something in it is not what was written.
+    /// Its bytes differ from the bytes written.
     #[error("{why} at byte {at}")]
     Damaged {
-        /// Where, in bytes from the beginning.
+        /// Offset of the damage in bytes from the beginning of the log.
         at: u64,
-        /// What is wrong.
+        /// The damage.
         why: &'static str,
     },
 }
 
-/// A log that has everything that was ever synced to it.
+/// A log without damage: it has every synced record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Intact {
-    /// The last record is cut short: a write was under way, and nobody was told that it is done.
+    /// The last record is cut short: a crash interrupted a write that was not acknowledged.
     pub(crate) is_torn: bool,
-    /// Of a write-ahead log: the number of the last write in it.
+    /// The sequence number of the last write, in a write-ahead log.
     pub(crate) last_sequence: Option<u64>,
 }
 
-/// Walks a log.
+/// Checks all records of a log.
 ///
 /// # Errors
-/// [`LogError::Damaged`] if anything but the end of the last record is not as it was written.
+/// [`LogError::Damaged`] for damage anywhere but at a cut end of the last record.
 pub(crate) fn check(mut log: impl Read) -> Result<Intact, LogError> {
     let mut walk = Walk {
         block_at: 0,
@@ -65,7 +65,7 @@ pub(crate) fn check(mut log: impl Read) -> Result<Intact, LogError> {
                 walk.block_at += BLOCK_BYTES as u64;
                 continue;
             }
-            // The log ends here. It is torn where the rest of a record in parts did not follow.
+            // The end of the log. Inside a record in parts, the log is torn.
             Step::Whole => walk.is_inside,
             Step::Torn => true,
             Step::Zeros { at } => {
@@ -80,23 +80,23 @@ pub(crate) fn check(mut log: impl Read) -> Result<Intact, LogError> {
     }
 }
 
-/// How a block ended.
+/// The end of a block.
 enum Step {
-    /// With its last record.
+    /// After its last record.
     Whole,
-    /// In the middle of a record, at the end of the file.
+    /// Inside a record, at the end of the file.
     Torn,
-    /// In zeros: space that was reserved and never written.
+    /// In zeros from `at` on: reserved space, never written.
     Zeros { at: u64 },
 }
 
-/// Where the walk is.
+/// The state of reading a log, block by block.
 struct Walk {
-    /// Where the block begins in the file.
+    /// Offset of the block in the file, in bytes.
     block_at: u64,
-    /// The first part of a record was seen, its last not yet.
+    /// The first part of a record was read, the last part not yet.
     is_inside: bool,
-    /// The first bytes of the record.
+    /// The first bytes of the record, at most [`SEQUENCE_BYTES`].
     head: Vec<u8>,
     last_sequence: Option<u64>,
 }
@@ -123,8 +123,8 @@ impl Walk {
                 return Err(damaged("a record of unknown type"));
             }
             let Some(data) = rest.get(..length) else {
-                // No record reaches over the end of a block, and a write that a crash cut short has no
-                // beginning that fits its checksum: then it is the length that is wrong.
+                // The length is wrong if the record crosses the end of a full block, which no record does, or if a
+                // prefix of it fits the checksum. A record that a crash cut short has no such prefix.
                 let is_wrong = is_full || some_length_fits(crc, kind, rest);
                 return if is_wrong {
                     Err(damaged("a record with a wrong length"))
@@ -133,7 +133,7 @@ impl Walk {
                 };
             };
             if crc32c_append(crc32c(&[kind]), data) != crc {
-                return Err(damaged("a record that does not fit its checksum"));
+                return Err(damaged("a record with a wrong checksum"));
             }
             self.part(kind, data).map_err(damaged)?;
             at += HEADER_BYTES + length;
@@ -150,18 +150,18 @@ impl Walk {
             let at = self.block_at + at as u64;
             return Err(LogError::Damaged {
                 at,
-                why: "something in the space between two blocks",
+                why: "data in the padding of a block",
             });
         }
         Ok(Step::Whole)
     }
 
-    /// Joins a part to its record.
+    /// Adds a part to the record that is read.
     fn part(&mut self, kind: u8, data: &[u8]) -> Result<(), &'static str> {
         let begins = kind == WHOLE || kind == FIRST;
         match (begins, self.is_inside) {
-            (true, true) => return Err("a record that begins inside another"),
-            (false, false) => return Err("a record without its beginning"),
+            (true, true) => return Err("a record that starts inside another"),
+            (false, false) => return Err("a record part without a first part"),
             (true, false) => self.head.clear(),
             (false, true) => {}
         }
@@ -176,7 +176,7 @@ impl Walk {
     }
 }
 
-/// The number of a batch's last write; `None` for what is no batch.
+/// The sequence number of the last write of a batch. `None` if `head` is not the head of a batch.
 fn last_sequence(head: &[u8]) -> Option<u64> {
     let (first, rest) = head.split_first_chunk()?;
     let (count, _) = rest.split_first_chunk()?;
@@ -186,7 +186,7 @@ fn last_sequence(head: &[u8]) -> Option<u64> {
         .checked_sub(1)
 }
 
-/// Whether the checksum is that of some beginning of `data`.
+/// Whether `crc` is the checksum of a prefix of `data`.
 fn some_length_fits(crc: u32, kind: u8, data: &[u8]) -> bool {
     let mut found = crc32c(&[kind]);
     data.iter().any(|byte| {
@@ -196,12 +196,15 @@ fn some_length_fits(crc: u32, kind: u8, data: &[u8]) -> bool {
     }) || found == crc
 }
 
-/// Checks that nothing but zeros follows.
+/// Checks that only zeros follow. `at` is the offset of the first zero, in bytes.
 fn check_zeros(log: &mut impl Read, block: &mut [u8], at: u64) -> Result<(), LogError> {
     loop {
         let bytes = fill(log, block)?;
         if block[..bytes].iter().any(|byte| *byte != 0) {
-            return Err(LogError::Damaged { at, why: "a hole" });
+            return Err(LogError::Damaged {
+                at,
+                why: "zeros before data",
+            });
         }
         if bytes < block.len() {
             return Ok(());
@@ -223,7 +226,7 @@ fn fill(log: &mut impl Read, block: &mut [u8]) -> io::Result<usize> {
     Ok(bytes)
 }
 
-/// Checksums are kept masked, because the checksum of bytes that hold their own checksum is a poor one.
+/// Undoes RocksDB's mask. Stored checksums are masked, because a CRC over bytes that contain CRCs is weak.
 const fn unmask(masked: u32) -> u32 {
     masked.wrapping_sub(0xa282_ead8).rotate_left(15)
 }

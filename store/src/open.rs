@@ -1,4 +1,4 @@
-//! Opening a store: whose it is, whether it is whole, and what to do if not.
+//! Opening a store: takes the lock, checks the owner and the logs, and puts a damaged store aside.
 
 use std::{
     ffi::OsStr,
@@ -19,53 +19,53 @@ use crate::{
     rows,
 };
 
-/// Why a store was not opened. What it holds is as it was.
+/// Why a store was not opened. Its data did not change.
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// Another process, or another store in this one, has the directory.
-    #[error("data directory {} is in use by another process: stop that one, or choose another directory", .path.display())]
+    #[error("data directory {} is in use by another process: stop it, or choose another directory", .path.display())]
     InUse {
         /// The directory.
         path: PathBuf,
     },
-    /// It is the directory of another network, namespace or key.
+    /// The directory belongs to another network, namespace or key.
     #[error("data directory {} belongs to {found}, not to {expected}: choose another directory", .path.display())]
     Foreign {
         /// The directory.
         path: PathBuf,
-        /// Whose it is.
+        /// Its owner.
         found: Box<Owner>,
-        /// Who asked for it.
+        /// The owner given to [`RocksStore::open`](crate::RocksStore::open).
         expected: Box<Owner>,
     },
-    /// What was read is not what was written. [`quarantine`] makes room for a new store.
+    /// The data on disk differs from the data written. [`quarantine`] makes room for a new store.
     #[error("data directory {} is damaged: {why}", .path.display())]
     Damaged {
         /// The directory.
         path: PathBuf,
-        /// What is wrong.
+        /// The damage.
         why: String,
     },
-    /// Another version of this program wrote it.
-    #[error("data directory {} has format {found}, known is {}: use the program that wrote it", .path.display(), rows::VERSION)]
+    /// A program with another format version wrote the directory.
+    #[error("data directory {} has format {found}, this program reads format {}: use the program that wrote it", .path.display(), rows::VERSION)]
     Version {
         /// The directory.
         path: PathBuf,
         /// Its format.
         found: u8,
     },
-    /// The device or the operating system refuses: no space, no permission, no such file.
+    /// The device or the operating system failed: disk full, no permission, no such file.
     #[error("data directory {}: {why}", .path.display())]
     Io {
         /// The directory.
         path: PathBuf,
-        /// What was answered.
+        /// The error.
         why: String,
     },
 }
 
-/// Moves the damaged database of a directory aside, so that a new one can be made there, and says where it is
-/// now: `<path>/db.damaged-<n>`. Nothing is deleted.
+/// Moves the damaged database of a directory aside, so that a new one can be made there. Returns its new path,
+/// `<path>/db.damaged-<n>`. Nothing is deleted.
 ///
 /// # Errors
 /// If the directory is in use, or the operating system refuses. Nothing is moved then.
@@ -74,10 +74,10 @@ pub fn quarantine(path: &Path) -> Result<PathBuf, OpenError> {
     directory::put_aside(path).map_err(|e| Refusal::from(e).of(path))
 }
 
-/// Bytes that are left on the device that `path` lies on.
+/// Free bytes on the device of `path`.
 ///
 /// # Errors
-/// If the operating system does not say, as when there is no such path.
+/// If the operating system refuses, for example because `path` does not exist.
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
     fs4::available_space(path)
 }
@@ -110,7 +110,7 @@ fn lock(path: &Path) -> Result<Lock, OpenError> {
     Lock::take(path).map_err(|e| refusal(e).of(path))
 }
 
-/// Makes an empty database that knows its owner.
+/// Makes an empty database with the row of its owner.
 fn create(directory: &Path, owner: &Owner, options: &Options) -> Result<(), Refusal> {
     let mut database = options.database();
     database.create_if_missing(true);
@@ -125,18 +125,18 @@ fn create(directory: &Path, owner: &Owner, options: &Options) -> Result<(), Refu
     Ok(db.put_cf_opt(family, OWNER_KEY, owner_value(owner), &synced)?)
 }
 
-/// What the database keeps of its owner.
+/// The value of the owner's row: the format version, then the owner.
 pub(crate) fn owner_value(owner: &Owner) -> Vec<u8> {
     [&[rows::VERSION], &owner.encode()[..]].concat()
 }
 
-/// Opens a database that is there, if it has everything that was ever synced to it and is the owner's.
+/// Opens an existing database. Checks that it belongs to `owner` and lost no synced write.
 fn open_whole(directory: &Path, owner: &Owner, options: &Options) -> Result<(DB, Cache), Refusal> {
     let last_sequence = check_logs(directory)?;
     let database = options.database();
     let names = DB::list_cf(&database, directory)?;
     let cache = cache(options);
-    // Families of a later format are opened too: only so can it be read which format it is.
+    // RocksDB opens only with all families. Those of a later format are opened too, to read the format version.
     let is_unknown = |name: &&String| {
         *name != DEFAULT_FAMILY && Family::ALL.iter().all(|family| family.name() != **name)
     };
@@ -152,20 +152,18 @@ fn open_whole(directory: &Path, owner: &Owner, options: &Options) -> Result<(DB,
 
     check_meta(&db, owner)?;
     if let Some(name) = unknown.first() {
-        return Err(Refusal::Damaged(format!(
-            "it has an unknown column family {name:?}"
-        )));
+        return Err(Refusal::Damaged(format!("unknown column family {name:?}")));
     }
     let recovered = db.latest_sequence_number();
     if let Some(logged) = last_sequence.filter(|logged| *logged > recovered) {
         return Err(Refusal::Damaged(format!(
-            "its log ends with write {logged}, {recovered} was recovered"
+            "the log ends with write {logged}, but the last recovered write is {recovered}"
         )));
     }
     Ok((db, cache))
 }
 
-/// Whether a database is of this format and this owner's.
+/// Checks the format version and the owner of a database.
 fn check_meta(db: &DB, owner: &Owner) -> Result<(), Refusal> {
     let family = db
         .cf_handle(Family::Meta.name())
@@ -195,13 +193,14 @@ fn descriptors(cache: &Cache, options: &Options) -> impl Iterator<Item = ColumnF
     })
 }
 
-/// Scales better over threads than RocksDB's older cache; 0 is for entries of any size.
+/// A hyper-clock cache, because it scales better over threads than RocksDB's LRU cache. 0 lets it estimate the size of
+/// an entry.
 fn cache(options: &Options) -> Cache {
     Cache::new_hyper_clock_cache(options.cache_bytes(), 0)
 }
 
-/// Walks the manifest and all write-ahead logs before RocksDB does, and returns the number of the last write
-/// that they hold.
+/// Checks the manifest and all write-ahead logs before RocksDB opens them. Returns the sequence number of the last
+/// write in the logs.
 fn check_logs(directory: &Path) -> Result<Option<u64>, Refusal> {
     let current = fs::read(directory.join("CURRENT")).map_err(|e| absent("CURRENT", e))?;
     let manifest = str::from_utf8(&current)
@@ -210,7 +209,7 @@ fn check_logs(directory: &Path) -> Result<Option<u64>, Refusal> {
     let is_manifest = |name: &&str| name.strip_prefix("MANIFEST-").is_some_and(is_number);
     let manifest = manifest
         .filter(is_manifest)
-        .ok_or_else(|| Refusal::Damaged("CURRENT names no manifest".to_owned()))?;
+        .ok_or_else(|| Refusal::Damaged("CURRENT does not name a manifest".to_owned()))?;
     check_log(directory, OsStr::new(manifest))?;
 
     let mut last_sequence = None;
@@ -241,7 +240,7 @@ fn check_log(directory: &Path, name: &OsStr) -> Result<Option<u64>, Refusal> {
     }
 }
 
-/// A file that must be there is not.
+/// The refusal for a required file that cannot be opened. A missing file is damage.
 fn absent(name: &str, error: io::Error) -> Refusal {
     if error.kind() == io::ErrorKind::NotFound {
         return Refusal::Damaged(format!("{name} is missing"));
@@ -254,10 +253,10 @@ fn missing(family: Family) -> Refusal {
 }
 
 fn no_owner() -> Refusal {
-    Refusal::Damaged("it does not say whose it is".to_owned())
+    Refusal::Damaged("the row of the owner is missing or malformed".to_owned())
 }
 
-/// An [`OpenError`] that does not know its directory yet.
+/// An [`OpenError`] without its directory.
 enum Refusal {
     InUse,
     Foreign {
@@ -304,8 +303,8 @@ impl From<rocksdb::Error> for Refusal {
     }
 }
 
-/// Whether an answer of RocksDB means that what is on disk is not what was written. When in doubt it does not:
-/// a damaged store is put aside and filled again, which is wrong where only the operating system refuses.
+/// Whether an error of RocksDB means that the data on disk differs from the data written. When in doubt it is not
+/// damage: a damaged store is put aside and filled again, which is wrong after a mere refusal of the operating system.
 pub(crate) fn is_damage(error: &rocksdb::Error) -> bool {
     match error.kind() {
         ErrorKind::Corruption | ErrorKind::NotFound => true,
@@ -315,7 +314,7 @@ pub(crate) fn is_damage(error: &rocksdb::Error) -> bool {
 }
 
 pub(crate) const OWNER_KEY: &[u8] = b"owner";
-/// How RocksDB says that somebody who does not know our lock has its own.
+/// Part of RocksDB's error when its own lock is held, as by a tool that does not take [`Lock`].
 const ROCKSDB_LOCK: &str = "/LOCK: ";
-/// RocksDB insists on it; nothing is kept in it.
+/// The family that RocksDB requires. It stays empty.
 const DEFAULT_FAMILY: &str = "default";

@@ -1,23 +1,22 @@
-//! What may be chosen about a store: how much memory and disk it takes for its work.
+//! Options of a store: its memory, log size, files and threads.
 
 use rocksdb::{DBRecoveryMode, LogLevel, WriteBufferManager};
 
-/// Limits of one store. The defaults keep a peer far below 512 MiB of memory at any data size.
+/// Limits of one store. With the defaults a peer stays far below 512 MiB of memory at any size of the data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Bytes of table blocks, filters and indexes kept in memory. 128 MiB by default; less than 1 MiB counts as
-    /// 1 MiB.
+    /// Bytes of table blocks, filters and indexes kept in memory. 128 MiB by default; at least 1 MiB is used.
     pub cache_bytes_max: usize,
     /// Bytes of committed writes kept in memory until they are written to tables, over all families. When they
-    /// are used up, commits wait for the disk. 96 MiB by default; less than 1 MiB counts as 1 MiB.
+    /// are used up, commits wait for the disk. 96 MiB by default; write buffers are sized for at least 1 MiB.
     pub write_buffer_bytes_max: usize,
-    /// Bytes of write-ahead log, beyond which what only the oldest of it holds is written to tables. It bounds
-    /// how long an open after a crash takes. Should be at least twice `write_buffer_bytes_max`; 192 MiB by
-    /// default, and 0 is for four times all write buffers.
+    /// Bytes of write-ahead logs. Beyond it the writes of the oldest log are written to tables. Bounds the time of an
+    /// open after a crash. Should be at least twice `write_buffer_bytes_max`. 192 MiB by default; 0 means four times
+    /// all write buffers.
     pub wal_bytes_max: u64,
     /// Files kept open at once, logs included. 256 by default.
     pub open_files_max: u32,
-    /// Threads that write tables and merge them. 2 by default: one of each.
+    /// Threads that write tables and compact them. 2 by default: one for each.
     pub background_jobs_max: u32,
 }
 
@@ -34,21 +33,21 @@ impl Default for Options {
 }
 
 impl Options {
-    /// RocksDB's cache cannot be empty.
+    /// Bytes of the cache, at least 1 MiB, because RocksDB's cache cannot be empty.
     pub(crate) fn cache_bytes(&self) -> usize {
         self.cache_bytes_max.max(MIB)
     }
 
-    /// Less would be used up by what empty families take.
+    /// Bytes of all write buffers, at least 1 MiB, because empty families already need some.
     pub(crate) fn write_buffers(&self) -> usize {
         self.write_buffer_bytes_max.max(MIB)
     }
 
-    /// The part that concerns the database as a whole.
+    /// The options of the database as a whole.
     pub(crate) fn database(&self) -> rocksdb::Options {
         let mut options = rocksdb::Options::default();
         options.set_paranoid_checks(true);
-        // The default mode hides a flipped bit by forgetting all that follows it.
+        // The default mode hides a flipped bit: it drops all records after it.
         options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
         options.set_track_and_verify_wals_in_manifest(true);
         options.set_max_total_wal_size(self.wal_bytes_max);
@@ -72,10 +71,10 @@ impl Options {
 }
 
 const MIB: usize = 1024 * 1024;
-/// Tables go to the disk in pieces of this size, so that they do not hold up the log when they are done.
+/// Tables are synced in pieces of this size, so that the sync of a finished table does not delay the log.
 const SYNC_BYTES: u64 = 1024 * 1024;
 const MANIFEST_BYTES_MAX: usize = 16 * MIB;
 const MANIFEST_RESERVED_BYTES: usize = 64 * 1024;
-/// RocksDB's own report of what it does, for people.
+/// Bytes of one file of RocksDB's own text log, for operators.
 const INFO_LOG_BYTES_MAX: usize = 4 * MIB;
 const INFO_LOGS_MAX: usize = 4;

@@ -1,4 +1,4 @@
-//! Whose store a directory is: one peer of one namespace of one network.
+//! The owner of a directory: one peer or aggregator of one namespace of one network.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use kittengrad_proto::{
     namespace::Overlay,
 };
 
-/// A peer or an aggregator, as its store knows it. Written once, when the store is made.
+/// The owner of a store: a peer or an aggregator. Written once, when the store is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     /// Network and namespace.
@@ -17,7 +17,7 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Network, key and namespace, one after another.
+    /// Network, key and namespace, concatenated.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let overlay = &self.overlay;
         [
@@ -28,7 +28,7 @@ impl Owner {
         .concat()
     }
 
-    /// `None` for what no store wrote.
+    /// Decodes the bytes of [`Owner::encode`]. `None` if they are malformed.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let (network, rest) = bytes.split_first_chunk()?;
         let (key, namespace) = rest.split_first_chunk()?;

@@ -1,4 +1,4 @@
-//! Rows: keys and values of each column family. Integers are big-endian; every value starts with a version.
+//! Rows: keys and values of each column family. Integers are big-endian. Every value starts with a version.
 //!
 //! ```text
 //! blocks        incarnation (8) ‖ height (8)
@@ -8,7 +8,7 @@
 //! transactions  id (32)                         → 1 ‖ transaction
 //! records       digest (32)                     → 1 ‖ record
 //! chains        id (32)                         → 1 ‖ chain
-//! state         the owner's                     → 1 ‖ the owner's
+//! state         any bytes of the owner          → 1 ‖ any bytes of the owner
 //! meta          "owner"                         → format (1) ‖ network (32) ‖ key (32) ‖ namespace
 //! ```
 
@@ -25,7 +25,7 @@ use kittengrad_proto::{
 };
 use thiserror::Error;
 
-/// Version of all rows.
+/// The version of all rows, and the format version of a store.
 pub(crate) const VERSION: u8 = 1;
 
 const _: () = assert!(ITEM_BYTES_MAX <= u16::MAX as usize);
@@ -33,19 +33,19 @@ const _: () = assert!(ITEM_BYTES_MAX <= u16::MAX as usize);
 /// Why a row cannot be read: the store is damaged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum RowError {
-    /// The value has a version that is not known.
-    #[error("it has version {found:?}, known is {VERSION}")]
+    /// The value has an unknown version.
+    #[error("version {found:?} instead of {VERSION}")]
     Version {
         /// The version; `None` if the value is empty.
         found: Option<u8>,
     },
-    /// Key or value end early, or have more than they should.
-    #[error("it has {bytes} bytes, which do not fit its form")]
+    /// The key or the value is too short or too long for its format.
+    #[error("wrong length of {bytes} bytes")]
     Length {
         /// Bytes found.
         bytes: usize,
     },
-    /// The value is not what its key names.
+    /// The value is malformed, or belongs to another key.
     #[error("{0}")]
     Content(String),
 }
@@ -76,7 +76,7 @@ impl AsRef<[u8]> for ElementKey {
     }
 }
 
-/// The update that the key of an element names; `None` for a bare insert.
+/// The update in the key of an element. `None` for a bare insert.
 pub(crate) fn update_of_key(key: &[u8]) -> Result<Option<RecordId>, RowError> {
     let length = RowError::Length { bytes: key.len() };
     match key.split_at_checked(32) {
@@ -86,7 +86,7 @@ pub(crate) fn update_of_key(key: &[u8]) -> Result<Option<RecordId>, RowError> {
     }
 }
 
-/// The element that a key names.
+/// The element of a key.
 pub(crate) fn element_of_key(key: &[u8]) -> Result<Element, RowError> {
     let update = update_of_key(key)?;
     let canonical = key.get(..32).and_then(|of| RecordId::from_slice(of).ok());
@@ -129,7 +129,7 @@ pub(crate) fn block_key(incarnation: u64, height: u64) -> [u8; BLOCK_KEY_BYTES] 
     key
 }
 
-/// Incarnation and height that a key names.
+/// The incarnation and the height in the key of a block.
 pub(crate) fn of_block_key(key: &[u8]) -> Result<(u64, u64), RowError> {
     let mut rest = key;
     let parts = (take_u64(&mut rest), take_u64(&mut rest));
@@ -158,7 +158,7 @@ pub(crate) fn block_value(stored: &StoredBlock) -> Vec<u8> {
     value
 }
 
-/// Reads a block, whose items must be those that its header signs.
+/// Decodes a block. Its items must be those that its header signs.
 pub(crate) fn block(
     (incarnation, height): (u64, u64),
     value: Bytes,
@@ -181,7 +181,7 @@ pub(crate) fn block(
     Ok(StoredBlock { block, offset })
 }
 
-/// Reads the header of a block and leaves its items alone.
+/// Decodes the header of a block without its items.
 pub(crate) fn header(
     (incarnation, height): (u64, u64),
     value: Bytes,
@@ -200,11 +200,11 @@ fn is_named(header: &Header, incarnation: u64, height: u64) -> Result<(), RowErr
     }
     let (i, h) = (header.incarnation, header.height);
     Err(RowError::Content(format!(
-        "block {h} of incarnation {i} is in its place"
+        "the row holds block {h} of incarnation {i}"
     )))
 }
 
-/// What the value of a block consists of.
+/// The parts of the value of a block.
 struct Parts {
     offset: u64,
     header: wire::Signed,
@@ -230,7 +230,7 @@ fn parts(value: Bytes) -> Result<Parts, RowError> {
     })
 }
 
-/// Puts the version before bytes that have none of their own, in a buffer that is used again and again.
+/// Writes the version and then `bytes` into `buffer`, which many values reuse.
 pub(crate) fn versioned<'b>(buffer: &'b mut Vec<u8>, bytes: &[u8]) -> &'b [u8] {
     buffer.clear();
     buffer.push(VERSION);
@@ -238,7 +238,7 @@ pub(crate) fn versioned<'b>(buffer: &'b mut Vec<u8>, bytes: &[u8]) -> &'b [u8] {
     buffer
 }
 
-/// What follows the version.
+/// The bytes after the version.
 pub(crate) fn body(value: &[u8]) -> Result<&[u8], RowError> {
     match value.split_first() {
         Some((&VERSION, rest)) => Ok(rest),
@@ -248,13 +248,13 @@ pub(crate) fn body(value: &[u8]) -> Result<&[u8], RowError> {
     }
 }
 
-/// What follows the version, without a copy.
+/// The bytes after the version, without a copy.
 pub(crate) fn tail(mut value: Bytes) -> Result<Bytes, RowError> {
     body(&value)?;
     Ok(value.split_off(1))
 }
 
-/// Takes a length of `N` bytes and as many bytes as it says.
+/// Takes a length of `N` bytes, and then that many bytes.
 fn take_bytes<const N: usize>(rest: &mut Bytes) -> Option<Bytes> {
     let length = rest
         .get(..N)?

@@ -1,4 +1,4 @@
-//! Figures about a store, for its metrics.
+//! Sizes and counts of a store, for its metrics.
 
 use std::{fs, io, path::Path};
 
@@ -6,7 +6,7 @@ use rocksdb::{Cache, DB};
 
 use crate::family::Family;
 
-/// How much a store holds and uses. Counts are RocksDB's estimates.
+/// Sizes and counts of a store. Counts of rows are RocksDB's estimates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Elements of the set.
@@ -27,11 +27,11 @@ pub struct Stats {
     pub cache_bytes: u64,
     /// Bytes of memory that hold writes which are not in tables yet.
     pub write_buffer_bytes: u64,
-    /// Bytes of tables that wait to be merged; commits slow down when they are many.
+    /// Bytes of tables that wait for compaction. A large backlog slows commits down.
     pub merge_backlog_bytes: u64,
 }
 
-/// Why figures cannot be had. Nothing changed.
+/// Why [`Stats`] cannot be read. Nothing changed.
 pub(crate) enum StatsError {
     Database(rocksdb::Error),
     Io(io::Error),
@@ -81,7 +81,7 @@ fn wal_bytes(directory: &Path) -> io::Result<u64> {
             .extension()
             .is_some_and(|extension| extension == "log")
         {
-            // A log that was deleted meanwhile counts nothing.
+            // A log that was deleted meanwhile counts as 0 bytes.
             bytes += entry.metadata().map_or(0, |metadata| metadata.len());
         }
     }

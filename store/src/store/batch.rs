@@ -1,4 +1,4 @@
-//! The writes of one commit as rows. They reach the disk together.
+//! The writes of one commit as a batch of rows. They reach the disk together.
 
 use kittengrad_journal::{RowKey, StoreError, Write};
 use rocksdb::{ColumnFamily, WriteBatch};
@@ -14,12 +14,12 @@ pub(super) struct Batch<'s> {
     /// One for each family, in the order of [`Family::ALL`].
     handles: Vec<&'s ColumnFamily>,
     rows: WriteBatch,
-    /// One buffer for all values, because there are thousands.
+    /// One buffer for all values, because a batch has thousands.
     value: Vec<u8>,
 }
 
 impl<'s> Batch<'s> {
-    /// An empty batch with room for these writes.
+    /// An empty batch with capacity for `writes`.
     pub(super) fn new(store: &'s RocksStore, writes: &[Write]) -> Result<Self, StoreError> {
         let handles: Result<Vec<_>, _> = Family::ALL.iter().map(|of| store.family(*of)).collect();
         Ok(Self {
@@ -29,7 +29,7 @@ impl<'s> Batch<'s> {
         })
     }
 
-    /// Adds a write behind all others.
+    /// Appends a write.
     pub(super) fn add(&mut self, write: Write) {
         match write {
             Write::Block(stored) => self.put_block(&stored),
@@ -53,7 +53,7 @@ impl<'s> Batch<'s> {
         self.rows.put_cf(self.handles[family as usize], key, value);
     }
 
-    /// Writes bytes that have no version of their own.
+    /// Writes `bytes` behind the version of rows.
     fn put_bytes(&mut self, family: Family, key: &[u8], bytes: &[u8]) {
         let value = rows::versioned(&mut self.value, bytes);
         self.rows.put_cf(self.handles[family as usize], key, value);
@@ -80,7 +80,7 @@ impl<'s> Batch<'s> {
     }
 }
 
-/// About how many bytes a write takes in a batch.
+/// An estimate of the bytes of a write in a batch.
 fn row_bytes(write: &Write) -> usize {
     let bytes = match write {
         Write::Block(stored) => {
@@ -98,5 +98,5 @@ fn row_bytes(write: &Write) -> usize {
     bytes + ROW_OVERHEAD_BYTES
 }
 
-/// Type, family and lengths of a write in a batch, and the version of its value.
+/// Bytes of the type, the family, the lengths and the version of a write in a batch.
 const ROW_OVERHEAD_BYTES: usize = 16;

@@ -1,4 +1,4 @@
-//! Blocks on disk.
+//! Reads and writes the rows of blocks.
 
 use bytes::Bytes;
 use kittengrad_journal::{BlockStore, StoreError, StoredBlock};
@@ -28,7 +28,7 @@ impl BlockStore for RocksStore {
         rows.seek_to_last();
         let mut headers = Vec::new();
         while let Some(header) = self.header_at(&rows)? {
-            // Each step goes over all blocks of one incarnation at once.
+            // Each seek skips all blocks of one incarnation.
             match header.incarnation.checked_sub(1) {
                 Some(before) => rows.seek_for_prev(rows::block_key(before, u64::MAX)),
                 None => rows.seek_for_prev([]),
@@ -47,7 +47,7 @@ impl BlockStore for RocksStore {
 }
 
 impl RocksStore {
-    /// The header of the block that an iterator stands on; `None` at the end.
+    /// The header of the block at the iterator. `None` at the end.
     fn header_at(&self, rows: &DBRawIterator<'_>) -> Result<Option<Header>, StoreError> {
         let Some((key, value)) = rows.item() else {
             rows.status().map_err(|e| self.failed(e))?;
@@ -62,7 +62,7 @@ impl RocksStore {
     }
 
     fn damaged_block(&self, incarnation: u64, height: u64, error: &RowError) -> StoreError {
-        self.found(format!(
+        self.note_damage(format!(
             "block {height} of incarnation {incarnation}: {error}"
         ))
     }

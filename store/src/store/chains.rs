@@ -1,4 +1,4 @@
-//! Certificate chains on disk.
+//! Reads the rows of certificate chains.
 
 use bytes::Bytes;
 use kittengrad_journal::{ChainStore, StoreError};

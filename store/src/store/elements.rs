@@ -1,4 +1,4 @@
-//! The set on disk.
+//! Reads and writes the rows of elements: the set.
 
 use std::{collections::BTreeSet, ops::Bound};
 
@@ -79,7 +79,7 @@ impl ElementStore for RocksStore {
 }
 
 impl RocksStore {
-    /// The whole set, in memory: for tests and for small stores.
+    /// Reads the whole set into memory. For tests and for small stores.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -89,7 +89,7 @@ impl RocksStore {
         Ok(found.into_iter().map(|(element, _)| element).collect())
     }
 
-    /// Appends the rows of a range to `found`, until that has `rows_max`.
+    /// Appends the rows of a range to `found`, until it has `rows_max`.
     fn read_range(
         &self,
         (from, to): (Bound<Element>, Bound<Element>),
@@ -110,7 +110,7 @@ impl RocksStore {
             };
             let element = rows::element_of_key(key);
             let element = element.map_err(|e| self.damaged(Family::Elements, &e))?;
-            // RocksDB seeks to the bound itself.
+            // The seek stops at an excluded bound too.
             if from != Bound::Excluded(element) {
                 found.push((element, self.locator_of(value)?));
             }

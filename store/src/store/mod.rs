@@ -1,4 +1,4 @@
-//! The store: RocksDB behind the journal's seam. Each family of rows has a file; `read` is what they share.
+//! The store: implements the journal's traits with RocksDB. Each family of rows has a file; `read` is shared.
 
 mod batch;
 mod blocks;
@@ -27,25 +27,25 @@ use crate::{
     store::batch::Batch,
 };
 
-/// Everything that one owner keeps, on disk. Reads may come from any thread; one at a time commits.
+/// The data of one owner, on disk. Any thread may read. At most one thread at a time may commit.
 pub struct RocksStore {
     pub(crate) db: DB,
     cache: Cache,
     overlay: Overlay,
     pub(crate) growth: Growth,
-    /// Why a commit failed. Written once, by the commit that failed.
+    /// The error of the first failed commit. Set once.
     failure: OnceLock<StoreError>,
-    /// What the first read saw that found damage. Written by it.
+    /// The first damage that a read found. Set once.
     damage: OnceLock<String>,
-    /// Declared after the database, so that the directory is free only when that is closed.
+    /// Declared after the database, so that the lock is released only when the database is closed.
     _lock: Lock,
 }
 
 impl RocksStore {
-    /// Opens the store of `owner` in the directory `path`, which is made if it is missing.
+    /// Opens the store of `owner` in the directory `path`. Makes the directory and the store if they are missing.
     ///
     /// # Errors
-    /// See [`OpenError`]: what the store holds is as it was.
+    /// See [`OpenError`]. The data did not change.
     pub fn open(path: &Path, owner: &Owner, options: &Options) -> Result<Self, OpenError> {
         let Opened { db, cache, lock } = open::open(path, owner, options)?;
         Ok(Self {
@@ -59,11 +59,11 @@ impl RocksStore {
         })
     }
 
-    /// Commits all writes at once; when it returns, they are on the disk.
+    /// Commits all writes together, and syncs them to the disk before it returns.
     ///
     /// # Errors
-    /// If the device refuses. Whether the writes are on the disk is unknown then, and nothing can be committed or
-    /// read any more: what a failed sync left behind shows only when the store is opened again.
+    /// If the device fails. Then it is unknown whether the writes are on the disk, and the store refuses all reads and
+    /// commits. Opening the store again shows what the failed sync left behind.
     pub fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
         self.check_health()?;
         if writes.is_empty() {
@@ -86,10 +86,10 @@ impl RocksStore {
         })
     }
 
-    /// Figures for metrics.
+    /// Reads sizes and counts for metrics.
     ///
     /// # Errors
-    /// If they cannot be had.
+    /// If RocksDB or the operating system refuses.
     pub fn stats(&self) -> Result<Stats, StoreError> {
         Stats::of(&self.db, &self.cache).map_err(|e| match e {
             StatsError::Database(e) => self.failed(e),
@@ -97,8 +97,8 @@ impl RocksStore {
         })
     }
 
-    /// What the first read saw that found damage, whoever read. What else is read is right all the same; but what is
-    /// damaged stays so until the owner stops, calls [`quarantine`](crate::quarantine) and fills a new store.
+    /// The first damage that any read found. Other data is still read correctly. The damage stays until the owner
+    /// stops, calls [`quarantine`](crate::quarantine) and fills a new store.
     #[must_use]
     pub fn damage(&self) -> Option<&str> {
         self.damage.get().map(String::as_str)
@@ -110,7 +110,7 @@ impl RocksStore {
                 Err(StoreError::Damaged(format!("a commit failed: {why}")))
             }
             Some(StoreError::Io(why)) => Err(StoreError::Io(format!(
-                "it refuses since a commit failed: {why}"
+                "refused because a commit failed: {why}"
             ))),
             None => Ok(()),
         }
@@ -123,19 +123,19 @@ impl RocksStore {
     }
 
     fn damaged(&self, family: Family, error: &RowError) -> StoreError {
-        self.found(format!("a row of {}: {error}", family.name()))
+        self.note_damage(format!("a row of {}: {error}", family.name()))
     }
 
     fn failed(&self, error: rocksdb::Error) -> StoreError {
         if open::is_damage(&error) {
-            self.found(error.into_string())
+            self.note_damage(error.into_string())
         } else {
             StoreError::Io(error.into_string())
         }
     }
 
-    /// Whoever reads damage tells the owner of the store.
-    fn found(&self, damage: String) -> StoreError {
+    /// Keeps the damage for [`RocksStore::damage`] and makes it an error.
+    fn note_damage(&self, damage: String) -> StoreError {
         self.damage.get_or_init(|| damage.clone());
         StoreError::Damaged(damage)
     }

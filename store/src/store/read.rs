@@ -1,4 +1,4 @@
-//! Reading rows of any family.
+//! Reads of rows of any family.
 
 use bytes::Bytes;
 use kittengrad_journal::StoreError;
@@ -7,7 +7,7 @@ use rocksdb::{DBPinnableSlice, DBRawIterator, ReadOptions};
 use crate::{family::Family, rows, store::RocksStore};
 
 impl RocksStore {
-    /// The value of a key.
+    /// The value of `key`, with its version.
     pub(super) fn get(
         &self,
         family: Family,
@@ -19,7 +19,7 @@ impl RocksStore {
             .map_err(|e| self.failed(e))
     }
 
-    /// A value that is bytes behind a version.
+    /// The bytes of a value, without its version.
     pub(super) fn get_bytes(
         &self,
         family: Family,
@@ -29,7 +29,7 @@ impl RocksStore {
         found.map(|value| self.bytes_of(family, &value)).transpose()
     }
 
-    /// The values of many keys; `ascending` if the keys are, with or without repeats.
+    /// The values of many keys. `ascending` says that the keys ascend; equal keys are allowed.
     pub(super) fn get_many<'k>(
         &self,
         family: Family,
@@ -46,7 +46,7 @@ impl RocksStore {
             .collect()
     }
 
-    /// Values that are bytes behind a version.
+    /// The bytes of many values, without their versions.
     pub(super) fn get_many_bytes<'k>(
         &self,
         family: Family,
@@ -60,14 +60,14 @@ impl RocksStore {
             .collect()
     }
 
-    /// What follows the version of a value.
+    /// The bytes after the version of `value`.
     pub(super) fn bytes_of(&self, family: Family, value: &[u8]) -> Result<Bytes, StoreError> {
         rows::body(value)
             .map(Bytes::copy_from_slice)
             .map_err(|e| self.damaged(family, &e))
     }
 
-    /// An iterator on the first of the keys of `family` that begin with `prefix`, which ends after the last of them.
+    /// An iterator over the keys of `family` that begin with `prefix`, at the first one.
     pub(super) fn scan(
         &self,
         family: Family,
@@ -75,7 +75,7 @@ impl RocksStore {
     ) -> Result<DBRawIterator<'_>, StoreError> {
         let mut options = ReadOptions::default();
         match family {
-            // The prefix is the one that the family's filters know, so that they are asked.
+            // The prefix is a canonical, which the filters have. So RocksDB uses them.
             Family::Elements => options.set_prefix_same_as_start(true),
             _ => options.set_total_order_seek(true),
         }
@@ -85,7 +85,7 @@ impl RocksStore {
         self.iterator(family, prefix, options)
     }
 
-    /// An iterator on the first of the keys of `family` from `from` on, which ends before `to`, or with the last key.
+    /// An iterator over the keys of `family` in `[from, to)`, at the first one. Without `to` it ends with the last key.
     pub(super) fn scan_range(
         &self,
         family: Family,
@@ -93,7 +93,7 @@ impl RocksStore {
         to: Option<&[u8]>,
     ) -> Result<DBRawIterator<'_>, StoreError> {
         let mut options = ReadOptions::default();
-        // The filters know one canonical at a time, and a range has many.
+        // The filters apply to one canonical, and a range has many.
         options.set_total_order_seek(true);
         if let Some(to) = to {
             options.set_iterate_upper_bound(to);
@@ -114,7 +114,7 @@ impl RocksStore {
     }
 }
 
-/// The first key behind all that begin with `prefix`; `None` if there is no such key.
+/// The smallest key after all keys that begin with `prefix`. `None` if there is none: `prefix` is empty or all `0xff`.
 fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
     let mut end = prefix[..=last].to_vec();

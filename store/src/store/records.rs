@@ -1,4 +1,4 @@
-//! Records on disk.
+//! Reads the rows of records.
 
 use bytes::Bytes;
 use kittengrad_journal::{RecordStore, StoreError};

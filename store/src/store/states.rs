@@ -1,4 +1,4 @@
-//! Small values on disk.
+//! Reads the rows of small values.
 
 use bytes::Bytes;
 use kittengrad_journal::{StateStore, StoreError};

@@ -1,4 +1,4 @@
-//! Transactions on disk.
+//! Reads the rows of transactions.
 
 use bytes::Bytes;
 use kittengrad_journal::{StoreError, TransactionStore};
