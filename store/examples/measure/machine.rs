@@ -1,8 +1,8 @@
-//! What the machine says of this process, as Linux gives it.
+//! Figures of this process: memory, disk and processor time. Memory and time come from Linux's `/proc`.
 
 use std::{fs, path::Path};
 
-/// A figure of this process in MiB, as Linux gives it.
+/// A figure of `/proc/self/status` in MiB, such as `VmRSS`. 0 if it cannot be read.
 pub(crate) fn memory_mib(name: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status
@@ -12,7 +12,7 @@ pub(crate) fn memory_mib(name: &str) -> u64 {
     kib.unwrap_or_default() / 1024
 }
 
-/// Bytes of all files under a directory.
+/// Bytes of all files below a directory.
 pub(crate) fn disk_bytes(path: &Path) -> u64 {
     let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
     let bytes = entries.map(|entry| match entry.metadata() {
@@ -23,7 +23,7 @@ pub(crate) fn disk_bytes(path: &Path) -> u64 {
     bytes.sum()
 }
 
-/// Seconds of processor time that this process used, by all its threads.
+/// Processor time of all threads of this process, in seconds. 0 if it cannot be read.
 pub(crate) fn processor_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat

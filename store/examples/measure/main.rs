@@ -25,20 +25,20 @@ use crate::{
 };
 
 const USAGE: &str = "\
-measure commit   commits blocks that are made beforehand, every block synced, a thread for each store
-measure journal  adds signed transactions of 100 updates to journals over the stores, likewise
-measure read     asks a filled store what peers ask for every update
-measure disk     loads canonicals with 10 updates, without records, and counts bytes on disk
-  --dir DIR            where the stores are made and removed again (default: the system's place)
-  --updates N          updates in each store (default 300,000)
-  --batch N            updates in each block (default 1,000)
-  --stores N           stores (default 3)
-  --record-bytes N     bytes of each record (default 300)
+measure commit   Commit prepared blocks, each synced, with one thread for each store
+measure journal  Add signed transactions of 100 updates to journals over the stores, each block synced
+measure read     Time the reads that peers make for every update, on a filled store
+measure disk     Load canonicals with 10 updates, without records, and count bytes on disk
+  --dir DIR            Make the stores in DIR and remove them at the end (default: the system's temporary directory)
+  --updates N          Write N updates to each store (default 300,000)
+  --batch N            Write N updates in each block (default 1,000)
+  --stores N           Use N stores (default 3)
+  --record-bytes N     Make records of N bytes (default 300)
 ";
 
 fn main() {
     let mut arguments = env::args().skip(1);
-    let what = arguments.next().unwrap_or_default();
+    let command = arguments.next().unwrap_or_default();
     let mut plan = Plan::default();
     while let Some(name) = arguments.next() {
         let value = arguments.next().unwrap_or_default();
@@ -49,16 +49,16 @@ fn main() {
             "--batch" => plan.batch = number(),
             "--stores" => plan.stores = number(),
             "--record-bytes" => plan.record_bytes = usize::try_from(number()).unwrap(),
-            _ => return say(USAGE),
+            _ => return print_line(USAGE),
         }
     }
     let directory = TempDir::new_in(&plan.directory).unwrap();
-    match what.as_str() {
+    match command.as_str() {
         "commit" => measure_commits(&plan, directory.path()),
         "journal" => measure_journals(&plan, directory.path()),
         "read" => measure_reads(&plan, directory.path()),
         "disk" => measure_disk(&plan, directory.path()),
-        _ => say(USAGE),
+        _ => print_line(USAGE),
     }
 }
 
@@ -106,7 +106,7 @@ fn measure_journals(plan: &Plan, directory: &Path) {
         .map(|block| {
             let firsts = (block * plan.batch..(block + 1) * plan.batch).step_by(100);
             firsts
-                .map(|first| submission_of(1, &said(first), plan.record_bytes))
+                .map(|first| submission_of(1, &entries(first), plan.record_bytes))
                 .collect()
         })
         .collect();
@@ -127,8 +127,8 @@ fn measure_journals(plan: &Plan, directory: &Path) {
     });
 }
 
-/// 100 updates on 20 canonicals, which are inserted.
-fn said(first: u64) -> Vec<EntrySpec> {
+/// Inserts of 20 canonicals with 5 updates each.
+fn entries(first: u64) -> Vec<EntrySpec> {
     let canonical = |number: u64| {
         let updates = (0..5).map(|n| 1_000_000_000 + 5 * number + n).collect();
         (number, true, updates)
@@ -142,7 +142,7 @@ fn timed(work: impl FnOnce()) -> Duration {
     begun.elapsed()
 }
 
-/// Lets every store do the same work at the same time, and says how long it took.
+/// Runs `work` on all stores at the same time, one thread for each, and prints the times.
 fn race(plan: &Plan, directory: &Path, work: impl Fn(&RocksStore) -> Vec<Duration> + Sync) {
     let path = |number: u64| directory.join(number.to_string());
     let stores: Vec<_> = (0..plan.stores).map(|number| open(&path(number))).collect();
@@ -168,29 +168,29 @@ fn race(plan: &Plan, directory: &Path, work: impl Fn(&RocksStore) -> Vec<Duratio
         ..
     } = plan;
     let all = updates * count;
-    say(&format!(
+    print_line(&format!(
         "{count} stores, {updates} updates each, {batch} a block, records of {record_bytes} bytes"
     ));
-    say(&format!(
+    print_line(&format!(
         "{:.0} updates/s in each store",
         *updates as f64 / seconds
     ));
-    say(&format!(
+    print_line(&format!(
         "{:.2} µs of processor time an update and store",
         processor * 1e6 / all as f64
     ));
     let at = |percent: usize| times[(times.len() - 1) * percent / 100];
-    say(&format!(
+    print_line(&format!(
         "a block takes p50 {:?} p99 {:?} max {:?}",
         at(50),
         at(99),
         at(100)
     ));
-    say(&format!(
-        "{} MiB of memory more at most than before",
+    print_line(&format!(
+        "{} MiB of peak memory above the start",
         memory_mib("VmHWM").saturating_sub(memory)
     ));
-    say(&format!(
+    print_line(&format!(
         "{} bytes on disk an update",
         disk_bytes(directory) / all
     ));
@@ -207,9 +207,9 @@ fn measure_disk(plan: &Plan, path: &Path) {
         thread::yield_now();
     }
     let stats = store.stats().unwrap();
-    say(&format!("{stats:?}"));
+    print_line(&format!("{stats:?}"));
     let bytes = stats.table_bytes + stats.blob_bytes + stats.wal_bytes;
-    say(&format!(
+    print_line(&format!(
         "{} bytes a canonical with 10 updates",
         bytes * 10 / plan.updates
     ));
@@ -242,7 +242,7 @@ fn measure_reads(plan: &Plan, path: &Path) {
         elements.sort_unstable();
         elements
     };
-    time("contains, 100 that are there", 2_000, |n| {
+    time("contains, 100 present", 2_000, |n| {
         assert!(
             store
                 .contains(&elements(&some, n))
@@ -251,7 +251,7 @@ fn measure_reads(plan: &Plan, path: &Path) {
                 .all(|is| *is)
         );
     });
-    time("contains, 100 that are not", 2_000, |n| {
+    time("contains, 100 absent", 2_000, |n| {
         assert!(
             !store
                 .contains(&elements(&none, n))
@@ -263,10 +263,10 @@ fn measure_reads(plan: &Plan, path: &Path) {
     time("making 100 elements (in the two above)", 2_000, |n| {
         assert_eq!(elements(&none, n).len(), 100);
     });
-    time("exists, there", 100_000, |n| {
+    time("exists, present", 100_000, |n| {
         assert!(store.exists(&some(n)).unwrap())
     });
-    time("exists, not there", 100_000, |n| {
+    time("exists, absent", 100_000, |n| {
         assert!(!store.exists(&none(n)).unwrap())
     });
     time("set of 5", 100_000, |n| {
@@ -284,15 +284,15 @@ fn measure_reads(plan: &Plan, path: &Path) {
                 .is_some()
         );
     });
-    say(&format!("{:?}", store.stats().unwrap()));
-    say(&format!(
-        "memory {} MiB now, {} MiB at most",
+    print_line(&format!("{:?}", store.stats().unwrap()));
+    print_line(&format!(
+        "memory: {} MiB now, {} MiB peak",
         memory_mib("VmRSS"),
         memory_mib("VmHWM")
     ));
 }
 
-fn time(what: &str, count: u64, ask: impl Fn(u64)) {
+fn time(name: &str, count: u64, ask: impl Fn(u64)) {
     for n in 0..count / 10 {
         ask(n);
     }
@@ -301,14 +301,14 @@ fn time(what: &str, count: u64, ask: impl Fn(u64)) {
         ask(n);
     }
     let micros = begun.elapsed().as_secs_f64() * 1e6 / count as f64;
-    say(&format!("{what:40} {micros:8.2} µs"));
+    print_line(&format!("{name:40} {micros:8.2} µs"));
 }
 
 fn open(path: &Path) -> RocksStore {
     RocksStore::open(path, &owner(), &Options::default()).unwrap()
 }
 
-fn say(line: &str) {
-    // Nobody listens any more: there is nobody to tell.
+fn print_line(line: &str) {
+    // A closed standard output is not an error of the measurement.
     let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -1,4 +1,4 @@
-//! What is committed: blocks of transactions with their elements and records.
+//! The writes to commit: blocks of transactions with their elements and records.
 
 use bytes::Bytes;
 use kittengrad_journal::{Locator, StoredBlock, Write};
@@ -12,7 +12,7 @@ use kittengrad_proto::{
 };
 use kittengrad_store::Owner;
 
-/// The writes of one block: transactions of 100 updates, `per` on each canonical.
+/// The writes of one block: `count` updates in transactions of 100, `per` updates on each canonical.
 pub(crate) fn writes(height: u64, count: u64, per: u64, record_bytes: Option<usize>) -> Vec<Write> {
     let mut writes = Vec::new();
     let mut items = Vec::new();
@@ -55,7 +55,7 @@ pub(crate) fn writes(height: u64, count: u64, per: u64, record_bytes: Option<usi
         );
         writes.push(Write::Transaction(id, transaction.into()));
     }
-    // As a journal gives them: elements in order.
+    // In the order of a journal: other writes, then elements ascending.
     writes.sort_by_key(|write| match write {
         Write::Element(element, _) => Some(*element),
         _ => None,
@@ -89,7 +89,7 @@ pub(crate) fn update(number: u64) -> RecordId {
     RecordId::of(&number.to_be_bytes())
 }
 
-/// Text of which about half can be squeezed out, as of records about works.
+/// Text that compresses to about half, as records about works do.
 pub(crate) fn text(number: u64, bytes: usize) -> Bytes {
     const WORDS: [&str; 16] = [
         "oil",

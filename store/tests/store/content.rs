@@ -1,4 +1,4 @@
-//! What tests fill a store with: numbered commits of which it can be told whether they are there.
+//! The content of test stores: numbered commits, and checks that they are there.
 
 use std::{
     path::Path,
@@ -23,7 +23,7 @@ pub(crate) fn owner() -> Owner {
     }
 }
 
-/// Options that make files early.
+/// Options with small buffers, so that tables and logs are made early.
 pub(crate) fn small() -> Options {
     let mib = 1024 * 1024;
     Options {
@@ -35,13 +35,13 @@ pub(crate) fn small() -> Options {
     }
 }
 
-/// Opens a store that nobody uses any more. A child that another test starts has copies of all locks until it runs
-/// its own program, so one that was let go of may be held for a moment.
+/// Opens a store that no other store uses. A child process that another test starts has copies of all locks until it
+/// executes its program, so a released lock may be held for a moment.
 pub(crate) fn open(path: &Path) -> RocksStore {
     try_open(path, &owner()).unwrap()
 }
 
-/// Opens it, or says why not, but for a lock that a child holds.
+/// Opens a store like [`open`]. Returns all errors except a lock that is released within 10 seconds.
 pub(crate) fn try_open(path: &Path, owner: &Owner) -> Result<RocksStore, OpenError> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
@@ -52,7 +52,7 @@ pub(crate) fn try_open(path: &Path, owner: &Owner) -> Result<RocksStore, OpenErr
     }
 }
 
-/// The writes of commit `number`: something of everything.
+/// The writes of commit `number`: at least one for each family except `meta`.
 pub(crate) fn commit(number: u64) -> Vec<Write> {
     let at = Locator {
         incarnation: 7,
@@ -88,10 +88,10 @@ fn elements(number: u64) -> impl Iterator<Item = Element> {
     })
 }
 
-/// How much of commit `number` is there, each answer being checked.
+/// Counts the writes of commit `number` that are there. Checks the value of each.
 pub(crate) fn found(store: &dyn Store, number: u64) -> Result<Found, StoreError> {
     let mut found = Found::default();
-    let mut note = |is_there: bool| {
+    let mut count = |is_there: bool| {
         if is_there {
             found.there += 1
         } else {
@@ -107,11 +107,11 @@ pub(crate) fn found(store: &dyn Store, number: u64) -> Result<Found, StoreError>
     };
     for write in commit(number) {
         match &write {
-            Write::Record(id, bytes) => note(check(store.records(&[*id])?.remove(0), bytes)),
+            Write::Record(id, bytes) => count(check(store.records(&[*id])?.remove(0), bytes)),
             Write::Transaction(id, bytes) => {
-                note(check(store.transactions(&[*id])?.remove(0), bytes));
+                count(check(store.transactions(&[*id])?.remove(0), bytes));
             }
-            Write::Chain(id, bytes) => note(check(store.chain(id)?, bytes)),
+            Write::Chain(id, bytes) => count(check(store.chain(id)?, bytes)),
             Write::State(..) | Write::Remove(_) => {}
             Write::Block(stored) => {
                 let block = store.block(7, number)?;
@@ -119,20 +119,20 @@ pub(crate) fn found(store: &dyn Store, number: u64) -> Result<Found, StoreError>
                     block.as_ref().is_none_or(|block| block == &**stored),
                     "a wrong block"
                 );
-                note(block.is_some());
+                count(block.is_some());
             }
             Write::Element(element, at) => {
                 let found = store.locate(element)?;
                 assert!(found.is_none_or(|found| found == *at), "a wrong row");
                 assert_eq!(store.contains(&[*element])?, [found.is_some()]);
-                note(found.is_some());
+                count(found.is_some());
             }
         }
     }
     Ok(found)
 }
 
-/// How many writes of a commit are there.
+/// The writes of a commit, by whether they are there.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Found {
     there: usize,
@@ -140,7 +140,7 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// All or nothing.
+    /// Whether the commit is there. Panics if it is there in part.
     pub(crate) fn is_whole(self) -> bool {
         assert!(
             self.there == 0 || self.absent == 0,
@@ -150,7 +150,7 @@ impl Found {
     }
 }
 
-/// Checks that exactly the commits below `count` are there, by all ways of asking.
+/// Checks that exactly the commits below `count` are there, with all reads of the store.
 pub(crate) fn check_has(store: &dyn Store, count: u64) -> Result<(), StoreError> {
     for number in 0..count {
         assert!(

@@ -1,4 +1,4 @@
-//! What is asked for every update costs the same on a canonical with many updates as on one with few.
+//! Costs: the reads for every update cost the same on a canonical with many updates as on one with few.
 
 use kittengrad_journal::{BlockStore, ElementStore, Locator, Write};
 use kittengrad_proto::{id::RecordId, transaction::Element};
@@ -33,7 +33,7 @@ fn commit_elements(store: &RocksStore, elements: impl Iterator<Item = Element>) 
         .unwrap();
 }
 
-/// Keys that are looked at, or compared, to answer.
+/// Keys that RocksDB compares or skips during `ask`.
 fn effort(ask: impl FnOnce()) -> u64 {
     let mut context = PerfContext::default();
     set_perf_stats(PerfStatsLevel::EnableCount);
@@ -70,7 +70,7 @@ fn writing_to_a_canonical_costs_the_same_with_many_updates() {
         let new = element(canonical, updates);
         let exists = effort(|| assert!(store.exists(&new.canonical).unwrap()));
         let contains = effort(|| assert_eq!(store.contains(&[new]), Ok(vec![false])));
-        // A search in a table of so many keys, in a few places.
+        // Enough for a binary search in a few tables of so many keys.
         assert!(
             exists < 300 && contains < 300,
             "{updates} updates: {exists} and {contains}"

@@ -1,4 +1,4 @@
-//! What a commit returned from survives everything that can happen to the process.
+//! A commit that returned survives a kill, an abort and a cut log.
 
 use std::{
     env, fs,
@@ -15,14 +15,14 @@ use crate::{
     directory::copy,
 };
 
-/// Names the directory that a child process commits to.
+/// Environment variable with the directory that a child process commits to.
 const CHILD_PATH: &str = "KITTENGRAD_STORE_TEST_CHILD_PATH";
-/// After how many commits it ends itself; it goes on for ever without.
+/// Environment variable with the number of commits after which the child aborts. Without it the child never ends.
 const CHILD_COMMITS: &str = "KITTENGRAD_STORE_TEST_CHILD_COMMITS";
-/// What it says after each commit.
+/// The word that the child prints after each commit.
 const ACKNOWLEDGED: &str = "acknowledged";
 
-/// Not a test of its own: the body of the child processes that the tests below start.
+/// Not a test: the body of the child processes that the tests below start.
 #[test]
 fn child() {
     let Some(path) = env::var_os(CHILD_PATH) else {
@@ -42,7 +42,7 @@ fn child() {
     }
 }
 
-/// How many commits, from the first on, are there.
+/// The number of commits, from the first on without a gap.
 fn count(store: &RocksStore) -> u64 {
     (0..)
         .find(|number| !found(store, *number).unwrap().is_whole())
@@ -62,7 +62,7 @@ fn start_child(path: &Path, commits: Option<u64>) -> Child {
     command.spawn().unwrap()
 }
 
-/// The commits that a child says are done, as it says so.
+/// The numbers of the commits that a child acknowledges, as it prints them.
 fn acknowledged(child: &mut Child) -> impl Iterator<Item = u64> + use<> {
     let lines = BufReader::new(child.stderr.take().unwrap())
         .lines()
@@ -77,8 +77,8 @@ fn a_commit_that_returned_is_there_after_a_kill_at_any_moment() {
     let mut last = 0;
     for more in [1, 7, 40, 150, 300] {
         let mut child = start_child(directory.path(), None);
-        let mut said = acknowledged(&mut child);
-        last = said
+        let mut commits = acknowledged(&mut child);
+        last = commits
             .by_ref()
             .find(|number| number + 1 >= last + more)
             .unwrap();
@@ -88,7 +88,7 @@ fn a_commit_that_returned_is_there_after_a_kill_at_any_moment() {
         assert!(matches!(in_use, OpenError::InUse { .. }), "{in_use}");
         child.kill().unwrap();
         child.wait().unwrap();
-        last = said.last().unwrap_or(last).max(last);
+        last = commits.last().unwrap_or(last).max(last);
         let there = count(&open(directory.path()));
         assert!(
             there > last,
@@ -145,7 +145,7 @@ fn log_cut_short_loses_only_the_commit_under_way() {
             .set_len(length)
             .unwrap();
         check_has(&open(copy.path()), 3).unwrap();
-        // It goes on from there.
+        // The store can be written again.
         let store = open(copy.path());
         store.commit(commit(3)).unwrap();
         check_has(&store, 4).unwrap();

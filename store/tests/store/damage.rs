@@ -1,5 +1,5 @@
-//! A flipped bit is found when the store is opened or when what it hit is read; it never gives a wrong answer,
-//! and never passes for the end of the data.
+//! A flipped bit is found when the store is opened or when the damaged data is read. It never gives a wrong answer,
+//! and is never taken for the end of the data.
 
 use std::{
     fs,
@@ -17,14 +17,14 @@ use crate::{
 };
 
 const COMMITS: u64 = 12;
-/// Flips of each kind of file.
+/// Bits flipped in each kind of file.
 const FLIPS: u64 = 30;
 
-/// A store with tables, blob files, and commits that are in the log only.
+/// A store with tables, blob files, and commits that are only in the log.
 fn whole() -> TempDir {
     let directory = TempDir::new().unwrap();
     for round in 0..3 {
-        // What is in the log is written to tables when the store is opened.
+        // Opening a store writes the commits in its log to tables.
         let store = open(directory.path());
         for number in round * COMMITS / 3..(round + 1) * COMMITS / 3 {
             store.commit(commit(number)).unwrap();
@@ -37,13 +37,13 @@ fn whole() -> TempDir {
 struct Tally {
     /// The store was not opened.
     refused: u64,
-    /// A read said that it is damaged.
+    /// A read reported damage.
     read: u64,
-    /// Every answer was right.
+    /// All answers were right.
     harmless: u64,
 }
 
-/// Flips seeded bits of the files whose name has `part`, one at a time.
+/// Flips bits, drawn by seeds, in the files whose names contain `part`, one in each copy of a store.
 fn flip(part: &str) -> Tally {
     let whole = whole();
     let mut tally = Tally::default();
@@ -54,13 +54,13 @@ fn flip(part: &str) -> Tally {
         match try_open(copy.path(), &owner()) {
             Err(OpenError::Damaged { .. }) => tally.refused += 1,
             Err(other) => panic!("{part}, seed {seed}: {other}"),
-            // A wrong answer panics in there.
+            // `check_has` panics at a wrong answer.
             Ok(store) => match check_has(&store, COMMITS) {
                 Ok(()) => tally.harmless += 1,
                 Err(StoreError::Damaged(_)) => {
                     assert!(
                         store.damage().is_some(),
-                        "{part}, seed {seed}: nobody was told"
+                        "{part}, seed {seed}: the damage was not kept"
                     );
                     tally.read += 1;
                 }
@@ -71,7 +71,7 @@ fn flip(part: &str) -> Tally {
     tally
 }
 
-/// A bit of all the files whose name has `part`, drawn by the seed.
+/// The file, the byte and the bit that `seed` draws from all files whose names contain `part`.
 fn place(path: &Path, part: &str, seed: u64) -> (PathBuf, u64, u8) {
     let entries = fs::read_dir(path.join("db"))
         .unwrap()
@@ -90,7 +90,7 @@ fn place(path: &Path, part: &str, seed: u64) -> (PathBuf, u64, u8) {
         }
         at -= bytes;
     }
-    unreachable!("the place is in one of the files")
+    unreachable!("the drawn byte is in one of the files")
 }
 
 /// SplitMix64.
@@ -145,7 +145,7 @@ fn flipped_bit_in_the_manifests_name_is_found_at_opening() {
 #[test]
 fn a_flipped_bit_in_a_table_gives_no_wrong_answer() {
     let tally = flip(".sst");
-    // Some bits are in figures about the table, or in filters that are then not asked.
+    // Some bits are in a table's statistics, or in filters that no read uses.
     assert!(tally.read + tally.refused > FLIPS / 2, "{tally:?}");
 }
 
@@ -155,8 +155,8 @@ fn a_flipped_bit_in_a_blob_file_gives_no_wrong_answer() {
     assert!(tally.read + tally.refused > FLIPS / 2, "{tally:?}");
 }
 
-/// RocksDB alone takes some of these for the end of the log: a length that reaches over the end of the file, a
-/// type that belongs to recycled logs.
+/// RocksDB alone takes some of these bits for the end of the log: in a length, which then reaches past the end of the
+/// file, or in a type, which then is that of a recycled log.
 /// Keeps S1.
 #[test]
 fn log_shows_every_flipped_bit_of_first_and_last_records() {
@@ -164,7 +164,7 @@ fn log_shows_every_flipped_bit_of_first_and_last_records() {
     let log = log_path(whole.path()).unwrap();
     let bytes = fs::read(&log).unwrap();
     let tail = bytes.len() - 200..bytes.len();
-    // The last record begins where the last block of 32 KiB does, or after that.
+    // The last record, or its last part, begins in the last block of 32 KiB.
     let block = bytes.len() / 32_768 * 32_768;
     for at in (0..7).chain(block..block + 7).chain(tail) {
         for bit in 0..8 {

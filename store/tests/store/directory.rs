@@ -1,4 +1,4 @@
-//! A directory has one owner and one user, and what is damaged is put aside, never mended or deleted.
+//! A directory has one owner and one user. Damaged data is put aside, never repaired or deleted.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ fn refused_for(path: &Path, owner: &Owner) -> OpenError {
     try_open(path, owner).err().unwrap()
 }
 
-/// Puts aside what nobody uses any more, but for a child that another test starts.
+/// Puts aside a store that no other store uses. Waits for a lock that a child of another test holds.
 fn put_aside(path: &Path) -> PathBuf {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
@@ -34,8 +34,8 @@ fn put_aside(path: &Path) -> PathBuf {
     }
 }
 
-/// What a person reads.
-fn check_says(error: &OpenError, words: &[&str]) {
+/// Checks that the message of an error contains all `words`.
+fn check_contains(error: &OpenError, words: &[&str]) {
     let text = error.to_string();
     assert!(words.iter().all(|word| text.contains(word)), "{text}");
 }
@@ -57,7 +57,7 @@ fn a_directory_is_used_by_one_store_at_a_time() {
     let store = open(path);
     let error = RocksStore::open(path, &owner(), &small()).err().unwrap();
     assert!(matches!(error, OpenError::InUse { .. }), "{error}");
-    check_says(
+    check_contains(
         &error,
         &[path.to_str().unwrap(), "in use", "choose another directory"],
     );
@@ -126,7 +126,7 @@ fn a_directory_belongs_to_one_network_namespace_and_key() {
     ] {
         let error = refused_for(directory.path(), &other);
         assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
-        check_says(&error, &[&owner().to_string(), &other.to_string()]);
+        check_contains(&error, &[&owner().to_string(), &other.to_string()]);
     }
     check_has(&open(directory.path()), 1).unwrap();
 }
@@ -151,7 +151,7 @@ fn a_directory_of_another_format_is_refused_with_both_numbers() {
             matches!(error, OpenError::Version { found: 2, .. }),
             "{error}"
         );
-        check_says(&error, &["format 2", "known is 1"]);
+        check_contains(&error, &["format 2", "reads format 1"]);
     }
 }
 
@@ -161,7 +161,7 @@ fn a_crash_while_a_store_is_made_leaves_something_that_opens() {
     drop(open(whole.path()));
     let mut names = file_names(&whole.path().join("db"));
     names.retain(|name| name != "LOCK");
-    // Whatever of the files is there when the process dies, it is under the name of what is being made.
+    // All files that a crash leaves are in the directory of the unfinished database.
     for count in 0..=names.len() {
         let directory = TempDir::new().unwrap();
         let unfinished = directory.path().join("db.new");
@@ -180,13 +180,13 @@ fn file_names(path: &Path) -> Vec<String> {
     let mut names: Vec<_> = entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    // RocksDB's report for people changes with every attempt.
+    // RocksDB's text logs change with every attempt.
     names.retain(|name| !name.starts_with("LOG"));
     names.sort_unstable();
     names
 }
 
-/// Removes the newest file whose name has `part` from a copy.
+/// A copy of a directory without the newest file whose name contains `part`.
 fn without(whole: &Path, part: &str) -> TempDir {
     let copy = copy(whole);
     let database = copy.path().join("db");
@@ -214,7 +214,7 @@ fn a_store_that_lost_a_file_is_damaged_and_not_made_anew() {
         after.retain(|name| before.contains(name));
         assert_eq!(after, before, "{part}");
     }
-    // Blob files are looked at when they are read.
+    // RocksDB opens blob files only when a value in them is read.
     let directory = without(whole.path(), ".blob");
     let read = check_has(&open(directory.path()), 3);
     assert!(matches!(read, Err(StoreError::Damaged(_))), "{read:?}");
@@ -231,7 +231,7 @@ fn damaged_store_is_put_aside_and_a_new_one_takes_its_place() {
         fs::write(&current, "nonsense").unwrap();
         let error = refused(path);
         assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
-        check_says(&error, &[path.to_str().unwrap(), "CURRENT"]);
+        check_contains(&error, &[path.to_str().unwrap(), "CURRENT"]);
         let before = file_names(&path.join("db"));
         let aside = put_aside(path);
         assert_eq!(aside, path.join(format!("db.damaged-{round}")));
@@ -251,7 +251,7 @@ fn what_the_operating_system_refuses_names_the_directory() {
     fs::write(&file, "").unwrap();
     let error = refused(&file);
     assert!(matches!(error, OpenError::Io { .. }), "{error}");
-    check_says(&error, &[file.to_str().unwrap()]);
+    check_contains(&error, &[file.to_str().unwrap()]);
     let error = quarantine(&directory.path().join("absent")).unwrap_err();
     assert!(matches!(error, OpenError::Io { .. }), "{error}");
 }
@@ -295,7 +295,7 @@ fn figures_say_what_a_store_holds() {
     assert_eq!((stats.elements, stats.wal_bytes), (200, 0));
 }
 
-/// Copies a data directory as it is, open or not: what a crash at this moment leaves.
+/// Copies a data directory, open or not, as a crash at this moment would leave it.
 pub(crate) fn copy(path: &Path) -> TempDir {
     let copy = TempDir::new().unwrap();
     fs::create_dir(copy.path().join("db")).unwrap();

@@ -1,4 +1,4 @@
-//! After a commit failed nothing is read or written any more, until the store is opened again.
+//! A store refuses reads and writes after a failed commit, until it is opened again.
 
 use std::fs;
 
@@ -21,7 +21,7 @@ fn failed_commit_ends_everything_and_loses_nothing_before_it() {
         directory.path().join("db"),
         directory.path().join("elsewhere"),
     );
-    // A log that is open can be written on; the next one cannot be made.
+    // An open log can still be written; the next log cannot be created.
     fs::rename(&database, &elsewhere).unwrap();
     let mut done = 0;
     let error = loop {
@@ -29,7 +29,7 @@ fn failed_commit_ends_everything_and_loses_nothing_before_it() {
             Ok(()) => done += 1,
             Err(error) => break error,
         }
-        assert!(done < 10_000, "the log was never changed");
+        assert!(done < 10_000, "no commit needed a new log");
     };
     assert!(done > 0);
     fs::rename(&elsewhere, &database).unwrap();

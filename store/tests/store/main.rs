@@ -1,4 +1,4 @@
-//! Tests of the store on disk: it answers as the model does, and keeps its promises over crashes and damage.
+//! Tests of the store on disk: it conforms to the model, and keeps its promises over crashes and damage.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod content;

@@ -1,4 +1,4 @@
-//! The store on disk does what every store must do.
+//! The conformance tests of every store, on the store on disk.
 
 use kittengrad_journal::{Store, Write};
 use kittengrad_store::RocksStore;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::content::open;
 
 struct OnDisk {
-    /// `None` only while it is opened again.
+    /// `None` only while the store is reopened.
     store: Option<RocksStore>,
     directory: TempDir,
 }
