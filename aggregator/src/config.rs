@@ -9,7 +9,7 @@ use kittengrad_service::config::{self, Configuration, MILLIS, WrongValue, check_
 pub use kittengrad_service::config::{ConfigError, StoreConfig};
 use serde::Deserialize;
 
-/// Everything that may be configured of an aggregator. Relative paths are relative to the file.
+/// The configuration of an aggregator. Relative paths are relative to the file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -17,15 +17,15 @@ pub struct Config {
     pub network: PathBuf,
     /// Folder with `key.pem`, `chain.pem` and `root.pem` of this aggregator.
     pub credentials: PathBuf,
-    /// Folder of the store; made if it is not there.
+    /// Folder of the store. Created if it does not exist.
     pub data: PathBuf,
-    /// Where to listen. What is left out is taken from this aggregator's identity in the network file.
+    /// Addresses to listen on. A missing one comes from this aggregator's identity in the network file.
     #[serde(default)]
     pub listen: Listen,
     /// Memory and disk.
     #[serde(default)]
     pub store: StoreConfig,
-    /// How long to wait for what.
+    /// Times to wait.
     #[serde(default)]
     pub timing: TimingConfig,
 }
@@ -40,13 +40,13 @@ pub struct Listen {
     pub http: Option<SocketAddr>,
 }
 
-/// How long to wait for what, in milliseconds, each 100 to 600,000.
+/// Times to wait, in milliseconds, each 100 to 600,000.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TimingConfig {
-    /// A source's signed head counts as fresh for so long. Sources sign one a second at least.
+    /// How long a source's signed head counts as fresh. A source signs at least one a second.
     pub fresh_ms: u64,
-    /// A transaction waits so long for records that its source does not have.
+    /// How long a transaction waits for records that its source does not have.
     pub record_ms: u64,
 }
 
@@ -64,7 +64,7 @@ impl Config {
     /// Reads and checks a configuration file.
     ///
     /// # Errors
-    /// If it cannot be read, has a key that is not known, or a value out of its range.
+    /// If the file cannot be read, has an unknown key, or a value out of its range.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         config::load(path)
     }

@@ -1,8 +1,7 @@
 //! The driver: one thread that owns the core and the store's writes, and keeps the core's contract.
 //!
-//! It takes everything that is queued, hands it to the core, and cuts a block of it: one synced commit, and only
-//! then the head is shown. While a commit is under way the next round collects, so blocks grow under load and are
-//! small when idle.
+//! Each round takes the queued commands, passes them to the core and cuts one block. The head is shown only after the
+//! block's synced commit. Commands queue up during a commit, so blocks grow under load and are small when idle.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -24,27 +23,27 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use crate::{metrics::AggregatorMetrics, readers::Readers, show::StatusAt};
 
-/// Commands that may wait for the driver.
+/// Commands in the driver's queue, at most.
 pub(crate) const COMMANDS_MAX: usize = 1_024;
-/// Records that may wait to be fetched; what is beyond is asked for again later.
+/// Records in the fetch queue, at most. The core asks again for records that found no room.
 pub(crate) const FETCHES_MAX: usize = 65_536;
 
-/// Why the driver stopped. The process ends: recovery is a restart.
+/// Why the driver stopped. The process ends; a restart is the recovery.
 #[derive(Debug, Error)]
 pub enum DriverError {
-    /// The core could not go on.
+    /// The core failed.
     #[error(transparent)]
     Core(#[from] Fatal),
-    /// A commit failed; nothing of it was shown.
+    /// A commit failed. Its head was not published.
     #[error("commit: {0}")]
     Commit(StoreError),
-    /// Somebody read what is damaged, for a client.
+    /// A read for a client found the store damaged.
     #[error("a read found the store damaged: {0}")]
     Damage(String),
 }
 
 impl DriverError {
-    /// What is on the disk is not what was written, so that a restart alone does not help.
+    /// Whether the store is damaged, so that a restart alone does not help.
     pub(crate) const fn is_damage(&self) -> bool {
         matches!(
             self,
@@ -64,57 +63,58 @@ impl DriverError {
     }
 }
 
-/// What others ask of the driver.
+/// A command for the driver.
 pub(crate) enum Command {
-    /// For the core.
+    /// An input for the core.
     Input(Input),
-    /// A block of a source, and the memory that it takes until it is emitted.
+    /// A block of a source, with the permit for its memory. The permit is dropped when the core no longer needs the
+    /// block.
     Block {
         source: PublicKey,
         block: Box<SourceBlock>,
         memory: OwnedSemaphorePermit,
     },
-    /// Where to go on in the journal of a source.
+    /// Asks for the core's position in the journal of a source. `None` before its first block.
     Position {
         source: PublicKey,
         answer: oneshot::Sender<Option<Follower>>,
     },
-    /// Finish: everything queued before this is still done.
+    /// Stops the driver. Commands queued before this one are still performed.
     Stop,
 }
 
-/// Where the driver's word goes.
+/// Outputs of the driver.
 pub(crate) struct Outlets {
     pub(crate) fetches: mpsc::Sender<Fetch>,
-    /// Those who read the sources.
+    /// Notices for the followers of the sources.
     pub(crate) readers: Readers,
     pub(crate) metrics: AggregatorMetrics,
 }
 
-/// The other ends of what the driver shows.
+/// Receivers of the driver's head and status.
 pub(crate) struct Seen {
-    /// Only what is committed.
+    /// The head of the journal, after its synced commit.
     pub(crate) tip: watch::Receiver<Option<Tip>>,
     pub(crate) view: watch::Receiver<Arc<StatusAt>>,
 }
 
-/// The core with everything around it.
+/// The core with its store, its channels and the memory of its blocks.
 pub(crate) struct Driver {
     core: driver::Driver,
     store: Arc<RocksStore>,
     commands: mpsc::Receiver<Command>,
-    /// The core is told of the newest before anything else.
+    /// The newest plan. The core gets it before any other input of a round.
     plans: watch::Receiver<Arc<Plan>>,
     tip: watch::Sender<Option<Tip>>,
     view: watch::Sender<Arc<StatusAt>>,
     outlets: Outlets,
-    /// Memory of the blocks that each source has in the core, oldest first.
+    /// Permits for the memory of each source's blocks in the core, oldest first.
     memory: BTreeMap<PublicKey, VecDeque<OwnedSemaphorePermit>>,
     started: Instant,
 }
 
 impl Driver {
-    /// Opens the journal.
+    /// Opens the journal in `store`, or starts a new one.
     pub(crate) fn new(
         config: Config,
         store: Arc<RocksStore>,
@@ -124,7 +124,7 @@ impl Driver {
     ) -> Result<(Self, Seen), DriverError> {
         let started = Instant::now();
         let aggregator = Aggregator::open(config, &*store, now(started))?;
-        // What a channel begins with counts as seen.
+        // The first value of a channel counts as seen, and would not reach the core.
         plans.mark_changed();
         let (tip, tip_seen) = watch::channel(None);
         let (view, view_seen) = watch::channel(Arc::new(StatusAt::new(Status::default())));
@@ -146,18 +146,18 @@ impl Driver {
         Ok((driver, seen))
     }
 
-    /// Runs until it is told to stop, or everybody who could is gone.
+    /// Runs until [`Command::Stop`], or until all senders of commands are dropped.
     pub(crate) fn run(mut self) -> Result<(), DriverError> {
         let mut batch = Vec::with_capacity(ROUND_MAX);
         loop {
             if self.commands.blocking_recv_many(&mut batch, ROUND_MAX) == 0 {
                 return Ok(());
             }
-            // There is a tick every now and then, so that damage does not stay unnoticed.
+            // The clock sends ticks, so damage is found even when no other command arrives.
             if let Some(damage) = self.store.damage() {
                 return Err(DriverError::Damage(damage.to_owned()));
             }
-            // The sender may be gone when the process ends: the last plan stays.
+            // The sender may be dropped when the process ends. The last plan stays in force.
             let plan = self.plans.has_changed().unwrap_or(false);
             let plan = plan.then(|| Input::Plan((**self.plans.borrow_and_update()).clone()));
             let plan = plan.into_iter().map(Command::Input);
@@ -174,7 +174,8 @@ impl Driver {
         }
     }
 
-    /// One round: takes commands until a block is full. Returns whether one of them was the last.
+    /// Runs one round: takes commands until the round is full, then performs its steps. Returns whether one of the
+    /// commands was [`Command::Stop`].
     fn round(
         &mut self,
         commands: &mut Peekable<impl Iterator<Item = Command>>,
@@ -195,7 +196,7 @@ impl Driver {
                     round.take(Input::Block(source, block))?;
                 }
                 Command::Position { source, answer } => {
-                    // Whoever asked may have gone away.
+                    // The follower may have stopped.
                     let _ = answer.send(round.taken(&source));
                 }
                 Command::Stop => is_last = true,
@@ -215,7 +216,7 @@ impl Driver {
                     .send_if_modified(|shown| shown.replace(tip) != Some(tip));
             }
             Step::Fetch(fetch) => {
-                // What finds no room is asked for again.
+                // A full queue is not an error: the core fetches again later.
                 let _ = self.outlets.fetches.try_send(fetch);
             }
             Step::Free(source, blocks) => {
@@ -256,7 +257,7 @@ impl Driver {
                 source,
                 incarnation,
             } => {
-                tracing::info!(?source, incarnation, "a journal begins");
+                tracing::info!(?source, incarnation, "a source starts an incarnation");
             }
             Event::Gap {
                 source,
@@ -266,7 +267,7 @@ impl Driver {
                 tracing::warn!(?source, incarnation, from_height, "a source lost blocks");
             }
             Event::Behind { source } => {
-                tracing::warn!(?source, "an old disk came back; its journal is read again");
+                tracing::warn!(?source, "a source is on an old disk; reading it again");
                 self.outlets.readers.of(*source).is_behind.notify_one();
             }
             Event::Source {
@@ -279,17 +280,17 @@ impl Driver {
                 source,
                 waiting: Some(why),
             } => {
-                tracing::warn!(?source, why, "a source is waited for");
+                tracing::warn!(?source, why, "waiting for a source");
             }
             Event::Lied { source, why } => {
-                tracing::warn!(?source, why, "a source showed what does not verify");
+                tracing::warn!(?source, why, "a source sent data that does not verify");
                 self.outlets.readers.of(*source).lies.notify_one();
             }
             Event::WithoutRecords {
                 transaction,
                 records,
             } => {
-                tracing::warn!(%transaction, records, "emitted without records: nobody has them");
+                tracing::warn!(%transaction, records, "emitted without records: no peer sent them");
             }
             Event::Partly {
                 transaction,
@@ -298,7 +299,7 @@ impl Driver {
                 tracing::warn!(
                     %transaction,
                     canonicals,
-                    "emitted in part: nobody has the rest, and no journal lists it"
+                    "emitted in part: no peer sent the rest, and no journal lists it"
                 );
             }
         }

@@ -1,4 +1,4 @@
-//! Why an aggregator does not run.
+//! Errors that keep an aggregator from starting, or stop it.
 
 use std::io;
 
@@ -24,10 +24,10 @@ pub enum RunError {
     /// The certificates or the key are wrong, or those of another role.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
-    /// This aggregator is not in the network file, so that nobody would find it.
+    /// This aggregator is not in the network file, so that no client would find it.
     #[error("aggregator {0} is not in the network file: `kittengrad network add` adds it")]
     Stranger(PublicKey),
-    /// Sources cannot be called.
+    /// The client for the sources cannot be made.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// A port is taken, or an address is not one to listen on.
@@ -39,8 +39,8 @@ pub enum RunError {
     /// The store does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The core does not begin with what is in the store.
-    #[error("aggregator stops: {0}; restart it, its sources have what it lacks")]
+    /// The driver cannot start the core on this store.
+    #[error("aggregator stops: {0}; restart it, it reads missing data from its sources")]
     Driver(#[from] DriverError),
     /// The schemas in the program are damaged.
     #[error(transparent)]
@@ -48,13 +48,13 @@ pub enum RunError {
     /// The system refuses threads.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
-    /// A task ended although the process was not to stop, or did not stop well.
-    #[error("{0}; restart it, its sources have what it lacks")]
+    /// A task ended before the process was told to stop, or stopped with an error.
+    #[error("{0}; restart it, it reads missing data from its sources")]
     Stopped(#[from] Failures),
 }
 
 impl RunError {
-    /// What is on the disk is not what was written, so that a restart alone does not help.
+    /// Whether the store is damaged, so that a restart alone does not help.
     pub(crate) fn is_damage(&self) -> bool {
         match self {
             Self::Driver(error) => error.is_damage(),

@@ -1,4 +1,4 @@
-//! Fetching records that a source does not have from the peers that hold them.
+//! Fetches records that a source does not have. Asks the peers that hold their canonicals.
 
 use std::{collections::BTreeSet, pin::pin};
 
@@ -11,10 +11,10 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::driver::Command;
 
-/// Batches that are fetched side by side: one that waits for a dead peer holds up no other.
+/// Batches that are fetched at the same time. A batch that waits for a dead peer does not hold up the others.
 const BATCHES_MAX: usize = 8;
 
-/// Fetches what the driver wants, until it wants nothing any more.
+/// Fetches the records that the driver wants, in batches, until the driver drops its sender.
 pub(crate) async fn run(
     client: Client,
     mut wanted: mpsc::Receiver<Fetch>,
@@ -36,12 +36,12 @@ pub(crate) async fn run(
     }
 }
 
-/// Hands on what comes, as it comes.
+/// Fetches one batch, and sends the records to the driver as they arrive.
 async fn fetch(client: Client, wanted: BTreeSet<WantedRecord>, commands: mpsc::Sender<Command>) {
     let mut found = pin!(client.records_from_holders(wanted));
     while let Some(records) = found.next().await {
-        let came = Command::Input(Input::Records(records));
-        if commands.send(came).await.is_err() {
+        let records = Command::Input(Input::Records(records));
+        if commands.send(records).await.is_err() {
             return;
         }
     }

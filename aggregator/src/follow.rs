@@ -1,4 +1,5 @@
-//! Following one source: its verified blocks to the driver, and again from where that is whenever they end.
+//! Following one source: sends its verified blocks to the driver. When a subscription ends, the next one starts at the
+//! driver's position.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,9 +24,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{driver::Command, readers::Reader};
 
-/// Bytes of blocks of one source that are in memory, in units of [`UNIT_BYTES`].
+/// Memory for the blocks of one source, in units of [`UNIT_BYTES`]: 16 MiB, two blocks of the largest size.
 const MEMORY_UNITS: u32 = 256;
-/// 64 KiB: together 16 MiB, two blocks of the largest kind.
+/// Bytes of one unit of memory.
 const UNIT_BYTES: usize = 64 * 1024;
 
 /// The follower of one source.
@@ -33,18 +34,18 @@ pub(crate) struct Following {
     pub(crate) source: PublicKey,
     pub(crate) client: Client,
     pub(crate) commands: mpsc::Sender<Command>,
-    /// Told when the core found what the subscription could not.
-    pub(crate) told: Arc<Reader>,
-    /// Why nothing is to be read at the moment.
+    /// Notices of the core about faults that the subscription cannot see.
+    pub(crate) notices: Arc<Reader>,
+    /// The reason to pause reading, such as a full disk. `None` while there is room.
     pub(crate) shortage: watch::Receiver<Option<String>>,
     pub(crate) shutdown: CancellationToken,
 }
 
-/// It is to stop, or the driver is gone.
+/// The follower must stop, or the driver has ended.
 struct Gone;
 
 impl Following {
-    /// Follows until it is told to stop or the driver is gone; returns whether it was told.
+    /// Follows the source until `shutdown` or until the driver has ended. Returns true for `shutdown`.
     pub(crate) async fn run(self) -> bool {
         let memory = Arc::new(Semaphore::new(MEMORY_UNITS as usize));
         let mut following = follow::Following::new(self.source);
@@ -52,7 +53,7 @@ impl Following {
         self.shutdown.is_cancelled()
     }
 
-    /// Reads one subscription to its end, and does what follows from that.
+    /// Reads one subscription to its end, reports the end to the core, and pauses.
     async fn follow(
         &self,
         following: &mut follow::Following,
@@ -71,8 +72,9 @@ impl Following {
         }
         self.pause(Duration::from_millis(pause_ms)).await?;
         if is_lie {
-            // The core also told of a lie that it heard of from here.
-            let _ = self.told.lies.notified().now_or_never();
+            // The core also sends a notice for a lie that this follower reported. The next subscription must not end by
+            // it.
+            let _ = self.notices.lies.notified().now_or_never();
         }
         match then {
             Some(input) => self.input(input).await,
@@ -80,7 +82,7 @@ impl Following {
         }
     }
 
-    /// Where the core is in the source's journal, after everything sent to it so far.
+    /// Returns the core's position in the source's journal, after all commands sent so far.
     async fn position(&self) -> Result<Option<Follower>, Gone> {
         let (answer, answered) = oneshot::channel();
         self.send(Command::Position {
@@ -94,7 +96,7 @@ impl Following {
         }
     }
 
-    /// Queues a command. A driver that has much to do does not keep this from stopping.
+    /// Queues a command. Returns on `shutdown` even while the queue is full.
     async fn send(&self, command: Command) -> Result<(), Gone> {
         tokio::select! {
             () = self.shutdown.cancelled() => Err(Gone),
@@ -106,7 +108,7 @@ impl Following {
         self.send(Command::Input(input)).await
     }
 
-    /// Reads a subscription to its end.
+    /// Reads one subscription, and returns how it ended.
     async fn read(&self, start: Start, memory: &Arc<Semaphore>) -> Result<End, Gone> {
         let options = SubscribeOptions {
             start,
@@ -118,8 +120,8 @@ impl Following {
         loop {
             let event = tokio::select! {
                 () = self.shutdown.cancelled() => return Err(Gone),
-                () = self.told.lies.notified() => return Ok(End::Lied),
-                () = self.told.is_behind.notified() => return Ok(End::Behind),
+                () = self.notices.lies.notified() => return Ok(End::Lied),
+                () = self.notices.is_behind.notified() => return Ok(End::Behind),
                 event = subscription.next() => event,
             };
             match event {
@@ -130,13 +132,14 @@ impl Following {
         }
     }
 
-    /// Hands an event on.
+    /// Sends an event to the driver. A block waits for memory first.
     async fn take(&self, event: Event, memory: &Arc<Semaphore>) -> Result<(), Gone> {
         match event {
             Event::Block(block) => {
                 let memory = self.room_for(&block, memory).await?;
                 let Some(block) = source_block(block) else {
-                    let why = "a transaction came without its publisher's certificates".to_owned();
+                    let why =
+                        "a transaction arrived without its publisher's certificates".to_owned();
                     return self.input(Input::Lying(self.source, why)).await;
                 };
                 let (source, block) = (self.source, Box::new(block));
@@ -165,12 +168,12 @@ impl Following {
                 );
                 Ok(())
             }
-            // The core sees both in the block itself.
+            // The core reads both from the block itself.
             Event::Began { .. } | Event::Gap { .. } => Ok(()),
         }
     }
 
-    /// Waits until a block fits into memory and onto the disk.
+    /// Waits until there are memory and disk space for a block. A block above the limit takes all units.
     async fn room_for(
         &self,
         block: &VerifiedBlock,
@@ -200,7 +203,7 @@ impl Following {
     }
 }
 
-/// What an error of a subscription says of its source.
+/// Classifies an error of a subscription.
 fn end_of(error: &SubscribeError) -> End {
     let why = error.to_string();
     match error {
@@ -224,8 +227,8 @@ fn bytes_of(block: &VerifiedBlock) -> usize {
     items + block.entries.iter().map(entry).sum::<usize>()
 }
 
-/// The block as the core takes it; `None` if a transaction came without its publisher's certificates, which
-/// a subscription with records does not let through.
+/// Converts a block for the core. `None` if a transaction has no certificates of its publisher. A subscription with
+/// records does not let such a block through.
 fn source_block(block: VerifiedBlock) -> Option<SourceBlock> {
     let entry = |entry: VerifiedEntry| {
         Some(SourceEntry {

@@ -1,4 +1,4 @@
-//! What an aggregator answers over gRPC, beside its journal: lookups over the whole key space, and the ring.
+//! The gRPC services of an aggregator besides its journal: lookups over the whole key space, and the ring.
 
 use std::{ops::Deref, sync::Arc, time::Instant};
 
@@ -25,14 +25,14 @@ use tonic::{Request, Response, Status};
 
 use crate::show::{self, StatusAt};
 
-/// Canonicals of which a refused submission is told the replicas.
+/// Canonicals in the refusal of a submission, at most. Each is listed with its replicas.
 const RESPONSIBLE_MAX: usize = 4;
 
-/// The services of one aggregator. Clones are the same.
+/// The services of one aggregator. Clones share one state.
 #[derive(Clone)]
 pub(crate) struct AggregatorService(Arc<Parts>);
 
-/// What the services need of the aggregator.
+/// The state that the services read.
 pub(crate) struct Parts {
     pub(crate) own: PublicKey,
     pub(crate) overlay: Overlay,
@@ -47,8 +47,8 @@ impl AggregatorService {
         Self(Arc::new(parts))
     }
 
-    /// Refuses to answer for what was not read yet: that a canonical does not exist, or that its set is whole, can
-    /// only be said once its source was read to its head.
+    /// Refuses a lookup of canonicals whose source was not read to its head yet. Before that, an absent canonical may
+    /// exist at its source, and a set may have more updates.
     fn check_has_read(&self, canonicals: &[RecordId]) -> Result<(), Refusal> {
         let shown = Arc::clone(&self.view.borrow());
         let has_read = |canonical: &RecordId| {
@@ -58,11 +58,11 @@ impl AggregatorService {
         let Some(unread) = canonicals.iter().find(|canonical| !has_read(canonical)) else {
             return Ok(());
         };
-        let why = format!("this aggregator has not read all that its source has of {unread}");
+        let why = format!("this aggregator has not yet read all of {unread} from its source");
         Err(Refusal::new(ErrorCode::Filling, why))
     }
 
-    /// Says who takes what was submitted here.
+    /// Refuses a submission. The refusal names the peers that take it.
     fn not_responsible(&self, request: wire::SubmitRequest) -> Refusal {
         let overlay = &self.overlay;
         if let Err(refusal) = check_namespace(overlay, &request.namespace) {
@@ -84,7 +84,7 @@ impl AggregatorService {
         });
         Refusal::new(
             ErrorCode::NotResponsible,
-            "an aggregator takes no writes, peers do",
+            "an aggregator takes no writes; submit to a peer",
         )
         .responsible(responsible.collect())
     }

@@ -8,8 +8,8 @@
 //!                └────── records wanted ──────────┴──▶ head, view
 //! ```
 //!
-//! Everything that decides is in [`kittengrad_aggregator_core`]. The driver owns it and the store's writes, on a
-//! thread of its own. Memory is bounded: a follower reads on only while what it read before fits.
+//! All decisions are in [`kittengrad_aggregator_core`]. The driver owns that core and the store's writes, on a thread
+//! of its own. Memory is bounded: a follower waits for memory for each block before it reads the next one.
 #![warn(missing_docs)]
 
 pub mod config;

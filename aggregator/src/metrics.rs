@@ -1,4 +1,4 @@
-//! What an aggregator counts.
+//! The metrics of an aggregator.
 
 use std::sync::atomic::AtomicU64;
 
@@ -25,13 +25,13 @@ pub(crate) struct AggregatorMetrics {
     ready: Gauge,
     /// Records that transactions wait for.
     records_wanted: Gauge,
-    /// Transactions emitted with bytes missing, or in part.
+    /// Transactions emitted without some records, or in part.
     partial: Counter,
-    /// Times that sources showed what does not verify.
+    /// Times that a source sent data that does not verify.
     lies: Counter,
-    /// Blocks of each source that are in the set.
+    /// Blocks of each source that are in the set and on disk.
     source_height: OfSource,
-    /// Blocks of each source that it signed, as far as heard.
+    /// Blocks that each source signed, up to the newest head received.
     source_head: OfSource,
 }
 
@@ -56,7 +56,7 @@ impl AggregatorMetrics {
         );
         registry.register(
             "fresh",
-            "1 while all sources are heard",
+            "1 while all sources signed a head lately",
             metrics.fresh.clone(),
         );
         registry.register("ready", "1 while complete and fresh", metrics.ready.clone());
@@ -80,7 +80,7 @@ impl AggregatorMetrics {
         let height = metrics.source_height.clone();
         registry.register(
             "source_blocks_read",
-            "Blocks of a source that are here",
+            "Blocks of a source that are in the set",
             height,
         );
         let head = metrics.source_head.clone();

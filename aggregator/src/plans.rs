@@ -1,7 +1,7 @@
-//! Which sources are followed: a plan that may change while the process runs.
+//! The plan of followed sources, which may change while the process runs.
 //!
-//! One task plans anew whenever the view of the ring changes. The driver hands the newest plan to the core, and
-//! another task follows exactly its sources.
+//! One task makes a new plan when the view of the ring changes. The driver passes the newest plan to the core. A second
+//! task follows exactly the sources of that plan.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{driver::Command, follow::Following, readers::Readers};
 
-/// A cover of all peers: one that is down is waited for, because others may lack what only it signed.
+/// Plans a cover of all peers, including those that are down. The aggregator waits for a peer that is down, because
+/// others may lack transactions that only it signed.
 pub(crate) fn plan(view: &View) -> Arc<Plan> {
     Arc::new(Plan::cover(
         view.ring(),
@@ -30,7 +31,7 @@ pub(crate) fn plan(view: &View) -> Arc<Plan> {
     ))
 }
 
-/// Plans anew whenever there is a newer view, for as long as it is awaited.
+/// Sends a new plan for each newer view, if it differs from the last plan. Never returns.
 pub(crate) async fn plan_anew(mut views: Views, plans: watch::Sender<Arc<Plan>>) {
     loop {
         let view = views.changed().await;
@@ -43,19 +44,19 @@ pub(crate) async fn plan_anew(mut views: Views, plans: watch::Sender<Arc<Plan>>)
     }
 }
 
-/// Everybody who reads a source of the newest plan.
+/// The followers of the newest plan's sources.
 pub(crate) struct Followers {
     pub(crate) client: Client,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) plans: watch::Receiver<Arc<Plan>>,
     pub(crate) readers: Readers,
-    /// Why nothing is to be read at the moment.
+    /// The reason to pause reading, such as a full disk. `None` while there is room.
     pub(crate) shortage: watch::Receiver<Option<String>>,
     pub(crate) stop: CancellationToken,
 }
 
 impl Followers {
-    /// Follows the sources of the newest plan, and no others, until the process stops or the driver is gone.
+    /// Follows the sources of the newest plan, and no others, until the process stops or the driver has ended.
     pub(crate) async fn run(mut self) {
         let mut tasks = JoinSet::new();
         let mut followed = BTreeMap::<PublicKey, CancellationToken>::new();
@@ -79,10 +80,10 @@ impl Followers {
             }
             tokio::select! {
                 () = self.stop.cancelled() => break,
-                // The sender is gone only when the process stops.
+                // The sender is dropped only when the process stops.
                 Ok(()) = self.plans.changed() => {}
                 Some(stopped) = tasks.join_next() => {
-                    // One that nobody asked to stop has lost the driver.
+                    // A follower that ends without a request to stop has lost the driver.
                     if !joined(stopped) {
                         break;
                     }
@@ -100,7 +101,7 @@ impl Followers {
             source,
             client: self.client.clone(),
             commands: self.commands.clone(),
-            told: self.readers.of(source),
+            notices: self.readers.of(source),
             shortage: self.shortage.clone(),
             shutdown,
         }

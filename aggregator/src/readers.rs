@@ -1,4 +1,4 @@
-//! Those who read the sources, as the driver reaches them.
+//! Notices from the driver to the followers of the sources.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -6,21 +6,22 @@ use kittengrad_proto::id::PublicKey;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// Notices of the core for one reader.
+/// Notices of the core for the follower of one source.
 #[derive(Default)]
 pub(crate) struct Reader {
-    /// It lies.
+    /// The source sent data that does not verify. The subscription ends.
     pub(crate) lies: Notify,
-    /// It is to be read again from where the core is now.
+    /// The source must be read again, from the core's position.
     pub(crate) is_behind: Notify,
 }
 
-/// Those who read the sources. Clones are the same; held briefly, by the driver and by whoever begins to read.
+/// The notices of all sources. Clones share one map. Its lock is held briefly, by the driver and by a starting
+/// follower.
 #[derive(Clone, Default)]
 pub(crate) struct Readers(Arc<Mutex<BTreeMap<PublicKey, Arc<Reader>>>>);
 
 impl Readers {
-    /// Whoever reads this source.
+    /// Returns the notices for the follower of this source.
     pub(crate) fn of(&self, source: PublicKey) -> Arc<Reader> {
         Arc::clone(self.0.lock().entry(source).or_default())
     }

@@ -1,4 +1,4 @@
-//! Running an aggregator: from its files to a process that serves, and back to rest.
+//! Running an aggregator: reads its files, starts its tasks, serves until shutdown and closes its store.
 
 use std::{
     fs,
@@ -49,24 +49,24 @@ use crate::{
     show::{self, StatusAt},
 };
 
-/// How often the core hears that time went by.
+/// Interval between the ticks of the core.
 const TICK: Duration = Duration::from_millis(200);
-/// A source is asked anew if it says nothing for so long; it says something every second.
+/// Milliseconds without a frame after which a source is called again. A source sends a frame every second.
 const SILENCE_MS: u64 = 5_000;
 
-/// Where a running aggregator listens.
+/// Addresses of a running aggregator.
 #[derive(Debug, Clone, Copy)]
 pub struct Listening {
-    /// gRPC.
+    /// Address for gRPC.
     pub grpc: SocketAddr,
-    /// HTTP.
+    /// Address for HTTP.
     pub http: SocketAddr,
 }
 
-/// Runs an aggregator until `shutdown`. `listening` hears its addresses once both are bound.
+/// Runs an aggregator until `shutdown`. `listening` gets its addresses once both are bound and the store is open.
 ///
 /// # Errors
-/// If it cannot start, or one of its tasks ends: the process should then end and be started again.
+/// If it cannot start, or one of its tasks ends. The process should then end and be restarted.
 pub async fn run(
     config: Config,
     shutdown: CancellationToken,
@@ -88,7 +88,7 @@ pub async fn run(
         key: own,
     };
     let store = Arc::new(open_store(&config, &owner)?);
-    // Whoever waits for the addresses may have gone away.
+    // The caller may have dropped the receiver.
     let _ = listening.send(sockets.listening);
     let data = config.data.clone();
     let start = Start {
@@ -106,7 +106,7 @@ pub async fn run(
     ended
 }
 
-/// Opens the store. One that is damaged is put aside: the sources have everything that was in it.
+/// Opens the store. A damaged store is put aside: the sources have everything that it held.
 fn open_store(config: &Config, owner: &Owner) -> Result<RocksStore, OpenError> {
     let options = Options {
         cache_bytes_max: config.store.cache_bytes(),
@@ -117,11 +117,12 @@ fn open_store(config: &Config, owner: &Owner) -> Result<RocksStore, OpenError> {
         || RocksStore::open(&config.data, owner, &options),
         |error| matches!(error, OpenError::Damaged { .. }),
         || quarantine(&config.data),
-        "a new journal begins and reads the sources again",
+        "the aggregator starts a new journal and reads its sources again",
     )
 }
 
-/// Everything that listens: bound before the store is opened, so that a second process on it changes nothing.
+/// The listening sockets. They are bound before the store is opened, so that a second process with the same
+/// configuration fails before it touches the store.
 struct Sockets {
     grpc: TcpListener,
     http: TcpListener,
@@ -146,7 +147,7 @@ impl Sockets {
     }
 }
 
-/// Everything that an aggregator is started from, read, checked and opened.
+/// The inputs of a start: read, checked and opened.
 struct Start {
     config: Config,
     root: Root,
@@ -156,7 +157,7 @@ struct Start {
 }
 
 impl Start {
-    /// Starts everything, and runs until `shutdown` or the first end of a task.
+    /// Starts all tasks, and runs until `shutdown` or until the first task ends.
     async fn run(self, sockets: Sockets, shutdown: &CancellationToken) -> Result<(), RunError> {
         let mut process = Process::new("aggregator", shutdown);
         let client = self.client()?;
@@ -178,7 +179,7 @@ impl Start {
         let (driver, seen) = Driver::new(self.core(), store, received, planned.clone(), outlets)?;
         let to_driver = commands.clone();
         let stop = async move {
-            // The driver may be the one that failed.
+            // The driver may have ended already: it can be the task that failed.
             let _ = to_driver.send(Command::Stop).await;
         };
         process
@@ -232,7 +233,7 @@ impl Start {
         Ok(process.until_stopped().await?)
     }
 
-    /// The way to the sources.
+    /// Makes the client that calls the sources and the peers.
     fn client(&self) -> Result<Client, RunError> {
         let timeouts = Timeouts {
             silence_ms: SILENCE_MS,
@@ -256,12 +257,12 @@ impl Start {
         }
     }
 
-    /// Tells followers whether there is room on the disk.
+    /// Watches the free space of the disk. The receiver has the shortage, or `None` while there is room.
     fn look_for_space(&self, process: &mut Process) -> watch::Receiver<Option<String>> {
         let (shortage, shortages) = watch::channel(None);
-        let told = move |found| space::tell(&shortage, found, |shortage| shortage);
+        let report = move |found| space::tell(&shortage, found, |shortage| shortage);
         let (data, reserve_mib) = (self.config.data.clone(), self.config.store.reserve_mib);
-        let looking = space::watch(data, "store.reserve_mib", reserve_mib, told);
+        let looking = space::watch(data, "store.reserve_mib", reserve_mib, report);
         process.spawn_dropped(Stage::Inside, "space", looking);
         shortages
     }
@@ -284,7 +285,7 @@ impl Start {
     }
 }
 
-/// Ticks for as long as the driver listens.
+/// Sends a tick to the driver every [`TICK`], until the driver ends.
 async fn tick(commands: mpsc::Sender<Command>) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -296,7 +297,7 @@ async fn tick(commands: mpsc::Sender<Command>) {
     }
 }
 
-/// Why the aggregator is not ready, read whenever somebody asks.
+/// The reasons why the aggregator is not ready, computed at each request. None if it is ready.
 fn not_ready(
     views: watch::Receiver<Arc<StatusAt>>,
     shortage: watch::Receiver<Option<String>>,

@@ -1,4 +1,4 @@
-//! An aggregator's state in words: for `GetRing`, for the status page, for readiness.
+//! The state of an aggregator for `GetRing`, for the status page and for readiness.
 
 use std::{
     borrow::Cow,
@@ -13,10 +13,10 @@ use kittengrad_proto::{
 use kittengrad_ring::KeyRange;
 use serde_json::{Value, json};
 
-/// A view that is older than this says nothing about now.
+/// Age from which a status no longer describes the present.
 const VIEW_AGE_MAX: Duration = Duration::from_secs(5);
 
-/// What the driver shows of itself each time it did something; it does so several times a second.
+/// The driver's status and its time. The driver makes a new one after each batch, several times a second.
 pub(crate) struct StatusAt {
     pub(crate) view: Status,
     at: Instant,
@@ -28,7 +28,8 @@ impl StatusAt {
         Self { view, at }
     }
 
-    /// The view, as far as it holds `now`: of a driver that hangs nothing is known.
+    /// Returns the status as of `now`. A status of [`VIEW_AGE_MAX`] or older is not ready, complete or fresh: its
+    /// driver hangs.
     pub(crate) fn as_of(&self, now: Instant) -> Cow<'_, Status> {
         let age = now.saturating_duration_since(self.at);
         if age < VIEW_AGE_MAX {
@@ -44,7 +45,7 @@ impl StatusAt {
     }
 }
 
-/// The sources and this aggregator, as they are answered over gRPC.
+/// Statuses of this aggregator and its sources, for the answer over gRPC.
 pub(crate) fn statuses(own: PublicKey, view: &Status) -> Vec<wire::MemberStatus> {
     let one = |key: &PublicKey, condition: Condition, head: Option<Head>| wire::MemberStatus {
         key: Bytes::copy_from_slice(key.as_bytes()),
@@ -70,7 +71,7 @@ pub(crate) fn statuses(own: PublicKey, view: &Status) -> Vec<wire::MemberStatus>
         .collect()
 }
 
-/// The status page.
+/// Makes the JSON of the status page.
 pub(crate) fn status_page(own: PublicKey, overlay: &Overlay, view: &Status) -> Value {
     let source = |report: &SourceReport| {
         json!({
