@@ -1,4 +1,5 @@
-//! Absent records: what was emitted without its bytes, kept across restarts and asked for until it comes.
+//! Absent records: their elements were emitted without bytes. They are kept across restarts and fetched until they
+//! arrive.
 //!
 //! ```text
 //! key   = 0x42
@@ -19,11 +20,12 @@ use crate::io::{Fatal, Fetch};
 const KEY: &[u8] = &[0x42];
 const VERSION: u8 = 1;
 const ROW_BYTES: usize = 96;
-/// Records that are remembered; readers find what is beyond at the peers, as they do all absent records.
+/// Absent records that are remembered, at most. Further ones are not fetched; readers ask the peers for them, as for
+/// any absent record.
 const ABSENT_MAX: usize = 4_096;
-/// Records asked for at a time.
+/// Records fetched at one tick, at most.
 const FETCHES_MAX: usize = 256;
-/// Time before an absent record is asked for again, in milliseconds, at first and at most.
+/// Time before an absent record is fetched again, in milliseconds, at first and at most. It doubles each time.
 const BACK_OFF_MS_MIN: u64 = 5_000;
 const BACK_OFF_MS_MAX: u64 = 600_000;
 
@@ -44,7 +46,7 @@ struct Lacked {
 }
 
 impl Absent {
-    /// Reads what was kept.
+    /// Reads the absent records from the store. Their first fetch is due [`BACK_OFF_MS_MIN`] after `now_ms`.
     pub(crate) fn load(store: &dyn Store, now_ms: u64) -> Result<Self, Fatal> {
         let mut absent = Self {
             is_kept: true,
@@ -74,7 +76,7 @@ impl Absent {
         Ok(absent)
     }
 
-    /// A record was emitted without its bytes.
+    /// Adds a record that was emitted without its bytes.
     pub(crate) fn add(&mut self, fetch: Fetch, publisher: PublicKey, now_ms: u64) {
         if self.records.len() >= ABSENT_MAX {
             return;
@@ -90,7 +92,7 @@ impl Absent {
         });
     }
 
-    /// Asks for those whose turn it is.
+    /// Fetches the records that are due, and doubles their back-off.
     pub(crate) fn due(&mut self, now_ms: u64, fetches: &mut Vec<Fetch>) {
         let due = self.records.iter_mut();
         let due = due.filter(|(_, lacked)| lacked.due_ms <= now_ms);
@@ -104,7 +106,8 @@ impl Absent {
         }
     }
 
-    /// Bytes came. Gives what is to be written if they are absent no more.
+    /// Takes bytes that arrived. Returns the write of an absent record that fits its element. A record that does not
+    /// fit is not fetched again either.
     pub(crate) fn came(&mut self, bytes: &Bytes) -> Option<Write> {
         if self.records.is_empty() {
             return None;
@@ -120,13 +123,13 @@ impl Absent {
             }) => reference == lacked.canonical && publisher == lacked.publisher,
             Err(_) => false,
         };
-        // Bytes that say something else are what the record is: nothing better will come.
+        // The id is the hash of the bytes: no other bytes can arrive for this record, so a misfit ends the search too.
         self.records.remove(&id);
         self.is_kept = false;
         is_usable.then(|| Write::Record(id, bytes.clone()))
     }
 
-    /// What is to be kept on disk by now, if it changed.
+    /// Returns the write of all absent records, if they changed since the last one.
     pub(crate) fn unkept(&mut self) -> Option<Write> {
         if std::mem::replace(&mut self.is_kept, true) {
             return None;

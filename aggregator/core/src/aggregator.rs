@@ -1,4 +1,4 @@
-//! The one verb: an input in, an output filled.
+//! The aggregator: takes one input, fills one output.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -25,7 +25,7 @@ use crate::{
     source::{Link, Source, Taken},
 };
 
-/// What does not change while an aggregator runs.
+/// The settings of an aggregator, fixed while it runs.
 pub struct Config {
     /// Network and namespace.
     pub overlay: Overlay,
@@ -33,7 +33,7 @@ pub struct Config {
     pub signer: Arc<dyn Signer>,
     /// Checks the signatures of sources' blocks.
     pub verifier: Arc<dyn Verifier>,
-    /// How long to wait for what.
+    /// Times to wait.
     pub timing: Timing,
 }
 
@@ -44,10 +44,10 @@ pub struct Aggregator {
     journal: Journal,
     sources: BTreeMap<PublicKey, Source>,
     plan: Option<Plan>,
-    /// Whose turn is next, so that no source waits for the others to be read out.
+    /// The source that had the last turn. The next one has the next turn, so that no source waits for the others' ends.
     turn: Option<PublicKey>,
     memory: Memory,
-    /// Positions in the writes of the last output, which are on disk when the next call comes.
+    /// Positions in the writes of the last output. At the next call they are on disk.
     committing: Vec<(PublicKey, Follower)>,
     /// The last block that is on disk.
     durable_tip: Option<Tip>,
@@ -55,7 +55,7 @@ pub struct Aggregator {
 }
 
 impl Aggregator {
-    /// Goes on after the journal in `store`, or opens its first incarnation, numbered by the wall clock.
+    /// Resumes the journal in `store`, or opens its first incarnation, numbered by the wall clock.
     ///
     /// # Errors
     /// If the store does not answer or is damaged.
@@ -63,7 +63,7 @@ impl Aggregator {
         Self::planted(config, Plants::NONE, store, now)
     }
 
-    /// The same, with planted bugs.
+    /// Like [`Aggregator::open`], with planted bugs.
     ///
     /// # Errors
     /// If the store does not answer or is damaged.
@@ -102,7 +102,7 @@ impl Aggregator {
     /// Takes one input.
     ///
     /// # Errors
-    /// If the store does not answer. The aggregator cannot go on then.
+    /// If the store does not answer. The aggregator must not be used after that.
     pub fn handle(
         &mut self,
         now: Now,
@@ -159,13 +159,13 @@ impl Aggregator {
         self.drain(now, store, out)
     }
 
-    /// Where to go on in the journal of a source: after the last block that was taken in, if any.
+    /// The last block taken in from the journal of a source, after which to go on. `None` before the first.
     #[must_use]
     pub fn taken(&self, source: &PublicKey) -> Option<Follower> {
         self.sources.get(source)?.taken()
     }
 
-    /// What to say of itself now.
+    /// The status at `now`.
     #[must_use]
     pub fn view(&self, now: Now) -> Status {
         let plan = self.plan.as_ref();
@@ -179,8 +179,8 @@ impl Aggregator {
         Status::of(looked, now, self.timing)
     }
 
-    /// The writes of the last output are on disk. Any further input says so too; a driver that shows a
-    /// [`Status`] in between says it itself.
+    /// Notes that the writes of the last output are on disk. [`Aggregator::handle`] does so too; a driver that shows a
+    /// [`Status`] before the next input calls this itself.
     pub fn committed(&mut self) {
         self.journal.committed();
         self.durable_tip = self.journal.tip();
@@ -214,7 +214,7 @@ impl Aggregator {
         Ok(())
     }
 
-    /// A source that answers, unless it lies or is not planned.
+    /// Returns a source from which an input arrived, and marks it as up. `None` if it lies or is not planned.
     fn up(&mut self, source: PublicKey, out: &mut Output) -> Option<&mut Source> {
         let source = self
             .sources
@@ -257,7 +257,7 @@ impl Aggregator {
         self.forget_waiting(key, out);
     }
 
-    /// Lets go of everything that waits of a source; it is read again if the source is followed again.
+    /// Drops the waiting blocks of a source. They are read again if the source is followed again.
     fn forget_waiting(&mut self, key: PublicKey, out: &mut Output) {
         let Some(source) = self.sources.get_mut(&key) else {
             return;
@@ -294,7 +294,7 @@ impl Aggregator {
         }
     }
 
-    /// Emits what can be emitted, one transaction of each source in turn.
+    /// Emits transactions, one of each source in turn, until all sources are blocked or empty, or the block is full.
     fn drain(&mut self, now: Now, store: &dyn Store, out: &mut Output) -> Result<(), Fatal> {
         let mut idle = 0;
         while idle < self.sources.len() {
@@ -322,7 +322,7 @@ impl Aggregator {
         Ok(())
     }
 
-    /// Tries the next transaction of a source; `None` if it has none.
+    /// Tries to emit the next transaction of a source. `None` if it has none.
     fn step(
         &mut self,
         key: PublicKey,
@@ -359,7 +359,7 @@ impl Aggregator {
         Ok(Some(step))
     }
 
-    /// Cuts a block of what was added, with the positions that it brings.
+    /// Cuts a block of the added elements, and writes the new positions and settled arcs with it.
     fn flush(&mut self, now: Now, out: &mut Output) {
         for source in self.sources.values_mut() {
             let key = source.key;

@@ -1,5 +1,5 @@
-//! The deciding part of an aggregator's driver: what one round takes, and in which order its outcome is performed. The
-//! process and the simulator run the same one.
+//! The deciding part of an aggregator's driver: the inputs of a round, and the order of the steps that follow. The
+//! process and the simulator run the same code.
 
 use std::{collections::btree_map, mem, vec};
 
@@ -12,18 +12,18 @@ use crate::{
     signals::Status,
 };
 
-/// Inputs taken into one round.
+/// Inputs of one round, at most.
 pub const ROUND_MAX: usize = 256;
 
 /// An aggregator between two rounds.
 pub struct Driver {
     aggregator: Aggregator,
-    /// The last block was full: the aggregator has more to emit, whether anything comes or not.
+    /// The last block was full, so the aggregator has more to emit even without a new input.
     is_full: bool,
 }
 
 impl Driver {
-    /// A driver that has taken nothing.
+    /// Makes a driver for an opened aggregator.
     #[must_use]
     pub const fn new(aggregator: Aggregator) -> Self {
         Self {
@@ -32,33 +32,33 @@ impl Driver {
         }
     }
 
-    /// Whether a round is due although no input waits.
+    /// Whether a round is due even without an input.
     #[must_use]
     pub const fn is_due(&self) -> bool {
         self.is_full
     }
 
-    /// Whether what can be read is complete and fresh.
+    /// The status at `now`, as of the last commit.
     #[must_use]
     pub fn view(&self, now: Now) -> Status {
         self.aggregator.view(now)
     }
 
-    /// Where to go on in the journal of a source, after all inputs so far.
+    /// The position in the journal of a source after all inputs so far. `None` before its first block.
     #[must_use]
     pub fn taken(&self, source: &PublicKey) -> Option<Follower> {
         self.aggregator.taken(source)
     }
 
-    /// The writes of the last round are on disk. Its later steps, and any [`Driver::view`], are to come after this.
+    /// Notes that the writes of the last round are on disk. Call it before the later steps and before [`Driver::view`].
     pub fn committed(&mut self) {
         self.aggregator.committed();
     }
 
-    /// Begins a round.
+    /// Begins a round, with a tick if one [is due](Driver::is_due).
     ///
     /// # Errors
-    /// If the store fails: the process stops without a commit.
+    /// If the store fails. The process must stop without a commit.
     pub fn begin<'a>(&'a mut self, now: Now, store: &'a dyn Store) -> Result<Taking<'a>, Fatal> {
         let is_due = mem::take(&mut self.is_full);
         let mut taking = Taking {
@@ -85,7 +85,7 @@ pub struct Taking<'a> {
 }
 
 impl Taking<'_> {
-    /// Whether the round has room for another input. Without room it is to be ended first.
+    /// Whether the round has room for another input. Without room, end it first.
     #[must_use]
     pub const fn has_room(&self) -> bool {
         !self.out.is_full && self.count < ROUND_MAX
@@ -94,23 +94,23 @@ impl Taking<'_> {
     /// Takes an input.
     ///
     /// # Errors
-    /// If the store fails: the process stops without a commit.
+    /// If the store fails. The process must stop without a commit.
     pub fn take(&mut self, input: Input) -> Result<(), Fatal> {
         self.count += 1;
         let aggregator = &mut self.driver.aggregator;
         aggregator.handle(self.now, input, self.store, &mut self.out)
     }
 
-    /// Where to go on in the journal of a source, after all inputs so far.
+    /// The position in the journal of a source after all inputs so far. `None` before its first block.
     #[must_use]
     pub fn taken(&self, source: &PublicKey) -> Option<Follower> {
         self.driver.taken(source)
     }
 
-    /// Ends the round: what was added becomes a block. Its steps have to be performed before the next round begins.
+    /// Ends the round: the added elements become a block. Perform its steps before the next round begins.
     ///
     /// # Errors
-    /// If the store fails: the process stops without a commit.
+    /// If the store fails. The process must stop without a commit.
     pub fn end(mut self) -> Result<Steps, Fatal> {
         self.driver.is_full = mem::take(&mut self.out.is_full);
         self.take(Input::Flush)?;
@@ -121,20 +121,20 @@ impl Taking<'_> {
 /// One step of a round's outcome.
 #[derive(Debug)]
 pub enum Step {
-    /// Commit these writes in one synced batch, then say [`Driver::committed`]. If the commit fails, stop the process.
-    /// Every round has this step once; without writes there is nothing to wait for.
+    /// Commit these writes in one synced batch, then call [`Driver::committed`]. If the commit fails, stop the process.
+    /// Every round has this step once, possibly without writes.
     Commit(Vec<Write>),
     /// Publish the journal's head.
     Publish(Tip),
-    /// Fetch a record; what comes is handed in as [`Input::Records`].
+    /// Fetch a record. Its bytes come back as [`Input::Records`].
     Fetch(Fetch),
-    /// Free the memory of so many blocks of a source, oldest first.
+    /// Free the memory of this number of a source's blocks, oldest first.
     Free(PublicKey, usize),
     /// Log and count an event.
     Tell(Event),
 }
 
-/// The steps of one round, in the order in which they have to be performed.
+/// The steps of one round, in the order of their performance.
 #[derive(Debug)]
 pub struct Steps {
     commit: Option<Vec<Write>>,
@@ -145,7 +145,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// The steps of an output.
+    /// Orders the parts of an output as steps.
     #[must_use]
     pub fn of(out: Output) -> Self {
         Self {
@@ -157,7 +157,7 @@ impl Steps {
         }
     }
 
-    /// What is not committed yet.
+    /// The writes that are not committed yet.
     #[must_use]
     pub fn writes(&self) -> &[Write] {
         self.commit.as_deref().unwrap_or_default()

@@ -1,5 +1,4 @@
-//! Emitting one transaction: what the own set lacks of it, with the records that go with it, and when not to wait for
-//! them any longer (rfd 7).
+//! Emitting one transaction: adds the elements that the own set lacks, and limits the wait for their records (rfd 7).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,10 +23,10 @@ use crate::{
     wants::Wants,
 };
 
-/// Chains that are known to be on disk; with more the store is asked again.
+/// Chains remembered as on disk, at most. Beyond that all are forgotten, and the store is asked again.
 const CHAINS_MAX: usize = 65_536;
 
-/// What became of a transaction.
+/// Result of an attempt to emit a transaction.
 #[derive(Debug)]
 pub(crate) enum Step {
     /// It was emitted, or added nothing.
@@ -36,23 +35,23 @@ pub(crate) enum Step {
     Blocked,
     /// The block under construction is full.
     Full,
-    /// Its source listed what no replica may.
+    /// Its source listed a record that no replica admits, for this reason.
     Lie(String),
 }
 
-/// What emitting remembers from one transaction to the next.
+/// State that outlives one transaction.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     pub(crate) wants: Wants,
     pub(crate) absent: Absent,
-    /// Until when nothing waits for records, because a wait was in vain.
+    /// Monotonic time until which no transaction waits for records, because a wait was in vain.
     hopeless_until_ms: u64,
     /// Chains that are in the store or in the writes of the next block.
     chains_kept: BTreeSet<Id>,
 }
 
 impl Memory {
-    /// Nothing is remembered but what is absent.
+    /// Starts with the absent records only.
     pub(crate) fn new(absent: Absent) -> Self {
         Self {
             absent,
@@ -60,7 +59,7 @@ impl Memory {
         }
     }
 
-    /// A transaction was emitted or forgotten: nothing is waited for in its name.
+    /// Gives up the wants of a transaction that was emitted or dropped.
     pub(crate) fn release(&mut self, blocked: Option<Blocked>) {
         for record in blocked.into_iter().flat_map(|blocked| blocked.missing) {
             self.wants.release(&record);
@@ -68,7 +67,7 @@ impl Memory {
     }
 }
 
-/// Emits into a journal.
+/// Emits transactions into a journal.
 pub(crate) struct Emitter<'a> {
     pub(crate) journal: &'a mut Journal,
     pub(crate) memory: &'a mut Memory,
@@ -79,7 +78,7 @@ pub(crate) struct Emitter<'a> {
 }
 
 impl Emitter<'_> {
-    /// Tries a transaction.
+    /// Tries to emit a transaction: as it arrived, or after its wait with the records fetched so far.
     pub(crate) fn step(&mut self, waiting: &mut Waiting, out: &mut Output) -> Result<Step, Fatal> {
         if waiting.blocked.is_none() {
             let records = waiting
@@ -116,7 +115,7 @@ impl Emitter<'_> {
         self.go_on(waiting, blocked, out)
     }
 
-    /// Writes bytes that came with a transaction and were absent, whether or not it adds anything.
+    /// Writes absent records that arrived with a transaction, even if the transaction adds nothing.
     fn heal(&mut self, waiting: &Waiting) {
         for bytes in waiting.entry.records.values() {
             if let Some(write) = self.memory.absent.came(bytes) {
@@ -125,7 +124,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// Adds a transaction as it came, if no record is missing. Returns whether it did.
+    /// Adds a transaction as it arrived. Returns false if a record is missing; nothing is added then.
     fn add_whole(&mut self, waiting: &mut Waiting) -> Result<bool, Fatal> {
         let records = std::mem::take(&mut waiting.entry.records);
         let transaction = Arc::clone(&waiting.entry.transaction);
@@ -148,7 +147,8 @@ impl Emitter<'_> {
         }
     }
 
-    /// Begins to wait for what is missing, unless that was in vain a moment ago.
+    /// Fetches the missing records and sets the end of the wait. The wait is over at once if one was in vain less than
+    /// [`Timing::hopeless_ms`] ago.
     fn blocked(&mut self, waiting: &Waiting, out: &mut Output) -> Result<Blocked, Fatal> {
         let missing = missing(waiting, self.store)?;
         let now_ms = self.now.monotonic_ms;
@@ -166,7 +166,7 @@ impl Emitter<'_> {
         })
     }
 
-    /// Emits what can be emitted of a transaction that waited long enough.
+    /// Emits a transaction whose wait is over, with the records that were fetched.
     fn go_on(
         &mut self,
         waiting: &Waiting,
@@ -178,7 +178,7 @@ impl Emitter<'_> {
             Ok(emission) => emission,
             Err(record) => {
                 let why = format!(
-                    "it lists transaction {transaction:?}, whose record {record} says something else"
+                    "it lists transaction {transaction:?}, but record {record} does not fit its entry"
                 );
                 return Ok(Step::Lie(why));
             }
@@ -225,7 +225,7 @@ impl Emitter<'_> {
         Ok(Step::Done)
     }
 
-    /// Keeps the publisher's certificates with the transaction, once.
+    /// Writes the publisher's certificates with the transaction, if they are not in the store yet.
     fn keep_chain(&mut self, waiting: &Waiting) -> Result<(), StoreError> {
         let chain = &waiting.entry.chain;
         if self.memory.chains_kept.contains(&chain.id()) {
@@ -244,7 +244,8 @@ impl Emitter<'_> {
     }
 }
 
-/// The records that the own set needs for what it lacks of a transaction, and that are neither with it nor here.
+/// The missing records of a transaction: updates that the own set lacks and inserted canonicals. Not those that arrived
+/// with it, nor canonicals in the store.
 fn missing(waiting: &Waiting, store: &dyn Store) -> Result<Vec<Fetch>, StoreError> {
     let transaction = &waiting.entry.transaction;
     let came = &waiting.entry.records;
@@ -270,19 +271,19 @@ fn missing(waiting: &Waiting, store: &dyn Store) -> Result<Vec<Fetch>, StoreErro
     Ok(missing)
 }
 
-/// How a transaction is emitted after it waited.
+/// The content of a transaction that is emitted after a wait.
 struct Emission {
     submission: Submission,
-    /// Canonicals that are left for later.
+    /// Canonicals that are left out until a journal lists them.
     left_out: BTreeSet<RecordId>,
-    /// Records whose bytes are missing though their elements are emitted, each with its canonical.
+    /// Records without bytes whose elements are emitted, each with its canonical.
     absent: BTreeMap<RecordId, RecordId>,
 }
 
-/// Puts a transaction together with the records that were fetched. What is still missing is left out where
-/// the source does not list it, and where it does its elements go without.
+/// Joins a transaction with its fetched records. An entry with a missing record is left out if the source does not list
+/// it. A listed entry is emitted without the bytes.
 ///
-/// `Err` names a record of something listed that is not what its entry says: no replica admits that.
+/// `Err` names a record that does not fit its listed entry: no replica admits it.
 fn assemble(waiting: &Waiting, missing: &[RecordId], wants: &Wants) -> Result<Emission, RecordId> {
     let transaction = &waiting.entry.transaction;
     let mut records = waiting.entry.records.clone();
@@ -296,7 +297,7 @@ fn assemble(waiting: &Waiting, missing: &[RecordId], wants: &Wants) -> Result<Em
         let mut absent = BTreeMap::new();
         for id in names.filter(|id| missing.contains(id)) {
             match wants.get(id) {
-                Some(bytes) if says(bytes, id, entry, transaction.publisher()) => {
+                Some(bytes) if fits(bytes, id, entry, transaction.publisher()) => {
                     records.insert(*id, bytes.clone());
                 }
                 Some(_) if is_listed => return Err(*id),
@@ -320,7 +321,7 @@ fn assemble(waiting: &Waiting, missing: &[RecordId], wants: &Wants) -> Result<Em
     })
 }
 
-/// The entries of a transaction, and whether the source lists anything of each.
+/// The entries of a transaction, each with whether the source lists an element of it.
 fn entries<'a>(
     transaction: &'a Transaction,
     bitmap: &'a Bitmap,
@@ -333,8 +334,8 @@ fn entries<'a>(
     })
 }
 
-/// Whether a record is what its entry needs it to be.
-fn says(bytes: &Bytes, id: &RecordId, entry: &Entry, publisher: PublicKey) -> bool {
+/// Whether a record is its entry's canonical, or one of its updates by this publisher.
+fn fits(bytes: &Bytes, id: &RecordId, entry: &Entry, publisher: PublicKey) -> bool {
     match check(bytes) {
         Ok(Summary::Canonical { .. }) => *id == entry.canonical,
         Ok(Summary::Statement {

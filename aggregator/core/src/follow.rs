@@ -1,43 +1,43 @@
-//! Following one source: where to begin in its journal, and what to do when a subscription ends.
+//! Following one source: decides where to begin in its journal, and how to go on when a subscription ends.
 
 use kittengrad_journal::{Follower, ReadFrom};
 use kittengrad_proto::{cursor::Cursor, id::PublicKey};
 
 use crate::io::Input;
 
-/// Pause before a source is tried again that cannot be followed from here, in milliseconds.
+/// Pause before a subscription that was refused or closed is tried again, in milliseconds.
 pub const WAITING_MS: u64 = 5_000;
-/// Pause before a source is tried again that showed what does not verify, in milliseconds.
+/// Pause before a source that sent unverifiable data is tried again, in milliseconds.
 pub const LYING_MS: u64 = 30_000;
 
 /// How a subscription ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
-    /// The source cannot be read from there, or refuses.
+    /// The source cannot be read from the cursor, or refuses.
     Refused {
-        /// Where the source says that it begins, if it does.
+        /// The beginning of its journal, if the source gave one.
         start: Option<Cursor>,
         /// Its error.
         why: String,
     },
-    /// It showed what does not verify.
+    /// The source sent data that does not verify, for this reason.
     Tampered(String),
-    /// The aggregator found a lie in what it showed ([`Event::Lied`](crate::Event::Lied)).
+    /// The aggregator found a lie in a block ([`Event::Lied`](crate::Event::Lied)).
     Lied,
-    /// It is to be read from another place ([`Event::Behind`](crate::Event::Behind)).
+    /// The source must be read from another position ([`Event::Behind`](crate::Event::Behind)).
     Behind,
-    /// It ended without an error.
+    /// The subscription ended without an error.
     Closed,
 }
 
-/// What follows from an end, in this order.
+/// Actions after an end, in this order.
 #[derive(Debug, Clone)]
 pub struct Next {
-    /// Handed to the aggregator at once.
+    /// Input for the aggregator, at once.
     pub tell: Option<Input>,
-    /// Wait so long before the next subscription.
+    /// Pause before the next subscription, in milliseconds.
     pub pause_ms: u64,
-    /// Handed to the aggregator after the pause.
+    /// Input for the aggregator, after the pause.
     pub then: Option<Input>,
 }
 
@@ -45,12 +45,12 @@ pub struct Next {
 #[derive(Debug, Clone)]
 pub struct Following {
     source: PublicKey,
-    /// Where the source said that it begins, if the next subscription is to begin there.
+    /// The beginning that the source gave, if the next subscription starts there.
     redirected: Option<Cursor>,
 }
 
 impl Following {
-    /// A source that is followed from where the aggregator is.
+    /// Follows a source from the aggregator's position.
     #[must_use]
     pub const fn new(source: PublicKey) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl Following {
         }
     }
 
-    /// Where to begin, if the aggregator took the journal in up to `taken`.
+    /// Returns the start of the next subscription. `taken` is the last block that the aggregator took in.
     #[must_use]
     pub fn start(&self, taken: Option<Follower>) -> ReadFrom {
         if let Some(cursor) = self.redirected {
@@ -72,10 +72,10 @@ impl Following {
         after.unwrap_or(ReadFrom::Genesis)
     }
 
-    /// What to do after an end of the subscription that began with `taken`.
+    /// Decides how to go on after the end of a subscription that began with `taken`.
     ///
-    /// A source that says where it begins is followed from there at once, but only if that skips nothing
-    /// ([`redirect`]), and not twice in a row.
+    /// If the source gave its beginning, it is followed from there at once. This must skip nothing ([`redirect`]), and
+    /// must not happen twice in a row.
     pub fn ended(&mut self, end: End, taken: Option<Follower>) -> Next {
         let was_redirected = self.redirected.take().is_some();
         let after = |pause_ms, tell, then| Next {
@@ -101,12 +101,12 @@ impl Following {
     }
 }
 
-/// A source answers our cursor with another `start`. Whether to begin there: only in a newer journal of the source
-/// than the one that was `taken` in last.
+/// Decides whether to begin at `start`, which a source gave instead of our cursor. Returns `start` only if its
+/// incarnation is newer than that of `taken`, the last block taken in.
 ///
-/// That is also how a source goes on that lost blocks which we have: it says that our cursor is in the future of the
-/// incarnation that it lost them of, and where the next one begins. Within an incarnation there is nothing to begin
-/// with; what we have is on disk, and the source is waited for.
+/// Example: a source lost blocks that we have. Our cursor is then in the future of that incarnation, and `start` is the
+/// beginning of the next one. A `start` in the same incarnation is of no use: our blocks are on disk, and the
+/// aggregator waits for the source.
 #[must_use]
 pub fn redirect(start: Cursor, taken: Option<Follower>) -> Option<Cursor> {
     let is_newer = taken.is_none_or(|taken| start.incarnation > taken.cursor().incarnation);
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(next.pause_ms, LYING_MS);
         assert!(matches!(next.tell, Some(Input::Lying(..))));
         assert!(matches!(next.then, Some(Input::Retry(of)) if of == source));
-        // The aggregator knows of what it found itself.
+        // The aggregator found this lie itself, so it needs no input.
         let next = Following::new(source).ended(End::Lied, None);
         assert!(next.tell.is_none() && matches!(next.then, Some(Input::Retry(_))));
     }

@@ -1,4 +1,4 @@
-//! What goes into an aggregator's core and what comes out of it.
+//! Inputs and outputs of an aggregator's core.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,22 +18,22 @@ use crate::plan::Plan;
 /// The two clocks, read by the driver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Now {
-    /// Milliseconds since some fixed moment; orders deadlines, never goes back.
+    /// Milliseconds since a fixed moment. Never goes back; for deadlines.
     pub monotonic_ms: u64,
-    /// Unix time in milliseconds; block times and the age of heads are taken from it.
+    /// Unix time in milliseconds. For block times and the age of heads.
     pub wall_ms: u64,
 }
 
-/// How long the core waits for what.
+/// Times that the core waits, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// A transaction waits so long for records that its source does not have.
+    /// How long a transaction waits for records that its source does not have.
     pub record_ms: u64,
-    /// A fetch that brought nothing is made again after this.
+    /// Time after which a fetch without a result is made again.
     pub fetch_ms: u64,
-    /// After a wait for records was in vain, so long nothing waits that no journal lists yet.
+    /// How long no transaction waits for records after a wait was in vain.
     pub hopeless_ms: u64,
-    /// A source's signed head counts as fresh for so long.
+    /// How long a source's signed head counts as fresh.
     pub fresh_ms: u64,
 }
 
@@ -51,7 +51,7 @@ impl Default for Timing {
 /// A block of a source: structure, signature and bodies were verified.
 #[derive(Debug, Clone)]
 pub struct SourceBlock {
-    /// Header and items. The link to the block before is checked by the core.
+    /// Header and items. The core checks the link to the block before.
     pub block: Block,
     /// One for each transaction item, in order.
     pub entries: Vec<SourceEntry>,
@@ -60,114 +60,115 @@ pub struct SourceBlock {
 /// The body of a transaction item.
 #[derive(Debug, Clone)]
 pub struct SourceEntry {
-    /// The transaction; its signature and publisher were verified.
+    /// The transaction, with its signature and publisher verified.
     pub transaction: Arc<Transaction>,
-    /// Records of what the item adds, as far as they came; each says what its element needs it to say.
+    /// Records of the elements that the item adds, as far as they arrived. Each was checked against its element.
     pub records: BTreeMap<RecordId, Bytes>,
-    /// Vouches for the publisher.
+    /// The publisher's certificates.
     pub chain: Arc<Chain>,
 }
 
-/// One thing that happened.
+/// One input of the core.
 #[derive(Debug, Clone)]
 pub enum Input {
-    /// These sources are to be followed from now on.
+    /// The sources to follow from now on.
     Plan(Plan),
-    /// The next block of a source, or one that was handed in before.
+    /// The next block of a source, or an earlier one again.
     Block(PublicKey, Box<SourceBlock>),
-    /// A source said its head again; the signature was verified.
+    /// A source's heartbeat, with its signature verified.
     Alive(PublicKey, Heartbeat),
-    /// A source cannot be followed at the moment.
+    /// A source cannot be followed at the moment, for this reason.
     Down(PublicKey, String),
-    /// A source showed something that does not verify, and is not followed any more.
+    /// A source sent data that does not verify, for this reason. It is not followed until [`Input::Retry`].
     Lying(PublicKey, String),
-    /// A source that lied is tried again, from the last block that was emitted.
+    /// Tries a source again that lied, from the last block emitted.
     Retry(PublicKey),
     /// Bytes of records that were fetched.
     Records(Vec<Bytes>),
-    /// Time went by; at least once a second.
+    /// Time passed. Due at least once a second.
     Tick,
-    /// The end of a round: what was added becomes a block.
+    /// The end of a round: the added elements become a block.
     Flush,
 }
 
 /// A record to get from the peers that hold its canonical.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fetch {
-    /// Where on the ring to ask.
+    /// The canonical, whose holders are asked.
     pub canonical: RecordId,
-    /// What to ask for: the canonical's own record or an update's.
+    /// The record to fetch: the canonical's own or an update's.
     pub record: RecordId,
 }
 
-/// Something that the edge counts, logs or shows.
+/// An event that the edge counts, logs or shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A source's journal went on in a new incarnation.
     Began {
-        /// Whose.
+        /// The source.
         source: PublicKey,
-        /// Which.
+        /// The new incarnation.
         incarnation: u64,
     },
-    /// A source says that blocks of an earlier incarnation are lost.
+    /// A source's journal lists a gap: blocks of an earlier incarnation are lost.
     Gap {
-        /// Whose.
+        /// The source.
         source: PublicKey,
-        /// Of which incarnation.
+        /// The incarnation that lost blocks.
         incarnation: u64,
-        /// The first height that is lost.
+        /// The first lost height.
         from_height: u64,
     },
-    /// A source's journal goes on from an old disk: it is to be read again, from where [`Aggregator::taken`] says now.
+    /// A source's journal goes on from an old disk. It must be read again, from the new position of
+    /// [`Aggregator::taken`].
     ///
     /// [`Aggregator::taken`]: crate::Aggregator::taken
     Behind {
-        /// Which source.
+        /// The source.
         source: PublicKey,
     },
-    /// A source answers again, or does not any more.
+    /// A source answers again, or no longer answers.
     Source {
-        /// Which.
+        /// The source.
         source: PublicKey,
-        /// Why it is waited for; `None` if it answers.
+        /// The reason why it does not answer. `None` if it answers.
         waiting: Option<String>,
     },
-    /// A source showed something that does not verify. It is followed no further.
+    /// A source sent data that does not verify. It is not followed further.
     Lied {
-        /// Which.
+        /// The source.
         source: PublicKey,
-        /// What it did.
+        /// The rule that it broke.
         why: String,
     },
-    /// Records could not be fetched in time: elements that a journal lists were emitted without their bytes.
+    /// Records did not arrive in time. Elements that a journal lists were emitted without their bytes.
     WithoutRecords {
         /// The transaction.
         transaction: Id,
-        /// How many records.
+        /// The number of missing records.
         records: usize,
     },
-    /// Records could not be fetched in time: elements that no journal lists yet were left for later.
+    /// Records did not arrive in time. Elements that no journal lists yet were left for later.
     Partly {
         /// The transaction.
         transaction: Id,
-        /// How many canonicals of it.
+        /// The number of canonicals left out.
         canonicals: usize,
     },
 }
 
-/// Everything that one call decided.
+/// The results of the calls of one round.
 #[derive(Debug, Default)]
 pub struct Output {
-    /// To be committed in one synced batch.
+    /// Writes to commit in one synced batch.
     pub writes: Vec<Write>,
-    /// The journal's head, to be published after the commit.
+    /// The journal's tip, to publish after the commit.
     pub tip: Option<Tip>,
-    /// To be sent after the commit; what came is handed in as [`Input::Records`].
+    /// Fetches to send after the commit. Records come back as [`Input::Records`].
     pub fetches: Vec<Fetch>,
-    /// Blocks that need no more memory: whose, and how many.
+    /// The number of blocks of each source that no longer need memory.
     pub done: BTreeMap<PublicKey, usize>,
-    /// To be counted and logged.
+    /// Events to count and log.
     pub events: Vec<Event>,
     /// The block under construction is full: flush before anything else.
     pub is_full: bool,
@@ -179,21 +180,21 @@ pub enum Fatal {
     /// The store did not answer, or is damaged.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What the store says of the past is damaged.
+    /// A value of the journal's state is damaged.
     #[error(transparent)]
     State(#[from] StateError),
-    /// What the store says of a source is damaged.
-    #[error("store is damaged: what it says of the arcs of {source_key} has {bytes} bytes")]
+    /// The settled arcs of a source are damaged.
+    #[error("store is damaged: malformed settled arcs of {source_key} in {bytes} bytes")]
     Settled {
-        /// Which source.
+        /// The source.
         source_key: PublicKey,
-        /// How many bytes there are.
+        /// The length of the value.
         bytes: usize,
     },
-    /// What the store says of absent records is damaged.
-    #[error("store is damaged: what it says of absent records has {bytes} bytes")]
+    /// The list of absent records is damaged.
+    #[error("store is damaged: malformed list of absent records in {bytes} bytes")]
     Absent {
-        /// How many bytes there are.
+        /// The length of the value.
         bytes: usize,
     },
     /// The journal cannot be written.
@@ -201,39 +202,40 @@ pub enum Fatal {
     Journal(#[from] JournalError),
 }
 
-/// A head that its owner signed, and when.
+/// A head that its owner signed, with its times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Heard {
     pub(crate) head: Head,
     pub(crate) at: Moment,
-    /// It was the last one when it was heard: the source said so, or signed it just then. A block from long ago says
-    /// nothing of what came after it.
+    /// Whether it was the newest head when it was received: it came in a heartbeat, or was signed just before. An old
+    /// block does not show whether another follows.
     pub(crate) is_current: bool,
 }
 
-/// When something was signed, and when it was heard: neither clock alone says how old it is, for the owner's may
-/// be ahead and ours may be set back.
+/// The times at which a head was signed and received. Neither clock alone gives its age, because the owner's may be
+/// ahead and ours may be set back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Moment {
-    /// Unix milliseconds, by the clock of whoever signed.
+    /// Unix time in milliseconds, by the signer's clock.
     pub(crate) signed_ms: u64,
-    /// Our monotonic time.
+    /// Our monotonic time in milliseconds.
     pub(crate) heard_ms: u64,
 }
 
 impl Moment {
-    /// How long ago it was at least.
+    /// Its age at least, by the clock that shows more.
     pub(crate) fn age_ms(self, now: Now) -> u64 {
         let by_wall = now.wall_ms.saturating_sub(self.signed_ms);
         by_wall.max(now.monotonic_ms.saturating_sub(self.heard_ms))
     }
 
-    /// How far ahead of our clock it was signed.
+    /// How far its signing time is ahead of our clock; 0 if it is not.
     pub(crate) const fn ahead_ms(self, now: Now) -> u64 {
         self.signed_ms.saturating_sub(now.wall_ms)
     }
 
-    /// Whether it was less than `fresh_ms` ago. What is dated further ahead than that says nothing about now.
+    /// Whether it is younger than `fresh_ms`. A head dated ahead by more than `fresh_ms` is not young, because it shows
+    /// nothing about now.
     pub(crate) fn is_young(self, now: Now, fresh_ms: u64) -> bool {
         self.age_ms(now) < fresh_ms && self.ahead_ms(now) <= fresh_ms
     }

@@ -1,34 +1,34 @@
-//! What an aggregator decides, without a clock, a socket, a disk or a thread: many journals in, one out.
+//! The decisions of an aggregator, which merges many journals into one. No clock, socket, disk or thread.
 //!
-//! An [`Aggregator`] has one verb, [`Aggregator::handle`]: one input in, one [`Output`] filled. It follows the
-//! journals of a cover ([`Plan`]) and emits every transaction **exactly once, whole, at first sight** into its
-//! own signed journal. Membership in its own set decides what is new, and set, positions in the sources and
-//! output are one batch, so that after any crash the same blocks, read again, add nothing.
+//! An [`Aggregator`] has one operation, [`Aggregator::handle`]: it takes one input and fills one [`Output`]. It follows
+//! the journals of a cover ([`Plan`]) and emits every transaction **exactly once, whole, at first sight** into its own
+//! signed journal. An element is new if the own set does not have it. The set, the positions in the sources and the
+//! output are one batch. So the same blocks, read again after a crash, add nothing.
 //!
 //! ```text
 //!  source A ──blocks──▶ queue ─┐ in turns, each in its own order
-//!  source B ──blocks──▶ queue ─┼──▶ what the own set lacks ──▶ block ──▶ writes ──▶ tip
+//!  source B ──blocks──▶ queue ─┼──▶ not in the own set yet ──▶ block ──▶ writes ──▶ tip
 //!  source C ──blocks──▶ queue ─┘          │ records missing
 //!                                         └──▶ fetches ──▶ records
 //! ```
 //!
 //! # Records that a source does not have
-//! A transaction may span the cells of several owners, and its source sends the records of what *it* adds.
-//! The others are fetched from those who hold them, and the transaction waits for them, with whatever its
-//! source sent after it, for [`Timing::record_ms`] at most. Then it goes on without:
+//! A transaction may span the cells of several owners. Its source sends only the records of elements that *it* adds.
+//! The other records are fetched from the peers that hold their canonicals. The transaction waits for them, and so do
+//! the later ones of its source, for [`Timing::record_ms`] at most. Then it is emitted without them:
 //!
-//! - what its source lists is emitted, for it is in a journal; only the bytes are missing, and whoever reads
-//!   them is told so like of any record that is gone. They are asked for until they come;
-//! - what no journal read so far lists is left for when one does, with its bytes. That is the only case in
-//!   which a transaction comes in two parts, and it needs a coordinator that failed halfway.
+//! - Elements that its source lists are emitted, because they are in a journal. Only bytes are missing, and readers see
+//!   an absent record. The aggregator asks for the bytes until they arrive.
+//! - Elements that no journal read so far lists are left until a journal lists them. Only then does a transaction come
+//!   in two parts. This needs a coordinator that failed halfway.
 //!
-//! So nothing waits for ever, and the set is at every moment a part of the union of all journals plus
-//! signed transactions of which every record was seen.
+//! So no transaction waits for ever. At every moment the set is a part of the union of all journals, plus signed
+//! transactions whose records were all seen.
 //!
 //! # The driver's contract
-//! After each round: commit all of [`Output::writes`] in one synced batch before the next call; if that fails,
-//! stop. Then say [`Aggregator::committed`], publish [`Output::tip`], and send [`Output::fetches`].
-//! [`driver`] has that order as a sequence of steps, and [`follow`] says how a source is read.
+//! After each round, commit all of [`Output::writes`] in one synced batch before the next call. If that fails, stop.
+//! Then call [`Aggregator::committed`], publish [`Output::tip`], and send [`Output::fetches`]. [`driver`] has that
+//! order as a sequence of steps, and [`follow`] decides how a source is read.
 #![warn(missing_docs)]
 
 mod absent;

@@ -1,4 +1,4 @@
-//! Which journals to follow so that together they hold everything.
+//! The plan: a set of journals that together hold everything.
 
 use kittengrad_proto::id::PublicKey;
 use kittengrad_ring::{KeyRange, Point, Ring};
@@ -6,25 +6,25 @@ use kittengrad_ring::{KeyRange, Point, Ring};
 /// A source and the part of the circle that it answers for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Planned {
-    /// Whose journal.
+    /// The owner of the journal.
     pub source: PublicKey,
-    /// Its part; it may hold more.
+    /// Its part of the circle. It may hold more.
     pub arc: KeyRange,
 }
 
-/// A smallest set of sources, and what none of them has.
+/// A smallest set of sources, and the arcs that none of them holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The sources, clockwise, each once.
     pub sources: Vec<Planned>,
-    /// What no peer that is up holds.
+    /// Arcs that no peer holds that is up.
     pub uncovered: Vec<KeyRange>,
 }
 
 impl Plan {
-    /// Covers the ring with members that are `up`; `key` names the member at a point.
+    /// Covers the ring with members that are `up`. `key` returns the key of the member at a point.
     ///
-    /// With all of N members up it is exactly ceil(N/R) sources.
+    /// If all of N members are up, the plan has exactly ceil(N/R) sources.
     /// # Source
     /// Design section 5 and section 3, "Cover".
     #[must_use]

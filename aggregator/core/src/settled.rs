@@ -1,11 +1,11 @@
-//! What a source says of its arcs in its journal, kept across restarts.
+//! The arcs in which a source is settled, as its journal lists them. Kept across restarts.
 //!
 //! ```text
 //! key   = 0x41 ‖ key of the source (32 bytes)
 //! value = version (1 byte) ‖ incarnation (8, big-endian) ‖ settled arcs, each from (32) ‖ to (32)
 //! ```
-//! A source is required for its part of the circle once it is settled there: before that, having read its
-//! journal to the head says nothing about what else there is.
+//! A source proves that its part of the circle is complete only once it is settled there. Before that, elements may
+//! exist that its journal does not list yet, even if it was read to its head.
 
 use bytes::Bytes;
 use kittengrad_journal::{Store, Write, read_arcs, write_arcs};
@@ -17,10 +17,10 @@ use crate::io::Fatal;
 const KIND: u8 = 0x41;
 const VERSION: u8 = 1;
 const HEAD_BYTES: usize = 9;
-/// Arcs remembered of one source; a peer of a network with fixed membership says one.
+/// Arcs remembered of one source, at most. A peer of a network with fixed membership lists one.
 const ARCS_MAX: usize = 64;
 
-/// The arcs of which a source says in its journal that everything they ever had is in its set.
+/// The arcs in which a source is settled: everything that they ever had is in its set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Settled {
     incarnation: u64,
@@ -28,7 +28,7 @@ pub(crate) struct Settled {
 }
 
 impl Settled {
-    /// Reads what was kept.
+    /// Reads the arcs of a source from the store. None if they were never written.
     pub(crate) fn load(source: PublicKey, store: &dyn Store) -> Result<Self, Fatal> {
         let Some(value) = store.state(&key(source))? else {
             return Ok(Self::default());
@@ -50,7 +50,8 @@ impl Settled {
         })
     }
 
-    /// Takes the items of the next block of `incarnation`. Returns whether anything changed.
+    /// Takes the items of the next block of `incarnation`. A new incarnation starts without arcs. Returns whether the
+    /// arcs changed.
     pub(crate) fn take(&mut self, incarnation: u64, items: &[Item]) -> bool {
         let before = self.clone();
         if incarnation != self.incarnation {
@@ -71,14 +72,14 @@ impl Settled {
         *self != before
     }
 
-    /// Whether the source says that it has everything of `arc`.
+    /// Whether one of the settled arcs contains `arc`.
     pub(crate) fn covers(&self, arc: &KeyRange) -> bool {
         self.arcs
             .iter()
             .any(|settled| settled.is_whole() || settled.intersect(*arc) == [*arc])
     }
 
-    /// Keeps it.
+    /// Makes the write of the arcs.
     pub(crate) fn keep(&self, source: PublicKey) -> Write {
         let mut value = vec![VERSION];
         value.extend_from_slice(&self.incarnation.to_be_bytes());

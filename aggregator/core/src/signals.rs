@@ -1,4 +1,4 @@
-//! What an aggregator says of itself: complete, fresh, and why not. Never by default.
+//! The status of an aggregator: complete, fresh, and the reasons why not. Never true by default.
 
 use kittengrad_journal::Tip;
 use kittengrad_proto::{block::Head, id::PublicKey};
@@ -9,23 +9,23 @@ use crate::{
     source::{Link, Source},
 };
 
-/// How a source is.
+/// The state of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceState {
     /// Read to its head.
     Level,
     /// Being read.
     Behind,
-    /// A transaction of it waits for records that others have.
+    /// Its next transaction waits for records that other peers have.
     Fetching,
     /// It does not answer.
     Waiting,
-    /// It showed something that does not verify.
+    /// It sent data that does not verify.
     Lying,
 }
 
 impl SourceState {
-    /// In a word.
+    /// The word in pages and messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,52 +41,52 @@ impl SourceState {
 /// One source of the plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceReport {
-    /// Whose journal.
+    /// The owner of the journal.
     pub source: PublicKey,
     /// The part of the circle that it is required for.
     pub arc: KeyRange,
-    /// How it is.
+    /// Its state.
     pub state: SourceState,
-    /// The last block that is wholly in our set, on disk.
+    /// The last block that is wholly in our set and on disk.
     pub position: Option<Head>,
-    /// The last head that it signed, as far as we heard.
+    /// The newest signed head that we received.
     pub head: Option<Head>,
-    /// When it signed that, in Unix milliseconds.
+    /// The time at which it signed `head`, in Unix milliseconds.
     pub head_time_ms: Option<u64>,
-    /// Whether it says that it has everything of its part.
+    /// Whether it is settled in its part of the circle.
     pub is_settled: bool,
-    /// Whether everything that it had of its part was on our disk once since the start: until then, what is not
-    /// in our set may well be in its.
+    /// Whether we caught up with it once since it is required for `arc`: everything that it had of its part was on our
+    /// disk. Before that, an element that our set lacks may exist at the source.
     pub has_caught_up: bool,
     /// Blocks that wait in memory.
     pub queued: usize,
-    /// Why it does not answer, or what it did.
+    /// The reason why it waits, or the rule that it broke.
     pub reason: Option<String>,
 }
 
-/// Everything that an aggregator says of itself.
+/// The status of an aggregator.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
-    /// Every required source is settled in its part and is in our set, on disk, up to a head that it signed
-    /// less than [`Timing::fresh_ms`] ago, and no part of the circle is without a source.
+    /// Whether every required source is settled in its part, our set on disk has its journal up to a head signed less
+    /// than [`Timing::fresh_ms`] ago, and no part of the circle is without a source.
     pub is_complete: bool,
-    /// Every required source signed a head less than [`Timing::fresh_ms`] ago, whether we have it or not.
+    /// Whether every required source signed a head less than [`Timing::fresh_ms`] ago, read or not.
     pub is_fresh: bool,
-    /// Complete, fresh, and every source answers.
+    /// Whether it is complete and fresh, and every source answers.
     pub is_ready: bool,
-    /// Why not, for people; empty exactly if it is ready.
+    /// The reasons why it is not ready, for people. Empty exactly if it is ready.
     pub reasons: Vec<String>,
     /// The sources of the plan.
     pub sources: Vec<SourceReport>,
     /// Parts of the circle without a source.
     pub uncovered: Vec<KeyRange>,
-    /// Our own head, on disk.
+    /// Our own tip, on disk.
     pub tip: Option<Tip>,
     /// Records that transactions wait for.
     pub records_wanted: usize,
 }
 
-/// What [`Status::of`] looks at.
+/// The inputs of [`Status::of`].
 pub(crate) struct Looked<'a> {
     pub(crate) sources: &'a mut dyn Iterator<Item = &'a Source>,
     pub(crate) uncovered: &'a [KeyRange],
@@ -134,7 +134,7 @@ impl Status {
         let (state, reason) = match &source.link {
             Link::Lying(why) => (SourceState::Lying, Some(why.clone())),
             Link::Down(why) => (SourceState::Waiting, Some(why.clone())),
-            Link::Silent => (SourceState::Waiting, Some("nothing heard yet".to_owned())),
+            Link::Silent => (SourceState::Waiting, Some("no data yet".to_owned())),
             Link::Up if source.blocked().is_some() => (SourceState::Fetching, None),
             Link::Up if is_level => (SourceState::Level, None),
             Link::Up => (SourceState::Behind, None),
@@ -144,32 +144,32 @@ impl Status {
         self.is_fresh &= is_young(heard);
         self.is_complete &= is_settled && is_young(reached);
 
-        let mut say = |what: String| self.reasons.push(format!("source {key:?} {what}"));
+        let mut note = |text: String| self.reasons.push(format!("source {key:?} {text}"));
         if let Some(why) = &reason {
-            say(format!("is {}: {why}", state.as_str()));
+            note(format!("is {}: {why}", state.as_str()));
         }
         if !is_settled {
-            say("does not have everything of its part of the circle yet".to_owned());
+            note("is not settled in its part of the circle yet".to_owned());
         }
         let blocks = |head: Option<Head>| head.map_or(0, |head| head.height + 1);
         let (read, all) = (blocks(position), blocks(head));
         match reached.map(|at| at.age_ms(now)) {
-            None => say(format!("is read to block {read} of {all}")),
+            None => note(format!("is read to block {read} of {all}")),
             Some(age_ms) if age_ms >= timing.fresh_ms => {
-                say(format!(
-                    "is read to where it was {age_ms} ms ago, block {read} of {all}"
+                note(format!(
+                    "is read to its head of {age_ms} ms ago, block {read} of {all}"
                 ));
             }
             Some(_) => {}
         }
         let age_ms = heard.map_or(0, |at| at.age_ms(now));
         if age_ms >= timing.fresh_ms {
-            say(format!("signed its head {age_ms} ms ago by our clocks"));
+            note(format!("signed its head {age_ms} ms ago by our clocks"));
         }
         let ahead = [heard, reached].into_iter().flatten();
         let ahead_ms = ahead.map(|at| at.ahead_ms(now)).max().unwrap_or(0);
         if ahead_ms > timing.fresh_ms {
-            say(format!("dates its head {ahead_ms} ms ahead of our clock"));
+            note(format!("dates its head {ahead_ms} ms ahead of our clock"));
         }
         self.sources.push(SourceReport {
             source: key,

@@ -1,4 +1,4 @@
-//! One source: where its journal was read to, and what of it waits to be emitted.
+//! One source: the position in its journal, and the blocks that wait to be emitted.
 
 use std::collections::VecDeque;
 
@@ -17,20 +17,20 @@ use crate::{
     settled::Settled,
 };
 
-/// Why a block of a source is not taken: it breaks the rules. Nothing of it was emitted.
+/// The rule that a block of a source breaks. Nothing of the block was emitted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum SourceError {
     #[error(transparent)]
     Follow(#[from] FollowError),
     #[error(transparent)]
     Block(#[from] BlockError),
-    #[error("block {height} lists {items} transactions, {bodies} came")]
+    #[error("block {height} lists {items} transactions; {bodies} bodies arrived")]
     Count {
         height: u64,
         items: usize,
         bodies: usize,
     },
-    #[error("block {height} lists transaction {named:?}, {came:?} came")]
+    #[error("block {height} lists transaction {named:?}; {came:?} arrived")]
     Other { height: u64, named: Id, came: Id },
     #[error("block {height}, transaction {id:?}: {error}")]
     Bitmap {
@@ -43,88 +43,89 @@ pub(crate) enum SourceError {
 /// A transaction that waits to be emitted.
 pub(crate) struct Waiting {
     pub(crate) entry: SourceEntry,
-    /// What the source adds of it.
+    /// The elements that the source adds.
     pub(crate) bitmap: Bitmap,
-    /// What it waits for, once it was seen to lack something.
+    /// The missing records, once the transaction was tried without success.
     pub(crate) blocked: Option<Blocked>,
 }
 
 /// A transaction that lacks records.
 pub(crate) struct Blocked {
     pub(crate) missing: Vec<RecordId>,
-    /// Monotonic time after which it goes on without them.
+    /// Monotonic time in milliseconds at which the wait ends.
     pub(crate) until_ms: u64,
 }
 
 /// A block of which some transactions still wait.
 struct Queued {
-    /// Where the follower is once the block is wholly emitted.
+    /// The position after the block.
     follower: Follower,
     at: Moment,
     waiting: VecDeque<Waiting>,
-    /// The arcs after the block, if it said anything of them.
+    /// The settled arcs after the block, if the block changed them.
     settled: Option<Settled>,
 }
 
-/// What became of a block.
+/// Result of [`Source::take`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// It was the next one.
+    /// It was the next block, and waits in the queue.
     Next,
-    /// It was taken before.
+    /// It was taken before, or must not be taken now.
     Known,
-    /// Blocks before it were perhaps never read: the journal is to be read from its beginning.
+    /// Blocks before it may never have been read. The journal must be read from its beginning.
     Behind,
 }
 
-/// How a source is.
+/// The connection to a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Link {
-    /// Nothing was heard of it since the start.
+    /// It sent nothing since the start or since [`Input::Retry`](crate::Input::Retry).
     Silent,
     /// It answers.
     Up,
-    /// It does not.
+    /// It does not answer, for this reason.
     Down(String),
-    /// It showed something that does not verify.
+    /// It sent data that does not verify, for this reason.
     Lying(String),
 }
 
 /// One source.
 pub(crate) struct Source {
     pub(crate) key: PublicKey,
-    /// The part of the circle that it is required for; `None` if the plan no longer has it.
+    /// The part of the circle that it is required for. `None` if the plan does not have it.
     pub(crate) required: Option<KeyRange>,
     pub(crate) link: Link,
-    /// The last head that it signed.
+    /// The newest signed head that was received.
     pub(crate) heard: Option<Heard>,
-    /// The last block taken in; `None` before the first.
+    /// The last block taken in. `None` before the first.
     taken: Option<Follower>,
-    /// The journal is to be read again, and begins before this incarnation.
+    /// While the journal is read again from its beginning: blocks from this incarnation on are ignored until an earlier
+    /// one arrives.
     again_before: Option<u64>,
     queue: VecDeque<Queued>,
-    /// The last block wholly emitted, and when it was signed and heard.
+    /// The last block wholly emitted; `emitted_at` has its times.
     emitted: Option<Follower>,
     emitted_at: Moment,
-    /// The last block of which that is on disk.
+    /// The last block whose elements are all on disk.
     pub(crate) durable: Option<Follower>,
-    /// The last time for which it is proved that nothing of the source is missing on our disk: when it signed
-    /// a head that `durable` has reached.
+    /// The times of the newest signed head that `durable` reached. Nothing that the source had then is missing on our
+    /// disk.
     pub(crate) reached: Option<Moment>,
-    /// Whether everything that it had of its part was on our disk once since the start.
+    /// Whether everything that it had of its part was on our disk at one time since it was required.
     pub(crate) has_caught_up: bool,
-    /// The arcs as of `emitted`.
+    /// The settled arcs as of `emitted`.
     pub(crate) settled: Settled,
-    /// The arcs as of `taken`.
+    /// The settled arcs as of `taken`.
     settled_taken: Settled,
     is_settled_kept: bool,
     plants: Plants,
 }
 
 impl Source {
-    /// Goes on where the store says.
+    /// Loads the position and the settled arcs of a source.
     pub(crate) fn load(key: PublicKey, plants: Plants, store: &dyn Store) -> Result<Self, Fatal> {
-        // An aggregator holds the whole circle, always.
+        // An aggregator always holds the whole circle.
         let applied = applied(store, key, &KeyRanges::whole())?;
         let follower = applied.map(|applied| applied.follower);
         let settled = Settled::load(key, store)?;
@@ -156,7 +157,7 @@ impl Source {
         self.taken
     }
 
-    /// Takes a block into the queue, if it is the next one. One that was signed less than `fresh_ms` ago is current.
+    /// Puts a block into the queue, if it is the next one. A block signed less than `fresh_ms` ago counts as current.
     pub(crate) fn take(
         &mut self,
         block: SourceBlock,
@@ -168,7 +169,7 @@ impl Source {
         let header = &block.header;
         let (incarnation, height) = (header.incarnation, header.height);
         if self.again_before.is_some_and(|began| incarnation >= began) {
-            // It was on its way before the journal was read again.
+            // The source sent it before the journal was read again.
             return Ok(Taken::Known);
         }
         let mut follower = self
@@ -226,24 +227,25 @@ impl Source {
         Ok(Taken::Next)
     }
 
-    /// Whether a new incarnation goes on from one that is older than what was taken last.
+    /// Whether a new incarnation forks from one that is older than the last one taken.
     ///
-    /// An old disk came back that had been given up: how much of it was ever read is not remembered, so the journal is
-    /// read again from its beginning.
+    /// In that case an old disk came back that had been given up. The aggregator does not remember how much of it was
+    /// read, so it reads the journal again from its beginning.
     fn is_behind(&self, first: &Block) -> bool {
         let read = self.taken.map(|taken| taken.cursor().incarnation);
         let fork = first.header.fork.map(|fork| fork.incarnation);
         !self.plants.has(Plant::AggregatorOldDisk) && fork.is_some() && fork < read
     }
 
-    /// The source is required for this part of the circle.
+    /// Requires the source for this part of the circle. It has to catch up there again.
     pub(crate) fn require(&mut self, arc: KeyRange) {
         self.required = Some(arc);
         self.has_caught_up = false;
         self.prove();
     }
 
-    /// Takes a signed head, unless it or a newer one was heard: one that is said again is no younger.
+    /// Takes a signed head, unless it or a newer one was received. The same head does not get younger by being sent
+    /// again.
     pub(crate) fn heard(&mut self, heard: Heard) {
         let rank = |heard: &Heard| {
             let head = heard.head;
@@ -259,14 +261,14 @@ impl Source {
         }
     }
 
-    /// Everything up to there is on disk.
+    /// Notes that everything up to `follower` is on disk.
     pub(crate) fn synced(&mut self, follower: Follower) {
         self.durable = Some(follower);
         self.reach(self.emitted_at);
         self.prove();
     }
 
-    /// Nothing that was signed before that is missing.
+    /// Notes that nothing is missing that was signed up to `at`. The time never goes back.
     fn reach(&mut self, at: Moment) {
         if self
             .reached
@@ -276,7 +278,7 @@ impl Source {
         }
     }
 
-    /// If we have the head that was heard of last, nothing was missing when it was signed.
+    /// If the newest signed head is on disk, nothing was missing when it was signed.
     fn prove(&mut self) {
         let durable = self.durable.and_then(|follower| follower.head());
         if let Some(heard) = self.heard.filter(|heard| Some(heard.head) == durable) {
@@ -287,17 +289,17 @@ impl Source {
         }
     }
 
-    /// The transaction that is to be emitted next.
+    /// The next transaction to emit.
     pub(crate) fn next(&mut self) -> Option<&mut Waiting> {
         self.queue.front_mut()?.waiting.front_mut()
     }
 
-    /// The next transaction was emitted.
+    /// Removes the next transaction, which was emitted.
     pub(crate) fn pop(&mut self) -> Option<Waiting> {
         self.queue.front_mut()?.waiting.pop_front()
     }
 
-    /// Lets go of the first block if nothing of it waits any more. Returns whether there was one.
+    /// Removes the first block if none of its transactions waits any more. Returns whether it did.
     pub(crate) fn finish_block(&mut self) -> bool {
         let Some(done) = self.queue.pop_front_if(|queued| queued.waiting.is_empty()) else {
             return false;
@@ -310,7 +312,7 @@ impl Source {
         true
     }
 
-    /// Forgets everything that waits. Returns it, and how many blocks it was.
+    /// Removes all blocks in the queue. Returns their transactions, and the number of blocks.
     pub(crate) fn clear(&mut self) -> (Vec<Waiting>, usize) {
         let blocks = self.queue.len();
         let waiting = self
@@ -323,7 +325,7 @@ impl Source {
         (waiting, blocks)
     }
 
-    /// What is to be kept on disk by now: position and, if they changed, arcs.
+    /// The position and the settled arcs to write, each if it changed.
     pub(crate) fn unkept(&mut self) -> (Option<Follower>, Option<&Settled>) {
         let position = match self.plants.has(Plant::AggregatorCursorEarly) {
             true => self.taken,
@@ -335,18 +337,18 @@ impl Source {
         (position, settled)
     }
 
-    /// How many blocks wait.
+    /// The number of blocks in the queue.
     pub(crate) fn queued(&self) -> usize {
         self.queue.len()
     }
 
-    /// How many records the next transaction waits for.
+    /// The records that the next transaction waits for. `None` if it does not wait.
     pub(crate) fn blocked(&self) -> Option<&Blocked> {
         self.queue.front()?.waiting.front()?.blocked.as_ref()
     }
 }
 
-/// Puts the bodies to their items.
+/// Pairs each transaction item with its body, in order.
 fn pair(
     height: u64,
     items: &[Item],

@@ -1,4 +1,4 @@
-//! Records that transactions wait for, up to the time that rfd 7 gives them.
+//! Records that transactions wait for, until the end of the wait (rfd 7).
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use kittengrad_proto::id::RecordId;
 
 use crate::io::Fetch;
 
-/// What is waited for, by whom, and what came.
+/// The wanted records, with the bytes of those that arrived.
 #[derive(Debug, Default)]
 pub(crate) struct Wants(BTreeMap<RecordId, Want>);
 
@@ -17,12 +17,12 @@ struct Want {
     /// Monotonic time of the last fetch.
     asked_ms: u64,
     came: Option<Bytes>,
-    /// Transactions that wait for it.
+    /// The number of transactions that wait for it.
     users: usize,
 }
 
 impl Wants {
-    /// One more transaction waits for a record; it is fetched if nobody did so yet.
+    /// Adds a transaction that waits for a record. The first one fetches it.
     pub(crate) fn add(&mut self, fetch: Fetch, now_ms: u64, fetches: &mut Vec<Fetch>) {
         let want = self.0.entry(fetch.record).or_insert_with(|| {
             fetches.push(fetch);
@@ -36,7 +36,7 @@ impl Wants {
         want.users += 1;
     }
 
-    /// A transaction no longer waits for it.
+    /// Removes a transaction that waited for a record. The last one drops it.
     pub(crate) fn release(&mut self, record: &RecordId) {
         if let Some(want) = self.0.get_mut(record) {
             want.users -= 1;
@@ -46,19 +46,19 @@ impl Wants {
         }
     }
 
-    /// Bytes came. They are what they are named, or nobody wants them.
+    /// Takes bytes that arrived, under their hash. Bytes that no transaction wants are dropped.
     pub(crate) fn came(&mut self, bytes: Bytes) {
         if let Some(want) = self.0.get_mut(&RecordId::of(&bytes)) {
             want.came = Some(bytes);
         }
     }
 
-    /// The record, if it came.
+    /// The record, if it arrived.
     pub(crate) fn get(&self, record: &RecordId) -> Option<&Bytes> {
         self.0.get(record)?.came.as_ref()
     }
 
-    /// Fetches again what was asked for `after_ms` ago or earlier, and did not come.
+    /// Fetches a record again if it did not arrive within `after_ms` of the last fetch.
     pub(crate) fn retry(&mut self, now_ms: u64, after_ms: u64, fetches: &mut Vec<Fetch>) {
         for (record, want) in &mut self.0 {
             if want.came.is_none() && now_ms.saturating_sub(want.asked_ms) >= after_ms {
@@ -71,7 +71,7 @@ impl Wants {
         }
     }
 
-    /// How many records are waited for.
+    /// The number of wanted records, arrived or not.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

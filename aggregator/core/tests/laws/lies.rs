@@ -148,7 +148,7 @@ fn a_listed_record_that_says_something_else_is_a_lie() {
         process.flush();
         let found = (emitted(&process), state(&process));
         assert_eq!(found, (0, SourceState::Lying), "{what}");
-        let named = |event: &Event| matches!(event, Event::Lied { why, .. } if why.contains("says something else"));
+        let named = |event: &Event| matches!(event, Event::Lied { why, .. } if why.contains("does not fit its entry"));
         assert!(process.events.iter().any(named), "{what}");
     }
 }

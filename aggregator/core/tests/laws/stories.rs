@@ -252,7 +252,7 @@ fn complete_is_never_true_by_default_and_says_why_not() {
         let said = view.reasons.join("; ");
         assert!(said.contains(says), "{said} says nothing of {says:?}");
     };
-    check(&process, false, "nothing heard yet");
+    check(&process, false, "no data yet");
     process.hear_all(&peers);
     check(&process, false, "is read to block 0 of 2");
     assert!(process.view().is_fresh && !process.view().is_complete);
@@ -271,7 +271,7 @@ fn complete_is_never_true_by_default_and_says_why_not() {
     process.hear_all(&peers);
     check(&process, true, "");
     process.crash();
-    check(&process, false, "nothing heard yet");
+    check(&process, false, "no data yet");
     process.hear_all(&peers);
     check(&process, true, "");
     // Work in progress does not make it incomplete: as of a moment ago nothing was missing.
@@ -288,7 +288,7 @@ fn complete_is_never_true_by_default_and_says_why_not() {
     check(
         &process,
         false,
-        "is read to where it was 5000 ms ago, block 2 of 3",
+        "is read to its head of 5000 ms ago, block 2 of 3",
     );
     process.flush();
     process.hear_all(&peers);
