@@ -1,4 +1,4 @@
-//! Lists of arcs as bytes, at the end of small values: each is from (32 bytes) ‖ to (32 bytes).
+//! Lists of arcs as bytes, at the end of small values. Each arc is from (32 bytes) ‖ to (32 bytes).
 
 use kittengrad_ring::{KeyRange, Point};
 
@@ -12,7 +12,7 @@ pub fn write_arcs(arcs: &[KeyRange], out: &mut Vec<u8>) {
     }
 }
 
-/// The arcs that `bytes` are, in their order; `None` if a part of one is left over.
+/// Decodes arcs, in their order. `None` if `bytes` is not a multiple of 64 bytes.
 #[must_use]
 pub fn read_arcs(bytes: &[u8]) -> Option<Vec<KeyRange>> {
     let (arcs, rest) = bytes.as_chunks::<ARC_BYTES>();

@@ -1,5 +1,5 @@
-//! Following somebody else's journal: every link, signature and time is checked. Rfd 4 says how a follower crosses over
-//! to a new incarnation.
+//! Following another owner's journal, with checks of every link, signature and time. Rfd 4 describes how a follower
+//! crosses over to a new incarnation.
 
 use kittengrad_proto::{
     block::{Block, BlockError, Head, Header},
@@ -9,48 +9,48 @@ use kittengrad_proto::{
 };
 use thiserror::Error;
 
-/// Why a block does not continue a journal. The follower stays where it was.
+/// Why a block does not continue a journal. The follower is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FollowError {
     /// The block itself is wrong.
     #[error(transparent)]
     Block(#[from] BlockError),
     /// It belongs to another journal.
-    #[error("block {height} is of the journal of {found:?}, {expected:?} is followed")]
+    #[error("block {height} is of the journal of {found:?}; expected the journal of {expected:?}")]
     OtherJournal {
         /// Height of the block.
         height: u64,
-        /// Whose journal is followed.
+        /// The owner of the journal followed.
         expected: PublicKey,
-        /// Whose block came.
+        /// The owner of the block.
         found: PublicKey,
     },
-    /// Blocks are missing before it.
-    #[error("block {found} came, block {expected} of incarnation {incarnation} is next")]
+    /// Blocks before it are missing.
+    #[error("block {found} arrived; block {expected} of incarnation {incarnation} is next")]
     Skipped {
         /// The incarnation followed.
         incarnation: u64,
-        /// The height that is next.
+        /// The next height.
         expected: u64,
-        /// The height that came.
+        /// The height of the block.
         found: u64,
     },
     /// It does not link to the block before.
-    #[error("block {height} links to {previous:?}, block before it is {expected:?}")]
+    #[error("block {height} links to {previous:?}; the block before it is {expected:?}")]
     Link {
         /// Height of the block.
         height: u64,
-        /// The hash that it names.
+        /// The hash in its link.
         previous: Id,
         /// The hash of the block before.
         expected: Id,
     },
-    /// Its time is before that of the block before.
+    /// It is older than the block before.
     #[error("block {height} is {back_ms} ms older than the block before it")]
     TimeWentBack {
         /// Height of the block.
         height: u64,
-        /// By how much, in milliseconds.
+        /// The difference in milliseconds.
         back_ms: u64,
     },
     /// Two different blocks for one height: evidence against the journal's owner.
@@ -60,25 +60,25 @@ pub enum FollowError {
         incarnation: u64,
         /// The height.
         height: u64,
-        /// The block that was accepted before.
+        /// The hash of the block accepted before.
         known: Id,
-        /// The block that came now.
+        /// The hash of the other block.
         found: Id,
     },
 }
 
-/// What a block is to its follower.
+/// How an accepted block continues the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// The next link: process it.
+    /// The next block: process it.
     Next,
     /// The first block of a newer incarnation: process it.
     Began,
-    /// Processed before.
+    /// Processed before: ignore it.
     Known,
 }
 
-/// Where a follower of one journal is.
+/// A follower of one journal: its position, and the hash and time of its last block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Follower {
     journal: PublicKey,
@@ -97,7 +97,7 @@ impl Follower {
         }
     }
 
-    /// Goes on after `head`, whose block had the time `time_ms`.
+    /// Follows `journal` from the block after `head` on. `time_ms` is the time of the block of `head`.
     #[must_use]
     pub const fn after(journal: PublicKey, head: Head, time_ms: u64) -> Self {
         Self {
@@ -128,21 +128,20 @@ impl Follower {
         })
     }
 
-    /// Time of the last block accepted, in Unix milliseconds; 0 before the first.
+    /// Time of the last block accepted, in Unix milliseconds. 0 before the first.
     #[must_use]
     pub fn time_ms(&self) -> u64 {
         self.last.map_or(0, |(_, _, time_ms)| time_ms)
     }
 
-    /// The height of the block that comes next.
+    /// The height of the next block in this incarnation.
     #[must_use]
     pub fn next_height(&self) -> u64 {
         self.last.map_or(0, |(height, ..)| height.saturating_add(1))
     }
 
-    /// Whether a block with this header is next, by its place alone: the next height, or the first block of a newer
-    /// incarnation once everything up to the head that it forked from was accepted. What the journal's owner still has
-    /// is never passed over.
+    /// Whether a block with this header is next, by its place alone. It has the next height, or is the first block of a
+    /// newer incarnation whose fork was accepted already. So no block is skipped that the owner still has.
     #[must_use]
     pub fn is_next(&self, header: &Header) -> bool {
         if header.incarnation == self.incarnation {
@@ -161,10 +160,10 @@ impl Follower {
             && header.fork.is_none_or(has_read)
     }
 
-    /// Checks a block's link and signature, and moves on if it is next.
+    /// Checks a block's link, time and signature, and moves to it if it is next.
     ///
     /// # Errors
-    /// If it does not continue the journal; the follower stays where it was.
+    /// If it does not continue the journal. The follower is then unchanged.
     pub fn accept(&mut self, block: &Block, verifier: &dyn Verifier) -> Result<Step, FollowError> {
         let header = &block.header;
         let height = header.height;
@@ -215,7 +214,8 @@ impl Follower {
         Ok(if begins { Step::Began } else { Step::Next })
     }
 
-    /// A block at or below the last one accepted; only the last one's hash is at hand.
+    /// Checks a block at or before the last one accepted. Only the hash of the last one is known, so only a different
+    /// block at its height is found.
     fn known(&self, block: &Block) -> Result<Step, FollowError> {
         match self.last {
             Some((height, known, _))

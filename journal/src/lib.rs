@@ -1,11 +1,11 @@
-//! One hash-linked journal and the set that it explains, over a store.
+//! A hash-linked journal and the set that its items add up to, over a store.
 //!
-//! A journal's owner applies transactions to its set, lists what each adds, and signs the list: a block.
-//! **The set at a height is the fold of the items up to that height.** Peers and aggregators both keep a
-//! journal this way (rfd 3); whoever reads one checks it with [`Follower`].
+//! A journal's owner applies transactions to its set, lists the elements that each adds, and signs the list: a block.
+//! **The set at a height is the fold of the items up to that height.** Peers and aggregators both keep a journal this
+//! way (rfd 3). A reader checks a journal with [`Follower`].
 //!
-//! Nothing here has a clock, a disk or a thread. What is written comes out as a value, [`Write`]s, which the
-//! owner commits in one synced batch before anybody hears of it.
+//! Nothing here has a clock, a disk or a thread. Changes are values, [`Write`]s. The owner commits them in one synced
+//! batch before it shows the block.
 #![warn(missing_docs)]
 
 mod arcs;

@@ -1,4 +1,4 @@
-//! Where a subscription begins, and the typed answers for cursors that it cannot begin at.
+//! The place at which a subscription begins, and the typed answers for cursors that it cannot begin at.
 
 use kittengrad_proto::{
     block::Head,
@@ -12,17 +12,17 @@ use crate::{
     writer::Tip,
 };
 
-/// The next block to send.
+/// The place of a block in its owner's journals, such as the next block to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// Which journal of the owner.
+    /// The incarnation.
     pub incarnation: u64,
     /// Height of the block.
     pub height: u64,
 }
 
 impl Place {
-    /// Where a block stands.
+    /// The place of a block.
     #[must_use]
     pub const fn of(head: Head) -> Self {
         Self {
@@ -31,7 +31,7 @@ impl Place {
         }
     }
 
-    /// The block after it, if its incarnation goes on.
+    /// The place after it in the same incarnation.
     #[must_use]
     pub const fn next(self) -> Self {
         Self {
@@ -41,23 +41,23 @@ impl Place {
     }
 }
 
-/// What a reader asked to start from.
+/// The start that a reader requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beginning {
-    /// After the last block that it processed.
+    /// After the last block that the reader processed.
     Cursor(Cursor),
-    /// The first block there is.
+    /// The first block that the owner has.
     Genesis,
-    /// After the last one.
+    /// After the last block.
     Now,
 }
 
-/// The answer to it.
+/// The answer to a requested start.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Start {
-    /// Here; `None` while the journal has no block at all.
+    /// At this place. `None` while the journal has no block.
     At(Option<Place>),
-    /// Nowhere.
+    /// No place: the cursor has a problem.
     Problem(wire::CursorProblem),
 }
 
@@ -65,7 +65,7 @@ impl Beginning {
     /// Reads the request.
     ///
     /// # Errors
-    /// If it says nothing, or a cursor is none.
+    /// If it is missing, or its cursor is malformed.
     pub fn from_wire(from: Option<&subscribe_request::From>) -> Result<Self, CursorError> {
         match from {
             Some(subscribe_request::From::Cursor(cursor)) => {
@@ -78,7 +78,7 @@ impl Beginning {
     }
 }
 
-/// Decides where a subscription to the journal of `own` begins, of which blocks up to `tip` are published.
+/// Decides where a subscription to the journal of `own` begins. Blocks up to `tip` are published.
 ///
 /// # Errors
 /// If the store does not answer.
@@ -95,7 +95,7 @@ pub fn start(
     }
 }
 
-/// The first block there is.
+/// The first block that the owner has, of its oldest incarnation.
 ///
 /// # Errors
 /// If the store does not answer.
@@ -157,8 +157,8 @@ fn at_cursor(
     }
 }
 
-/// The first block of the lowest published incarnation above `incarnation`, so that a reader passes over none;
-/// of the current one if there is none above.
+/// The first block of the lowest published incarnation above `incarnation`, so that a reader skips none. If there is
+/// none above, the first block of the current one.
 fn begun_after(incarnation: u64, tip: Tip, store: &dyn Store) -> Result<Place, StoreError> {
     let current = tip.head.incarnation;
     let published = store.incarnations()?;
@@ -172,21 +172,21 @@ fn begun_after(incarnation: u64, tip: Tip, store: &dyn Store) -> Result<Place, S
     })
 }
 
-/// How far an incarnation reaches.
+/// The extent of an incarnation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// There is no such incarnation.
+    /// The incarnation does not exist, or is not published.
     Unknown,
-    /// There is.
+    /// The incarnation is published.
     Known {
         /// Height of its last published block.
         last: u64,
-        /// Where the journal goes on after it, if it ended.
+        /// The first block of the next incarnation, if there is one.
         following: Option<Place>,
     },
 }
 
-/// Looks an incarnation up among those that are published.
+/// Looks up an incarnation among the published ones.
 ///
 /// # Errors
 /// If the store does not answer.
@@ -217,8 +217,8 @@ pub fn extent(incarnation: u64, tip: Tip, store: &dyn Store) -> Result<Extent, S
     })
 }
 
-/// The lowest height from `from` to `last` whose block is there, given that older blocks go first;
-/// `last + 1` if none is.
+/// Finds by bisection the lowest height from `from` to `last` whose block is present, or `last + 1` if none is. Older
+/// blocks are removed first.
 fn first_present(
     incarnation: u64,
     from: u64,
@@ -237,12 +237,12 @@ fn first_present(
     Ok(present_from)
 }
 
-/// A problem whose start is the cursor just before `start`.
+/// The answer for a cursor with a problem; see [`cursor_problem`].
 fn problem(kind: Kind, journal: PublicKey, start: Option<Place>) -> Start {
     Start::Problem(cursor_problem(kind, journal, start))
 }
 
-/// As it travels.
+/// A problem on the wire. It names the cursor just before `start`, after which the reader may go on.
 #[must_use]
 pub fn cursor_problem(kind: Kind, journal: PublicKey, start: Option<Place>) -> wire::CursorProblem {
     let start = start.map(|place| {

@@ -1,4 +1,4 @@
-//! Proving to others what the owner's journal has.
+//! Inclusion proofs of elements in the owner's journal.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,20 +23,20 @@ pub enum ProveError {
     /// An element is not in the set.
     #[error("{0:?} is not in the set")]
     Absent(Element),
-    /// They were added by too many blocks, each of which would have to be read.
+    /// The elements were added by too many blocks, each of which must be read.
     #[error(
-        "it repeats what {0} blocks added, at most {BLOCKS_MAX} are proved at once: send it in smaller transactions"
+        "it repeats elements of {0} blocks, at most {BLOCKS_MAX} are proved at once: send it in smaller transactions"
     )]
     Scattered(usize),
 }
 
-/// Blocks that one proof reads. Only a repeat of what many transactions said comes near it.
+/// Blocks that one proof reads, at most. Only a transaction that repeats elements of many others comes near it.
 const BLOCKS_MAX: usize = 64;
 
-/// Proves, by items of the owner's committed journal, that the set has all `elements` of `transaction`.
+/// Proves, with items of the owner's committed journal, that the set has all `elements` of `transaction`.
 ///
 /// # Errors
-/// If one is absent, they are scattered over too many blocks, or the store does not answer.
+/// If an element is absent, the elements are in more than 64 blocks, or the store does not answer.
 pub fn prove(
     store: &dyn Store,
     overlay: &Overlay,
@@ -62,7 +62,7 @@ pub fn prove(
     for ((incarnation, height), indices) in blocks {
         let gone = || {
             StoreError::Damaged(format!(
-                "block {height} of incarnation {incarnation} is gone"
+                "block {height} of incarnation {incarnation} is missing"
             ))
         };
         let block = store.block(incarnation, height)?.ok_or_else(gone)?.block;
@@ -81,7 +81,7 @@ pub fn prove(
     Ok(proofs)
 }
 
-/// The transaction that an item names, unless it is the one in question.
+/// Reads the transaction that an item names. `None` if it is `transaction`, which the receiver has.
 fn other_transaction(
     store: &dyn Store,
     overlay: &Overlay,
@@ -93,13 +93,13 @@ fn other_transaction(
         Item::Transaction { id, .. } if id == *transaction => Ok(None),
         Item::Transaction { id, .. } => {
             let bytes = store.transactions(&[id])?.pop().flatten();
-            let bytes = bytes.ok_or_else(|| damaged(format!("transaction {id:?} is gone")))?;
+            let bytes = bytes.ok_or_else(|| damaged(format!("transaction {id:?} is missing")))?;
             Transaction::decode(bytes, overlay)
                 .map(Some)
                 .map_err(|e| damaged(e.to_string()))
         }
         _ => Err(damaged(
-            "a set row names an item that is no transaction".to_owned(),
+            "a set row names an item that is not a transaction".to_owned(),
         )),
     }
 }

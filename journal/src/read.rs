@@ -1,4 +1,4 @@
-//! Reading the owner's journal back: blocks in order, and what each of them added.
+//! Reading the owner's journal back: blocks in order, and the elements that each added.
 
 use kittengrad_proto::{
     block::{Block, Item},
@@ -9,16 +9,16 @@ use kittengrad_proto::{
 
 use crate::store::{Store, StoreError, StoredBlock};
 
-/// Consecutive blocks, and whether the reader has to ask again for more.
+/// Consecutive blocks, and whether they are the last ones.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Blocks {
     /// The blocks, ascending.
     pub blocks: Vec<StoredBlock>,
-    /// The last one of the incarnation is among them, or there is none from that height on.
+    /// Whether no block follows them in the incarnation.
     pub is_end: bool,
 }
 
-/// Reads blocks of one incarnation from `from_height` on: at most `limit`, and no more once they have `bytes_max` bytes.
+/// Reads blocks of one incarnation from `from_height` on. Stops at `limit` blocks, or once they have `bytes_max` bytes.
 ///
 /// # Errors
 /// If the store does not answer.
@@ -65,7 +65,7 @@ pub struct Entry {
 /// The transactions of a block of the owner's own journal.
 ///
 /// # Errors
-/// If the store does not answer, or what it holds does not fit the block.
+/// If the store does not answer, or its transactions do not fit the block.
 pub fn entries(
     store: &dyn Store,
     overlay: &Overlay,
@@ -85,7 +85,7 @@ pub fn entries(
     let bodies = store.transactions(&ids)?;
     let mut entries = Vec::with_capacity(listed.len());
     for ((index, id, bitmap), bytes) in listed.into_iter().zip(bodies) {
-        let bytes = bytes.ok_or_else(|| damaged(format!("transaction {id} is gone")))?;
+        let bytes = bytes.ok_or_else(|| damaged(format!("transaction {id} is missing")))?;
         let transaction =
             Transaction::decode(bytes, overlay).map_err(|e| damaged(e.to_string()))?;
         let added: Vec<_> = transaction

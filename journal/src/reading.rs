@@ -1,4 +1,5 @@
-//! A reader's place in a journal across subscriptions: where to ask its owner to begin, and which block comes next.
+//! A reader's place in a journal across subscriptions: the cursor of the next subscription, and the check of the next
+//! block.
 
 use kittengrad_proto::{
     block::{Block, Head, Header},
@@ -9,14 +10,14 @@ use kittengrad_proto::{
 
 use crate::follower::{FollowError, Follower, Step};
 
-/// Where reading a journal begins.
+/// The start of reading a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadFrom {
     /// At the first block that the owner has.
     Genesis,
-    /// After a block of which only the place is known, for example because the owner said that it begins there.
+    /// After a block whose hash is not known, for example a start that the owner proposed.
     At(Cursor),
-    /// After a block that was read.
+    /// After a block that was read before.
     After {
         /// The block.
         head: Head,
@@ -26,7 +27,7 @@ pub enum ReadFrom {
 }
 
 impl ReadFrom {
-    /// Whether a journal that begins at `start` goes on from here: it may skip blocks, but does not go back.
+    /// Whether a journal that begins at `start` continues from here. It may skip blocks, but must not go back.
     #[must_use]
     pub fn is_before(self, start: Cursor) -> bool {
         let read = match self {
@@ -38,12 +39,12 @@ impl ReadFrom {
     }
 }
 
-/// What is known of the block before the next one.
+/// The known facts about the block before the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Anchor {
-    /// Nothing: the journal's first block is awaited, whichever that is.
+    /// None: the next block is the first one that the owner has.
     Genesis,
-    /// Its place, but not its hash. The next block's own link is taken for the hash, which its owner signed too.
+    /// Its place, but not its hash. The hash is taken from the next block, whose owner signed it too.
     Place(Cursor),
     /// Its place and its hash.
     Known(Follower),
@@ -59,16 +60,16 @@ pub struct Reading {
 /// A block that continues a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Continued {
-    /// The place after the block: the reader's new one, as soon as the rest of the block is found right.
+    /// The reader's place after the block. The caller takes it over once it has checked the rest of the block.
     pub reading: Reading,
-    /// How the block continues the journal; for [`Step::Known`] the place is as it was.
+    /// How the block continues the journal. For [`Step::Known`] the place is unchanged.
     pub step: Step,
-    /// Nothing was known of the journal before this block.
+    /// Whether this is the first block since [`ReadFrom::Genesis`].
     pub is_first: bool,
 }
 
 impl Reading {
-    /// A reader that begins at a place.
+    /// Makes a reader of the journal of `source` that begins at `start`.
     #[must_use]
     pub const fn new(source: PublicKey, start: ReadFrom) -> Self {
         let anchor = match start {
@@ -84,13 +85,13 @@ impl Reading {
         Self { source, anchor }
     }
 
-    /// Whose journal it is.
+    /// The owner of the journal.
     #[must_use]
     pub const fn source(&self) -> PublicKey {
         self.source
     }
 
-    /// After which block to ask the owner to begin; `None` for the first one that it has.
+    /// The block after which a subscription begins. `None` to begin at the first block that the owner has.
     #[must_use]
     pub fn cursor(&self) -> Option<Cursor> {
         match self.anchor {
@@ -123,10 +124,10 @@ impl Reading {
         })
     }
 
-    /// Checks a head that the owner signed against the last block.
+    /// Compares a head that the owner signed with the last block read.
     ///
     /// # Errors
-    /// [`FollowError::Equivocation`] if they are different blocks of one place.
+    /// [`FollowError::Equivocation`] if they are different blocks at the same place.
     pub fn agrees(&self, head: &Head) -> Result<(), FollowError> {
         let Anchor::Known(follower) = self.anchor else {
             return Ok(());
@@ -148,7 +149,7 @@ impl Reading {
     }
 }
 
-/// A follower for which `header` is the block after `cursor`, if it is at that place.
+/// Makes a follower at `cursor` that takes the hash of its last block from `header`.
 fn follower_after(source: PublicKey, cursor: Cursor, header: &Header) -> Follower {
     let Some(height) = cursor.height else {
         return Follower::new(source, cursor.incarnation);
@@ -161,7 +162,7 @@ fn follower_after(source: PublicKey, cursor: Cursor, header: &Header) -> Followe
     Follower::after(source, head, 0)
 }
 
-/// A follower for which `header` is the first block that the owner still has.
+/// Makes a follower whose next block is `header`, the first block that the owner has.
 fn follower_before(source: PublicKey, header: &Header) -> Follower {
     let incarnation = header.incarnation;
     let Some(height) = header.height.checked_sub(1) else {

@@ -1,12 +1,13 @@
-//! Small values kept beside set and journal: where the owner is in others' journals, and who vouches for whom.
+//! Small values stored besides set and journal: the owner's positions in other journals, and the certificate chains of
+//! publishers.
 //!
 //! ```text
 //! key       = kind (1 byte) ‖ key of a journal's owner or a publisher (32 bytes)
 //! applied   = 2 (1 byte) ‖ incarnation (8) ‖ height (8) ‖ hash (32) ‖ time_ms (8) ‖ arcs held, each from (32) ‖ to (32)
 //! publisher = 1 (1 byte) ‖ id of the publisher's certificate chain (32)
 //! ```
-//! Integers are big-endian. In version 1 of `applied` the arcs are left out: it was written while the ring never
-//! changed, so that what is held now was held then.
+//! Integers are big-endian. Version 1 of `applied` has no arcs. It was written while the ring never changed, so the
+//! arcs held now were held then.
 
 use bytes::Bytes;
 use kittengrad_proto::{
@@ -25,7 +26,7 @@ use crate::{
     store::{Store, StoreError, Write},
 };
 
-/// The version of a position without arcs, which is read and not written any more.
+/// The version of a position without arcs. It is read, but no longer written.
 const APPLIED_WITHOUT_ARCS: u8 = 1;
 const APPLIED_VERSION: u8 = 2;
 /// Bytes of a position before its arcs.
@@ -33,26 +34,26 @@ const APPLIED_BYTES: usize = 1 + 8 + 8 + 32 + 8;
 const PUBLISHER_VERSION: u8 = 1;
 const PUBLISHER_BYTES: usize = 1 + 32;
 
-/// A position in somebody's journal that was wholly applied here.
+/// A position in another owner's journal up to which everything was applied here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
     /// The last block applied.
     pub follower: Follower,
-    /// The arcs that were held all the while the journal was read up to there. For no other arc does the position say
-    /// that what the journal lists is here.
+    /// The arcs that were held while the journal was read up to the position. In other arcs, elements that the journal
+    /// lists may be missing here.
     pub held: KeyRanges,
 }
 
-/// Why a small value cannot be read: the store is damaged.
+/// Why a small value cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StateError {
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The value has another form.
-    #[error("store is damaged: the value about {key} has version {version} and {bytes} bytes")]
+    /// The value has an unknown version or a wrong length.
+    #[error("store is damaged: the value of {key} has version {version} and {bytes} bytes")]
     Form {
-        /// What it is about: a journal's owner or a publisher.
+        /// The subject: a journal's owner or a publisher.
         key: PublicKey,
         /// The version found.
         version: u8,
@@ -61,12 +62,12 @@ pub enum StateError {
     },
 }
 
-/// What a small value is about.
+/// The key of a small value, by its subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StateKey {
-    /// The last block of that journal that was wholly applied here.
+    /// The position in the journal of this owner.
     Applied(PublicKey),
-    /// The certificate chain that vouches for that publisher.
+    /// The id of the certificate chain of this publisher.
     Publisher(PublicKey),
 }
 
@@ -82,9 +83,9 @@ impl StateKey {
     }
 }
 
-/// Keeps where a follower is, `held` being the arcs that were held all the while it got there.
+/// Makes the write of a follower's position. `held` are the arcs that were held while it read up to there.
 ///
-/// `None` before its first block, when there is nothing to keep.
+/// `None` before its first block.
 #[must_use]
 pub fn keep_applied(follower: &Follower, held: &KeyRanges) -> Option<Write> {
     let head = follower.head()?;
@@ -101,10 +102,10 @@ pub fn keep_applied(follower: &Follower, held: &KeyRanges) -> Option<Write> {
     ))
 }
 
-/// The position in a journal that was kept last, `held` being the arcs that are held now.
+/// Reads the position in a journal. `held` are the arcs held now; a value of version 1 gets them.
 ///
 /// # Errors
-/// If the store does not answer or holds something else there.
+/// If the store does not answer or the value is malformed.
 pub fn applied(
     store: &dyn Store,
     journal: PublicKey,
@@ -138,7 +139,7 @@ pub fn applied(
     Ok(Some(Applied { follower, held }))
 }
 
-/// Keeps the certificate chain that vouches for a publisher.
+/// Makes the writes of a publisher's certificate chain: the chain, and its id under the publisher.
 #[must_use]
 pub fn keep_chain(chain: &Chain, publisher: PublicKey) -> [Write; 2] {
     let mut value = Vec::with_capacity(PUBLISHER_BYTES);
@@ -151,10 +152,10 @@ pub fn keep_chain(chain: &Chain, publisher: PublicKey) -> [Write; 2] {
     ]
 }
 
-/// A certificate chain by its id; `None` if it is not here.
+/// Reads a certificate chain by its id. `None` if it is not here.
 ///
 /// # Errors
-/// If the store does not answer or holds something else there.
+/// If the store does not answer or the value is malformed.
 pub fn chain(store: &dyn Store, id: &Id) -> Result<Option<Chain>, StateError> {
     let Some(bytes) = store.chain(id)? else {
         return Ok(None);
@@ -166,10 +167,10 @@ pub fn chain(store: &dyn Store, id: &Id) -> Result<Option<Chain>, StateError> {
     ))
 }
 
-/// The certificate chain that vouches for a publisher; `None` if it is not here.
+/// Reads a publisher's certificate chain. `None` if it is not here.
 ///
 /// # Errors
-/// If the store does not answer or holds something else there.
+/// If the store does not answer or the value is malformed.
 pub fn publisher_chain(
     store: &dyn Store,
     publisher: PublicKey,
@@ -186,7 +187,7 @@ pub fn publisher_chain(
     chain(store, &Id::new(id))
 }
 
-/// What is wrong with a value of another form than any that is known.
+/// The error for a value with an unknown version or a wrong length.
 fn form(key: PublicKey, value: &[u8]) -> StateError {
     StateError::Form {
         key,

@@ -21,43 +21,43 @@ use thiserror::Error;
 
 use crate::store::{Locator, Store, StoreError, StoredBlock, Write};
 
-/// Why a journal cannot go on.
+/// Why a submission cannot be added.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum JournalError {
     /// The store did not answer. Nothing was added.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The records of an entry to be added did not come. Nothing was added.
-    #[error("record {0} is not there, so its entry cannot be added")]
+    /// The submission lacks a record of a new element. Nothing was added.
+    #[error("record {0} is missing, so its entry cannot be added")]
     MissingRecord(RecordId),
 }
 
-/// The last block of a journal, and what the next one must respect.
+/// The last block of a journal, with the time and offset from which the next one continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tip {
     /// Incarnation, height and hash.
     pub head: Head,
     /// Its time, in Unix milliseconds.
     pub time_ms: u64,
-    /// Elements up to and with it.
+    /// Number of elements of its incarnation up to and including this block.
     pub offset: u64,
 }
 
-/// What a transaction added to the block under construction.
+/// The elements that a transaction added to the block under construction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Added {
-    /// One bit per element of the transaction; all unset if it was a repeat.
+    /// One bit per element of the transaction. All are unset for a repeat.
     pub bitmap: Bitmap,
-    /// Canonicals that no element named before.
+    /// Canonicals that no earlier element names.
     pub created: Vec<RecordId>,
 }
 
-/// A block that was cut: everything that must be on disk before anybody hears of it.
+/// A block that was cut. Its writes must be on disk before it is shown.
 #[derive(Debug, Clone)]
 pub struct Cut {
     /// The block.
     pub block: Block,
-    /// Its tree, to prove its items with.
+    /// Its Merkle tree, for proofs of its items.
     pub tree: Tree,
     /// The transactions that it lists, each with its item's number, ascending.
     pub listed: Vec<(u32, Arc<Transaction>)>,
@@ -74,17 +74,17 @@ pub struct Journal {
     tip: Option<Tip>,
     items: Vec<Bytes>,
     listed: Vec<(u32, Arc<Transaction>)>,
-    /// Elements of the block under construction, so that a repeat within it is seen.
+    /// Elements of the block under construction, to find repeats within it.
     pending: BTreeMap<Element, u32>,
     /// Elements of blocks that were cut and are not committed yet.
     uncommitted: BTreeSet<Element>,
-    /// Records of the block under construction, and of what was cut and is not committed yet.
+    /// Records of the block under construction. `uncommitted_records` are those of blocks not committed yet.
     pending_records: BTreeSet<RecordId>,
     uncommitted_records: BTreeSet<RecordId>,
     writes: Vec<Write>,
-    /// Certificate chains that the block's transactions name: they travel with it.
+    /// Certificate chains that the block's transactions name. They are sent with the block.
     chains: BTreeSet<Id>,
-    /// Bytes of the block with everything that travels with it, at most.
+    /// Bytes of the block with its transactions, records and chains, at most.
     bytes: usize,
     plants: Plants,
 }
@@ -106,7 +106,7 @@ impl Journal {
         journal
     }
 
-    /// Goes on after the last block of the newest incarnation in `store`; `None` if there is none.
+    /// Continues after the last block of the newest incarnation in `store`. `None` if `store` has no block.
     ///
     /// # Errors
     /// If the store does not answer.
@@ -120,7 +120,7 @@ impl Journal {
         };
         let missing = || {
             StoreError::Damaged(format!(
-                "block {} of {} is gone",
+                "block {} of incarnation {} is missing",
                 head.height, head.incarnation
             ))
         };
@@ -168,33 +168,33 @@ impl Journal {
         }
     }
 
-    /// The same, with planted bugs.
+    /// Plants bugs in the writer, for the simulator.
     #[must_use]
     pub const fn planted(mut self, plants: Plants) -> Self {
         self.plants = plants;
         self
     }
 
-    /// The last block cut; `None` before the first.
+    /// The last block cut. `None` before the first.
     #[must_use]
     pub const fn tip(&self) -> Option<Tip> {
         self.tip
     }
 
-    /// Which incarnation this is.
+    /// The number of this incarnation.
     #[must_use]
     pub const fn incarnation(&self) -> u64 {
         self.incarnation
     }
 
-    /// Whether there is anything to cut a block of.
+    /// Whether there is no item for a block.
     #[must_use]
     pub const fn is_idle(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// Whether a submission of so many bytes still fits the block under construction, with the certificates of its
-    /// publisher: every block can be sent to somebody who knows none of its publishers.
+    /// Whether a submission of `submission_bytes` fits into the block under construction, together with the
+    /// certificates of its publisher. A block is sent with all certificates to a reader that has none of them.
     #[must_use]
     pub const fn has_room(&self, submission_bytes: usize) -> bool {
         self.items.is_empty()
@@ -233,25 +233,25 @@ impl Journal {
         is_pending && !self.plants.has(Plant::RepeatOfPending) || self.uncommitted.contains(element)
     }
 
-    /// Everything cut so far is in the store now.
+    /// Notes that everything cut so far is in the store.
     pub fn committed(&mut self) {
         self.uncommitted.clear();
         self.uncommitted_records.clear();
     }
 
-    /// Lists something that is no transaction.
+    /// Appends an item that is not a transaction, such as `hold`.
     pub fn note(&mut self, item: &Item) {
         let bytes = item.encode();
         self.bytes += bytes.len();
         self.items.push(bytes);
     }
 
-    /// Keeps a small value with the next block's writes.
+    /// Adds a write, such as a small value, to the writes of the next cut.
     pub fn keep(&mut self, write: Write) {
         self.writes.push(write);
     }
 
-    /// Adds what is new in the entries that `holds` says yes to. A repeat adds nothing and is not listed.
+    /// Adds the new elements of the entries whose canonical `holds` accepts. A repeat adds nothing and is not listed.
     ///
     /// # Errors
     /// If the store does not answer or a record is missing. Nothing is added then.
@@ -264,7 +264,7 @@ impl Journal {
         self.add_without(submission, holds, &BTreeSet::new(), store)
     }
 
-    /// The same, where the bytes of some records are `absent`: what they belong to is added without them.
+    /// Like [`Journal::add`], but elements whose records are in `absent` are added without the bytes.
     ///
     /// # Errors
     /// If the store does not answer or another record is missing. Nothing is added then.
@@ -303,7 +303,7 @@ impl Journal {
         Ok(Added { bitmap, created })
     }
 
-    /// Canonicals of new elements that nothing named before.
+    /// Canonicals of new elements that no earlier element names.
     fn created(
         &self,
         elements: &[Element],
@@ -320,7 +320,7 @@ impl Journal {
         Ok(created)
     }
 
-    /// Records of new elements, and canonicals that come with an insert and are not here yet.
+    /// Records of new elements, and canonicals of inserts that are not in the store yet.
     fn records_to_keep(
         &self,
         submission: &Submission,
@@ -390,10 +390,10 @@ impl Journal {
         });
     }
 
-    /// Signs everything added since the last cut as one block; `None` if nothing was.
+    /// Signs the items since the last cut as one block. `None` if there are none.
     ///
-    /// The block's time is `wall_ms`, or the last block's if that is later. The writes are appended to
-    /// `writes`: they must be synced before the block is shown to anybody.
+    /// The block's time is `wall_ms`, or the last block's time if that is later. The writes are appended to `writes`.
+    /// They must be synced before the block is shown.
     pub fn cut(&mut self, wall_ms: u64, writes: &mut Vec<Write>) -> Option<Cut> {
         if self.items.is_empty() || !self.plants.has(Plant::RecordsLate) {
             writes.append(&mut self.writes);
@@ -476,7 +476,7 @@ impl Journal {
     }
 }
 
-/// How many elements a block of our own adds.
+/// The number of elements that a block adds.
 fn added_elements(block: &Block) -> Result<u64, StoreError> {
     let items = block
         .decode_items()

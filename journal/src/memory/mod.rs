@@ -1,4 +1,4 @@
-//! A store in memory: the plainest one there is, for tests and as the model that others are compared with.
+//! A store in memory, for tests and as the model for tests of other stores.
 
 mod blocks;
 mod chains;
@@ -17,7 +17,7 @@ use kittengrad_proto::{
 
 use crate::store::{Locator, RowKey, StoredBlock, Write};
 
-/// Each family is an ordered map.
+/// A store with an ordered map for each family.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     /// By incarnation and height.
@@ -30,7 +30,7 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// Commits all writes.
+    /// Applies all writes, in order.
     pub fn commit(&mut self, writes: Vec<Write>) {
         for write in writes {
             match write {

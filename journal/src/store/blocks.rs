@@ -4,7 +4,7 @@ use kittengrad_proto::block::{Block, Head, Header};
 
 use crate::store::{RowKey, StoreError};
 
-/// A block as it is kept.
+/// A block with its offset, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredBlock {
     /// Header and items.
@@ -14,7 +14,7 @@ pub struct StoredBlock {
 }
 
 impl StoredBlock {
-    /// The row that it is kept in.
+    /// The key of its row.
     pub(super) const fn key(&self) -> RowKey {
         RowKey::Block {
             incarnation: self.block.header.incarnation,

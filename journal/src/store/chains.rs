@@ -7,7 +7,7 @@ use crate::store::StoreError;
 
 /// The certificate chains that a journal's owner keeps.
 pub trait ChainStore {
-    /// A certificate chain.
+    /// The bytes of a certificate chain. `None` if it is not here.
     ///
     /// # Errors
     /// If the store cannot tell.

@@ -1,4 +1,4 @@
-//! The family of elements: the set, with the item of the journal that added each.
+//! The family of elements: the set, each element with the journal item that added it.
 
 use std::ops::Bound;
 
@@ -7,10 +7,10 @@ use kittengrad_ring::{KeyRange, Length, Point};
 
 use crate::store::StoreError;
 
-/// Where an element stands in the owner's journal: the item that added it.
+/// The item of the owner's journal that added an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Locator {
-    /// Which journal of the owner.
+    /// The incarnation.
     pub incarnation: u64,
     /// Height of the block.
     pub height: u64,
@@ -18,27 +18,28 @@ pub struct Locator {
     pub index: u32,
 }
 
-/// A part of a walk over an arc.
+/// One page of a walk over an arc.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ElementPage {
     /// The elements, in the order of the walk, each with its place in the journal.
     pub rows: Vec<(Element, Locator)>,
-    /// Where the walk goes on: the last of these elements. `None` if the walk is over.
+    /// The last of these elements, after which the walk continues. `None` if the walk is over.
     pub resume: Option<Element>,
 }
 
 impl ElementPage {
-    /// How many rows a store looks for to fill a page of `limit`: one more, which tells whether the walk is over.
+    /// The number of rows that a store reads for a page of `limit`: one more, to see whether the walk is over.
     #[must_use]
     pub const fn rows_to_read(limit: usize) -> usize {
         if limit == 0 {
-            2 // A page without rows would never come to an end.
+            2 // A limit of 0 counts as 1: a walk of empty pages would never end.
         } else {
             limit.saturating_add(1)
         }
     }
 
-    /// The page of `limit` that begins with these rows, of which a store read [`Self::rows_to_read`] or all there are.
+    /// Makes a page of at most `limit` rows. The store read [`Self::rows_to_read`] `rows`, or fewer at the end of the
+    /// arc.
     #[must_use]
     pub fn new(mut rows: Vec<(Element, Locator)>, limit: usize) -> Self {
         let is_end = rows.len() < Self::rows_to_read(limit);
@@ -67,14 +68,14 @@ pub trait ElementStore {
     /// If the store cannot tell.
     fn locate(&self, element: &Element) -> Result<Option<Locator>, StoreError>;
 
-    /// The updates of a canonical, ascending; `None` if no element names it.
+    /// The updates of a canonical, ascending. `None` if no element names it.
     ///
     /// # Errors
     /// If the store cannot tell.
     fn set(&self, canonical: &RecordId) -> Result<Option<Vec<RecordId>>, StoreError>;
 
-    /// The first `limit` updates of a canonical after one of them, or from the beginning, ascending; `None` if no element
-    /// names it.
+    /// The first `limit` updates of a canonical after the update `after`, or from the beginning, ascending. `None` if
+    /// no element names it.
     ///
     /// # Errors
     /// If the store cannot tell.
@@ -98,15 +99,16 @@ pub trait ElementStore {
     /// If the store cannot tell.
     fn exists(&self, canonical: &RecordId) -> Result<bool, StoreError>;
 
-    /// One page of a walk over the elements whose canonical lies in `arc`: the first `limit` (0 counts as 1) from the
-    /// beginning of the arc, or after the element at which the page before ended.
+    /// Reads one page of a walk over the elements whose canonical lies in `arc`: the first `limit` (0 counts as 1) from
+    /// the beginning of the arc, or after the element `after`.
     ///
-    /// The order is that of the ring: clockwise by canonical from `arc.from` to `arc.to`, and ascending by update within a
-    /// canonical, a bare insert first. Pass [`ElementPage::resume`] as `after`, with the same arc, until it is `None`.
+    /// The order is that of the ring: clockwise by canonical from `arc.from` to `arc.to`, and ascending by update
+    /// within a canonical, a bare insert first. Pass [`ElementPage::resume`] as `after`, with the same arc, until it is
+    /// `None`.
     ///
-    /// Commits between two pages do no harm. Every element that is there all the while is met exactly once; one that is
-    /// written or removed meanwhile is met once or not at all. `after` itself may have been removed, for example by
-    /// somebody who walks an arc to drop it. Nothing follows an `after` that is outside the arc.
+    /// Commits between two pages do no harm. An element that exists during the whole walk is met exactly once. An
+    /// element that is written or removed during the walk is met once or not at all. `after` itself may have been
+    /// removed, for example by a walk that drops the arc. No element follows an `after` outside the arc.
     ///
     /// # Errors
     /// If the store cannot tell.
@@ -118,9 +120,9 @@ pub trait ElementStore {
     ) -> Result<ElementPage, StoreError>;
 }
 
-/// The elements that a walk over `arc` has still to meet after one of them, as ranges in the order of the walk: for
-/// implementations of [`ElementStore::walk`] that keep elements sorted. Each range begins with a bare insert or behind
-/// `after`, and ends before a bare insert or with all elements.
+/// Splits the rest of a walk over `arc`, after the element `after`, into ranges of sorted elements, in the order of the
+/// walk. For implementations of [`ElementStore::walk`]. Each range begins at a bare insert or after `after`, and ends
+/// before a bare insert or at the last element.
 #[must_use]
 pub fn walk_ranges(
     arc: KeyRange,
@@ -145,7 +147,7 @@ pub fn walk_ranges(
     ranges
 }
 
-/// The first element that a canonical at this point can have.
+/// The first element in sort order of the canonical at this point.
 const fn bare(point: Point) -> Element {
     Element {
         canonical: RecordId::new(*point.as_bytes()),

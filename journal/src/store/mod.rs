@@ -1,4 +1,4 @@
-//! The seam to storage: what is kept, what is asked, what is written. Each family of rows has a trait of its own.
+//! The interface to storage. Each family of rows has a trait of its own for reads; writes are [`Write`] values.
 //!
 //! | family | trait | key |
 //! | --- | --- | --- |
@@ -7,7 +7,7 @@
 //! | transactions, as they were signed | [`TransactionStore`] | id |
 //! | records | [`RecordStore`] | digest |
 //! | certificate chains | [`ChainStore`] | id |
-//! | small values of the owner's own | [`StateStore`] | the owner's |
+//! | small values of the owner | [`StateStore`] | the owner's choice |
 
 mod blocks;
 mod chains;
@@ -30,24 +30,24 @@ pub use records::RecordStore;
 pub use states::StateStore;
 pub use transactions::TransactionStore;
 
-/// Why the store did not answer. A reader may try elsewhere; the owner of the store stops.
+/// Why the store did not answer. A reader may ask another peer; the owner of the store stops.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StoreError {
-    /// The device failed, or the store refuses to go on after it did.
+    /// The device failed, or the store refuses calls after an earlier failure.
     #[error("store: {0}")]
     Io(String),
-    /// What was read is not what was written.
+    /// The store returned other data than was written.
     #[error("store is damaged: {0}")]
     Damaged(String),
 }
 
-/// Something to write or to remove.
+/// A row to write or to remove.
 ///
-/// All writes of one commit reach the disk together or not at all. They count in their order: a row that is removed
-/// and written in one commit is there afterwards, and one that is written and removed is not.
+/// All writes of one commit reach the disk together or not at all. They apply in order: a row that is removed and then
+/// written in one commit exists afterwards; a row that is written and then removed does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
-    /// A block of the owner's journal. Boxed, because there is one for thousands of the others.
+    /// A block of the owner's journal. Boxed, because there is one block for thousands of the other rows.
     Block(Box<StoredBlock>),
     /// An element of the set.
     Element(Element, Locator),
@@ -55,11 +55,11 @@ pub enum Write {
     Transaction(Id, Bytes),
     /// A record.
     Record(RecordId, Bytes),
-    /// A certificate chain, as its id names it.
+    /// A certificate chain, under its id.
     Chain(Id, Bytes),
-    /// A small value of the owner's own, such as a cursor.
+    /// A small value of the owner, such as a cursor, under its key.
     State(Bytes, Bytes),
-    /// The removal of a row; of one that is not there, nothing.
+    /// Removes a row. A missing row is not an error.
     Remove(RowKey),
 }
 
@@ -68,7 +68,7 @@ pub enum Write {
 pub enum RowKey {
     /// A block.
     Block {
-        /// Which journal of the owner.
+        /// The incarnation.
         incarnation: u64,
         /// Height of the block.
         height: u64,
@@ -101,7 +101,7 @@ impl Write {
     }
 }
 
-/// What a journal's owner keeps, family by family. Reads see everything committed, and nothing else.
+/// The store of a journal's owner, with all families. Reads see everything committed, and nothing else.
 pub trait Store:
     BlockStore + ChainStore + ElementStore + RecordStore + StateStore + TransactionStore + Send + Sync
 {

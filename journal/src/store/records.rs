@@ -1,4 +1,4 @@
-//! The family of records: canonicals, updates and retractions alike, under their digest.
+//! The family of records: canonicals, updates and retractions, under their digest.
 
 use bytes::Bytes;
 use kittengrad_proto::id::RecordId;

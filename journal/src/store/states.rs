@@ -1,4 +1,4 @@
-//! The family of small values: what the owner keeps for itself beside set and journal, under keys of its own.
+//! The family of small values, which the owner stores for itself besides set and journal, under keys of its choice.
 
 use bytes::Bytes;
 
@@ -6,7 +6,7 @@ use crate::store::StoreError;
 
 /// The small values that a journal's owner keeps.
 pub trait StateStore {
-    /// A small value.
+    /// A small value by its key. `None` if it was never written.
     ///
     /// # Errors
     /// If the store cannot tell.

@@ -1,4 +1,4 @@
-//! The family of transactions: what was signed, under the id that blocks list.
+//! The family of transactions: the signed bytes, under the id that blocks list.
 
 use bytes::Bytes;
 use kittengrad_proto::id::Id;

@@ -426,7 +426,7 @@ fn a_source_that_breaks_its_chain_is_followed_no_further() {
     assert!(
         view.reasons
             .iter()
-            .any(|why| why.contains("block 2 came, block 1")),
+            .any(|why| why.contains("block 2 arrived; block 1")),
         "{view:?}"
     );
 
