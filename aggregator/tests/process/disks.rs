@@ -1,4 +1,4 @@
-//! Restarts, and disks that lie.
+//! Restarts, damaged disks, and a disk in use.
 
 use std::{fs, path::Path};
 
@@ -32,7 +32,7 @@ async fn a_restarted_aggregator_goes_on_where_it_was() {
         }
         head = blocks.last().map(|block| block.header.head());
         running.stop().await;
-        // What comes while it is away is there when it is back.
+        // Published while the aggregator is stopped, and emitted after its next start.
         expected.extend(world.publish(&[(round + 30, 1)]));
     }
     let running = world.start().await;
@@ -53,7 +53,7 @@ async fn a_damaged_store_is_put_aside_and_everything_is_read_again() {
     let running = world.start().await;
     world.until_emitted(&expected).await;
     let after = world.read().await[0].header.incarnation;
-    assert!(after > before, "a new journal: {before}, then {after}");
+    assert!(after > before, "not a new journal: {before}, then {after}");
     let is_aside = |name: &str| name.contains("damaged");
     let names = fs::read_dir(world.config().data).unwrap();
     let names: Vec<_> = names
@@ -83,7 +83,7 @@ fn flip_a_bit_in_the_log(data: &Path) {
         }
     }
     let (bytes, log) = logs.into_iter().max().unwrap();
-    assert!(bytes > 0, "there is something to damage");
+    assert!(bytes > 0, "the log is not empty");
     let mut content = fs::read(&log).unwrap();
     let middle = content.len() / 2;
     content[middle] ^= 1;

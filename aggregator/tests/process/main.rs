@@ -1,4 +1,4 @@
-//! An aggregator as it runs: real sockets, certificates and disks, and peers that serve real journals.
+//! A running aggregator, with real sockets, certificates and disks, and peers that serve real journals.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod disks;

@@ -48,7 +48,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::peer::Peer;
 
-/// The network and everything that is known about it.
+/// The network, with the keys and files of its members.
 pub(crate) struct World {
     pub(crate) dir: TempDir,
     pub(crate) authority: Authority,
@@ -57,11 +57,11 @@ pub(crate) struct World {
     pub(crate) aggregator: PublicKey,
     pub(crate) publisher: Credentials,
     pub(crate) client: Client,
-    said: u8,
+    nonce: u8,
 }
 
 impl World {
-    /// A network of so many served peers, with three copies of everything.
+    /// Makes a network of `count` served peers, with three replicas.
     pub(crate) async fn new(count: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let authority = authority();
@@ -124,7 +124,7 @@ impl World {
             aggregator,
             publisher,
             client,
-            said: 0,
+            nonce: 0,
         }
     }
 
@@ -142,9 +142,9 @@ impl World {
         Running::start(self.config()).await.unwrap()
     }
 
-    /// Signs a transaction: so many updates of each canonical.
-    pub(crate) fn say(&mut self, entries: &[(u8, u8)]) -> Submission {
-        self.said += 1;
+    /// Signs a transaction. Each entry is the number of a canonical and its number of updates.
+    pub(crate) fn transact(&mut self, entries: &[(u8, u8)]) -> Submission {
+        self.nonce += 1;
         let publisher = self.publisher.key();
         let mut records: BTreeMap<RecordId, Bytes> = BTreeMap::new();
         let mut keep = |record: Record| {
@@ -153,16 +153,16 @@ impl World {
             records.insert(id, bytes);
             id
         };
-        let mut said = Vec::new();
+        let mut listed = Vec::new();
         for (number, updates) in entries {
             let reference = keep(canonical((*number).into()));
             let update = |number: u8| {
-                let timestamp_ms = u64::from(self.said) << 8 | u64::from(number);
+                let timestamp_ms = u64::from(self.nonce) << 8 | u64::from(number);
                 let update = update(reference, publisher.public(), timestamp_ms);
                 keep(Record::Update(update))
             };
             let updates = (0..*updates).map(update).collect();
-            said.push(Entry {
+            listed.push(Entry {
                 canonical: reference,
                 insert: true,
                 updates,
@@ -172,17 +172,17 @@ impl World {
             chain: self.publisher.chain().id(),
             policy: POLICY,
             created_ms: unix_ms(),
-            nonce: [self.said; 16],
+            nonce: [self.nonce; 16],
         };
-        let signed = Transaction::sign(&self.overlay, &envelope, said, publisher).unwrap();
+        let signed = Transaction::sign(&self.overlay, &envelope, listed, publisher).unwrap();
         let (transaction, records) = (Arc::new(signed), records.into_values().collect());
         let holder = self.publisher.holder();
         Submission::check(transaction, records, holder, |_| true, &Ed25519).unwrap()
     }
 
-    /// Everybody who holds something of a transaction journals it.
+    /// Signs a transaction and journals it at all peers that hold one of its canonicals.
     pub(crate) fn publish(&mut self, entries: &[(u8, u8)]) -> Vec<Element> {
-        let submission = self.say(entries);
+        let submission = self.transact(entries);
         self.apply(&submission);
         submission.transaction.elements().collect()
     }
@@ -201,7 +201,7 @@ impl World {
         self.peers.iter_mut().find(|peer| peer.key == key).unwrap()
     }
 
-    /// The aggregator's journal as a reader verifies it, up to its head.
+    /// Reads and verifies the aggregator's journal up to its head.
     pub(crate) async fn read(&self) -> Vec<VerifiedBlock> {
         let options = SubscribeOptions {
             follow: false,
@@ -220,7 +220,7 @@ impl World {
         blocks
     }
 
-    /// The elements of the aggregator's journal in their order, after checking their offsets.
+    /// Reads the elements of the aggregator's journal in their order, and checks their offsets.
     pub(crate) async fn emitted(&self) -> Vec<Element> {
         let blocks = self.read().await;
         let all = blocks.iter().flat_map(VerifiedBlock::elements);
@@ -231,7 +231,7 @@ impl World {
         elements.collect()
     }
 
-    /// Waits until exactly these elements were emitted, each once.
+    /// Waits until exactly the expected elements are emitted, each once.
     pub(crate) async fn until_emitted(&self, expected: &[Element]) {
         let mut expected = expected.to_vec();
         expected.sort();
@@ -245,7 +245,7 @@ impl World {
     }
 }
 
-/// An aggregator that runs.
+/// A running aggregator.
 pub(crate) struct Running {
     pub(crate) listening: Listening,
     shutdown: CancellationToken,
@@ -267,13 +267,13 @@ impl Running {
         }
     }
 
-    /// Lets it end in order.
+    /// Stops the aggregator in order.
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         soon(self.task).await.unwrap().unwrap();
     }
 
-    /// A page: its status code and body.
+    /// Gets a page. Returns its status code and body.
     pub(crate) async fn page(&self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.listening.http).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
@@ -288,7 +288,7 @@ impl Running {
         serde_json::from_str(&self.page("/status").await.1).unwrap()
     }
 
-    /// Waits until its first source is read in this incarnation.
+    /// Waits until the first source is read in `incarnation`.
     pub(crate) async fn until_read_in(&self, incarnation: u64) {
         until_some("the source is read in its next incarnation", async || {
             let status = self.status().await;
@@ -297,7 +297,7 @@ impl Running {
         .await;
     }
 
-    /// Waits until the page of readiness answers so, and says why not.
+    /// Waits until `/readyz` answers as expected. Returns its body, which has the reasons.
     pub(crate) async fn until_ready(&self, expected: bool) -> String {
         let code = if expected { 200 } else { 503 };
         until_some("readiness changes", async || {

@@ -1,4 +1,4 @@
-//! A peer as its readers see it: a journal, records, and a door.
+//! A peer for readers: a journal, records, and a door.
 
 use std::{
     net::SocketAddr,
@@ -31,7 +31,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, service::Routes};
 
-/// A peer that journals what it is told, and may be stopped and wiped.
+/// A peer that journals submissions, and may be stopped and wiped.
 pub(crate) struct Peer {
     pub(crate) key: PublicKey,
     pub(crate) address: SocketAddr,
@@ -46,7 +46,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// A settled peer with an empty set, which is not served yet.
+    /// Makes a settled peer with an empty set. It does not serve yet.
     pub(crate) fn new(
         overlay: Overlay,
         credentials: Credentials,
@@ -74,7 +74,7 @@ impl Peer {
         peer
     }
 
-    /// Journals what it holds of a transaction, and publishes it once it is on disk.
+    /// Journals the elements that it holds of a transaction, and publishes the block once it is on disk.
     pub(crate) fn apply(&self, submission: &Submission, chain: &Chain) {
         {
             let mut journal = self.journal.lock().unwrap();
@@ -99,7 +99,7 @@ impl Peer {
         self.tip.send_replace(journal.tip());
     }
 
-    /// Loses its disk and begins anew. It must be stopped.
+    /// Loses its disk and starts an empty incarnation. The peer must be stopped.
     pub(crate) fn wipe(&mut self, incarnation: u64) {
         assert!(self.serving.is_none());
         self.data = self.data.with_extension(incarnation.to_string());
@@ -109,7 +109,8 @@ impl Peer {
         self.cut();
     }
 
-    /// Loses everything but what `kept` added, and begins the incarnation after that. It must be stopped.
+    /// Goes back to a disk with the transactions `kept`, and starts an incarnation that forks from it. The peer must be
+    /// stopped.
     pub(crate) fn restore(&mut self, kept: &[Submission], chain: &Chain, incarnation: u64) {
         assert!(self.serving.is_none());
         self.data = self.data.with_extension(incarnation.to_string());
@@ -129,7 +130,7 @@ impl Peer {
         self.cut();
     }
 
-    /// Answers on its address.
+    /// Serves on its address.
     pub(crate) async fn serve(&mut self) {
         let shutdown = CancellationToken::new();
         let journal = JournalServer::new(JournalService::new(JournalParts {
@@ -161,7 +162,7 @@ impl Peer {
         self.serving = Some((shutdown, serving));
     }
 
-    /// Answers no more.
+    /// Stops serving.
     pub(crate) async fn stop(&mut self) {
         if let Some((shutdown, serving)) = self.serving.take() {
             shutdown.cancel();
@@ -201,14 +202,14 @@ impl wire::store_server::Store for Records {
         &self,
         _: Request<wire::SubmitRequest>,
     ) -> Result<Response<wire::SubmitResponse>, Status> {
-        Err(Status::unimplemented("nobody submits here"))
+        Err(Status::unimplemented("this peer takes no submissions"))
     }
 
     async fn lookup(
         &self,
         _: Request<wire::LookupRequest>,
     ) -> Result<Response<wire::LookupResponse>, Status> {
-        Err(Status::unimplemented("nobody looks up here"))
+        Err(Status::unimplemented("this peer answers no lookups"))
     }
 
     async fn get_record(

@@ -1,4 +1,4 @@
-//! What an aggregator gives to others.
+//! The services of an aggregator: journal, lookups, submissions and the ring.
 
 use kittengrad_proto::{
     error::{ErrorCode, ErrorDetail},
@@ -22,7 +22,7 @@ async fn everything_is_emitted_once_and_whole_and_can_be_looked_up() {
     for entry in all_over() {
         expected.extend(world.publish(&[entry]));
     }
-    // Spans all cells: no source holds all of it.
+    // A transaction that spans all cells: no source holds all of it.
     expected.extend(world.publish(&all_over().iter().map(|(n, _)| (*n, 1)).collect::<Vec<_>>()));
     let running = world.start().await;
     world.until_emitted(&expected).await;
@@ -106,7 +106,7 @@ async fn what_is_written_later_comes_too() {
 async fn a_submission_is_refused_with_those_who_take_it() {
     let mut world = World::new(5).await;
     let running = world.start().await;
-    let submission = world.say(&[(1, 1)]);
+    let submission = world.transact(&[(1, 1)]);
     let asked = submission.transaction.entries()[0].canonical;
     let request = wire::SubmitRequest {
         namespace: "works".to_owned(),
@@ -143,7 +143,7 @@ async fn the_ring_is_told_with_what_is_known_of_the_sources() {
         (ring.members.len(), ring.aggregators.len(), ring.replicas),
         (5, 1, 3)
     );
-    assert_eq!(ring.statuses.len(), 3, "itself and two sources");
+    assert_eq!(ring.statuses.len(), 3, "the aggregator and two sources");
     assert!(
         ring.statuses
             .iter()

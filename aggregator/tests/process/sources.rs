@@ -1,4 +1,4 @@
-//! Sources that go away, come back, and begin anew.
+//! Sources that stop, come back, and start again with an empty or an old disk.
 
 use kittengrad_support::wait::until_some;
 
@@ -10,7 +10,7 @@ async fn dead_source_is_named_and_read_on_when_it_is_back() {
     let mut world = World::new(5).await;
     let mut expected = world.publish(&[(1, 1), (2, 1), (3, 1), (4, 1)]);
     let mut config = world.config();
-    // Long enough to look before it is over.
+    // Long enough for the checks before the head is too old.
     config.timing.fresh_ms = 10_000;
     let running = Running::start(config).await.unwrap();
     running.until_ready(true).await;
@@ -27,15 +27,15 @@ async fn dead_source_is_named_and_read_on_when_it_is_back() {
     assert_eq!(
         running.status().await["complete"],
         true,
-        "as of a moment ago"
+        "complete as of less than `fresh_ms` ago"
     );
-    until_some("it is not complete any more", async || {
+    until_some("the aggregator is no longer complete", async || {
         (running.status().await["complete"] == false).then_some(())
     })
     .await;
     assert_eq!(running.page("/livez").await.0, 200);
 
-    // The others go on; what only the dead one would show waits.
+    // The other sources go on. Elements that only the dead source lists are emitted once it is back.
     expected.extend(world.publish(&[(1, 2), (2, 2), (3, 2), (4, 2)]));
     world.source().serve().await;
     world.until_emitted(&expected).await;
@@ -49,7 +49,7 @@ async fn wiped_source_is_read_anew_and_nothing_comes_twice() {
     let mut submissions = Vec::new();
     let mut expected = Vec::new();
     for number in 0..6 {
-        let submission = world.say(&[(number, 2)]);
+        let submission = world.transact(&[(number, 2)]);
         world.apply(&submission);
         expected.extend(submission.transaction.elements());
         submissions.push(submission);
@@ -79,7 +79,7 @@ async fn source_that_lost_blocks_is_read_in_its_next_incarnation() {
     let mut submissions = Vec::new();
     let mut expected = Vec::new();
     for number in 0..6 {
-        let submission = world.say(&[(number, 2)]);
+        let submission = world.transact(&[(number, 2)]);
         world.apply(&submission);
         expected.extend(submission.transaction.elements());
         submissions.push(submission);

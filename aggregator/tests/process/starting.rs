@@ -1,4 +1,4 @@
-//! What keeps an aggregator from starting, and in which words.
+//! Mistakes that keep an aggregator from starting, and their messages.
 
 use std::{fs, path::Path};
 
@@ -9,10 +9,10 @@ use kittengrad_support::authority::{admit, authority};
 
 use crate::network::{Running, World, write_credentials};
 
-async fn check(config: Config, says: &[&str]) {
+async fn check(config: Config, parts: &[&str]) {
     let error = Running::start(config).await.err().unwrap().to_string();
-    for part in says {
-        assert!(error.contains(part), "{error:?} says nothing of {part:?}");
+    for part in parts {
+        assert!(error.contains(part), "{error:?} does not contain {part:?}");
     }
 }
 
@@ -79,7 +79,7 @@ fn the_sample_configuration_says_the_defaults() {
     );
     assert!(config.network.ends_with("deploy/network.toml"));
 
-    // The keys that are left out are keys too.
+    // The commented keys are valid keys too.
     let text = fs::read_to_string(sample).unwrap().replace("#: ", "");
     let dir = tempfile::tempdir().unwrap();
     let all = dir.path().join("all.toml");
@@ -93,7 +93,7 @@ fn a_configuration_with_a_mistake_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("aggregator.toml");
     let needed = "network = \"n\"\ncredentials = \"c\"\ndata = \"d\"\n";
-    for (text, says) in [
+    for (text, part) in [
         ("", "network"),
         ("netwrk = \"n\"\n", "netwrk"),
         (
@@ -113,8 +113,8 @@ fn a_configuration_with_a_mistake_is_refused() {
         fs::write(&path, text).unwrap();
         let error = Config::load(&path).unwrap_err().to_string();
         assert!(
-            error.contains(says) && error.contains("aggregator.toml"),
-            "{error:?}: {says:?}"
+            error.contains(part) && error.contains("aggregator.toml"),
+            "{error:?}: {part:?}"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! A follower accepts exactly the journal: nothing skipped, altered, forged, dated back or told twice.
+//! A follower accepts exactly the journal: no block that is skipped, altered, forged, dated back or repeated.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use kittengrad_support::journals::{Fake, FakeKey, overlay, submission};
 
 const OWNER: FakeKey = FakeKey(1);
 
-/// A journal of some blocks.
+/// Makes a journal of `count` blocks with one transaction each.
 fn journal(signer: Arc<dyn Signer>, incarnation: u64, count: u64) -> Vec<Block> {
     let mut journal = Journal::open(overlay(), signer, incarnation, None, &[]);
     let mut store = MemoryStore::default();
@@ -36,7 +36,7 @@ fn owners_journal() -> Vec<Block> {
     journal(Arc::new(OWNER), 7, 4)
 }
 
-/// A follower that has accepted the first blocks.
+/// Makes a follower that has accepted these blocks, from the first on.
 fn following(accepted: &[Block]) -> Follower {
     let mut follower = Follower::new(OWNER.public(), 7);
     for block in accepted {
@@ -45,7 +45,7 @@ fn following(accepted: &[Block]) -> Follower {
     follower
 }
 
-/// Signs a block with some fields changed.
+/// Signs a copy of a block with some header fields changed.
 fn resigned(block: &Block, signer: &dyn Signer, change: impl Fn(&mut HeaderFields)) -> Block {
     let header = &block.header;
     let mut fields = HeaderFields {
@@ -64,7 +64,7 @@ fn resigned(block: &Block, signer: &dyn Signer, change: impl Fn(&mut HeaderField
     }
 }
 
-/// A follower of three blocks refuses `block` with what `is_expected` knows, and stays where it was.
+/// Checks that a follower of three blocks refuses `block` with an expected error, and is unchanged.
 fn check_refused(
     block: &Block,
     verifier: &dyn Verifier,
@@ -79,7 +79,7 @@ fn check_refused(
     assert_eq!(
         follower.accept(&blocks[3], verifier),
         Ok(Step::Next),
-        "it goes on"
+        "the follower continues"
     );
 }
 
@@ -155,7 +155,7 @@ fn block_with_other_items_than_its_header_signs_is_refused() {
 
 #[test]
 fn a_forged_block_is_refused() {
-    /// Says that it is the owner, but cannot sign as the owner does.
+    /// A signer with the owner's key and invalid signatures.
     struct Forger;
     impl Signer for Forger {
         fn public(&self) -> PublicKey {
@@ -273,11 +273,11 @@ fn newer_incarnation_waits_until_its_fork_was_read() {
     let beginning = Follower::new(OWNER.public(), 7);
     assert!(
         !beginning.is_next(&forked(&old[0]).header),
-        "nothing of it was read"
+        "the fork was not read"
     );
     assert!(
         Follower::new(OWNER.public(), 8).is_next(&forked(&old[3]).header),
-        "it is past"
+        "the fork is in an older incarnation"
     );
 }
 
@@ -322,7 +322,7 @@ fn a_followers_position_is_kept_and_found_again() {
     assert_eq!(
         keep_applied(&Follower::new(OWNER.public(), 7), &held),
         None,
-        "nothing to keep yet"
+        "no position before the first block"
     );
     assert_eq!(applied(&store, OWNER.public(), &held), Ok(None));
     for accepted in 1..=blocks.len() {

@@ -1,4 +1,4 @@
-//! Golden vectors: what a journal keeps beside its blocks, in a file that never changes.
+//! Golden vectors: the state that a journal keeps besides its blocks, in a file that never changes.
 
 use bytes::Bytes;
 use kittengrad_journal::{
@@ -14,7 +14,7 @@ use kittengrad_ring::{KeyRange, KeyRanges, Point};
 
 const STATE: &str = include_str!("../../testdata/state.txt");
 
-/// What the file has under `name`, in hexadecimal.
+/// The value of `name` in the file, in hexadecimal.
 fn vector(name: &str) -> &'static str {
     let named = |line: &'static str| line.strip_prefix(name)?.strip_prefix(' ');
     STATE.lines().find_map(named).unwrap()
@@ -26,7 +26,7 @@ fn hex(bytes: &[u8]) -> String {
 
 fn check_state(write: &Write, name: &str) {
     let Write::State(key, value) = write else {
-        panic!("{write:?} is no state")
+        panic!("{write:?} is not a state")
     };
     assert_eq!(hex(key), vector(&format!("{name}.key")));
     assert_eq!(hex(value), vector(&format!("{name}.value")));
@@ -50,7 +50,7 @@ fn the_state_of_a_journal_has_the_bytes_that_it_always_had() {
     let [kept, vouched] = keep_chain(&certified, publisher);
     check_state(&vouched, "publisher");
     let Write::Chain(id, bytes) = &kept else {
-        panic!("{kept:?} is no chain")
+        panic!("{kept:?} is not a chain")
     };
     assert_eq!(hex(id.as_bytes()), vector("chain.id"));
     assert_eq!(hex(bytes), vector("chain"));

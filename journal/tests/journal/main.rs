@@ -1,4 +1,4 @@
-//! Tests of the journal: its writer, its followers, its proofs, and what every store must do.
+//! Tests of the journal: its writer, its followers, its proofs, and the conformance of its store.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod follower;

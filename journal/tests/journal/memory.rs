@@ -1,4 +1,4 @@
-//! The store in memory does what every store must do.
+//! The store in memory passes the conformance tests of stores.
 
 use kittengrad_journal::MemoryStore;
 

@@ -1,4 +1,4 @@
-//! An owner of a journal as peers and aggregators are, and what its journal promises.
+//! An owner of a journal, such as a peer or an aggregator, and checks of its journal's promises.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -15,7 +15,7 @@ use kittengrad_proto::{
 };
 use kittengrad_support::journals::{Fake, FakeKey, overlay};
 
-/// An owner of a journal: adds, cuts and commits as peers do.
+/// An owner of a journal, which adds, cuts and commits like a peer.
 pub(crate) struct Owner {
     pub(crate) journal: Journal,
     pub(crate) store: MemoryStore,
@@ -81,7 +81,7 @@ pub(crate) fn second_half(id: &RecordId) -> bool {
     !first_half(id)
 }
 
-/// Everything that a journal promises about its blocks.
+/// Checks the promises of a journal about its blocks: heights, links, times, offsets and the tip.
 pub(crate) fn check_journal(owner: &Owner) {
     let read = blocks(&owner.store, 7, 0, usize::MAX, usize::MAX).unwrap();
     assert!(read.is_end);
@@ -115,7 +115,7 @@ pub(crate) fn check_journal(owner: &Owner) {
     assert_eq!(tip, last);
 }
 
-/// The set is the fold of the items, each element is added once, and its row names the item that adds it.
+/// Checks that the set is the fold of the items, that each element is added once, and that its row names its item.
 pub(crate) fn check_set(owner: &Owner) {
     let mut folded = BTreeSet::new();
     for entry in owner.entries() {

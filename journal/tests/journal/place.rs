@@ -1,4 +1,4 @@
-//! Where a reader of a journal may start, and what it is told where it may not.
+//! Starts of a subscription: valid cursors begin at their place, and others get a problem with a start.
 
 use kittengrad_journal::{
     MemoryStore, Tip, Write,
@@ -15,7 +15,7 @@ use kittengrad_support::journals::{FakeKey, stored_block};
 
 const OWN: FakeKey = FakeKey(1);
 
-/// A store with these blocks, as incarnations and heights.
+/// Makes a store with blocks at these incarnations and heights.
 fn store_of(blocks: impl IntoIterator<Item = (u64, u64)>) -> MemoryStore {
     let mut store = MemoryStore::default();
     let write = |(incarnation, height)| {
@@ -26,7 +26,7 @@ fn store_of(blocks: impl IntoIterator<Item = (u64, u64)>) -> MemoryStore {
     store
 }
 
-/// The published tip is this block.
+/// The tip for a published block at this place.
 fn tip(incarnation: u64, height: u64) -> Tip {
     let block = stored_block(incarnation, height, Vec::new(), 0).block;
     Tip {
@@ -36,8 +36,8 @@ fn tip(incarnation: u64, height: u64) -> Tip {
     }
 }
 
-/// Incarnation 7, of which the first two blocks are gone, then 9, then 12, of which block 3 is not published yet,
-/// nor anything of incarnation 15.
+/// A journal with incarnations 7, 9, 12 and 15. The first two blocks of 7 were removed. Block 3 of 12 and all of 15 are
+/// not published yet.
 fn sample() -> (MemoryStore, Tip) {
     let blocks = [(7, 2), (7, 3), (7, 4), (9, 0), (9, 1), (12, 0), (12, 1)];
     let later = [(12, 2), (12, 3), (15, 0)];
@@ -59,7 +59,7 @@ fn at(incarnation: u64, height: u64) -> Start {
     }))
 }
 
-/// The cursor is refused, and the reader may go on from `instead`.
+/// The answer that refuses a cursor and proposes the cursor `instead`.
 fn problem(kind: Kind, instead: Option<Cursor>) -> Start {
     Start::Problem(wire::CursorProblem {
         kind: kind.into(),

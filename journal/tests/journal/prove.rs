@@ -1,4 +1,4 @@
-//! What a journal's owner has can be proved to anybody who knows its key.
+//! Proofs of elements in a journal, checked with the key of its owner alone.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -11,7 +11,7 @@ use kittengrad_proto::{
 use kittengrad_support::journals::{EntrySpec, Fake, FakeKey, overlay, submission};
 use proptest::{collection::vec, prelude::*};
 
-/// Commits a block of these transactions.
+/// Adds these submissions and commits them as one block.
 fn commit(journal: &mut Journal, store: &mut MemoryStore, submissions: &[Submission]) {
     for submission in submissions {
         journal.add(submission, |_| true, store).unwrap();
@@ -26,7 +26,7 @@ fn open(signer: Arc<dyn Signer>) -> Journal {
     Journal::open(overlay(), signer, 7, None, &[])
 }
 
-/// Proves all elements of a transaction, over the wire, and checks that the proofs say so.
+/// Proves all elements of a transaction, encodes and decodes the proofs, and verifies them.
 fn check_proved(
     store: &dyn Store,
     peer: &dyn Signer,
@@ -78,9 +78,12 @@ proptest! {
 fn proof_holds_with_real_signatures_and_for_its_peer_only() {
     let key = SigningKey::from_seed(&[3; 32]);
     let mut store = MemoryStore::default();
-    // The publisher of these tests signs with the fake scheme, which only its own verifier knows.
-    let said: Vec<EntrySpec> = (0..9).map(|n| (n, true, vec![100 + n])).collect();
-    let submissions: Vec<_> = said.chunks(1).map(|said| submission(1, said)).collect();
+    // The publisher of these tests signs with the fake scheme, which only the verifier `Fake` accepts.
+    let entries: Vec<EntrySpec> = (0..9).map(|n| (n, true, vec![100 + n])).collect();
+    let submissions: Vec<_> = entries
+        .chunks(1)
+        .map(|entry| submission(1, entry))
+        .collect();
     commit(&mut open(Arc::new(key.clone())), &mut store, &submissions);
     for submission in &submissions {
         check_proved(&store, &key, submission, &kittengrad_proto::signed::Ed25519);
@@ -140,8 +143,8 @@ fn a_repeat_of_more_than_64_blocks_is_proved_in_smaller_parts() {
     let mut journal = open(Arc::new(FakeKey(1)));
     let mut store = MemoryStore::default();
     for block in 0..65 {
-        let said = submission(1, &[(1, false, vec![100 + block])]);
-        commit(&mut journal, &mut store, &[said]);
+        let single = submission(1, &[(1, false, vec![100 + block])]);
+        commit(&mut journal, &mut store, &[single]);
     }
     let repeat = |blocks: u64| submission(2, &[(1, false, (100..100 + blocks).collect())]);
     check_proved(&store, &FakeKey(1), &repeat(64), &Fake);

@@ -1,11 +1,11 @@
-//! Reading blocks back: in order, within the limits of one answer, and saying whether there are more.
+//! Reading blocks back: in order, within the limits of one answer, and with a sign at the end.
 
 use kittengrad_journal::{MemoryStore, Write, blocks};
 use kittengrad_support::journals::{record, stored_block};
 
 /// Bytes of the only item of each block.
 const ITEM_BYTES: usize = 1_000;
-/// Bytes that each block counts: its item with its frame, and more than a header has.
+/// Bytes that each block counts: its item with 8 bytes of frame, and 512 for a header, which has fewer.
 const BLOCK_BYTES: usize = ITEM_BYTES + 8 + 512;
 const BLOCKS: u64 = 10;
 
@@ -17,7 +17,7 @@ fn store() -> MemoryStore {
     store
 }
 
-/// From a height on, with so many blocks and bytes, a reader gets the blocks of these heights.
+/// Reads from a height on, with limits of blocks and bytes, and checks the heights that it gets.
 #[track_caller]
 fn check(from: u64, limit: usize, bytes_max: usize, heights: std::ops::Range<u64>, is_end: bool) {
     let read = blocks(&store(), 7, from, limit, bytes_max).unwrap();

@@ -1,4 +1,4 @@
-//! A journal explains its set: whatever is submitted, in whatever order, between whatever restarts.
+//! The set is the fold of the journal's items, for any submissions, any order and any restarts.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use proptest::{collection::vec, prelude::*, sample::subsequence};
 
 use crate::owner::{Owner, check_journal, check_set, everything, first_half, second_half};
 
-/// What an owner does.
+/// An act of a journal's owner.
 #[derive(Debug, Clone)]
 enum Act {
     Add(Submission),
@@ -17,7 +17,7 @@ enum Act {
 }
 
 /// Transactions over few canonicals and updates, so that they repeat each other.
-fn said() -> impl Strategy<Value = Vec<EntrySpec>> {
+fn entries() -> impl Strategy<Value = Vec<EntrySpec>> {
     let updates = |canonical: u64| {
         (0..6)
             .map(|n| 100 + 10 * canonical + n)
@@ -26,25 +26,27 @@ fn said() -> impl Strategy<Value = Vec<EntrySpec>> {
     let entry = move |canonical: u64| (any::<bool>(), subsequence(updates(canonical), 0..4));
     let entries = (0..8).map(entry).collect::<Vec<_>>();
     (entries, 1_u8..255).prop_map(|(entries, mask)| {
-        let said = entries
+        let chosen = entries
             .into_iter()
             .enumerate()
             .filter(|(i, _)| mask >> i & 1 == 1);
-        // An entry without updates says something only if it inserts.
-        said.map(|(i, (insert, updates))| (i as u64, insert || updates.is_empty(), updates))
+        // An entry without updates must insert.
+        chosen
+            .map(|(i, (insert, updates))| (i as u64, insert || updates.is_empty(), updates))
             .collect()
     })
 }
 
 fn submissions(count: usize) -> impl Strategy<Value = Vec<Submission>> {
     vec(
-        (any::<u8>(), said()).prop_map(|(nonce, said)| submission(nonce, &said)),
+        (any::<u8>(), entries()).prop_map(|(nonce, entries)| submission(nonce, &entries)),
         1..count,
     )
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
-    let add = (any::<u8>(), said()).prop_map(|(nonce, said)| Act::Add(submission(nonce, &said)));
+    let add =
+        (any::<u8>(), entries()).prop_map(|(nonce, entries)| Act::Add(submission(nonce, &entries)));
     let cut = (0_u64..1_000).prop_map(Act::Cut);
     vec(
         prop_oneof![5 => add, 3 => cut, 1 => Just(Act::Restart)],
@@ -52,7 +54,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     )
 }
 
-/// The elements that `submissions` say something with, in the range held.
+/// The elements of `submissions` whose canonical `holds` accepts.
 fn fold(submissions: &[Submission], holds: fn(&RecordId) -> bool) -> BTreeSet<Element> {
     let all = submissions
         .iter()
@@ -60,7 +62,7 @@ fn fold(submissions: &[Submission], holds: fn(&RecordId) -> bool) -> BTreeSet<El
     all.filter(|element| holds(&element.canonical)).collect()
 }
 
-/// Does the acts and returns what was committed: adding is forgotten by a restart before the cut.
+/// Performs the acts. Returns the committed submissions: a restart before the cut loses the ones added.
 fn run(owner: &mut Owner, acts: Vec<Act>) -> Vec<Submission> {
     let (mut open, mut committed) = (Vec::new(), Vec::new());
     for act in acts {

@@ -1,4 +1,4 @@
-//! Small values in another form than the known one are damage, and nothing is read from them.
+//! Small values with an unknown version or a wrong length are damage, and are not read.
 
 use bytes::Bytes;
 use kittengrad_journal::{
@@ -28,7 +28,7 @@ fn vouched() -> [Write; 2] {
     keep_chain(&Chain::from_der(certificates.to_vec()).unwrap(), SUBJECT)
 }
 
-/// The value of a state with its version and its length changed, in all ways that are refused.
+/// Copies of a value with another version or another length. All are refused.
 fn damaged(value: &Bytes) -> Vec<Bytes> {
     let versions = [0, 3, 0xff].map(|version| [&[version], &value[1..]].concat());
     let lengths = [0, 1, value.len() - 1].map(|bytes| value[..bytes].to_vec());
@@ -37,7 +37,7 @@ fn damaged(value: &Bytes) -> Vec<Bytes> {
     all.map(Bytes::from).collect()
 }
 
-/// Whatever is kept instead of the value that was written is refused, and the error says its version and length.
+/// Checks that each damaged value is refused, with its version and length in the error.
 fn check(writes: &[Write], read: impl Fn(&MemoryStore) -> Result<bool, StateError>) {
     let mut store = MemoryStore::default();
     store.commit(writes.to_vec());

@@ -1,4 +1,4 @@
-//! What a journal's writer does, case by case.
+//! The journal's writer, case by case.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use crate::owner::{Owner, check_journal, check_set, everything, first_half};
 
 #[test]
 fn records_are_kept_only_where_their_entry_is_held() {
-    let said: Vec<EntrySpec> = (0..20).map(|n| (n, true, vec![100 + n])).collect();
-    let submission = submission(1, &said);
+    let entries: Vec<EntrySpec> = (0..20).map(|n| (n, true, vec![100 + n])).collect();
+    let submission = submission(1, &entries);
     let mut owner = Owner::new(first_half);
     owner.add(&submission);
     owner.cut(1);
@@ -35,8 +35,8 @@ fn records_are_kept_only_where_their_entry_is_held() {
 fn a_canonical_is_created_once() {
     let mut owner = Owner::new(everything);
     let canonical = RecordId::of(&record(1, 100));
-    let mut created = |nonce, said: &[EntrySpec], commit: bool| {
-        let submission = submission(nonce, said);
+    let mut created = |nonce, entries: &[EntrySpec], commit: bool| {
+        let submission = submission(nonce, entries);
         let added = owner
             .journal
             .add(&submission, everything, &owner.store)
@@ -50,12 +50,12 @@ fn a_canonical_is_created_once() {
     assert_eq!(
         created(2, &[(1, false, vec![10])], true),
         [],
-        "it is in the block under construction"
+        "the canonical is in the block under construction"
     );
     assert_eq!(
         created(3, &[(1, false, vec![11, 12])], false),
         [],
-        "it is in the store"
+        "the canonical is in the store"
     );
 }
 
@@ -115,7 +115,7 @@ fn several_blocks_may_be_cut_before_they_are_committed() {
     assert_eq!(
         owner.add(&first),
         [],
-        "what was cut is known before it is committed"
+        "a cut element is known before its commit"
     );
     owner.add(&submission(2, &[(1, false, vec![12])]));
     assert!(owner.journal.cut(2, &mut writes).is_some());
@@ -130,7 +130,7 @@ fn a_canonical_is_known_before_it_is_committed() {
     let mut owner = Owner::new(everything);
     let canonical = RecordId::of(&record(1, 100));
     let mut nonce = 1;
-    // It is known, and another update of it creates nothing.
+    // Checks that the canonical is known, and that another update does not create it.
     let mut check_known = |owner: &mut Owner, when: &str| {
         assert_eq!(
             owner.journal.knows(canonical, &owner.store),
@@ -161,7 +161,7 @@ fn the_store_alone_is_asked_about_what_was_committed() {
     let submission = submission(1, &[(1, true, vec![10])]);
     owner.add(&submission);
     owner.journal.cut(1, &mut Vec::new());
-    // A store that lost the writes shows that the journal does not keep all elements in memory.
+    // The store lost the writes. The journal adds the elements again, so it does not keep them in memory.
     owner.journal.committed();
     let canonical = RecordId::of(&record(1, 100));
     assert_eq!(owner.journal.knows(canonical, &owner.store), Ok(false));
@@ -170,7 +170,7 @@ fn the_store_alone_is_asked_about_what_was_committed() {
     owner.cut(2);
     let records = [canonical, RecordId::of(&record(10, 100))];
     let here = owner.store.records(&records).unwrap();
-    assert!(here.iter().all(Option::is_some), "they are written again");
+    assert!(here.iter().all(Option::is_some), "records written again");
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn a_block_keeps_its_limits_in_bytes() {
     check_journal(&owner);
 }
 
-/// Bytes of transactions, items and records of 60,000 bytes each, and of the certificates of one publisher.
+/// Bytes of a block's transactions and items, its records of 60,000 bytes each, and the certificates of one publisher.
 fn bytes_of(cut: &Cut) -> usize {
     let transactions = cut.listed.iter().map(|(_, tx)| tx.signed().encode().len());
     let items = cut.block.items.iter().map(bytes::Bytes::len);
@@ -361,9 +361,5 @@ fn new_incarnation_begins_at_height_0_and_names_its_fork() {
         (next.block.header.height, next.block.header.fork),
         (1, None)
     );
-    assert_eq!(
-        next.added.len(),
-        1,
-        "the set is the peer's, whatever the incarnation"
-    );
+    assert_eq!(next.added.len(), 1, "one set for all incarnations");
 }

@@ -1,4 +1,4 @@
-//! Any interleaving of sources, any crash, any loss: the elements of all journals, each exactly once.
+//! Exactly once: each element of all journals is emitted once, for any interleaving of sources, crashes and losses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,24 +7,24 @@ use kittengrad_proto::{block::Head, id::Id, transaction::Element};
 use proptest::{collection::vec, prelude::*};
 
 use crate::{
-    peers::{Peers, say},
+    peers::{Peers, transact},
     process::Process,
 };
 
-/// One thing that happens. Numbers are taken modulo what there is.
+/// One event. Numbers count modulo the number of peers or sources.
 #[derive(Debug, Clone)]
 enum Happening {
-    /// A peer journals the next transaction that it has not seen, out of order by `skip`.
+    /// A peer journals a transaction that it has not seen, after skipping `skip` of them.
     Journal { peer: usize, skip: usize },
     /// A peer signs a block.
     Cut { peer: usize },
     /// The aggregator reads the next block of a source.
     Deliver { source: usize },
-    /// Those who hold the records that were asked for answer.
+    /// The holders answer all fetches.
     Answer,
     /// Answers are lost.
     LoseAnswers,
-    /// Time goes by.
+    /// Time passes.
     Pass { ms: u64 },
     /// The aggregator commits.
     Flush,
@@ -51,38 +51,38 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
-/// What publishers say: for each transaction its canonicals with updates, by number. Few numbers, so that
-/// transactions repeat each other.
-type Said = Vec<Vec<(u8, Vec<u8>)>>;
+/// Transactions: the canonicals of each with updates, by number. The numbers are few, so that transactions repeat each
+/// other.
+type Transactions = Vec<Vec<(u8, Vec<u8>)>>;
 
-fn said() -> impl Strategy<Value = Said> {
+fn transactions() -> impl Strategy<Value = Transactions> {
     vec(vec((0..12_u8, vec(0..4_u8, 0..4)), 1..5), 1..16)
 }
 
-/// Peers that journal what they hear of in any order.
+/// Peers that journal the transactions in any order.
 struct Scene {
     peers: Peers,
-    said: Vec<kittengrad_proto::submission::Submission>,
-    /// Of each peer the transactions that it has not journalled, in their order.
+    submissions: Vec<kittengrad_proto::submission::Submission>,
+    /// For each peer, the transactions that it has not journalled, in their order.
     unheard: Vec<Vec<usize>>,
     incarnation: u64,
 }
 
 impl Scene {
-    fn new(count: u8, replicas: u8, said: &Said) -> Self {
+    fn new(count: u8, replicas: u8, transactions: &Transactions) -> Self {
         let peers = Peers::new(count, replicas);
         let sign = |(nonce, entries): (usize, &Vec<(u8, Vec<u8>)>)| {
             let entries: Vec<_> = entries
                 .iter()
                 .map(|(canonical, updates)| (*canonical, &updates[..]))
                 .collect();
-            say(nonce as u8, &entries)
+            transact(nonce as u8, &entries)
         };
-        let said: Vec<_> = said.iter().enumerate().map(sign).collect();
-        let unheard = vec![(0..said.len()).collect(); peers.peers.len()];
+        let submissions: Vec<_> = transactions.iter().enumerate().map(sign).collect();
+        let unheard = vec![(0..submissions.len()).collect(); peers.peers.len()];
         Self {
             peers,
-            said,
+            submissions,
             unheard,
             incarnation: 10,
         }
@@ -95,17 +95,17 @@ impl Scene {
         }
         let at = skip % self.unheard[peer].len();
         let number = self.unheard[peer].remove(at);
-        self.peers.apply(peer, &self.said[number]);
+        self.peers.apply(peer, &self.submissions[number]);
     }
 
     fn wipe(&mut self, peer: usize) {
         let peer = peer % self.unheard.len();
         self.incarnation += 1;
         self.peers.wipe(peer, self.incarnation);
-        self.unheard[peer] = (0..self.said.len()).rev().collect();
+        self.unheard[peer] = (0..self.submissions.len()).rev().collect();
     }
 
-    /// Everybody hears of everything, and signs it.
+    /// Every peer journals all transactions, and signs a block.
     fn settle(&mut self) {
         for peer in 0..self.unheard.len() {
             while !self.unheard[peer].is_empty() {
@@ -144,13 +144,13 @@ fn check_exactly_once(process: &Process, peers: &Peers) {
     assert_eq!(
         elements,
         peers.union(),
-        "all journals' elements, each exactly once"
+        "the elements of all journals, each exactly once"
     );
     let set: Vec<_> = process.store.elements().into_iter().collect();
     assert_eq!(elements, set, "the set is the fold of the journal");
 }
 
-/// How far each source is on disk.
+/// The position of each source on disk.
 fn positions(process: &Process) -> Vec<Option<Head>> {
     process
         .view()
@@ -160,7 +160,7 @@ fn positions(process: &Process) -> Vec<Option<Head>> {
         .collect()
 }
 
-/// Every record of every element is here.
+/// Checks that the store has every record of every element.
 fn check_records(process: &Process) {
     for element in process.store.elements() {
         let ids: Vec<_> = element
@@ -182,11 +182,11 @@ proptest! {
     fn whatever_happens_every_element_is_emitted_exactly_once(
         count in 1..8_u8,
         replicas in prop_oneof![Just(1_u8), Just(3)],
-        said in said(),
+        transactions in transactions(),
         happenings in vec(happening(), 0..120),
         is_helped in any::<bool>(),
     ) {
-        let mut scene = Scene::new(count, replicas, &said);
+        let mut scene = Scene::new(count, replicas, &transactions);
         let mut process = Process::start(&scene.peers);
         let mut before = positions(&process);
         for happening in &happenings {
@@ -194,7 +194,7 @@ proptest! {
             let after = positions(&process);
             prop_assert!(before.iter().zip(&after).all(|(before, after)| before <= after));
             before = after;
-            prop_assert!(!process.view().is_complete, "nobody said its head");
+            prop_assert!(!process.view().is_complete, "no source sent a heartbeat");
         }
         scene.settle();
         process.read_all(&scene.peers, is_helped);
@@ -207,17 +207,17 @@ proptest! {
     #[test]
     fn transaction_comes_whole_if_holders_of_its_records_answer(
         count in 1..8_u8,
-        said in said(),
+        transactions in transactions(),
         order in vec((any::<usize>(), any::<usize>()), 0..60),
     ) {
-        let mut scene = Scene::new(count, 3, &said);
-        // Everybody who holds a record has it before anybody reads: nothing waits in vain.
+        let mut scene = Scene::new(count, 3, &transactions);
+        // All holders of a record have it before the first read, so no wait is in vain.
         scene.settle();
         let mut process = Process::start(&scene.peers);
-        for (source, what) in order {
+        for (source, action) in order {
             let sources = process.sources();
             process.deliver(sources[source % sources.len()], &scene.peers);
-            match what % 4 {
+            match action % 4 {
                 0 => process.flush(),
                 1 => process.crash(),
                 2 => process.flush_and_crash(),
@@ -230,7 +230,7 @@ proptest! {
         for (id, element) in process.emitted() {
             let is_new = parts.entry(id).or_default().insert(element);
             prop_assert!(is_new);
-            prop_assert!(last == Some(id) || parts[&id].len() == 1, "{id} comes in one piece");
+            prop_assert!(last == Some(id) || parts[&id].len() == 1, "{id} comes in two parts");
             last = Some(id);
         }
         check_exactly_once(&process, &scene.peers);
@@ -238,8 +238,11 @@ proptest! {
 
     /// Keeps S5.
     #[test]
-    fn the_order_of_a_source_is_kept(said in said(), deliveries in vec(any::<bool>(), 0..40)) {
-        let mut scene = Scene::new(3, 3, &said);
+    fn the_order_of_a_source_is_kept(
+        transactions in transactions(),
+        deliveries in vec(any::<bool>(), 0..40),
+    ) {
+        let mut scene = Scene::new(3, 3, &transactions);
         let mut process = Process::start(&scene.peers);
         let source = process.sources()[0];
         for is_delivery in deliveries {
@@ -254,7 +257,7 @@ proptest! {
         }
         scene.settle();
         process.read_all(&scene.peers, true);
-        // With three peers and three replicas the one source has everything: the order is its own.
+        // With three peers and three replicas one source has everything, so the order is that of its journal.
         let of_source = scene.peers.emitted_by(source);
         let emitted: Vec<_> = process.emitted().into_iter().map(|(_, element)| element).collect();
         prop_assert_eq!(emitted, of_source);

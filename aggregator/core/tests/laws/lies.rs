@@ -1,4 +1,4 @@
-//! Sources that show what no honest one would.
+//! Sources that send data that no honest source sends.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,11 +13,11 @@ use kittengrad_proto::{
 };
 
 use crate::{
-    peers::{Peers, canonical, chain, publisher, say, sign, statement},
+    peers::{Peers, canonical, chain, publisher, sign, statement, transact},
     process::Process,
 };
 
-/// Three peers that hold everything, and an aggregator that follows the one with the number that comes along.
+/// Three peers that hold everything, an aggregator that follows one of them, and the key and number of that peer.
 fn scene() -> (Peers, Process, PublicKey, usize) {
     let peers = Peers::new(3, 3);
     let mut process = Process::start(&peers);
@@ -36,11 +36,11 @@ fn emitted(process: &Process) -> usize {
     process.emitted().len()
 }
 
-/// The source lists two transactions of one element each in one block, and sends bodies that `change` changed.
+/// The source lists two transactions of one element each in one block. `change` alters the bodies that it sends.
 fn bodies(change: impl Fn(&mut Vec<SourceEntry>)) -> Process {
     let (mut peers, mut process, source, number) = scene();
-    peers.apply(number, &say(0, &[(1, &[1])]));
-    peers.apply(number, &say(1, &[(2, &[1])]));
+    peers.apply(number, &transact(0, &[(1, &[1])]));
+    peers.apply(number, &transact(1, &[(2, &[1])]));
     peers.peers[number].cut();
     let peer = &peers.peers[number];
     let mut frame = peer.frame(peer.block(1));
@@ -54,7 +54,7 @@ fn bodies(change: impl Fn(&mut Vec<SourceEntry>)) -> Process {
 fn bodies_are_those_that_the_block_lists() {
     let honest = bodies(|_| {});
     assert_eq!((emitted(&honest), state(&honest)), (2, SourceState::Level));
-    for (what, process) in [
+    for (case, process) in [
         ("in another order", bodies(|entries| entries.reverse())),
         ("one too few", bodies(|entries| drop(entries.pop()))),
         (
@@ -63,7 +63,7 @@ fn bodies_are_those_that_the_block_lists() {
         ),
     ] {
         let found = (emitted(&process), state(&process));
-        assert_eq!(found, (0, SourceState::Lying), "{what}");
+        assert_eq!(found, (0, SourceState::Lying), "{case}");
     }
 }
 
@@ -74,7 +74,7 @@ fn a_bitmap_is_as_long_as_its_transaction() {
         let Submission {
             transaction,
             records,
-        } = say(0, &[(1, &[1])]);
+        } = transact(0, &[(1, &[1])]);
         let peer = &mut peers.peers[number];
         peer.journal.note(&Item::Transaction {
             id: transaction.id(),
@@ -96,7 +96,7 @@ fn a_bitmap_is_as_long_as_its_transaction() {
     }
 }
 
-/// A transaction about canonical 1 that names a statement as its update, whatever that says.
+/// A transaction about canonical 1 with `statement` as its update, valid or not.
 fn naming(nonce: u8, statement: &Bytes) -> Submission {
     let canonical = canonical(1);
     let entry = Entry {
@@ -125,9 +125,9 @@ fn foreign() -> [(&'static str, Bytes); 3] {
 }
 
 /// The source lists a transaction and sends its block without the bytes of the update.
-fn without_its_update(said: &Submission) -> (Peers, Process) {
+fn without_its_update(submission: &Submission) -> (Peers, Process) {
     let (mut peers, mut process, source, number) = scene();
-    peers.apply(number, said);
+    peers.apply(number, submission);
     peers.peers[number].cut();
     let peer = &peers.peers[number];
     let mut frame = peer.frame(peer.block(1));
@@ -142,14 +142,14 @@ fn without_its_update(said: &Submission) -> (Peers, Process) {
 
 #[test]
 fn a_listed_record_that_says_something_else_is_a_lie() {
-    for (what, statement) in foreign() {
+    for (case, statement) in foreign() {
         let (peers, mut process) = without_its_update(&naming(0, &statement));
         process.answer(&peers);
         process.flush();
         let found = (emitted(&process), state(&process));
-        assert_eq!(found, (0, SourceState::Lying), "{what}");
+        assert_eq!(found, (0, SourceState::Lying), "{case}");
         let named = |event: &Event| matches!(event, Event::Lied { why, .. } if why.contains("does not fit its entry"));
-        assert!(process.events.iter().any(named), "{what}");
+        assert!(process.events.iter().any(named), "{case}");
     }
 }
 
@@ -157,23 +157,20 @@ fn a_listed_record_that_says_something_else_is_a_lie() {
 fn a_late_record_that_says_something_else_is_not_kept() {
     let honest = statement(1, 1, publisher().public());
     let all = foreign().into_iter().chain([("honest", honest)]);
-    for (what, statement) in all {
+    for (case, statement) in all {
         let (_, mut process) = without_its_update(&naming(0, &statement));
         process.pass(3_000);
         process.flush();
-        assert_eq!(emitted(&process), 1, "{what}: it goes without its bytes");
+        assert_eq!(emitted(&process), 1, "{case}: emitted without bytes");
         process.handle(Input::Records(vec![statement.clone()]));
         process.flush();
         let kept =
             kittengrad_journal::RecordStore::records(&process.store, &[RecordId::of(&statement)]);
         let is_kept = kept.unwrap()[0].is_some();
-        assert_eq!(is_kept, what == "honest", "{what}");
+        assert_eq!(is_kept, case == "honest", "{case}");
         process.fetches.clear();
         process.pass(600_000);
-        assert!(
-            process.fetches.is_empty(),
-            "{what}: nothing better will come"
-        );
+        assert!(process.fetches.is_empty(), "{case}: the search ended");
     }
 }
 
@@ -181,7 +178,7 @@ fn a_late_record_that_says_something_else_is_not_kept() {
 fn nothing_of_a_liar_is_emitted_that_waited_when_it_lied() {
     let (mut peers, mut process, source, number) = scene();
     for nonce in 0..2 {
-        peers.apply(number, &say(nonce, &[(nonce, &[1])]));
+        peers.apply(number, &transact(nonce, &[(nonce, &[1])]));
         peers.peers[number].cut();
     }
     for height in 1..=2 {
@@ -191,7 +188,7 @@ fn nothing_of_a_liar_is_emitted_that_waited_when_it_lied() {
         process.handle(Input::Block(source, Box::new(frame)));
     }
     let lied = process.handled(Input::Lying(source, "forged".to_owned()));
-    assert_eq!(lied.done.get(&source), Some(&2), "their memory is free");
+    assert_eq!(lied.done.get(&source), Some(&2), "the memory is free");
     process.answer(&peers);
     process.pass(3_000);
     process.flush();
@@ -201,7 +198,7 @@ fn nothing_of_a_liar_is_emitted_that_waited_when_it_lied() {
 #[test]
 fn a_liar_that_goes_away_and_comes_again_is_not_read() {
     let (mut peers, mut process, source, number) = scene();
-    peers.apply(number, &say(0, &[(1, &[1])]));
+    peers.apply(number, &transact(0, &[(1, &[1])]));
     peers.peers[number].cut();
     process.handle(Input::Lying(source, "forged".to_owned()));
     process.handle(Input::Down(source, "connection refused".to_owned()));
@@ -213,5 +210,5 @@ fn a_liar_that_goes_away_and_comes_again_is_not_read() {
     process.handle(Input::Retry(source));
     process.deliver(source, &peers);
     process.flush();
-    assert_eq!(emitted(&process), 1, "until it is tried again");
+    assert_eq!(emitted(&process), 1, "after the retry");
 }

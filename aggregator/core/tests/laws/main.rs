@@ -1,4 +1,4 @@
-//! What an aggregator promises, whatever the order in which things happen and wherever it crashes.
+//! The promises of an aggregator, for any order of events and any crash.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod anything_goes;

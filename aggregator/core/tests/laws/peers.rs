@@ -41,7 +41,7 @@ pub(crate) fn canonical(number: u8) -> Bytes {
     samples::canonical(number.into()).encode().unwrap()
 }
 
-/// What update `update` of canonical `number` says.
+/// The record of update `update` of canonical `number`, as bytes.
 pub(crate) fn statement(number: u8, update: u8, publisher: PublicKey) -> Bytes {
     let reference = RecordId::of(&canonical(number));
     let update = samples::update(reference, publisher, update.into());
@@ -49,7 +49,7 @@ pub(crate) fn statement(number: u8, update: u8, publisher: PublicKey) -> Bytes {
 }
 
 /// Signs a transaction that inserts canonicals, each with some updates, by their numbers.
-pub(crate) fn say(nonce: u8, entries: &[(u8, &[u8])]) -> Submission {
+pub(crate) fn transact(nonce: u8, entries: &[(u8, &[u8])]) -> Submission {
     let publisher = publisher();
     let mut records = BTreeMap::new();
     let mut keep = |bytes: Bytes| {
@@ -65,10 +65,10 @@ pub(crate) fn say(nonce: u8, entries: &[(u8, &[u8])]) -> Submission {
             insert: true,
             updates: Vec::new(),
         });
-        let said = updates
+        let names = updates
             .iter()
             .map(|update| keep(statement(*number, *update, publisher.public())));
-        entry.updates.extend(said);
+        entry.updates.extend(names);
         entry.updates.sort();
         entry.updates.dedup();
     }
@@ -79,12 +79,12 @@ pub(crate) fn say(nonce: u8, entries: &[(u8, &[u8])]) -> Submission {
     }
 }
 
-/// Who publishes.
+/// The key of the publisher.
 pub(crate) fn publisher() -> SigningKey {
     SigningKey::from_seed(&[99; 32])
 }
 
-/// Signs entries, whatever their records say.
+/// Signs entries without a check of their records.
 pub(crate) fn sign(nonce: u8, entries: Vec<Entry>) -> Transaction {
     let envelope = Envelope {
         chain: chain().id(),
@@ -103,7 +103,7 @@ pub(crate) struct Peer {
     wall_ms: u64,
 }
 
-/// All of them.
+/// All peers of the ring.
 pub(crate) struct Peers {
     ring: Ring,
     /// In the ring's order.
@@ -143,7 +143,7 @@ impl Peers {
         )
     }
 
-    /// The peer journals what it holds of a transaction.
+    /// The peer journals the elements that it holds of a transaction.
     pub(crate) fn apply(&mut self, peer: usize, submission: &Submission) {
         let held = held(&self.ring, &self.peers[peer].key);
         let peer = &mut self.peers[peer];
@@ -151,7 +151,7 @@ impl Peers {
         peer.journal.add(submission, holds, &peer.store).unwrap();
     }
 
-    /// The peer loses its disk and begins anew.
+    /// The peer loses its disk and starts a new incarnation, settled and empty.
     pub(crate) fn wipe(&mut self, peer: usize, incarnation: u64) {
         let journal = open(&self.ring, &self.peers[peer].key, incarnation);
         let peer = &mut self.peers[peer];
@@ -159,7 +159,7 @@ impl Peers {
         peer.cut();
     }
 
-    /// The peer's old disk comes back, and it goes on from there in a new incarnation.
+    /// The peer gets an old disk back, and continues from it in a new incarnation.
     pub(crate) fn come_back(&mut self, peer: usize, disk: MemoryStore, incarnation: u64) {
         let held = held(&self.ring, &self.peers[peer].key);
         let peer = &mut self.peers[peer];
@@ -170,13 +170,13 @@ impl Peers {
         peer.cut();
     }
 
-    /// The number of the peer with a key.
+    /// The number of the peer with this key.
     pub(crate) fn number(&self, key: PublicKey) -> usize {
         let mut peers = self.peers.iter();
         peers.position(|peer| peer.key.public() == key).unwrap()
     }
 
-    /// Who holds a canonical.
+    /// The numbers of the peers that hold a canonical, its owner first.
     pub(crate) fn holders(&self, canonical: RecordId) -> Vec<usize> {
         let replicas = self.ring.replicas_of(canonical.point());
         let peers = self.peers.iter();
@@ -185,7 +185,7 @@ impl Peers {
         replicas.into_iter().filter_map(number).collect()
     }
 
-    /// The peer begins anew and fills its arc.
+    /// The peer starts a new incarnation, in which it is filling.
     pub(crate) fn open_filling(&mut self, peer: usize, incarnation: u64) {
         let held = held(&self.ring, &self.peers[peer].key);
         let peer = &mut self.peers[peer];
@@ -194,7 +194,7 @@ impl Peers {
         peer.cut();
     }
 
-    /// The peer has everything of its arc.
+    /// The peer lists that it is settled in its arc.
     pub(crate) fn settle(&mut self, peer: usize) {
         let held = held(&self.ring, &self.peers[peer].key);
         self.peers[peer].journal.note(&Item::Settled(held));
@@ -217,7 +217,7 @@ impl Peers {
             .unwrap()
     }
 
-    /// What the holders of a canonical have of a record.
+    /// Fetches a record from the first holder of its canonical that has it.
     pub(crate) fn fetch(&self, fetch: Fetch) -> Option<Bytes> {
         let holders = self.holders(fetch.canonical).into_iter();
         holders
@@ -225,7 +225,7 @@ impl Peers {
             .next()
     }
 
-    /// Every element of every journal.
+    /// The elements of all journals, each once, ascending.
     pub(crate) fn union(&self) -> Vec<Element> {
         let mut all: Vec<_> = self
             .peers
@@ -238,7 +238,7 @@ impl Peers {
     }
 }
 
-/// The arc that the peer with a key holds.
+/// The arc that the peer with this key holds.
 fn held(ring: &Ring, key: &SigningKey) -> KeyRange {
     ring.held(key.public().point()).unwrap()
 }
@@ -254,7 +254,7 @@ impl Peer {
         self.key.public()
     }
 
-    /// Signs and syncs what was journalled.
+    /// Signs and commits a block of everything journalled.
     pub(crate) fn cut(&mut self) {
         self.wall_ms += 1;
         let mut writes = Vec::new();
@@ -271,7 +271,7 @@ impl Peer {
         Heartbeat::sign(&overlay(), self.head(), time_ms, &self.key)
     }
 
-    /// A block of the incarnation of today.
+    /// A block of the current incarnation.
     pub(crate) fn block(&self, height: u64) -> StoredBlock {
         self.store
             .block(self.journal.incarnation(), height)
@@ -283,7 +283,7 @@ impl Peer {
         self.store.records(&[id]).unwrap().remove(0)
     }
 
-    /// The block that a reader who took `taken` reads next.
+    /// The block that follows `taken` for a reader. `None` at the head.
     pub(crate) fn next_block(&self, taken: Option<Follower>) -> Option<StoredBlock> {
         let first = (self.journal.incarnation(), 0);
         let known = taken.and_then(|taken| taken.head()).filter(|head| {
@@ -296,7 +296,7 @@ impl Peer {
         self.store.block(incarnation, height).unwrap()
     }
 
-    /// A block as its reader gets it: with the records of what it adds.
+    /// A block as its reader gets it, with the records of the added elements.
     pub(crate) fn frame(&self, stored: StoredBlock) -> SourceBlock {
         let listed = entries(&self.store, &overlay(), &stored.block).unwrap();
         let entry = |listed: kittengrad_journal::Entry| {

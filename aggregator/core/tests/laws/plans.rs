@@ -1,11 +1,11 @@
-//! Sources that are planned, left out and planned again, and journals that are read again.
+//! Plans that add, leave out and add sources again, and journals that are read again.
 
 use kittengrad_aggregator_core::{Event, Input, Plan, Planned, SourceState};
 use kittengrad_proto::{block::Item, id::PublicKey, submission::Submission};
 use kittengrad_ring::{KeyRange, Point};
 
 use crate::{
-    peers::{Peers, say},
+    peers::{Peers, transact},
     process::Process,
 };
 
@@ -22,7 +22,7 @@ fn none() -> Input {
     Input::Plan(Plan::default())
 }
 
-/// Five peers, an aggregator that follows one of them for `arc`, and the number of that one.
+/// Five peers, an aggregator that follows one of them for `arc`, and the key and number of that peer.
 fn following(arc: Option<KeyRange>) -> (Peers, Process, PublicKey, usize) {
     let peers = Peers::new(5, 3);
     let mut process = Process::start(&peers);
@@ -32,7 +32,7 @@ fn following(arc: Option<KeyRange>) -> (Peers, Process, PublicKey, usize) {
     (peers, process, planned.source, number)
 }
 
-/// Reads the source to its head, and hears that this is its head.
+/// Reads the source to its head, and takes a heartbeat of that head.
 fn read(process: &mut Process, source: PublicKey, peers: &Peers) {
     while process.deliver(source, peers) {}
     process.flush();
@@ -46,9 +46,9 @@ fn hear(process: &mut Process, source: PublicKey, peers: &Peers) {
 
 /// A transaction about a canonical that a peer holds.
 fn about_mine(peers: &Peers, number: usize) -> Submission {
-    let said = (0..=255).map(|canonical| say(0, &[(canonical, &[1])]));
-    let mut mine = said.filter(|said| {
-        let canonical = said.transaction.entries()[0].canonical;
+    let submissions = (0..=255).map(|canonical| transact(0, &[(canonical, &[1])]));
+    let mut mine = submissions.filter(|submission| {
+        let canonical = submission.transaction.entries()[0].canonical;
         peers.holders(canonical).contains(&number)
     });
     mine.next().unwrap()
@@ -63,7 +63,7 @@ fn a_source_has_to_catch_up_in_what_it_is_required_for() {
     let view = process.view();
     assert!(
         !view.sources[0].has_caught_up,
-        "it is settled in its part only"
+        "the source is settled in its part only"
     );
     process.handle(only(source, peers.plan().sources[0].arc));
     assert!(process.view().sources[0].has_caught_up);
@@ -72,16 +72,16 @@ fn a_source_has_to_catch_up_in_what_it_is_required_for() {
 #[test]
 fn a_source_that_is_left_out_is_not_read() {
     let (mut peers, mut process, source, number) = following(None);
-    peers.apply(number, &say(0, &[(1, &[1])]));
-    peers.apply(number, &say(1, &[(2, &[1])]));
-    peers.apply(number, &say(2, &[(3, &[1])]));
+    peers.apply(number, &transact(0, &[(1, &[1])]));
+    peers.apply(number, &transact(1, &[(2, &[1])]));
+    peers.apply(number, &transact(2, &[(3, &[1])]));
     peers.peers[number].cut();
     assert!(process.deliver(source, &peers), "the first block");
     process.handle(none());
     let peer = &peers.peers[number];
     let frame = peer.frame(peer.block(1));
     let left = process.handled(Input::Block(source, Box::new(frame)));
-    assert_eq!(left.done.get(&source), Some(&1), "its memory is free");
+    assert_eq!(left.done.get(&source), Some(&1), "the memory is free");
     process.flush();
     assert_eq!(process.emitted().len(), 0);
     process.handle(only(source, peers.plan().sources[0].arc));
@@ -95,7 +95,7 @@ fn what_a_forgotten_block_said_of_arcs_is_read_again() {
     let (mut peers, mut process, source, number) = following(None);
     peers.open_filling(number, 11);
     read(&mut process, source, &peers);
-    // A transaction waits for its records, and the word that the source is settled waits behind it.
+    // A transaction waits for its records, and the `settled` item waits behind it.
     peers.apply(number, &about_mine(&peers, number));
     peers.peers[number].cut();
     peers.settle(number);
@@ -119,7 +119,7 @@ fn a_block_of_long_ago_takes_nothing_from_what_is_proved() {
     let (mut peers, mut process, source, number) = following(None);
     read(&mut process, source, &peers);
     assert!(process.view().is_complete);
-    // The source's clock stands at its first second, and the heartbeat came by ours.
+    // The source dates its blocks to its first second. Only the heartbeat has our time.
     peers.apply(number, &about_mine(&peers, number));
     peers.peers[number].cut();
     while process.deliver(source, &peers) {}
@@ -136,7 +136,7 @@ fn blocks_on_their_way_do_not_disturb_reading_again() {
     let mut process = Process::start(&peers);
     let source = process.sources()[0];
     let number = peers.number(source);
-    peers.apply(number, &say(0, &[(1, &[1])]));
+    peers.apply(number, &transact(0, &[(1, &[1])]));
     peers.peers[number].cut();
     let old = peers.peers[number].store.clone();
     peers.wipe(number, 11);
@@ -145,10 +145,10 @@ fn blocks_on_their_way_do_not_disturb_reading_again() {
 
     peers.come_back(number, old, 12);
     for nonce in 2..4 {
-        peers.apply(number, &say(nonce, &[(nonce, &[1])]));
+        peers.apply(number, &transact(nonce, &[(nonce, &[1])]));
         peers.peers[number].cut();
     }
-    // The reader had asked for all of the new incarnation before it saw where that comes from.
+    // The reader requested the whole new incarnation before it saw the fork of its first block.
     for height in 0..3 {
         let peer = &peers.peers[number];
         let frame = peer.frame(peer.block(height));

@@ -1,4 +1,4 @@
-//! An aggregator that follows some of the peers.
+//! An aggregator with its disk, which follows a cover of the peers.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use kittengrad_proto::{
 
 use crate::peers::{Peers, overlay};
 
-/// An aggregator with its disk, whose process may end at any moment.
+/// An aggregator with its disk. Its process may end at any moment.
 pub(crate) struct Process {
     pub(crate) store: MemoryStore,
     aggregator: Aggregator,
@@ -49,7 +49,7 @@ impl Process {
         self.flush();
     }
 
-    /// Ends the process and starts it again: only what is on disk is left.
+    /// Ends the process and starts it again, from its disk alone.
     pub(crate) fn crash(&mut self) {
         self.now.wall_ms += 1;
         self.aggregator = open_aggregator(&self.store, self.now);
@@ -57,7 +57,7 @@ impl Process {
         self.begin();
     }
 
-    /// Hands an input in; nothing is written by anything but a flush.
+    /// Passes an input to the core. Only a flush may write.
     pub(crate) fn handle(&mut self, input: Input) {
         let out = self.handled(input);
         assert!(out.writes.is_empty());
@@ -66,7 +66,7 @@ impl Process {
         }
     }
 
-    /// Hands an input in, and returns what it decided besides fetches and events.
+    /// Passes an input to the core. Returns its output without fetches and events.
     pub(crate) fn handled(&mut self, input: Input) -> Output {
         let mut out = Output::default();
         self.aggregator
@@ -84,7 +84,7 @@ impl Process {
         self.aggregator.committed();
     }
 
-    /// Cuts a block, and ends before it is committed.
+    /// Cuts a block, and crashes before its commit.
     pub(crate) fn flush_and_crash(&mut self) {
         let lost = self.handled(Input::Flush);
         drop(lost);
@@ -97,7 +97,7 @@ impl Process {
         self.handle(Input::Tick);
     }
 
-    /// The sources that are followed.
+    /// The sources of the plan.
     pub(crate) fn sources(&self) -> Vec<PublicKey> {
         self.plan
             .sources
@@ -106,7 +106,7 @@ impl Process {
             .collect()
     }
 
-    /// Hands in the next block of a source. Returns whether there was one.
+    /// Passes the next block of a source to the core. Returns whether there was one.
     pub(crate) fn deliver(&mut self, source: PublicKey, peers: &Peers) -> bool {
         let peer = peers.by_key(source);
         let Some(block) = peer.next_block(self.aggregator.taken(&source)) else {
@@ -116,14 +116,14 @@ impl Process {
         true
     }
 
-    /// Hands in the next block of a source that lied. Returns whether it was taken.
+    /// Passes the next block of a source that lied to the core. Returns whether it was taken.
     pub(crate) fn deliver_ignored(&mut self, source: PublicKey, peers: &Peers) -> bool {
         let before = self.aggregator.taken(&source);
         self.deliver(source, peers);
         self.aggregator.taken(&source) != before
     }
 
-    /// Answers all fetches with what their holders have.
+    /// Answers all fetches with the records of their holders.
     pub(crate) fn answer(&mut self, peers: &Peers) {
         let fetches = std::mem::take(&mut self.fetches);
         let found = fetches
@@ -133,7 +133,7 @@ impl Process {
         self.handle(Input::Records(found));
     }
 
-    /// Reads all sources to their heads, with or without the others' help, and syncs.
+    /// Reads all sources to their heads and syncs. Fetches are answered if `with_fetches`.
     pub(crate) fn read_all(&mut self, peers: &Peers, with_fetches: bool) {
         for _ in 0..10_000 {
             let mut moved = false;
@@ -151,10 +151,10 @@ impl Process {
                 return;
             }
         }
-        panic!("it never ends: {:?}", self.view());
+        panic!("the sources are not read to their heads: {:?}", self.view());
     }
 
-    /// Every source says its head.
+    /// Every source sends a heartbeat.
     pub(crate) fn hear_all(&mut self, peers: &Peers) {
         for source in self.sources() {
             let heartbeat = peers.by_key(source).heartbeat(self.now.wall_ms);
@@ -166,7 +166,7 @@ impl Process {
         self.aggregator.view(self.now)
     }
 
-    /// The elements in the order in which they were emitted, after checking the journal from its genesis.
+    /// Checks the journal from its genesis. Returns its elements in their order.
     pub(crate) fn emitted(&self) -> Vec<(Id, Element)> {
         let first = self.store.incarnations().unwrap();
         let first = first.first().unwrap();

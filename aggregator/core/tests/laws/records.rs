@@ -1,4 +1,4 @@
-//! Records that are missing: how long they are waited for, and how often they are asked for.
+//! Missing records: how long a transaction waits for them, and how often they are fetched.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,11 @@ use kittengrad_proto::{
 };
 
 use crate::{
-    peers::{Peers, canonical, publisher, say, statement},
+    peers::{Peers, canonical, publisher, statement, transact},
     process::Process,
 };
 
-/// Three peers that hold everything, an aggregator that follows one of them, and the number of that one.
+/// Three peers that hold everything, an aggregator that follows one of them, and the key and number of that peer.
 fn scene() -> (Peers, Process, PublicKey, usize) {
     let peers = Peers::new(3, 3);
     let mut process = Process::start(&peers);
@@ -24,7 +24,7 @@ fn scene() -> (Peers, Process, PublicKey, usize) {
     (peers, process, source, number)
 }
 
-/// The source signs what it journalled; its block comes without the bytes of any record.
+/// The source signs a block. The block arrives without the bytes of its records.
 fn deliver_bare(process: &mut Process, source: PublicKey, peers: &mut Peers) {
     let number = peers.number(source);
     peers.peers[number].cut();
@@ -37,35 +37,35 @@ fn deliver_bare(process: &mut Process, source: PublicKey, peers: &mut Peers) {
 #[test]
 fn after_a_wait_in_vain_nothing_waits_for_a_while() {
     let (mut peers, mut process, source, number) = scene();
-    peers.apply(number, &say(0, &[(1, &[1])]));
+    peers.apply(number, &transact(0, &[(1, &[1])]));
     deliver_bare(&mut process, source, &mut peers);
     process.pass(2_999);
     process.flush();
-    assert_eq!(process.emitted().len(), 0, "it waits for three seconds");
+    assert_eq!(process.emitted().len(), 0, "the wait is three seconds");
     process.pass(1);
     process.flush();
     assert_eq!(process.emitted().len(), 1);
 
-    peers.apply(number, &say(1, &[(2, &[1])]));
+    peers.apply(number, &transact(1, &[(2, &[1])]));
     deliver_bare(&mut process, source, &mut peers);
     process.flush();
-    assert_eq!(process.emitted().len(), 2, "nobody will have it either");
+    assert_eq!(process.emitted().len(), 2, "no wait after one in vain");
 
     process.pass(10_000);
-    peers.apply(number, &say(2, &[(3, &[1])]));
+    peers.apply(number, &transact(2, &[(3, &[1])]));
     deliver_bare(&mut process, source, &mut peers);
     process.flush();
-    assert_eq!(process.emitted().len(), 2, "it is worth a wait again");
+    assert_eq!(process.emitted().len(), 2, "a wait again after 10 s");
 }
 
 #[test]
 fn what_is_here_is_not_fetched() {
     let (mut peers, mut process, source, number) = scene();
-    peers.apply(number, &say(0, &[(1, &[1])]));
+    peers.apply(number, &transact(0, &[(1, &[1])]));
     peers.peers[number].cut();
     process.deliver(source, &peers);
     process.flush();
-    peers.apply(number, &say(1, &[(1, &[1, 2])]));
+    peers.apply(number, &transact(1, &[(1, &[1, 2])]));
     deliver_bare(&mut process, source, &mut peers);
     let missing = Fetch {
         canonical: RecordId::of(&canonical(1)),
@@ -77,7 +77,7 @@ fn what_is_here_is_not_fetched() {
 #[test]
 fn a_record_that_did_not_come_is_asked_for_twice_a_second() {
     let (mut peers, mut process, source, number) = scene();
-    peers.apply(number, &say(0, &[(1, &[1])]));
+    peers.apply(number, &transact(0, &[(1, &[1])]));
     deliver_bare(&mut process, source, &mut peers);
     let mut asked = vec![process.fetches.len()];
     for ms in [499, 1, 1, 498, 1] {
@@ -94,7 +94,7 @@ fn a_record_is_wanted_while_any_transaction_waits_for_it() {
     let mut peers = Peers::new(7, 3);
     let all: Vec<u8> = (0..40).collect();
     let spanning: Vec<(u8, &[u8])> = all.iter().map(|number| (*number, &[1][..])).collect();
-    let spanning = say(0, &spanning);
+    let spanning = transact(0, &spanning);
     for peer in 0..7 {
         peers.apply(peer, &spanning);
         peers.peers[peer].cut();
@@ -105,7 +105,7 @@ fn a_record_is_wanted_while_any_transaction_waits_for_it() {
         while process.deliver(*source, &peers) {}
     }
     process.flush();
-    assert_eq!(process.emitted().len(), 0, "both lack what neither holds");
+    assert_eq!(process.emitted().len(), 0, "both lack records");
     process.handle(Input::Lying(sources[0], "forged".to_owned()));
     process.answer(&peers);
     process.flush();
@@ -120,12 +120,12 @@ fn absent_records_are_few_and_asked_for_a_few_at_a_time() {
     let updates: Vec<u8> = (0..=255).collect();
     // 17 canonicals and 4,352 updates.
     for canonical in 0..17 {
-        peers.apply(number, &say(canonical, &[(canonical, &updates)]));
+        peers.apply(number, &transact(canonical, &[(canonical, &updates)]));
     }
     deliver_bare(&mut process, source, &mut peers);
     process.pass(3_000);
     process.flush();
-    assert_eq!(process.emitted().len(), 17 * 256, "none is left out");
+    assert_eq!(process.emitted().len(), 17 * 256, "no element is left out");
 
     process.crash();
     process.now.monotonic_ms += 60_000;
@@ -139,5 +139,5 @@ fn absent_records_are_few_and_asked_for_a_few_at_a_time() {
     assert_eq!(asked.len(), 4_096);
     process.fetches.clear();
     process.pass(0);
-    assert!(process.fetches.is_empty(), "each was asked for once");
+    assert!(process.fetches.is_empty(), "each was fetched once");
 }

@@ -1,15 +1,15 @@
-//! Single promises, told one by one.
+//! Single promises, one scenario each.
 
 use kittengrad_aggregator_core::{Event, Input, SourceState};
 use kittengrad_journal::{BlockStore, RecordStore};
 use kittengrad_proto::{block::Item, id::RecordId, signed::Ed25519};
 
 use crate::{
-    peers::{Peers, canonical, say},
+    peers::{Peers, canonical, transact},
     process::Process,
 };
 
-/// Numbers of canonicals that lie in the cell of each peer, so that a transaction can span cells.
+/// One canonical's number for the cell of each peer, so that a transaction can span all cells.
 fn one_per_cell(peers: &Peers) -> Vec<u8> {
     let owner = |number: u8| peers.holders(RecordId::of(&canonical(number)))[0];
     (0..peers.peers.len())
@@ -45,11 +45,11 @@ fn a_transaction_that_adds_nothing_is_not_journalled() {
     let mut peers = Peers::new(3, 3);
     let mut process = Process::start(&peers);
     for nonce in 0..3 {
-        peers.apply(0, &say(nonce, &[(1, &[1, 2])]));
+        peers.apply(0, &transact(nonce, &[(1, &[1, 2])]));
         peers.peers[0].cut();
     }
     for peer in [1, 2] {
-        peers.apply(peer, &say(7, &[(1, &[2, 1])]));
+        peers.apply(peer, &transact(7, &[(1, &[2, 1])]));
         peers.peers[peer].cut();
     }
     process.read_all(&peers, true);
@@ -65,7 +65,7 @@ fn records_are_fetched_before_their_transaction_is_emitted() {
         .into_iter()
         .map(|number| (number, &[1, 2][..]))
         .collect();
-    let spanning = say(0, &spanning);
+    let spanning = transact(0, &spanning);
     for peer in 0..7 {
         peers.apply(peer, &spanning);
         peers.peers[peer].cut();
@@ -79,7 +79,7 @@ fn records_are_fetched_before_their_transaction_is_emitted() {
         "four cells, a canonical and two updates each"
     );
     process.flush();
-    assert_eq!(process.emitted().len(), 0, "it waits");
+    assert_eq!(process.emitted().len(), 0, "the transaction waits");
     assert_eq!(
         process
             .view()
@@ -101,15 +101,15 @@ fn what_nobody_can_show_is_left_until_a_journal_lists_it() {
         .into_iter()
         .map(|number| (number, &[1][..]))
         .collect();
-    let spanning = say(0, &spanning);
+    let spanning = transact(0, &spanning);
     let mut process = Process::start(&peers);
     let first = process.sources()[0];
     let first = (0..7)
         .find(|peer| peers.peers[*peer].key() == first)
         .unwrap();
-    // The others have not heard of it, and whoever sent it is gone.
+    // The other peers do not have it, and its coordinator failed.
     peers.apply(first, &spanning);
-    peers.apply(first, &say(1, &[(one_per_cell(&peers)[first], &[9])]));
+    peers.apply(first, &transact(1, &[(one_per_cell(&peers)[first], &[9])]));
     peers.peers[first].cut();
 
     process.read_all(&peers, false);
@@ -119,7 +119,7 @@ fn what_nobody_can_show_is_left_until_a_journal_lists_it() {
     assert_eq!(
         emitted.len(),
         4,
-        "three cells, and what came behind was not held up"
+        "three cells, and the transaction behind was not held up"
     );
     assert_eq!(
         emitted
@@ -145,8 +145,8 @@ fn what_nobody_can_show_is_left_until_a_journal_lists_it() {
 #[test]
 fn element_whose_record_is_gone_is_emitted_all_the_same() {
     let mut peers = Peers::new(3, 3);
-    peers.apply(0, &say(0, &[(1, &[1, 2])]));
-    peers.apply(0, &say(1, &[(2, &[1])]));
+    peers.apply(0, &transact(0, &[(1, &[1, 2])]));
+    peers.apply(0, &transact(1, &[(2, &[1])]));
     peers.peers[0].cut();
     let mut process = Process::start(&peers);
     let source = process.sources()[0];
@@ -156,8 +156,8 @@ fn element_whose_record_is_gone_is_emitted_all_the_same() {
         .position(|peer| peer.key() == source)
         .unwrap();
     if peer != 0 {
-        peers.apply(peer, &say(0, &[(1, &[1, 2])]));
-        peers.apply(peer, &say(1, &[(2, &[1])]));
+        peers.apply(peer, &transact(0, &[(1, &[1, 2])]));
+        peers.apply(peer, &transact(1, &[(2, &[1])]));
         peers.peers[peer].cut();
     }
     // The source sends its blocks without the bytes of the first transaction.
@@ -170,19 +170,19 @@ fn element_whose_record_is_gone_is_emitted_all_the_same() {
         process.handle(Input::Block(source, Box::new(frame)));
     }
     process.flush();
-    assert_eq!(process.emitted().len(), 0, "it waits for the bytes");
+    assert_eq!(process.emitted().len(), 0, "the transaction waits");
     process.pass(3_000);
     process.flush();
-    assert_eq!(process.emitted().len(), 3, "but not for ever");
+    assert_eq!(process.emitted().len(), 3, "the wait has an end");
     let gone = |event: &Event| matches!(event, Event::WithoutRecords { records: 3, .. });
     assert!(process.events.iter().any(gone), "{:?}", process.events);
     let lost = process
         .store
         .records(&[RecordId::of(&canonical(1))])
         .unwrap();
-    assert_eq!(lost, [None], "nothing stands in their place");
+    assert_eq!(lost, [None], "no other bytes take their place");
 
-    // After a restart it still asks, and takes the bytes when somebody has them.
+    // After a restart it still fetches the records, and takes the bytes once a peer has them.
     process.crash();
     process.pass(60_000);
     process.answer(&peers);
@@ -209,8 +209,8 @@ fn element_whose_record_is_gone_is_emitted_all_the_same() {
 fn wiped_source_is_followed_from_its_new_genesis() {
     let mut peers = Peers::new(3, 3);
     for nonce in 0..5 {
-        let said = say(nonce, &[(nonce, &[1, 2, 3])]);
-        (0..3).for_each(|peer| peers.apply(peer, &said));
+        let submission = transact(nonce, &[(nonce, &[1, 2, 3])]);
+        (0..3).for_each(|peer| peers.apply(peer, &submission));
     }
     peers.peers.iter_mut().for_each(|peer| peer.cut());
     let mut process = Process::start(&peers);
@@ -220,7 +220,7 @@ fn wiped_source_is_followed_from_its_new_genesis() {
     for peer in 0..3 {
         peers.wipe(peer, 11);
         for nonce in (0..6).rev() {
-            peers.apply(peer, &say(nonce, &[(nonce, &[1, 2, 3])]));
+            peers.apply(peer, &transact(nonce, &[(nonce, &[1, 2, 3])]));
         }
         peers.peers[peer].cut();
     }
@@ -242,15 +242,18 @@ fn wiped_source_is_followed_from_its_new_genesis() {
 #[test]
 fn complete_is_never_true_by_default_and_says_why_not() {
     let mut peers = Peers::new(5, 3);
-    (0..5).for_each(|peer| peers.apply(peer, &say(0, &[(1, &[1]), (2, &[])])));
+    (0..5).for_each(|peer| peers.apply(peer, &transact(0, &[(1, &[1]), (2, &[])])));
     peers.peers.iter_mut().for_each(|peer| peer.cut());
     let mut process = Process::start(&peers);
-    let check = |process: &Process, expected: bool, says: &str| {
+    let check = |process: &Process, expected: bool, reason: &str| {
         let view = process.view();
         assert_eq!(view.is_ready, expected, "{:?}", view.reasons);
         assert!(view.is_complete || !view.is_ready);
-        let said = view.reasons.join("; ");
-        assert!(said.contains(says), "{said} says nothing of {says:?}");
+        let reasons = view.reasons.join("; ");
+        assert!(
+            reasons.contains(reason),
+            "{reasons} do not contain {reason:?}"
+        );
     };
     check(&process, false, "no data yet");
     process.hear_all(&peers);
@@ -274,12 +277,12 @@ fn complete_is_never_true_by_default_and_says_why_not() {
     check(&process, false, "no data yet");
     process.hear_all(&peers);
     check(&process, true, "");
-    // Work in progress does not make it incomplete: as of a moment ago nothing was missing.
-    (0..5).for_each(|peer| peers.apply(peer, &say(1, &[(3, &[1])])));
+    // New blocks at the sources do not make it incomplete: nothing was missing less than `fresh_ms` ago.
+    (0..5).for_each(|peer| peers.apply(peer, &transact(1, &[(3, &[1])])));
     peers.peers.iter_mut().for_each(|peer| peer.cut());
     process.hear_all(&peers);
     check(&process, true, "");
-    // But what is not on disk proves nothing, however long it was read.
+    // Blocks that were read, but are not on disk, prove nothing.
     for source in process.sources() {
         process.deliver(source, &peers);
     }
@@ -298,24 +301,24 @@ fn complete_is_never_true_by_default_and_says_why_not() {
 #[test]
 fn head_dated_ahead_is_no_younger_than_when_it_was_heard() {
     let mut peers = Peers::new(3, 3);
-    peers.apply(0, &say(0, &[(1, &[1])]));
+    peers.apply(0, &transact(0, &[(1, &[1])]));
     peers.peers.iter_mut().for_each(|peer| peer.cut());
     let mut process = Process::start(&peers);
     process.read_all(&peers, true);
     let source = process.sources()[0];
-    let say_head = |process: &mut Process, ahead_ms: u64| {
+    let send_head = |process: &mut Process, ahead_ms: u64| {
         let heartbeat = peers
             .by_key(source)
             .heartbeat(process.now.wall_ms + ahead_ms);
         process.handle(Input::Alive(source, heartbeat));
     };
-    say_head(&mut process, 4_000);
+    send_head(&mut process, 4_000);
     assert!(process.view().is_ready, "{:?}", process.view().reasons);
     process.now.monotonic_ms += 5_000;
     assert!(!process.view().is_fresh && !process.view().is_complete);
-    say_head(&mut process, 4_000);
-    assert!(!process.view().is_fresh, "it is the same");
-    say_head(&mut process, 3_600_000);
+    send_head(&mut process, 4_000);
+    assert!(!process.view().is_fresh, "the same head again");
+    send_head(&mut process, 3_600_000);
     let view = process.view();
     assert!(!view.is_fresh && !view.is_complete);
     let reasons = view.reasons.join("; ");
@@ -325,10 +328,10 @@ fn head_dated_ahead_is_no_younger_than_when_it_was_heard() {
     );
 }
 
-/// Five peers that say something, and an aggregator that has read nothing of it.
+/// Five peers with a transaction in their journals, and an aggregator that has read none of them.
 fn unread() -> (Peers, Process) {
     let mut peers = Peers::new(5, 3);
-    (0..5).for_each(|peer| peers.apply(peer, &say(0, &[(1, &[1])])));
+    (0..5).for_each(|peer| peers.apply(peer, &transact(0, &[(1, &[1])])));
     peers.peers.iter_mut().for_each(|peer| peer.cut());
     let process = Process::start(&peers);
     (peers, process)
@@ -348,9 +351,9 @@ fn source_is_unknown_until_it_was_read_to_its_head_once() {
     assert!(has_caught_up(&process));
     process.handle(Input::Down(process.sources()[0], "gone".to_owned()));
     process.pass(60_000);
-    assert!(has_caught_up(&process), "it lags, and says so");
+    assert!(has_caught_up(&process), "a source that is down");
     process.crash();
-    assert!(!has_caught_up(&process), "who knows what it missed");
+    assert!(!has_caught_up(&process), "not read since the restart");
 }
 
 #[test]
@@ -358,7 +361,7 @@ fn what_was_signed_long_ago_says_nothing_of_what_came_after_it() {
     let (peers, mut process) = unread();
     process.pass(60_000);
     process.read_all(&peers, true);
-    assert!(!has_caught_up(&process), "nobody said that this is all");
+    assert!(!has_caught_up(&process), "no current head yet");
     process.hear_all(&peers);
     assert!(has_caught_up(&process));
 }
@@ -382,7 +385,7 @@ fn a_source_that_is_not_settled_proves_nothing() {
         "{:?}",
         view.reasons
     );
-    assert!(!has_caught_up(&process), "it may lack what exists");
+    assert!(!has_caught_up(&process), "the source is not settled");
     peers.settle(peer);
     process.read_all(&peers, true);
     process.hear_all(&peers);
@@ -391,7 +394,7 @@ fn a_source_that_is_not_settled_proves_nothing() {
     process.hear_all(&peers);
     assert!(
         process.view().is_complete,
-        "it remembers: {:?}",
+        "settled after a restart: {:?}",
         process.view().reasons
     );
 }
@@ -407,7 +410,7 @@ fn a_source_that_breaks_its_chain_is_followed_no_further() {
         .position(|peer| peer.key() == source)
         .unwrap();
     for nonce in 0..3 {
-        peers.apply(peer, &say(nonce, &[(nonce, &[1])]));
+        peers.apply(peer, &transact(nonce, &[(nonce, &[1])]));
         peers.peers[peer].cut();
     }
     assert!(process.deliver(source, &peers));
@@ -419,7 +422,7 @@ fn a_source_that_breaks_its_chain_is_followed_no_further() {
     process.handle(Input::Block(source, Box::new(skipped)));
     assert!(
         !process.deliver_ignored(source, &peers),
-        "nothing of a liar is taken"
+        "no block of a lying source is taken"
     );
     let view = process.view();
     assert_eq!(view.sources[0].state, SourceState::Lying);
@@ -450,7 +453,7 @@ fn a_block_that_is_full_is_flushed_and_nothing_is_lost() {
     // More items than one block may have, because bare inserts are tiny.
     for round in 0..45_u8 {
         for number in 0..=254_u8 {
-            peers.apply(peer, &say(round, &[(number, &[round])]));
+            peers.apply(peer, &transact(round, &[(number, &[round])]));
         }
         peers.peers[peer].cut();
     }
