@@ -69,12 +69,12 @@ impl AggregatorMetrics {
         let partial = metrics.partial.clone();
         registry.register(
             "partial_transactions",
-            "Transactions emitted in part",
+            "Transactions emitted in part or without some records",
             partial,
         );
         registry.register(
             "source_lies",
-            "Blocks that did not verify",
+            "Times that a source sent data that does not verify",
             metrics.lies.clone(),
         );
         let height = metrics.source_height.clone();
