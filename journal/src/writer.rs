@@ -27,7 +27,7 @@ pub enum JournalError {
     /// The store did not answer. Nothing was added.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The submission lacks a record of a new element. Nothing was added.
+    /// The submission lacks a record that an entry needs. Nothing was added.
     #[error("record {0} is missing, so its entry cannot be added")]
     MissingRecord(RecordId),
 }
@@ -203,7 +203,7 @@ impl Journal {
                     < BLOCK_BYTES_MAX
     }
 
-    /// Whether any element names this canonical, in the store or in the block under construction.
+    /// Whether any element names this canonical, in the store or in a block that is not committed yet.
     ///
     /// # Errors
     /// If the store does not answer.

@@ -23,7 +23,7 @@ const ROW_BYTES: usize = 96;
 /// Absent records that are remembered, at most. Further ones are not fetched; readers ask the peers for them, as for
 /// any absent record.
 const ABSENT_MAX: usize = 4_096;
-/// Records fetched at one tick, at most.
+/// Absent records fetched at one tick, at most.
 const FETCHES_MAX: usize = 256;
 /// Time before an absent record is fetched again, in milliseconds, at first and at most. It doubles each time.
 const BACK_OFF_MS_MIN: u64 = 5_000;

@@ -18,7 +18,7 @@
 //! the later ones of its source, for [`Timing::record_ms`] at most. Then it is emitted without them:
 //!
 //! - Elements that its source lists are emitted, because they are in a journal. Only bytes are missing, and readers see
-//!   an absent record. The aggregator asks for the bytes until they arrive.
+//!   an absent record. The aggregator fetches the bytes until they arrive, for up to 4,096 absent records.
 //! - Elements that no journal read so far lists are left until a journal lists them. Only then does a transaction come
 //!   in two parts. This needs a coordinator that failed halfway.
 //!
