@@ -1,4 +1,4 @@
-//! Asking several replicas until enough of them answered: the client's own state machine decides whom and when.
+//! Asks several replicas until enough of them answered. The client's own state machine decides whom to ask, and when.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl World {
-    /// Begins to ask.
+    /// Starts an ask. Returns its number.
     pub(crate) fn ask(&mut self, node: Node, purpose: Purpose) -> u64 {
         let now_us = self.queue.now_us;
         let host = self.host(node);
@@ -70,7 +70,7 @@ impl World {
         }
     }
 
-    /// Does what the call wants now.
+    /// Performs the steps of the call until it waits or ends.
     fn advance(&mut self, number: u64) {
         loop {
             let now_us = self.queue.now_us;
@@ -135,12 +135,12 @@ impl World {
         }
     }
 
-    /// Time to look at the clock.
+    /// Checks the clock of an ask.
     pub(crate) fn due(&mut self, number: u64) {
         self.advance(number);
     }
 
-    /// An answer came, or did not in time.
+    /// Handles an answer or a timeout.
     pub(crate) fn heard(&mut self, number: u64, call: u64, answer: Answer) {
         let Some(ask) = self.asks.asks.get_mut(&number) else {
             return;
@@ -178,7 +178,7 @@ impl World {
         self.advance(number);
     }
 
-    /// What an answer says, and what was wrong with it.
+    /// Stores the answer. Returns its trouble, if any.
     fn take_answer(&mut self, number: u64, peer: PublicKey, answer: Answer) -> Option<Trouble> {
         match answer {
             Answer::Submitted(submitted) if submitted.is_acknowledged => None,
@@ -203,7 +203,7 @@ impl World {
         }
     }
 
-    /// Enough answered, or it will not get better.
+    /// Ends an ask: enough replicas answered, or the call gave up.
     fn finish(&mut self, number: u64, is_done: bool) {
         let Some(ask) = self.asks.asks.remove(&number) else {
             return;
@@ -240,7 +240,7 @@ impl World {
         }
     }
 
-    /// A process ended: it waits for nothing any more.
+    /// Drops the asks of a process that ended.
     pub(crate) fn forget_asks(&mut self, node: Node) {
         self.asks.asks.retain(|_, ask| ask.node != node);
         self.asks.health.remove(&node);
@@ -248,7 +248,7 @@ impl World {
     }
 }
 
-/// What a refusal means for a call that may still ask others, as the SDK has it.
+/// The trouble that a refusal means for a call that may ask other replicas, as in the SDK.
 const fn trouble_of(code: ErrorCode) -> Trouble {
     match code {
         ErrorCode::NotResponsible => Trouble::NotResponsible,

@@ -1,4 +1,4 @@
-//! Those who wait for answers of several replicas.
+//! Asks: questions to several replicas, and their state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,31 +12,31 @@ use kittengrad_proto::id::{PublicKey, RecordId};
 
 use crate::{host::Node, publisher::Publication};
 
-/// What somebody wants.
+/// The purpose of an ask.
 #[derive(Debug, Clone)]
 pub(crate) enum Purpose {
-    /// That a transaction is taken.
+    /// To write a transaction.
     Put { said: Publication, ack: Ack },
-    /// To know the set of a canonical.
+    /// To read the set of a canonical.
     Get {
         canonical: RecordId,
         consistency: Consistency,
     },
-    /// The records of canonicals that an indexer lacks; at the aggregator, as the last resort.
+    /// To read the records of canonicals that an indexer lacks; from the aggregator as the last resort.
     Absent {
         canonicals: Vec<RecordId>,
         is_last: bool,
     },
 }
 
-/// Somebody who waits for answers.
+/// A question to several replicas that waits for their answers.
 #[derive(Debug)]
 pub(crate) struct Ask {
     pub(crate) node: Node,
     pub(crate) call: Call,
     pub(crate) purpose: Purpose,
     pub(crate) began_us: u64,
-    /// How many faults there had been, if none lasted.
+    /// The number of faults at the start, if none lasted then.
     pub(crate) faults: Option<u64>,
     pub(crate) running: BTreeMap<u64, PublicKey>,
     pub(crate) replies: Vec<Reply>,
@@ -44,12 +44,12 @@ pub(crate) struct Ask {
     pub(crate) due_us: u64,
 }
 
-/// All who wait, and what each learnt about replicas.
+/// All asks that wait, and the health of replicas as each process knows it.
 #[derive(Debug, Default)]
 pub(crate) struct Asks {
     pub(crate) asks: BTreeMap<u64, Ask>,
     pub(crate) count: u64,
     pub(crate) health: BTreeMap<Node, Health>,
-    /// Who was sent whose certificates.
+    /// Pairs of a process and a peer that has the certificates of its publisher.
     pub(crate) told: BTreeSet<(Node, PublicKey)>,
 }

@@ -1,4 +1,4 @@
-//! Calls from one process to another: a question, one answer, and no answer at all when something is in the way.
+//! Calls from one process to another: a question and one answer, or none if the way is blocked.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl World {
-    /// Asks somebody something, and waits so long for the answer.
+    /// Asks a process a question, and waits for the answer for at most `patience_us`.
     pub(crate) fn call(
         &mut self,
         from: Node,
@@ -45,7 +45,7 @@ impl World {
         call
     }
 
-    /// How long a message between processes is on its way.
+    /// The travel time of a message between two processes.
     pub(crate) fn way_us(&mut self, from: Node, to: Node) -> u64 {
         let us = self.random.within(self.shape.weather.delay_us.clone());
         us + self.spike_us(from, to)
@@ -56,7 +56,7 @@ impl World {
         Some(call.question.clone())
     }
 
-    /// A question arrives, or was verified since it did.
+    /// A question arrives, or its verification is done.
     pub(crate) fn asked(&mut self, call: u64) {
         let Some(entry) = self.calls.calls.get(&call) else {
             return;
@@ -104,7 +104,7 @@ impl World {
         }
     }
 
-    /// Answers from what is committed, as a replica or an aggregator does.
+    /// Answers from committed data, as a replica or an aggregator does.
     fn look_up(&mut self, to: Node, call: u64) {
         let Some(Question::Lookup {
             canonicals,
@@ -116,7 +116,7 @@ impl World {
         let answer = match self.head_for_readers(to, &canonicals) {
             Err(answer) => answer,
             Ok(head) => {
-                let disk = self.disk(to).expect("whoever is asked has a disk");
+                let disk = self.disk(to).expect("a process that is asked has a disk");
                 match looked(disk, head, &canonicals, records) {
                     Ok(looked) => Answer::Looked(Box::new(looked)),
                     Err(_) => Answer::Refused(ErrorCode::Internal),
@@ -133,7 +133,7 @@ impl World {
         self.notice_damage(to);
     }
 
-    /// The head that a reader is shown, if it is answered at all.
+    /// The head to show to a reader, or the refusal.
     fn head_for_readers(&self, to: Node, canonicals: &[RecordId]) -> Result<Head, Answer> {
         if let Node::Peer(member) = to {
             let machine = &self.machines[member];
@@ -149,7 +149,7 @@ impl World {
         Ok(tip.head)
     }
 
-    /// Sends an answer back.
+    /// Sends an answer to the caller.
     pub(crate) fn answer(&mut self, call: u64, answer: Answer) {
         let Some(entry) = self.calls.calls.get(&call) else {
             return;
@@ -166,7 +166,7 @@ impl World {
         }
     }
 
-    /// An answer arrives, or is waited for no longer.
+    /// An answer arrives, or the call timed out.
     pub(crate) fn answered(&mut self, call: u64, answer: Answer) {
         let Some(entry) = self.calls.calls.remove(&call) else {
             return;
@@ -180,7 +180,7 @@ impl World {
         }
     }
 
-    /// A process ended: what it was asked is answered by nobody, and what it asked nobody waits for.
+    /// Ends the calls of a process that ended: drops its own calls, and answers the calls to it as unreachable.
     pub(crate) fn hang_up(&mut self, node: Node) {
         self.calls.calls.retain(|_, call| call.from != node);
         let here = self.calls.calls.iter();

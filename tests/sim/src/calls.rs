@@ -9,54 +9,54 @@ use kittengrad_proto::{block::Head, error::ErrorCode, id::RecordId};
 
 use crate::{host::Node, publisher::Publication};
 
-/// What is asked.
+/// The question of a call.
 #[derive(Debug, Clone)]
 pub(crate) enum Question {
-    /// To take a transaction; with its certificates or without.
+    /// Takes a transaction, with or without its certificates.
     Submit {
         said: Publication,
         ack: Ack,
         chain: bool,
     },
-    /// For the sets of some canonicals, with their records or without.
+    /// Reads the sets of some canonicals, with or without their records.
     Lookup {
         canonicals: Vec<RecordId>,
         records: bool,
     },
-    /// For some records.
+    /// Reads some records.
     Records(Vec<RecordId>),
 }
 
-/// What comes back.
+/// The answer to a call.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
-    /// A transaction was taken.
+    /// The outcome of a transaction that was taken.
     Submitted(Box<Submitted>),
     /// Sets.
     Looked(Box<Looked>),
-    /// Records, as far as they are there.
+    /// The records that are present.
     Records(Vec<Bytes>),
-    /// No, and why.
+    /// A refusal with its code.
     Refused(ErrorCode),
-    /// Nobody is there.
+    /// The process is down.
     Unreachable,
-    /// Nothing came in time.
+    /// No answer came in time.
     TimedOut,
 }
 
-/// What a replica has.
+/// The answer of a replica to a lookup.
 #[derive(Debug, Clone)]
 pub(crate) struct Looked {
     pub(crate) head: Head,
-    /// One for each canonical.
+    /// One set for each canonical.
     pub(crate) sets: Vec<Option<Vec<RecordId>>>,
     pub(crate) records: BTreeMap<RecordId, Bytes>,
 }
 
-/// Who is told of the answer.
+/// The receiver of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum By {
-    /// Somebody who waits for several answers.
+    /// An ask to several replicas, by its number.
     Ask(u64),
     /// The aggregator, which fetches records.
     Fetch,
@@ -70,7 +70,7 @@ pub(crate) struct Call {
     pub(crate) to: Node,
     pub(crate) question: Question,
     pub(crate) by: By,
-    /// The process that has it.
+    /// The process that handles the question.
     pub(crate) at: Option<u64>,
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct Calls {
     pub(crate) count: u64,
 }
 
-/// Why a core refused, in a word.
+/// The error code of a core's refusal.
 pub(crate) const fn code_of(refusal: &Refusal) -> ErrorCode {
     match refusal {
         Refusal::NotResponsible(_) => ErrorCode::NotResponsible,

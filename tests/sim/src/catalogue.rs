@@ -1,31 +1,31 @@
-//! The planted bugs, each with the invariants that see it and the number of seeds that show it.
+//! The planted bugs, each with the invariants that catch it and the number of seeds that show it.
 
 use kittengrad_plants::{Plant, Plants};
 
 use crate::{faults::Kind, invariants::Violation, run::Plan, story::planted};
 
-/// Tells a story to a network with these bugs, and returns the promise that was broken in it.
+/// A story for a network with planted bugs. Returns the broken promise, if any.
 pub type Story = fn(Plants) -> Option<Violation>;
 
-/// What is known of a planted bug.
+/// The entry of a planted bug.
 #[derive(Debug, Clone, Copy)]
 pub struct Known {
-    /// Which.
+    /// The planted bug.
     pub plant: Plant,
-    /// The invariants that see it: which one is first depends on the seed.
+    /// The invariants that catch it. The seed decides which one is first.
     pub invariants: &'static [&'static str],
-    /// One of so many seeds shows it, counted from 0; 0 if a story does.
+    /// The bug shows within this many seeds, counted from 0; 0 if a story shows it.
     pub seeds: u64,
-    /// The kinds of faults that seeds have for it; none: what each seed draws.
+    /// The kinds of faults of its seeds. If empty, each seed draws them.
     pub kinds: &'static [Kind],
-    /// What shows it, if seeds do so too rarely.
+    /// The story that shows it, if seeds do so too rarely.
     pub story: Option<Story>,
-    /// How many peers these networks have, and copies of each cell; none: what each seed draws.
+    /// The number of peers and of copies of each cell. If `None`, each seed draws them.
     pub size: Option<(usize, u8)>,
 }
 
 impl Known {
-    /// What a seed says with this bug planted.
+    /// Draws the plan of a seed with this bug planted.
     #[must_use]
     pub fn draw(&self, seed: u64) -> Plan {
         let mut plan = Plan::draw(seed).planted(Plants::only(self.plant));
@@ -39,10 +39,10 @@ impl Known {
     }
 }
 
-/// What is known of a planted bug.
+/// Returns the entry of a planted bug.
 ///
 /// # Panics
-/// If the catalogue lacks it; a test says that it does not.
+/// If the catalogue lacks the bug; a test checks that it lacks none.
 #[must_use]
 pub fn of(plant: Plant) -> Known {
     let mut all = ALL.into_iter();
@@ -50,7 +50,7 @@ pub fn of(plant: Plant) -> Known {
         .expect("the catalogue has all")
 }
 
-/// All of them.
+/// The entries of all planted bugs.
 pub const ALL: [Known; Plant::ALL.len()] = [
     known(Plant::QuorumOneShort, &["acknowledged"], 10),
     known(Plant::AllIsQuorum, &["acknowledged"], 10),

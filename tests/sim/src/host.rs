@@ -1,11 +1,11 @@
-//! A host: where one process after another runs, by a clock of its own, at its own speed.
+//! A host: runs one process after another, with its own clock and speed.
 
 use std::fmt;
 
-/// Milliseconds since 1970 when a world begins.
+/// The Unix time at which a world starts, in milliseconds.
 pub(crate) const WALL_MS: u64 = 1_790_000_000_000;
 
-/// Who runs on a host.
+/// A process of the world, by role and number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Node {
     /// A peer, by its place in the ring.
@@ -29,26 +29,26 @@ impl fmt::Display for Node {
     }
 }
 
-/// What outlives processes beside the disk.
+/// The state of a host that outlives its processes, except the disk.
 #[derive(Debug, Clone)]
 pub(crate) struct Host {
-    /// Counts processes, so that what belongs to an older one is known.
+    /// Counts processes, so that events of an older process are recognised.
     pub(crate) run: u64,
     pub(crate) is_up: bool,
     pub(crate) started_us: u64,
-    /// The process stands still until then.
+    /// The process is paused until this time.
     pub(crate) paused_until_us: u64,
-    /// How far the wall clock is off.
+    /// The offset of the wall clock, in milliseconds.
     pub(crate) skew_ms: i64,
-    /// By how much the clocks run fast, in millionths.
+    /// The drift of the clocks, in millionths; positive if they run fast.
     pub(crate) drift_ppm: i64,
-    /// Everything that the process does takes so many times as long.
+    /// The factor by which the process is slower.
     pub(crate) slowness: u64,
-    /// So does everything that the disk does.
+    /// The factor by which the disk is slower.
     pub(crate) disk_slowness: u64,
-    /// The disk answers nothing before then.
+    /// The disk answers nothing before this time.
     pub(crate) frozen_until_us: u64,
-    /// The disk is too full to take more.
+    /// The disk is full.
     pub(crate) is_full: bool,
     /// Commits fail.
     pub(crate) is_failing: bool,
@@ -73,7 +73,7 @@ impl Default for Host {
 }
 
 impl Host {
-    /// A process begins.
+    /// Starts a process.
     pub(crate) const fn start(&mut self, now_us: u64) {
         self.run += 1;
         self.is_up = true;
@@ -81,13 +81,13 @@ impl Host {
         self.paused_until_us = 0;
     }
 
-    /// The process ends.
+    /// Ends the process.
     pub(crate) const fn stop(&mut self) {
         self.is_up = false;
         self.paused_until_us = 0;
     }
 
-    /// Milliseconds since the process began, by its own clock.
+    /// Milliseconds since the process started, by its own clock.
     pub(crate) fn monotonic_ms(&self, now_us: u64) -> u64 {
         drifted(now_us.saturating_sub(self.started_us), self.drift_ppm) / 1_000
     }
@@ -97,12 +97,12 @@ impl Host {
         (WALL_MS + drifted(now_us, self.drift_ppm) / 1_000).saturating_add_signed(self.skew_ms)
     }
 
-    /// When a commit that takes `us` on a good disk is done.
+    /// The time at which a commit ends that takes `us` on a good disk.
     pub(crate) fn synced_at_us(&self, now_us: u64, us: u64) -> u64 {
         now_us.max(self.frozen_until_us) + us * self.disk_slowness
     }
 
-    /// Whether a process still runs that was the so-manieth.
+    /// Whether the process with number `run` still runs.
     pub(crate) const fn runs(&self, run: u64) -> bool {
         self.is_up && self.run == run
     }

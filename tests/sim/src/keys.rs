@@ -1,5 +1,5 @@
-//! A fast scheme in place of signatures: whoever changes a byte is found out, and that is all that is needed in most
-//! worlds. Some use the real one.
+//! A fast scheme in place of signatures: a keyed hash detects every changed byte, which is enough for most worlds. Some
+//! worlds use Ed25519.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -35,7 +35,7 @@ impl Signer for Key {
     }
 }
 
-/// Verifies what a [`Key`] signed.
+/// Verifies signatures of a [`Key`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hashes;
 
@@ -45,7 +45,7 @@ impl Verifier for Hashes {
     }
 }
 
-/// How a world signs.
+/// The signature scheme of a world.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Scheme {
     /// With a keyed hash.
@@ -65,7 +65,7 @@ impl Scheme {
         }
     }
 
-    /// Verifies what its keys signed.
+    /// Verifies signatures of the scheme's keys.
     #[must_use]
     pub fn verifier(self) -> Arc<dyn Verifier> {
         match self {
@@ -91,16 +91,16 @@ fn signature(key: &PublicKey, message: &[u8]) -> [u8; SIGNATURE_BYTES] {
     signature
 }
 
-/// Certificates that nobody here reads.
+/// A chain of placeholder certificates, which no code of a world parses.
 pub(crate) fn chain_of(name: &str) -> Chain {
     let certificate = |level: &str| format!("{level} of {name}").into_bytes().into();
     Chain::from_der(vec![certificate("level 1"), certificate("level 0")]).unwrap()
 }
 
-/// Whom certificates vouch for: what reading them would tell.
+/// The holder that each chain vouches for: the result of parsing the chain.
 pub(crate) type Vouched = BTreeMap<Id, Holder>;
 
-/// That a publisher's certificates vouch for it, at all times.
+/// The holder of a publisher's chain, valid at all times.
 pub(crate) fn holder_of(name: &str, key: PublicKey) -> Holder {
     Holder {
         key,
@@ -113,7 +113,7 @@ pub(crate) fn holder_of(name: &str, key: PublicKey) -> Holder {
     }
 }
 
-/// What a peer says of itself in its process number `seq`.
+/// The identity that a peer signs in its process number `seq`.
 #[must_use]
 pub fn identity(overlay: &Overlay, seq: u64, signer: &dyn Signer) -> Identity {
     let fields = IdentityFields {

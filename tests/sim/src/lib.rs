@@ -1,10 +1,10 @@
-//! A simulator of the whole network: the real cores of peers, aggregator, indexer and clients, on disks and a network
-//! that fail in every way we know of, all of it from one seed.
+//! A simulator of the whole network: the real cores of peers, aggregator, indexer and clients, on failing disks and a
+//! failing network, all from one seed.
 //!
-//! A [`World`] is one network. What must never happen is in [`invariants`], one promise a file, each with
-//! its source in `docs/promises.md`. What breaks is in [`faults`]. [`run`] draws a world from a seed, troubles it, lets it
-//! heal and demands that it converges; [`sweep`] does that for many seeds; [`shrink`] makes a failing one small. Stories
-//! in the tests tell a world step by step what happens.
+//! A [`World`] is one network. [`invariants`] holds the promises, one a file, each with its source in
+//! `docs/promises.md`. [`faults`] holds the kinds of faults. [`run`] draws a world from a seed, troubles it, heals it
+//! and checks that it converges; [`sweep`] does so for many seeds; [`shrink`] makes a failing run small. Stories in the
+//! tests drive a world step by step.
 #![allow(clippy::unwrap_used, reason = "a simulator that cannot go on fails")]
 
 mod aggregator;

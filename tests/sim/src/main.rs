@@ -1,8 +1,8 @@
-//! The simulator's command: one seed to read, or many to pass.
+//! The simulator's command: replays one seed or sweeps many.
 //!
-//! It is told by environment variables, as `make sim` hands them on: `SEED=n` replays one seed; `RUNS=n` with `FROM=m`
-//! sweeps; `JSON=1` ends with a line for programs; `GO_ON=1` does not stop at the first failure; `KINDS=wipe,kill` has these
-//! kinds of faults and no others; `LIST=plants` lists the planted bugs; `PLANT=name` has one of them.
+//! Environment variables set its options, as `make sim` passes them on: `SEED=n` replays one seed; `RUNS=n` with
+//! `FROM=m` sweeps; `JSON=1` ends with a line for programs; `GO_ON=1` continues after a failure; `KINDS=wipe,kill`
+//! allows only these kinds of faults; `LIST=plants` lists the planted bugs; `PLANT=name` switches one of them on.
 #![allow(clippy::print_stdout, reason = "it is a command")]
 
 use std::{
@@ -24,31 +24,31 @@ use kittengrad_sim::{
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Runs until a failing seed is small enough.
+/// Runs at most to make a failing seed smaller.
 const SHRINKS_MAX: usize = 200;
-/// Seeds that are swept if nobody says how many.
+/// Seeds of a sweep without `RUNS`.
 const RUNS: u64 = 200;
 
 fn main() -> anyhow::Result<ExitCode> {
-    if env::var("LIST").is_ok_and(|what| what == "plants") {
+    if env::var("LIST").is_ok_and(|value| value == "plants") {
         list();
         return Ok(ExitCode::SUCCESS);
     }
-    let what = What {
+    let options = RunOptions {
         plant: plant()?,
         kinds: kinds()?,
     };
-    if let Some(plant) = what.plant
+    if let Some(plant) = options.plant
         && let Some(story) = catalogue::of(plant).story
     {
         return Ok(tell_story(plant, story));
     }
     if let Some(seed) = number("SEED")? {
-        return Ok(replay(seed, &what));
+        return Ok(replay(seed, &options));
     }
     let runs = number("RUNS")?.unwrap_or(RUNS);
     let from = number("FROM")?.unwrap_or_default();
-    Ok(pass(from, runs, &what))
+    Ok(pass(from, runs, &options))
 }
 
 fn number(name: &str) -> anyhow::Result<Option<u64>> {
@@ -57,7 +57,7 @@ fn number(name: &str) -> anyhow::Result<Option<u64>> {
         Some(value) => {
             let number = value
                 .parse()
-                .with_context(|| format!("{name} is no number"))?;
+                .with_context(|| format!("{name}={value} is not a number"))?;
             Ok(Some(number))
         }
     }
@@ -67,14 +67,14 @@ fn is_set(name: &str) -> bool {
     env::var(name).is_ok_and(|value| !value.is_empty() && value != "0")
 }
 
-/// What seeds are run with.
-struct What {
+/// The planted bug and the kinds of faults of every seed.
+struct RunOptions {
     plant: Option<Plant>,
-    /// These kinds of faults and no others; none: what the seed draws, or the catalogue says of the plant.
+    /// Allows only these kinds of faults. If empty, the seed draws them, or the catalogue names them for the plant.
     kinds: Vec<Kind>,
 }
 
-impl What {
+impl RunOptions {
     fn draw(&self, seed: u64) -> Plan {
         let plan = self.plant.map(|plant| catalogue::of(plant).draw(seed));
         let mut plan = plan.unwrap_or_else(|| Plan::draw(seed));
@@ -84,40 +84,40 @@ impl What {
         plan
     }
 
-    /// The command that runs a seed again.
+    /// Returns the command that runs a seed again.
     fn again(&self, seed: u64) -> String {
         let plant = self.plant.map(|plant| format!(" PLANT={plant}"));
         let kinds: Vec<_> = self.kinds.iter().map(|kind| kind.as_str()).collect();
         let kinds = (!kinds.is_empty()).then(|| format!(" KINDS={}", kinds.join(",")));
-        let said = [plant, kinds].into_iter().flatten().collect::<String>();
-        format!("make sim SEED={seed}{said}")
+        let options = [plant, kinds].into_iter().flatten().collect::<String>();
+        format!("make sim SEED={seed}{options}")
     }
 }
 
-/// The planted bug that was asked for.
+/// Parses `PLANT`.
 fn plant() -> anyhow::Result<Option<Plant>> {
     let name = env::var("PLANT").ok().filter(|name| !name.is_empty());
     let plant = |name: String| {
         name.parse()
-            .with_context(|| format!("PLANT={name}: LIST=plants says which there are"))
+            .with_context(|| format!("PLANT={name} is not a planted bug; LIST=plants lists them"))
     };
     name.map(plant).transpose()
 }
 
-/// The kinds of faults that were asked for.
+/// Parses `KINDS`.
 fn kinds() -> anyhow::Result<Vec<Kind>> {
     let names = env::var("KINDS").unwrap_or_default();
     let names = names.split(',').filter(|name| !name.is_empty());
     let kind = |name| {
         Kind::named(name).with_context(|| {
             let all = Kind::ALL.map(Kind::as_str).join(", ");
-            format!("KINDS: there is no kind of fault {name:?}; there are {all}")
+            format!("KINDS: {name:?} is not a kind of fault; the kinds are {all}")
         })
     };
     names.map(kind).collect()
 }
 
-/// All planted bugs, and what sees them.
+/// Lists all planted bugs with the invariants that catch them.
 fn list() {
     for Known {
         plant,
@@ -147,7 +147,7 @@ fn list() {
     }
 }
 
-/// What becomes of a planted bug in its story.
+/// Runs the story of a planted bug and prints whether a promise broke.
 fn tell_story(plant: Plant, story: Story) -> ExitCode {
     println!("{plant} has a story: seeds show it too rarely");
     match story(Plants::only(plant)) {
@@ -162,20 +162,20 @@ fn tell_story(plant: Plant, story: Story) -> ExitCode {
     }
 }
 
-/// One seed, with everything that happened.
-fn replay(seed: u64, what: &What) -> ExitCode {
-    let plan = what.draw(seed);
+/// Runs one seed and prints its trace.
+fn replay(seed: u64, options: &RunOptions) -> ExitCode {
+    let plan = options.draw(seed);
     println!("seed {seed}: {}", plan.describe());
     let (report, text) = plan.run_traced();
     match io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads it has read enough.
+        // The reader closed the pipe early, as `head` does.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
         written => {
             if let Err(error) = written {
-                eprintln!("the trace is not whole: {error}");
+                eprintln!("the trace is incomplete: {error}");
             }
             tell(seed, &report);
-            println!("repeat with: {}", what.again(seed));
+            println!("repeat with: {}", options.again(seed));
         }
     }
     if report.violation.is_some() || report.invalid.is_some() {
@@ -208,15 +208,15 @@ fn tell(seed: u64, report: &Report) {
     }
 }
 
-/// Many seeds.
-fn pass(from: u64, runs: u64, what: &What) -> ExitCode {
+/// Sweeps many seeds.
+fn pass(from: u64, runs: u64, options: &RunOptions) -> ExitCode {
     println!("seeds {from} to {}", from + runs - 1);
     let step = (runs / 20).max(1);
     let sum = sweep(
         from,
         runs,
         is_set("GO_ON"),
-        |seed| what.draw(seed),
+        |seed| options.draw(seed),
         |sum| {
             if sum.runs % step == 0 {
                 progress(sum);
@@ -234,13 +234,13 @@ fn pass(from: u64, runs: u64, what: &What) -> ExitCode {
         tell(*seed, report);
     }
     if let Some((seed, report)) = sum.failures.first_key_value() {
-        let plan = what.draw(*seed);
+        let plan = options.draw(*seed);
         println!("seed {seed} was: {}", plan.describe());
-        // What is wrong with a planted bug is known.
-        if what.plant.is_none() {
+        // The mistake of a planted bug is known and needs no smaller plan.
+        if options.plant.is_none() {
             tell_smaller(&plan, report);
         }
-        println!("repeat with: {}", what.again(*seed));
+        println!("repeat with: {}", options.again(*seed));
     }
     if is_set("JSON") {
         println!("{}", sum.json());

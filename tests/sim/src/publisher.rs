@@ -1,4 +1,4 @@
-//! A publisher: what clients say, signed.
+//! A publisher: signs the statements of clients.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,7 +16,7 @@ use kittengrad_proto::{
 
 use crate::keys::{Scheme, chain_of, holder_of};
 
-/// Signs transactions, each with a number of its own.
+/// Signs transactions, each with its own number.
 pub struct Publisher {
     name: String,
     key: Arc<dyn Signer>,
@@ -30,18 +30,18 @@ pub struct Publisher {
 pub struct Publication {
     /// The transaction and its records.
     pub submission: Submission,
-    /// Vouches for its publisher.
+    /// The certificates of the publisher.
     pub chain: Arc<Chain>,
 }
 
-/// What is said about one thing.
+/// The statements about one canonical.
 #[derive(Debug, Clone)]
 pub struct About {
-    /// What the thing is called.
+    /// The name of the canonical.
     pub name: String,
-    /// Its record comes along.
+    /// Inserts the canonical: its record comes along.
     pub inserts: bool,
-    /// The updates, by their texts.
+    /// The texts of the updates.
     pub updates: Vec<String>,
 }
 
@@ -52,13 +52,13 @@ impl Publication {
         self.submission.transaction.id()
     }
 
-    /// Everything that it adds.
+    /// All elements that it adds.
     #[must_use]
     pub fn elements(&self) -> Vec<Element> {
         self.submission.transaction.elements().collect()
     }
 
-    /// What it is about.
+    /// The canonicals of its entries.
     #[must_use]
     pub fn canonicals(&self) -> Vec<RecordId> {
         let entries = self.submission.transaction.entries().iter();
@@ -66,7 +66,7 @@ impl Publication {
     }
 }
 
-/// The key of a thing.
+/// The key of the canonical with this name.
 #[must_use]
 pub fn canonical(name: &str) -> RecordId {
     RecordId::of(&canonical_record(name))
@@ -104,13 +104,13 @@ impl Publisher {
         }
     }
 
-    /// What its certificates say of it.
+    /// The holder of the publisher's chain.
     #[must_use]
     pub fn holder(&self) -> Holder {
         holder_of(&self.name, self.key.public())
     }
 
-    /// Signs a transaction.
+    /// Signs a transaction with one entry for each of `about`.
     pub fn say(&mut self, about: Vec<About>) -> Publication {
         self.said += 1;
         let mut records = BTreeMap::new();

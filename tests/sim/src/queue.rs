@@ -1,4 +1,4 @@
-//! What happens next.
+//! The queue of future events.
 
 use std::collections::BTreeMap;
 
@@ -13,21 +13,21 @@ use crate::{
     stream::{Broken, StreamFrame},
 };
 
-/// Something that happens at one moment.
+/// An event at one moment.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A message between peers arrives, if its connection still is.
+    /// A message between peers arrives. It counts if its connection is still up.
     Arrives {
         connection: u64,
         from: usize,
         to: usize,
         message: Message,
     },
-    /// Nothing got through on a connection for too long, if it still does not.
+    /// Ends a connection on which nothing got through for too long, unless something does by now.
     Silent { a: usize, b: usize, connection: u64 },
-    /// Peers that are not connected try to be.
+    /// Tries to connect the peers that are not connected.
     Dial,
-    /// Something reaches a peer's core.
+    /// An input reaches a peer's core.
     Reaches { node: Node, run: u64, input: Input },
     /// A connection ended, and one side notices.
     Notices {
@@ -36,23 +36,23 @@ pub(crate) enum Event {
         partner: PublicKey,
         connection: u64,
     },
-    /// A round begins.
+    /// A round starts.
     Round { node: Node, run: u64 },
     /// A commit is done.
     Synced { node: Node, run: u64 },
-    /// Some time went by.
+    /// A process handles its tick.
     Tick { node: Node, run: u64 },
-    /// A call reaches whom it is for.
+    /// A call reaches the process that it asks.
     Asked { node: Node, call: u64 },
-    /// An answer reaches whoever asked.
+    /// An answer reaches the caller.
     Answered {
         node: Node,
         call: u64,
         answer: Answer,
     },
-    /// Whoever asked waits no longer.
+    /// A call times out.
     Overdue { node: Node, call: u64 },
-    /// Somebody who waits for several answers looks at the clock.
+    /// A call to several replicas checks the clock.
     Due { node: Node, ask: u64 },
     /// A subscription reaches the journal's owner.
     Opens {
@@ -72,28 +72,28 @@ pub(crate) enum Event {
         stream: u64,
         why: Broken,
     },
-    /// A journal's owner says its head again if nothing else was said.
+    /// A journal's owner sends its head again if it sent nothing else.
     Beats { node: Node, stream: u64 },
-    /// A reader looks whether anything came lately.
+    /// A reader checks whether a frame came lately.
     Listens { node: Node, stream: u64 },
-    /// A reader tries a journal again.
+    /// A reader opens a journal again.
     Follows {
         node: Node,
         run: u64,
         source: PublicKey,
     },
-    /// A client has something to do.
+    /// A client sends its next request.
     Speaks { node: Node, run: u64 },
-    /// A process is started again by whoever looks after it.
+    /// A supervisor restarts a process.
     Restarts { node: Node, run: u64 },
-    /// A fault of some kind strikes.
+    /// A fault strikes.
     Strikes(Kind),
-    /// What a fault did is over.
+    /// The effect of a fault ends.
     Passes(Relief),
 }
 
 impl Event {
-    /// Whose process it happens to: it waits while that stands still.
+    /// The node whose process handles the event. The event waits while that process is paused.
     pub(crate) const fn node(&self) -> Option<Node> {
         match self {
             Self::Arrives { to, .. } => Some(Node::Peer(*to)),
@@ -122,11 +122,11 @@ impl Event {
     }
 }
 
-/// Events by time, and in the order in which they were foreseen.
+/// Events by time. Events of the same time keep the order in which they were queued.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     pub(crate) now_us: u64,
-    /// Boxed, because they are moved about.
+    /// Boxed, because the tree moves its values.
     events: BTreeMap<(u64, u64), Box<Event>>,
     count: u64,
 }

@@ -1,4 +1,4 @@
-//! One seed, and everything that happens by chance.
+//! The random numbers of a world, all from one seed.
 
 use std::ops::RangeInclusive;
 
@@ -16,7 +16,7 @@ impl Random {
         Self(seed)
     }
 
-    /// A sequence of its own, so that what draws from it does not disturb others.
+    /// An independent sequence: drawing from it does not change the others.
     #[must_use]
     pub const fn branch(seed: u64, salt: u64) -> Self {
         Self(mix(seed ^ mix(salt)))
@@ -25,7 +25,7 @@ impl Random {
     /// The next number.
     #[allow(
         clippy::should_implement_trait,
-        reason = "it never ends, and is no iterator"
+        reason = "it never ends and is not an iterator"
     )]
     pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -38,12 +38,12 @@ impl Random {
         *range.start() + self.next() % width
     }
 
-    /// True so many times out of a thousand.
+    /// True with a probability of `chance` in a thousand.
     pub const fn permille(&mut self, chance: u64) -> bool {
         self.next() % 1_000 < chance
     }
 
-    /// One of a list that is not empty.
+    /// Picks an element of a list that is not empty.
     pub fn pick<T: Copy>(&mut self, list: &[T]) -> T {
         list[(self.next() % list.len() as u64) as usize]
     }

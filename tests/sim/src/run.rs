@@ -1,4 +1,4 @@
-//! One seed from beginning to end: a world is drawn, troubled, healed, and must converge within the promised time.
+//! Runs one seed from start to end: a world is drawn, troubled and healed, and must converge within the promised time.
 
 use std::{
     collections::BTreeMap,
@@ -23,51 +23,52 @@ use crate::{
     world::{Shape, World},
 };
 
-/// Within which time replicas are equal again, in milliseconds.
+/// The time within which replicas are equal again, in milliseconds.
 const REPLICAS_MS: u64 = 30_000;
-/// Within which time view and index are complete again, in milliseconds.
+/// The time within which view and index are complete again, in milliseconds.
 pub(crate) const VIEW_MS: u64 = 60_000;
-/// Within which time new writes to every cell succeed again, in milliseconds.
+/// The time within which new writes to every cell succeed again, in milliseconds.
 const WRITES_MS: u64 = 10_000;
-/// How long a world must be simulated, in milliseconds.
+/// The shortest simulation of a world, in milliseconds.
 const RUN_MS_MIN: u64 = 60_000;
-/// How often it is looked whether the world converged, in milliseconds.
+/// The time between two checks whether the world converged, in milliseconds.
 const LOOK_MS: u64 = 500;
 
-/// What is done in one run.
+/// The inputs of one run.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The seed that everything is drawn from.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// What the world is made of.
+    /// The size and the settings of the world.
     pub shape: Shape,
-    /// What breaks.
+    /// The faults, and for how long they strike.
     pub trouble: Trouble,
 }
 
-/// What came of it.
+/// The result of one run.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// The promise that was broken, if one was.
+    /// The broken promise, if any.
     pub violation: Option<Violation>,
-    /// Why the run proves nothing, if it does not.
+    /// The reason if the run proves nothing.
     pub invalid: Option<String>,
-    /// Virtual milliseconds.
+    /// The simulated time, in virtual milliseconds.
     pub simulated_ms: u64,
-    /// Transactions that clients asked a quorum to have.
+    /// Finished transactions with `Ack::Quorum` or `Ack::All`.
     pub asked: usize,
-    /// Of them, those that were acknowledged.
+    /// The acknowledged ones among `asked`.
     pub acked: usize,
-    /// How often each kind of fault struck.
+    /// The number of strikes of each kind of fault.
     pub faults: BTreeMap<Kind, u64>,
-    /// Names everything that happened.
+    /// A digest of all events.
     pub digest: u64,
-    /// Virtual milliseconds from calm until writes succeed, replicas agree, and view and index are complete.
+    /// The virtual milliseconds from calm until writes succeed, until replicas agree, and until view and index are
+    /// complete.
     pub healed_ms: [u64; 3],
 }
 
 impl Plan {
-    /// What a seed says.
+    /// Draws the plan of a seed.
     #[must_use]
     pub fn draw(seed: u64) -> Self {
         let mut random = Random::branch(seed, 0x5eed);
@@ -86,7 +87,7 @@ impl Plan {
         plan
     }
 
-    /// Has these kinds of faults and no others.
+    /// Replaces the kinds of faults.
     pub fn only(&mut self, kinds: &[Kind]) {
         let kinds = kinds
             .iter()
@@ -95,7 +96,7 @@ impl Plan {
         self.fit();
     }
 
-    /// Makes shape and trouble fit each other.
+    /// Adjusts the shape to the faults: disks remember if a fault needs old copies, clocks drift if drift is a fault.
     pub fn fit(&mut self) {
         let has = |kind| self.trouble.kinds.iter().any(|(of, _)| *of == kind);
         let remembers = [Kind::Restore, Kind::Lie, Kind::Rot, Kind::AggregatorRot];
@@ -103,14 +104,14 @@ impl Plan {
         self.shape.drift_ppm = if has(Kind::Drift) { 20_000 } else { 0 };
     }
 
-    /// Has these planted bugs.
+    /// Switches planted bugs on.
     #[must_use]
     pub fn planted(mut self, plants: Plants) -> Self {
         self.shape.plants = plants;
         self
     }
 
-    /// In a few words.
+    /// Describes the plan in one line.
     #[must_use]
     pub fn describe(&self) -> String {
         let Shape {
@@ -131,22 +132,22 @@ impl Plan {
         )
     }
 
-    /// Runs it. A panic breaks a promise too.
+    /// Runs the plan. A panic counts as a broken promise.
     #[must_use]
     pub fn run(&self) -> Report {
         let run = || self.run_world(false).0;
         catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            let what = text.unwrap_or_default();
+            let message = text.unwrap_or_default();
             Report {
-                violation: Some(Violation::new("no-panic", "S8, S11", what)),
+                violation: Some(Violation::new("no-panic", "S8, S11", message)),
                 ..Report::default()
             }
         })
     }
 
-    /// Runs it, and writes down what happened.
+    /// Runs the plan and writes a trace.
     #[must_use]
     pub fn run_traced(&self) -> (Report, String) {
         let (report, world) = self.run_world(true);
@@ -240,7 +241,7 @@ fn weather(random: &mut Random, peers: usize) -> Weather {
 }
 
 impl World {
-    /// From the first start to the last look.
+    /// Runs from the first start to the last check.
     fn run(&mut self, trouble: &Trouble, report: &mut Report) {
         self.start_everything();
         if !self.becomes("replicas agree", REPLICAS_MS, Self::replicas_differ) {
@@ -264,7 +265,7 @@ impl World {
         if self.violation.is_none() {
             let left_ms = RUN_MS_MIN.saturating_sub(self.now_ms());
             self.pass(left_ms);
-            // Clients may still be asking: what was acknowledged a moment ago is on its way.
+            // Clients may still be asking, so newly acknowledged elements may not have reached all replicas.
             if self.becomes("replicas agree", REPLICAS_MS, Self::replicas_differ)
                 && self.becomes("view and index are complete", VIEW_MS, Self::readers_lack)
             {
@@ -274,7 +275,7 @@ impl World {
         }
     }
 
-    /// Why a run in which no promise was broken proves nothing.
+    /// Returns why a run without a broken promise proves nothing.
     fn why_invalid(&self) -> Option<String> {
         let idle = self.idle_faults();
         if !idle.is_empty() {
@@ -293,7 +294,7 @@ impl World {
         self.start_indexer();
     }
 
-    /// Writes succeed, replicas agree, view and index are complete, each in its time.
+    /// Checks that writes succeed, replicas agree, and view and index are complete, each within its time.
     fn converges(&mut self, report: &mut Report) {
         let from_ms = self.now_ms();
         self.probe();
@@ -313,17 +314,17 @@ impl World {
         report.healed_ms[2] = self.now_ms() - from_ms;
     }
 
-    /// Runs until nothing keeps something from being so; it has to be so in time.
+    /// Runs until `why_not` returns `None`. Reports a violation if that takes longer than `within_ms`.
     pub(crate) fn becomes(
         &mut self,
-        what: &str,
+        goal: &str,
         within_ms: u64,
         why_not: impl Fn(&Self) -> Option<String>,
     ) -> bool {
         let end_ms = self.now_ms() + within_ms;
         while let Some(why) = why_not(self) {
             if self.violation.is_none() && self.now_ms() >= end_ms {
-                self.breaks_promise(progress::late(what, within_ms, &why));
+                self.breaks_promise(progress::late(goal, within_ms, &why));
             }
             if self.violation.is_some() {
                 return false;
@@ -333,7 +334,7 @@ impl World {
         self.violation.is_none()
     }
 
-    /// Somebody writes something new to every cell.
+    /// Lets a client write something new to every cell.
     fn probe(&mut self) {
         for owner in self.members() {
             let name = self.name_in(owner);
@@ -351,7 +352,7 @@ impl World {
         }
     }
 
-    /// A write was acknowledged.
+    /// Removes an acknowledged write from the probes.
     pub(crate) fn probed(&mut self, id: kittengrad_proto::id::Id) {
         self.probes.remove(&id);
     }

@@ -1,8 +1,9 @@
-//! Making a failing run small: fewer kinds of faults, fewer peers and clients, less time, as long as it fails alike.
+//! Makes a failing run small: fewer kinds of faults, fewer peers and clients, less time, with the same broken
+//! invariant.
 
 use crate::run::{Plan, Report};
 
-/// Runs until nothing smaller fails in the same way; `tries_max` of them at most.
+/// Runs smaller plans until none of them fails in the same way; at most `tries_max` runs.
 #[must_use]
 pub fn shrink(plan: &Plan, report: &Report, tries_max: usize) -> (Plan, Report) {
     let Some(violation) = &report.violation else {
@@ -31,7 +32,7 @@ pub fn shrink(plan: &Plan, report: &Report, tries_max: usize) -> (Plan, Report) 
     }
 }
 
-/// What is a little less than a plan, the largest steps first.
+/// Returns plans that are a little smaller, the largest steps first.
 fn smaller(plan: &Plan, report: &Report) -> Vec<Plan> {
     let mut all = Vec::new();
     let mut add = |change: &dyn Fn(&mut Plan)| {

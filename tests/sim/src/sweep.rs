@@ -1,4 +1,4 @@
-//! Many seeds on all cores, with the rate and what struck how often; the first failure ends it.
+//! Runs many seeds on all cores and sums up rate and faults. The first failure ends a sweep.
 #![allow(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -20,32 +20,33 @@ use crate::{
     run::{Plan, Report},
 };
 
-/// What came of many runs.
+/// The sum of many runs.
 #[derive(Debug, Clone, Default)]
 pub struct Sum {
-    /// How many.
+    /// Runs in total.
     pub runs: u64,
-    /// In how many a promise was broken.
+    /// Runs with a broken promise.
     pub violations: u64,
-    /// How many prove nothing.
+    /// Runs that prove nothing.
     pub invalid: u64,
-    /// Virtual milliseconds in all.
+    /// Virtual milliseconds of all runs.
     pub simulated_ms: u64,
-    /// Real milliseconds.
+    /// Real milliseconds of the sweep.
     pub wall_ms: u64,
-    /// Transactions that clients asked a quorum to have.
+    /// Finished transactions with `Ack::Quorum` or `Ack::All`.
     pub asked: u64,
-    /// Of them, those that were acknowledged.
+    /// The acknowledged ones among `asked`.
     pub acked: u64,
-    /// How often each kind of fault struck.
+    /// The number of strikes of each kind of fault.
     pub faults: BTreeMap<Kind, u64>,
-    /// The first failures, by seed.
+    /// Reports of the failed runs, by seed.
     pub failures: BTreeMap<u64, Report>,
-    /// Why runs prove nothing, by seed; the first few.
+    /// Reasons why runs prove nothing, by seed; the first 20.
     pub why_invalid: BTreeMap<u64, String>,
 }
 
-/// Runs what `draw` makes of the seeds from `from` on; tells `progress` of each few. Ends at the first broken promise, unless it is to go on.
+/// Runs the plans that `draw` returns for the seeds from `from` on, and calls `progress` after each run. Ends at the
+/// first broken promise unless `goes_on`.
 pub fn sweep(
     from: u64,
     runs: u64,
@@ -82,7 +83,7 @@ pub fn sweep(
 }
 
 impl Sum {
-    /// Counts a run. Returns whether a promise was broken in it.
+    /// Counts a run. Returns whether it broke a promise.
     fn add(&mut self, seed: u64, report: Report, wall_ms: u64) -> bool {
         self.runs += 1;
         self.simulated_ms += report.simulated_ms;
@@ -112,7 +113,7 @@ impl Sum {
         self.simulated_ms as f64 / self.wall_ms.max(1) as f64
     }
 
-    /// One line for programs.
+    /// Writes the sum as one line of JSON, for programs.
     #[must_use]
     pub fn json(&self) -> String {
         let faults: BTreeMap<_, _> = self.faults.iter().map(|(k, n)| (k.as_str(), n)).collect();

@@ -1,5 +1,4 @@
-//! A digest of everything that happened, and the same in words for whoever wants to read it: two runs of one seed must
-//! have the same.
+//! A digest of all events, and a text of them on request. Two runs of one seed must give the same of both.
 
 use std::fmt::Write as _;
 
@@ -7,31 +6,31 @@ use kittengrad_proto::link::Message;
 
 use crate::{host::Node, queue::Event, random::mix};
 
-/// What happened so far.
+/// The events so far.
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
     digest: u64,
-    /// The same in words, if anybody wants to read it.
+    /// The events as text, if the trace is written down.
     text: Option<String>,
 }
 
 impl Trace {
-    /// From now on it is written in words too.
+    /// Starts to write the events as text.
     pub(crate) fn write_down(&mut self) {
         self.text.get_or_insert_default();
     }
 
-    /// Names everything that happened so far.
+    /// The digest of all events so far.
     pub(crate) const fn digest(&self) -> u64 {
         self.digest
     }
 
-    /// What was written down.
+    /// The text so far; empty if none is written.
     pub(crate) fn text(&self) -> &str {
         self.text.as_deref().unwrap_or_default()
     }
 
-    /// Writes a line, if anybody wants to read it.
+    /// Appends a line to the text, if one is written.
     pub(crate) fn line(&mut self, now_us: u64, line: impl FnOnce() -> String) {
         if let Some(text) = &mut self.text {
             let (s, us) = (now_us / 1_000_000, now_us % 1_000_000);
@@ -39,10 +38,10 @@ impl Trace {
         }
     }
 
-    /// Something happened.
+    /// Adds an event to digest and text.
     pub(crate) fn note(&mut self, now_us: u64, event: &Event) {
-        let (kind, who, what) = digest_of(event);
-        for word in [now_us, kind, who, what] {
+        let (kind, node, detail) = digest_of(event);
+        for word in [now_us, kind, node, detail] {
             self.digest = mix(self.digest ^ word).wrapping_add(1);
         }
         if self.text.is_some()
@@ -90,7 +89,7 @@ fn digest_of(event: &Event) -> (u64, u64, u64) {
     }
 }
 
-/// What is worth reading; the rest is only counted.
+/// Describes an event that is worth reading. The others only enter the digest.
 fn line_of(event: &Event) -> Option<String> {
     Some(match event {
         Event::Arrives {
@@ -129,8 +128,8 @@ fn answered(answer: &crate::calls::Answer) -> String {
         Answer::Looked(looked) => format!("{} sets", looked.sets.len()),
         Answer::Records(records) => format!("{} records", records.len()),
         Answer::Refused(code) => format!("refused, {code}"),
-        Answer::Unreachable => "nobody is there".to_owned(),
-        Answer::TimedOut => "nothing in time".to_owned(),
+        Answer::Unreachable => "unreachable".to_owned(),
+        Answer::TimedOut => "timed out".to_owned(),
     }
 }
 
@@ -180,7 +179,7 @@ fn name_of(message: &Message) -> String {
     }
 }
 
-/// A number that differs for messages that differ, as a rule.
+/// Returns a number that usually differs for different messages.
 fn digest(message: &Message) -> u64 {
     let name =
         |bytes: &[u8; 32]| u64::from_be_bytes(*bytes.first_chunk().expect("32 are more than 8"));

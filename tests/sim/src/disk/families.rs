@@ -1,4 +1,4 @@
-//! What a simulated disk answers, family by family: the store's answer, unless the row that rotted is part of it.
+//! The reads of a simulated disk, family by family. A read of the rotten row fails; others return the store's answer.
 
 use bytes::Bytes;
 use kittengrad_journal::{
@@ -15,7 +15,7 @@ use kittengrad_ring::KeyRange;
 use super::SimDisk;
 
 impl SimDisk {
-    /// Whether a row is there, rotten or not.
+    /// Whether a row exists, rotten or not.
     pub(super) fn has(&self, key: &RowKey) -> bool {
         let store = &self.store;
         let has = match key {

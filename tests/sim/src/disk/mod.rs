@@ -1,4 +1,4 @@
-//! A disk that does what disks do: it keeps what was synced, or lies about it, or rots, and can be taken back in time.
+//! A disk in memory that keeps synced data, or lies about it, or rots, and can be restored from an older copy.
 
 mod families;
 
@@ -15,22 +15,22 @@ use kittengrad_proto::{block::Head, transaction::Element};
 
 use crate::random::Random;
 
-/// A disk. It answers as the plain [`MemoryStore`] does, unless a bit of it rotted.
+/// A disk. It answers as the plain [`MemoryStore`] does, except for a rotten row.
 #[derive(Debug, Default)]
 pub struct SimDisk {
     store: MemoryStore,
-    /// Everything that was committed since the disk was new, if it is to be remembered.
+    /// All commits since the disk was new, if it remembers.
     commits: Vec<Arc<Vec<Write>>>,
     remembers: bool,
-    /// From which commit on it lies: what it says is synced is lost when the power goes.
+    /// The first commit that the disk lies about: it reports it as synced, and loses it when the power goes.
     lies_from: Option<usize>,
     /// The row in which a bit flipped.
     rot: Option<RowKey>,
-    /// Somebody read what rotted. Whoever reads writes it.
+    /// A read found the rotten row. Atomic, because reads borrow the disk.
     is_found: AtomicBool,
 }
 
-/// What a disk had at some moment.
+/// The commits of a disk at some moment.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot(Vec<Arc<Vec<Write>>>);
 
@@ -49,7 +49,7 @@ impl SimDisk {
         if let Some(rot) = &self.rot
             && writes.iter().any(|write| write.key() == *rot)
         {
-            // What rotted is written anew, or removed.
+            // The commit rewrites or removes the rotten row.
             self.rot = None;
         }
         if self.remembers {
@@ -58,7 +58,7 @@ impl SimDisk {
         self.store.commit(writes);
     }
 
-    /// What it has now.
+    /// A copy of the disk as it is now.
     #[must_use]
     pub fn copy(&self) -> Snapshot {
         assert!(
@@ -79,7 +79,7 @@ impl SimDisk {
         heads.max_by_key(|head| (head.incarnation, head.height))
     }
 
-    /// Has what a copy has, and nothing else.
+    /// Replaces the content of the disk by a copy.
     pub fn restore(&mut self, copy: Snapshot) {
         self.store = MemoryStore::default();
         for writes in &copy.0 {
@@ -91,17 +91,17 @@ impl SimDisk {
         *self.is_found.get_mut() = false;
     }
 
-    /// Has nothing.
+    /// Removes everything.
     pub fn wipe(&mut self) {
         self.restore(Snapshot::default());
     }
 
-    /// Says from now on that it synced what it did not.
+    /// Lies from now on: reports commits as synced without syncing them.
     pub fn lie(&mut self) {
         self.lies_from.get_or_insert(self.commits.len());
     }
 
-    /// What it would have if the power went: without some of the commits that it lied about.
+    /// A copy as after a power failure: without some of the commits that the disk lied about.
     #[must_use]
     pub fn without_power(&self, random: &mut Random) -> Snapshot {
         let mut copy = self.copy();
@@ -113,17 +113,17 @@ impl SimDisk {
         copy
     }
 
-    /// A bit flips in something that was written. Returns whether there is anything.
+    /// Flips a bit in a committed row. Returns whether there is one.
     pub fn rot(&mut self, random: &mut Random) -> bool {
         if self.commits.is_empty() {
             return false;
         }
-        // What was written lately is read more often.
+        // New rows are read more often.
         let newest = self.commits.len() as u64 - 1;
         let at = newest - random.within(0..=newest.min(200));
         let writes = &self.commits[at as usize];
         let rows = writes.iter().map(Write::key);
-        // What is written again and again heals by itself, and what was removed cannot rot.
+        // Often rewritten rows heal by themselves, and removed rows cannot rot.
         let lasting: Vec<_> = rows
             .filter(|row| !matches!(row, RowKey::State(_)) && self.has(row))
             .collect();
@@ -134,24 +134,24 @@ impl SimDisk {
         true
     }
 
-    /// Something rotted, whether it was noticed or not.
+    /// Whether a row is rotten, found or not.
     #[must_use]
     pub const fn is_rotten(&self) -> bool {
         self.rot.is_some()
     }
 
-    /// Somebody read what rotted.
+    /// Whether a read found the rotten row.
     #[must_use]
     pub fn is_found(&self) -> bool {
         self.is_found.load(Ordering::Relaxed)
     }
 
-    /// Somebody looks at everything, and finds what rotted.
+    /// Finds the rotten row, as a check of the whole disk does.
     pub fn find(&self) {
         self.is_found.store(self.is_rotten(), Ordering::Relaxed);
     }
 
-    /// What it would have if nothing had rotted: for those who look from outside.
+    /// The store without the rot, for the invariants.
     #[must_use]
     pub const fn sound(&self) -> &MemoryStore {
         &self.store

@@ -1,4 +1,4 @@
-//! A peer's driver, step by step: rounds, commits, what is sent and what is answered, and an end between any two.
+//! A peer's driver, step by step: rounds, commits, sends and answers. A process may end between any two steps.
 
 use kittengrad_node_core::{
     Event as Told, Fatal, Input, Outbound, Reply,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl World {
-    /// A core with something to do begins a round as soon as its last one is done.
+    /// Starts a round as soon as the last one is done, if the core has commands.
     pub(crate) fn wake(&mut self, member: usize) {
         let machine = &mut self.machines[member];
         let run = machine.host.run;
@@ -32,7 +32,7 @@ impl World {
         }
     }
 
-    /// Hands anything to a core, as if its edge did.
+    /// Gives an input to a core, as its edge does.
     pub fn hand_in(&mut self, member: usize, input: Input) {
         self.command(member, Command::Input(input));
     }
@@ -94,7 +94,7 @@ impl World {
         }
         self.machines[member].show();
         self.pump_all(Node::Peer(member));
-        // Whoever read its journal may have found damage.
+        // A reader of the journal may have found damage.
         let process = self.machines[member].process.as_ref();
         if process.is_some_and(|of| !of.inbox.is_empty() || of.driver.is_due()) {
             self.wake(member);
@@ -107,7 +107,7 @@ impl World {
         steps.as_mut()?.forward()
     }
 
-    /// Performs one step of a round, if the machine survives until then.
+    /// Performs one step of a round. Returns false if the process ends before it.
     fn perform(&mut self, member: usize, step: Step) -> bool {
         match step {
             Step::Forward(send) => return self.send(member, send, true),
@@ -127,7 +127,7 @@ impl World {
     fn hears_of(&mut self, member: usize, event: Told) {
         let process = process_of(&mut self.machines[member]);
         let started_us = process.started_us;
-        // Or it begins anew, and says at once that it lost nothing.
+        // A new incarnation may be settled from its first block on, without a `Settled` event.
         let has_lost_nothing = |event: &Told| {
             let is_new = matches!(
                 event,
@@ -144,7 +144,7 @@ impl World {
         self.tell(member, event);
     }
 
-    /// A commit reached the disk.
+    /// Commits writes to the disk.
     pub(crate) fn commit(&mut self, member: usize, writes: Vec<kittengrad_journal::Write>) {
         let checked = self.invariants.commits(&self.machines[member], &writes);
         self.judge(checked);
@@ -184,7 +184,7 @@ impl World {
             self.judge(checked);
         }
         if let Some(call) = call {
-            // Nobody needs it any more.
+            // A call waits for the outcome, so no story will ask for the request.
             self.requests.remove(&reply.request);
             let answer = match reply.outcome {
                 Ok(submitted) => Answer::Submitted(Box::new(submitted)),
@@ -194,7 +194,7 @@ impl World {
         }
     }
 
-    /// A client's transaction was verified, or not.
+    /// Gives a client's transaction to the core if it verifies; otherwise answers with a refusal.
     pub(crate) fn take_submission(&mut self, member: usize, call: u64) {
         let Some(Question::Submit {
             said, ack, chain, ..
@@ -244,7 +244,7 @@ impl World {
         self.notice_damage(Node::Peer(member));
     }
 
-    /// Sends one message, if the machine survives until then.
+    /// Sends one message. Returns false if the process ends before it.
     fn send(&mut self, from: usize, Outbound { to, message }: Outbound, is_early: bool) -> bool {
         if !self.survives(from) {
             return false;
@@ -269,7 +269,7 @@ impl World {
         true
     }
 
-    /// A message is on its way.
+    /// Queues the arrival of a message.
     pub(crate) fn deliver(&mut self, connection: u64, from: usize, to: usize, message: Message) {
         if self.network.is_blocked(Node::Peer(from), Node::Peer(to)) {
             return self.network.hold(from, to, message, false);
@@ -294,7 +294,7 @@ impl World {
         self.queue.at(at_us + spike_us, arrives(message));
     }
 
-    /// One more step of a driver: says whether its process is still there.
+    /// Passes one step of a driver. Returns whether the process survives it.
     pub(crate) fn survives(&mut self, member: usize) -> bool {
         let machine = &mut self.machines[member];
         if machine.fuse == Some(0) {
@@ -306,7 +306,7 @@ impl World {
         self.machines[member].process.is_some()
     }
 
-    /// A process is killed: what it had not committed is gone, and what it was committing is lost or kept.
+    /// Kills a process. Uncommitted data is gone; a running commit is lost or kept.
     pub(crate) fn dies(&mut self, member: usize) {
         let machine = &mut self.machines[member];
         let process = machine.process.as_mut();
@@ -326,7 +326,7 @@ impl World {
         self.buried(member);
     }
 
-    /// A core cannot go on: its process ends, and a damaged store is put aside when it is started again.
+    /// Ends the process of a core with a fatal error. A damaged store is put aside at the next start.
     pub(crate) fn stops(&mut self, member: usize, fatal: &Fatal) {
         let line = format!("{} stops: {fatal}", Node::Peer(member));
         self.trace.line(self.queue.now_us, || line);
@@ -334,7 +334,7 @@ impl World {
         self.buried(member);
     }
 
-    /// A process is gone: its connections end, and its disk must make sense.
+    /// Cleans up after a process: ends its connections and checks its disk.
     pub(crate) fn buried(&mut self, member: usize) {
         for other in self.partners(member) {
             self.disconnect(member, other);

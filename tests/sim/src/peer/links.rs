@@ -1,4 +1,4 @@
-//! Connections between peers: made, ended, noticed, and what arrives on them.
+//! Connections between peers: dialled, ended, noticed, and the messages that arrive on them.
 
 use kittengrad_node_core::{Delivery, Input, driver::Command};
 use kittengrad_proto::{
@@ -8,15 +8,15 @@ use kittengrad_proto::{
 
 use crate::{faults::Kind, host::Node, queue::Event, world::World};
 
-/// How often machines that are not connected try to be, in microseconds.
+/// The time between two attempts to connect all machines, in microseconds.
 const DIAL_US: u64 = 50_000;
-/// For how long a connection may be silent, in microseconds.
+/// The longest silence of a connection, in microseconds.
 const SILENCE_US: u64 = 10_000_000;
 
 impl World {
     pub(crate) fn arrives(&mut self, connection: u64, from: usize, to: usize, message: Message) {
         let sender = self.key(from);
-        // Whoever sent it may be gone by now, but not the news of that.
+        // The sender may be down by now, without this side having noticed.
         let process = self.machines[to].process.as_ref();
         let is_open = process.is_some_and(|process| process.open.get(&sender) == Some(&connection));
         if !is_open {
@@ -78,7 +78,7 @@ impl World {
         self.notice_damage(Node::Peer(member));
     }
 
-    /// How long a peer takes to verify a transaction.
+    /// The time that a peer takes to verify a transaction.
     pub(crate) fn verify_us(&mut self, member: usize) -> u64 {
         let us = self.random.within(self.shape.weather.verify_us.clone());
         us * self.machines[member].host.slowness
@@ -99,7 +99,7 @@ impl World {
         }
     }
 
-    /// Ends a connection; both sides notice it some time later.
+    /// Ends a connection. Each side notices within 200 ms.
     pub(crate) fn disconnect(&mut self, a: usize, b: usize) {
         let Some(connection) = self.network.disconnect(a, b) else {
             return;
@@ -118,7 +118,7 @@ impl World {
         }
     }
 
-    /// Ends a connection if nothing got through for too long, and nothing does now.
+    /// Ends a connection that is blocked since [`SILENCE_US`] or longer, or of which a side is paused.
     pub(crate) fn end_if_silent(&mut self, a: usize, b: usize, connection: u64) {
         let now_us = self.queue.now_us;
         if self.network.connection(a, b) != Some(connection) {
@@ -133,7 +133,7 @@ impl World {
         }
     }
 
-    /// Lets nothing through in one direction. Connections end when that was so for a while.
+    /// Blocks one direction. Connections end after [`SILENCE_US`] of it.
     pub(crate) fn block(&mut self, from: Node, to: Node) -> bool {
         let is_new = self.network.block(from, to, self.queue.now_us);
         if let (true, Node::Peer(a), Node::Peer(b)) = (is_new, from, to) {
@@ -142,7 +142,7 @@ impl World {
         is_new
     }
 
-    /// Looks later whether a connection was silent all the time.
+    /// Checks after [`SILENCE_US`] whether a connection was silent all the time.
     pub(crate) fn listen(&mut self, a: usize, b: usize) {
         if let Some(connection) = self.network.connection(a, b) {
             let silent = Event::Silent { a, b, connection };
@@ -150,7 +150,7 @@ impl World {
         }
     }
 
-    /// Lets everything through again in one direction.
+    /// Unblocks one direction and delivers the held messages.
     pub(crate) fn unblock(&mut self, from: Node, to: Node) {
         let held = self.network.unblock(from, to);
         let (Node::Peer(from), Node::Peer(to)) = (from, to) else {
@@ -206,7 +206,7 @@ impl World {
         }
     }
 
-    /// Closes a link if its queue is to be full: its partner is too slow. Returns whether it did.
+    /// Closes a link whose queue is chosen to be full, as if its partner were too slow. Returns whether it did.
     pub(crate) fn overflow(&mut self, from: usize, to: usize) -> bool {
         if self.overflows != Some(from) {
             return false;
@@ -221,7 +221,7 @@ impl World {
         true
     }
 
-    /// What was verified for a connection comes once more, after the connection that it came on.
+    /// Delivers a verified transaction once more, after the end of the connection that it came on.
     fn replay(&mut self, member: usize, from: PublicKey, input: &Input) {
         if !std::mem::take(&mut self.replays) {
             return;

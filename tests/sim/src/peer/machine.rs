@@ -1,5 +1,4 @@
-//! One machine of a peer: a disk, a process while it runs, and the driver's steps with a fuse that can stop it between
-//! any two.
+//! One machine of a peer: a disk, a process while it runs, and a fuse that can stop the driver between any two steps.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -28,22 +27,22 @@ use crate::{
     keys::{Vouched, identity},
 };
 
-/// A computer with a disk that outlives its processes.
+/// A machine with a disk that outlives its processes.
 pub(crate) struct Machine {
     pub(crate) host: Host,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) verifier: Arc<dyn Verifier>,
     /// The ring as its peer sees it.
     pub(crate) view: Arc<View>,
-    /// Whom certificates vouch for.
+    /// The holder of each chain.
     pub(crate) vouched: Arc<Vouched>,
     pub(crate) disk: SimDisk,
-    /// When the disk last lost something that was synced, in microseconds.
+    /// The time of the last loss of synced data, in microseconds.
     pub(crate) lost_us: Option<u64>,
-    /// The disk lost something that was synced, and the peer is not settled since.
+    /// The disk lost synced data, and the peer is not settled since.
     pub(crate) is_lost: bool,
     pub(crate) process: Option<Process>,
-    /// So many steps of the driver until the process is killed.
+    /// Steps of the driver until the process is killed.
     pub(crate) fuse: Option<u64>,
 }
 
@@ -51,19 +50,19 @@ pub(crate) struct Machine {
 pub(crate) struct Process {
     pub(crate) driver: Driver<()>,
     pub(crate) started_us: u64,
-    /// What waits for the next round.
+    /// Commands that wait for the next round.
     pub(crate) inbox: Vec<Command<()>>,
-    /// A round is about to begin.
+    /// A round is about to start.
     pub(crate) is_woken: bool,
-    /// What is left to do of the last round.
+    /// Steps of the last round that remain.
     pub(crate) steps: Option<Steps>,
     /// Certificates that came with messages.
     pub(crate) chains: BTreeMap<Id, Arc<Chain>>,
     /// The connection to each partner that the process reads from.
     pub(crate) open: BTreeMap<PublicKey, u64>,
-    /// What the driver shows: only what is committed.
+    /// The driver's status as readers see it: committed data only.
     pub(crate) shown: Status,
-    /// Ticks until the free disk is looked at.
+    /// Ticks until the driver checks the free disk space.
     pub(crate) ticks: u64,
     /// Calls that wait for an answer to a submission.
     pub(crate) calls: BTreeMap<RequestId, u64>,
@@ -103,7 +102,7 @@ impl Machine {
         }
     }
 
-    /// Starts a process. If the store fails it is over at once.
+    /// Starts a process. If the store fails, the process ends at once.
     pub(crate) fn start(
         &mut self,
         time_us: u64,
@@ -137,14 +136,14 @@ impl Machine {
         Ok(())
     }
 
-    /// Kills the process: what was not committed is gone.
+    /// Kills the process. Uncommitted data is gone.
     pub(crate) fn crash(&mut self) {
         self.process = None;
         self.host.stop();
         self.fuse = None;
     }
 
-    /// The peer with its disk, as whoever looks from outside sees it.
+    /// The peer's view and disk, for the invariants.
     pub(crate) fn replica(&self) -> Replica<'_> {
         Replica {
             view: &self.view,
@@ -152,7 +151,7 @@ impl Machine {
         }
     }
 
-    /// One step of the driver passes; says whether the process survives it.
+    /// Burns one step of the fuse. Returns whether the process survives it.
     pub(crate) fn burn(&mut self) -> bool {
         match &mut self.fuse {
             None => {}
@@ -162,7 +161,7 @@ impl Machine {
         self.process.is_some()
     }
 
-    /// A round: takes everything that is queued. Nothing left the machine yet.
+    /// Runs a round with all queued commands. Nothing leaves the machine yet.
     pub(crate) fn round(&mut self, time_us: u64) -> Result<(), Fatal> {
         let now = self.now(time_us);
         let Some(process) = &mut self.process else {
@@ -176,7 +175,7 @@ impl Machine {
         Ok(())
     }
 
-    /// The driver shows what is committed now.
+    /// Publishes the status after a commit.
     pub(crate) fn show(&mut self) {
         if let Some(process) = &mut self.process {
             process.shown = process.driver.status();
@@ -186,7 +185,7 @@ impl Machine {
         }
     }
 
-    /// What the edge's worker pool makes of a partner's transaction.
+    /// Verifies a partner's transaction, as the edge's worker pool does.
     pub(crate) fn verify(
         &mut self,
         from: PublicKey,
@@ -204,7 +203,7 @@ impl Machine {
         })
     }
 
-    /// Takes certificates that came with a message.
+    /// Stores certificates that came with a message.
     pub(crate) fn learn(&mut self, chain: Option<Chain>) {
         if let (Some(process), Some(chain)) = (&mut self.process, chain) {
             process.chains.insert(chain.id(), Arc::new(chain));

@@ -1,4 +1,4 @@
-//! Peers: real cores on simulated machines, and what lies between them.
+//! Peers: real cores on simulated machines, and the network between them.
 
 mod driver;
 mod links;

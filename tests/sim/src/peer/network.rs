@@ -1,4 +1,4 @@
-//! The network between peers: who is connected with whom, and what is on its way.
+//! The network between peers: their connections, and the messages on their way.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,22 +9,22 @@ use kittengrad_proto::link::Message;
 
 use crate::{host::Node, random::Random};
 
-/// How the machines and what lies between them behave.
+/// The delays and the disorder of machines and network.
 #[derive(Debug, Clone)]
 pub struct Weather {
-    /// How long a message takes, in microseconds.
+    /// The delay of a message, in microseconds.
     pub delay_us: RangeInclusive<u64>,
-    /// How long a commit takes, in microseconds.
+    /// The duration of a commit, in microseconds.
     pub commit_us: RangeInclusive<u64>,
-    /// How long a transaction is verified, in microseconds.
+    /// The duration of verifying a transaction, in microseconds.
     pub verify_us: RangeInclusive<u64>,
     /// Messages overtake each other.
     pub is_unordered: bool,
-    /// So many messages of a thousand come twice.
+    /// Messages of a thousand that arrive twice.
     pub twice_permille: u64,
-    /// Messages travel as bytes.
+    /// Messages are encoded and decoded.
     pub is_encoded: bool,
-    /// How often a process hears that time went by, in microseconds.
+    /// The time between two ticks of a process, in microseconds.
     pub tick_us: u64,
 }
 
@@ -42,7 +42,7 @@ impl Default for Weather {
     }
 }
 
-/// Two machines, the smaller first.
+/// Two machines, the smaller number first.
 pub(crate) type Pair = (usize, usize);
 
 pub(crate) fn pair(a: usize, b: usize) -> Pair {
@@ -53,28 +53,28 @@ pub(crate) fn pair(a: usize, b: usize) -> Pair {
 struct Wire {
     /// The connection that is up, if one is.
     connection: Option<u64>,
-    /// When the last message arrives, by sender and lane.
+    /// The arrival of the last message, by sender and lane.
     busy_until_us: BTreeMap<(usize, bool), u64>,
-    /// What cannot get through at the moment: from whom, what, and whether it had been on its way before.
+    /// Messages that are blocked: sender, message, and whether the message was on its way before the block.
     held: Vec<(usize, Message, bool)>,
-    /// Not dialled before.
+    /// The earliest time of the next attempt to connect.
     dial_from_us: u64,
-    /// Failed attempts since the last hello.
+    /// Failed attempts since the last connection.
     failures: u32,
 }
 
-/// All wires, and what blocks the way from anybody to anybody.
+/// All wires, and the blocked directions.
 #[derive(Debug, Default)]
 pub(crate) struct Network {
     wires: BTreeMap<Pair, Wire>,
     connections: u64,
-    /// From whom to whom nothing gets through, and since when.
+    /// The blocked directions, and since when.
     blocked: BTreeMap<(Node, Node), u64>,
 }
 
-/// The longest wait between two attempts to connect, in microseconds.
+/// The longest pause between two attempts to connect, in microseconds.
 const PAUSE_US_MAX: u64 = 2_000_000;
-/// The shortest.
+/// The shortest pause, in microseconds.
 const PAUSE_US_MIN: u64 = 50_000;
 
 impl Network {
@@ -83,13 +83,13 @@ impl Network {
         self.wires.get(&pair(a, b)).and_then(|wire| wire.connection)
     }
 
-    /// Whether two machines are due to be connected.
+    /// Whether an attempt to connect two machines is due.
     pub(crate) fn is_due(&self, a: usize, b: usize, now_us: u64) -> bool {
         let wire = self.wires.get(&pair(a, b));
         wire.is_none_or(|wire| wire.connection.is_none() && wire.dial_from_us <= now_us)
     }
 
-    /// An attempt to connect was in vain.
+    /// Notes a failed attempt to connect.
     pub(crate) fn failed(&mut self, a: usize, b: usize, now_us: u64) {
         let wire = self.wires.entry(pair(a, b)).or_default();
         let pause_us = (PAUSE_US_MIN << wire.failures.min(10)).min(PAUSE_US_MAX);
@@ -115,12 +115,12 @@ impl Network {
         wire.connection.take()
     }
 
-    /// Whether nothing gets through in one direction.
+    /// Whether one direction is blocked.
     pub(crate) fn is_blocked(&self, from: Node, to: Node) -> bool {
         self.blocked.contains_key(&(from, to))
     }
 
-    /// Since when nothing gets through between two machines in one direction at least.
+    /// The time since which at least one direction between two machines is blocked.
     pub(crate) fn blocked_since_us(&self, a: Node, b: Node) -> Option<u64> {
         let there = self.blocked.get(&(a, b));
         there
@@ -130,7 +130,7 @@ impl Network {
             .copied()
     }
 
-    /// Lets nothing through in one direction. Returns whether something got through before.
+    /// Blocks one direction. Returns whether it was open before.
     pub(crate) fn block(&mut self, from: Node, to: Node, now_us: u64) -> bool {
         if self.is_blocked(from, to) {
             return false;
@@ -139,7 +139,7 @@ impl Network {
         true
     }
 
-    /// Lets everything through again in one direction, and gives what waited to get through.
+    /// Unblocks one direction. Returns the held messages.
     pub(crate) fn unblock(&mut self, from: Node, to: Node) -> Vec<Message> {
         self.blocked.remove(&(from, to));
         let (Node::Peer(from), Node::Peer(to)) = (from, to) else {
@@ -153,13 +153,13 @@ impl Network {
         held.map(|(_, message, _)| message).collect()
     }
 
-    /// Everything that is blocked.
+    /// All blocked directions.
     pub(crate) fn blocks(&self) -> BTreeSet<(Node, Node)> {
         self.blocked.keys().copied().collect()
     }
 
-    /// A message waits until the way is free, in its order: before those that were sent since the way was blocked, if it
-    /// `was_on_its_way` then.
+    /// Holds a message until the way is free, in its order. A message that `was_on_its_way` comes before those that
+    /// were sent after the block.
     pub(crate) fn hold(&mut self, from: usize, to: usize, message: Message, was_on_its_way: bool) {
         if let Some(wire) = self.wires.get_mut(&pair(from, to)) {
             let mut held = wire.held.iter();
@@ -169,7 +169,7 @@ impl Network {
         }
     }
 
-    /// When a message that is sent now arrives: once, or twice.
+    /// The arrival times of a message that is sent now: one, or two if it is duplicated.
     pub(crate) fn arrivals(
         &mut self,
         from: usize,
