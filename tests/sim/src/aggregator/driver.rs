@@ -10,7 +10,7 @@ use kittengrad_aggregator_core::{
 use super::Process;
 use crate::{disk::SimDisk, host::Node, queue::Event, world::World};
 
-/// Ticks until the free disk is looked at.
+/// Ticks between two checks of the free disk space.
 const SPACE_TICKS: u64 = 5;
 
 impl World {
@@ -58,7 +58,7 @@ impl World {
         self.wake_aggregator();
     }
 
-    /// Hands something in.
+    /// Gives an input to the core.
     pub(crate) fn hand_aggregator(&mut self, input: Input) {
         if let Some(process) = self.aggregator.as_mut().and_then(|m| m.process.as_mut()) {
             process.inbox.push_back(input);
@@ -81,7 +81,7 @@ impl World {
         }
     }
 
-    /// Takes what is queued, and cuts a block of it.
+    /// Takes the queued inputs and cuts a block of them.
     pub(crate) fn aggregator_round(&mut self, run: u64) {
         let now_us = self.queue.now_us;
         let Some(machine) = self.aggregator.as_mut().filter(|m| m.host.runs(run)) else {
@@ -105,7 +105,7 @@ impl World {
         self.queue.at(at_us, Event::Synced { node, run });
     }
 
-    /// The commit is done: the head is shown, and records are fetched.
+    /// Ends a round after its commit: publishes the tip and fetches records.
     pub(crate) fn aggregator_synced(&mut self, run: u64) {
         let Some(machine) = self.aggregator.as_mut().filter(|m| m.host.runs(run)) else {
             return;
@@ -167,7 +167,7 @@ impl World {
         }
     }
 
-    /// Some time went by.
+    /// Handles a tick.
     pub(crate) fn aggregator_tick(&mut self, run: u64) {
         let Some(machine) = self.aggregator.as_mut().filter(|m| m.host.runs(run)) else {
             return;
@@ -188,7 +188,7 @@ impl World {
             .after(self.shape.weather.tick_us, Event::Tick { node, run });
     }
 
-    /// The process is killed: what it was committing is lost or kept.
+    /// Kills the process. A running commit is lost or kept.
     pub(crate) fn aggregator_dies(&mut self) {
         let Some(machine) = &mut self.aggregator else {
             return;
@@ -211,7 +211,7 @@ impl World {
         self.look_after(Node::Aggregator);
     }
 
-    /// The core cannot go on.
+    /// Ends the process after a fatal error of the core.
     pub(super) fn aggregator_stops(&mut self, fatal: &Fatal) {
         let line = format!("aggregator stops: {fatal}");
         self.trace.line(self.queue.now_us, || line);
@@ -224,7 +224,7 @@ impl World {
 }
 
 impl Process {
-    /// A round: takes what is queued, as far as it has room.
+    /// Runs a round: takes queued inputs while the round has room.
     fn round(&mut self, now: Now, disk: &SimDisk) -> Result<(), Fatal> {
         let mut round = self.driver.begin(now, disk)?;
         while round.has_room()

@@ -1,4 +1,4 @@
-//! Fetching records that a source does not have from the peers that hold them, one holder after another.
+//! Fetches records that a source lacks from the peers that hold them, one holder after another.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,11 +15,11 @@ use crate::{
     world::World,
 };
 
-/// How long one peer may take, in microseconds.
+/// The longest wait for one peer, in microseconds.
 const ANSWER_US: u64 = 2_000_000;
 
 impl World {
-    /// Fetches what is wanted, if nothing is being fetched.
+    /// Fetches the wanted records, if no fetch is running.
     pub(super) fn fetch(&mut self) {
         let Some(process) = self.aggregator.as_mut().and_then(|m| m.process.as_mut()) else {
             return;
@@ -75,7 +75,7 @@ impl World {
         process.fetching.as_mut()
     }
 
-    /// A holder answered, or did not in time.
+    /// Handles the answer of a holder, or its timeout.
     pub(crate) fn fetched(&mut self, call: u64, answer: Answer) {
         let Some(fetching) = self.fetching() else {
             return;

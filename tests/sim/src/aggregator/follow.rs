@@ -1,4 +1,4 @@
-//! How an aggregator follows its sources: subscriptions that end are begun again from where the core is.
+//! How an aggregator follows its sources. A subscription that ended starts again at the core's position.
 
 use std::collections::VecDeque;
 
@@ -20,14 +20,14 @@ use crate::{
     world::World,
 };
 
-/// Waits between connections, as the SDK has them.
+/// The pauses between connections, as in the SDK.
 const RECONNECT: Backoff = Backoff {
     base_ms: 200,
     max_ms: 10_000,
 };
 
 impl World {
-    /// A source is followed from where the core is, or from where the source said.
+    /// Follows a source from the core's position, or from the start that the source named.
     fn follow(&mut self, source: PublicKey) {
         let Some(process) = self.aggregator.as_mut().and_then(|m| m.process.as_mut()) else {
             return;
@@ -48,8 +48,8 @@ impl World {
         self.reconnect(source);
     }
 
-    /// Follows a source again after a pause: with the reader that there is, if its subscription was lost, or from
-    /// where the core is.
+    /// Follows a source again after a pause. A lost subscription continues with its reader; others start at the core's
+    /// position.
     pub(crate) fn follows(&mut self, run: u64, source: PublicKey) {
         let Some(machine) = self.aggregator.as_mut().filter(|m| m.host.runs(run)) else {
             return;
@@ -93,7 +93,7 @@ impl World {
         process.following.get_mut(source)
     }
 
-    /// Something of a source came.
+    /// Handles a frame of a source.
     pub(crate) fn aggregator_reads(&mut self, stream: u64, source: Node, shown: StreamFrame) {
         let source = self.key_of(source);
         let verifier = self.scheme.verifier();
@@ -127,7 +127,7 @@ impl World {
         self.hand_aggregator(Input::Alive(source, heartbeat));
     }
 
-    /// Blocks go in as long as there is room on the disk.
+    /// Gives held blocks to the core, unless the disk is short of space.
     fn release(&mut self, source: PublicKey) {
         let Some(process) = self.aggregator.as_mut().and_then(|m| m.process.as_mut()) else {
             return;
@@ -146,7 +146,7 @@ impl World {
         }
     }
 
-    /// There is room again.
+    /// Gives all held blocks to the core once the disk has space again.
     pub(super) fn release_all(&mut self) {
         let Some(process) = self.aggregator.as_ref().and_then(|m| m.process.as_ref()) else {
             return;
@@ -157,7 +157,7 @@ impl World {
         }
     }
 
-    /// The core needs blocks of a source no longer.
+    /// Frees window space for blocks that the core no longer needs.
     pub(super) fn source_done(&mut self, source: PublicKey, blocks: usize) {
         let Some(following) = self.following(&source) else {
             return;
@@ -172,7 +172,7 @@ impl World {
         }
     }
 
-    /// The subscription ended: it is begun again after a while.
+    /// Handles a lost subscription: it starts again after a pause.
     pub(crate) fn aggregator_lost(&mut self, source: Node, why: Broken) {
         let source = self.key_of(source);
         let random = self.random.next();
@@ -186,7 +186,7 @@ impl World {
         self.try_again(source, wait_ms * 1_000);
     }
 
-    /// The source cannot begin where the core is.
+    /// Handles a source that cannot start at the core's position.
     fn problem(&mut self, source: PublicKey, kind: Kind, start: Option<Cursor>) {
         let Some(process) = self.aggregator.as_mut().and_then(|m| m.process.as_mut()) else {
             return;
@@ -195,7 +195,7 @@ impl World {
         let Some(following) = process.following.get_mut(&source) else {
             return;
         };
-        // What was read before goes in first.
+        // Blocks that were read before go in first.
         let waits = !following.held.is_empty();
         let has_no_block = kind == Kind::UnknownIncarnation && start.is_none();
         if waits || has_no_block {
@@ -209,7 +209,7 @@ impl World {
         self.ended(source, End::Refused { start, why }, taken);
     }
 
-    /// A subscription is over, and not only lost.
+    /// Handles the end of a subscription for a reason other than a lost connection.
     fn ended(&mut self, source: PublicKey, end: End, taken: Option<Follower>) {
         let Some(following) = self.following(&source) else {
             return;
@@ -220,7 +220,7 @@ impl World {
         if let Some(input) = next.tell {
             self.hand_aggregator(input);
         }
-        // One that was lost is begun again when its pause is over, where the core is then.
+        // A lost subscription starts again at the end of its pause, at the core's position then.
         let Some(stream) = stream else {
             return;
         };
@@ -231,7 +231,7 @@ impl World {
         }
     }
 
-    /// The source showed what does not verify.
+    /// Ends a subscription whose source sent a block or heartbeat that does not verify.
     fn lies(&mut self, source: PublicKey, why: String) {
         let now_us = self.queue.now_us;
         self.trace
@@ -239,12 +239,12 @@ impl World {
         self.ended(source, End::Tampered(why), None);
     }
 
-    /// A source is read from another place.
+    /// Reads a source again from the position that the core then has.
     pub(super) fn read_again(&mut self, source: PublicKey) {
         self.ended(source, End::Behind, None);
     }
 
-    /// Nothing more is read of a source for a while.
+    /// Pauses a source that lied.
     pub(super) fn source_lied(&mut self, source: PublicKey) {
         self.ended(source, End::Lied, None);
     }

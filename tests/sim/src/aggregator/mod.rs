@@ -21,14 +21,14 @@ use crate::{disk::SimDisk, host::Host};
 
 use reading::{Fetching, Following};
 
-/// A computer that aggregates.
+/// The machine of an aggregator.
 pub(crate) struct Machine {
     pub(crate) host: Host,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) disk: SimDisk,
     pub(crate) plan: Plan,
     pub(crate) process: Option<Process>,
-    /// Blocks of one source that are in memory at most.
+    /// Blocks of one source in memory, at most.
     pub(crate) window: usize,
 }
 
@@ -37,13 +37,13 @@ pub(crate) struct Process {
     pub(crate) driver: Driver,
     inbox: VecDeque<Input>,
     is_woken: bool,
-    /// What is left to do of the last round.
+    /// Steps of the last round that remain.
     steps: Option<Steps>,
     pub(crate) tip: Option<Tip>,
     following: BTreeMap<PublicKey, Following>,
     wanted: BTreeSet<Fetch>,
     fetching: Option<Fetching>,
-    /// There is no room on the disk: nothing is read.
+    /// The disk is short of space, so no blocks go in.
     is_short: bool,
     ticks: u64,
 }

@@ -1,4 +1,4 @@
-//! What an aggregator reads and fetches at the moment.
+//! The running subscriptions and fetches of an aggregator.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -7,26 +7,26 @@ use kittengrad_aggregator_core::{Fetch, follow};
 
 use crate::stream::{Reader, StreamBlock};
 
-/// How one source is read.
+/// The subscription to one source.
 #[derive(Debug)]
 pub(super) struct Following {
     pub(super) stream: Option<u64>,
     pub(super) reader: Reader,
     pub(super) plan: follow::Following,
     pub(super) failures: u32,
-    /// Blocks that find no room. They were read, so they stay when the subscription is lost.
+    /// Blocks that wait for disk space. They were read already, so they stay when the subscription is lost.
     pub(super) held: VecDeque<Box<StreamBlock>>,
-    /// How many of them an earlier stream brought.
+    /// The number of held blocks that an earlier stream delivered.
     pub(super) held_before: usize,
-    /// Frames of blocks that are in the core.
+    /// Blocks of this stream that are in the core.
     pub(super) inside: usize,
 }
 
-/// What is being fetched.
+/// A running fetch of records.
 #[derive(Debug)]
 pub(super) struct Fetching {
     pub(super) wanted: BTreeSet<Fetch>,
-    /// Which of its holders each record is asked of now.
+    /// The holder that each record is asked of, counted in ring order.
     pub(super) turn: usize,
     pub(super) asked: BTreeSet<u64>,
     pub(super) found: Vec<Bytes>,

@@ -1,4 +1,4 @@
-//! Machines of clients, and what was counted of them.
+//! Machines of clients, and the tally of their transactions and lookups.
 
 use std::collections::BTreeSet;
 
@@ -9,26 +9,26 @@ use crate::{
     publisher::{Publication, Publisher},
 };
 
-/// How much clients say.
+/// The load of all clients.
 #[derive(Debug, Clone)]
 pub struct Load {
-    /// How many clients there are.
+    /// The number of clients.
     pub clients: usize,
-    /// Mean time between two things that one client does, in microseconds.
+    /// The mean time between two requests of one client, in microseconds.
     pub pause_us: u64,
-    /// Things that are known to all, for each member.
+    /// Names of canonicals that all clients use, for each member's cell.
     pub names: usize,
-    /// So many of a thousand things are lookups.
+    /// Lookups of a thousand requests.
     pub lookup_permille: u64,
-    /// So many of a thousand transactions are said again, by the same bytes.
+    /// Repeated transactions of a thousand, with the same bytes.
     pub again_permille: u64,
 }
 
-/// A computer of a client.
+/// The machine of a client.
 pub(crate) struct Machine {
     pub(crate) host: Host,
     pub(crate) publisher: Publisher,
-    /// What was said, for saying it again.
+    /// Transactions so far, to repeat some of them.
     pub(crate) said: Vec<Publication>,
 }
 
@@ -42,16 +42,16 @@ impl Machine {
     }
 }
 
-/// What became of everything that clients said.
+/// The tally of all clients.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
-    /// Transactions that were said to a quorum at least.
+    /// Finished transactions with `Ack::Quorum` or `Ack::All`.
     pub asked: usize,
-    /// Of them, those that their clients know to be safe.
+    /// The acknowledged ones among `asked`.
     pub acked: usize,
     /// Transactions during which some fault struck or lasted.
     pub overlapped: usize,
-    /// Lookups that were answered by enough replicas.
+    /// Lookups with enough answers.
     pub looked: usize,
     pub(crate) acked_ids: BTreeSet<Id>,
     pub(crate) asked_ids: BTreeSet<Id>,

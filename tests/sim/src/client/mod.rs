@@ -1,4 +1,4 @@
-//! Clients: what they say and ask, and what became of it.
+//! Clients: their transactions and lookups, and the tally of both.
 
 mod machine;
 
@@ -18,7 +18,7 @@ use crate::{
     world::World,
 };
 
-/// Transactions of one client that wait, before it says no more.
+/// Asks of one client that wait, at most. The client sends no more until one ends.
 const WAITING_MAX: usize = 64;
 
 impl World {
@@ -32,7 +32,7 @@ impl World {
         self.queue.after(us, Event::Speaks { node, run });
     }
 
-    /// A client dies, with everything that it waited for.
+    /// Kills a client with all its asks.
     pub(crate) fn client_dies(&mut self, client: usize) {
         let node = Node::Client(client);
         let waiting = self.asks.asks.values().filter(|ask| ask.node == node);
@@ -43,7 +43,7 @@ impl World {
         self.look_after(node);
     }
 
-    /// A client does something, and later something else.
+    /// Sends a request of a client and schedules the next one.
     pub(crate) fn speaks(&mut self, client: usize, run: u64) {
         if !self.clients[client].host.runs(run) || !self.is_speaking {
             return;
@@ -96,7 +96,7 @@ impl World {
         self.ask(Node::Client(client), Purpose::Put { said, ack });
     }
 
-    /// New things and known things, as many as some member holds together.
+    /// Draws statements about new and known canonicals, all of which one member holds.
     fn about_something(&mut self, random: &mut Random) -> Vec<About> {
         let members = self.machines.len();
         let holder = random.next() as usize % members;
@@ -110,7 +110,7 @@ impl World {
             if all.iter().any(|about| about.name == name) {
                 continue;
             }
-            // Few texts, so that one and the same update comes with several transactions.
+            // Few texts, so that the same update comes with several transactions.
             let updates = 0..random.within(0..=2);
             let updates = updates.map(|_| format!("{name}: {}", random.within(0..=200)));
             let mut updates: Vec<_> = updates.collect();
@@ -125,7 +125,7 @@ impl World {
         all
     }
 
-    /// A transaction was acknowledged, or given up.
+    /// Counts a transaction that was acknowledged or given up.
     pub(crate) fn put_ended(&mut self, ask: &Ask, id: Id, is_done: bool) {
         let Purpose::Put { ack, .. } = ask.purpose else {
             return;
@@ -139,7 +139,7 @@ impl World {
         if ack == Ack::One {
             return;
         }
-        // What a client does not live to hear is neither.
+        // A transaction counts as neither if its client died before the answer.
         if self.tally.asked_ids.insert(id) {
             self.tally.asked += 1;
         }

@@ -1,21 +1,21 @@
-//! The director: draws faults, lets them strike, and lets everything heal in the end.
+//! The director: draws faults, lets them strike, and heals everything at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Director, Kind, Relief, Trouble};
 use crate::{host::Node, queue::Event, world::World};
 
-/// A fault that did not show yet strikes again after so long at most, in microseconds.
+/// The longest time until the next strike of a fault that has not struck yet, in microseconds.
 const AWAITED_US_MAX: u64 = 3_000_000;
-/// A fault that could not strike is tried again after so long, in microseconds.
+/// The pause before another attempt of a fault that could not strike, in microseconds.
 const AGAIN_US: u64 = 200_000;
-/// Trouble that has proved nothing yet goes on for so long, in milliseconds.
+/// One prolongation of a trouble that proves nothing yet, in milliseconds.
 const MORE_MS: u64 = 5_000;
-/// And so many times.
+/// Prolongations at most.
 const MORE_MAX: usize = 8;
 
 impl World {
-    /// Trouble begins.
+    /// Starts trouble.
     pub fn begin_trouble(&mut self, trouble: Trouble) {
         let now_us = self.queue.now_us;
         let weather = &self.shape.weather;
@@ -45,7 +45,7 @@ impl World {
         self.queue.after(us, Event::Strikes(kind));
     }
 
-    /// A fault's time has come.
+    /// Lets a fault strike at its time.
     pub(crate) fn strikes(&mut self, kind: Kind) {
         let now_us = self.queue.now_us;
         let Some(director) = self.director.as_mut().filter(|d| d.is_active) else {
@@ -58,7 +58,7 @@ impl World {
             .clone()
             .find(|(of, _)| *of == kind)
             .map_or(5_000, |(_, ms)| *ms);
-        // What is over too soon proves nothing.
+        // An effect of less than half a second proves nothing.
         if now_us + 500_000 > end_us {
             return;
         }
@@ -73,7 +73,7 @@ impl World {
             self.fate.within(100_000..=longest_us)
         } else {
             if kind.loses() && may_strike && self.is_late() {
-                // A bit that flipped, and that nobody reads, may be in the way.
+                // An undetected flipped bit may be in the way.
                 self.find_rot();
             }
             AGAIN_US
@@ -81,8 +81,8 @@ impl World {
         self.strikes_after(us, kind);
     }
 
-    /// Whether a fault that has struck leaves room for others now: trouble is half over, and some kind could not strike
-    /// yet, because too much was broken already.
+    /// Whether a fault that has struck leaves room for others: trouble is half over, and some kind could not strike yet
+    /// because too much was broken.
     fn gives_way(&mut self, kind: Kind) -> bool {
         let Some(director) = &self.director else {
             return false;
@@ -100,8 +100,8 @@ impl World {
         !waiting.is_empty()
     }
 
-    /// Trouble goes on for a while where it has proved nothing yet: a drawn fault could not strike, or nothing happened
-    /// during one. Few worlds need it; all others are as they would be without.
+    /// Prolongs a trouble that proves nothing yet: a drawn fault could not strike, or no transaction overlapped a
+    /// fault. Few worlds need it; it changes nothing in the others.
     pub(crate) fn prolong(&mut self) {
         for _ in 0..MORE_MAX {
             let mut missed = self.idle_faults();
@@ -116,7 +116,7 @@ impl World {
             }
             director.end_us += MORE_MS * 1_000;
             missed.retain(|kind| !director.awaited.contains(kind));
-            // A bit that flipped, and that nobody reads, may be in the way.
+            // An undetected flipped bit may be in the way.
             self.find_rot();
             for kind in missed {
                 self.strikes_after(AGAIN_US, kind);
@@ -125,7 +125,7 @@ impl World {
         }
     }
 
-    /// The kinds of faults that were drawn and did not strike yet.
+    /// The drawn kinds of faults that have not struck yet.
     pub(crate) fn idle_faults(&self) -> BTreeSet<Kind> {
         let Some(director) = &self.director else {
             return BTreeSet::new();
@@ -136,14 +136,14 @@ impl World {
             .collect()
     }
 
-    /// Trouble is half over.
+    /// Whether trouble is half over.
     fn is_late(&self) -> bool {
         let now_us = self.queue.now_us;
         let director = self.director.as_ref();
         director.is_some_and(|director| now_us + director.trouble.ms * 550 > director.end_us)
     }
 
-    /// A fault struck.
+    /// Counts a strike of a fault.
     pub(crate) fn fired(&mut self, kind: Kind) {
         let now_us = self.queue.now_us;
         if let Some(director) = &mut self.director {
@@ -154,7 +154,7 @@ impl World {
         }
     }
 
-    /// An effect lasts so long, or as long as there is trouble.
+    /// Draws how long an effect lasts, at most until trouble ends.
     pub(super) fn lasting(&mut self, us_min: u64, us_max: u64) -> u64 {
         let now_us = self.queue.now_us;
         let us = self.fate.within(us_min..=us_max);
@@ -166,7 +166,7 @@ impl World {
         us
     }
 
-    /// An effect lasts as long as there is trouble.
+    /// Notes an effect that lasts until trouble ends.
     fn lasts_throughout(&mut self) {
         if let Some(director) = &mut self.director {
             director.until_us = director.end_us;
@@ -177,33 +177,33 @@ impl World {
         self.queue.after(us, Event::Passes(relief));
     }
 
-    /// How many times faults struck.
+    /// The number of strikes of all kinds.
     pub(crate) fn fault_count(&self) -> u64 {
         self.director.as_ref().map_or(0, |director| director.count)
     }
 
-    /// Whether some fault lasts, or some peer is not back yet.
+    /// Whether a fault lasts, or a peer is down.
     pub(crate) fn has_faults(&self) -> bool {
         let lasts = |director: &Director| director.until_us > self.queue.now_us;
         self.director.as_ref().is_some_and(lasts)
             || self.machines.iter().any(|machine| !machine.host.is_up)
     }
 
-    /// How often each kind of fault struck.
+    /// The number of strikes of each kind.
     #[must_use]
     pub fn fired_faults(&self) -> BTreeMap<Kind, u64> {
         let director = self.director.as_ref();
         director.map_or_else(BTreeMap::new, |director| director.fired.clone())
     }
 
-    /// How much longer a message takes than the weather says.
+    /// The delay of a message in addition to the weather's.
     pub(crate) fn spike_us(&self, _: Node, _: Node) -> u64 {
         self.director
             .as_ref()
             .map_or(0, |director| director.spike_us)
     }
 
-    /// Somebody starts a process that died again.
+    /// Schedules the restart of a process that died.
     pub(crate) fn look_after(&mut self, node: Node) {
         let Some(director) = &self.director else {
             return;
@@ -211,7 +211,7 @@ impl World {
         let longest_us = if !director.is_active {
             500_000
         } else if director.truce.is_some() {
-            // Whoever saw the last blocks of a disk that is lost is needed.
+            // The witnesses of a lost disk are needed soon.
             300_000
         } else {
             director.trouble.restart_us_max
@@ -221,7 +221,7 @@ impl World {
         self.queue.after(us, Event::Restarts { node, run });
     }
 
-    /// A process is started again, if it does not run.
+    /// Restarts a process, if it does not run.
     pub(crate) fn restarts(&mut self, node: Node, run: u64) {
         let host = self.host(node);
         if host.is_up || host.run != run {
@@ -232,7 +232,7 @@ impl World {
             Node::Aggregator => {
                 let machine = self.aggregator.as_mut().expect("it died");
                 if machine.disk.is_found() {
-                    // It is put aside, and a new journal begins.
+                    // A damaged store is put aside, and a new journal starts.
                     machine.disk.wipe();
                     self.invariants.merged_anew();
                     self.fired(Kind::AggregatorRot);
@@ -244,7 +244,7 @@ impl World {
         }
     }
 
-    /// All faults stop: everything runs, reaches everything, and is as fast as it can be.
+    /// Stops all faults: all processes run, reach each other and have their usual speed.
     pub fn calm(&mut self) {
         if let Some(director) = &mut self.director {
             director.is_active = false;

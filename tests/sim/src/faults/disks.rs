@@ -1,4 +1,4 @@
-//! Faults of disks, up to the promise's edge: at most W−1 of a cell's disks have lost something at one time.
+//! Faults of disks, up to the limit of the promise: at most W−1 disks of a cell have lost data at one time.
 
 use kittengrad_overlay::view::Cell;
 
@@ -6,7 +6,7 @@ use super::{Kind, Relief};
 use crate::{disk::SimDisk, host::Node, world::World};
 
 impl World {
-    /// Whether a peer's disk may lose something.
+    /// Whether a peer's disk may lose data.
     pub(crate) fn may_lose(&self, member: usize) -> bool {
         let view = &self.machines[member].view;
         let quorum = view.replication().quorum();
@@ -18,7 +18,7 @@ impl World {
         !self.machines[member].is_lost && view.cells_here().iter().all(is_spared)
     }
 
-    /// A peer's disk lost something that was synced.
+    /// Notes that a peer's disk lost synced data.
     pub(crate) fn lost(&mut self, member: usize) {
         let now_us = self.queue.now_us;
         let machine = &mut self.machines[member];
@@ -28,7 +28,7 @@ impl World {
         self.judge(checked);
     }
 
-    /// A disk is lost: at once, or when nobody has read its last blocks.
+    /// Wipes a disk: at once, or after a time in which no process reads its last blocks.
     pub(super) fn loses_all(&mut self, member: usize) -> bool {
         if self.fate.permille(700) || !self.may_lose(member) {
             return self.wiped(member);
@@ -44,7 +44,7 @@ impl World {
         true
     }
 
-    /// There is trouble, and no truce.
+    /// Whether there is trouble and no truce.
     pub(super) fn may_strike_peers(&self) -> bool {
         let director = self.director.as_ref();
         director.is_some_and(|director| director.is_active && director.truce.is_none())
@@ -56,7 +56,7 @@ impl World {
         }
         self.kill_quietly(member);
         if self.shape.remembers {
-            // The old one may come back.
+            // The old disk may come back.
             self.copies
                 .insert(member, self.machines[member].disk.copy());
         }
@@ -72,7 +72,7 @@ impl World {
         true
     }
 
-    /// The process ends with the power; whoever looks after it starts it again.
+    /// Kills the process. Its supervisor restarts it.
     fn kill_quietly(&mut self, member: usize) {
         if self.is_up(member) {
             self.dies(member);
@@ -101,7 +101,7 @@ impl World {
         !machine.disk.is_rotten() && machine.disk.rot(&mut self.fate)
     }
 
-    /// Somebody looks at all disks, and finds what rotted.
+    /// Finds the rotten rows of all disks, as a check of the whole disk does.
     pub(super) fn find_rot(&mut self) {
         let nodes = self.nodes();
         for node in nodes {
@@ -113,7 +113,7 @@ impl World {
         }
     }
 
-    /// Somebody read what rotted: the process ends, and its store is put aside when it is started again.
+    /// Ends a process whose disk was found damaged. Its store is put aside at the next start.
     pub(crate) fn notice_damage(&mut self, node: Node) {
         if !self.disk(node).is_some_and(SimDisk::is_found) || !self.host(node).is_up {
             return;
@@ -125,7 +125,7 @@ impl World {
         }
     }
 
-    /// A disk is full, or its commits fail, for a while.
+    /// Fills a disk, or lets its commits fail, for a while.
     pub(super) fn trouble_disk(&mut self, kind: Kind) -> bool {
         let node = self.any_node(kind);
         let us = self.lasting(1_500_000, 8_000_000);
@@ -141,7 +141,7 @@ impl World {
         true
     }
 
-    /// A commit failed, and more will for a while.
+    /// Counts a failed commit. Commits fail for a while.
     pub(crate) fn commit_failed(&mut self, node: Node) {
         self.fired(Kind::FailedCommit);
         let us = self.lasting(100_000, 2_000_000);

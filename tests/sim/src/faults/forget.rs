@@ -1,8 +1,8 @@
-//! Disks that forget without being empty: they lied about a sync, or an old copy was put in their place.
+//! Disks that forget data without being empty: they lied about a sync, or an old copy was restored.
 //!
-//! Such a disk needs somebody who saw what it forgot when its peer starts again: that is what the start rule rests on. So
-//! there is a truce: the loss waits until all partners are there, and they are left alone until the peer has opened. Who
-//! the witnesses are then is drawn, from the easiest to what the rule only just bears.
+//! The start rule relies on a witness of the forgotten blocks when the peer of such a disk starts again. So there is a
+//! truce: the loss waits until all partners run, and faults spare them until the peer has opened. The kind of witness
+//! is drawn, from the easiest to the hardest that the rule bears.
 
 use kittengrad_journal::applied;
 use kittengrad_proto::block::Head;
@@ -14,12 +14,12 @@ use super::{
 };
 use crate::{disk::SimDisk, host::Node, queue::Event, world::World};
 
-/// How often it is looked whether a disk may be lost, in microseconds.
+/// The time between two checks whether a disk may be lost, in microseconds.
 const LOOK_US: u64 = 100_000;
-/// The truce lasts so long at most: until the disk has forgotten, and until its peer has opened, in microseconds.
+/// The longest truce until the disk has forgotten, and again until its peer has opened, in microseconds.
 const TRUCE_US: u64 = 15_000_000;
 
-/// Where a block stands in its owner's journals.
+/// The place of a block in its owner's journals.
 type Place = (u64, u64);
 
 const fn place(head: Head) -> Place {
@@ -27,7 +27,7 @@ const fn place(head: Head) -> Place {
 }
 
 impl World {
-    /// A disk is going to forget what it said that it had.
+    /// Prepares a disk to forget synced data. Returns whether that is allowed.
     pub(super) fn prepare_loss(&mut self, member: usize, kind: Kind) -> bool {
         let now_us = self.queue.now_us;
         let is_losing = self
@@ -63,7 +63,7 @@ impl World {
         true
     }
 
-    /// What a disk writes from now on is what it forgets; or more, if there is an older copy.
+    /// Marks the start of the writes that the disk will forget. With an older copy it may forget more.
     fn begins_to_forget(&mut self, member: usize, kind: Kind) {
         if kind == Kind::Lie {
             self.machines[member].disk.lie();
@@ -73,8 +73,8 @@ impl World {
         }
     }
 
-    /// The disk forgets, once everybody who must have seen its journal is there; and they are left alone until its
-    /// peer has opened.
+    /// Lets the disk forget once all needed witnesses have seen its journal. The witnesses are spared until its peer
+    /// has opened.
     pub(super) fn lose_if_seen(&mut self, mut loss: Loss) {
         let (member, now_us) = (loss.member, self.queue.now_us);
         let director = self.director.as_ref();
@@ -111,12 +111,12 @@ impl World {
         (director.truce, director.is_losing) = (None, false);
     }
 
-    /// Everybody is there who has to be.
+    /// Goes on to the next stage, as all needed witnesses are there.
     fn move_on(&mut self, loss: &mut Loss) {
         let member = loss.member;
         match (loss.witness, loss.stage) {
             (Witness::Late(witness), Stage::Gathers) => {
-                // The others see nothing of what is forgotten.
+                // The other partners see none of the forgotten blocks.
                 for other in self.partners(member) {
                     if other != witness {
                         self.block_both(Node::Peer(member), Node::Peer(other));
@@ -135,7 +135,7 @@ impl World {
         }
     }
 
-    /// Everybody runs, reaches everybody and knows the time.
+    /// Starts all peers, unblocks them and sets their clocks right.
     pub(super) fn gather(&mut self) {
         for (from, to) in self.network.blocks() {
             if let (Node::Peer(_), Node::Peer(_)) = (from, to) {
@@ -153,7 +153,7 @@ impl World {
         }
     }
 
-    /// Everybody is as fast as ever: who is the only one to know has to be heard in time.
+    /// Restores the speed of all machines, so that a single witness is heard in time.
     fn hurry(&mut self) {
         if let Some(director) = &mut self.director {
             director.spike_us = 0;
@@ -163,7 +163,7 @@ impl World {
         }
     }
 
-    /// Whether all who have to see the journal do.
+    /// Whether all needed witnesses run and are connected.
     fn are_gathered(&self, loss: &Loss) -> bool {
         let member = loss.member;
         let key = self.key(member);
@@ -190,7 +190,7 @@ impl World {
         host.paused_until_us <= now_us && host.frozen_until_us <= now_us
     }
 
-    /// A disk has less than before, but somebody saw what it lost. Returns whether that could be.
+    /// Replaces the disk by an older state of which a witness has seen more. Returns whether there was one.
     fn forgets(&mut self, loss: &Loss) -> bool {
         let member = loss.member;
         let disk = &self.machines[member].disk;
@@ -221,7 +221,7 @@ impl World {
         if !is_seen {
             return false;
         }
-        // The process ends first: what it was committing goes the same way.
+        // The process ends first, so that its running commit is forgotten too.
         self.dies(member);
         self.machines[member].disk.restore(after);
         self.lost(member);
@@ -229,14 +229,14 @@ impl World {
         true
     }
 
-    /// Whoever saw what was forgotten says so in its own way.
+    /// Lets the witnesses of the forgotten blocks answer in the drawn way.
     fn answer_as(&mut self, witness: Witness, member: usize, partners: &[usize]) {
         match witness {
             Witness::Everybody => {}
             Witness::Late(witness) => {
                 self.reach(member);
                 let pairs = self.block_both(Node::Peer(member), Node::Peer(witness));
-                // It has to be heard within the suspicion time, also after an attempt to connect that just failed.
+                // The witness must be heard within the suspicion time, even after a failed attempt to connect.
                 let late_us = self.shape.timing.suspicion_ms * 1_000 / 4;
                 let us = self.fate.within(late_us / 4..=late_us);
                 self.passes_after(us, Relief::Unblock(pairs));
@@ -260,7 +260,7 @@ impl World {
         }
     }
 
-    /// The last place in a peer's journal that a partner's disk says was read: it has seen that, if not more.
+    /// The last place in a peer's journal that a partner's disk marks as read. The partner has seen that place or more.
     fn read_by(&self, partner: usize, member: usize) -> Option<Place> {
         let disk = self.machines[partner].disk.sound();
         let read =
@@ -268,13 +268,13 @@ impl World {
         read.and_then(|read| read.follower.head()).map(place)
     }
 
-    /// Nothing gets through between two. Returns what got through before.
+    /// Blocks both directions between two nodes. Returns the directions that were open before.
     pub(super) fn block_both(&mut self, a: Node, b: Node) -> Vec<(Node, Node)> {
         let pairs = [(a, b), (b, a)].into_iter();
         pairs.filter(|(from, to)| self.block(*from, *to)).collect()
     }
 
-    /// Everybody reaches a peer.
+    /// Unblocks all ways to and from a peer.
     fn reach(&mut self, member: usize) {
         let node = Node::Peer(member);
         for (from, to) in self.network.blocks() {

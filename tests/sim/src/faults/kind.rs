@@ -7,17 +7,17 @@ use std::fmt;
 pub enum Kind {
     /// A peer is killed between two steps of its driver.
     Crash,
-    /// A peer is killed at any moment, also in mid-commit: what was being committed is lost or kept.
+    /// A peer is killed at any moment, also during a commit, which is then lost or kept.
     Kill,
     /// All peers are killed at once.
     RestartAll,
-    /// A process stands still for a while, and goes on as if nothing had been.
+    /// A process is paused for a while and then resumes.
     Pause,
-    /// Everything that a peer does takes longer.
+    /// A peer is slower.
     SlowPeer,
     /// Messages take longer.
     Delay,
-    /// Messages come twice.
+    /// Messages arrive twice.
     Duplicate,
     /// Messages overtake each other.
     Reorder,
@@ -25,21 +25,21 @@ pub enum Kind {
     Disconnect,
     /// A link's queue overflows, and the link is closed.
     Overflow,
-    /// What came on an older connection is verified, and comes once more, on a newer one.
+    /// A verified transaction comes once more, after the connection that it came on.
     Replay,
-    /// Nothing gets through between two in one direction.
+    /// One direction between two processes is blocked.
     OneWay,
-    /// Nothing gets through between two.
+    /// Both directions between two processes are blocked.
     Cut,
-    /// Nothing gets through between two halves.
+    /// All ways between two halves are blocked.
     Partition,
-    /// Nothing gets through to one peer.
+    /// All ways to and from one process are blocked.
     Isolate,
     /// A clock is set wrong.
     ClockStep,
-    /// Clocks run at other speeds.
+    /// Clocks run at different speeds.
     Drift,
-    /// A disk takes longer.
+    /// A disk is slower.
     SlowDisk,
     /// A disk answers nothing for a while.
     FrozenDisk,
@@ -47,32 +47,32 @@ pub enum Kind {
     FullDisk,
     /// Commits fail.
     FailedCommit,
-    /// A disk is empty.
+    /// A disk is wiped.
     Wipe,
-    /// A disk has what it had some time ago.
+    /// An older copy of a disk is restored.
     Restore,
-    /// A disk loses at a power cut what it said that it had synced.
+    /// A disk loses commits that it reported as synced.
     Lie,
-    /// A bit flips.
+    /// A bit flips on a disk.
     Rot,
     /// The aggregator is killed.
     AggregatorKill,
-    /// The aggregator's disk is empty.
+    /// The aggregator's disk is wiped.
     AggregatorWipe,
     /// A bit flips on the aggregator's disk.
     AggregatorRot,
     /// The indexer is killed.
     IndexerKill,
-    /// The indexer's disk is empty.
+    /// The indexer's disk is wiped.
     IndexerWipe,
     /// A client is killed.
     ClientKill,
-    /// A reader of journals takes longer.
+    /// A reader of journals is slower.
     SlowReader,
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 32] = [
         Self::Crash,
         Self::Kill,
@@ -108,7 +108,7 @@ impl Kind {
         Self::SlowReader,
     ];
 
-    /// In a word.
+    /// The name of the kind.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -153,12 +153,12 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
-    /// A disk loses something: only so many may at one time, so that it may have to wait.
+    /// Whether a disk loses data. Only a limited number of disks may at one time, so the fault may have to wait.
     pub(crate) const fn loses(self) -> bool {
         matches!(self, Self::Wipe | Self::Restore | Self::Lie | Self::Rot)
     }
 
-    /// How often it strikes in a world that has it, in milliseconds on average at most.
+    /// The shortest mean time between two strikes, in milliseconds.
     #[must_use]
     pub const fn pause_ms_min(self) -> u64 {
         match self {

@@ -1,37 +1,37 @@
-//! A disk that is going to forget something, and who can say what.
+//! A planned loss: a disk that will forget data, and the witnesses of that data.
 
 use super::kind::Kind;
 
-/// Who can say what a disk forgot.
+/// The partners that can tell what a disk forgot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Witness {
-    /// Everybody who reads its journal, at once.
+    /// All readers of its journal, at once.
     Everybody,
-    /// One alone saw the last blocks, and is reached later than the others.
+    /// One partner that alone saw the last blocks, and is reached later than the others.
     Late(usize),
-    /// Everybody who reads its journal, but nobody within the suspicion time.
+    /// All readers of its journal, but none within the suspicion time.
     Absent,
-    /// Those who are killed at the same moment: they know what they kept.
+    /// Partners that are killed at the same moment. They know what they stored.
     Restarted,
 }
 
-/// A disk that is going to forget something.
+/// A disk that will forget data.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Loss {
     pub(super) member: usize,
     pub(super) kind: Kind,
     pub(super) witness: Witness,
     pub(super) stage: Stage,
-    /// It is given up then.
+    /// The loss is given up at this time.
     pub(super) until_us: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Everybody is to be there.
+    /// All partners must be up and connected.
     Gathers,
-    /// The only witness is to see more than the others.
+    /// The only witness must see more than the others.
     IsSeen,
-    /// It has happened: the peer is to open its journal again.
+    /// The disk has forgotten. The peer must open its journal again.
     Opens,
 }

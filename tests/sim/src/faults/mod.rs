@@ -1,4 +1,4 @@
-//! Faults: which there are, how each seed draws some of them, and what they do.
+//! Faults: their kinds, the draw of a seed, and their effects.
 
 mod director;
 mod disks;
@@ -15,28 +15,28 @@ pub use trouble::{Director, Trouble};
 use crate::host::Node;
 use loss::Loss;
 
-/// What ends when a fault passes.
+/// The end of a fault's effect.
 #[derive(Debug, Clone)]
 pub(crate) enum Relief {
-    /// Nothing stands between some processes any more.
+    /// Unblocks the way between some processes.
     Unblock(Vec<(Node, Node)>),
-    /// A process is as fast as before.
+    /// Restores the speed of a process.
     Speed(Node),
-    /// A disk is as fast as before.
+    /// Restores the speed of a disk.
     DiskSpeed(Node),
-    /// There is room on a disk again.
+    /// Frees space on a disk.
     Space(Node),
-    /// Commits succeed again.
+    /// Lets commits succeed again.
     Commits(Node),
-    /// Messages are as fast as before.
+    /// Restores the delay of messages.
     Delay,
-    /// Messages come once, and in their order, as before.
+    /// Ends duplicates and reordering of messages.
     Order,
-    /// A disk is lost, and its peer is reached again.
+    /// Wipes a disk, and unblocks the way to its peer.
     Wipe {
         member: usize,
         pairs: Vec<(Node, Node)>,
     },
-    /// A disk is going to forget something, once everybody who must have seen it has.
+    /// Lets a disk forget data, once all witnesses have seen it.
     Loss(Loss),
 }

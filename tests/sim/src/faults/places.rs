@@ -1,10 +1,10 @@
-//! Faults between processes: who does not reach whom.
+//! Faults between processes: blocked directions.
 
 use super::{Kind, Relief};
 use crate::{host::Node, world::World};
 
 impl World {
-    /// Some do not reach some others for a while. Returns whether they did before.
+    /// Blocks some directions for a while. Returns whether any of them was open.
     pub(super) fn parted(&mut self, kind: Kind) -> bool {
         let nodes = self.nodes();
         let pairs = match kind {
@@ -37,7 +37,7 @@ impl World {
         has_struck
     }
 
-    /// Two that talk to each other.
+    /// Draws two processes that may talk to each other.
     fn any_pair(&mut self, nodes: &[Node]) -> (Node, Node) {
         let a = self.fate.next() as usize % self.machines.len();
         let partners = self.partners(a);
@@ -49,7 +49,7 @@ impl World {
         (Node::Peer(a), Node::Peer(b))
     }
 
-    /// All pairs across a line that everybody is on one side of.
+    /// All pairs of nodes on different sides of a random line.
     fn halves(&mut self, nodes: &[Node]) -> Vec<(Node, Node)> {
         let sides: Vec<_> = nodes.iter().map(|_| self.fate.permille(500)).collect();
         let mut pairs = Vec::new();

@@ -1,10 +1,10 @@
-//! What each fault does when it strikes.
+//! The effect of each fault.
 
 use super::{Kind, Relief};
 use crate::{host::Node, world::World};
 
 impl Kind {
-    /// It harms neither a peer nor what lies between peers.
+    /// Whether the fault harms neither peers nor the ways between peers.
     pub(super) const fn spares_peers(self) -> bool {
         matches!(
             self,
@@ -24,7 +24,7 @@ impl World {
     pub(super) fn strike(&mut self, kind: Kind) -> bool {
         let member = self.fate.next() as usize % self.machines.len();
         match kind {
-            // These are counted when they happen.
+            // These are counted when they take effect.
             Kind::Crash => {
                 let steps = self.fate.within(0..=40);
                 return self.is_up(member) && {
@@ -110,7 +110,7 @@ impl World {
         }
         let machine = self.aggregator.as_ref().expect("it is there");
         if kind == Kind::AggregatorWipe && machine.disk.is_rotten() {
-            // What rotted is to be found, not thrown away.
+            // The rotten row must be found, not wiped.
             return false;
         }
         self.aggregator_dies();
@@ -146,7 +146,7 @@ impl World {
         is_up
     }
 
-    /// Something takes longer, stands still, or tells the wrong time.
+    /// Slows, pauses or misdates a process or a disk.
     fn slowed(&mut self, kind: Kind) -> bool {
         let node = self.any_node(kind);
         let now_us = self.queue.now_us;
@@ -197,7 +197,7 @@ impl World {
         true
     }
 
-    /// Whom a fault strikes that may strike several kinds of processes.
+    /// Draws the process that a fault strikes, for faults of several kinds of processes.
     pub(super) fn any_node(&mut self, kind: Kind) -> Node {
         let member = Node::Peer(self.fate.next() as usize % self.machines.len());
         let chance = self.fate.next() % 10;
@@ -211,7 +211,7 @@ impl World {
         }
     }
 
-    /// What a fault did is over.
+    /// Ends the effect of a fault.
     pub(crate) fn passes(&mut self, relief: Relief) {
         match relief {
             Relief::Unblock(pairs) => {

@@ -1,23 +1,23 @@
-//! Trouble: which faults a world has to bear, and what the director knows of them.
+//! Trouble: the faults of a world, and the state of the director.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kind::Kind;
 use crate::random::Random;
 
-/// Which faults a world has to bear, and for how long.
+/// The faults of a world, and their duration.
 #[derive(Debug, Clone, Default)]
 pub struct Trouble {
-    /// Each kind, and how often it strikes: about once in so many milliseconds.
+    /// Each kind, and the mean time between two strikes, in milliseconds.
     pub kinds: Vec<(Kind, u64)>,
-    /// How long, in milliseconds.
+    /// The duration, in milliseconds.
     pub ms: u64,
-    /// A process that died is started again after so long at most, in microseconds.
+    /// The longest time until a dead process is restarted, in microseconds.
     pub restart_us_max: u64,
 }
 
 impl Trouble {
-    /// A random subset of all kinds: that finds more than all of them at once.
+    /// Draws a random subset of all kinds, which finds more than all kinds at once.
     #[must_use]
     pub fn draw(random: &mut Random, ms: u64) -> Self {
         let density = random.pick(&[80, 150, 250, 400]);
@@ -39,26 +39,26 @@ impl Trouble {
     }
 }
 
-/// Who lets faults strike.
+/// The state of the director, which lets faults strike.
 #[derive(Debug, Default)]
 pub struct Director {
     pub(super) trouble: Trouble,
     pub(super) is_active: bool,
-    /// When trouble ends.
+    /// The end of trouble.
     pub(super) end_us: u64,
-    /// How often each kind struck.
+    /// The number of strikes of each kind.
     pub(super) fired: BTreeMap<Kind, u64>,
     pub(super) count: u64,
-    /// Those whose next strike has its time.
+    /// Kinds whose next strike is scheduled.
     pub(crate) awaited: BTreeSet<Kind>,
-    /// The last effect that is known to last ends then.
+    /// The end of the last effect with a known duration.
     pub(super) until_us: u64,
-    /// A peer of which a disk is about to be lost: whoever saw its journal must stay there.
+    /// A peer whose disk is about to be lost. The witnesses of its journal must stay up.
     pub(super) truce: Option<usize>,
-    /// A disk is going to be lost: one at a time, so that nobody ends another's truce.
+    /// A loss is planned. Only one at a time, so that none ends another's truce.
     pub(super) is_losing: bool,
-    /// Every message takes so much longer.
+    /// The additional delay of every message.
     pub(super) spike_us: u64,
-    /// How messages behave when no fault changes it.
+    /// Whether messages overtake, and how many come twice, without a fault.
     pub(super) usual: (bool, u64),
 }

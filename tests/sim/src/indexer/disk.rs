@@ -11,7 +11,7 @@ use kittengrad_proto::{
     transaction::Element,
 };
 
-/// What is on the disk of an indexer.
+/// The disk of an indexer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct IndexDisk {
     pub(crate) sets: BTreeMap<RecordId, Stored>,
@@ -20,7 +20,7 @@ pub(crate) struct IndexDisk {
 }
 
 impl IndexDisk {
-    /// The state that was committed last.
+    /// The last committed state.
     pub(crate) fn state(&self, overlay: &Overlay) -> State {
         let state = self.state.clone();
         state.unwrap_or_else(|| State::new(overlay.clone()))
@@ -36,7 +36,7 @@ impl IndexDisk {
         })
     }
 
-    /// The names that were committed.
+    /// The committed names of publishers.
     pub(crate) fn publishers(&self) -> Publishers {
         let mut publishers = Publishers::default();
         for (key, name) in &self.publishers {

@@ -12,7 +12,7 @@ use kittengrad_proto::id::RecordId;
 use super::Process;
 use crate::{asks::Purpose, host::Node, queue::Event, stream::Reader, world::World};
 
-/// How often it is looked whether a tick is due that was not, in microseconds.
+/// The time between two checks whether a tick is due, in microseconds.
 const LOOK_US: u64 = 100_000;
 
 impl World {
@@ -48,7 +48,7 @@ impl World {
             .after(1_000, Event::Follows { node, run, source });
     }
 
-    /// Hands something in.
+    /// Gives an input to the core.
     pub(super) fn hand_indexer(&mut self, input: Input, stream: Option<u64>) {
         if let Some(process) = self.indexer.as_mut().and_then(|m| m.process.as_mut()) {
             process.inbox.push_back((input, stream));
@@ -72,7 +72,7 @@ impl World {
         }
     }
 
-    /// Takes what is queued, and commits if it is time to.
+    /// Takes the queued inputs, and commits if a commit is due.
     pub(crate) fn indexer_round(&mut self, run: u64) {
         let now_us = self.queue.now_us;
         let Some(machine) = self.indexer.as_mut().filter(|m| m.host.runs(run)) else {
@@ -118,7 +118,7 @@ impl World {
         self.look_up_absent(&wanted.collect::<Vec<_>>());
     }
 
-    /// The commit is done.
+    /// Ends a round after its commit.
     pub(crate) fn indexer_synced(&mut self, run: u64) {
         let now_us = self.queue.now_us;
         let Some(machine) = self.indexer.as_mut().filter(|m| m.host.runs(run)) else {
@@ -148,7 +148,7 @@ impl World {
         self.judge(checked);
     }
 
-    /// Some time went by.
+    /// Handles a tick.
     pub(crate) fn indexer_tick(&mut self, run: u64) {
         let now_us = self.queue.now_us;
         let Some(machine) = self.indexer.as_mut().filter(|m| m.host.runs(run)) else {
@@ -166,7 +166,7 @@ impl World {
         self.queue.after(us, Event::Tick { node, run });
     }
 
-    /// Looks up canonicals with absent records, those that the same peers hold together.
+    /// Looks up canonicals with absent records, grouped by the peers that hold them.
     fn look_up_absent(&mut self, canonicals: &[RecordId]) {
         let ring = self.view().ring();
         let mut groups: BTreeMap<_, Vec<RecordId>> = BTreeMap::new();
@@ -188,7 +188,7 @@ impl World {
         }
     }
 
-    /// Canonicals were looked up, found or not.
+    /// Gives the result of a lookup to the core. Records may still be absent.
     pub(crate) fn found_absent(
         &mut self,
         canonicals: &[RecordId],
@@ -207,7 +207,7 @@ impl World {
         }
     }
 
-    /// The process is killed: what it was committing is lost or kept.
+    /// Kills the process. A running commit is lost or kept.
     pub(crate) fn indexer_dies(&mut self) {
         let Some(machine) = &mut self.indexer else {
             return;

@@ -1,4 +1,4 @@
-//! How an indexer follows the aggregator.
+//! How an indexer follows the aggregator's journal.
 
 use kittengrad_client_core::routing::Backoff;
 use kittengrad_indexer_core::{
@@ -15,17 +15,17 @@ use crate::{
     world::World,
 };
 
-/// Blocks that wait for the driver.
+/// Blocks that wait for the driver, at most.
 const WINDOW: usize = 16;
 
-/// Waits between connections, as the SDK has them.
+/// The pauses between connections, as in the SDK.
 const RECONNECT: Backoff = Backoff {
     base_ms: 200,
     max_ms: 10_000,
 };
 
 impl World {
-    /// Subscribes from where the reader is.
+    /// Subscribes at the reader's position.
     pub(crate) fn indexer_follows(&mut self, run: u64) {
         let Some(machine) = self.indexer.as_mut().filter(|m| m.host.runs(run)) else {
             return;
@@ -40,7 +40,7 @@ impl World {
         process.expect("it runs").stream = Some(stream);
     }
 
-    /// Something of the aggregator's journal came.
+    /// Handles a frame of the aggregator's journal.
     pub(crate) fn indexer_reads(&mut self, stream: u64, shown: StreamFrame) {
         let verifier = self.scheme.verifier();
         let Some(process) = self.indexer.as_mut().and_then(|m| m.process.as_mut()) else {
@@ -85,7 +85,7 @@ impl World {
         }
     }
 
-    /// A subscription is over, and not only lost.
+    /// Handles the end of a subscription for a reason other than a lost connection.
     fn cannot_read(&mut self, stream: u64, end: End, why: String) {
         let now_us = self.queue.now_us;
         let journal = self.key_of(Node::Aggregator);
@@ -105,7 +105,7 @@ impl World {
         self.index_again(pause_ms * 1_000);
     }
 
-    /// The subscription ended.
+    /// Handles a lost subscription: it starts again after a pause.
     pub(crate) fn indexer_lost(&mut self, _why: Broken) {
         let random = self.random.next();
         let Some(process) = self.indexer.as_mut().and_then(|m| m.process.as_mut()) else {

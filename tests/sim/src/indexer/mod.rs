@@ -1,4 +1,4 @@
-//! The indexer: the real core on a simulated index, its driver, and how it follows the aggregator.
+//! The indexer: the real core on an index in memory, its driver, and its subscription to the aggregator.
 
 mod disk;
 mod driver;
@@ -12,7 +12,7 @@ use crate::{host::Host, stream::Reader};
 
 pub(crate) use disk::IndexDisk;
 
-/// A computer that indexes.
+/// The machine of an indexer.
 pub(crate) struct Machine {
     pub(crate) host: Host,
     pub(crate) disk: IndexDisk,
@@ -22,12 +22,12 @@ pub(crate) struct Machine {
 /// A running indexer.
 pub(crate) struct Process {
     pub(crate) indexer: Indexer,
-    /// What waits for the driver, and the subscription that it came on, if it is a block.
+    /// Inputs that wait for the driver. A block comes with the subscription that delivered it.
     inbox: VecDeque<(Input, Option<u64>)>,
     is_woken: bool,
-    /// What is being committed.
+    /// The running commit.
     commit: Option<Box<Commit>>,
-    /// When the last round began.
+    /// The start of the last round.
     began_us: u64,
     pace: Pace,
     stream: Option<u64>,

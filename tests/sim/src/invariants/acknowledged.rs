@@ -1,5 +1,5 @@
-//! Acknowledged is never lost (S1): it is on the disks that were asked for when its client is told so, on one of them at
-//! least whatever happens to the others, and on all replicas in the end.
+//! Acknowledged is never lost (S1). At the acknowledgement an element is on as many disks as the client asked for.
+//! Later it is on at least one disk, whatever happens to the others, and at the end on all replicas.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::{peer::Machine, story::Request};
 const NAME: &str = "acknowledged";
 const SOURCE: &str = "S1";
 
-/// A transaction that its client was told is safe.
+/// A transaction whose client got an acknowledgement.
 #[derive(Debug, Clone)]
 pub(crate) struct Acked {
     pub(crate) at_us: u64,
@@ -23,11 +23,11 @@ pub(crate) struct Acked {
     pub(crate) elements: Vec<Element>,
 }
 
-/// All of them.
+/// All acknowledged transactions.
 #[derive(Debug, Default)]
 pub(crate) struct Acknowledged {
     pub(crate) all: Vec<Acked>,
-    /// When each element was first acknowledged, by canonical.
+    /// The time of the first acknowledgement of each element, by canonical, in microseconds.
     pub(crate) of: BTreeMap<RecordId, BTreeMap<Element, u64>>,
 }
 
@@ -46,7 +46,7 @@ impl Acknowledged {
         });
     }
 
-    /// What a disk had that lost something is on another one.
+    /// Checks that each acknowledged element of a disk that lost data is on another disk.
     pub(super) fn survives(&self, machines: &[Machine], lost: usize) -> Verdict {
         let view = &machines[lost].view;
         let held = self.of.iter().filter(|(id, _)| view.holds_here(id));
@@ -61,7 +61,7 @@ impl Acknowledged {
         Ok(())
     }
 
-    /// Every replica has everything.
+    /// Checks that all replicas have every acknowledged element.
     pub(crate) fn is_everywhere(&self, replicas: &[Replica<'_>]) -> Verdict {
         for acked in &self.all {
             for element in &acked.elements {
@@ -93,7 +93,8 @@ fn has(machine: &Machine, element: Element) -> bool {
     machine.disk.sound().contains(&[element]) == Ok(vec![true])
 }
 
-/// So many disks as were asked for have it in each cell; `heard` is when a machine's last confirmation of it came.
+/// Checks that enough disks of each cell have the elements of a request. `heard` returns the arrival of a machine's
+/// last confirmation.
 pub(super) fn is_on_disks(
     machines: &[Machine],
     request: &Request,
@@ -103,7 +104,7 @@ pub(super) fn is_on_disks(
     for element in request.said.elements() {
         let replicas: Vec<_> = holders(machines, &element.canonical).collect();
         let is_there = |machine: &&&Machine| {
-            // A disk may be lost while the answer is on its way, or while its own confirmation is.
+            // A disk may be lost while the answer or its own confirmation is on its way.
             let is_lost = machine.lost_us.is_some_and(|lost_us| {
                 lost_us >= request.asked_us || heard(machine) >= Some(request.asked_us)
             });

@@ -1,4 +1,4 @@
-//! Replicas agree (S3): once they run and reach each other they have the same.
+//! Replicas agree (S3): their sets are equal once all peers run and reach each other.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use kittengrad_proto::{id::PublicKey, transaction::Element};
 
 use crate::peer::Machine;
 
-/// What keeps all machines from having the same: nothing, once they converged.
+/// Returns the reasons why the machines do not agree; none once they converged.
 pub(crate) fn differences(machines: &[Machine]) -> Vec<String> {
     let mut differences = Vec::new();
     for machine in machines {
@@ -21,7 +21,7 @@ pub(crate) fn differences(machines: &[Machine]) -> Vec<String> {
         }
     }
     if !differences.is_empty() {
-        // The sets are compared when everything else is well: that takes longer.
+        // Comparing sets takes longer, so it comes last.
         return differences;
     }
     let mut union: BTreeMap<Element, Vec<PublicKey>> = BTreeMap::new();

@@ -1,11 +1,11 @@
-//! Nothing that a peer signed leaves it before the batch that holds it was synced (S4, S7): before the commit it sends
-//! nothing but what others signed.
+//! A peer sends nothing of its own signature before the batch of it is synced (S4, S7). Before its commit it sends only
+//! messages that need no signature of its own.
 
 use kittengrad_proto::link::Message;
 
 use super::{Verdict, check};
 
-/// A message is about to be sent.
+/// Checks a message before it is sent.
 pub(super) fn sends(message: &Message, is_early: bool) -> Verdict {
     let is_free = matches!(
         message,

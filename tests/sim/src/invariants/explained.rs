@@ -1,5 +1,5 @@
-//! The journal explains the set (S4): the set is the fold of the items, nothing is in it twice, and the records and
-//! transactions of all that are there.
+//! The journal explains the set (S4): the set is the fold of the items, each element is in it once, and the records and
+//! transactions of all elements are on the disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,8 @@ use super::{Verdict, check};
 const NAME: &str = "explained";
 const SOURCE: &str = "S4";
 
-/// What is about to be committed brings the records of the elements that it adds, and the transactions that it lists.
+/// Checks that a commit contains the records of its new elements and the transactions that its blocks list, unless the
+/// disk has them already.
 pub(super) fn brings(disk: &MemoryStore, writes: &[Write]) -> Verdict {
     let mut brought = BTreeSet::new();
     for write in writes {
@@ -48,7 +49,7 @@ pub(super) fn brings(disk: &MemoryStore, writes: &[Write]) -> Verdict {
                 let is_here = brought.contains(id.as_bytes())
                     || disk.transactions(&[id]).unwrap()[0].is_some();
                 check(is_here, NAME, SOURCE, || {
-                    format!("a block lists {id:?}, which is not written with it")
+                    format!("a block lists {id:?}, which is neither on the disk nor in the commit")
                 })?;
             }
         }
@@ -56,7 +57,7 @@ pub(super) fn brings(disk: &MemoryStore, writes: &[Write]) -> Verdict {
     Ok(())
 }
 
-/// What is about to be committed adds exactly the elements that are written with it.
+/// Checks that the blocks of a commit add exactly its element rows.
 pub(super) fn commits(disk: &MemoryStore, writes: &[Write]) -> Verdict {
     let mut rows: BTreeMap<(u64, u32), usize> = BTreeMap::new();
     let mut fresh = BTreeSet::new();
@@ -75,11 +76,11 @@ pub(super) fn commits(disk: &MemoryStore, writes: &[Write]) -> Verdict {
         }
     }
     check(rows.is_empty(), NAME, SOURCE, || {
-        format!("elements were written that no block adds: {rows:?}")
+        format!("elements without a block that adds them: {rows:?}")
     })
 }
 
-/// Takes from `rows` what the block's items add, and nothing else.
+/// Removes from `rows` the rows of the block's items. Each item must have exactly the rows that it adds.
 fn check_rows(stored: &StoredBlock, rows: &mut BTreeMap<(u64, u32), usize>) -> Verdict {
     let height = stored.block.header.height;
     for (number, count) in added_by_item(stored) {
@@ -91,7 +92,7 @@ fn check_rows(stored: &StoredBlock, rows: &mut BTreeMap<(u64, u32), usize>) -> V
     Ok(())
 }
 
-/// How many elements each item of a block adds.
+/// The number of elements that each item of a block adds.
 pub(super) fn added_by_item(stored: &StoredBlock) -> impl Iterator<Item = (u32, usize)> {
     let items = stored.block.decode_items().unwrap().into_iter();
     (0..).zip(items).map(|(number, item)| match item {
@@ -100,7 +101,7 @@ pub(super) fn added_by_item(stored: &StoredBlock) -> impl Iterator<Item = (u32, 
     })
 }
 
-/// The blocks of a disk's journal, through all incarnations.
+/// The blocks of a disk's journal, of all incarnations.
 pub(crate) fn blocks(disk: &dyn Store) -> Vec<Block> {
     let mut blocks = Vec::new();
     for end in disk.incarnations().unwrap() {
@@ -121,7 +122,7 @@ pub(crate) fn blocks(disk: &dyn Store) -> Vec<Block> {
     blocks
 }
 
-/// The elements that an item adds; the disk has its transaction.
+/// The elements that an item adds. Its transaction must be on the disk.
 pub(super) fn added(disk: &dyn Store, overlay: &Overlay, item: &Item) -> Vec<Element> {
     let Item::Transaction { id, bitmap } = item else {
         return Vec::new();
@@ -136,7 +137,7 @@ pub(super) fn added(disk: &dyn Store, overlay: &Overlay, item: &Item) -> Vec<Ele
         .collect()
 }
 
-/// A disk explains itself: its journal verifies, and its set is the fold of it.
+/// Checks that a disk explains itself: its journal verifies, and its set is the fold of the journal.
 pub(crate) fn check_disk(
     disk: &dyn Store,
     set: &BTreeSet<Element>,
@@ -156,7 +157,7 @@ pub(crate) fn check_disk(
             SOURCE,
             || {
                 let height = block.header.height;
-                format!("block {height} of {owner:?} does not go on from the one before: {step:?}")
+                format!("block {height} of {owner:?} does not continue the journal: {step:?}")
             },
         )?;
         for item in block.decode_items().unwrap() {

@@ -1,5 +1,5 @@
-//! The index is the fold of the journal (S6): whatever the cursor passed is in it, nothing else is, and neither shrinks.
-//! With that no reader of the aggregator's journal passed over anything either (S12).
+//! The index is the fold of the journal (S6): it has exactly the elements up to its cursor, and neither documents nor
+//! cursor go back. So no reader of the aggregator's journal skips an element either (S12).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ use crate::indexer::IndexDisk;
 const NAME: &str = "indexed";
 const SOURCE: &str = "S6, S12";
 
-/// Where the index was.
+/// The cursor of the last commit.
 #[derive(Debug, Default)]
 pub(crate) struct Indexed {
     cursor: Option<Cursor>,
@@ -33,7 +33,7 @@ impl Indexed {
         merged: &Merged,
     ) -> Verdict {
         let cursor = commit.state.cursors.current();
-        // Of a journal that is not the one that was read, everything is read again.
+        // After a change of incarnation the whole journal is read again.
         let same = self.cursor.zip(cursor);
         let same = same.filter(|(before, now)| before.incarnation == now.incarnation);
         let goes_back = same.is_some_and(|(before, now)| before.height > now.height);
@@ -64,7 +64,7 @@ impl Indexed {
     }
 }
 
-/// Everything up to the cursor is there.
+/// Checks that the index has all elements up to its cursor.
 pub(crate) fn has_everything(
     disk: &IndexDisk,
     journal: PublicKey,
@@ -90,7 +90,7 @@ pub(crate) fn has_everything(
     Ok(())
 }
 
-/// Documents, counts and digest are those of the sets.
+/// Checks that documents, counts and digest are those of the sets.
 pub(crate) fn is_whole(disk: &IndexDisk, overlay: &Overlay) -> Verdict {
     let state = disk.state(overlay);
     let mut digest = Digest::default();
@@ -116,7 +116,7 @@ pub(crate) fn is_whole(disk: &IndexDisk, overlay: &Overlay) -> Verdict {
     )
 }
 
-/// In the end the index has everything that the view has.
+/// Checks that the index has every element of the view.
 pub(crate) fn is_view<'a>(
     has: impl Fn(&Element) -> bool,
     mut view: impl Iterator<Item = &'a Element>,
@@ -127,7 +127,7 @@ pub(crate) fn is_view<'a>(
     })
 }
 
-/// No document has what the view has not.
+/// Checks that every element of the documents is in the view.
 pub(super) fn has_nothing_else(
     documents: &BTreeMap<RecordId, BTreeSet<RecordId>>,
     view: &BTreeSet<Element>,
@@ -150,7 +150,7 @@ pub(super) fn has_nothing_else(
     Ok(())
 }
 
-/// A digest is that of the folds of these sets.
+/// Checks that `shown` is the digest of the folds of these sets.
 pub(super) fn is_fold(
     documents: &BTreeMap<RecordId, BTreeSet<RecordId>>,
     shown: &str,

@@ -1,4 +1,4 @@
-//! A journal verifies and only grows (S4): block after block links to the one before, and neither times nor offsets go
+//! A journal verifies and only grows (S4): each block links to the one before it, and neither time nor offset goes
 //! back.
 
 use kittengrad_journal::{BlockStore as _, MemoryStore, StoredBlock, Write};
@@ -6,7 +6,7 @@ use kittengrad_proto::id::Id;
 
 use super::{Verdict, check, explained::added_by_item};
 
-/// Blocks are about to be committed.
+/// Checks the blocks of a commit.
 pub(super) fn commits(disk: &MemoryStore, writes: &[Write]) -> Verdict {
     let mut before: Option<&StoredBlock> = None;
     for write in writes {
@@ -26,18 +26,21 @@ pub(super) fn commits(disk: &MemoryStore, writes: &[Write]) -> Verdict {
 
 fn check_link(stored: &StoredBlock, below: Option<&StoredBlock>) -> Verdict {
     let header = &stored.block.header;
-    let say = |what: &str| {
+    let describe = |fault: &str| {
         let (owner, height) = (header.peer, header.height);
-        format!("block {height} of {owner:?}: {what}")
+        format!("block {height} of {owner:?}: {fault}")
     };
-    let check = |is_kept, what: &str| check(is_kept, "linked", "S4", || say(what));
+    let check = |is_kept, fault: &str| check(is_kept, "linked", "S4", || describe(fault));
     let below = below.filter(|below| below.block.header.incarnation == header.incarnation);
     let Some(below) = below else {
         check(
             (header.height, stored.offset) == (0, 0),
-            "it begins in the air",
+            "a first block without height 0 and offset 0",
         )?;
-        return check(header.previous == Id::ZERO, "the first links to something");
+        return check(
+            header.previous == Id::ZERO,
+            "a first block links to another",
+        );
     };
     check(
         header.height == below.block.header.height + 1,
@@ -45,11 +48,11 @@ fn check_link(stored: &StoredBlock, below: Option<&StoredBlock>) -> Verdict {
     )?;
     check(
         header.previous == below.block.header.hash(),
-        "it links elsewhere",
+        "it does not link to the block before",
     )?;
     check(
         header.time_ms >= below.block.header.time_ms,
-        "time went back",
+        "its time went back",
     )?;
     let added: usize = added_by_item(below).map(|(_, count)| count).sum();
     check(

@@ -1,12 +1,12 @@
-//! A complete answer sees everything that was acknowledged before the question (S1): any n−W+1 replicas have one of the W
-//! disks.
+//! A complete answer has every element that was acknowledged before the question (S1), because any n−W+1 replicas have
+//! one of the W disks.
 
 use kittengrad_client_core::merge::Merged;
 use kittengrad_proto::id::RecordId;
 
 use super::{Verdict, acknowledged::Acknowledged, check};
 
-/// A reader that began to ask at `began_us` has a complete answer.
+/// Checks the complete answer of a reader that started to ask at `began_us`.
 pub(super) fn looks(
     acknowledged: &Acknowledged,
     canonical: RecordId,

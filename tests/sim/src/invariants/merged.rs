@@ -1,5 +1,5 @@
-//! The merged view is the union, each once (S5): the aggregator's set has whatever its sources' journals have, and never
-//! shrinks. That nothing comes twice and offsets have no holes is looked at with every commit, as for peers.
+//! The merged view is the union, each element once (S5). The aggregator's set has all elements of its sources' journals
+//! and never shrinks. Duplicates and gaps in offsets are checked with every commit, as for peers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,11 +8,11 @@ use kittengrad_proto::transaction::Element;
 
 use super::{Verdict, check};
 
-/// Everything that the aggregator ever emitted.
+/// All elements that the aggregator ever emitted.
 #[derive(Debug, Default)]
 pub(crate) struct Merged {
     pub(crate) ever: BTreeSet<Element>,
-    /// By block.
+    /// The elements of each block.
     pub(crate) by_block: BTreeMap<(u64, u64), Vec<Element>>,
 }
 
@@ -28,7 +28,7 @@ impl Merged {
     }
 }
 
-/// In the end the view has everything that any journal has.
+/// Checks that the view has every element of any journal.
 pub(crate) fn is_union(view: &BTreeSet<Element>, union: &BTreeSet<Element>) -> Verdict {
     let missing = union.difference(view).next();
     check(missing.is_none(), "merged", "S5", || {

@@ -1,6 +1,6 @@
-//! What must never happen, one promise a file, looked at with every commit, every message and every answer.
+//! The promises as invariants, one a file, checked with every commit, message and answer.
 //!
-//! A broken promise is a value, not a panic, so that whoever runs a world can name it, count it and shrink it.
+//! A broken promise is a value, not a panic, so that the runner of a world can name, count and shrink it.
 
 mod acknowledged;
 mod bounded;
@@ -53,16 +53,16 @@ pub(crate) use converged::differences;
 pub(crate) use explained::{blocks, check_disk};
 pub(crate) use positions::check_positions;
 
-/// A promise that was broken.
+/// A broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Which invariant saw it.
+    /// The name of the invariant.
     pub invariant: &'static str,
-    /// Where the promise is made.
+    /// The promise in `docs/promises.md`.
     pub source: &'static str,
-    /// What was seen.
+    /// The observation that breaks it.
     pub what: String,
-    /// When, in virtual milliseconds.
+    /// The time, in virtual milliseconds.
     pub at_ms: u64,
 }
 
@@ -89,24 +89,24 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Whether a promise is kept.
+/// The outcome of a check: kept, or the violation.
 pub type Verdict = Result<(), Violation>;
 
-/// Says that a promise is broken unless it is kept.
+/// Returns a violation unless the promise is kept.
 pub(crate) fn check(
     is_kept: bool,
     invariant: &'static str,
     source: &'static str,
-    what: impl FnOnce() -> String,
+    message: impl FnOnce() -> String,
 ) -> Verdict {
     if is_kept {
         Ok(())
     } else {
-        Err(Violation::new(invariant, source, what()))
+        Err(Violation::new(invariant, source, message()))
     }
 }
 
-/// The memory of everything that was ever seen.
+/// The memory of all invariants.
 #[derive(Debug, Default)]
 pub(crate) struct Invariants {
     blocks: Blocks,
@@ -115,20 +115,20 @@ pub(crate) struct Invariants {
     lookups: Lookups,
     pub(crate) merged: Merged,
     indexed: Indexed,
-    /// When a confirmation came last: to whom, from whom, of which transaction.
+    /// The arrival of the last confirmation, by receiver, sender and transaction.
     heard: BTreeMap<(PublicKey, PublicKey, Id), u64>,
-    /// How often the body of a transaction was sent to a machine: pushed, and fetched.
+    /// How often the body of a transaction was pushed to a machine, and how often fetched by it.
     pub(crate) pushed: BTreeMap<(PublicKey, Id), usize>,
     pub(crate) fetched: BTreeMap<(PublicKey, Id), usize>,
 }
 
 impl Invariants {
-    /// A client is going to say something.
+    /// Notes a transaction that a client is going to send.
     pub(crate) fn says(&mut self, said: &Publication) {
         self.known.says(&said.submission.transaction);
     }
 
-    /// A peer is about to commit.
+    /// Checks a commit of a peer before it is written.
     pub(crate) fn commits(&mut self, machine: &Machine, writes: &[Write]) -> Verdict {
         let owner = machine.key();
         self.known.commits(writes)?;
@@ -138,13 +138,13 @@ impl Invariants {
         self.blocks.commits(owner, writes)
     }
 
-    /// A peer is about to send a message; `is_early` before its commit.
+    /// Checks a message of a peer before it is sent. `is_early` is true before the commit of its round.
     pub(crate) fn sends(&self, from: PublicKey, message: &Message, is_early: bool) -> Verdict {
         early::sends(message, is_early)?;
         self.blocks.sends(from, message)
     }
 
-    /// A message is on its way.
+    /// Counts the bodies of a message on its way.
     pub(crate) fn moves(&mut self, to: PublicKey, message: &Message) {
         match message {
             Message::Push(push) => {
@@ -159,7 +159,7 @@ impl Invariants {
         }
     }
 
-    /// A peer is handed a message.
+    /// Notes a confirmation that reaches a peer.
     pub(crate) fn hears(&mut self, to: PublicKey, from: PublicKey, message: &Message, now_us: u64) {
         if let Message::PushResult(result) = message
             && result.outcome.is_ok()
@@ -168,7 +168,7 @@ impl Invariants {
         }
     }
 
-    /// A client is told by a coordinator that its transaction is safe.
+    /// Checks an acknowledgement by a coordinator, and its receipt.
     pub(crate) fn acknowledges(
         &mut self,
         machines: &[Machine],
@@ -193,17 +193,17 @@ impl Invariants {
         Ok(())
     }
 
-    /// A peer says that it is settled.
+    /// Checks a peer that reports to be settled.
     pub(crate) fn settles(&self, machine: &Machine, started_us: u64) -> Verdict {
         settled::settles(&self.acknowledged, machine, started_us)
     }
 
-    /// A peer's disk lost something: what it had that matters is somewhere else.
+    /// Checks that the acknowledged elements of a disk that lost data are on other disks.
     pub(crate) fn survives(&self, machines: &[Machine], lost: usize) -> Verdict {
         self.acknowledged.survives(machines, lost)
     }
 
-    /// A replica answers.
+    /// Checks the answer of a replica against its earlier ones.
     pub(crate) fn shows(
         &mut self,
         from: Node,
@@ -213,17 +213,17 @@ impl Invariants {
         self.lookups.shows(from, canonical, set)
     }
 
-    /// What somebody showed may be gone.
+    /// Forgets the earlier answers of a node whose disk lost data.
     pub(crate) fn forget_reads(&mut self, node: Node) {
         self.lookups.forget(node);
     }
 
-    /// A reader has enough answers.
+    /// Checks the complete answer of a reader.
     pub(crate) fn looks(&self, canonical: RecordId, answer: &Answer, began_us: u64) -> Verdict {
         looked::looks(&self.acknowledged, canonical, answer, began_us)
     }
 
-    /// The aggregator is about to commit.
+    /// Checks a commit of the aggregator before it is written.
     pub(crate) fn merges(
         &mut self,
         disk: &SimDisk,
@@ -242,17 +242,17 @@ impl Invariants {
         owner.map_or(Ok(()), |owner| self.blocks.commits(owner, writes))
     }
 
-    /// The aggregator's disk is empty.
+    /// Forgets the earlier answers of an aggregator whose disk was wiped.
     pub(crate) fn merged_anew(&mut self) {
         self.lookups.forget(Node::Aggregator);
     }
 
-    /// The indexer is about to commit.
+    /// Checks a commit of the indexer before it is written.
     pub(crate) fn indexes(&mut self, disk: &IndexDisk, commit: &Commit) -> Verdict {
         self.indexed.commits(disk, commit, &self.merged)
     }
 
-    /// The index is empty.
+    /// Forgets the cursor of an index that was wiped.
     pub(crate) fn indexed_anew(&mut self) {
         self.indexed = Indexed::default();
     }

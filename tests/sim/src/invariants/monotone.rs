@@ -1,5 +1,4 @@
-//! What a replica showed once it shows always (S1): unless its disk lost something, for then what nobody acknowledged may
-//! be gone.
+//! A replica's answers only grow (S1), until its disk loses data: then elements without an acknowledgement may be gone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +7,7 @@ use kittengrad_proto::id::RecordId;
 use super::{Verdict, check};
 use crate::host::Node;
 
-/// What each replica answered to lookups.
+/// The answers of each replica to lookups.
 #[derive(Debug, Default)]
 pub(super) struct Lookups(BTreeMap<Node, BTreeMap<RecordId, BTreeSet<RecordId>>>);
 
@@ -22,7 +21,7 @@ impl Lookups {
         let of_node = self.0.entry(from).or_default();
         let Some(set) = set else {
             return check(!of_node.contains_key(&canonical), "monotone", "S1", || {
-                format!("{from} showed {canonical}, and knows nothing of it any more")
+                format!("{from} showed {canonical} before, and now does not know it")
             });
         };
         let shown = of_node.entry(canonical).or_default();
@@ -30,7 +29,7 @@ impl Lookups {
         let gone = shown.iter().find(is_gone).copied();
         shown.extend(set);
         check(gone.is_none(), "monotone", "S1", || {
-            format!("{from} showed {gone:?} of {canonical}, and does not any more")
+            format!("{from} showed {gone:?} of {canonical} before, and now does not")
         })
     }
 

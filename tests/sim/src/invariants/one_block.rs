@@ -1,4 +1,4 @@
-//! Nobody signs two blocks for one place (S7), and what an owner shows of its journal it has synced (S4).
+//! No owner signs two blocks for one place (S7), and it shows only synced heads of its journal (S4).
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::{Verdict, check};
 const NAME: &str = "one-block";
 const SOURCE: &str = "S7";
 
-/// Every block that was ever synced, by owner, incarnation and height.
+/// The hashes of all synced blocks, by owner, incarnation and height.
 #[derive(Debug, Default)]
 pub(super) struct Blocks(BTreeMap<(PublicKey, u64, u64), Id>);
 
@@ -29,7 +29,7 @@ impl Blocks {
         Ok(())
     }
 
-    /// There is no other block in its place.
+    /// Checks that there is no other block in the same place.
     pub(super) fn sees(&mut self, owner: PublicKey, header: &Header) -> Verdict {
         let place = (owner, header.incarnation, header.height);
         let hash = header.hash();
@@ -50,7 +50,7 @@ impl Blocks {
     }
 }
 
-/// The places in its own journal that a message vouches for.
+/// The heads of the sender's own journal that a message vouches for.
 fn signed_heads(message: &Message) -> Vec<Head> {
     match message {
         Message::Hello(hello) => hello.head.into_iter().collect(),

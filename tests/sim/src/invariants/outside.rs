@@ -1,5 +1,5 @@
-//! The same promises for whoever looks at a network from outside, as at real processes: at what clients are told and
-//! journals show while they run, and at the disks once they were stopped.
+//! The same invariants for an observer from outside, for example of real processes. They check the answers and the
+//! blocks of running processes, and the disks of stopped ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::host::Node;
 
-/// The memory of everything that was said to a network and heard of it.
+/// The memory of an observer: the transactions, answers and blocks so far.
 #[derive(Debug, Default)]
 pub struct Outside {
     known: Known,
@@ -31,40 +31,40 @@ pub struct Outside {
 }
 
 impl Outside {
-    /// A client is going to say something.
-    pub fn says(&mut self, said: &Transaction) {
-        self.known.says(said);
+    /// Notes a transaction that a client is going to send.
+    pub fn says(&mut self, transaction: &Transaction) {
+        self.known.says(transaction);
     }
 
-    /// A client is told that its transaction is safe; `at_us` is when.
+    /// Checks the receipt of an acknowledged transaction, and notes the acknowledgement at `at_us`.
     ///
     /// # Errors
-    /// If the receipt proves less.
+    /// If the receipt proves less than the quorum.
     pub fn acknowledges(
         &mut self,
-        said: &Transaction,
+        transaction: &Transaction,
         receipt: Option<&Receipt>,
         quorum: usize,
         verifier: &dyn Verifier,
         at_us: u64,
     ) -> Verdict {
         if let Some(receipt) = receipt {
-            receipts::proves(receipt, said, quorum, verifier)?;
+            receipts::proves(receipt, transaction, quorum, verifier)?;
         }
-        self.acknowledged.add(said, at_us);
+        self.acknowledged.add(transaction, at_us);
         Ok(())
     }
 
-    /// How many transactions were acknowledged.
+    /// The number of acknowledged transactions.
     #[must_use]
     pub fn acknowledged(&self) -> usize {
         self.acknowledged.all.len()
     }
 
-    /// A replica or aggregator answers; `set` is `None` if it knows nothing of the canonical.
+    /// Checks the answer of a replica or aggregator. `set` is `None` if the node does not know the canonical.
     ///
     /// # Errors
-    /// If it shows what nobody said, or no longer shows what it showed.
+    /// If it has an update that no client sent, or lacks one that it had before.
     pub fn shows(&mut self, from: Node, canonical: RecordId, set: Option<&[RecordId]>) -> Verdict {
         for update in set.into_iter().flatten() {
             self.known.check(&Element {
@@ -75,28 +75,28 @@ impl Outside {
         self.lookups.shows(from, canonical, set)
     }
 
-    /// A disk lost something: what was shown may be gone.
+    /// Forgets the earlier answers of a node whose disk lost data.
     pub fn forget_reads(&mut self, node: Node) {
         self.lookups.forget(node);
     }
 
-    /// A reader that began to ask at `began_us` has an answer that counts as complete.
+    /// Checks the complete answer of a reader that started to ask at `began_us`.
     ///
     /// # Errors
-    /// If it does not show what was acknowledged before.
+    /// If it lacks an element that was acknowledged before.
     pub fn looks(&self, canonical: RecordId, answer: &Answer, began_us: u64) -> Verdict {
         looked::looks(&self.acknowledged, canonical, answer, began_us)
     }
 
-    /// A journal shows a block.
+    /// Notes a block of a journal.
     ///
     /// # Errors
-    /// If another one was seen in its place.
+    /// If another block was seen in its place.
     pub fn sees(&mut self, header: &Header) -> Verdict {
         self.blocks.sees(header.peer, header)
     }
 
-    /// A disk has these blocks.
+    /// Notes all blocks of a disk.
     ///
     /// # Errors
     /// As [`Outside::sees`].
@@ -107,11 +107,11 @@ impl Outside {
         Ok(())
     }
 
-    /// All peers converged and were stopped: their disks explain themselves and agree, and have everything that was
-    /// acknowledged and nothing that nobody said. `sets` are the sets of the replicas, in their order.
+    /// Checks the disks of peers that converged and were stopped: they explain themselves, agree, have all acknowledged
+    /// elements, and have no element that no client sent. `sets` are the sets of the replicas, in their order.
     ///
     /// # Errors
-    /// If that is not so.
+    /// If one of these checks fails.
     pub fn check_replicas(
         &mut self,
         replicas: &[Replica<'_>],
@@ -131,10 +131,11 @@ impl Outside {
         agree(replicas, sets)
     }
 
-    /// An aggregator read everything and was stopped: its journal explains its set, which has all that the replicas have.
+    /// Checks the disk of an aggregator that read everything and was stopped: its journal explains its set, which has
+    /// all elements of the replicas.
     ///
     /// # Errors
-    /// If that is not so.
+    /// If one of these checks fails.
     pub fn check_view(
         &mut self,
         disk: &dyn Store,
@@ -151,10 +152,11 @@ impl Outside {
         merged::is_union(view, &sets.iter().flatten().copied().collect())
     }
 
-    /// An index read everything: its documents are the view's and no others, and its digest is that of their folds.
+    /// Checks an index that read everything: its documents are exactly those of the view, and its digest is that of
+    /// their folds.
     ///
     /// # Errors
-    /// If that is not so.
+    /// If one of these checks fails.
     pub fn check_index(
         &self,
         documents: &BTreeMap<RecordId, BTreeSet<RecordId>>,
@@ -172,7 +174,7 @@ impl Outside {
     }
 }
 
-/// Every element is on all replicas of its cell.
+/// Checks that every element is on all replicas of its cell.
 fn agree(replicas: &[Replica<'_>], sets: &[BTreeSet<Element>]) -> Verdict {
     let owners = replicas.iter().map(Replica::owner);
     let sets: BTreeMap<PublicKey, &BTreeSet<Element>> = owners.zip(sets).collect();

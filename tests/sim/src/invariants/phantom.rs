@@ -1,4 +1,4 @@
-//! Nothing is invented (S2): whatever is journalled anywhere, some client said, and its bytes are those of its name.
+//! Nothing is invented (S2): a client sent every journalled element, and each record has the hash of its name.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use kittengrad_proto::{
 
 use super::{Verdict, check};
 
-/// Everything that anybody ever said.
+/// The elements of all transactions that clients sent.
 #[derive(Debug, Default)]
 pub(super) struct Known(BTreeSet<Element>);
 
@@ -21,7 +21,7 @@ impl Known {
 
     pub(super) fn check(&self, element: &Element) -> Verdict {
         check(self.0.contains(element), "phantom", "S2", || {
-            format!("nobody ever said {element:?}")
+            format!("no client sent {element:?}")
         })
     }
 
@@ -31,7 +31,7 @@ impl Known {
                 Write::Element(element, _) => self.check(element)?,
                 Write::Record(id, bytes) => {
                     check(RecordId::of(bytes) == *id, "phantom", "S2", || {
-                        format!("record {id} has the bytes of another")
+                        format!("record {id} has the bytes of another record")
                     })?;
                 }
                 _ => {}

@@ -1,4 +1,5 @@
-//! No position in another's journal passes anything that is not here (S3): a crash loses no block that was not applied.
+//! No position in a partner's journal passes an element that is not here (S3): a crash skips no block that was not
+//! applied.
 
 use kittengrad_journal as journal;
 
@@ -7,7 +8,7 @@ use super::{
     explained::{added, blocks},
 };
 
-/// Compares a disk with the journals that it read.
+/// Compares a disk with the journals that its peer read.
 pub(crate) fn check_positions(replica: Replica<'_>, others: &[Replica<'_>]) -> Verdict {
     let overlay = replica.view.overlay();
     let disk = replica.disk;
@@ -23,7 +24,7 @@ pub(crate) fn check_positions(replica: Replica<'_>, others: &[Replica<'_>]) -> V
         let other = other.disk;
         let stored = other.block(position.incarnation, position.height).unwrap();
         if stored.is_none_or(|stored| stored.block.header.hash() != position.hash) {
-            // The other disk was lost or replaced since: what is on it now was not passed.
+            // The other disk was wiped or restored since, so its blocks of today were not passed.
             continue;
         }
         let passed = |head: (u64, u64)| head <= (position.incarnation, position.height);

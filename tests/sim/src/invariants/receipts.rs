@@ -1,4 +1,4 @@
-//! A receipt proves what it claims (S1): everything but certificates, which nobody here has.
+//! A receipt proves its claim (S1). Certificates are not checked, because the simulator has none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,12 +14,12 @@ use super::{Verdict, check};
 /// Checks a receipt.
 pub(super) fn proves(
     receipt: &Receipt,
-    said: &Transaction,
+    transaction: &Transaction,
     quorum: usize,
     verifier: &dyn Verifier,
 ) -> Verdict {
-    let check = |is_kept, what: &dyn Fn() -> String| check(is_kept, "receipt", "S1", what);
-    check(receipt.transaction == *said, &|| {
+    let check = |is_kept, message: &dyn Fn() -> String| check(is_kept, "receipt", "S1", message);
+    check(receipt.transaction == *transaction, &|| {
         "it is for another transaction".to_owned()
     })?;
     check(receipt.quorum as usize >= quorum, &|| {
@@ -35,7 +35,7 @@ pub(super) fn proves(
             }
         }
     }
-    for element in said.elements() {
+    for element in transaction.elements() {
         let by = proved.entry(element).or_default();
         check(by.len() >= receipt.quorum as usize, &|| {
             let confirmed: Vec<_> = receipt.confirmations.iter().map(|c| c.peer).collect();
@@ -46,7 +46,7 @@ pub(super) fn proves(
         let cell = cells.find(|(cell, _)| cell.contains(element.canonical.point()));
         let is_named = cell.is_some_and(|(_, peers)| peers.iter().all(|peer| by.contains(peer)));
         check(is_named, &|| {
-            format!("the cell of {element:?} names others than those who prove it")
+            format!("the cell of {element:?} names peers that do not prove it")
         })?;
     }
     Ok(())

@@ -1,11 +1,11 @@
-//! Whoever says that it is settled has everything that was acknowledged before it started (S1; rfd 4).
+//! A settled peer has every element that was acknowledged before it started (S1; rfd 4).
 
 use kittengrad_journal::ElementStore as _;
 
 use super::{Verdict, acknowledged::Acknowledged, check};
 use crate::peer::Machine;
 
-/// A peer says so.
+/// Checks a peer that reports to be settled.
 pub(super) fn settles(acknowledged: &Acknowledged, machine: &Machine, started_us: u64) -> Verdict {
     let before = acknowledged.all.iter();
     for acked in before.filter(|acked| acked.at_us < started_us) {
@@ -14,7 +14,7 @@ pub(super) fn settles(acknowledged: &Acknowledged, machine: &Machine, started_us
             let is_here = machine.disk.sound().contains(&[*element]) == Ok(vec![true]);
             check(!is_mine || is_here, "settled", "S1", || {
                 let (me, id) = (machine.key(), acked.id);
-                format!("{me:?} says that it is settled and lacks {id:?}")
+                format!("{me:?} reports to be settled and lacks {id:?}")
             })?;
         }
     }

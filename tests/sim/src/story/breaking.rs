@@ -1,4 +1,4 @@
-//! What breaks in a story, what heals it, and time.
+//! The steps of a story that start, break and heal peers, and let time pass.
 
 use kittengrad_node_core::Input;
 
@@ -11,11 +11,11 @@ use crate::{
     world::{Shape, World},
 };
 
-/// How long anything is waited for, in virtual milliseconds.
+/// The longest wait for anything, in virtual milliseconds.
 const PATIENCE_MS: u64 = 60_000;
 
 impl World {
-    /// Peers that are up and settled.
+    /// A world whose peers run and are settled.
     #[must_use]
     pub fn booted(seed: u64, shape: Shape) -> Self {
         let mut world = Self::new(seed, shape);
@@ -24,13 +24,13 @@ impl World {
         world
     }
 
-    /// W: how many disks acknowledge.
+    /// The quorum W: the number of disks that acknowledge.
     #[must_use]
     pub fn quorum(&self) -> usize {
         self.view().replication().quorum()
     }
 
-    /// Who keeps what is called so, its owner first.
+    /// The replicas of the canonical with this name, its owner first.
     #[must_use]
     pub fn replicas(&self, name: &str) -> Vec<usize> {
         self.holders(&canonical(name))
@@ -58,7 +58,7 @@ impl World {
         let machine = &mut self.machines[member];
         assert!(machine.process.is_none());
         if machine.disk.is_found() {
-            // The store does not open: it is put aside, and a new one is filled.
+            // The damaged store does not open. It is put aside, and a new one fills.
             machine.disk.wipe();
             (machine.is_lost, machine.lost_us) = (true, Some(now_us));
             self.invariants.forget_reads(Node::Peer(member));
@@ -83,13 +83,13 @@ impl World {
         }
     }
 
-    /// Kills a process; what it had not synced is gone.
+    /// Kills a process. Unsynced data is gone.
     pub fn crash(&mut self, member: usize) {
         self.machines[member].crash();
         self.buried(member);
     }
 
-    /// Kills a process after so many more steps of its driver.
+    /// Kills a process after a number of further steps of its driver.
     pub fn crash_after(&mut self, member: usize, steps: u64) {
         self.machines[member].fuse = Some(steps);
     }
@@ -105,7 +105,7 @@ impl World {
         self.restore(member, Snapshot::default());
     }
 
-    /// Kills a process and puts an older disk in its place: a backup, or what a disk kept that lied.
+    /// Kills a process and restores an older copy of its disk: a backup, or the rest of a disk that lied.
     pub fn restore(&mut self, member: usize, copy: Snapshot) {
         self.crash(member);
         let machine = &mut self.machines[member];
@@ -121,27 +121,27 @@ impl World {
         self.machines[member].disk.copy()
     }
 
-    /// Lets nothing through between two members.
+    /// Blocks the way between two members, and ends their connection.
     pub fn cut(&mut self, a: usize, b: usize) {
         self.block(Node::Peer(a), Node::Peer(b));
         self.block(Node::Peer(b), Node::Peer(a));
         self.disconnect(a, b);
     }
 
-    /// Lets everything through between two members.
+    /// Unblocks the way between two members.
     pub fn join(&mut self, a: usize, b: usize) {
         self.unblock(Node::Peer(a), Node::Peer(b));
         self.unblock(Node::Peer(b), Node::Peer(a));
     }
 
-    /// Cuts a member off from everybody.
+    /// Blocks the ways between a member and all its partners.
     pub fn isolate(&mut self, member: usize) {
         for other in self.partners(member) {
             self.cut(member, other);
         }
     }
 
-    /// Lets everything through again, sets all clocks right, and kills nobody any more.
+    /// Unblocks all ways, sets all clocks right and defuses all crashes.
     pub fn heal(&mut self) {
         for machine in &mut self.machines {
             machine.fuse = None;
@@ -159,35 +159,35 @@ impl World {
         self.machines[member].host.skew_ms = skew_ms;
     }
 
-    /// Says whether there is room on a member's disk.
+    /// Tells a member whether its disk has space.
     pub fn set_space(&mut self, member: usize, has_space: bool) {
         self.hand_in(member, Input::Space(has_space));
     }
 
-    /// Lets time go by.
+    /// Lets time pass.
     pub fn run_for(&mut self, ms: u64) {
         self.pass(ms);
         self.assert_kept();
     }
 
-    /// Runs until something is true; it has to become so in time.
-    pub fn run_until(&mut self, what: &str, is_true: impl Fn(&Self) -> bool) {
+    /// Runs until a condition holds, for at most [`PATIENCE_MS`].
+    pub fn run_until(&mut self, goal: &str, is_true: impl Fn(&Self) -> bool) {
         let end_us = self.queue.now_us + PATIENCE_MS * 1_000;
         while !is_true(self) {
             let has_more = self.step(end_us);
             self.assert_kept();
-            assert!(has_more, "{what} did not come within {PATIENCE_MS} ms");
+            assert!(has_more, "{goal} did not come within {PATIENCE_MS} ms");
         }
     }
 
-    /// Runs until all machines have the same, and looks at their disks.
+    /// Runs until all machines agree, and checks their disks.
     pub fn settle(&mut self) {
         let end_us = self.queue.now_us + PATIENCE_MS * 1_000;
         let mut found = differences(&self.machines);
         while !found.is_empty() {
             assert!(
                 self.queue.now_us < end_us,
-                "not the same within {PATIENCE_MS} ms: {found:#?}"
+                "replicas do not agree within {PATIENCE_MS} ms: {found:#?}"
             );
             self.run_for(100);
             found = differences(&self.machines);
@@ -207,10 +207,10 @@ impl Drop for World {
         if std::thread::panicking() && self.director.is_none() {
             eprintln!("at {} ms of seed {}", self.now_ms(), self.seed);
             for member in self.members() {
-                let told = self.told[member].iter().rev().take(8).rev();
-                let told: Vec<_> = told.map(|told| format!("{told:?}")).collect();
+                let events = self.told[member].iter().rev().take(8).rev();
+                let events: Vec<_> = events.map(|event| format!("{event:?}")).collect();
                 let key = self.key(member);
-                eprintln!("machine {member} {key:?} told last: {told:#?}");
+                eprintln!("machine {member} {key:?}, last events: {events:#?}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What clients do in stories: they say something to a peer and hear what became of it.
+//! The steps of a story that send transactions of clients and return their outcome.
 
 use kittengrad_node_core::{Input, Refusal, RequestId, Submitted};
 use kittengrad_overlay::quorum::Ack;
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl World {
-    /// A transaction that inserts things and says one thing about each.
+    /// Signs a transaction that inserts canonicals with one update each.
     pub fn say(&mut self, names: &[&str]) -> Publication {
         let about = names.iter().map(|name| About {
             name: (*name).to_owned(),
@@ -20,14 +20,14 @@ impl World {
         self.say_all(about.collect())
     }
 
-    /// Any transaction.
+    /// Signs any transaction.
     pub fn say_all(&mut self, about: Vec<About>) -> Publication {
         let said = self.publisher.say(about);
         self.invariants.says(&said);
         said
     }
 
-    /// Somebody is about to submit a transaction.
+    /// Notes a request before its transaction is submitted.
     pub(crate) fn asks(&mut self, said: &Publication, ack: Ack) -> RequestId {
         let request = self.request_count;
         self.request_count += 1;
@@ -59,7 +59,7 @@ impl World {
         request
     }
 
-    /// What became of a request, once it was answered.
+    /// The outcome of a request, once it was answered.
     #[must_use]
     pub fn outcome(&self, request: RequestId) -> Option<&Result<Submitted, Refusal>> {
         self.requests[&request].outcome.as_ref()
@@ -80,7 +80,7 @@ impl World {
         self.outcome(request).cloned().unwrap()
     }
 
-    /// Submits a transaction and demands that it is acknowledged by a quorum.
+    /// Submits a transaction, and panics unless a quorum acknowledges it.
     pub fn put(&mut self, member: usize, said: &Publication) -> Submitted {
         let submitted = self.ask_for(member, said, Ack::Quorum).unwrap();
         assert!(

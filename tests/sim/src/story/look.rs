@@ -1,4 +1,4 @@
-//! What is true of a world: what its disks have, what its cores say of themselves.
+//! Questions of a story about the world: the content of disks, and the status of cores.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,14 +18,14 @@ use crate::{
 };
 
 impl World {
-    /// What a running member says of itself.
+    /// The status of a running member.
     #[must_use]
     pub fn status(&self, member: usize) -> Status {
         let process = self.machines[member].process.as_ref();
         process.expect("it runs").driver.status()
     }
 
-    /// Whether a member's disk has all that it holds of a transaction.
+    /// Whether a member's disk has all elements of a transaction that the member holds.
     #[must_use]
     pub fn has(&self, member: usize, said: &Publication) -> bool {
         let machine = &self.machines[member];
@@ -51,7 +51,7 @@ impl World {
         blocks(self.machines[member].disk.sound())
     }
 
-    /// How many blocks of a member's journal list a transaction.
+    /// The number of items in a member's journal that list a transaction.
     #[must_use]
     pub fn listings(&self, member: usize, id: Id) -> usize {
         let lists = |item| matches!(item, Item::Transaction { id: found, .. } if found == id);
@@ -69,13 +69,13 @@ impl World {
         ends.iter().map(|end| end.incarnation).collect()
     }
 
-    /// What a member's core told, in order.
+    /// The events of a member's core, in order.
     #[must_use]
     pub fn told(&self, member: usize) -> &[Told] {
         &self.told[member]
     }
 
-    /// How often the bytes of a transaction were sent to a member: pushed, and fetched.
+    /// How often the bytes of a transaction were pushed to a member, and how often fetched by it.
     #[must_use]
     pub fn bodies(&self, member: usize, said: &Publication) -> (usize, usize) {
         let key = (self.key(member), said.id());
@@ -86,19 +86,19 @@ impl World {
         )
     }
 
-    /// How many transactions were acknowledged by a quorum.
+    /// The number of transactions that a quorum acknowledged.
     #[must_use]
     pub fn acknowledged(&self) -> usize {
         self.invariants.acknowledged.all.len()
     }
 
-    /// Whether everything that was ever acknowledged is at all of its replicas.
+    /// Panics unless every acknowledged element is on all of its replicas.
     pub fn assert_nothing_is_lost(&self) {
         let verdict = self.invariants.acknowledged.is_everywhere(&self.disks());
         verdict.unwrap();
     }
 
-    /// How many others do not run, or may lack something that they once confirmed.
+    /// The number of other members that do not run, or may lack elements that they once confirmed.
     #[must_use]
     pub fn weak_others(&self, member: usize) -> usize {
         let others = self.machines.iter().enumerate();
@@ -111,7 +111,7 @@ impl World {
         others.filter(|(_, machine)| is_weak(machine)).count()
     }
 
-    /// Whether all run, and know each partner.
+    /// Whether all members run and are connected with all partners.
     #[must_use]
     pub fn are_all_connected(&self) -> bool {
         self.members().into_iter().all(|member| {
@@ -119,7 +119,7 @@ impl World {
         })
     }
 
-    /// Looks at all disks.
+    /// Checks all disks.
     pub fn check(&self) {
         self.check_disks().unwrap();
     }

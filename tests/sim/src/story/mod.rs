@@ -1,4 +1,4 @@
-//! Stories: a test tells a world who says what to whom, what breaks, and what must be true then. Stories panic.
+//! Stories: a test drives a world step by step, breaks it, and checks it. Stories panic.
 
 mod breaking;
 mod clients;

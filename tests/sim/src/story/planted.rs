@@ -1,4 +1,4 @@
-//! Stories of planted bugs that seeds hardly ever show: what has to come together for them is told step by step.
+//! Stories of planted bugs that seeds hardly ever show. Each arranges the rare circumstances step by step.
 
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_plants::Plants;
@@ -9,7 +9,7 @@ use crate::{
     world::{Shape, World},
 };
 
-/// A disk of the aggregator's source is given up and comes back, with blocks that the aggregator never read.
+/// A disk of the aggregator's source is wiped and later restored, with blocks that the aggregator never read.
 #[must_use]
 pub fn old_disk_of_a_source(plants: Plants) -> Option<Violation> {
     let mut shape = Shape::new(3, 3);
@@ -25,7 +25,7 @@ pub fn old_disk_of_a_source(plants: Plants) -> Option<Violation> {
     c.wipe(source);
     c.start(source);
     c.run_until("a new journal", |c| c.status(source).is_open);
-    // Its partners see the new journal, and nothing gets into it.
+    // The partners see the new journal while no block is added to it.
     c.set_space(source, false);
     c.restart_aggregator();
     c.run_for(5_000);
@@ -36,7 +36,7 @@ pub fn old_disk_of_a_source(plants: Plants) -> Option<Violation> {
     c.violation.take().or_else(|| c.check_all().err())
 }
 
-/// A peer opens its journal after the suspicion time; then somebody comes back who saw what its disk forgot.
+/// A peer opens its journal after the suspicion time. Then a witness of the forgotten blocks comes back.
 #[must_use]
 pub fn late_witness(plants: Plants) -> Option<Violation> {
     let mut shape = Shape::new(3, 3);
@@ -49,7 +49,7 @@ pub fn late_witness(plants: Plants) -> Option<Violation> {
         let said = c.say(&[&name]);
         c.put(0, &said);
     }
-    // Only peer 2 saw it, and is not there.
+    // Peer 2, the only witness, is down.
     c.crash(2);
     c.restore(0, old);
     c.heal();
@@ -58,7 +58,7 @@ pub fn late_witness(plants: Plants) -> Option<Violation> {
     c.start(2);
     c.run_until("the witness to open", |c| c.status(2).is_open);
     if !c.is_up(0) {
-        // It heard of it, and ended.
+        // The peer learned of the forgotten blocks and ended.
         c.start(0);
         c.run_until("it to open again", |c| c.status(0).is_open);
     }
@@ -71,8 +71,8 @@ pub fn late_witness(plants: Plants) -> Option<Violation> {
     c.violation.take()
 }
 
-/// Of the five replicas of a write three have it. Two of them lose their disks one after the other, and read only those
-/// that never had it, and each other.
+/// Three of the five replicas have a write. Two of them lose their disks one after the other, and read only each other
+/// and the replicas that never had it.
 #[must_use]
 pub fn filling_neighbours(plants: Plants) -> Option<Violation> {
     let mut shape = Shape::new(5, 5);
@@ -102,7 +102,7 @@ pub fn filling_neighbours(plants: Plants) -> Option<Violation> {
 }
 
 impl World {
-    /// Writes something new, so many times.
+    /// Writes a number of new canonicals.
     fn writes(&mut self, member: usize, count: usize) {
         for _ in 0..count {
             let name = self.name();

@@ -1,4 +1,4 @@
-//! One core under a microscope: a test plays all of its partners.
+//! A single core: the test plays all of its partners.
 
 use std::sync::Arc;
 
@@ -33,29 +33,29 @@ use crate::{
     world::{Shape, World},
 };
 
-/// A running core; every round is committed at once.
+/// A running core. Every round is committed at once.
 pub struct Solo {
     pub(crate) machine: Machine,
     timing: Timing,
     now_us: u64,
-    /// Everything that its core told.
+    /// All events of the core.
     pub told: Vec<Told>,
 }
 
-/// Somebody who has the key of a partner, and says with it what a test wants.
+/// A partner played by the test, with a key and a journal of its own.
 pub struct Partner {
     key: Key,
     overlay: Overlay,
     ring: Id,
     incarnation: u64,
-    /// Where its next block goes on from, if that is the first of an incarnation.
+    /// The last block of the incarnation before, as the fork of the next block.
     fork: Option<Head>,
     /// Its journal.
     pub blocks: Vec<Block>,
 }
 
 impl Solo {
-    /// The first machine of a network that is just starting, and all others as partners.
+    /// Starts the first machine of a new network, with all others as partners.
     pub fn start(shape: Shape) -> (Self, Vec<Partner>) {
         let timing = shape.timing;
         let names = (0..shape.peers).map(|number| format!("peer {number} of 0"));
@@ -83,7 +83,7 @@ impl Solo {
         (solo, partners)
     }
 
-    /// The same, after all partners said hello and it opened.
+    /// Starts a core that opened after all partners said hello.
     pub fn open(shape: Shape) -> (Self, Vec<Partner>) {
         let (mut solo, partners) = Self::start(shape);
         for partner in &partners {
@@ -105,7 +105,7 @@ impl Solo {
         self.machine.process.as_ref().unwrap().driver.status()
     }
 
-    /// What it knows of a partner.
+    /// The core's status of a partner.
     pub fn status_of(&self, partner: &Partner) -> StatusOf {
         let partners = self.status().partners.into_iter();
         let mut of = partners.filter_map(|(key, of)| (key == partner.key()).then_some(of));
@@ -132,7 +132,7 @@ impl Solo {
         started.unwrap();
     }
 
-    /// One round.
+    /// Runs one round and commits it.
     pub fn round(&mut self, inputs: Vec<Input>) -> Output {
         let process = self.machine.process.as_mut().unwrap();
         process.inbox = inputs.into_iter().map(Command::Input).collect();
@@ -153,7 +153,7 @@ impl Solo {
         output
     }
 
-    /// What the core ends with when a partner says something.
+    /// The fatal error that a message of a partner causes, if any.
     pub fn ends_with(&mut self, from: &Partner, message: Message) -> Option<Fatal> {
         let now = self.machine.now(self.now_us);
         let input = Input::Message(from.key.public(), message);
@@ -162,7 +162,7 @@ impl Solo {
         round.take(Command::Input(input)).err()
     }
 
-    /// A heartbeat that this peer itself once signed, or would have.
+    /// A heartbeat with this peer's own signature.
     #[must_use]
     pub fn signed(&self, head: Head) -> SignedHead {
         let overlay = self.machine.view.overlay();
@@ -170,25 +170,25 @@ impl Solo {
         SignedHead::Heartbeat(Box::new(heartbeat))
     }
 
-    /// A partner says something.
+    /// Runs a round with a message of a partner.
     pub fn hear(&mut self, from: &Partner, message: Message) -> Output {
         self.round(vec![Input::Message(from.key.public(), message)])
     }
 
-    /// A connection begins, and the partner says hello.
+    /// Connects a partner, which says hello.
     pub fn meet(&mut self, partner: &Partner) -> Output {
         let up = Input::LinkUp(partner.key.public());
         let hello = Input::Message(partner.key.public(), partner.hello(None));
         self.round(vec![up, hello])
     }
 
-    /// Time goes by.
+    /// Lets time pass, and runs a round with a tick.
     pub fn wait(&mut self, ms: u64) -> Output {
         self.now_us += ms * 1_000;
         self.round(vec![Input::Tick])
     }
 
-    /// A partner delivers a transaction.
+    /// Runs a round with a transaction of a partner.
     pub fn deliver(&mut self, from: &Partner, delivery: Delivery, said: &Publication) -> Output {
         let push = Push {
             transaction: said.submission.transaction.clone(),
@@ -207,14 +207,14 @@ impl Solo {
         self.round(inputs)
     }
 
-    /// The complaints about a partner.
+    /// The number of complaints about a partner.
     pub fn complaints(&self, about: &Partner) -> usize {
         let is_about = |told: &&Told| matches!(told, Told::Misbehaved { peer, .. } | Told::Invalid { peer, .. } if *peer == about.key());
         self.told.iter().filter(is_about).count()
     }
 }
 
-/// A client's submission, which asks for a receipt.
+/// A client's submission that asks for a receipt.
 #[must_use]
 pub fn submit(request: RequestId, said: &Publication, ack: Ack) -> Input {
     Input::Submit {
@@ -233,7 +233,7 @@ pub fn said_to<'a>(output: &'a Output, partner: &Partner) -> Vec<&'a Message> {
     sends.map(|send| &send.message).collect()
 }
 
-/// From which height a round asked a partner for blocks.
+/// The height from which a round asked a partner for blocks.
 pub fn asked_from(output: &Output, partner: &Partner) -> Option<u64> {
     said_to(output, partner)
         .into_iter()
@@ -243,7 +243,7 @@ pub fn asked_from(output: &Output, partner: &Partner) -> Option<u64> {
         })
 }
 
-/// Which transactions a round fetched of a partner.
+/// The transactions that a round fetched from a partner.
 pub fn fetched(output: &Output, partner: &Partner) -> Vec<Id> {
     let messages = said_to(output, partner).into_iter();
     let ids = messages.filter_map(|message| match message {
@@ -253,7 +253,7 @@ pub fn fetched(output: &Output, partner: &Partner) -> Vec<Id> {
     ids.flatten().collect()
 }
 
-/// Which transactions a round pushed to a partner.
+/// The transactions that a round pushed to a partner.
 pub fn pushed<'a>(output: &'a Output, partner: &Partner) -> Vec<&'a Push> {
     let messages = said_to(output, partner).into_iter();
     let pushes = messages.filter_map(|message| match message {
@@ -287,7 +287,7 @@ impl Partner {
         Identity::sign(&self.overlay, &fields, &self.key).unwrap()
     }
 
-    /// Its hello, `seen` being what it saw of the other.
+    /// The partner's hello. `seen` is the head that it saw of the other.
     pub fn hello(&self, seen: Option<SignedHead>) -> Message {
         Message::Hello(Box::new(Hello {
             ring: self.ring,
@@ -300,7 +300,7 @@ impl Partner {
         }))
     }
 
-    /// Its hello, with something else in it.
+    /// The partner's hello with a change.
     pub fn hello_with(&self, change: impl FnOnce(&mut Hello)) -> Message {
         let Message::Hello(mut hello) = self.hello(None) else {
             unreachable!("a hello is a hello");
@@ -309,7 +309,7 @@ impl Partner {
         Message::Hello(hello)
     }
 
-    /// The block that goes on after the last one, not in its journal yet.
+    /// The next block of the journal, without adding it.
     pub fn next(&self, items: &[Item], time_ms: u64) -> Block {
         let items: Vec<_> = items.iter().map(Item::encode).collect();
         let last = self.blocks.last();
@@ -327,13 +327,13 @@ impl Partner {
         Block { header, items }
     }
 
-    /// Goes on in a new incarnation, after its last block.
+    /// Starts a new incarnation after the last block.
     pub fn begin_anew(&mut self) {
         self.incarnation += 1;
         self.fork = self.blocks.last().map(Block::head);
     }
 
-    /// Goes on with its journal.
+    /// Adds a block to the journal.
     pub fn write(&mut self, items: &[Item]) {
         self.blocks.push(self.next(items, 1));
     }
@@ -365,7 +365,7 @@ impl Partner {
         confirmation(said, self.prove(said))
     }
 
-    /// Blocks of its journal from a place on.
+    /// The blocks of the journal from a height on.
     pub fn frames(&self, from: u64) -> Message {
         frames(
             &self.blocks[usize::try_from(from).unwrap()..],
@@ -381,7 +381,7 @@ pub fn confirmation(said: &Publication, proofs: Vec<ItemProof>) -> Message {
     Message::PushResult(PushResult { id, outcome })
 }
 
-/// The same body under a signature that is not its owner's.
+/// The same body with a wrong signature.
 #[must_use]
 pub fn forged(signed: &Signed) -> wire::Signed {
     let mut wire = signed.to_wire();
@@ -391,7 +391,7 @@ pub fn forged(signed: &Signed) -> wire::Signed {
     wire
 }
 
-/// Any blocks, all of whose items are said to matter.
+/// A message of any blocks, with all items marked as relevant.
 pub fn frames(blocks: &[Block], last: Option<&Block>) -> Message {
     let framed = blocks.iter().map(|block| {
         let relevant = Bitmap::new(block.items.iter().map(|_| true));

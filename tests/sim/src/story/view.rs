@@ -1,8 +1,8 @@
-//! Stories of the whole network: the view and the index above the peers.
+//! The steps of a story about the whole network: the view and the index.
 
 use crate::{host::Node, world::World};
 
-/// How long view and index are waited for, in virtual milliseconds.
+/// The longest wait for view and index, in virtual milliseconds.
 const PATIENCE_MS: u64 = 60_000;
 
 impl World {
@@ -35,7 +35,7 @@ impl World {
         members.collect()
     }
 
-    /// Runs until view and index have everything that any peer has, and looks at all disks.
+    /// Runs until view and index have every element of any peer, and checks all disks.
     pub fn settle_readers(&mut self) {
         let end_ms = self.now_ms() + PATIENCE_MS;
         while let Some(why) = self.view_lacks().or_else(|| self.index_lacks()) {

@@ -1,4 +1,4 @@
-//! What a reader hears, and the subscriptions that there are.
+//! The frames that a reader receives, and the state of subscriptions.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,14 +15,14 @@ use kittengrad_proto::{
 
 use crate::host::Node;
 
-/// What a reader hears.
+/// A frame of a journal.
 #[derive(Debug, Clone)]
 pub(crate) enum StreamFrame {
-    /// The next block with everything in it.
+    /// The next block with its transactions and records.
     Block(Box<StreamBlock>),
-    /// Where the journal ends.
+    /// The head of the journal.
     Alive(Heartbeat),
-    /// It cannot begin where the reader wants; where it can.
+    /// The journal cannot start at the requested place; the cursor is a possible start.
     Problem(Kind, Option<Cursor>),
 }
 
@@ -42,12 +42,12 @@ pub(crate) struct StreamEntry {
     pub(crate) chain: Arc<Chain>,
 }
 
-/// Why a subscription ended.
+/// The reason why a subscription ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Broken {
-    /// Nobody is there, or not any more.
+    /// The owner is down or stopped.
     Unreachable,
-    /// Nothing came for too long.
+    /// No frame came for too long.
     Silent,
 }
 
@@ -57,11 +57,11 @@ pub(crate) struct Stream {
     pub(crate) reader: Node,
     pub(crate) reader_run: u64,
     pub(crate) source: Node,
-    /// The process that serves it; `None` until it was asked.
+    /// The number of the process that serves it; `None` before the request arrives.
     pub(crate) source_run: Option<u64>,
     /// The next block; `None` while the journal has none.
     pub(crate) place: Option<Place>,
-    /// Frames that were sent and that the reader did not let go of yet.
+    /// Blocks that were sent and not yet released by the reader.
     pub(crate) flying: usize,
     pub(crate) window: usize,
     pub(crate) busy_until_us: u64,

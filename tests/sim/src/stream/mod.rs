@@ -1,7 +1,7 @@
-//! Subscriptions: a journal's owner shows its blocks, one after another, to whoever reads them.
+//! Subscriptions: a journal's owner sends its blocks, one after another, to each reader.
 //!
-//! What is sent when is what the service does: blocks from the place that was asked for, as fast as the reader takes
-//! them, then heartbeats. Where a subscription begins is decided by the service's own code.
+//! The order of frames is that of the service: blocks from the requested place on, as fast as the reader takes them,
+//! then heartbeats. The service's own code decides where a subscription starts.
 
 mod frame;
 mod reader;
@@ -20,9 +20,9 @@ pub(crate) use reader::{Fault, Reader, Went};
 
 use crate::{disk::SimDisk, host::Node, queue::Event, world::World};
 
-/// A journal that said nothing for so long says its head again, in microseconds.
+/// A journal that sent nothing for this long sends its head again, in microseconds.
 const BEAT_US: u64 = 1_000_000;
-/// A subscription that brought nothing for so long is begun anew, in microseconds.
+/// A subscription without a frame for this long starts again, in microseconds.
 const SILENCE_US: u64 = 20_000_000;
 
 impl World {
@@ -62,7 +62,7 @@ impl World {
         stream
     }
 
-    /// A subscription reaches the journal's owner.
+    /// Handles a subscription that reaches the journal's owner.
     pub(crate) fn opens(&mut self, stream: u64, from: Beginning) {
         let Some(entry) = self.streams.streams.get(&stream) else {
             return;
@@ -74,10 +74,10 @@ impl World {
         }
         let run = host.run;
         let (tip, own) = (self.tip(source), self.key_of(source));
-        let disk = self.disk(source).expect("whoever has a journal has a disk");
+        let disk = self.disk(source).expect("a journal's owner has a disk");
         match place::start(from, own, tip, disk) {
             Err(_) => self.breaks(stream, Broken::Unreachable),
-            Ok(Start::Problem(problem)) => self.says(stream, problem_of(&problem)),
+            Ok(Start::Problem(problem)) => self.send_frame(stream, problem_of(&problem)),
             Ok(Start::At(place)) => {
                 if let Some(entry) = self.streams.streams.get_mut(&stream) {
                     entry.source_run = Some(run);
@@ -96,7 +96,7 @@ impl World {
         self.notice_damage(source);
     }
 
-    /// Whoever reads this journal is shown what is new.
+    /// Sends new blocks to all readers of this journal.
     pub(crate) fn pump_all(&mut self, source: Node) {
         let streams = self.streams.streams.iter();
         let of_source = streams.filter(|(_, stream)| stream.source == source);
@@ -106,7 +106,7 @@ impl World {
         }
     }
 
-    /// The reader let go of a frame.
+    /// Releases a block of the window.
     pub(crate) fn let_go(&mut self, stream: u64) {
         if let Some(entry) = self.streams.streams.get_mut(&stream) {
             entry.flying = entry.flying.saturating_sub(1);
@@ -114,7 +114,7 @@ impl World {
         }
     }
 
-    /// Shows as many blocks as the reader takes.
+    /// Sends as many blocks as the window allows.
     fn pump(&mut self, stream: u64) {
         loop {
             let Some(entry) = self.streams.streams.get(&stream) else {
@@ -126,7 +126,7 @@ impl World {
                 return;
             }
             let Some(tip) = self.tip(source) else { return };
-            let disk = self.disk(source).expect("whoever has a journal has a disk");
+            let disk = self.disk(source).expect("a journal's owner has a disk");
             match next_of(entry.place, tip, disk, &self.overlay, &self.chains) {
                 Err(_) => {
                     self.breaks(stream, Broken::Unreachable);
@@ -140,13 +140,13 @@ impl World {
                         entry.flying += 1;
                         entry.has_heard_head = false;
                     }
-                    self.says(stream, StreamFrame::Block(block));
+                    self.send_frame(stream, StreamFrame::Block(block));
                 }
             }
         }
     }
 
-    /// The reader has everything: it is told so once.
+    /// Sends the head once to a reader that has read everything.
     fn level(&mut self, stream: u64) {
         if let Some(entry) = self.streams.streams.get_mut(&stream)
             && !entry.has_heard_head
@@ -165,11 +165,11 @@ impl World {
             let wall_ms = self.host(source).wall_ms(self.queue.now_us);
             let signer = self.signer(source);
             let heartbeat = Heartbeat::sign(&self.overlay, tip.head, wall_ms, &*signer);
-            self.says(stream, StreamFrame::Alive(heartbeat));
+            self.send_frame(stream, StreamFrame::Alive(heartbeat));
         }
     }
 
-    /// A second went by at the journal's owner.
+    /// Sends the head again if nothing was sent for [`BEAT_US`].
     pub(crate) fn beats(&mut self, stream: u64) {
         let Some(entry) = self.streams.streams.get(&stream) else {
             return;
@@ -193,14 +193,14 @@ impl World {
         );
     }
 
-    /// Something is on its way to the reader.
-    fn says(&mut self, stream: u64, shown: StreamFrame) {
+    /// Sends a frame to the reader.
+    fn send_frame(&mut self, stream: u64, shown: StreamFrame) {
         let Some(entry) = self.streams.streams.get(&stream) else {
             return;
         };
         let (source, reader) = (entry.source, entry.reader);
         if self.network.is_blocked(source, reader) {
-            // It is sent again and again until the connection is given up; nothing overtakes it.
+            // The transport retries until the connection is given up, and nothing overtakes the frame.
             return self.lose(stream);
         }
         let us = self.way_us(source, reader) * self.host(reader).slowness;
@@ -221,14 +221,14 @@ impl World {
         }
     }
 
-    /// What was said is lost with everything after it: the reader hears nothing any more.
+    /// Loses a frame and all frames after it. The reader notices by the silence.
     fn lose(&mut self, stream: u64) {
         if let Some(entry) = self.streams.streams.get_mut(&stream) {
             entry.source_run = None;
         }
     }
 
-    /// A subscription ends at its source; the reader hears of it if anything gets through.
+    /// Ends a subscription at its source. The reader learns of the end unless the way is blocked.
     fn breaks(&mut self, stream: u64, why: Broken) {
         let Some(entry) = self.streams.streams.get_mut(&stream) else {
             return;
@@ -244,7 +244,7 @@ impl World {
         }
     }
 
-    /// A reader looks whether anything came lately.
+    /// Breaks a subscription without a frame for [`SILENCE_US`].
     pub(crate) fn listens(&mut self, stream: u64) {
         let Some(entry) = self.streams.streams.get(&stream) else {
             return;
@@ -257,7 +257,7 @@ impl World {
             .at(quiet_from_us, Event::Listens { node, stream });
     }
 
-    /// A frame reached its reader.
+    /// Gives a frame to its reader.
     pub(crate) fn frame(&mut self, stream: u64, shown: StreamFrame) {
         let now_us = self.queue.now_us;
         let Some(entry) = self.streams.streams.get_mut(&stream) else {
@@ -275,7 +275,7 @@ impl World {
         }
     }
 
-    /// A reader learns that its subscription ended.
+    /// Tells a reader that its subscription ended.
     pub(crate) fn broken(&mut self, stream: u64, why: Broken) {
         let Some(entry) = self.streams.streams.remove(&stream) else {
             return;
@@ -290,7 +290,7 @@ impl World {
         }
     }
 
-    /// A process ended: nobody reads what it read, and whoever read from it learns so.
+    /// Ends the subscriptions of a process that ended: drops those that it reads, and breaks those that it serves.
     pub(crate) fn hang_up_streams(&mut self, node: Node) {
         self.streams
             .streams
@@ -304,12 +304,12 @@ impl World {
         }
     }
 
-    /// The reader wants no more of it.
+    /// Ends a subscription on the reader's side.
     pub(crate) fn unsubscribe(&mut self, stream: u64) {
         self.streams.streams.remove(&stream);
     }
 
-    /// The key of whoever has a journal.
+    /// The key of a journal's owner.
     pub(crate) fn key_of(&self, node: Node) -> PublicKey {
         self.signer(node).public()
     }
@@ -321,7 +321,7 @@ enum Next {
     Gone,
 }
 
-/// The next block from a place on, and the place after it.
+/// The next block at or after a place, and the place after the block.
 fn next_of(
     place: Option<Place>,
     tip: Tip,

@@ -1,5 +1,5 @@
-//! Reading a journal across subscriptions: what comes next, and what is refused. The place in the journal is kept by the
-//! same [`Reading`] as in the SDK.
+//! Reads a journal across subscriptions and verifies it. The place in the journal is kept by the same [`Reading`] as in
+//! the SDK.
 
 use kittengrad_journal::{FollowError, ReadFrom, Reading, Step, place::Beginning};
 use kittengrad_proto::{id::PublicKey, identity::Heartbeat, signed::Verifier};
@@ -10,16 +10,16 @@ use super::StreamBlock;
 #[derive(Debug, Clone)]
 pub(crate) struct Reader(Reading);
 
-/// What became of a block.
+/// The outcome of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Went {
-    /// It is the next one.
+    /// The next block of the journal.
     On,
-    /// It was there before.
+    /// A block that was read before.
     Known,
 }
 
-/// What does not verify.
+/// A frame that does not verify.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// A block does not continue the journal.
@@ -31,12 +31,12 @@ pub(crate) enum Fault {
 }
 
 impl Reader {
-    /// A reader that begins at a place.
+    /// A reader that starts at a place.
     pub(crate) const fn new(source: PublicKey, start: ReadFrom) -> Self {
         Self(Reading::new(source, start))
     }
 
-    /// Where to ask the source to begin.
+    /// The place at which the source should start.
     pub(crate) fn from(&self) -> Beginning {
         self.0
             .cursor()

@@ -1,4 +1,4 @@
-//! Looking at whole disks: when a process died, when somebody settles, and in the end.
+//! Checks of whole disks: after the death of a process, when a peer settles, and at the end.
 
 use std::collections::BTreeSet;
 
@@ -11,17 +11,17 @@ use crate::{
     world::World,
 };
 
-/// So many of a thousand burials in trouble are looked at closely: it takes time.
+/// Dead processes of a thousand whose disk is checked during trouble; a check takes long.
 const BURIALS_PERMILLE: u64 = 60;
 
 impl World {
-    /// A peer says that it is settled.
+    /// Checks a peer that reports to be settled.
     pub(crate) fn settles(&mut self, member: usize, started_us: u64) {
         let checked = self.invariants.settles(&self.machines[member], started_us);
         self.judge(checked);
     }
 
-    /// A process died: no position on its disk passes anything that is not there.
+    /// Checks the disk of a dead process: no position passes an element that the disk lacks.
     pub(crate) fn check_burial(&mut self, member: usize) {
         if self.director.is_none() || self.fate.permille(BURIALS_PERMILLE) {
             let replicas = self.disks();
@@ -30,7 +30,7 @@ impl World {
         }
     }
 
-    /// An indexer died: its index is the fold of the journal up to its cursor.
+    /// Checks the index of a dead indexer: it is the fold of the journal up to its cursor.
     pub(crate) fn check_index(&mut self) {
         let checked = self.index_has_everything();
         self.judge(checked);
@@ -50,7 +50,7 @@ impl World {
         self.machines.iter().map(Machine::replica).collect()
     }
 
-    /// All disks of peers explain themselves.
+    /// Checks that the journal of each peer explains its set.
     pub(crate) fn check_disks(&self) -> Verdict {
         let verifier = self.scheme.verifier();
         let replicas = self.disks();
@@ -69,7 +69,7 @@ impl World {
         Ok(())
     }
 
-    /// Everything that any peer has.
+    /// The union of the sets of all peers.
     pub(crate) fn union(&self) -> BTreeSet<Element> {
         let elements = self
             .machines
@@ -78,7 +78,7 @@ impl World {
         elements.collect()
     }
 
-    /// What keeps the view from being complete.
+    /// Returns why the view is not complete.
     pub(crate) fn view_lacks(&self) -> Option<String> {
         let aggregator = self.aggregator.as_ref()?;
         let Some(process) = &aggregator.process else {
@@ -94,7 +94,7 @@ impl World {
         why.map(|why| format!("{why}; {:?}", view.reasons))
     }
 
-    /// What keeps the index from being complete.
+    /// Returns why the index is not complete.
     pub(crate) fn index_lacks(&self) -> Option<String> {
         let indexer = self.indexer.as_ref()?;
         let view = self.aggregator.as_ref()?.disk.elements();
@@ -102,7 +102,7 @@ impl World {
         verdict.err().map(|violation| violation.what)
     }
 
-    /// Everything is as it must be once all converged.
+    /// Checks all disks after everything converged.
     pub(crate) fn check_all(&self) -> Verdict {
         self.check_disks()?;
         let acknowledged = &self.invariants.acknowledged;

@@ -1,5 +1,4 @@
-//! A whole network in one thread: real cores, disks in memory, virtual time, and everything that can go wrong between
-//! them, all of it from one seed.
+//! A whole network in one thread: real cores, disks in memory, virtual time and faults, all from one seed.
 
 mod checks;
 mod nodes;
@@ -38,39 +37,39 @@ use crate::{
     trace::Trace,
 };
 
-/// What a world is made of.
+/// The size and the settings of a world.
 #[derive(Debug, Clone)]
 pub struct Shape {
-    /// How many peers there are.
+    /// The number of peers.
     pub peers: usize,
-    /// How many of them keep one thing.
+    /// The number of copies of each element, R.
     pub replicas: u8,
-    /// How long peers wait for what.
+    /// The timeouts of peers.
     pub timing: Timing,
-    /// How fast everything is.
+    /// The delays of messages, disks and verification.
     pub weather: Weather,
-    /// How everybody signs.
+    /// The signature scheme of all keys.
     pub scheme: Scheme,
-    /// Disks remember what they had, so that it can come back.
+    /// Disks keep their history, so that older copies can be restored.
     pub remembers: bool,
-    /// There are an aggregator and an indexer.
+    /// The world has an aggregator and an indexer.
     pub is_whole: bool,
-    /// How long the aggregator waits for what.
+    /// The timeouts of the aggregator.
     pub aggregator_timing: AggregatorTiming,
-    /// Blocks of one source that the aggregator keeps in memory.
+    /// Blocks of one source in the aggregator's memory, at most.
     pub window: usize,
-    /// How long a client waits for one answer, in microseconds.
+    /// The longest wait of a client for one answer, in microseconds.
     pub attempt_us: u64,
-    /// What clients do.
+    /// The load of the clients.
     pub load: Load,
-    /// By how much clocks may run wrong, in millionths.
+    /// The largest drift of clocks, in millionths.
     pub drift_ppm: u64,
-    /// The bugs that all cores have.
+    /// The planted bugs of all cores.
     pub plants: Plants,
 }
 
 impl Shape {
-    /// Peers alone, on good machines in a good network.
+    /// Peers only, on good machines in a good network.
     #[must_use]
     pub fn new(peers: usize, replicas: u8) -> Self {
         Self {
@@ -97,16 +96,16 @@ impl Shape {
     }
 }
 
-/// The network, its clients, and the one who breaks it. Machines are numbered in the order in which they were born.
+/// The network, its clients and the director. Peers are numbered in the order of the ring.
 pub struct World {
     pub(crate) seed: u64,
-    /// What the world is made of.
+    /// The size and the settings of the world.
     pub shape: Shape,
-    /// What happens by chance to messages and disks; tests may draw from it too.
+    /// The random numbers of messages and disks. Tests may draw from them too.
     pub random: Random,
-    /// What becomes of those whom faults strike.
+    /// The random numbers of faults and their effects.
     pub(crate) fate: Random,
-    /// What clients do.
+    /// The random numbers of clients.
     pub(crate) load_random: Random,
     pub(crate) overlay: Overlay,
     pub(crate) scheme: Scheme,
@@ -131,16 +130,16 @@ pub struct World {
     pub(crate) director: Option<Director>,
     /// Older copies of disks that are going to be restored.
     pub(crate) copies: BTreeMap<usize, Snapshot>,
-    /// The next message of this peer finds its link's queue full.
+    /// The peer whose next message finds its link's queue full.
     pub(crate) overflows: Option<usize>,
     /// The next transaction of a partner that any peer verifies comes twice.
     pub(crate) replays: bool,
-    /// What each machine's core told, in order, if anybody wants to know.
+    /// The events of each peer's core, in order; kept only without a director.
     pub(crate) told: Vec<Vec<Told>>,
     pub(crate) trace: Trace,
     pub(crate) violation: Option<Violation>,
     pub(crate) names: u64,
-    /// Things that clients talk about, by the owners of their cells.
+    /// The names of canonicals that clients use, by the owners of their cells.
     pub(crate) names_of: Vec<Vec<String>>,
     pub(crate) is_speaking: bool,
     pub(crate) tally: Tally,
@@ -149,7 +148,7 @@ pub struct World {
 }
 
 impl World {
-    /// A world of machines that are switched off.
+    /// A world in which no process runs yet.
     #[must_use]
     pub fn new(seed: u64, shape: Shape) -> Self {
         let overlay = Overlay {
@@ -228,7 +227,7 @@ impl World {
         }
     }
 
-    /// Remembers the first promise that is broken.
+    /// Keeps the first broken promise.
     pub(crate) fn judge(&mut self, verdict: Verdict) {
         if let Err(mut violation) = verdict {
             violation.at_ms = self.now_ms();
@@ -238,19 +237,19 @@ impl World {
         }
     }
 
-    /// The first promise that was broken.
+    /// The first broken promise.
     #[must_use]
     pub const fn violation(&self) -> Option<&Violation> {
         self.violation.as_ref()
     }
 
-    /// What became of what clients said.
+    /// The tally of all clients.
     #[must_use]
     pub const fn tally(&self) -> &Tally {
         &self.tally
     }
 
-    /// Virtual time since the beginning, in milliseconds.
+    /// Virtual time since the start, in milliseconds.
     #[must_use]
     pub const fn now_ms(&self) -> u64 {
         self.queue.now_us / 1_000
@@ -274,7 +273,7 @@ fn disk(shape: &Shape) -> SimDisk {
     }
 }
 
-/// The first machines are born in the order of the ring.
+/// The machines of all peers, in the order of the ring.
 fn machines(seed: u64, shape: &Shape, overlay: &Overlay, vouched: &Arc<Vouched>) -> Vec<Machine> {
     let names = (0..shape.peers).map(|number| format!("peer {number} of {seed}"));
     let mut signers: Vec<Arc<dyn Signer>> = names.map(|name| shape.scheme.signer(&name)).collect();

@@ -1,4 +1,4 @@
-//! Who is who in a world, and what everybody has.
+//! The nodes of a world: their keys, hosts, disks and journals.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ impl World {
         self.machines[member].key()
     }
 
-    /// The ring as everybody sees it.
+    /// The ring, which all peers see alike.
     pub(crate) fn view(&self) -> &View {
         &self.machines[0].view
     }
@@ -44,7 +44,7 @@ impl World {
         self.numbers_of(&self.view().keys_holding(canonical))
     }
 
-    /// Everybody with whom a peer shares a cell.
+    /// The peers with which a peer shares a cell.
     #[must_use]
     pub fn partners(&self, member: usize) -> Vec<usize> {
         self.numbers_of(&self.machines[member].view.partners())
@@ -56,7 +56,7 @@ impl World {
         self.machines[member].process.is_some()
     }
 
-    /// Everybody.
+    /// All nodes.
     pub(crate) fn nodes(&self) -> Vec<Node> {
         let peers = (0..self.machines.len()).map(Node::Peer);
         let aggregator = self.aggregator.iter().map(|_| Node::Aggregator);
@@ -87,7 +87,7 @@ impl World {
         }
     }
 
-    /// The disk of whoever has a journal.
+    /// The disk of a journal's owner.
     pub(crate) fn disk(&self, node: Node) -> Option<&SimDisk> {
         match node {
             Node::Peer(member) => Some(&self.machines[member].disk),
@@ -96,7 +96,7 @@ impl World {
         }
     }
 
-    /// The last block that somebody shows.
+    /// The last block that a journal's owner publishes.
     pub(crate) fn tip(&self, node: Node) -> Option<Tip> {
         match node {
             Node::Peer(member) => self.machines[member].process.as_ref()?.shown.tip,
@@ -105,7 +105,7 @@ impl World {
         }
     }
 
-    /// Signs for whoever has a journal.
+    /// The signer of a journal's owner.
     pub(crate) fn signer(&self, node: Node) -> Arc<dyn Signer> {
         match node {
             Node::Peer(member) => Arc::clone(&self.machines[member].signer),
@@ -118,7 +118,7 @@ impl World {
         self.numbers.get(key).copied().map(Node::Peer)
     }
 
-    /// A process ended: nobody waits for it, and it waits for nobody.
+    /// Ends the calls, subscriptions and asks of a process that ended.
     pub(crate) fn left(&mut self, node: Node) {
         self.hang_up(node);
         self.hang_up_streams(node);

@@ -1,11 +1,11 @@
-//! One thing after another: each event, and whom it happens to.
+//! The event loop: takes one event after another and gives it to its node.
 
 use kittengrad_node_core::Input;
 
 use crate::{calls::Answer, host::Node, invariants::Violation, queue::Event, world::World};
 
 impl World {
-    /// The next thing happens, unless it is later than `end_us` or a promise was broken.
+    /// Handles the next event. Returns false if there is none until `end_us`, or if a promise was broken.
     pub(crate) fn step(&mut self, end_us: u64) -> bool {
         if self.violation.is_some() {
             return false;
@@ -16,7 +16,7 @@ impl World {
         if let Some(node) = event.node() {
             let until_us = self.host(node).paused_until_us;
             if until_us > self.queue.now_us {
-                // The process stands still: it finds this when it goes on.
+                // The process is paused and finds the event when it resumes.
                 self.queue.at(until_us, event);
                 return true;
             }
@@ -119,7 +119,7 @@ impl World {
         self.queue.after(tick_us, Event::Tick { node, run });
     }
 
-    /// Virtual time goes by.
+    /// Lets virtual time pass.
     pub(crate) fn pass(&mut self, ms: u64) {
         let end_us = self.queue.now_us + ms * 1_000;
         while self.step(end_us) {}
@@ -128,7 +128,7 @@ impl World {
         }
     }
 
-    /// A promise was broken that nobody but the one who runs the world could see.
+    /// Reports a broken promise that only the runner of the world can see.
     pub(crate) fn breaks_promise(&mut self, violation: Violation) {
         self.judge(Err(violation));
     }
