@@ -1,4 +1,4 @@
-//! Bodies and confirmations that partners owe: what is wrong with them harms nobody but their sender.
+//! Bodies and confirmations of partners: a wrong one harms only its sender.
 
 use kittengrad_journal::ElementStore as _;
 use kittengrad_node_core::{Delivery, Event, Input};
@@ -30,7 +30,7 @@ fn a_body_that_no_replica_admits_is_fetched_of_another_holder() {
     let output = solo.hear(&partners[0], partners[0].frames(0));
     assert_eq!(fetched(&output, &partners[0]), [said.id()]);
     solo.hear(&partners[1], partners[1].frames(0));
-    // The same id under another signature: the id leaves the signature out.
+    // The same id with another signature, because the id does not cover the signature.
     let mut forged = said.clone();
     let transaction = &said.submission.transaction;
     let signed = Signed::new(
@@ -53,7 +53,7 @@ fn a_body_that_no_replica_admits_is_fetched_of_another_holder() {
     solo.deliver(&partners[1], Delivery::Body, &said);
     assert_eq!(solo.status().missing, 0);
     assert_eq!(solo.disk().contains(&said.elements()).unwrap(), [true]);
-    // What the liar lists is believed no more, however often it says that there is more.
+    // The core no longer believes the liar's lists, even if the liar announces more.
     let applied = solo.status_of(&partners[0]).applied;
     let height = partners[0].blocks.len() as u64;
     partners[0].write(&[Item::Gap {
@@ -92,7 +92,7 @@ fn what_nobody_can_show_is_told_and_taken_when_somebody_can() {
 
 #[test]
 fn holder_that_does_not_answer_a_fetch_is_passed_over() {
-    // Whoever of the two is silent: it is not the order of keys that decides.
+    // Either of the two may be silent, because the order of keys does not decide.
     for (silent, other) in [(1, 0), (0, 1)] {
         let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
         let said = said(3);
@@ -112,7 +112,7 @@ fn what_two_journals_list_is_fetched_at_the_earlier_time() {
     let said = said(3);
     for order in [[0, 1], [1, 0]] {
         let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
-        // The journal of the first is read live: what it lists is probably pushed as well. That of the other is not.
+        // The first journal is read live, so its transactions are probably pushed as well. The other journal is not.
         partners[0].write(&[Item::Gap {
             incarnation: 0,
             from_height: 0,
@@ -127,7 +127,7 @@ fn what_two_journals_list_is_fetched_at_the_earlier_time() {
         let asked = partners.iter().map(|partner| fetched(&output, partner));
         assert_eq!(asked.collect::<Vec<_>>().concat(), [said.id()]);
     }
-    // Listed by the first alone it is given time.
+    // A transaction that only the first journal lists is fetched later.
     let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
     partners[0].write(&[Item::Gap {
         incarnation: 0,
@@ -150,7 +150,7 @@ fn a_holder_that_answers_a_fetch_with_nothing_is_given_time() {
     }
     solo.wait(1_000);
     assert_eq!(fetched(&solo.wait(5_000), &partners[1]), [said.id()]);
-    // An answer without any of it earns no new question at once.
+    // An answer without any body does not lead to a new question at once.
     let nothing = Input::Bodies {
         from: partners[1].key(),
         delivered: Vec::new(),
@@ -199,7 +199,7 @@ fn a_confirmation_that_proves_nothing_does_not_count() {
         Message::Frames(frames) => frames.blocks.first().map(|(block, _)| block.clone()),
         _ => None,
     });
-    // Nothing at all, and the proof of somebody else.
+    // An empty proof, and the proof of another peer.
     let nothing = PushResult {
         id: said.id(),
         outcome: Ok(Vec::new()),
@@ -221,7 +221,7 @@ fn a_confirmation_that_proves_nothing_does_not_count() {
     let output = solo.hear(&partners[1], Message::PushResult(stolen));
     assert!(output.replies.is_empty());
     assert_eq!(solo.complaints(&partners[1]), 1);
-    // The end of patience, with this peer's own disk alone.
+    // The request times out with only this peer's own disk.
     let output = solo.wait(10_000);
     let submitted = output.replies[0].outcome.as_ref().unwrap();
     assert!(!submitted.is_acknowledged);
@@ -261,7 +261,7 @@ fn what_a_partner_does_not_hold_is_missing_to_it() {
     let said = cluster.say(&[&name]);
     let (mut solo, partners) = Solo::open(shape);
     solo.round(vec![submit(1, &said, Ack::One)]);
-    // Partner `n` is member `n + 1`: the first holds all of it, the second nothing.
+    // Partner `n` is member `n + 1`. The first partner holds the transaction, the second does not.
     for (partner, holds) in [(&partners[0], true), (&partners[1], false)] {
         let member = if holds { 1 } else { 2 };
         assert_eq!(cluster.replicas(&name).contains(&member), holds);

@@ -1,4 +1,4 @@
-//! Coming back: what was missed is read in partners' journals, and moved once.
+//! Catching up: a peer reads missed elements in its partners' journals and fetches each body once.
 
 use kittengrad_overlay::quorum::Ack;
 
@@ -93,7 +93,7 @@ fn reading_survives_a_link_that_drops_at_any_moment() {
         c.isolate(2);
         write(&mut c, 20);
         c.heal();
-        // Steps are small at first: hello, the question, the answer, the fetch, the bodies.
+        // The steps are short at first: hello, question, answer, fetch, bodies.
         c.run_for(100 + number);
         c.cut(2, 0);
         c.cut(2, 1);

@@ -1,4 +1,4 @@
-//! Clocks: what a peer does not sign by a clock that is far from its partners', and when that is over.
+//! Clocks: a peer signs nothing while its clock is far from its partners'.
 
 use kittengrad_node_core::{Event, Refusal};
 use kittengrad_overlay::quorum::Ack;
@@ -9,7 +9,7 @@ use kittengrad_sim::{
     story::solo::{Partner, Solo, submit},
 };
 
-/// A hello of somebody whose clock is an hour ahead.
+/// A hello of a partner whose clock is an hour ahead.
 fn hour_ahead(partner: &Partner) -> Message {
     partner.hello_with(|hello| hello.time_ms += 3_600_000)
 }
@@ -28,7 +28,7 @@ fn nobody_settles_by_a_clock_that_is_far_off() {
     for partner in &partners {
         solo.hear(partner, hour_ahead(partner));
     }
-    // It has read everything now.
+    // The core has read everything now.
     solo.hear(&partners[0], partners[0].frames(0));
     assert!(solo.status().is_open && solo.status().why_clock.is_some());
     assert!(!solo.status().is_settled && !solo.told.contains(&Event::Settled));

@@ -1,4 +1,4 @@
-//! Confirmations: what replicas answer to a coordinator counts as far as it is proved.
+//! Confirmations: an answer of a replica counts only if it is proved.
 
 use kittengrad_node_core::{Delivery, Input, Refusal};
 use kittengrad_overlay::quorum::Ack;
@@ -34,14 +34,14 @@ fn a_known_header_under_another_signature_proves_nothing() {
     let proofs = partners[0].prove(&said);
     solo.hear(&partners[0], confirmation(&said, proofs.clone()));
     assert_eq!(solo.complaints(&partners[0]), 0);
-    // The hash of a header leaves the signature out.
+    // The hash of a header does not cover the signature.
     let mut unsigned = proofs.clone();
     let header = forged(proofs[0].header.signed());
     unsigned[0].header = Header::from_wire(Some(header), partners[0].overlay()).unwrap();
     assert_eq!(unsigned[0].header.hash(), proofs[0].header.hash());
     solo.hear(&partners[0], confirmation(&said, unsigned));
     assert_eq!(solo.complaints(&partners[0]), 1);
-    // The receipt has what was proved.
+    // The receipt has the valid proof.
     let confirmed = partners[1].confirm(&said);
     let output = solo.hear(&partners[1], confirmed);
     let submitted = output.replies[0].outcome.clone().unwrap();
@@ -74,7 +74,7 @@ fn a_member_that_holds_nothing_cannot_confirm() {
 #[test]
 fn a_replica_that_lacks_certificates_is_pushed_to_with_them() {
     let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
-    // The certificates of their publisher travel once on a connection.
+    // The publisher's certificates are sent once on a connection.
     let (first, second) = (said(1), said(2));
     for (said, has_chain) in [(&first, true), (&second, false)] {
         let output = solo.round(vec![submit(1, said, Ack::Quorum)]);
@@ -94,7 +94,7 @@ fn a_replica_that_lacks_certificates_is_pushed_to_with_them() {
     let output = solo.hear(&partners[0], confirmed);
     let submitted = output.replies[0].outcome.as_ref().unwrap();
     assert!(submitted.is_acknowledged);
-    // On another connection they travel again.
+    // Another connection needs them again.
     let output = solo.meet(&partners[0]);
     let push = pushed(&output, &partners[0])[0];
     assert_eq!(push.transaction.id(), first.id());
@@ -115,7 +115,7 @@ fn a_replica_that_is_not_open_is_pushed_to_once_it_is() {
     assert!(pushed(&output, &partners[1]).is_empty());
 }
 
-/// A core is asked to prove what `repeat` says, by a client and by a coordinator: says whether it refuses both.
+/// Asks a core to prove `repeat`, as a client and as a coordinator. Returns whether it refuses both.
 fn refuses(solo: &mut Solo, coordinator: &Partner, repeat: &Publication) -> bool {
     let output = solo.round(vec![submit(0, repeat, Ack::One)]);
     let is_refused = match &output.replies[0].outcome {
@@ -140,7 +140,7 @@ fn refuses(solo: &mut Solo, coordinator: &Partner, repeat: &Publication) -> bool
 
 #[test]
 fn a_repeat_whose_proofs_outgrow_a_receipt_is_refused() {
-    // With so many replicas 125 members may confirm one transaction: each has room for proofs of about 120 KiB.
+    // With R = 63, up to 125 members may confirm one transaction, so each has room for proofs of about 120 KiB.
     let shape = Shape::new(3, 63);
     let mut cluster = World::new(0, shape.clone());
     let (mut solo, partners) = Solo::open(shape);
@@ -155,7 +155,7 @@ fn a_repeat_whose_proofs_outgrow_a_receipt_is_refused() {
         let one = |name: &String| about(name, true, vec!["7".to_owned()]);
         names.iter().map(one).collect()
     };
-    // Each element is proved by a transaction of 32 KB.
+    // The proof of each element contains a transaction of 32 KB.
     let few = cluster.say_all(repeat(&names[..2]));
     assert!(!refuses(&mut solo, &partners[0], &few));
     let many = cluster.say_all(repeat(&names));
@@ -167,7 +167,7 @@ fn a_repeat_with_more_proofs_than_a_message_takes_is_refused() {
     let mut cluster = World::new(0, Shape::new(3, 3));
     let (mut solo, partners) = Solo::open(Shape::new(3, 3));
     let texts: Vec<_> = (0..1_000).map(|number| format!("{number}")).collect();
-    // Each element in an item of its own.
+    // Each element has an item of its own.
     let update = |number: usize| about("a work", number == 0, vec![texts[number].clone()]);
     let bare = || about("another work", true, Vec::new());
     let mut all: Vec<_> = (0..1_000)

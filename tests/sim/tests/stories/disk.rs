@@ -1,4 +1,4 @@
-//! The simulated disk does what every store must do, and nothing but what its faults say.
+//! The simulated disk passes the conformance tests of stores, and its faults do only what they say.
 
 use bytes::Bytes;
 use kittengrad_journal::{RecordStore, StateStore, Store, StoreError, Write};
@@ -6,7 +6,7 @@ use kittengrad_proto::id::RecordId;
 use kittengrad_sim::{Random, SimDisk};
 use kittengrad_support::conformance::Subject;
 
-/// A disk that is put away and brought back.
+/// A disk that is copied, wiped and restored to reopen it.
 struct Restored(SimDisk);
 
 impl Subject for Restored {
@@ -68,5 +68,5 @@ fn what_rotted_is_found_by_whoever_reads_it_and_by_nobody_else() {
     disk.commit(vec![record(1)]);
     assert!(disk.rot(&mut Random::new(0)));
     disk.commit(vec![record(1)]);
-    assert!(read(&disk, 1).is_ok(), "it was written anew");
+    assert!(read(&disk, 1).is_ok(), "it was written again");
 }

@@ -1,4 +1,4 @@
-//! Filling: a peer that lost its disk says so until it has everything again.
+//! Filling: a peer that lost its disk reports to be filling until it has everything again.
 
 use kittengrad_node_core::Event;
 use kittengrad_proto::block::Item;
@@ -63,7 +63,7 @@ fn wiped_peer_fills_until_it_has_all_that_was_acknowledged() {
 #[test]
 fn nobody_settles_without_those_who_may_have_what_was_lost() {
     let mut c = World::booted(1, Shape::new(3, 3));
-    // On 0 and 1 only: if 1 loses it, 0 has it alone, and 2 cannot know.
+    // The writes are on 0 and 1 only. If 1 loses them, 0 alone has them, and 2 cannot know.
     c.crash(2);
     let all = write(&mut c, 1, 5);
     c.start(2);
@@ -83,7 +83,7 @@ fn two_wiped_peers_do_not_settle_on_each_others_word() {
     c.isolate(3);
     c.isolate(4);
     let all = write(&mut c, 0, 5);
-    // On 0, 1 and 2; then on 2 alone, which the first two do not reach.
+    // The writes are on 0, 1 and 2, and after the wipes on 2 alone, which 0 and 1 do not reach.
     for lost in [0, 1] {
         c.wipe(lost);
     }
@@ -111,7 +111,7 @@ fn what_a_partner_tells_later_is_read_before_settling() {
         incarnation: 0,
         from_height: height,
     };
-    // It had nothing when it said hello, and opened then.
+    // The partner had nothing at its hello and opened later.
     solo.meet(&partners[0]);
     partners[0].write(&[gap(0)]);
     solo.hear(&partners[0], partners[0].hello(None));

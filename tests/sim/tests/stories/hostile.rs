@@ -1,4 +1,4 @@
-//! Partners that lie, forge and send garbage: they are told on, what they say is ignored, and nobody else is harmed.
+//! Partners that lie, forge and send garbage: the core reports and ignores them, and no other partner is harmed.
 
 use kittengrad_node_core::{Fatal, Input};
 use kittengrad_overlay::quorum::Ack;
@@ -34,7 +34,7 @@ fn reading() -> (Solo, Vec<Partner>) {
     (solo, partners)
 }
 
-/// A core that was sent `message` complains, and reads nothing of the sender any more until they meet anew.
+/// Checks that a core complains about `message`, and reads nothing more from the sender until they meet again.
 fn check_quarantine(mut solo: Solo, partner: &mut Partner, message: Message) {
     solo.hear(partner, message);
     assert_eq!(solo.complaints(partner), 1);
@@ -61,7 +61,7 @@ fn a_forged_block_ends_the_reading_of_a_journal() {
     let (solo, mut partners) = reading();
     let mut forged = partners[0].next(&[gap(2)], 1);
     let other = partners[1].next(&[gap(2)], 1);
-    // The header of one peer under the signature of another.
+    // The header of one peer with the signature of another.
     let wire = kittengrad_proto::wire::Signed {
         body: forged.header.signed().body().clone(),
         signature: other.header.signed().to_wire().signature,
@@ -108,7 +108,7 @@ fn block_beyond_a_hole_is_refused_and_the_hole_asked_for() {
     let output = solo.hear(&partners[0], partners[0].frames(3));
     assert_eq!(asked_from(&output, &partners[0]), Some(2));
     assert_eq!(solo.complaints(&partners[0]), 0);
-    // One question, however many blocks are on their way, and again when the answer is lost.
+    // The core asks once, however many blocks are on their way, and again if the answer is lost.
     assert_eq!(
         asked_from(
             &solo.hear(&partners[0], partners[0].frames(3)),
@@ -170,7 +170,7 @@ fn partner_that_answers_nothing_is_not_asked_in_circles() {
         asked_from(&solo.hear(&partners[0], nothing), &partners[0]),
         None
     );
-    // It says once more that there is something.
+    // The partner announces its head again.
     let output = solo.hear(&partners[0], partners[0].hello(None));
     assert_eq!(asked_from(&output, &partners[0]), Some(0));
 }
@@ -211,7 +211,7 @@ fn a_member_that_is_not_a_partner_is_told_nothing() {
     let name = cluster.name_in(0);
     let said = cluster.say(&[&name]);
     solo.round(vec![submit(1, &said, Ack::One)]);
-    // Three places away: no cell is shared.
+    // Three places away, so the two peers share no cell.
     let other = &mut partners[2];
     let known = solo.status().partners;
     assert!(known.iter().all(|(key, _)| *key != other.key()));
@@ -314,7 +314,7 @@ fn a_heartbeat_under_a_wrong_signature_is_not_believed() {
     assert_eq!(solo.complaints(&partners[0]), 1);
     assert_eq!(asked_from(&output, &partners[0]), None);
     assert_eq!(solo.status_of(&partners[0]).head, before);
-    // Under the right one it is.
+    // A correct signature is believed.
     let output = solo.hear(&partners[0], Message::Alive(signed));
     assert_eq!(asked_from(&output, &partners[0]), Some(2));
     assert_eq!(solo.status_of(&partners[0]).head, Some(head));

@@ -1,4 +1,4 @@
-//! Limits: what grows without bound elsewhere stays bounded here, and goes on afterwards.
+//! Limits: queues and memory stay bounded, and work continues after a limit was reached.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use kittengrad_sim::{
     story::solo::{Solo, asked_from, fetched, submit},
 };
 
-/// Items that list transactions which do not exist.
+/// Items that list transactions that do not exist.
 fn items(count: usize, salt: u64) -> Vec<Item> {
     let item = |number: usize| Item::Transaction {
         id: Id::of(&[&number.to_be_bytes(), &salt.to_be_bytes()]),
@@ -48,14 +48,14 @@ fn journal_is_read_no_further_than_its_records_can_be_fetched() {
     assert_eq!(
         asked_from(&output, &partners[0]),
         None,
-        "there is no room for more"
+        "the limit of missing transactions is reached"
     );
     let asked = fetched(&output, &partners[0]);
     assert!(
         asked.len() < 300 && asked[0] == all[0].id(),
         "in the order of the journal"
     );
-    // Blocks that nobody asked for are left alone meanwhile.
+    // Unrequested blocks are ignored in the meantime.
     solo.hear(&partners[0], partners[0].frames(3_000));
     assert_eq!(solo.status().missing, 3_000);
     let mut asked_again = None;
@@ -84,7 +84,7 @@ fn a_partner_that_floods_with_blocks_fills_no_memory() {
 
 #[test]
 fn round_costs_the_same_with_100000_missing_transactions() {
-    // Not measured with a clock: were each round to look at all of them, this would take minutes.
+    // Not measured with a clock. If each round looked at all transactions, the test would take minutes.
     let (mut solo, mut partners) = Solo::start(Shape::new(3, 3));
     for round in 0..10 {
         partners[0].write(&items(10_000, round));
@@ -155,7 +155,7 @@ fn round_with_more_bytes_than_a_block_holds_is_split() {
         requests.iter().all(|request| c.outcome(*request).is_some())
     });
     assert!(c.blocks(0).len() >= before + 4);
-    // Whoever missed all of it gets it in several messages.
+    // A peer that missed all of it gets it in several messages.
     c.wipe(2);
     c.start(2);
     c.settle();

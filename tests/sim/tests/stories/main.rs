@@ -1,4 +1,4 @@
-//! The network under test: real cores, with everything around them simulated from one seed.
+//! The network under test: real cores in a simulated world, all from one seed.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bodies;
@@ -19,6 +19,6 @@ mod start;
 mod view;
 mod write;
 
-/// Many worlds make and drop many small things.
+/// Worlds allocate and free many small values.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

@@ -1,4 +1,4 @@
-//! Memory: what a core remembers of clients and partners has a limit, and room comes back.
+//! Memory: a core remembers a limited amount of clients and partners, and accepts more once memory is free.
 
 use kittengrad_node_core::{Delivery, Input, Output, Refusal};
 use kittengrad_overlay::quorum::Ack;
@@ -12,7 +12,7 @@ use kittengrad_sim::{
     story::solo::{Solo, fetched, submit},
 };
 
-/// Elements and canonicals that a submission added, as its client is told.
+/// The numbers of elements and canonicals that a submission added, from the reply to its client.
 fn told(output: &Output) -> (usize, usize) {
     let submitted = output.replies[0].outcome.as_ref().unwrap();
     (submitted.added.count(), submitted.created.len())
@@ -69,23 +69,23 @@ fn what_submissions_added_is_remembered_for_a_while_only() {
         cluster.say_all(about.collect())
     };
     let first = thousand(0);
-    let mut says = |said: &Publication| told(&solo.round(vec![submit(0, said, Ack::One)]));
-    assert_eq!(says(&first), (1_000, 1_000));
+    let mut submits = |said: &Publication| told(&solo.round(vec![submit(0, said, Ack::One)]));
+    assert_eq!(submits(&first), (1_000, 1_000));
     for salt in 1..=15 {
-        says(&thousand(salt));
+        submits(&thousand(salt));
     }
-    assert_eq!(says(&first), (1_000, 1_000));
+    assert_eq!(submits(&first), (1_000, 1_000));
     for salt in 16..=25 {
-        says(&thousand(salt));
+        submits(&thousand(salt));
     }
-    assert_eq!(says(&first), (0, 0));
+    assert_eq!(submits(&first), (0, 0));
 }
 
 #[test]
 fn repeats_are_remembered_for_a_while_only() {
     let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
     let mut cluster = World::new(0, Shape::new(3, 3));
-    // All but the first add nothing, so that the store does not list them.
+    // All but the first add nothing, so the store does not list them.
     let mut say = || cluster.say(&["a work"]);
     solo.deliver(&partners[0], Delivery::Body, &say());
     let repeat = say();
@@ -124,6 +124,6 @@ fn no_more_is_fetched_while_too_much_waits_to_be_verified() {
         asked = fetched(&solo.round(vec![answer]), &partners[0]);
     }
     assert!(delivered > 1_000);
-    // Whatever became of it.
+    // Unverified bodies no longer count after a while, whatever their outcome.
     assert!(!fetched(&solo.wait(5_000), &partners[0]).is_empty());
 }

@@ -1,4 +1,4 @@
-//! Order: messages that come early, late or after newer ones change nothing that is true already.
+//! Order: early, late or overtaken messages do not undo newer ones.
 
 use kittengrad_node_core::{Input, Output};
 use kittengrad_overlay::quorum::Ack;
@@ -15,7 +15,7 @@ fn said() -> Publication {
     cluster.say(&["a work"])
 }
 
-/// How many blocks a round sent to a partner.
+/// The number of blocks that a round sent to a partner.
 fn sent(output: &Output, partner: &Partner) -> usize {
     let blocks = said_to(output, partner)
         .into_iter()
@@ -31,7 +31,7 @@ fn sent(output: &Output, partner: &Partner) -> usize {
 fn a_coordinator_answers_once_its_own_disk_has_it_too() {
     let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
     let said = said();
-    // A quorum of others confirms before the coordinator's own round ends.
+    // Two partners confirm before the coordinator's own round ends.
     let mut inputs = vec![submit(1, &said, Ack::Quorum)];
     for partner in &mut partners {
         inputs.push(Input::Message(partner.key(), partner.confirm(&said)));
@@ -54,7 +54,7 @@ fn a_confirmation_that_overtook_the_hello_is_asked_for_again() {
     solo.round(vec![Input::LinkUp(partners[0].key())]);
     let said = said();
     solo.round(vec![submit(1, &said, Ack::Quorum)]);
-    // A receipt needs the certificates, which come with the hello.
+    // A receipt needs the partner's certificates, which come with its hello.
     let confirmed = partners[0].confirm(&said);
     let output = solo.hear(&partners[0], confirmed.clone());
     assert!(output.replies.is_empty());
@@ -79,7 +79,7 @@ fn an_older_hello_that_comes_late_takes_nothing_back() {
     assert_eq!(is_whole(&solo), (true, true));
     solo.hear(&partners[0], older.clone());
     assert_eq!(is_whole(&solo), (true, true));
-    // On a new connection it counts.
+    // On a new connection the older hello counts.
     solo.round(vec![Input::LinkUp(partners[0].key())]);
     solo.hear(&partners[0], older);
     assert_eq!(is_whole(&solo), (false, false));

@@ -1,4 +1,4 @@
-//! A coordinator that never returns: what it wrote last reaches every replica through those that have it.
+//! A coordinator that never returns: its last writes reach every replica through the other replicas.
 
 use kittengrad_node_core::Delivery;
 use kittengrad_overlay::quorum::Ack;
@@ -28,7 +28,7 @@ fn writes_only_sent_by_a_dead_coordinator_reach_replicas_too() {
     let name = c.name();
     let said = c.say(&[&name]);
     c.cut(0, 2);
-    // Its only push leaves, and nothing after it.
+    // The coordinator sends its only push and then dies.
     c.crash_after(0, 1);
     c.submit(0, &said, Ack::Quorum);
     c.run_until("the copies", |c| c.has(1, &said) && c.has(2, &said));
@@ -39,7 +39,8 @@ fn writes_only_sent_by_a_dead_coordinator_reach_replicas_too() {
     assert!(c.has(0, &said));
 }
 
-/// Machine 1 is down when 2 writes to the cells of 1 and 2; 0 keeps the first, 3 the second, and 2 never returns.
+/// Machine 1 is down while 2 writes to the cells of 1 and 2. Then 0 keeps the first part, 3 the second, and 2 never
+/// returns.
 fn torn() -> (World, Publication) {
     let mut c = World::booted(1, Shape::new(5, 3));
     let (first, second) = (c.name_in(1), c.name_in(2));
@@ -62,7 +63,7 @@ fn parts_of_a_transaction_come_from_different_holders() {
     c.run_until("nothing missing", |c| c.status(1).missing == 0);
     c.start(2);
     c.settle();
-    // What it got in parts is not fetched again.
+    // A transaction that came in parts is not fetched again.
     assert_eq!(c.bodies(1, &said), (0, 2));
 }
 
@@ -93,7 +94,7 @@ fn an_entry_without_all_records_is_fetched_of_others() {
         assert_eq!(fetched(&output, &partners[0]), [said.id()]);
         partners[1].list(&said);
         solo.hear(&partners[1], partners[1].frames(0));
-        // The canonical or the update is left out.
+        // One record is missing: the canonical or the update.
         let mut part = said.clone();
         let records = &mut part.submission.records;
         let left_out = *records.keys().nth(missing).unwrap();

@@ -1,4 +1,4 @@
-//! Planted bugs: an invariant catches each of them, and nobody but the simulator can plant one.
+//! Planted bugs: an invariant catches each of them, and only the simulator can plant one.
 
 use std::{
     fs,
@@ -36,7 +36,7 @@ fn the_catalogue_has_every_planted_bug_once() {
     assert!(listed.len() >= 25);
 }
 
-/// The crates that may make planted mistakes. Each is told by whoever makes it, and only the simulator tells.
+/// The crates that may contain planted bugs. Their caller switches the bugs on, and only the simulator does.
 const CORES: [&str; 4] = ["journal", "node/core", "aggregator/core", "indexer/core"];
 
 #[test]
@@ -59,13 +59,13 @@ fn nobody_but_the_simulator_can_plant_a_bug() {
             "{} can name planted bugs",
             path.display()
         );
-        // A core hands on what it was told, and makes none of its own.
+        // A core passes on the plants that it was given, and makes none of its own.
         let makes = text.contains("Plants::only") && !path.starts_with(root.join("plants"));
         assert!(!makes, "{} plants a bug", path.display());
         let is_switched = of_core && (text.contains("cfg(feature") || text.contains("env::var"));
         assert!(!is_switched, "{} has a switch", path.display());
     }
-    assert!(seen > 300, "the sources are not where they were: {seen}");
+    assert!(seen > 300, "only {seen} sources found; have they moved?");
 }
 
 /// All sources and manifests below a folder.

@@ -1,4 +1,4 @@
-//! A ring that changes: a peer goes by the newest view that it was handed.
+//! A ring that changes: a peer uses the newest view that it was given.
 
 use kittengrad_node_core::Input;
 use kittengrad_proto::id::PublicKey;
@@ -30,7 +30,7 @@ fn a_partner_that_came_into_the_view_is_greeted() {
     let (newcomer, before) = all.split_first().unwrap();
     solo.round(vec![Input::View(solo.view_with(before))]);
     let up = || vec![Input::LinkUp(newcomer.key())];
-    assert!(solo.round(up()).sends.is_empty(), "it is a stranger");
+    assert!(solo.round(up()).sends.is_empty(), "it is not a partner");
     solo.round(vec![Input::View(solo.view_with(&all))]);
     assert!(partners(&solo).contains(&newcomer.key()));
     let sends = solo.round(up()).sends;
@@ -41,12 +41,9 @@ fn a_partner_that_came_into_the_view_is_greeted() {
 fn a_peer_is_not_settled_in_an_arc_that_it_gained() {
     let (mut solo, all) = Solo::open(Shape::new(7, 3));
     assert!(solo.status().is_settled);
-    // With fewer members each holds more of the circle.
+    // With fewer members, each member holds more of the circle.
     solo.round(vec![Input::View(solo.view_with(&all[..4]))]);
     assert!(!solo.status().is_settled);
     solo.round(vec![Input::View(solo.view_with(&all))]);
-    assert!(
-        solo.status().is_settled,
-        "it still has what it held all the while"
-    );
+    assert!(solo.status().is_settled, "it still has its old arc");
 }

@@ -1,42 +1,45 @@
-//! Many whole networks, each with faults of its own kind; then everything heals and must converge. Runs take minutes, so
-//! the number of seeds is chosen: `make sim` sweeps as many as one likes.
+//! Many whole networks, each with its own kinds of faults. In the end everything heals and must converge. Runs take
+//! minutes, so the number of seeds is fixed here; `make sim` sweeps more.
 
 use kittengrad_sim::{faults::Kind, run::Plan, sweep::sweep};
 
 /// Seeds in one run of the tests.
 const SEEDS: u64 = 1_500;
 
-/// Seeds of longer sweeps that broke a promise once, and what was wrong. Where the core was, a story or a law holds the
-/// bug itself: a seed tells another story as soon as anything else is drawn.
+/// Seeds of longer sweeps that once broke a promise, and the mistake. If the mistake was in a core, a story or a law
+/// tests it directly, because a seed tells another story as soon as any other number is drawn.
 const BROKE: [(u64, &str); 7] = [
     (
         3_827,
-        "an aggregator that was to read anew just when its stream was lost did not, in the simulator",
+        "an aggregator that lost its stream did not read again as told, in the simulator",
     ),
     (
         5_306,
-        "an incarnation began twice, when all had forgotten it and a clock went back",
+        "an incarnation started twice, after all peers forgot it and a clock went back",
     ),
     (
         5_842,
         "a late witness had no disk of its own in the simulator",
     ),
-    (6_920, "the last look came while things were on their way"),
+    (
+        6_920,
+        "the last check came while messages were on their way",
+    ),
     (
         10_331,
         "a confirmation was on its way while its disk was lost",
     ),
     (
         12_536,
-        "a confirmation waited while its coordinator stood still",
+        "a confirmation waited while its coordinator was paused",
     ),
     (
         32_997,
-        "what an aggregator without room had read was dropped in the simulator with its stream",
+        "blocks read by an aggregator without room were dropped with its stream, in the simulator",
     ),
 ];
 
-/// Seeds in which a drawn fault could not strike for long, or nothing but it happened.
+/// Seeds in which a drawn fault could not strike for long, or no transaction overlapped a fault.
 const PROVED_NOTHING: [u64; 8] = [
     3_593, 11_125, 12_597, 12_746, 13_754, 14_911, 15_502, 37_491,
 ];
@@ -66,22 +69,18 @@ fn one_seed_always_tells_the_same_story() {
         let (first, text) = plan.run_traced();
         let (second, again) = plan.run_traced();
         assert_eq!(first.digest, second.digest);
-        assert!(text == again, "seed {seed} tells two stories");
-        assert_eq!(
-            plan.run().digest,
-            first.digest,
-            "writing it down changes it"
-        );
+        assert!(text == again, "seed {seed} gives two traces");
+        assert_eq!(plan.run().digest, first.digest, "a trace changes the run");
     }
 }
 
 /// Keeps S1.
 #[test]
 fn seeds_that_once_broke_a_promise_keep_it() {
-    for (seed, what) in BROKE {
+    for (seed, mistake) in BROKE {
         let report = Plan::draw(seed).run();
         let is_kept = report.violation.is_none() && report.invalid.is_none();
-        assert!(is_kept, "{seed}: {what}: {report:?}");
+        assert!(is_kept, "{seed}: {mistake}: {report:?}");
     }
 }
 
@@ -92,7 +91,7 @@ fn trouble_goes_on_until_it_has_proved_something() {
         let is_kept = report.violation.is_none() && report.invalid.is_none();
         assert!(is_kept, "{seed}: {report:?}");
     }
-    // Over before anything could strike.
+    // This trouble ends before any fault could strike.
     let mut plan = Plan::draw(1);
     plan.only(&[Kind::Kill]);
     plan.trouble.ms = 400;

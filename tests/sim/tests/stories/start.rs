@@ -1,4 +1,4 @@
-//! Starting: nothing is signed before others said what they saw, and never twice for one height.
+//! Starting: a peer signs nothing before its partners told what they saw, and never two blocks for one height.
 
 use kittengrad_node_core::{Event, Input, Refusal};
 use kittengrad_overlay::quorum::Ack;
@@ -10,7 +10,7 @@ use kittengrad_sim::{
     story::{planted::late_witness, solo::Solo},
 };
 
-/// Runs until a machine's processes opened so many times.
+/// Runs until a machine's processes opened a number of times.
 fn until_opened(c: &mut World, member: usize, times: usize) {
     c.run_until("it to open", |c| opened(c, member).len() == times);
 }
@@ -170,7 +170,7 @@ fn forgotten_incarnations_do_not_repeat_when_clocks_go_back() {
     c.start(0);
     c.settle();
     let lost = c.incarnations(0)[0];
-    // Whoever saw it forgot it too.
+    // The witnesses forget it too.
     for (other, old) in others {
         c.restore(other, old);
         c.start(other);
@@ -185,7 +185,7 @@ fn forgotten_incarnations_do_not_repeat_when_clocks_go_back() {
 fn witness_remembers_across_a_restart_what_it_saw_of_a_peer() {
     let mut c = World::booted(1, Shape::new(3, 3));
     let lying = c.save(0);
-    // The only witness never applies what it saw: it cannot fetch.
+    // The only witness never applies what it saw, because it cannot fetch.
     c.crash(2);
     c.set_space(1, false);
     let name = c.name();
@@ -258,7 +258,7 @@ fn old_disk_that_was_given_up_is_read_from_its_beginning() {
     write(&mut c, 0, 3);
     c.settle();
     c.isolate(0);
-    // Only on this disk, which then is taken out.
+    // The write is only on this disk, which is then replaced.
     let name = c.name();
     let said = c.say(&[&name]);
     c.submit(0, &said, Ack::One);

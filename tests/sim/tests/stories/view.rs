@@ -1,4 +1,4 @@
-//! The merged view: whatever becomes of the disks that it is read from, it has everything in the end.
+//! The merged view has everything in the end, whatever happens to the disks of its sources.
 
 use kittengrad_plants::Plants;
 use kittengrad_sim::{Shape, World, story::planted::old_disk_of_a_source};
@@ -15,7 +15,7 @@ fn whole(seed: u64) -> (World, usize) {
     (c, source)
 }
 
-/// Writes something, so many times.
+/// Writes a number of new canonicals.
 fn write(c: &mut World, member: usize, count: usize) {
     for _ in 0..count {
         let name = c.name();

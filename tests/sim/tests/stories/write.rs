@@ -1,4 +1,4 @@
-//! Inserting and updating: what is acknowledged, by whom, and what a client is told when it is not.
+//! Inserting and updating: acknowledgements, the disks behind them, and refusals.
 
 use kittengrad_node_core::Refusal;
 use kittengrad_overlay::quorum::Ack;
@@ -129,7 +129,7 @@ fn repeat_through_another_peer_is_confirmed_and_not_journalled() {
     for member in c.replicas(&name) {
         assert_eq!(c.listings(member, said.id()), 1);
     }
-    // Two of three have it for long, but they are not there to say so.
+    // Two of three replicas have had it for long, but they are down and cannot confirm.
     c.run_for(1_000);
     c.crash(1);
     c.crash(2);
@@ -143,7 +143,7 @@ fn repeat_through_the_same_peer_is_told_what_was_new_at_first() {
     let said = c.say(&[&name]);
     let first = c.put(0, &said);
     assert_eq!((first.added.count(), first.created.len()), (1, 1));
-    // As if the client had not heard the first answer.
+    // The client repeats the request, as if the first answer was lost.
     let again = c.put(0, &said);
     assert_eq!(again.added, first.added);
     assert_eq!(again.created, first.created);
@@ -156,7 +156,7 @@ fn a_request_that_joins_another_is_confirmed_again() {
     c.crash(2);
     let name = c.name();
     let said = c.say(&[&name]);
-    // Waits for a disk that is down, long after the second one confirmed.
+    // This request waits for a disk that is down, long after the second disk confirmed.
     let all = c.submit(0, &said, Ack::All);
     c.run_for(1_000);
     let quorum = c.submit(0, &said, Ack::Quorum);
@@ -173,7 +173,7 @@ fn joining_request_does_not_count_earlier_confirmations() {
     c.crash(2);
     let name = c.name();
     let said = c.say(&[&name]);
-    // Waits for a disk that is down, long after the second one confirmed.
+    // This request waits for a disk that is down, long after the second disk confirmed.
     let all = c.submit(0, &said, Ack::All);
     c.run_for(1_000);
     c.crash(1);
@@ -241,7 +241,7 @@ fn a_transaction_of_several_cells_needs_a_quorum_in_each() {
     let submitted = c.put(2, &said);
     assert_eq!(submitted.receipt.unwrap().cells.len(), 2);
     c.settle();
-    // Of the cell of 3 only 2 is left; that of 1 is whole.
+    // Only 2 is left of the cell of 3; the cell of 1 is whole.
     c.crash(3);
     c.crash(4);
     let (before, after) = (c.name_in(1), c.name_in(3));
@@ -286,7 +286,7 @@ fn a_full_disk_takes_no_writes_until_there_is_room_again() {
     let name = c.name();
     let said = c.say(&[&name]);
     assert_eq!(c.ask_for(2, &said, Ack::One), Err(Refusal::DiskFull));
-    // The others go on, and it neither takes their pushes nor fetches what it missed.
+    // The other peers go on. The full one refuses their pushes and fetches nothing.
     assert_eq!(c.put(0, &said).synced, [c.key(0), c.key(1)]);
     c.run_for(10_000);
     assert!(!c.has(2, &said));
