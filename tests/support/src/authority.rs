@@ -1,4 +1,4 @@
-//! Authorities, and whom they admit: real keys and certificates.
+//! Authorities and the holders that they certify, with real keys and certificates.
 
 use std::{path::Path, time::Duration};
 
@@ -18,20 +18,20 @@ use kittengrad_proto::{
 
 use crate::clock::unix_ms;
 
-/// A new authority that is in no file, made at `now_ms`.
+/// A new authority in memory, created at `now_ms`.
 #[must_use]
 pub fn authority_at(now_ms: u64) -> Authority {
     install_provider();
     Authority::generate("Sample", now_ms).unwrap().0
 }
 
-/// A new authority that is in no file.
+/// A new authority in memory.
 #[must_use]
 pub fn authority() -> Authority {
     authority_at(unix_ms())
 }
 
-/// A new authority whose files are in `folder`.
+/// A new authority with its files in `folder`.
 #[must_use]
 pub fn authority_in(folder: &Path) -> Authority {
     install_provider();
@@ -42,23 +42,23 @@ pub fn authority_in(folder: &Path) -> Authority {
     Authority::init(folder, &options).unwrap().authority
 }
 
-/// A certificate that a test asks for, such as `Admit { name: "Tate", ..Admit::new(Role::Client) }.by(&authority)`.
+/// A request for a certificate, such as `Admit { name: "Tate", ..Admit::new(Role::Client) }.by(&authority)`.
 #[derive(Debug, Clone)]
 pub struct Admit<'a> {
-    /// What the holder is.
+    /// The role of the holder.
     pub role: Role,
-    /// What the holder is called.
+    /// The name of the holder.
     pub name: &'a str,
-    /// How long the certificate is in force.
+    /// How long the certificate is valid.
     pub validity: Duration,
-    /// From when on, in Unix milliseconds.
+    /// The start of its validity, in Unix milliseconds.
     pub now_ms: u64,
     /// The holder's key; a new one if `None`.
     pub key: Option<SigningKey>,
 }
 
 impl Admit<'_> {
-    /// A new key that is in force from now on, as long as its role usually is.
+    /// A request for a new key, valid from now on, for the default time of its role.
     #[must_use]
     pub fn new(role: Role) -> Self {
         Self {
@@ -70,7 +70,7 @@ impl Admit<'_> {
         }
     }
 
-    /// Certifies the key, in no file.
+    /// Certifies the key, in memory.
     #[must_use]
     pub fn by(self, authority: &Authority) -> Credentials {
         let key = self.key.unwrap_or_else(|| generate_key().unwrap());
@@ -86,27 +86,27 @@ impl Admit<'_> {
     }
 }
 
-/// Certifies a new key, in no file.
+/// Certifies a new key, in memory.
 #[must_use]
 pub fn admit(authority: &Authority, role: Role) -> Credentials {
     Admit::new(role).by(authority)
 }
 
-/// Certifies a new key, in no file, that is in force from `now_ms` on.
+/// Certifies a new key, in memory, valid from `now_ms` on.
 #[must_use]
 pub fn admit_at(now_ms: u64, authority: &Authority, role: Role) -> Credentials {
     let admit = Admit::new(role);
     Admit { now_ms, ..admit }.by(authority)
 }
 
-/// Certifies a new key whose holder is called `name`, in no file.
+/// Certifies a new key of a holder named `name`, in memory.
 #[must_use]
 pub fn admit_as(name: &str, authority: &Authority, role: Role) -> Credentials {
     let admit = Admit::new(role);
     Admit { name, ..admit }.by(authority)
 }
 
-/// Certifies a new key, whose files are in `folder` then.
+/// Certifies a new key and writes its files into `folder`.
 pub fn admit_into(folder: &Path, authority: &Authority, role: Role) -> Credentials {
     let admission = Admission {
         role,
@@ -118,7 +118,7 @@ pub fn admit_into(folder: &Path, authority: &Authority, role: Role) -> Credentia
     authority.admit(&admission, folder).unwrap().credentials
 }
 
-/// What an active member says of itself, listening at these addresses.
+/// The identity of an active member with these addresses.
 #[must_use]
 pub fn identity(
     overlay: &Overlay,

@@ -1,4 +1,4 @@
-//! Clocks: the time it really is, and fixed times for what must not depend on it.
+//! Clocks: the current time, and fixed times for tests that must not depend on it.
 
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ pub const DAY_MS: u64 = 24 * HOUR_MS;
 /// An hour, in milliseconds.
 pub const HOUR_MS: u64 = 60 * 60 * 1_000;
 
-/// The time it really is, in Unix milliseconds, for what TLS libraries and OpenSSL check.
+/// The current Unix time in milliseconds, for checks by TLS libraries and OpenSSL.
 #[must_use]
 pub fn unix_ms() -> u64 {
     let since = SystemTime::now()

@@ -54,10 +54,10 @@ impl Verifier for Fake {
     }
 }
 
-/// Who speaks in tests.
+/// The publisher of all transactions in tests.
 pub const PUBLISHER: FakeKey = FakeKey(0xee);
 
-/// The record with this number. A journal does not look into records.
+/// The record with this number. Its bytes are not DAG-CBOR, because a journal does not decode records.
 pub fn record(number: u64, bytes: usize) -> Bytes {
     let mut record = number.to_be_bytes().to_vec();
     record.resize(bytes.max(8), 0xab);
@@ -93,7 +93,7 @@ pub fn submission_of(nonce: u8, entries: &[EntrySpec], record_bytes: usize) -> S
     sign(Id::ZERO, nonce, entries, records)
 }
 
-/// What the publisher with this chain says about a canonical of its own.
+/// A transaction of a publisher that inserts a canonical of its own. The number stands for the publisher's chain.
 pub fn submission_by(publisher: u64) -> Submission {
     let bytes = record(publisher, 100);
     let canonical = RecordId::of(&bytes);
@@ -130,7 +130,7 @@ pub fn submission(nonce: u8, entries: &[EntrySpec]) -> Submission {
     submission_of(nonce, entries, 100)
 }
 
-/// A signed block of any items; not linked to anything.
+/// A signed block of any items, without a link to another block.
 pub fn stored_block(incarnation: u64, height: u64, items: Vec<Bytes>, offset: u64) -> StoredBlock {
     let fields = HeaderFields {
         incarnation,

@@ -2,18 +2,18 @@
 //!
 //! | module | contents |
 //! | --- | --- |
-//! | `authority` | authorities and whom they admit |
+//! | `authority` | authorities and the holders that they certify |
 //! | [`clock`] | the time it is, and fixed times |
 //! | [`conformance`] | the suite that every implementation of a store passes |
-//! | [`journals`] | keys, submissions and blocks for tests of journals and stores |
+//! | [`conformance`] | the tests that every implementation of a store passes |
 //! | `ports` | free ports on loopback |
-//! | [`samples`] | records, and where the real ones are |
+//! | [`samples`] | sample records, and the folder of real ones |
 //! | [`SharedStore`] | a store in memory that is read while it is written |
-//! | `tower` | towers of certificates from one-byte seeds, right ones and ones that deviate |
+//! | `tower` | towers of certificates from one-byte seeds, valid ones and deviating ones |
 //! | `wait` | waiting for a condition, with a deadline |
 //!
-//! The feature `processes` adds what only tests of processes need (`authority`, `ports`, `wait`), and `certificates` adds
-//! `tower`. Tests of pure crates do without.
+//! The feature `processes` adds the modules for tests of processes (`authority`, `ports`, `wait`), and `certificates`
+//! adds `tower`. Tests of pure crates need neither.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![warn(missing_docs)]
 

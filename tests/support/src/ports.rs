@@ -1,4 +1,4 @@
-//! Ports on loopback that a process may listen at, stop, and listen at again.
+//! Ports on loopback at which a process can listen, stop, and listen again.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
@@ -18,8 +18,8 @@ pub fn free_udp() -> SocketAddr {
     free(|address| UdpSocket::bind(address).is_ok())
 }
 
-/// An address that is free and below the ports that the system gives to outgoing connections, so that it is still free
-/// after a restart. No two tests of one process get the same, and processes begin at different ports.
+/// A free address below the ports that the system gives to outgoing connections, so that it is still free after a
+/// restart. No two tests of one process get the same address, and processes start at different ports.
 fn free(is_free: impl Fn(SocketAddr) -> bool) -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = (process::id() % PROCESSES) as u16 * PORTS_EACH;
@@ -34,8 +34,8 @@ fn free(is_free: impl Fn(SocketAddr) -> bool) -> SocketAddr {
 }
 
 const FIRST_PORT: u16 = 12_000;
-/// As far as 31,999: Linux gives ports from 32,768 on to outgoing connections.
+/// Ports up to 31,999, because Linux gives ports from 32,768 on to outgoing connections.
 const PORTS: u16 = PORTS_EACH * PROCESSES as u16;
-/// Ports of one process before it comes to those where the next begins.
+/// Ports of one process before it reaches the first port of the next.
 const PORTS_EACH: u16 = 100;
 const PROCESSES: u32 = 200;

@@ -1,4 +1,4 @@
-//! Sample records, and where the real ones are.
+//! Sample records, and the folder of real ones.
 
 use std::{collections::BTreeMap, env, io::Write as _, path::PathBuf};
 
@@ -21,7 +21,7 @@ pub fn canonical(number: u64) -> Record {
     artefact(format!("work:{number}"))
 }
 
-/// The update of a publisher that says nothing but when.
+/// An update of a publisher with a timestamp and no content.
 #[must_use]
 pub const fn update(reference: RecordId, publisher: PublicKey, timestamp_ms: u64) -> Update {
     Update {
@@ -36,27 +36,28 @@ pub const fn update(reference: RecordId, publisher: PublicKey, timestamp_ms: u64
     }
 }
 
-/// A record as its bytes, under their digest.
+/// The bytes of a record, with their CID.
 #[must_use]
 pub fn named(record: &Record) -> (RecordId, Bytes) {
     let bytes = record.encode().unwrap();
     (RecordId::of(&bytes), bytes)
 }
 
-/// The folder with real records of museums, which `$KITTENGRAD_TEST_DATA` names. Where there is none, says on standard
+/// The folder with real records of museums, from `$KITTENGRAD_TEST_DATA`. Without the variable, prints on standard
 /// error that `test` is skipped.
 #[must_use]
 pub fn real_records(test: &str) -> Option<PathBuf> {
     let folder = env::var_os("KITTENGRAD_TEST_DATA").map(PathBuf::from);
     if folder.is_none() {
         skipped(&format!(
-            "{test}: $KITTENGRAD_TEST_DATA names no folder with them"
+            "{test}: $KITTENGRAD_TEST_DATA names no folder of real records"
         ));
     }
     folder
 }
 
-/// Says on standard error that a test is skipped, and why. Directly: what a test prints is kept from those who run it.
+/// Prints on standard error that a test is skipped, and why. Uses standard error directly, because the test runner
+/// captures `eprintln!`.
 pub fn skipped(why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped, {why}");
 }

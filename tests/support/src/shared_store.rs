@@ -1,4 +1,4 @@
-//! A store in memory that is read while it is written.
+//! A store in memory that tasks read and write at the same time.
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -14,7 +14,7 @@ use kittengrad_proto::{
 };
 use kittengrad_ring::KeyRange;
 
-/// A [`MemoryStore`] that several tasks have. Clones are one store.
+/// A [`MemoryStore`] that several tasks share. Clones are the same store.
 #[derive(Debug, Clone, Default)]
 pub struct SharedStore(Arc<RwLock<MemoryStore>>);
 
@@ -24,12 +24,12 @@ impl SharedStore {
         self.0.write().unwrap().commit(writes);
     }
 
-    /// Has nothing any more.
+    /// Removes everything.
     pub fn wipe(&self) {
         *self.0.write().unwrap() = MemoryStore::default();
     }
 
-    /// The store as it is now.
+    /// The store in its current state, locked for reading.
     pub fn read(&self) -> RwLockReadGuard<'_, MemoryStore> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! Makes towers of certificates from one-byte seeds, right ones and ones that deviate.
+//! Makes towers of certificates from one-byte seeds, valid ones and deviating ones.
 
 use bytes::Bytes;
 use kittengrad_proto::{
@@ -12,14 +12,14 @@ use rcgen::{
     SignatureAlgorithm, date_time_ymd,
 };
 
-/// A key of ours that rcgen can sign with.
+/// A key that rcgen can sign with.
 pub struct Key {
     signing: SigningKey,
     public: PublicKey,
 }
 
 impl Key {
-    /// The key that follows from this seed.
+    /// The key of this seed.
     pub fn of(seed: u8) -> Self {
         let signing = SigningKey::from_seed(&[seed; 32]);
         Self {
@@ -50,25 +50,25 @@ impl rcgen::SigningKey for Key {
     }
 }
 
-/// A certificate with the key in it and what it was made from.
+/// A certificate with its key and parameters.
 pub struct Made {
-    /// Everything that is signed, except issuer and key.
+    /// The signed content, except issuer and key.
     pub params: CertificateParams,
-    /// The key that is certified.
+    /// The certified key.
     pub key: Key,
     /// The certificate.
     pub der: Bytes,
 }
 
 impl Made {
-    /// A certificate that the seed's key signs for itself.
+    /// A certificate of the seed's key, signed by that key itself.
     pub fn self_signed(params: CertificateParams, seed: u8) -> Self {
         let key = Key::of(seed);
         let der = params.self_signed(&key).unwrap().der().to_vec().into();
         Self { params, key, der }
     }
 
-    /// A certificate of the seed's key that this one's key signs.
+    /// A certificate of the seed's key, signed by this certificate's key.
     pub fn issue(&self, mut params: CertificateParams, seed: u8) -> Self {
         params
             .serial_number
@@ -84,14 +84,14 @@ impl Made {
         Self { params, key, der }
     }
 
-    /// The public key that is certified.
+    /// The certified public key.
     pub fn public(&self) -> PublicKey {
         self.key.public()
     }
 
-    /// The same certificate with its signed part changed, and signed again by `issuer`.
+    /// The same certificate with a changed signed part, signed again by `issuer`.
     pub fn resigned(&self, issuer: &Self, change: impl FnOnce(&mut Vec<u8>)) -> Bytes {
-        // Certificates made here have two bytes of length at either level.
+        // The certificates of this module have two length bytes at both levels.
         let bytes = usize::from(u16::from_be_bytes([self.der[6], self.der[7]]));
         let mut signed = self.der[4..8 + bytes].to_vec();
         change(&mut signed);
@@ -99,7 +99,7 @@ impl Made {
     }
 }
 
-/// Puts a signed part, its signature and the algorithm into a certificate.
+/// Builds a certificate of a signed part, the algorithm and the signature.
 pub fn assemble(signed: &[u8], key: &Key) -> Bytes {
     let signature = rcgen::SigningKey::sign(key, signed).unwrap();
     let tail = [
@@ -113,7 +113,7 @@ pub fn assemble(signed: &[u8], key: &Key) -> Bytes {
     [&[0x30, 0x82][..], &length, signed, &tail].concat().into()
 }
 
-/// The name that says what a holder may be.
+/// The alternative name that states the role of a holder.
 pub fn role_uri(role: &str) -> SanType {
     SanType::URI(format!("urn:kittengrad:role:{role}").try_into().unwrap())
 }
@@ -136,26 +136,26 @@ fn authority(name: &str, role: &str, years: (i32, i32), path: u8) -> Certificate
     params
 }
 
-/// A root as it should be.
+/// The parameters of a valid root.
 pub fn root_params() -> CertificateParams {
     let mut params = authority("Sample root", "root", (2025, 2055), 2);
     params.serial_number = Some(SerialNumber::from_slice(&[1]));
     params
 }
 
-/// A principal as it should be.
+/// The parameters of a valid principal.
 pub fn level0_params() -> CertificateParams {
     authority("Sample principal", "principal", (2025, 2035), 1)
 }
 
-/// A member, or whoever certifies clients, as it should be.
+/// The parameters of a valid Level-1: a peer, an aggregator or a registrar.
 pub fn level1_params(name: &str, role: Role) -> CertificateParams {
     let mut params = authority(name, role.as_str(), (2026, 2028), 0);
     params.key_usages.push(KeyUsagePurpose::DigitalSignature);
     params
 }
 
-/// A leaf as it should be.
+/// The parameters of a valid leaf.
 pub fn level2_params(name: &str, role: Role) -> CertificateParams {
     let mut params = params(name, role.as_str(), (2026, 2027));
     params.is_ca = IsCa::ExplicitNoCa;
@@ -164,7 +164,7 @@ pub fn level2_params(name: &str, role: Role) -> CertificateParams {
     params
 }
 
-/// The leaf that the member `key` shows in TLS.
+/// The parameters of the leaf that the member `key` shows in TLS.
 pub fn transport_params(key: &PublicKey, role: Role) -> CertificateParams {
     let mut params = level2_params(&transport_label(key), role);
     let dns_name = SanType::DnsName(transport_name(key, role).try_into().unwrap());
@@ -179,15 +179,15 @@ pub fn transport_params(key: &PublicKey, role: Role) -> CertificateParams {
 
 /// A root, a principal and one Level-1 of each role.
 pub struct Tower {
-    /// Level 0's issuer.
+    /// The issuer of Level-0.
     pub root: Made,
     /// The principal.
     pub level0: Made,
-    /// A member of Level 1.
+    /// A peer of Level-1.
     pub peer: Made,
-    /// A member of Level 1.
+    /// An aggregator of Level-1.
     pub aggregator: Made,
-    /// Whoever certifies clients.
+    /// A registrar of Level-1, which certifies clients.
     pub registrar: Made,
 }
 
@@ -198,7 +198,7 @@ impl Default for Tower {
 }
 
 impl Tower {
-    /// The same tower, byte for byte, every time.
+    /// The tower. Every call makes the same bytes.
     pub fn new() -> Self {
         let root = Made::self_signed(root_params(), 1);
         let level0 = root.issue(level0_params(), 2);
@@ -212,7 +212,7 @@ impl Tower {
         }
     }
 
-    /// The root as it is configured.
+    /// The root as a process trusts it.
     pub fn trusted(&self) -> Root {
         Root::from_der(self.root.der.clone()).unwrap()
     }
@@ -227,7 +227,7 @@ impl Tower {
         self.chain(&[&leaf.der, &level1.der])
     }
 
-    /// `certificates`, and Level-0 after them.
+    /// The chain of `certificates` and Level-0.
     pub fn chain(&self, certificates: &[&Bytes]) -> Chain {
         let all = certificates
             .iter()

@@ -1,4 +1,4 @@
-//! Waiting: for something that happens, or until something is so. A test fails if it takes too long.
+//! Waiting for an event or a condition. A test fails if it takes too long.
 
 use std::{
     thread,
@@ -7,11 +7,11 @@ use std::{
 
 use tokio::time::{sleep, timeout};
 
-/// How long anything may take: long enough for a loaded machine.
+/// The longest wait, long enough for a loaded machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The result of `event`.
+/// Waits for the result of `event`.
 ///
 /// # Panics
 /// If it has none within [`DEADLINE`].
@@ -30,10 +30,10 @@ pub async fn until(condition: &str, mut holds: impl AsyncFnMut() -> bool) {
     until_some(condition, async || holds().await.then_some(())).await;
 }
 
-/// Waits until there is something, and returns it.
+/// Waits until `ask` returns a value, and returns the value.
 ///
 /// # Panics
-/// If there is nothing within [`DEADLINE`].
+/// If it returns none within [`DEADLINE`].
 pub async fn until_some<T>(condition: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let asked = async {
         loop {

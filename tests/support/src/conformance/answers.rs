@@ -15,7 +15,7 @@ use super::{
     run,
 };
 
-/// Something that is done to a store.
+/// A step of a test: a commit, or a reopening of the store.
 #[derive(Debug, Clone)]
 enum Step {
     Commit(Vec<Write>),
@@ -28,7 +28,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(prop_oneof![4 => commit, 1 => Just(Step::Reopen)], 1..12)
 }
 
-/// Does any steps, and compares every answer with the model's after each.
+/// Performs random steps, and compares every answer with the model's after each step.
 pub fn answers_as_the_model_does<S: Subject>(cases: u32, make: impl Fn() -> S) {
     run(cases, &steps(), |steps| {
         let (mut subject, mut model) = (make(), Model::default());
@@ -46,7 +46,7 @@ pub fn answers_as_the_model_does<S: Subject>(cases: u32, make: impl Fn() -> S) {
     });
 }
 
-/// Compares every answer.
+/// Compares every answer of the store with the model's.
 pub(super) fn compare(store: &dyn Store, model: &Model) {
     let elements = elements();
     let backwards: Vec<_> = elements.iter().rev().copied().collect();
@@ -73,7 +73,7 @@ pub(super) fn compare(store: &dyn Store, model: &Model) {
     compare_blocks(store, model);
 }
 
-/// Every page of every length, from the beginning and after any update, in the set or not.
+/// Compares every page of every length, from the beginning and after any update, whether the set has the update or not.
 fn compare_pages(store: &dyn Store, canonical: &RecordId, set: Option<Vec<RecordId>>) {
     for after in digests()
         .map(RecordId::new)

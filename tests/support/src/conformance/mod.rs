@@ -1,4 +1,4 @@
-//! What every store must do, checked against the plainest model there is: the list of everything that was ever written.
+//! The promises of every store, checked against the simplest model: the list of all writes so far.
 //!
 //! [`store_conformance!`](crate::store_conformance) makes one test of each promise:
 //!
@@ -28,9 +28,9 @@ pub use walking::{
 pub trait Subject {
     /// Commits all writes.
     fn commit(&mut self, writes: Vec<Write>);
-    /// Closes it and opens it again, where that means anything.
+    /// Closes the store and opens it again; does nothing for a store in memory.
     fn reopen(&mut self);
-    /// What is asked.
+    /// The store to ask.
     fn store(&self) -> &dyn Store;
 }
 
@@ -46,8 +46,8 @@ impl Subject for MemoryStore {
     }
 }
 
-/// Makes the tests of a store, in a module `conformance`: `$cases` sequences of commits for each promise about any
-/// sequence, against an empty [`Subject`](crate::conformance::Subject) from `$make` for each.
+/// Makes the tests of a store in a module `conformance`. A test of random commits runs `$cases` times. Each case starts
+/// with an empty [`Subject`](crate::conformance::Subject) from `$make`.
 #[macro_export]
 macro_rules! store_conformance {
     ($cases:expr, $make:expr) => {
@@ -87,7 +87,7 @@ macro_rules! store_conformance {
     };
 }
 
-/// Checks many values of a strategy, and shrinks the first that fails.
+/// Checks random values of a strategy, and shrinks the first one that fails.
 fn run<S: Strategy>(cases: u32, values: &S, check: impl Fn(S::Value)) {
     let mut runner = TestRunner::new(Config {
         cases,

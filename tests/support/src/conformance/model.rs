@@ -1,4 +1,4 @@
-//! The oracle: the list of everything that was ever written, and what follows from it.
+//! The oracle: the list of all writes so far, and the rows that follow from it.
 
 use bytes::Bytes;
 use kittengrad_journal::{Locator, RowKey, StoredBlock, Write};
@@ -11,7 +11,7 @@ use kittengrad_ring::{KeyRange, Length};
 
 use super::names::{HEIGHTS, INCARNATIONS, elements, state_keys};
 
-/// What a store should have.
+/// The expected content of a store.
 #[derive(Default)]
 pub(super) struct Model {
     written: Vec<Write>,
@@ -22,7 +22,7 @@ impl Model {
         self.written.extend_from_slice(writes);
     }
 
-    /// The last write of a row, unless that removed it.
+    /// The last write of a row, unless it is a removal.
     fn row(&self, key: &RowKey) -> Option<&Write> {
         let last = self.written.iter().rev().find(|write| write.key() == *key);
         last.filter(|write| !matches!(write, Write::Remove(_)))
@@ -46,7 +46,7 @@ impl Model {
         (!elements.is_empty()).then(|| updates.collect())
     }
 
-    /// The elements of an arc in the order of a walk, by what that order means and not by intervals.
+    /// The elements of an arc in the order of a walk, by the definition of the order and not by intervals.
     pub(super) fn walk(&self, arc: KeyRange) -> Vec<(Element, Locator)> {
         let of_arc = elements()
             .into_iter()
@@ -113,8 +113,8 @@ impl Model {
     }
 }
 
-/// What a walk over an arc is sorted by: the way from its beginning, which is all round for a canonical on that point,
-/// then the update.
+/// The sort key of a walk over an arc: the distance from its beginning, then the update. The distance of a canonical at
+/// the beginning itself is the whole circle.
 pub(super) fn place(arc: KeyRange, element: &Element) -> (Length, Option<RecordId>) {
     let way = KeyRange::new(arc.from, element.canonical.point()).length();
     (way, element.update)

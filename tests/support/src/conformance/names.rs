@@ -1,4 +1,4 @@
-//! The rows that stores are tested with: few names, so that they meet, and at the ends of their families.
+//! The rows for tests of stores: few names, so that writes meet, and names at the ends of their families.
 
 use bytes::Bytes;
 use kittengrad_journal::{Locator, RowKey, Write};
@@ -42,7 +42,7 @@ fn put() -> impl Strategy<Value = Write> {
     ]
 }
 
-/// A write or, as often, a removal of an element.
+/// A write or a removal of an element, both equally often.
 pub(super) fn element_write() -> impl Strategy<Value = Write> {
     (select(elements()), locator(), any::<bool>()).prop_map(|(element, locator, is_put)| {
         match is_put {
@@ -102,7 +102,7 @@ pub(super) fn arcs() -> Vec<KeyRange> {
     pairs.map(|(from, to)| KeyRange::new(from, to)).collect()
 }
 
-/// Keys of small values, some the beginnings of others. Ascending.
+/// Keys of small values, some of them prefixes of others. Ascending.
 pub(super) fn state_keys() -> Vec<Bytes> {
     let keys: [&[u8]; 8] = [
         &[],
@@ -117,9 +117,9 @@ pub(super) fn state_keys() -> Vec<Bytes> {
     keys.map(Bytes::copy_from_slice).to_vec()
 }
 
-/// Incarnations at the ends of their numbers, and as they are. Ascending.
+/// Incarnations at the ends of their range, and a realistic one. Ascending.
 pub(super) const INCARNATIONS: [u64; 4] = [0, 1, 1_795_000_000_000, u64::MAX];
-/// Ascending.
+/// Heights at the ends of their range. Ascending.
 pub(super) const HEIGHTS: [u64; 4] = [0, 1, 2, u64::MAX];
-/// Around the line of 1 KiB, where a store may keep values in another way.
+/// Lengths around 1 KiB, from which on a store may keep values in another way.
 const VALUE_BYTES: [usize; 6] = [0, 1, 300, 1022, 1023, 5000];

@@ -1,4 +1,4 @@
-//! Rows are removed one by one, in every family.
+//! Rows of every family can be removed one by one.
 
 use bytes::Bytes;
 use kittengrad_journal::{Locator, Write};
@@ -10,7 +10,7 @@ use kittengrad_proto::{
 use super::{Subject, answers::compare, model::Model};
 use crate::journals::stored_block;
 
-/// Removes a row of each family: once, again, and after it was written anew.
+/// Removes a row of each family: once, twice, and after it was written again.
 pub fn a_removed_row_is_gone<S: Subject>(make: impl Fn() -> S) {
     let (mut subject, mut model) = (make(), Model::default());
     let mut commit = |writes: Vec<Write>| {
@@ -20,7 +20,7 @@ pub fn a_removed_row_is_gone<S: Subject>(make: impl Fn() -> S) {
         subject.reopen();
         compare(subject.store(), &model);
     };
-    // Nothing is there to remove.
+    // There is no row to remove yet.
     commit(removals());
     commit(rows());
     for removal in removals() {
@@ -42,7 +42,7 @@ pub fn the_last_write_of_a_commit_counts<S: Subject>(make: impl Fn() -> S) {
         compare(subject.store(), &model);
     }
     let is_empty = subject.store().states(&[]).unwrap().is_empty();
-    assert!(is_empty, "what was removed last is there");
+    assert!(is_empty, "a row that was removed last is still there");
 }
 
 fn removals() -> Vec<Write> {
@@ -50,7 +50,7 @@ fn removals() -> Vec<Write> {
     keys.map(Write::Remove).collect()
 }
 
-/// Two neighbours of each family, of which the first is removed first.
+/// Two neighbouring rows of each family. The first one is removed first.
 fn rows() -> Vec<Write> {
     let canonical = RecordId::new([0x7f; 32]);
     let at = Locator {
@@ -75,7 +75,7 @@ fn rows() -> Vec<Write> {
     rows.flatten().collect()
 }
 
-/// The first and the second of the names that answers are compared for.
+/// The first or the second of the digests in `names`.
 const fn digest(number: u8) -> [u8; 32] {
     let mut digest = [0; 32];
     digest[31] = number - 1;

@@ -1,4 +1,4 @@
-//! A walk over an arc meets each element once, in the order of the ring, page by page, whatever is committed meanwhile.
+//! A walk over an arc meets each element once, in the order of the ring, page by page, even during commits.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,8 @@ const AT: Locator = Locator {
     index: 3,
 };
 
-/// Walks over every arc between the names, with pages of every length, also from elements that are not there.
+/// Walks over every arc between the names, with pages of every length, and also from elements that are not in the
+/// store.
 pub fn a_walk_goes_round_the_ring<S: Subject>(make: impl Fn() -> S) {
     let (mut subject, mut model) = (make(), Model::default());
     let here = |element: &Element| {
@@ -50,7 +51,7 @@ pub fn a_walk_goes_round_the_ring<S: Subject>(make: impl Fn() -> S) {
     }
 }
 
-/// A page of no length would never come to an end.
+/// A page limit of 0 must not resume, or the walk would never end.
 fn check_empty(store: &dyn Store) {
     for arc in arcs() {
         for limit in [0, 1, usize::MAX] {
@@ -60,7 +61,7 @@ fn check_empty(store: &dyn Store) {
     }
 }
 
-/// An arc ends on its last point, and a canonical one point farther is not in it.
+/// An arc includes its last point, and excludes a canonical one point further.
 fn check_neighbours(store: &dyn Store) {
     let [before, at, behind] = [0x7e, 0x7f, 0x80].map(|last| {
         let mut point = [0x7f; 32];
@@ -81,7 +82,7 @@ fn check_neighbours(store: &dyn Store) {
     assert_eq!(canonicals(none), [].into());
 }
 
-/// A walk goes on after any element of its arc, and nothing follows one that is outside.
+/// A walk resumes after any element of its arc. After an element outside the arc there is nothing.
 fn check_resuming(store: &dyn Store, arc: KeyRange, expected: &[(Element, Locator)]) {
     for after in elements() {
         let is_inside = arc.contains(after.canonical.point());
@@ -141,7 +142,7 @@ pub fn a_walk_goes_on_after_commits<S: Subject>(cases: u32, make: impl Fn() -> S
     });
 }
 
-/// Removes every page of a walk before the next, for every arc.
+/// Removes every page of a walk before reading the next one, for every arc.
 pub fn a_dropped_arc_leaves_the_rest<S: Subject>(make: impl Fn() -> S) {
     let all = elements();
     let mut subject = make();
@@ -170,7 +171,7 @@ pub fn a_dropped_arc_leaves_the_rest<S: Subject>(make: impl Fn() -> S) {
     }
 }
 
-/// The whole of a walk.
+/// All rows of a walk.
 fn walk(store: &dyn Store, arc: KeyRange, limit: usize) -> Vec<(Element, Locator)> {
     let mut rows = Vec::new();
     let mut after: Option<Element> = None;
