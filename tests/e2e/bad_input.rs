@@ -4,13 +4,13 @@ use std::{net::TcpListener, process::Stdio};
 
 use crate::harness::{Network, Process, ends, program, text};
 
-/// The process ends by itself with an exit code for failure, says each of `words`, and does not panic.
+/// Checks that a process ends with exit code 1 or 2, prints each of `words`, and does not panic.
 fn refuses(output: &std::process::Output, words: &[&str]) {
-    let said = text(output);
-    assert!(matches!(output.status.code(), Some(1 | 2)), "{said}");
-    assert!(!said.contains("panicked"), "{said}");
+    let printed = text(output);
+    assert!(matches!(output.status.code(), Some(1 | 2)), "{printed}");
+    assert!(!printed.contains("panicked"), "{printed}");
     for word in words {
-        assert!(said.contains(word), "no {word:?} in: {said}");
+        assert!(printed.contains(word), "no {word:?} in: {printed}");
     }
 }
 

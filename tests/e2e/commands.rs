@@ -1,4 +1,4 @@
-//! What scripts rely on: lines, exit codes and files of the commands, against one network that all checks share.
+//! The promises to scripts: lines, exit codes and files of the commands. One network serves all checks.
 
 use std::process::Stdio;
 
@@ -78,15 +78,18 @@ fn refused_lines_are_told_kept_and_forgotten(network: &Network) {
         counts.map(|count| total[count].as_u64()),
         [27, 1, 0, 0, 26].map(Some)
     );
-    let said = String::from_utf8_lossy(&loaded.stderr).into_owned();
-    assert!(said.contains("mixed.ndjson, line 1 is refused"), "{said}");
-    assert!(said.contains("line 4 is refused: "), "{said}");
+    let stderr = String::from_utf8_lossy(&loaded.stderr).into_owned();
     assert!(
-        !said.contains("line 25 is refused"),
-        "only the first 20: {said}"
+        stderr.contains("mixed.ndjson, line 1 is refused"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("line 4 is refused: "), "{stderr}");
+    assert!(
+        !stderr.contains("line 25 is refused"),
+        "only the first 20: {stderr}"
     );
     let rejects = format!("{file}.rejects.ndjson");
-    assert!(said.contains(&format!("more in {rejects}")), "{said}");
+    assert!(stderr.contains(&format!("more in {rejects}")), "{stderr}");
 
     let kept = std::fs::read_to_string(&rejects).unwrap();
     let kept: Vec<Value> = kept
@@ -113,7 +116,7 @@ fn refused_lines_are_told_kept_and_forgotten(network: &Network) {
     );
     assert!(
         !std::path::Path::new(&rejects).exists(),
-        "it is of the past"
+        "the rejects file of an earlier run is still there"
     );
 }
 
@@ -124,7 +127,7 @@ fn a_rejects_file_is_never_written_over_an_input(network: &Network) {
     assert_eq!(lines(&twice).pop().unwrap()["refused"], 2);
     let rejects = format!("{file}.rejects.ndjson");
     let kept = std::fs::read_to_string(&rejects).unwrap();
-    assert_eq!(kept.lines().count(), 2, "of a file that is named twice");
+    assert_eq!(kept.lines().count(), 2, "of a file that is given twice");
     let over = network.cli(&["ingest", "--map", &map, &file, &rejects]);
     assert_eq!(over.status.code(), Some(2), "{}", text(&over));
     assert_eq!(std::fs::read_to_string(&rejects).unwrap(), kept);
@@ -164,7 +167,7 @@ fn a_receipt_is_checked_offline_and_never_costs_the_line(network: &Network) {
     let put_again = &network.ok(&["put", &file])[0];
     assert_eq!(
         put_again["new"], true,
-        "nothing was sent without a place for its receipt"
+        "without a place for its receipt, nothing was sent"
     );
 }
 
@@ -173,8 +176,8 @@ fn heads_are_replaced_side_by_side_or_taken_back(network: &Network) {
     let work = network.file("work.json", record);
     let cid = network.ok(&["put", &work])[0]["cid"].clone();
     let cid = cid.as_str().unwrap();
-    let say = |meta: &str, more: &[&str]| {
-        let file = network.file("said.json", meta);
+    let update = |meta: &str, more: &[&str]| {
+        let file = network.file("update.json", meta);
         let args = [&["update", cid, &file][..], more].concat();
         network.ok(&args)[0]["cid"].as_str().unwrap().to_owned()
     };
@@ -192,13 +195,13 @@ fn heads_are_replaced_side_by_side_or_taken_back(network: &Network) {
         ids.sort();
         ids
     };
-    let first = say(r#"{"year":1839}"#, &[]);
-    let second = say(r#"{"year":1838}"#, &["--concurrent"]);
+    let first = update(r#"{"year":1839}"#, &[]);
+    let second = update(r#"{"year":1838}"#, &["--concurrent"]);
     assert_eq!(heads(), sorted(vec![first.clone(), second.clone()]));
-    let third = say(r#"{"year":1838.5}"#, &[]);
+    let third = update(r#"{"year":1838.5}"#, &[]);
     assert_eq!(heads(), std::slice::from_ref(&third));
     network.ok(&["retract", cid, &third]);
-    assert_eq!(heads(), [""; 0], "what it replaced does not come back");
+    assert_eq!(heads(), [""; 0], "replaced updates stay replaced");
     let history = network.ok(&["history", cid]);
     let standings: Vec<_> = history
         .iter()
@@ -271,7 +274,11 @@ fn bench_prints_the_fields_that_scripts_read(network: &Network) {
         }
         if phase == "bulk" {
             let (ops, updates) = (line["ops"].as_u64(), line["updates"].as_u64());
-            assert_eq!(updates, ops.map(|ops| ops * 50), "each is full: {line}");
+            assert_eq!(
+                updates,
+                ops.map(|ops| ops * 50),
+                "each batch is full: {line}"
+            );
         }
     }
     for wrong in [

@@ -1,4 +1,4 @@
-//! What is where: three copies of every set, a whole aggregator, a whole index.
+//! The copies of every set: three at peers, one at the aggregator, one in the index.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ fn element(line: &Value) -> Element {
     )
 }
 
-/// The elements of one journal, each of which must be there once, at contiguous offsets.
+/// The elements of one journal. Each must be there once, at contiguous offsets.
 fn elements(network: &Network, source: &[&str]) -> BTreeSet<Element> {
     let mut args = vec!["tail", "--from", "genesis", "--no-follow"];
     args.extend(source);
@@ -28,8 +28,8 @@ fn elements(network: &Network, source: &[&str]) -> BTreeSet<Element> {
     found
 }
 
-/// Waits until aggregator and index have exactly what the peers' journals have together, verifies all journals, and
-/// returns the canonicals, of which there must be so many.
+/// Waits until aggregator and index have exactly the union of the peers' journals, and verifies all journals. Returns
+/// the canonicals, of which there must be `canonicals`.
 pub(crate) fn check_views(network: &Network, canonicals: usize) -> BTreeSet<String> {
     let mut union = BTreeSet::new();
     for id in network.peer_ids() {
@@ -60,7 +60,7 @@ pub(crate) fn check_views(network: &Network, canonicals: usize) -> BTreeSet<Stri
     expected.into_keys().collect()
 }
 
-/// Everything that the index has.
+/// The updates of all documents of the index.
 fn documents(network: &Network) -> BTreeMap<String, BTreeSet<String>> {
     let url = format!(
         "{}/api/documents",
@@ -95,12 +95,13 @@ fn documents(network: &Network) -> BTreeMap<String, BTreeSet<String>> {
     found
 }
 
-/// How many sets are compared.
+/// Sets that are compared, at most.
 const SETS: usize = 200;
-/// The canonicals of which each peer has to have a copy.
+/// The canonicals of which each peer must have a copy.
 type Holders = BTreeMap<String, Vec<String>>;
 
-/// Reads sets from each of their replicas alone: three equal copies, though a quorum was enough to acknowledge.
+/// Reads sets from each of their replicas alone. All three copies must be equal, although a quorum was enough to
+/// acknowledge.
 pub(crate) fn check_copies(network: &Network, canonicals: &BTreeSet<String>) {
     let ring = &network.ok(&["ring", "show"])[0];
     let peers = ring["peers"].as_array().unwrap().len();
@@ -121,7 +122,7 @@ pub(crate) fn check_copies(network: &Network, canonicals: &BTreeSet<String>) {
     });
 }
 
-/// What the replicas have of each set; `None` while one knows nothing of some.
+/// The copies of each set at its replicas; `None` while a replica lacks some canonical.
 fn read_copies(
     network: &Network,
     holders: &Holders,

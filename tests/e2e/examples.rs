@@ -1,10 +1,10 @@
-//! The SDK's examples, each run as its first lines say, against a network of real processes.
+//! Runs the SDK's examples against a network of real processes, as their first lines describe.
 
 use std::{path::Path, process::Command};
 
 use crate::harness::{Network, text, until};
 
-/// Builds the examples. After `make test` built everything there is nothing to do.
+/// Builds the examples. After `make test` they are built already.
 fn build() {
     let mut cargo = Command::new(env!("CARGO"));
     cargo
@@ -16,9 +16,9 @@ fn build() {
     assert!(built.status.success(), "{}", text(&built));
 }
 
-/// Runs an example, which must succeed, and returns its standard output.
+/// Runs an example, which must succeed. Returns its standard output.
 fn run(name: &str, network: &Network, arguments: &[&str]) -> String {
-    // The test itself is TARGET/debug/deps/e2e-HASH.
+    // The test binary is TARGET/debug/deps/e2e-HASH.
     let test = std::env::current_exe().unwrap();
     let folder = test.ancestors().nth(2).unwrap().join("examples");
     let output = Command::new(folder.join(name))
@@ -50,7 +50,7 @@ fn the_examples_of_the_sdk_run_on_a_demo() {
     let again = run("ingest", &network, &[&map, &works]);
     assert_eq!(again, "0 of 20 lines changed something\n");
 
-    // The example waits for as many elements: one insert with its update, and 20 more of them.
+    // The example waits for this many elements: one insert with its update, and 20 more.
     let followed = run("follow", &network, &["21"]);
     assert_eq!(followed.lines().count(), 21);
     until("the example is in the aggregator's journal", || {

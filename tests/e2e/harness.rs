@@ -1,4 +1,4 @@
-//! A network of real processes in a folder of its own, and a small language to drive it.
+//! A network of real processes in its own folder, and functions to drive it.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use kittengrad_support::wait::block_until;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long a condition may take to come true.
+/// The longest wait for a condition.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The program under test.
@@ -26,8 +26,8 @@ pub(crate) fn program() -> Command {
     command
 }
 
-/// Runs a command that has to end by itself: a test fails, and does not wait for ever, if it runs on. Its
-/// standard output is where `command` sends it.
+/// Runs a command that must end by itself. If it does not end, the test fails instead of waiting for ever. Standard
+/// output goes where `command` sends it.
 pub(crate) fn ends(command: &mut Command) -> Output {
     struct Running(Option<Child>);
     impl Drop for Running {
@@ -39,19 +39,19 @@ pub(crate) fn ends(command: &mut Command) -> Output {
         }
     }
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    // Read while it runs: it must not wait for somebody to do so.
+    // Reads standard error while the process runs, because a full pipe would block it.
     let mut errors = child.stderr.take().unwrap();
-    let told = std::thread::spawn(move || {
-        let mut told = Vec::new();
-        errors.read_to_end(&mut told).map(|_| told)
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        errors.read_to_end(&mut bytes).map(|_| bytes)
     });
     let mut running = Running(Some(child));
-    until("it ends by itself", || {
+    until("the command ends by itself", || {
         running.0.as_mut().unwrap().try_wait().unwrap().is_some()
     });
     let output = running.0.take().unwrap().wait_with_output().unwrap();
     Output {
-        stderr: told.join().unwrap().unwrap(),
+        stderr: reader.join().unwrap().unwrap(),
         ..output
     }
 }
@@ -74,7 +74,7 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Prepares a network with so many peers, and starts nothing.
+    /// Prepares a network with a number of peers, and starts nothing.
     pub(crate) fn prepare(peers: usize) -> Self {
         let dir = TempDir::new().unwrap();
         let network = Self {
@@ -102,7 +102,7 @@ impl Network {
         network
     }
 
-    /// Prepares a network and starts everything.
+    /// Prepares a network and starts all processes.
     pub(crate) fn whole(peers: usize) -> Self {
         let mut network = Self::with_peers(peers);
         network.start(Process::Aggregator);
@@ -133,7 +133,7 @@ impl Network {
         self.command_with(process, file)
     }
 
-    /// A process of this one's role, by another configuration in its folder.
+    /// A command for a process of the same role with another configuration file of its folder.
     pub(crate) fn command_with(&self, process: Process, file: &str) -> Command {
         let role = match process {
             Process::Peer(_) => "peer",
@@ -165,43 +165,43 @@ impl Network {
         self.running.insert(process, child);
     }
 
-    /// Runs a process that is expected to end by itself, and returns what it said.
+    /// Runs a process that should end by itself. Returns its output.
     pub(crate) fn run_to_end(&self, process: Process) -> Output {
         self.command(process).output().unwrap()
     }
 
-    /// kill -9.
+    /// Kills a process with SIGKILL.
     pub(crate) fn kill(&mut self, process: Process) {
         let mut child = self.running.remove(&process).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
-    /// Sends a signal, by its name.
+    /// Sends a signal by its name.
     pub(crate) fn signal(&self, process: Process, name: &str) {
         let id = self.running[&process].id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status();
         assert!(sent.unwrap().success());
     }
 
-    /// Whether a process was started and nobody saw it end.
+    /// Whether a process was started and has not been seen to end.
     pub(crate) fn runs(&self, process: Process) -> bool {
         self.running.contains_key(&process)
     }
 
-    /// How a process ended by itself, if it did.
+    /// The exit status of a process that ended by itself, if it did.
     pub(crate) fn ended(&mut self, process: Process) -> Option<ExitStatus> {
         let ended = self.running.get_mut(&process)?.try_wait().unwrap()?;
         self.running.remove(&process);
         Some(ended)
     }
 
-    /// The folder stays, if the test fails.
+    /// Keeps the folder if the test fails.
     pub(crate) const fn keep_if_it_fails(&mut self) {
         self.is_kept = true;
     }
 
-    /// Asks a process to end, and waits until it has: exit code 0.
+    /// Asks a process to end and waits for it. Its exit code must be 0.
     pub(crate) fn stop(&mut self, process: Process) {
         let mut child = self.running.remove(&process).unwrap();
         let asked = Command::new("kill")
@@ -217,7 +217,7 @@ impl Network {
         );
     }
 
-    /// Waits until every running process says that it is ready.
+    /// Waits until every running process is ready.
     pub(crate) fn until_ready(&mut self) {
         let running: Vec<_> = self.running.keys().copied().collect();
         for process in running {
@@ -259,7 +259,7 @@ impl Network {
         lines(&self.cli(&["health"]))
     }
 
-    /// What the preparation says of it: ids and addresses.
+    /// The ids and addresses of the prepared network.
     pub(crate) fn described(&self) -> Value {
         let described = program()
             .args(["demo", "--prepare", "--json", "--dir"])
@@ -288,7 +288,7 @@ impl Network {
         self.cli_command(args).output().unwrap()
     }
 
-    /// The same, not started yet.
+    /// The same command, not started yet.
     pub(crate) fn cli_command(&self, args: &[&str]) -> Command {
         let mut command = program();
         command
@@ -354,7 +354,7 @@ impl Drop for Network {
         if std::thread::panicking() {
             if self.is_kept {
                 self.dir.disable_cleanup(true);
-                eprintln!("--- everything is in {}", self.path().display());
+                eprintln!("--- the network's folder is {}", self.path().display());
             }
             for process in (1..=self.peers)
                 .map(Process::Peer)
@@ -382,7 +382,7 @@ pub(crate) fn lines(output: &Output) -> Vec<Value> {
         .collect()
 }
 
-/// Everything that a command said.
+/// The exit status, standard output and standard error of a command.
 pub(crate) fn text(output: &Output) -> String {
     let (out, err) = (
         String::from_utf8_lossy(&output.stdout),
@@ -392,6 +392,6 @@ pub(crate) fn text(output: &Output) -> String {
 }
 
 /// Waits until a condition holds, with a deadline.
-pub(crate) fn until(what: &str, holds: impl FnMut() -> bool) {
-    block_until(what, PATIENCE, holds);
+pub(crate) fn until(condition: &str, holds: impl FnMut() -> bool) {
+    block_until(condition, PATIENCE, holds);
 }

@@ -27,7 +27,7 @@ fn a_journal_with_lost_blocks_is_listed_and_verified() {
     copy(&old, &data);
     network.start(Process::Peer(1));
     network.until_ready();
-    until("what was lost comes again", || {
+    until("the lost elements come again", || {
         tail(&network, &id).len() == 6
     });
 
@@ -56,7 +56,7 @@ fn a_journal_with_lost_blocks_is_listed_and_verified() {
     assert_eq!(offsets(&rest), [Some(5)]);
 }
 
-/// Inserts works of these numbers.
+/// Inserts works with these numbers.
 fn put(network: &Network, numbers: std::ops::Range<usize>) {
     for number in numbers {
         let record = format!(r#"{{"type":"artefact","meta":{{"id":"test:{number}"}}}}"#);
@@ -65,7 +65,7 @@ fn put(network: &Network, numbers: std::ops::Range<usize>) {
     }
 }
 
-/// All elements of a peer's journal, as far as it answers.
+/// All elements of a peer's journal; fewer if the peer does not answer.
 fn tail(network: &Network, id: &str) -> Vec<Value> {
     let args = ["tail", "--peer", id, "--from", "genesis", "--no-follow"];
     lines(&network.cli(&args))

@@ -1,4 +1,4 @@
-//! kill -9 in the middle of a load.
+//! Kills processes with SIGKILL in the middle of a load.
 
 use std::{collections::BTreeSet, io::Write, process::Stdio};
 
@@ -75,7 +75,7 @@ fn halves(text: &str) -> (&str, &str) {
     text.split_at(middle + text[middle..].find('\n').unwrap() + 1)
 }
 
-/// Where the journals of all peers end.
+/// The heights of the journals of all peers.
 fn heights(network: &Network) -> Vec<u64> {
     let ring = network.cli(&["ring", "show"]);
     let ring = lines(&ring).pop().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Real processes on loopback, driven as an operator and a publisher would drive them.
+//! Real processes on loopback, driven as operators and publishers drive them.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod bad_input;

@@ -14,10 +14,10 @@ fn a_peer_that_reads_damage_fills_a_new_store() {
     let file = network.file("work.json", record);
     let cid = network.ok(&["put", &file])[0]["cid"].clone();
     let text = "all work and no play ".repeat(200);
-    let said = network.file("said.json", &format!(r#"{{"text":"{text}"}}"#));
+    let update = network.file("update.json", &format!(r#"{{"text":"{text}"}}"#));
     let cid = cid.as_str().unwrap();
-    network.ok(&["update", cid, &said, "--publisher", "atlas"]);
-    // Who asks a process that ended need not wait long.
+    network.ok(&["update", cid, &update, "--publisher", "atlas"]);
+    // Short timeouts, because the test asks processes that ended.
     let config = fs::read_to_string(network.path().join("client.toml")).unwrap();
     let hasty = "\n[timeouts]\nattempt_ms = 1_000\nread_ms = 2_000\n";
     network.file("client.toml", &(config + hasty));
@@ -26,8 +26,8 @@ fn a_peer_that_reads_damage_fills_a_new_store() {
         (Process::Peer(1), vec!["--peer", &peer]),
         (Process::Aggregator, vec!["--aggregator"]),
     ] {
-        until("it has both", || tail(&network, &source) == 2);
-        // What is in the log only is written to tables when the store is opened.
+        until("the journal has both", || tail(&network, &source) == 2);
+        // Rows that are only in the log are written to tables when the store opens.
         network.kill(process);
         network.start(process);
         network.until_ready();
@@ -35,7 +35,7 @@ fn a_peer_that_reads_damage_fills_a_new_store() {
         let data = network.folder(process).join("data");
         rot(&data);
         network.start(process);
-        until("it ends, because somebody read what rotted", || {
+        until("the process ends, as the rotten row is read", || {
             tail(&network, &source);
             network.ended(process).is_some()
         });
@@ -45,18 +45,20 @@ fn a_peer_that_reads_damage_fills_a_new_store() {
         );
         network.start(process);
         network.until_ready();
-        until("it has both again", || tail(&network, &source) == 2);
+        until("the journal has both again", || {
+            tail(&network, &source) == 2
+        });
     }
 }
 
-/// How many elements a journal shows, with their records.
+/// The number of elements that a journal shows, with their records.
 fn tail(network: &Network, source: &[&str]) -> usize {
     let mut args = vec!["tail", "--from", "genesis", "--no-follow"];
     args.extend(source);
     lines(&network.cli(&args)).len()
 }
 
-/// A bit flips in the middle of every large record.
+/// Flips a bit in the middle of every file of large records.
 fn rot(data: &Path) {
     let mut count = 0;
     for entry in fs::read_dir(data.join("db")).unwrap() {

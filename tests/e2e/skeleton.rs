@@ -14,14 +14,17 @@ fn an_acknowledged_put_survives_the_kill_of_any_peer() {
     assert_eq!(
         network.ok(&["put", &file])[0]["new"],
         false,
-        "the second time it is there already"
+        "the second put is not new"
     );
 
-    let said = network.file("said.json", r#"{"title":"A work","width":91.5,"parts":3}"#);
+    let content = network.file(
+        "update.json",
+        r#"{"title":"A work","width":91.5,"parts":3}"#,
+    );
     let update = &network.ok(&[
         "update",
         cid,
-        &said,
+        &content,
         "--name",
         "A work",
         "--publisher",
