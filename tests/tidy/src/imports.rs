@@ -1,8 +1,8 @@
-//! No two files of a crate import each other, directly or through others: each can be read before those that use it.
+//! No two files of a crate import each other, directly or through others. So each file can be read before its users.
 //!
-//! `pub use` of a `mod.rs` or `lib.rs` is a table of contents and not an import: a name that is taken from there counts as
-//! taken from the file that has it. A folder is one module: its files may take from its `mod.rs` what they share, for
-//! example an error, although `mod.rs` calls them.
+//! `pub use` in a `mod.rs` or `lib.rs` is a table of contents and not an import: a name from there counts as taken from
+//! the file that defines it. A folder is one module: its files may use items of its `mod.rs`, for example an error,
+//! although `mod.rs` calls the files.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -65,7 +65,7 @@ impl Sources {
             .collect()
     }
 
-    /// The module whose file has what a path names.
+    /// The module whose file defines the item of a path.
     fn target(&self, path: &[String]) -> &Module {
         let depth = (0..=path.len()).rev();
         let known = depth.filter_map(|depth| self.files.get_key_value(&path[..depth]));
@@ -83,7 +83,7 @@ impl Sources {
     }
 }
 
-/// `a/b.rs` and `a/b/mod.rs` are `[a, b]`.
+/// The module of a file: `a/b.rs` and `a/b/mod.rs` are `[a, b]`.
 fn module_of(path: &Path) -> Module {
     let names = path.with_extension("");
     let names = names.iter().map(|name| name.to_str().unwrap().to_owned());
@@ -91,7 +91,7 @@ fn module_of(path: &Path) -> Module {
     names.collect()
 }
 
-/// A path as it is written, from the root of its crate; `None` if it leads into another crate.
+/// The path from the root of its crate; `None` if it leads into another crate.
 fn absolute(module: &Module, path: &[String]) -> Option<Module> {
     let mut base = match path.first()?.as_str() {
         "crate" => Vec::new(),
@@ -113,7 +113,7 @@ fn is_test(attributes: &[Attribute]) -> bool {
     tests.any(|of| of.parse_args::<syn::Ident>().is_ok_and(|of| of == "test"))
 }
 
-/// Every path that `tree` names, with the names before it, and under which name.
+/// Collects every path in `tree` with its local name. `before` is the prefix of the paths.
 fn leaves(tree: &UseTree, before: &[String], found: &mut Vec<(Vec<String>, String)>) {
     let with = |name: String| [before, &[name]].concat();
     match tree {
@@ -131,10 +131,10 @@ fn leaves(tree: &UseTree, before: &[String], found: &mut Vec<(Vec<String>, Strin
     }
 }
 
-/// Collects the paths that a file takes something from, tests aside.
+/// Collects the paths that a file uses, except in tests.
 struct Paths<'a> {
     module: &'a Module,
-    /// Names of the files directly below it.
+    /// The names of the files directly below the module.
     children: BTreeSet<String>,
     found: Vec<Module>,
 }
@@ -184,7 +184,7 @@ impl<'ast> Visit<'ast> for Paths<'_> {
     }
 }
 
-/// Finds where a file takes a name from that it exports.
+/// Finds the path of a name that a file re-exports.
 struct Exported<'a> {
     name: &'a str,
     found: Option<Vec<String>>,
@@ -203,7 +203,7 @@ impl<'ast> Visit<'ast> for Exported<'_> {
     }
 }
 
-/// A way from a module back to itself, if there is one.
+/// The modules on a way from a module back to itself, if there is one.
 fn circle<'a>(
     from: &'a Module,
     imports: &BTreeMap<&'a Module, BTreeSet<&'a Module>>,

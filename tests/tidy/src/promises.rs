@@ -1,4 +1,4 @@
-//! `docs/promises.md` and the tests agree: every promise names tests, and each of them names the promise.
+//! `docs/promises.md` and the tests agree: every promise names its tests, and each of these tests names the promise.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,17 +7,17 @@ use std::{
 
 use crate::sources::{root, sources};
 
-/// What the documentation of a test begins with that keeps promises: `/// Keeps S1, S3.`
+/// The start of the documentation of a test that keeps promises: `/// Keeps S1, S3.`
 const KEEPS: &str = "/// Keeps S";
 
-/// Promises by number, `S1`, each with the tests that it names.
+/// The tests that `docs/promises.md` names for each promise, by number such as `S1`.
 fn promised() -> BTreeMap<String, BTreeSet<String>> {
     let text = fs::read_to_string(root().join("docs/promises.md")).unwrap();
     let sections = text.split("\n## ").skip(1);
     let promise = |section: &str| {
         let (number, _) = section.split_once(' ').unwrap();
         let tests = section.split_once("*Tests*:");
-        let tests = tests.unwrap_or_else(|| panic!("{number} says nothing of tests"));
+        let tests = tests.unwrap_or_else(|| panic!("docs/promises.md: {number} has no *Tests*"));
         let tests = tests.1.split("*Not yet*").next().unwrap();
         let names = tests.split('`').skip(1).step_by(2).map(str::to_owned);
         (number.to_owned(), names.collect())
@@ -25,7 +25,7 @@ fn promised() -> BTreeMap<String, BTreeSet<String>> {
     sections.map(promise).collect()
 }
 
-/// The same from the tests' side.
+/// The tests whose documentation names each promise.
 fn kept() -> BTreeMap<String, BTreeSet<String>> {
     let mut kept: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for path in sources() {
@@ -53,15 +53,19 @@ fn kept() -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn every_promise_names_its_tests_and_every_test_its_promises() {
     let (promised, kept) = (promised(), kept());
-    assert!(promised.len() >= 12, "the promises are not where they were");
+    assert!(
+        promised.len() >= 12,
+        "only {} promises found in docs/promises.md",
+        promised.len()
+    );
     for number in promised.keys().chain(kept.keys()) {
         let named = promised.get(number).cloned().unwrap_or_default();
         let naming = kept.get(number).cloned().unwrap_or_default();
-        let unsaid: Vec<_> = named.difference(&naming).collect();
+        let unmarked: Vec<_> = named.difference(&naming).collect();
         let unlisted: Vec<_> = naming.difference(&named).collect();
         assert!(
-            unsaid.is_empty(),
-            "docs/promises.md names {unsaid:?} for {number}; their documentation must say `Keeps {number}.`"
+            unmarked.is_empty(),
+            "docs/promises.md names {unmarked:?} for {number}; their documentation must say `Keeps {number}.`"
         );
         assert!(
             unlisted.is_empty(),

@@ -1,20 +1,20 @@
-//! Rules about every source file.
+//! Rules for every source file.
 
 use std::path::{Path, PathBuf};
 
-/// Lines above which a file has more than one idea.
+/// Lines of a file, at most: a longer one has more than one idea.
 const LINES_MAX: usize = 500;
 
-/// Bytes that the name of a function has at most. The long ones are tests: subject and promise fit.
+/// Bytes of the name of a function, at most. Long names are those of tests, and must fit subject and promise.
 const NAME_MAX: usize = 59;
 
-/// Where the repository is.
+/// The root of the repository.
 pub(crate) fn root() -> PathBuf {
     let tidy = Path::new(env!("CARGO_MANIFEST_DIR"));
     tidy.ancestors().nth(2).unwrap().to_owned()
 }
 
-/// All files of Rust in it.
+/// All Rust files of the repository.
 pub(crate) fn sources() -> Vec<PathBuf> {
     let root = root();
     let crates = [
@@ -45,7 +45,11 @@ pub(crate) fn sources() -> Vec<PathBuf> {
             }
         }
     }
-    assert!(found.len() > 50, "the sources are not where they were");
+    assert!(
+        found.len() > 50,
+        "only {} sources found; have they moved?",
+        found.len()
+    );
     found
 }
 
