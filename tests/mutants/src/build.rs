@@ -16,15 +16,15 @@ use crate::{
 /// The simulator, whose stories run the pure crates together.
 const SIMULATOR: &str = "tests/sim";
 
-/// Tests of the simulator that say nothing of a single mutant, or take minutes: sweeps of many seeds, the planted bugs,
-/// and what reads the sources.
+/// Tests of the simulator that tell nothing of a single mutant or take minutes: sweeps of many seeds, the planted bugs,
+/// and checks of the sources.
 const NOT_RUN: [&str; 3] = [
     "seeds_lose_nothing_acknowledged",
     "every_planted_bug_is_caught",
     "nobody_but_the_simulator_can_plant",
 ];
 
-/// The lines of `cargo --message-format=json` that are about test binaries.
+/// A line of `cargo --message-format=json` about a test binary or an error.
 #[derive(Deserialize)]
 struct Artifact {
     manifest_path: Option<PathBuf>,
@@ -54,7 +54,8 @@ struct Message {
 /// Compiles the tests of the pure crates and of the simulator in the copy, and returns them.
 ///
 /// # Errors
-/// Cargo cannot be started, or something does not compile: then a mutant's new text is not Rust of its place.
+/// Cargo cannot be started, or the copy does not compile because the new text of a mutant is not valid Rust in its
+/// place.
 pub fn build(copy: &Path, target: &Path, jobs: Option<usize>) -> anyhow::Result<Vec<Suite>> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["test", "--no-run", "--locked", "--message-format=json"]);
@@ -67,7 +68,7 @@ pub fn build(copy: &Path, target: &Path, jobs: Option<usize>) -> anyhow::Result<
     }
     cargo.current_dir(copy);
     cargo.env("CARGO_TARGET_DIR", target);
-    // Half of the crates are the same as the last time.
+    // Half of the crates are unchanged since the last build.
     cargo.env("CARGO_INCREMENTAL", "1");
     let output = cargo
         .stderr(Stdio::inherit())
@@ -92,7 +93,7 @@ pub fn build(copy: &Path, target: &Path, jobs: Option<usize>) -> anyhow::Result<
         let folder = manifest.parent().context("a package has no manifest")?;
         let is_simulator = folder.ends_with(SIMULATOR);
         if is_simulator && target.kind != ["test"] {
-            // The simulator is no pure crate: its own unit tests say nothing of a mutant.
+            // The simulator is not a pure crate, and its own unit tests tell nothing of a mutant.
             continue;
         }
         let of = CRATES.iter().find(|of| folder == copy.join(of));

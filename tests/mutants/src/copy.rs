@@ -1,4 +1,4 @@
-//! A copy of the workspace with all mutants in it.
+//! Makes a copy of the workspace with all mutants in it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,18 +14,18 @@ use crate::{
     weave,
 };
 
-/// What became of the mutants in a copy.
+/// The result of a copy.
 #[derive(Debug, Default)]
 pub struct Copied {
-    /// The line of the original at which each mutant begins, by its number.
+    /// The line of the original at which each mutant starts, by its number.
     pub lines: BTreeMap<usize, usize>,
-    /// The mutants that no longer apply, and why.
+    /// The mutants that no longer apply, with the reasons.
     pub lost: Vec<String>,
 }
 
-/// Makes `copy` what `workspace` is, with all mutants in it.
+/// Makes `copy` equal to `workspace`, with all mutants in it.
 ///
-/// A file that has not changed since the last time is left alone, so that cargo does not compile it again.
+/// An unchanged file is left alone, so that cargo does not compile it again.
 ///
 /// # Errors
 /// A file cannot be read or written, or `git` cannot list them.
@@ -41,10 +41,10 @@ pub fn copy(workspace: &Path, copy: &Path, mutants: &[Mutant]) -> anyhow::Result
     }
     for (file, mutants) in &by_file {
         if !files.contains(*file) {
-            let says = |mutant: &&Mutant| {
+            let describe = |mutant: &&Mutant| {
                 format!("{}: `{}`: there is no such file", mutant.file, mutant.says)
             };
-            copied.lost.extend(mutants.iter().map(says));
+            copied.lost.extend(mutants.iter().map(describe));
         }
     }
     for file in &files {
@@ -82,7 +82,7 @@ fn tracked(workspace: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
         .args(list)
         .current_dir(workspace)
         .output()
-        .context("git could not be started, which lists the files of the workspace")?;
+        .context("git could not be started; it lists the files of the workspace")?;
     let why = String::from_utf8_lossy(&listed.stderr);
     ensure!(
         listed.status.success(),
@@ -90,7 +90,7 @@ fn tracked(workspace: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
     );
     let names = String::from_utf8(listed.stdout)?;
     let names = names.split_terminator('\0').map(PathBuf::from);
-    // What was removed and not committed yet is still listed.
+    // Git still lists files that were removed without a commit.
     Ok(names
         .filter(|name| workspace.join(name).is_file())
         .collect())
@@ -105,7 +105,7 @@ fn write_if_changed(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     fs::write(path, bytes).with_context(|| format!("write {}", path.display()))
 }
 
-/// Removes what the workspace does not have any more.
+/// Removes files that the workspace no longer has.
 fn remove_others(root: &Path, folder: &Path, files: &BTreeSet<PathBuf>) -> anyhow::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

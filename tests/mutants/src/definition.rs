@@ -17,14 +17,14 @@ pub const CRATES: [&str; 8] = [
     "indexer/core",
 ];
 
-/// In the new text of a mutant: the expression that is true while the mutant runs.
+/// The expression in the new text of a mutant that is true while the mutant runs.
 pub const SWITCH: &str = "MUTANT";
 
 /// One mistake at one place.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mutant {
-    /// The number by which it is switched on: 1 for the first of all.
+    /// The number that switches it on, from 1.
     #[serde(skip)]
     pub number: usize,
     /// The folder of its crate, such as `node/core`.
@@ -37,11 +37,11 @@ pub struct Mutant {
     pub function: String,
     /// The mistake, in one sentence.
     pub says: String,
-    /// The text that is replaced; line breaks and indentation do not matter.
+    /// The text to replace. Line breaks and indentation do not matter.
     pub old: String,
-    /// The text that replaces it: does what `old` does while [`SWITCH`] is false, and the mistake while it is true.
+    /// The new text. Does the same as `old` while [`SWITCH`] is false, and makes the mistake while it is true.
     pub new: String,
-    /// Why nobody can tell the mistake from the right code. Such a mutant is not run.
+    /// The reason why no test can tell the mistake from the right code. Such a mutant does not run.
     pub equivalent: Option<String>,
 }
 
@@ -54,7 +54,7 @@ struct File {
 /// Reads all mutants of a folder of definitions, numbered.
 ///
 /// # Errors
-/// A file is missing or is not as [`Mutant`] says.
+/// A file is missing or does not have the fields of [`Mutant`].
 pub fn load(folder: &Path) -> anyhow::Result<Vec<Mutant>> {
     let mut all = Vec::new();
     for of in CRATES {
@@ -69,10 +69,10 @@ pub fn load(folder: &Path) -> anyhow::Result<Vec<Mutant>> {
     Ok(all)
 }
 
-/// Reads the mutants of one crate; none has a number yet.
+/// Reads the mutants of one crate, without numbers.
 ///
 /// # Errors
-/// The text is no TOML of [`Mutant`]s, or one of them could not work.
+/// The text is not a TOML list of [`Mutant`]s, or one of them could not work.
 pub fn parse(folder: &'static str, text: &str) -> anyhow::Result<Vec<Mutant>> {
     let mut mutants = toml::from_str::<File>(text)?.mutant;
     for mutant in &mut mutants {

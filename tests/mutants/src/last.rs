@@ -1,4 +1,4 @@
-//! Which test saw which mutant the last time: it is tried first the next time.
+//! The test that saw each mutant the last time. It is tried first the next time.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::definition::Mutant;
 
-/// Names of suites and tests, by what a mutant says.
+/// Names of suites and tests, by folder and sentence of the mutant.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Last(BTreeMap<String, (String, String)>);
 
 impl Last {
-    /// Reads what was kept in a file; nothing if there is none, or if it is of another version of this program.
+    /// Reads the names from a file. Starts empty if there is no file, or if another version of this program wrote it.
     pub fn load(path: &Path) -> Self {
         let text = fs::read_to_string(path).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()
@@ -30,7 +30,7 @@ impl Last {
         self.0.insert(key(mutant), by);
     }
 
-    /// Keeps it in a file.
+    /// Writes the names to a file.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -40,7 +40,7 @@ impl Last {
     }
 }
 
-/// The number of a mutant changes when others are added.
+/// The key of a mutant. Its number would change with other mutants.
 fn key(mutant: &Mutant) -> String {
     format!("{}: {}", mutant.folder, mutant.says)
 }

@@ -1,19 +1,20 @@
-//! Measures what the tests see: mutants are small mistakes in the pure crates, and the tests should fail under each.
+//! Measures what the tests see. Mutants are small mistakes in the pure crates, and the tests should fail under each of
+//! them.
 //!
-//! All mutants are in one build of a copy of the workspace, each behind a switch that an environment variable turns
-//! on. So the crates compile once, and a mutant costs only the tests that run under it.
+//! All mutants are in one build of a copy of the workspace, each behind a switch that an environment variable turns on.
+//! So the crates compile once, and a mutant costs only the tests that run under it.
 //!
 //! | file | what it does |
 //! | --- | --- |
 //! | `definition` | reads the mutants of `definitions/` |
-//! | `place` | finds the text that a mutant replaces, in a function, whatever the line breaks are |
+//! | `place` | finds the text that a mutant replaces in a function, regardless of line breaks |
 //! | `weave` | puts all mutants of a file into its text, each behind its switch |
 //! | `copy` | keeps a copy of the workspace with all mutants in it |
 //! | `build` | compiles the copy, and finds the test binaries |
-//! | `suite` | one test binary, and what becomes of it under a mutant |
-//! | `last` | remembers which test saw which mutant, to try that one first |
+//! | `suite` | runs one test binary under a mutant |
+//! | `last` | remembers the test that saw each mutant, to try it first |
 //! | `trial` | runs suites under mutants until one fails |
-//! | `score` | adds up what was seen, as a table or as JSON |
+//! | `score` | counts the seen mutants, as a table or as JSON |
 
 pub mod build;
 pub mod copy;

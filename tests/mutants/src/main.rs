@@ -1,4 +1,4 @@
-//! The command: measures how many of the mutants the tests see.
+//! The command: measures how many mutants the tests see.
 #![allow(clippy::print_stdout, reason = "it is a command")]
 
 use std::{
@@ -19,31 +19,31 @@ use kittengrad_mutants::{
     trial::{Suites, Trial},
 };
 
-/// Runs the tests of the pure crates under mutants, and says how many they see.
+/// Run the tests of the pure crates under mutants, and count the mutants that they see
 #[derive(Parser)]
 struct Args {
-    /// Folder for the mutated copy of the workspace and its build.
+    /// Folder for the mutated copy of the workspace and its build
     #[arg(long)]
     dir: PathBuf,
-    /// Mutants from this number on.
+    /// Run mutants from this number on
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     from: usize,
-    /// Mutants whose file, function or sentence contains this.
+    /// Run mutants whose file, function or sentence contains this text
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
-    /// Run those that are marked as equivalent, and no others: none should be seen.
+    /// Run only the mutants that are marked as equivalent; none should be seen
     #[arg(long)]
     equivalent: bool,
-    /// Say only which mutants no longer apply to the code.
+    /// List only the mutants that no longer apply to the code
     #[arg(long)]
     check: bool,
-    /// Say the result in one line of JSON.
+    /// Print the result as one line of JSON
     #[arg(long)]
     json: bool,
-    /// Fail if less than this many of a hundred are seen.
+    /// Fail if fewer than this many of a hundred are seen
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
     at_least: f64,
-    /// Mutants at a time, and compilers at a time; as many as there are processors.
+    /// Run this many mutants and compilers at a time; by default as many as there are processors
     #[arg(long, value_name = "NUMBER")]
     jobs: Option<usize>,
 }
@@ -88,11 +88,11 @@ fn main() -> anyhow::Result<ExitCode> {
     let kept = args.dir.join("last.json");
     let last = Last::load(&kept);
     let next = Mutex::new(last.clone());
-    let say = |trial: &Trial| {
-        let (what, seconds) = (measured.describe(&trial.mutant), trial.took.as_secs_f64());
+    let report = |trial: &Trial| {
+        let (mutant, seconds) = (measured.describe(&trial.mutant), trial.took.as_secs_f64());
         match &trial.seen {
-            Some(seen) => eprintln!("seen   {what} ({seen}, {seconds:.1} s)"),
-            None => eprintln!("UNSEEN {what} ({seconds:.1} s)"),
+            Some(seen) => eprintln!("seen   {mutant} ({seen}, {seconds:.1} s)"),
+            None => eprintln!("UNSEEN {mutant} ({seconds:.1} s)"),
         }
         let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((suite, Ok(test))) = trial.seen.as_ref().map(|seen| (&seen.suite, &seen.by)) {
@@ -103,7 +103,7 @@ fn main() -> anyhow::Result<ExitCode> {
         }
     };
     let at_a_time = args.jobs.unwrap_or(processors);
-    measured.trials = suites.try_all(&run, &last, at_a_time, say)?;
+    measured.trials = suites.try_all(&run, &last, at_a_time, report)?;
     match args.json {
         true => println!("{}", measured.json()?),
         false => print!("{}", measured.table()),

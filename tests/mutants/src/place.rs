@@ -1,13 +1,13 @@
-//! Finding the text that a mutant replaces.
+//! Finds the text that a mutant replaces.
 //!
-//! White space does not count, so that a definition still applies after `rustfmt` has broken a line elsewhere.
+//! White space does not count, so a definition still applies after `rustfmt` breaks a line elsewhere.
 
 use std::ops::Range;
 
-/// A text without its white space, that knows where each byte was.
+/// A text without its white space, with the place of each byte in the original.
 struct Squeezed {
     text: String,
-    /// For each byte of `text`: its place in the original.
+    /// The place of each byte of `text` in the original.
     places: Vec<usize>,
 }
 
@@ -25,7 +25,7 @@ impl Squeezed {
     }
 }
 
-/// All places of `wanted` in `text`, which do not overlap.
+/// All places of `wanted` in `text`, without overlaps.
 ///
 /// White space before and after `wanted` is not part of a place.
 pub fn find(text: &str, wanted: &str) -> Vec<Range<usize>> {
@@ -39,7 +39,7 @@ pub fn find(text: &str, wanted: &str) -> Vec<Range<usize>> {
         .collect()
 }
 
-/// Where the functions of a name are, from their signature to their closing brace, in text that `rustfmt` has formatted.
+/// The functions of a name, from signature to closing brace, in text that `rustfmt` has formatted.
 pub fn functions(text: &str, name: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut lines = lines(text);
@@ -74,7 +74,7 @@ fn is_signature(line: &str, name: &str) -> bool {
     rest.is_some_and(|rest| rest.starts_with(['(', '<']))
 }
 
-/// The lines of a text with what ends them.
+/// The lines of a text with their line ends.
 fn lines(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
     text.split_inclusive('\n').map(move |line| {

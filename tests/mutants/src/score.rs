@@ -1,4 +1,4 @@
-//! What was seen of each crate's mutants, as a table for people or as JSON for programs.
+//! The score of each crate's mutants, as a table for people or as JSON for programs.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -10,21 +10,21 @@ use crate::{
     trial::Trial,
 };
 
-/// What was seen of the mutants of one crate, or of all.
+/// The score of one crate, or of all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Score {
     /// Mutants that ran.
     pub run: usize,
-    /// Those that the crate's own tests saw.
+    /// Mutants that the crate's own tests saw.
     pub seen_by_own: usize,
-    /// Those that only the simulator's stories saw.
+    /// Mutants that only the simulator's stories saw.
     pub seen_by_stories: usize,
-    /// Mutants that change nothing that anybody can see, and did not run.
+    /// Mutants without a visible effect, which did not run.
     pub equivalent: usize,
 }
 
 impl Score {
-    /// Counts what became of mutants.
+    /// Counts the outcomes of mutants.
     pub fn of<'a>(trials: impl IntoIterator<Item = &'a Trial>, equivalent: usize) -> Self {
         let mut score = Self {
             equivalent,
@@ -41,12 +41,12 @@ impl Score {
         score
     }
 
-    /// Mutants that something saw.
+    /// Mutants that any test saw.
     pub const fn seen(&self) -> usize {
         self.seen_by_own + self.seen_by_stories
     }
 
-    /// Mutants seen of a hundred that ran; 100 if none ran.
+    /// The percentage of mutants that were seen; 100 if none ran.
     pub fn percent(&self) -> f64 {
         if self.run == 0 {
             return 100.0;
@@ -55,7 +55,7 @@ impl Score {
     }
 }
 
-/// One mutant that ran, for programs.
+/// A mutant that ran, for programs.
 #[derive(Serialize)]
 struct Line<'a> {
     number: usize,
@@ -67,7 +67,7 @@ struct Line<'a> {
     millis: u128,
 }
 
-/// All that is said of a measurement, for programs.
+/// A whole measurement, for programs.
 #[derive(Serialize)]
 struct All<'a> {
     crates: BTreeMap<&'static str, Score>,
@@ -79,9 +79,9 @@ struct All<'a> {
 /// A measurement.
 #[derive(Debug)]
 pub struct Measured {
-    /// What became of each mutant that ran.
+    /// The trial of each mutant that ran.
     pub trials: Vec<Trial>,
-    /// Those that did not run, because they are equivalent.
+    /// Mutants that did not run, because they are equivalent.
     pub equivalent: Vec<Mutant>,
     /// The line of each mutant, by its number.
     pub lines: BTreeMap<usize, usize>,
@@ -100,7 +100,7 @@ impl Measured {
         Score::of(&self.trials, self.equivalent.len())
     }
 
-    /// Where a mutant is and what it does.
+    /// The number, place and sentence of a mutant.
     pub fn describe(&self, mutant: &Mutant) -> String {
         let line = self.lines.get(&mutant.number).copied().unwrap_or_default();
         let Mutant {
@@ -109,7 +109,7 @@ impl Measured {
         format!("{number} {file}:{line} {says}")
     }
 
-    /// The table, and the mutants that nobody saw.
+    /// The table, and a list of the unseen mutants.
     pub fn table(&self) -> String {
         let mut text = String::from(
             "crate            mutants  own tests  stories  unseen   seen  equivalent\n",
@@ -137,7 +137,7 @@ impl Measured {
     /// One line of JSON.
     ///
     /// # Errors
-    /// None that is known: all of it is text and numbers.
+    /// None is known, because all values are text and numbers.
     pub fn json(&self) -> serde_json::Result<String> {
         let mutants = self.trials.iter().map(|trial| Line {
             number: trial.mutant.number,

@@ -1,4 +1,4 @@
-//! One test binary, and what becomes of it under a mutant.
+//! One test binary, and its outcome under a mutant.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -13,18 +13,18 @@ use anyhow::Context as _;
 
 use crate::weave::VARIABLE;
 
-/// Kilobytes of address space that a test binary may have: a mutant must not take the machine's memory.
+/// The address space of a test binary, in KiB. A mutant must not take all memory of the machine.
 const MEMORY_KIB_MAX: u64 = 6 << 20;
 
-/// Cases of each law, where a few may do.
+/// Cases of each law in a run with [`Extent::FewCases`].
 const FEW_CASES: &str = "12";
 
-/// Which tests a binary has.
+/// The tests of a binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tests {
-    /// Those of the pure crate in this folder.
+    /// The tests of the pure crate in this folder.
     Own(&'static str),
-    /// The simulator's stories, of all pure crates together.
+    /// The stories of the simulator, which run all pure crates together.
     Stories,
 }
 
@@ -35,26 +35,26 @@ pub struct Suite {
     pub name: String,
     /// The binary.
     pub path: PathBuf,
-    /// The folder of its package, in which it runs.
+    /// The folder of its package, and its working directory.
     pub folder: PathBuf,
-    /// Which tests it has.
+    /// The tests that it contains.
     pub tests: Tests,
-    /// Parts of names of tests that do not run.
+    /// Parts of names of tests to skip.
     pub skipped: &'static [&'static str],
 }
 
-/// How much of a suite runs.
+/// The part of a suite to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent<'a> {
-    /// Everything.
+    /// All tests.
     All,
-    /// Everything, with a few cases of each law.
+    /// All tests, with a few cases of each law.
     FewCases,
     /// The test of this name.
     One(&'a str),
 }
 
-/// What became of a test binary.
+/// The outcome of a test binary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// All tests passed.
@@ -63,12 +63,12 @@ pub enum Outcome {
     Failed(String),
     /// The process ended without naming a test.
     Ended(String),
-    /// It was not done in time.
+    /// The process did not end in time.
     TooLong,
 }
 
 impl Suite {
-    /// Runs tests until one fails, with mutant `number`, or with none.
+    /// Runs tests until one fails. `number` is the mutant that is on, if any.
     ///
     /// # Errors
     /// The binary cannot be started.
@@ -102,7 +102,7 @@ impl Suite {
             }
         };
         if outcome.is_some() {
-            // It may have ended by itself in the meantime.
+            // The process may have ended by itself in the meantime.
             child.kill().ok();
         }
         let status = child.wait().context("wait for a test")?;
@@ -116,7 +116,7 @@ impl Suite {
     }
 
     fn start(&self, number: Option<usize>, extent: Extent<'_>) -> anyhow::Result<Child> {
-        // The shell sets the limit, and becomes the test.
+        // The shell sets the limit, then replaces itself with the test.
         let limit = format!("ulimit -v {MEMORY_KIB_MAX}; exec \"$0\" \"$@\"");
         let mut command = Command::new("sh");
         command.args(["-c", &limit]).arg(&self.path);
@@ -135,7 +135,7 @@ impl Suite {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .env("RUST_BACKTRACE", "0")
-            // Which test fails first is all that matters.
+            // Only the first failing test matters, so no case is shrunk.
             .env("PROPTEST_MAX_SHRINK_ITERS", "0")
             .env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1");
         match number {
@@ -147,7 +147,7 @@ impl Suite {
     }
 }
 
-/// The test that a line of the output says has failed.
+/// The name of the failed test in a line of output, if any.
 fn failed(line: &str) -> Option<&str> {
     line.strip_prefix("test ")?.strip_suffix(" ... FAILED")
 }

@@ -1,4 +1,4 @@
-//! Running suites under mutants until one fails.
+//! Runs suites under mutants until one fails.
 
 use std::{
     collections::VecDeque,
@@ -16,32 +16,32 @@ use crate::{
     suite::{Extent, Outcome, Suite, Tests},
 };
 
-/// A suite may take this much longer under a mutant than without one.
+/// The factor by which a suite may take longer under a mutant.
 const PATIENCE_FACTOR: u32 = 8;
-/// A suite that takes longer runs with few cases first.
+/// A suite that takes longer than this runs with few cases first.
 const SLOW: Duration = Duration::from_millis(500);
-/// Every suite may take this long, however short it is without a mutant.
+/// The shortest timeout of a suite under a mutant.
 const PATIENCE_MIN: Duration = Duration::from_secs(30);
 
-/// What became of a mutant.
+/// The outcome of a mutant.
 #[derive(Debug, Clone)]
 pub struct Trial {
-    /// Which mutant.
+    /// The mutant.
     pub mutant: Mutant,
-    /// Who saw it; `None`: nobody.
+    /// The test that saw the mutant; `None` if none did.
     pub seen: Option<Seen>,
-    /// How long its tests ran.
+    /// The time that its tests took.
     pub took: Duration,
 }
 
-/// Who saw a mutant.
+/// The test that saw a mutant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// Which tests.
+    /// The crate's own tests or the stories.
     pub tests: Tests,
     /// The name of the suite.
     pub suite: String,
-    /// The test, or how the suite ended without naming one.
+    /// The name of the test, or how the suite ended without naming one.
     pub by: Result<String, String>,
 }
 
@@ -56,11 +56,11 @@ impl fmt::Display for Seen {
 #[derive(Debug)]
 struct Measured {
     suite: Suite,
-    /// How long it took.
+    /// The time that it took.
     took: Duration,
 }
 
-/// The suites, the fastest first.
+/// The suites, the fastest one first.
 #[derive(Debug)]
 pub struct Suites(Vec<Measured>);
 
@@ -86,7 +86,7 @@ impl Suites {
         Ok(Self(measured))
     }
 
-    /// Tries one mutant: first the test that saw it the `last` time, then the tests of its crate, then the simulator's
+    /// Tries one mutant: first the test that saw it the last time, then the tests of its crate, then the simulator's
     /// stories.
     ///
     /// # Errors
@@ -107,7 +107,7 @@ impl Suites {
         })
     }
 
-    /// What is run under a mutant until something fails.
+    /// The suites to run under a mutant, in order.
     fn plan<'a>(&'a self, mutant: &Mutant, last: &'a Last) -> Vec<(&'a Measured, Extent<'a>)> {
         let of = |tests| self.0.iter().filter(move |m| m.suite.tests == tests);
         let own = || of(Tests::Own(mutant.folder));
@@ -124,7 +124,8 @@ impl Suites {
         plan
     }
 
-    /// Tries all mutants, some at a time, and says of each how it went. In the order of their numbers.
+    /// Tries all mutants, `at_a_time` in parallel, and calls `report` after each. Returns the trials in the order of
+    /// numbers.
     ///
     /// # Errors
     /// A suite cannot be started.
@@ -133,7 +134,7 @@ impl Suites {
         mutants: &[Mutant],
         last: &Last,
         at_a_time: usize,
-        say: impl Fn(&Trial) + Sync,
+        report: impl Fn(&Trial) + Sync,
     ) -> anyhow::Result<Vec<Trial>> {
         let left: Mutex<VecDeque<_>> = Mutex::new(mutants.iter().collect());
         let next = || left.lock().ok()?.pop_front();
@@ -141,7 +142,7 @@ impl Suites {
             let mut trials = Vec::new();
             while let Some(mutant) = next() {
                 let trial = self.try_one(mutant, last)?;
-                say(&trial);
+                report(&trial);
                 trials.push(trial);
             }
             Ok(trials)
@@ -164,7 +165,7 @@ impl Suites {
 }
 
 impl Measured {
-    /// Runs tests under a mutant.
+    /// Runs tests under a mutant. Returns the test that saw it, if any.
     fn see(&self, mutant: &Mutant, extent: Extent<'_>) -> anyhow::Result<Option<Seen>> {
         let patience = PATIENCE_MIN.max(self.took * PATIENCE_FACTOR);
         let by = match self.suite.run(Some(mutant.number), extent, patience)? {

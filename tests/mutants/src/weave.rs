@@ -1,4 +1,4 @@
-//! Putting all mutants of a file into its text, each behind its switch.
+//! Weaves all mutants of a file into its text, each behind its switch.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -7,10 +7,10 @@ use crate::{
     place,
 };
 
-/// The function that says whether a mutant is on, at the root of each mutated crate.
+/// The function at the root of each mutated crate that returns whether a mutant is on.
 const IS_ON: &str = "mutant_is_on";
 
-/// The environment variable that has the number of the mutant that is on.
+/// The environment variable with the number of the mutant that is on.
 pub const VARIABLE: &str = "KITTENGRAD_MUTANT";
 
 /// A file with all its mutants.
@@ -18,20 +18,20 @@ pub const VARIABLE: &str = "KITTENGRAD_MUTANT";
 pub struct Woven {
     /// The text of the file.
     pub text: String,
-    /// The number of each mutant that is in it, and the line of the original at which it begins.
+    /// The number of each woven mutant, and the line of the original at which it starts.
     pub lines: Vec<(usize, usize)>,
-    /// Why the others are not.
+    /// The reasons why the other mutants are not woven.
     pub lost: Vec<String>,
 }
 
 /// Replaces the old text of each mutant by its new text.
 ///
-/// Mutants whose old texts overlap are applied one after the other. The functions are not `const` any more, because a
-/// switch is read from the environment.
+/// Mutants with overlapping old texts are applied one after the other. The functions lose `const`, because a switch
+/// reads the environment.
 pub fn weave(original: &str, mutants: &[&Mutant]) -> Woven {
     let mut woven = Woven::default();
     let mut placed = Vec::new();
-    // What to put in which place of the original, by the beginning of the place.
+    // The replaced range of the original and the new text, by the start of the range.
     let mut edits: BTreeMap<usize, (Range<usize>, String)> = BTreeMap::new();
     for mutant in mutants {
         match locate(original, mutant) {
@@ -70,7 +70,7 @@ pub fn weave(original: &str, mutants: &[&Mutant]) -> Woven {
     woven
 }
 
-/// The beginning of a mutant's function and where its old text is, or why it does not apply.
+/// The start of a mutant's function and the range of its old text, or the reason why the mutant does not apply.
 fn locate(original: &str, mutant: &Mutant) -> Result<(usize, Range<usize>), String> {
     let functions = place::functions(original, &mutant.function);
     if functions.is_empty() {
@@ -95,7 +95,7 @@ fn locate(original: &str, mutant: &Mutant) -> Result<(usize, Range<usize>), Stri
     }
 }
 
-/// Where the function that begins at a place says that it is `const`.
+/// The `const ` in the signature of the function that starts at `function`, if any.
 fn is_const(original: &str, function: usize) -> Option<Range<usize>> {
     let signature = original[function..].lines().next()?;
     let at = function + signature.find("const fn ")?;
@@ -106,13 +106,13 @@ fn describe(mutant: &Mutant, why: &str) -> String {
     format!("{}: `{}`: {why}", mutant.file, mutant.says)
 }
 
-/// The new text of a mutant with its own switch.
+/// The new text of a mutant, with its own switch.
 fn switched(mutant: &Mutant) -> String {
     let switch = format!("crate::{IS_ON}({})", mutant.number);
     mutant.new.replace(SWITCH, &switch)
 }
 
-/// Groups of places that overlap, in order.
+/// Groups of overlapping ranges, in order.
 fn overlapping<T>(placed: Vec<(Range<usize>, T)>) -> Vec<Vec<(Range<usize>, T)>> {
     let mut groups: Vec<Vec<(Range<usize>, T)>> = Vec::new();
     let mut end = 0;
@@ -127,7 +127,7 @@ fn overlapping<T>(placed: Vec<(Range<usize>, T)>) -> Vec<Vec<(Range<usize>, T)>>
     groups
 }
 
-/// The text that a mutated crate has at its root besides its own.
+/// The text that is appended to the root of a mutated crate.
 pub fn root() -> String {
     format!(
         r#"
