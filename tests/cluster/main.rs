@@ -38,7 +38,7 @@ use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-/// A peer that runs, and the way to stop it.
+/// A running peer, and the token that stops it.
 type Running = (CancellationToken, JoinHandle<Result<(), run::RunError>>);
 
 struct Cluster {
@@ -96,7 +96,7 @@ impl Cluster {
         let (shutdown, running) = self.running[peer].take().unwrap();
         shutdown.cancel();
         running.await.unwrap().unwrap();
-        // A task of the endpoint's own lets go of the socket, when nothing uses it any more.
+        // A task of the endpoint closes the socket, some time after its last use.
         let view = self.network().view().unwrap();
         let identity = view.member(&self.keys[peer]).unwrap();
         until("its port is free", async || {
@@ -125,7 +125,7 @@ impl Cluster {
         Client::new(root, view, loaded.credentials, Vec::new(), timeouts).unwrap()
     }
 
-    /// Waits until every running peer says that it is settled.
+    /// Waits until every running peer is settled.
     async fn until_settled(&self, client: &Client) {
         for (peer, running) in self.keys.iter().zip(&self.running) {
             if running.is_some() {
@@ -141,7 +141,7 @@ impl Cluster {
     }
 }
 
-/// Some canonical that a peer holds.
+/// A canonical that a peer holds.
 fn held_by(client: &Client, peer: &PublicKey) -> RecordId {
     let view = client.view();
     (0_u32..)
@@ -155,7 +155,7 @@ fn held_by(client: &Client, peer: &PublicKey) -> RecordId {
 }
 
 impl Drop for Cluster {
-    /// Waits for every peer: RocksDB does not bear a process that ends under it.
+    /// Waits for every peer, because RocksDB fails if the process ends while it is open.
     fn drop(&mut self) {
         let running: Vec<_> = self.running.iter_mut().filter_map(Option::take).collect();
         tokio::task::block_in_place(|| {

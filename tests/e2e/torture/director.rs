@@ -1,4 +1,5 @@
-//! Who breaks things: strikes again and again, starts what died, and looks after what lost something until it is whole.
+//! The director: strikes again and again, restarts dead processes, and follows a process after a loss until it is
+//! whole.
 
 use std::{
     collections::BTreeMap,
@@ -20,16 +21,16 @@ use super::{
 };
 use crate::harness::Process;
 
-/// How often it is looked what there is to do.
+/// The pause between two looks at the network.
 const LOOK: Duration = Duration::from_millis(30);
-/// How long whoever lost something may take until it has everything again.
+/// The longest time after a loss until the process has everything again.
 pub(super) const HEALING: Duration = Duration::from_secs(240);
-/// So often a process may end by itself after one loss.
+/// Ends of a process by itself after one loss, at most.
 const ENDS_MAX: u32 = 12;
-/// A process that ends so often is looked after: what its disk has is moved away, as its message says.
+/// After this many ends of an indexer its data is moved away, as its message asks.
 const PATIENT_ENDS: u32 = 2;
 
-/// What is asked for.
+/// The size of one run, and its seed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted {
     pub(super) seed: u64,
@@ -37,18 +38,18 @@ pub(super) struct Wanted {
     pub(super) flips: u64,
 }
 
-/// A disk that lost something, and its peer that is not known to be whole again.
+/// A process whose disk lost data, until it is known to be whole again.
 pub(super) struct Lost {
     pub(super) process: Process,
     pub(super) loss: Loss,
     pub(super) since: Instant,
-    /// How often the process ended by itself since.
+    /// Ends of the process by itself since the loss.
     pub(super) ends: u32,
-    /// It is being read from beginning to end.
+    /// The task that reads everything of the process.
     pub(super) reading: Option<JoinHandle<Result<(), String>>>,
 }
 
-/// A disk without room, and until when.
+/// A full disk, and until when it stays full.
 struct Full {
     until: Instant,
     has_ended: bool,
@@ -64,9 +65,9 @@ pub(super) struct Director<'a> {
     wanted: Wanted,
     blows: Deck<Blow>,
     losses: Deck<Loss>,
-    /// When those that are dead are started again.
+    /// The restart times of dead processes.
     pub(super) dead: BTreeMap<Process, Instant>,
-    /// When those that stand still go on.
+    /// The resume times of paused processes.
     paused: BTreeMap<Process, Instant>,
     pub(super) lost: Option<Lost>,
     full: Option<Full>,
@@ -104,7 +105,7 @@ impl<'a> Director<'a> {
         }
     }
 
-    /// Strikes as often as is wanted, and returns when everybody who lost something is whole and all run again.
+    /// Strikes as often as wanted. Returns when all losses are healed and all processes run again.
     pub(super) fn run(mut self) -> Tally {
         loop {
             self.look();
@@ -119,7 +120,7 @@ impl<'a> Director<'a> {
                 return self.tally;
             }
             let now = Instant::now();
-            // Both end at about the same time.
+            // Keeps blows and flips in step, so that both end at about the same time.
             let is_ahead = self.tally.blows * self.wanted.flips.max(1)
                 > (self.tally.flips + 1) * self.wanted.blows.max(1);
             if !has_struck && now >= self.next_blow && (!is_ahead || has_lost) {
@@ -138,7 +139,7 @@ impl<'a> Director<'a> {
         }
     }
 
-    /// Says how far it is.
+    /// Prints the progress.
     fn word(&mut self) {
         let about = match &self.lost {
             Some(lost) => format!("{:?} of {:?}", lost.loss, lost.process),
@@ -147,7 +148,7 @@ impl<'a> Director<'a> {
         self.tally.word(&self.history, &about);
     }
 
-    /// Everything that is due.
+    /// Handles everything that is due.
     fn look(&mut self) {
         self.look_for_ends();
         let now = Instant::now();
@@ -172,7 +173,7 @@ impl<'a> Director<'a> {
         }
     }
 
-    /// Only those end by themselves whose disks lost something or are full.
+    /// Handles processes that ended by themselves. Only a loss or a full disk allows that.
     fn look_for_ends(&mut self) {
         for process in everybody() {
             let Some(status) = self.machines.network.ended(process) else {
@@ -182,7 +183,7 @@ impl<'a> Director<'a> {
             let why = self.last_words(process);
             self.history
                 .strikes(&format!("{process:?} ends with {status}: {why}"));
-            self.tally.say(&format!("{process:?} ends: {why}"));
+            self.tally.print(&format!("{process:?} ends: {why}"));
             assert!(
                 status.code().is_some_and(|code| code == 1),
                 "{process:?} ended with {status}: {why}"
@@ -192,7 +193,7 @@ impl<'a> Director<'a> {
                 full.has_ended |= is_it;
                 is_it
             });
-            // It may take a while to end, and there may be room again by then.
+            // The process may take a while to end, and the disk may have space again by then.
             let is_full = is_full || why.contains("No space left on device");
             let has_lost = self.ends_after_a_loss(process);
             assert!(
@@ -204,8 +205,8 @@ impl<'a> Director<'a> {
         }
     }
 
-    /// Counts the ends of a process that lost something. One that says that it cannot read what is there, and asks for it
-    /// to be moved away, gets help.
+    /// Counts the ends of a process after a loss. An indexer that cannot read its data and asks to have it moved away
+    /// gets that help.
     fn ends_after_a_loss(&mut self, process: Process) -> bool {
         let Some(lost) = self.lost.as_mut().filter(|lost| lost.process == process) else {
             return false;
@@ -285,14 +286,14 @@ impl<'a> Director<'a> {
         true
     }
 
-    /// A second process for one directory has to refuse, and say so; the first one goes on.
+    /// Starts a second process for the directory of a running one. The second must refuse, and the first must continue.
     fn second(&mut self, victims: &[Process]) -> bool {
         let victim = self.random.pick(victims);
         let is_lost = self
             .lost
             .as_ref()
             .is_some_and(|lost| lost.process == victim);
-        // One that has only just begun may not have taken the directory yet.
+        // A process that has just started may not have locked the directory yet.
         if is_lost || self.is_full(victim) || self.status(victim).is_none() {
             return false;
         }
@@ -302,10 +303,10 @@ impl<'a> Director<'a> {
         if self.machines.network.ended(victim).is_some() {
             panic!("{victim:?} ended when a second process came");
         }
-        let (status, said) = ended.expect("a second process for a directory ends");
+        let (status, stderr) = ended.expect("a second process for a directory ends");
         assert!(
-            status.code() == Some(1) && said.contains("in use by another process"),
-            "the second process ended with {status}: {said}"
+            status.code() == Some(1) && stderr.contains("in use by another process"),
+            "the second process ended with {status}: {stderr}"
         );
         true
     }
@@ -332,7 +333,7 @@ impl<'a> Director<'a> {
         true
     }
 
-    /// A peer has to start without any room.
+    /// Fills a peer's disk completely and kills the peer, which must then start without any space.
     fn starve(&mut self) -> bool {
         if !self.fill(0, 12_000) {
             return false;
@@ -345,7 +346,7 @@ impl<'a> Director<'a> {
         true
     }
 
-    /// There is room again after a while, or when the process has ended for the want of it.
+    /// Frees the full disk at its time, or once its process ended because of it.
     fn look_at_full(&mut self) {
         let Some(full) = &self.full else {
             return;
@@ -360,13 +361,13 @@ impl<'a> Director<'a> {
         }
     }
 
-    /// Whether a peer's disk is the one that is full.
+    /// Whether the disk of a process is the full one.
     pub(super) fn is_full(&self, process: Process) -> bool {
         let small = self.machines.small.as_ref().map(|(of, _)| *of);
         self.full.is_some() && small == Some(process)
     }
 
-    /// Whoever may be hurt now.
+    /// The processes that a loss may strike now.
     pub(super) fn candidates(&self, loss: Loss) -> Vec<Process> {
         let mut all = match loss {
             Loss::FlipPeer | Loss::WipePeer => everybody(),
@@ -388,7 +389,7 @@ impl<'a> Director<'a> {
         Duration::from_millis(self.random.within(from..=to))
     }
 
-    /// The status page of a process that runs and does not stand still.
+    /// The status page of a process; `None` if the process is down or paused.
     pub(super) fn status(&self, process: Process) -> Option<Value> {
         if !self.machines.network.runs(process) || self.paused.contains_key(&process) {
             return None;

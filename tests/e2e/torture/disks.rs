@@ -1,4 +1,4 @@
-//! What happens to data directories: they vanish, a bit flips in them, or the disk below is full.
+//! Faults of data directories: they are wiped, a bit flips in them, or their disk is full.
 
 use std::{
     fs::{self, File},
@@ -21,7 +21,7 @@ pub(super) fn wipe(data: &Path) {
     }
 }
 
-/// Removes the databases that were put aside, and says how many there were.
+/// Removes the databases that were put aside. Returns their number.
 pub(super) fn remove_aside(data: &Path) -> u64 {
     let mut count = 0;
     for entry in fs::read_dir(data).into_iter().flatten() {
@@ -35,15 +35,15 @@ pub(super) fn remove_aside(data: &Path) -> u64 {
     count
 }
 
-/// A bit that flipped.
+/// A flipped bit.
 pub(super) struct Flip {
     pub(super) file: PathBuf,
     pub(super) at: u64,
     pub(super) bit: u8,
 }
 
-/// Flips a bit of a file in a data directory: of a kind of file drawn first, then of one of them. `None` if there is
-/// nothing in it yet.
+/// Flips a bit of a file in a data directory. Draws the kind of file first, then the file. `None` if all files are
+/// empty.
 pub(super) fn flip(data: &Path, random: &mut Random) -> Option<Flip> {
     let mut files = Vec::new();
     collect(data, &mut files);
@@ -78,7 +78,7 @@ fn is_of(path: &Path, kind: &str) -> bool {
     name.ends_with(&format!(".{kind}")) || name.starts_with(kind)
 }
 
-/// All files with something in them, and how much; not what was put aside.
+/// All files that are not empty, with their sizes, except those of databases that were put aside.
 fn collect(folder: &Path, found: &mut Vec<(PathBuf, u64)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -94,13 +94,13 @@ fn collect(folder: &Path, found: &mut Vec<(PathBuf, u64)>) {
     }
 }
 
-/// A small disk of its own, in memory; unmounted when it is dropped.
+/// A small disk in memory; unmounted when it is dropped.
 pub(super) struct SmallDisk {
     path: PathBuf,
 }
 
 impl SmallDisk {
-    /// Mounts one at `path`, if that is allowed here.
+    /// Mounts a disk at `path`; `None` if that is not allowed here.
     pub(super) fn mount(path: &Path, mebibytes: u64) -> Option<Self> {
         fs::create_dir_all(path).unwrap();
         let size = format!("size={mebibytes}m");
@@ -119,7 +119,7 @@ impl SmallDisk {
         self.path.join("filler")
     }
 
-    /// Fills it up, until so many bytes are free.
+    /// Fills the disk until `free` bytes are free.
     pub(super) fn fill(&self, free: u64) {
         let mut filler = File::options()
             .create(true)
@@ -133,16 +133,16 @@ impl SmallDisk {
                 return;
             };
             let bytes = usize::try_from(bytes.min(1024 * 1024)).unwrap();
-            // What is written beside it may take the last of it.
+            // Another writer may take the last bytes.
             if filler.write_all(&mebibyte[..bytes]).is_err() {
                 return;
             }
         }
     }
 
-    /// There is room again.
+    /// Removes the filler.
     pub(super) fn free(&self) {
-        // Nothing was filled, if it is not there.
+        // Without a filler, nothing was filled.
         let _ = fs::remove_file(self.filler());
     }
 }
@@ -150,7 +150,7 @@ impl SmallDisk {
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            // What was on it is wanted, and it is in memory only.
+            // The test keeps its folder on failure, but this disk is in memory only.
             let kept = self.path.with_extension("kept");
             let _ = Command::new("cp")
                 .arg("-a")

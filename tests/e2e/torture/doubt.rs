@@ -1,4 +1,4 @@
-//! Whether the judge sees anything: histories in which something was lost, taken back or invented.
+//! Tests of the judge: histories in which elements were lost, taken back or invented.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 use super::history::History;
 
-/// One thing with two updates that was said and acknowledged, and what is made of it.
+/// A canonical with two updates that were sent and acknowledged, and the history so far.
 struct Story {
     history: History,
     said: Publication,
@@ -70,7 +70,7 @@ impl Story {
             let entry = &transaction.entries()[0];
             (entry.canonical, entry.updates.clone())
         };
-        // A question that is asked later than that.
+        // Later questions must have a later time than the acknowledgement.
         while history.now_us() < 1_000 {}
         Self {
             history,
@@ -96,7 +96,7 @@ impl Story {
         }
     }
 
-    /// The first broken promise has to be this one; without one, all is well.
+    /// Checks that the first broken promise contains `expected`, or that none is broken.
     fn check(&self, expected: Option<&str>) {
         let found = self.history.violation();
         match (expected, &found) {

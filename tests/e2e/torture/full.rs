@@ -1,4 +1,4 @@
-//! A disk without room: what a client is told, how a process ends, and that nothing is lost.
+//! A full disk: the answers to clients, the end of a process, and no loss.
 
 use std::fs;
 
@@ -19,19 +19,19 @@ use tokio::runtime::Runtime;
 use super::{client, disks::SmallDisk};
 use crate::harness::{Network, Process, ends, program, until};
 
-/// Mebibytes of the disk.
+/// The size of the disk, in MiB.
 const DISK_MIB: u64 = 128;
 const RESERVE_MIB: u64 = 16;
 const MIB: u64 = 1024 * 1024;
 
-/// Three peers, of which the first has a small disk; `None` where disks cannot be mounted.
+/// Three peers, the first of which has a small disk; `None` where disks cannot be mounted.
 struct Full {
     disk: SmallDisk,
     network: Network,
     runtime: Runtime,
     client: Client,
     key: PublicKey,
-    said: Vec<Draft>,
+    drafts: Vec<Draft>,
 }
 
 impl Full {
@@ -39,11 +39,11 @@ impl Full {
         let mut network = Network::prepare(3);
         let folder = network.folder(Process::Peer(1));
         let Some(disk) = SmallDisk::mount(&folder.join("data"), DISK_MIB) else {
-            skipped("what a full disk does: none can be mounted here");
+            skipped("tests of a full disk: none can be mounted here");
             return None;
         };
         set(&network, "reserve_mib", 64, RESERVE_MIB);
-        // No commit fails before a memtable is written: a small one is full soon.
+        // A commit fails only when a memtable is written, and a small one is full soon.
         set(&network, "write_buffer_mib", 32, 8);
         for number in 1..=3 {
             network.start(Process::Peer(number));
@@ -57,25 +57,25 @@ impl Full {
             runtime: Runtime::new().unwrap(),
             client,
             key,
-            said: Vec::new(),
+            drafts: Vec::new(),
         })
     }
 
-    /// Signs something new.
-    fn says(&mut self) -> Prepared {
-        let name = format!("full:{}", self.said.len());
-        let thing = Canonical::identified(CanonicalType::Artefact, name);
-        let draft = Draft::insert(&Record::Canonical(thing)).unwrap();
-        self.said.push(draft.clone());
+    /// Signs a new transaction.
+    fn prepare_new(&mut self) -> Prepared {
+        let name = format!("full:{}", self.drafts.len());
+        let canonical = Canonical::identified(CanonicalType::Artefact, name);
+        let draft = Draft::insert(&Record::Canonical(canonical)).unwrap();
+        self.drafts.push(draft.clone());
         let publisher = self.client.publishers()[0].key();
         let limits = GroupLimits::default();
         let prepared = self.client.prepare(&publisher, vec![draft], limits);
         prepared.unwrap().remove(0)
     }
 
-    /// Says something new, which somebody acknowledges.
-    fn says_something_new(&mut self) {
-        let prepared = self.says();
+    /// Sends a new transaction, which must be acknowledged.
+    fn write_new(&mut self) {
+        let prepared = self.prepare_new();
         let options = SubmitOptions {
             receipt: true,
             ..SubmitOptions::default()
@@ -85,9 +85,9 @@ impl Full {
         assert!(told.acknowledged && told.synced.len() >= 2, "{told:?}");
     }
 
-    /// What the peer with the small disk alone answers to something new.
+    /// The answer of the peer with the small disk to a new transaction.
     fn answer(&mut self) -> Result<(), ErrorDetail> {
-        let prepared = self.says();
+        let prepared = self.prepare_new();
         let view = self.client.view();
         let request = wire::SubmitRequest {
             namespace: view.overlay().namespace.to_string(),
@@ -104,15 +104,15 @@ impl Full {
         let Err(status) = self.runtime.block_on(asked) else {
             return Ok(());
         };
-        self.said.pop();
+        self.drafts.pop();
         let details = Bytes::copy_from_slice(status.details());
         let details = ErrorDetail::decode(details, view.overlay());
         Err(details.unwrap_or_else(|error| panic!("{error}: {status}")))
     }
 
-    /// The peer shows everything that was acknowledged.
+    /// Whether the peer has every acknowledged record.
     fn has_everything(&self) -> bool {
-        let canonicals: Vec<_> = self.said.iter().map(|draft| draft.canonical).collect();
+        let canonicals: Vec<_> = self.drafts.iter().map(|draft| draft.canonical).collect();
         let asked = self.client.lookup_at(&self.key, &canonicals, true);
         let found = self.runtime.block_on(asked);
         found.is_ok_and(|found| {
@@ -122,7 +122,7 @@ impl Full {
     }
 }
 
-/// Changes how many mebibytes the first peer keeps for something.
+/// Changes a setting in MiB of the first peer.
 fn set(network: &Network, key: &str, from_mib: u64, to_mib: u64) {
     let path = network.folder(Process::Peer(1)).join("peer.toml");
     let text = fs::read_to_string(&path).unwrap();
@@ -138,10 +138,10 @@ fn a_peer_on_a_full_disk_refuses_and_loses_nothing() {
         return;
     };
     for _ in 0..10 {
-        full.says_something_new();
+        full.write_new();
     }
     full.disk.fill(RESERVE_MIB * MIB / 2);
-    until("it refuses what is new", || match full.answer() {
+    until("the peer refuses new records", || match full.answer() {
         Ok(()) => false,
         Err(detail) => {
             assert_eq!(detail.code, ErrorCode::DiskFull);
@@ -149,11 +149,11 @@ fn a_peer_on_a_full_disk_refuses_and_loses_nothing() {
             true
         }
     });
-    until("it is read all the same", || full.has_everything());
-    full.says_something_new();
+    until("the peer still answers readers", || full.has_everything());
+    full.write_new();
     full.disk.free();
-    until("it takes what is new again", || full.answer().is_ok());
-    until("it has what it missed", || full.has_everything());
+    until("the peer takes new records again", || full.answer().is_ok());
+    until("the peer has what it missed", || full.has_everything());
 }
 
 /// Keeps S1, S8.
@@ -166,27 +166,27 @@ fn a_commit_without_disk_space_ends_without_a_loss() {
     set(&full.network, "reserve_mib", RESERVE_MIB, 0);
     full.network.start(Process::Peer(1));
     full.network.until_ready();
-    full.says_something_new();
+    full.write_new();
     full.disk.fill(0);
     let mut ended = None;
     until("a commit fails and the process ends", || {
-        full.says_something_new();
-        // Where the log had room reserved, that is used up first.
+        full.write_new();
+        // Space that the log reserved is used up first.
         full.disk.fill(0);
         ended = full.network.ended(Process::Peer(1));
         ended.is_some()
     });
     assert_eq!(ended.unwrap().code(), Some(1));
-    full.says_something_new();
+    full.write_new();
 
     let refused = full.network.run_to_end(Process::Peer(1));
     assert_eq!(refused.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(said.contains("No space left on device"), "{said}");
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert!(stderr.contains("No space left on device"), "{stderr}");
     full.disk.free();
     full.network.start(Process::Peer(1));
     full.network.until_ready();
-    until("it has everything", || full.has_everything());
+    until("the peer has everything", || full.has_everything());
     let data = full.network.folder(Process::Peer(1)).join("data");
     assert!(!data.join("db.damaged-1").exists(), "nothing was damaged");
 }
@@ -195,13 +195,13 @@ fn a_commit_without_disk_space_ends_without_a_loss() {
 fn a_demo_without_disk_space_does_not_start() {
     let dir = tempfile::TempDir::new().unwrap();
     let Some(disk) = SmallDisk::mount(&dir.path().join("small"), DISK_MIB) else {
-        skipped("what a demo without room does: no disk can be mounted here");
+        skipped("a demo on a full disk: no disk can be mounted here");
         return;
     };
     let mut demo = program();
     let demo = ends(demo.args(["demo", "--dir"]).arg(dir.path().join("small")));
-    let said = String::from_utf8_lossy(&demo.stderr);
-    assert_eq!(demo.status.code(), Some(1), "{said}");
-    assert!(said.contains("MiB are free in") && said.contains("needs 288"));
+    let stderr = String::from_utf8_lossy(&demo.stderr);
+    assert_eq!(demo.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("MiB are free in") && stderr.contains("needs 288"));
     drop(disk);
 }

@@ -1,4 +1,4 @@
-//! What clients said and were told, and when, judged as it happens by the invariants of the simulator.
+//! The history of a network: transactions, answers and their times, judged at once by the invariants of the simulator.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +23,7 @@ use kittengrad_sim::{
 };
 use serde_json::{Value, json};
 
-/// How often something happened.
+/// The counts of a history.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) asked: u64,
@@ -42,16 +42,16 @@ pub(super) struct History {
     turns: Mutex<BTreeMap<Node, Arc<Turn>>>,
 }
 
-/// One question at a time: only answers to questions that were asked one after another have an order.
+/// Serialises the questions to one member, because only answers to consecutive questions have an order.
 pub(super) type Turn = tokio::sync::Mutex<()>;
 
 struct Inner {
     outside: Outside,
-    /// The newest journal that each showed.
+    /// The newest incarnation that each node showed.
     incarnations: BTreeMap<Node, u64>,
-    /// Whose disks lost something, so that they may begin anew.
+    /// Nodes whose disks lost data, so that they may start a new incarnation.
     lossy: BTreeSet<Node>,
-    said: BTreeSet<RecordId>,
+    canonicals: BTreeSet<RecordId>,
     acknowledged: BTreeSet<RecordId>,
     counts: Counts,
     violation: Option<String>,
@@ -59,13 +59,13 @@ struct Inner {
 }
 
 impl History {
-    /// An empty history, which is also written to a file.
+    /// An empty history, which is also written to a file as NDJSON.
     pub(super) fn new(path: &Path, quorum: usize) -> Self {
         let inner = Inner {
             outside: Outside::default(),
             incarnations: BTreeMap::new(),
             lossy: BTreeSet::new(),
-            said: BTreeSet::new(),
+            canonicals: BTreeSet::new(),
             acknowledged: BTreeSet::new(),
             counts: Counts::default(),
             violation: None,
@@ -79,7 +79,7 @@ impl History {
         }
     }
 
-    /// Microseconds since the history began.
+    /// Microseconds since the history started.
     pub(super) fn now_us(&self) -> u64 {
         u64::try_from(self.begun.elapsed().as_micros()).unwrap()
     }
@@ -88,37 +88,37 @@ impl History {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A client is going to send this.
-    pub(super) fn says(&self, said: &Transaction) {
+    /// Notes a transaction that a client is going to send.
+    pub(super) fn says(&self, transaction: &Transaction) {
         let at_us = self.now_us();
         let mut inner = self.inner();
-        inner.outside.says(said);
-        let canonicals = said.entries().iter().map(|entry| entry.canonical);
-        inner.said.extend(canonicals);
+        inner.outside.says(transaction);
+        let canonicals = transaction.entries().iter().map(|entry| entry.canonical);
+        inner.canonicals.extend(canonicals);
         inner.counts.asked += 1;
-        let id = said.id().to_string();
+        let id = transaction.id().to_string();
         inner.write(&json!({ "at_us": at_us, "says": id }));
     }
 
-    /// What came of sending something.
+    /// Notes the outcome of a transaction, and checks its receipt.
     pub(super) fn is_told(
         &self,
-        said: &Transaction,
+        transaction: &Transaction,
         asked_us: u64,
         told: Result<&Submitted, String>,
     ) {
         let mut inner = self.inner();
         let at_us = self.now_us();
-        let id = said.id().to_string();
+        let id = transaction.id().to_string();
         let why = match told {
             Ok(submitted) if submitted.acknowledged => {
                 let receipt = submitted.receipt.as_ref();
                 let proved =
                     inner
                         .outside
-                        .acknowledges(said, receipt, self.quorum, &Ed25519, at_us);
+                        .acknowledges(transaction, receipt, self.quorum, &Ed25519, at_us);
                 inner.judge(proved, at_us);
-                let canonicals = said.entries().iter().map(|entry| entry.canonical);
+                let canonicals = transaction.entries().iter().map(|entry| entry.canonical);
                 inner.acknowledged.extend(canonicals);
                 inner.counts.acknowledged += 1;
                 let synced: Vec<_> = submitted
@@ -137,13 +137,13 @@ impl History {
         inner.write(&json!({ "at_us": at_us, "asked_us": asked_us, "unknown": id, "why": why }));
     }
 
-    /// Whose turn it is to ask a member alone.
+    /// The lock of the questions to one member.
     pub(super) fn turn(&self, node: Node) -> Arc<Turn> {
         let mut turns = self.turns.lock().unwrap();
         Arc::clone(turns.entry(node).or_default())
     }
 
-    /// One member alone answered.
+    /// Checks the answer of one member.
     pub(super) fn shows(&self, node: Node, answer: &Answer) {
         let Some(incarnation) = answer.answered_by.first().map(|by| by.incarnation) else {
             return;
@@ -158,7 +158,7 @@ impl History {
         inner.looked(answer, &node.to_string(), at_us);
     }
 
-    /// An index shows what a document is made of.
+    /// Checks the updates of a document in an index.
     pub(super) fn indexes(&self, canonical: RecordId, updates: &BTreeSet<RecordId>) {
         let updates: Vec<_> = updates.iter().copied().collect();
         let at_us = self.now_us();
@@ -169,7 +169,7 @@ impl History {
         inner.judge(checked, at_us);
     }
 
-    /// Several replicas answered, to a question of `began_us`.
+    /// Checks the answer of several replicas to a question that was asked at `began_us`.
     pub(super) fn looks(&self, answer: &Answer, began_us: u64) {
         let mut inner = self.inner();
         let at_us = self.now_us();
@@ -182,7 +182,7 @@ impl History {
         inner.looked(answer, "replicas", at_us);
     }
 
-    /// Why an answer lacks something that was acknowledged before `before_us`, if it does.
+    /// Returns why an answer lacks an element that was acknowledged before `before_us`, if it does.
     pub(super) fn lacks(&self, answer: &Answer, before_us: u64) -> Option<String> {
         let inner = self.inner();
         let looked = inner
@@ -191,7 +191,7 @@ impl History {
         looked.err().map(|violation| violation.what)
     }
 
-    /// A journal shows a block.
+    /// Checks a block of a journal.
     pub(super) fn sees(&self, header: &Header) {
         let at_us = self.now_us();
         let mut inner = self.inner();
@@ -200,7 +200,7 @@ impl History {
         inner.judge(checked, at_us);
     }
 
-    /// A disk may have lost something: its owner may begin anew.
+    /// Notes that a disk may have lost data, so that its owner may start a new incarnation.
     pub(super) fn loses(&self, node: Node) {
         let mut inner = self.inner();
         inner.lossy.insert(node);
@@ -209,12 +209,12 @@ impl History {
         }
     }
 
-    /// Whoever lost something has everything again.
+    /// Notes that a node has everything again after a loss.
     pub(super) fn heals(&self, node: Node) {
         self.inner().lossy.remove(&node);
     }
 
-    /// Looks at what is kept of it.
+    /// Runs a check of the invariants.
     pub(super) fn judge(&self, look: impl FnOnce(&mut Outside) -> Verdict) {
         let at_us = self.now_us();
         let mut inner = self.inner();
@@ -222,18 +222,18 @@ impl History {
         inner.judge(checked, at_us);
     }
 
-    /// A promise is broken that no invariant of the simulator is about.
-    pub(super) fn violates(&self, what: String) {
+    /// Notes a broken promise that no invariant of the simulator covers.
+    pub(super) fn violates(&self, message: String) {
         let mut inner = self.inner();
-        inner.violation.get_or_insert(what);
+        inner.violation.get_or_insert(message);
         inner.log.flush().unwrap();
     }
 
-    /// A fault strikes; for whoever reads the history.
-    pub(super) fn strikes(&self, what: &str) {
+    /// Writes a fault to the history, for its readers.
+    pub(super) fn strikes(&self, fault: &str) {
         let at_us = self.now_us();
         self.inner()
-            .write(&json!({ "at_us": at_us, "strikes": what }));
+            .write(&json!({ "at_us": at_us, "strikes": fault }));
     }
 
     /// The first broken promise.
@@ -241,17 +241,17 @@ impl History {
         self.inner().violation.clone()
     }
 
-    /// Everything that anybody said something about.
+    /// The canonicals of all transactions so far.
     pub(super) fn canonicals(&self) -> Vec<RecordId> {
-        self.inner().said.iter().copied().collect()
+        self.inner().canonicals.iter().copied().collect()
     }
 
-    /// Whether something about it was acknowledged, so that it exists.
+    /// Whether a transaction about a canonical was acknowledged, so that the canonical exists.
     pub(super) fn is_acknowledged(&self, canonical: &RecordId) -> bool {
         self.inner().acknowledged.contains(canonical)
     }
 
-    /// Looks at the counts.
+    /// Reads the counts.
     pub(super) fn counts<T>(&self, look: impl FnOnce(&Counts) -> T) -> T {
         look(&self.inner().counts)
     }
@@ -261,14 +261,15 @@ impl Inner {
     fn judge(&mut self, verdict: Verdict, at_us: u64) {
         if let Err(violation) = verdict {
             let (invariant, source) = (violation.invariant, violation.source);
-            let what = format!("{invariant} ({source}) at {at_us} us: {}", violation.what);
-            self.write(&json!({ "at_us": at_us, "violates": what }));
-            self.violation.get_or_insert(what);
+            let message = format!("{invariant} ({source}) at {at_us} us: {}", violation.what);
+            self.write(&json!({ "at_us": at_us, "violates": message }));
+            self.violation.get_or_insert(message);
             self.log.flush().unwrap();
         }
     }
 
-    /// Only a disk that lost something begins a new journal, and what it showed before may be gone.
+    /// Notes the incarnation of an answer. Only a disk that lost data may start a new one, and its earlier answers may
+    /// be gone.
     fn begins(&mut self, node: Node, incarnation: u64, at_us: u64) {
         let known = self.incarnations.insert(node, incarnation);
         if known.is_none_or(|known| known == incarnation) {
@@ -277,10 +278,10 @@ impl Inner {
         self.outside.forget_reads(node);
         self.write(&json!({ "at_us": at_us, "begins": node.to_string(), "as": incarnation }));
         if !self.lossy.contains(&node) {
-            let what = format!(
+            let message = format!(
                 "{node} begins incarnation {incarnation} after {known:?}, with its disk whole"
             );
-            self.violation.get_or_insert(what);
+            self.violation.get_or_insert(message);
         }
     }
 
@@ -298,7 +299,7 @@ impl Inner {
     }
 }
 
-/// An answer as the cores know it; which block each replica was at does not matter here.
+/// An answer as the cores know it. The blocks of the replicas do not matter here, so their hashes are zero.
 fn merged(answer: &Answer) -> Merged {
     let by = answer.answered_by.iter().map(|by| {
         let head = Head {

@@ -1,5 +1,5 @@
-//! The end: nothing is in the way any more, everything goes on again and converges; then all stop, and their disks are
-//! looked at.
+//! The end of a run: without faults the network recovers and converges. Then all processes stop, and their disks are
+//! checked.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,16 +29,16 @@ use super::{
 };
 use crate::harness::Process;
 
-/// How long all may take to converge; promised is less, on machines that do nothing else.
+/// The longest wait until all converge. The promise is shorter, on machines that do nothing else.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// What the network shows when it has converged.
+/// The index of the converged network.
 pub(super) struct Converged {
     documents: Documents,
     digest: String,
 }
 
-/// Writes to every cell are acknowledged again.
+/// Checks that a write to every cell is acknowledged again.
 pub(super) async fn goes_on(client: &Client, history: &Arc<History>, seed: u64) {
     let view = client.view();
     let mut open: BTreeSet<_> = view.ring().members().iter().copied().collect();
@@ -48,8 +48,8 @@ pub(super) async fn goes_on(client: &Client, history: &Arc<History>, seed: u64) 
             return;
         }
         let name = format!("torture:last:{seed}:{number}");
-        let thing = Canonical::identified(CanonicalType::Artefact, name);
-        let draft = Draft::insert(&Record::Canonical(thing)).unwrap();
+        let canonical = Canonical::identified(CanonicalType::Artefact, name);
+        let draft = Draft::insert(&Record::Canonical(canonical)).unwrap();
         let cell = view.ring().owner(draft.canonical.point());
         if !open.remove(&cell) {
             continue;
@@ -78,7 +78,7 @@ pub(super) async fn goes_on(client: &Client, history: &Arc<History>, seed: u64) 
     }
 }
 
-/// Waits until replicas have the same, the view everything that they have, and the index what the view has.
+/// Waits until replicas agree, the view is their union, and the index has the whole view.
 pub(super) async fn converges(client: &Client, machines: &Machines) -> Converged {
     let begun = Instant::now();
     loop {
@@ -88,7 +88,7 @@ pub(super) async fn converges(client: &Client, machines: &Machines) -> Converged
         };
         assert!(
             begun.elapsed() < PATIENCE,
-            "all is not the same within {PATIENCE:?}: {why}"
+            "the network does not converge within {PATIENCE:?}: {why}"
         );
         sleep(Duration::from_millis(500)).await;
     }
@@ -143,7 +143,7 @@ async fn look(client: &Client, machines: &Machines) -> Result<Converged, String>
     Ok(Converged { documents, digest })
 }
 
-/// Looks at the disks of a network whose processes were stopped, by the invariants of the simulator.
+/// Checks the disks of a stopped network with the invariants of the simulator.
 pub(super) fn judges(client: &Client, machines: &Machines, history: &History, shown: &Converged) {
     let view = client.view();
     let overlay = view.overlay();

@@ -1,4 +1,4 @@
-//! Clients that write and read all the time, while everything around them breaks.
+//! Clients that write and read all the time during faults.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -29,18 +29,18 @@ use super::history::History;
 const WRITERS: u64 = 3;
 /// Clients that ask several replicas at once.
 const READERS: u64 = 2;
-/// Beyond so many things hardly anything new is said: the whole set is read again and again.
-const THINGS_MAX: usize = 2_500;
-/// Transactions whose fate is unknown and that a writer keeps, to send them again.
+/// Canonicals of all writers. Beyond them hardly any update is new, because readers read the whole set again and again.
+const CANONICALS_MAX: usize = 2_500;
+/// Transactions with an unknown outcome that a writer keeps to send again, at most.
 const KEPT_MAX: usize = 16;
 
-/// Everybody who uses the network; ends with it.
+/// All clients of the network. Dropping it ends them.
 pub(super) struct Load {
     tasks: JoinSet<()>,
 }
 
 impl Load {
-    /// Begins to write and to read. To be called within a runtime.
+    /// Starts all clients. Must be called within a runtime.
     pub(super) fn start(
         client: &Client,
         history: &Arc<History>,
@@ -67,20 +67,20 @@ impl Load {
         Self { tasks }
     }
 
-    /// Ends all of them, wherever they are.
+    /// Ends all clients at once.
     pub(super) async fn stop(mut self) {
         self.tasks.shutdown().await;
     }
 }
 
-/// A client that writes, and sends again what was not acknowledged.
+/// A client that writes, and sends unacknowledged transactions again.
 struct Writer {
     client: Client,
     history: Arc<History>,
     random: Random,
     number: u64,
-    said: u64,
-    things: Vec<Record>,
+    updates: u64,
+    canonicals: Vec<Record>,
     kept: VecDeque<Prepared>,
 }
 
@@ -91,8 +91,8 @@ impl Writer {
             history,
             random,
             number,
-            said: 0,
-            things: Vec::new(),
+            updates: 0,
+            canonicals: Vec::new(),
             kept: VecDeque::new(),
         }
     }
@@ -103,9 +103,9 @@ impl Writer {
             let again = if tosses { self.kept.pop_front() } else { None };
             match again {
                 Some(prepared) => self.send(prepared).await,
-                None => self.say().await,
+                None => self.write_new().await,
             }
-            let pause_ms = if self.things.len() * WRITERS as usize > THINGS_MAX {
+            let pause_ms = if self.canonicals.len() * WRITERS as usize > CANONICALS_MAX {
                 self.random.within(300..=900)
             } else {
                 self.random.within(20..=160)
@@ -114,7 +114,7 @@ impl Writer {
         }
     }
 
-    async fn say(&mut self) {
+    async fn write_new(&mut self) {
         let publishers = self.client.publishers();
         let publisher = publishers[self.random.next() as usize % publishers.len()].key();
         let count = self.random.within(1..=4);
@@ -138,24 +138,24 @@ impl Writer {
         };
         let asked_us = self.history.now_us();
         let patience = if self.random.permille(30) {
-            // A client that dies before it hears what came of it.
+            // Acts as a client that dies before it hears the outcome.
             Duration::from_millis(self.random.within(0..=40))
         } else {
             Duration::MAX
         };
-        let said = prepared.transaction();
+        let transaction = prepared.transaction();
         let Ok(told) = timeout(patience, self.client.send(&prepared, options)).await else {
             let gone = Err("nobody waits for it".to_owned());
-            self.history.is_told(said, asked_us, gone);
+            self.history.is_told(transaction, asked_us, gone);
             return;
         };
         let known = told.as_ref().map_err(ToString::to_string);
-        self.history.is_told(said, asked_us, known);
+        self.history.is_told(transaction, asked_us, known);
         if told
             .as_ref()
             .is_ok_and(|told| told.acknowledged && told.receipt.is_none())
         {
-            let id = said.id();
+            let id = transaction.id();
             self.history
                 .violates(format!("{id} was acknowledged without a receipt"));
         }
@@ -165,21 +165,22 @@ impl Writer {
         }
     }
 
-    /// A new thing, or more about one that is known.
+    /// Drafts a new canonical, or updates of a known one.
     fn draft(&mut self, publisher: PublicKey) -> Draft {
-        let is_new = self.things.is_empty()
-            || self.things.len() * (WRITERS as usize) < THINGS_MAX && self.random.permille(400);
+        let is_new = self.canonicals.is_empty()
+            || self.canonicals.len() * (WRITERS as usize) < CANONICALS_MAX
+                && self.random.permille(400);
         if is_new {
-            let name = format!("torture:{}:{}", self.number, self.things.len());
-            let thing = Canonical::identified(CanonicalType::Artefact, name);
-            self.things.push(Record::Canonical(thing));
+            let name = format!("torture:{}:{}", self.number, self.canonicals.len());
+            let canonical = Canonical::identified(CanonicalType::Artefact, name);
+            self.canonicals.push(Record::Canonical(canonical));
         }
         let at = if is_new {
-            self.things.len() - 1
+            self.canonicals.len() - 1
         } else {
-            self.random.next() as usize % self.things.len()
+            self.random.next() as usize % self.canonicals.len()
         };
-        let mut draft = Draft::insert(&self.things[at]).unwrap();
+        let mut draft = Draft::insert(&self.canonicals[at]).unwrap();
         let exists = self.history.is_acknowledged(&draft.canonical);
         if exists && self.random.permille(700) {
             draft.insert = None;
@@ -196,27 +197,27 @@ impl Writer {
         draft
     }
 
-    /// Some are so large that they have files of their own.
+    /// Some updates are large enough to get files of their own in the store.
     fn update(&mut self, reference: RecordId, publisher: PublicKey) -> Record {
-        self.said += 1;
+        self.updates += 1;
         let length = match self.random.within(0..=9) {
             0 => 9_000,
             1..=3 => 1_500,
             _ => 60,
         };
-        // Until enough is there, everything is new; then some is said again.
-        let said = if self.random.permille(100) {
-            self.random.within(1..=self.said)
+        // One in ten repeats an earlier number.
+        let serial = if self.random.permille(100) {
+            self.random.within(1..=self.updates)
         } else {
-            self.said
+            self.updates
         };
-        let mut text = format!("{}:{said} ", self.number);
+        let mut text = format!("{}:{serial} ", self.number);
         text.push_str(&"all work and no play ".repeat(length / 20));
         Record::Update(Update {
             reference,
             publisher,
-            timestamp_ms: said,
-            name: Some(format!("thing {said}")),
+            timestamp_ms: serial,
+            name: Some(format!("thing {serial}")),
             meta: BTreeMap::from([("text".to_owned(), Ipld::String(text))]),
             previous: Vec::new(),
             links: Vec::new(),
@@ -225,13 +226,13 @@ impl Writer {
     }
 }
 
-/// One of the things that somebody said something about.
+/// Draws a canonical of the history.
 fn any(history: &History, random: &mut Random) -> Option<RecordId> {
     let canonicals = history.canonicals();
     (!canonicals.is_empty()).then(|| random.pick(&canonicals))
 }
 
-/// Asks several replicas.
+/// Looks up canonicals at several replicas.
 async fn read(client: Client, history: Arc<History>, mut random: Random) {
     loop {
         sleep(Duration::from_millis(random.within(30..=150))).await;
@@ -252,7 +253,7 @@ async fn read(client: Client, history: Arc<History>, mut random: Random) {
     }
 }
 
-/// Asks one member, and nobody else, one question after another: so its answers have an order.
+/// Looks up canonicals at one member, one question after another, so that the answers have an order.
 async fn read_one(
     client: Client,
     history: Arc<History>,
@@ -283,7 +284,7 @@ async fn read_one(
     }
 }
 
-/// Reads a journal for ever, and again from its beginning when it cannot go on.
+/// Follows a journal for ever. Starts again at its beginning if the subscription cannot continue.
 async fn tail(client: Client, history: Arc<History>, source: PublicKey) {
     let mut last = None;
     loop {
@@ -302,7 +303,9 @@ async fn tail(client: Client, history: Arc<History>, source: PublicKey) {
                 }
                 Ok(_) => {}
                 Err(SubscribeError::Tampered(fault)) => {
-                    history.violates(format!("{source:?} shows what does not verify: {fault}"));
+                    history.violates(format!(
+                        "{source:?} shows a block that does not verify: {fault}"
+                    ));
                 }
                 Err(_) => last = None,
             }

@@ -1,4 +1,4 @@
-//! Disks that lose something, one at a time: at most W-1 of those of a cell may have lost something, and W is 2.
+//! Losses of disks, one at a time: at most W-1 disks of a cell may have lost data, and W is 2.
 
 use std::{sync::Arc, time::Instant};
 
@@ -9,7 +9,7 @@ use super::{
 use crate::harness::Process;
 
 impl Director<'_> {
-    /// A process is stopped, and something on its disk is gone or changed.
+    /// Kills a process, and flips a bit on its disk or wipes the disk.
     pub(super) fn lose(&mut self) {
         let loss = self.draw_loss();
         let candidates = self.candidates(loss);
@@ -26,7 +26,7 @@ impl Director<'_> {
         if !data.exists() {
             return;
         }
-        let what = if loss.is_flip() {
+        let change = if loss.is_flip() {
             let Some(flip) = disks::flip(&data, &mut self.random) else {
                 return;
             };
@@ -41,8 +41,8 @@ impl Director<'_> {
             disks::wipe(&data);
             "everything is gone".to_owned()
         };
-        self.history.strikes(&format!("{process:?}: {what}"));
-        self.tally.loses(loss, &format!("{process:?}: {what}"));
+        self.history.strikes(&format!("{process:?}: {change}"));
+        self.tally.loses(loss, &format!("{process:?}: {change}"));
         self.history.loses(self.machines.node(process));
         self.lost = Some(Lost {
             process,
@@ -53,8 +53,8 @@ impl Director<'_> {
         });
     }
 
-    /// Whoever lost something is read from beginning to end once it says that it is settled. Whatever of its disk is
-    /// damaged is found by that, and then it fills and is read again.
+    /// Follows a process after a loss: once it is settled, everything that it has is read. The reading finds any
+    /// damage; then the process fills a new store and is read again.
     pub(super) fn look_after(&mut self) {
         let Some(mut lost) = self.lost.take() else {
             return;

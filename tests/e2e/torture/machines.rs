@@ -20,18 +20,19 @@ use crate::harness::{Network, Process, until};
 
 /// Peers of a network under torture.
 pub(super) const PEERS: usize = 5;
-/// Mebibytes of the small disk, and what its peer keeps free of it.
+/// The size of the small disk and the reserve of its peer, in MiB.
 const DISK_MIB: u64 = 384;
 pub(super) const RESERVE_MIB: u64 = 32;
-/// How long a second process may take to see that it is one.
+/// The longest time until a second process refuses to run.
 const REFUSAL: Duration = Duration::from_secs(60);
 
-/// All machines, and who runs on them.
+/// The network, with the keys, addresses and disks of its processes.
 pub(super) struct Machines {
-    /// The peer whose disk is small, and that disk. It is unmounted before the folder goes.
+    /// The peer with the small disk, and that disk. It is declared first, so that it is unmounted before the folder is
+    /// removed.
     pub(super) small: Option<(Process, SmallDisk)>,
     pub(super) network: Network,
-    /// Who has which key, and shows its pages where.
+    /// The key of each process, and the address of its pages.
     pub(super) keys: BTreeMap<Process, PublicKey>,
     pub(super) urls: BTreeMap<Process, String>,
     places: BTreeMap<Process, usize>,
@@ -46,7 +47,7 @@ pub(super) fn everybody() -> Vec<Process> {
 }
 
 impl Machines {
-    /// Prepares a network; one of its peers has a small disk, if disks can be mounted here.
+    /// Prepares a network. One peer gets a small disk, if disks can be mounted here.
     pub(super) fn prepare(small: Process) -> Self {
         let mut network = Network::prepare(PEERS);
         network.keep_if_it_fails();
@@ -84,7 +85,7 @@ impl Machines {
     fn mount(&mut self, process: Process) {
         let folder = self.network.folder(process);
         let Some(disk) = SmallDisk::mount(&folder.join("disk"), DISK_MIB) else {
-            skipped("what a full disk does: none can be mounted here");
+            skipped("faults of a full disk: none can be mounted here");
             return;
         };
         let path = folder.join("peer.toml");
@@ -99,7 +100,7 @@ impl Machines {
         self.small = Some((process, disk));
     }
 
-    /// Who a process is to the invariants.
+    /// The node of a process in the invariants.
     pub(super) fn node(&self, process: Process) -> Node {
         match process {
             Process::Peer(_) => Node::Peer(self.places[&process]),
@@ -117,15 +118,15 @@ impl Machines {
         }
     }
 
-    /// Those that run.
+    /// The running processes.
     pub(super) fn running(&self) -> Vec<Process> {
         let mut running = everybody();
         running.retain(|process| self.network.runs(*process));
         running
     }
 
-    /// Starts a second process for the data directory of one that runs, at other addresses, and says how it ended and
-    /// what it said. `None` if it did not end.
+    /// Starts a second process for the data directory of a running one, at other addresses. Returns its exit status and
+    /// its log; `None` if it did not end.
     pub(super) fn second(&self, process: Process) -> Option<(ExitStatus, String)> {
         let folder = self.network.folder(process);
         let (file, second) = match process {
@@ -144,18 +145,18 @@ impl Machines {
         }
         fs::write(folder.join(second), text + &listen).unwrap();
         let mut command = self.network.command_with(process, second);
-        let said = fs::File::create(folder.join("second.log")).unwrap();
+        let log = fs::File::create(folder.join("second.log")).unwrap();
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(said)
+            .stderr(log)
             .spawn()
             .unwrap();
         let begun = Instant::now();
         while begun.elapsed() < REFUSAL {
             if let Some(status) = child.try_wait().unwrap() {
-                let said = fs::read_to_string(folder.join("second.log")).unwrap();
-                return Some((status, said));
+                let stderr = fs::read_to_string(folder.join("second.log")).unwrap();
+                return Some((status, stderr));
             }
             sleep(Duration::from_millis(20));
         }
@@ -164,7 +165,7 @@ impl Machines {
         None
     }
 
-    /// Asks all processes to end; each has to do so with exit code 0.
+    /// Asks all processes to end. Each must end with exit code 0.
     pub(super) fn stop_all(&mut self) {
         for process in self.running() {
             self.network.stop(process);

@@ -1,8 +1,8 @@
-//! A network of real processes under torture: they are killed, stopped and started, their disks vanish, rot and fill up,
-//! while clients write and read; and all that anybody was ever told has to hold.
+//! A network of real processes under torture: processes are killed, paused and restarted, and disks are wiped, rot and
+//! fill up, while clients write and read. All promises to the clients must hold.
 //!
-//! What is to happen comes from a seed. When it happens is up to the machine, so that a seed tells what was tried, and
-//! the history in the network's folder tells what came of it.
+//! The plan comes from a seed. The times of its steps depend on the machine, so the seed tells what was tried, and the
+//! history in the network's folder tells what happened.
 
 mod director;
 mod disks;
@@ -52,13 +52,13 @@ fn chosen(name: &str) -> Option<u64> {
     Some(text.parse().expect("a number"))
 }
 
-/// Real processes never do the same twice, so that another seed every time finds more.
+/// A new seed every time, because real processes never do the same twice and another seed finds more.
 fn by_chance() -> u64 {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap();
     u64::try_from(now.as_millis() % 1_000_000).unwrap()
 }
 
-/// Breaks a network as often as is wanted, and looks at what is left.
+/// Breaks a network as often as wanted, and checks its end.
 fn torture(wanted: Wanted) {
     let seed = wanted.seed;
     eprintln!(
@@ -106,7 +106,7 @@ fn torture(wanted: Wanted) {
     );
 }
 
-/// A client that waits less than people do, so that it asks more often.
+/// A client with short timeouts, so that it asks more often.
 fn client(network: &Network) -> Client {
     let mut config = ClientConfig::load(&network.path().join("client.toml")).unwrap();
     config.timeouts = Timeouts {

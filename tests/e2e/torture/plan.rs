@@ -1,27 +1,27 @@
-//! What is going to happen to a network, in an order that its seed decides.
+//! The plan of a run: blows and losses in an order that the seed decides.
 
 use kittengrad_sim::Random;
 
-/// What keeps every disk as it is.
+/// A fault that leaves every disk as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Blow {
-    /// kill -9 of one process, and a start after a while.
+    /// kill -9 of one process, and a restart after a while.
     Kill,
-    /// The same of two at once.
+    /// kill -9 of two processes at once.
     KillTwo,
-    /// The same of all.
+    /// kill -9 of all processes.
     KillAll,
     /// SIGSTOP, and SIGCONT after a while.
     Pause,
     /// A second process for a data directory that is in use.
     Second,
-    /// A disk has less room than its peer's reserve, for a while.
+    /// A disk has less space than its peer's reserve, for a while.
     LittleRoom,
-    /// A disk has no room at all, until a commit fails.
+    /// A disk is completely full, until a commit fails.
     NoRoom,
 }
 
-/// What takes something from one disk.
+/// A fault that takes data from one disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Loss {
     FlipPeer,
@@ -41,7 +41,7 @@ impl Loss {
     }
 }
 
-/// Kinds with how many of them are in a round, which comes in another order every time: so that none is left out.
+/// Draws kinds in rounds. A round has each kind as often as its count, in a random order, so that no kind is left out.
 pub(super) struct Deck<T> {
     round: Vec<T>,
     left: Vec<T>,
@@ -67,7 +67,7 @@ impl<T: Copy> Deck<T> {
     }
 }
 
-/// Twenty blows.
+/// The blows, in rounds of twenty.
 pub(super) fn blows(seed: u64) -> Deck<Blow> {
     let kinds = [
         (Blow::Kill, 9),
@@ -81,7 +81,7 @@ pub(super) fn blows(seed: u64) -> Deck<Blow> {
     Deck::new(&kinds, Random::branch(seed, 1))
 }
 
-/// Twenty flips, and some wipes among them.
+/// The losses, in rounds of twenty flips and five wipes.
 pub(super) fn losses(seed: u64) -> Deck<Loss> {
     let kinds = [
         (Loss::FlipPeer, 14),

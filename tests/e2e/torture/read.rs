@@ -1,4 +1,4 @@
-//! Reading everything that one process has, through its own doors: so a flipped bit is found, or does no harm.
+//! Reads everything of one process through its own interfaces, so that a flipped bit is found or does no harm.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,16 +21,16 @@ use tokio::time::sleep;
 
 use super::history::History;
 
-/// How long somebody may take until it shows everything that was acknowledged.
+/// The longest time until a process shows everything that was acknowledged.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Sets asked for at a time.
+/// Sets of one lookup.
 const SETS: usize = 100;
 
-/// Documents of an index: what it knows of each.
+/// The documents of an index: the updates of each canonical.
 pub(super) type Documents = BTreeMap<RecordId, BTreeSet<RecordId>>;
 
-/// Reads all sets and records and the whole journal of a peer or aggregator, until it has shown everything that was
-/// acknowledged before.
+/// Reads all sets, records and the whole journal of a peer or aggregator, until it has shown every element that was
+/// acknowledged before the start.
 pub(super) async fn member(
     client: Client,
     history: Arc<History>,
@@ -87,7 +87,8 @@ fn late(begun: Instant, why: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What an answer of one member lacks. An aggregator may have emitted what nobody had the records of.
+/// Returns what an answer of one member lacks. Absent records are allowed at an aggregator, which emits without them if
+/// no peer has them.
 fn lacks(history: &History, node: Node, answer: &Answer, before_us: u64) -> Option<String> {
     let absent = answer.absent_records().next();
     let absent = absent.filter(|_| node != Node::Aggregator);
@@ -95,7 +96,7 @@ fn lacks(history: &History, node: Node, answer: &Answer, before_us: u64) -> Opti
     absent.or_else(|| history.lacks(answer, before_us))
 }
 
-/// Everything that a journal adds, from its first block to its last; all of it verified, and nothing twice.
+/// The elements of a whole journal. All blocks must verify, and no element may come twice.
 pub(super) async fn journal(
     client: &Client,
     source: PublicKey,
@@ -119,7 +120,9 @@ pub(super) async fn journal(
             }
             Ok(_) => {}
             Err(SubscribeError::Tampered(fault)) => {
-                return Err(format!("{source:?} shows what does not verify: {fault}"));
+                return Err(format!(
+                    "{source:?} shows a block that does not verify: {fault}"
+                ));
             }
             Err(error) => return Err(error.to_string()),
         }
@@ -127,7 +130,7 @@ pub(super) async fn journal(
     Ok(added)
 }
 
-/// Reads the whole index, until it has shown everything that was acknowledged before.
+/// Reads the whole index, until it has shown every element that was acknowledged before the start.
 pub(super) async fn index(history: Arc<History>, url: String) -> Result<(), String> {
     let (begun, before_us) = (Instant::now(), history.now_us());
     let canonicals = history.canonicals();
@@ -165,7 +168,7 @@ fn document(canonical: RecordId, updates: Option<&BTreeSet<RecordId>>) -> Answer
     }
 }
 
-/// Everything that an index has, if it answers to the end.
+/// All documents of an index. An error if the list ends early.
 pub(super) async fn documents(url: &str) -> Result<Documents, String> {
     let text = get(&format!("{url}/api/documents")).await?;
     let mut found = Documents::new();
@@ -180,9 +183,9 @@ pub(super) async fn documents(url: &str) -> Result<Documents, String> {
         let updates = updates.filter_map(|update| update.as_str()?.parse().ok());
         let canonical: RecordId = canonical
             .parse()
-            .map_err(|_| format!("{canonical} is no name"))?;
+            .map_err(|_| format!("{canonical:?} is not a CID"))?;
         if found.insert(canonical, updates.collect()).is_some() {
-            return Err(format!("{canonical} is there twice"));
+            return Err(format!("{canonical} is listed twice"));
         }
     }
     if is_whole {
@@ -192,7 +195,7 @@ pub(super) async fn documents(url: &str) -> Result<Documents, String> {
     }
 }
 
-/// A page that a process shows.
+/// The status page of a process.
 pub(super) async fn status(url: &str) -> Option<Value> {
     let text = get(&format!("{url}/status")).await.ok()?;
     serde_json::from_str(&text).ok()

@@ -1,4 +1,4 @@
-//! How often what struck, and what came of it.
+//! The tally of a run: strikes and their effects.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use super::{
     plan::{Blow, Loss},
 };
 
-/// What happened in one run.
+/// The counts of one run.
 pub(super) struct Tally {
     begun: Instant,
     wanted: (u64, u64),
@@ -18,14 +18,14 @@ pub(super) struct Tally {
     pub(super) flips: u64,
     struck: BTreeMap<Blow, u64>,
     lost: BTreeMap<Loss, u64>,
-    /// Processes that ended by themselves, those for the want of room among them.
+    /// Processes that ended by themselves, and those of them that ended for lack of disk space.
     pub(super) ends: u64,
     pub(super) ends_for_room: u64,
     /// Indexes that were moved away because they could not be read.
     pub(super) moved_away: u64,
     /// Stores that their owners put aside.
     quarantined: u64,
-    /// Flips of which nothing was seen.
+    /// Flips without any visible effect.
     harmless: u64,
 }
 
@@ -51,25 +51,25 @@ impl Tally {
         *self.struck.entry(blow).or_default() += 1;
     }
 
-    pub(super) fn loses(&mut self, loss: Loss, what: &str) {
+    pub(super) fn loses(&mut self, loss: Loss, line: &str) {
         self.flips += u64::from(loss.is_flip());
         *self.lost.entry(loss).or_default() += 1;
-        self.say(what);
+        self.print(line);
     }
 
-    /// Somebody is whole again who lost something.
+    /// Counts a process that is whole again after a loss.
     pub(super) fn heals(&mut self, loss: Loss, aside: u64, ends: u32) {
         self.quarantined += aside;
         self.harmless += u64::from(loss.is_flip() && aside == 0 && ends == 0);
     }
 
-    /// A line about what happens, as it happens.
-    pub(super) fn say(&self, what: &str) {
+    /// Prints a line with the time of the run.
+    pub(super) fn print(&self, line: &str) {
         let seconds = self.begun.elapsed().as_secs();
-        eprintln!("{seconds:>5} s  {what}");
+        eprintln!("{seconds:>5} s  {line}");
     }
 
-    /// How far it is.
+    /// Prints the progress.
     pub(super) fn word(&self, history: &History, about: &str) {
         let (blows, flips) = self.wanted;
         let counts = history.counts(|counts| {
@@ -78,13 +78,13 @@ impl Tally {
                 counts.acknowledged, counts.asked, counts.lookups
             )
         });
-        self.say(&format!(
+        self.print(&format!(
             "{} of {blows} blows, {} of {flips} flips; {counts}; healing: {about}",
             self.blows, self.flips
         ));
     }
 
-    /// The end.
+    /// The summary at the end of the run.
     pub(super) fn summary(&self, history: &History) -> String {
         let mut lines = Vec::new();
         let struck = self
@@ -102,7 +102,7 @@ impl Tally {
         );
         let (ends, room) = (self.ends, self.ends_for_room);
         lines.push(format!(
-            "  ended by themselves or refused to start: {ends}, for the want of room: {room}"
+            "  ended by themselves or refused to start: {ends}, for lack of disk space: {room}"
         ));
         let (aside, moved) = (self.quarantined, self.moved_away);
         lines.push(format!(
