@@ -23,7 +23,7 @@ use super::history::History;
 /// A canonical with two updates that were sent and acknowledged, and the history so far.
 struct Story {
     history: History,
-    said: Publication,
+    publication: Publication,
     canonical: RecordId,
     updates: Vec<RecordId>,
     _dir: TempDir,
@@ -45,12 +45,12 @@ impl Story {
         let dir = TempDir::new().unwrap();
         let history = History::new(&dir.path().join("history.ndjson"), 2);
         let mut publisher = Publisher::new("tate", Scheme::Fast, overlay());
-        let said = publisher.say(vec![About {
+        let publication = publisher.say(vec![About {
             name: "thing".to_owned(),
             inserts: true,
             updates: vec!["one".to_owned(), "two".to_owned()],
         }]);
-        let transaction = &said.submission.transaction;
+        let transaction = &publication.submission.transaction;
         let submitted = Submitted {
             peer: key(1),
             added: Bitmap::new([true, true]),
@@ -74,7 +74,7 @@ impl Story {
         while history.now_us() < 1_000 {}
         Self {
             history,
-            said,
+            publication,
             canonical,
             updates,
             _dir: dir,
@@ -186,8 +186,8 @@ fn disks_without_what_was_acknowledged_are_seen() {
 #[test]
 fn an_index_that_is_not_the_view_is_seen() {
     let story = Story::begin();
-    let view: BTreeSet<_> = story.said.elements().into_iter().collect();
-    let records = &story.said.submission.records;
+    let view: BTreeSet<_> = story.publication.elements().into_iter().collect();
+    let records = &story.publication.submission.records;
     let record = |id: &RecordId| records.get(id).cloned();
     let updates = story.updates.iter().copied().collect();
     let whole = BTreeMap::from([(story.canonical, updates)]);

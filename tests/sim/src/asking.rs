@@ -47,9 +47,11 @@ impl World {
         let view = self.view();
         let replicas = view.replication();
         match purpose {
-            Purpose::Put { said, .. } => {
-                (view.holders_of_all(&said.canonicals()), 1, Patience::WRITE)
-            }
+            Purpose::Put { publication, .. } => (
+                view.holders_of_all(&publication.canonicals()),
+                1,
+                Patience::WRITE,
+            ),
             Purpose::Get {
                 canonical,
                 consistency,
@@ -109,8 +111,8 @@ impl World {
         };
         let node = ask.node;
         let question = match &ask.purpose {
-            Purpose::Put { said, ack } => Question::Submit {
-                said: said.clone(),
+            Purpose::Put { publication, ack } => Question::Submit {
+                publication: publication.clone(),
                 ack: *ack,
                 chain: !self.asks.told.contains(&(node, peer)),
             },
@@ -209,7 +211,7 @@ impl World {
             return;
         };
         match &ask.purpose {
-            Purpose::Put { said, .. } => self.put_ended(&ask, said.id(), is_done),
+            Purpose::Put { publication, .. } => self.put_ended(&ask, publication.id(), is_done),
             Purpose::Get {
                 canonical,
                 consistency,

@@ -16,7 +16,7 @@ use crate::{host::Node, publisher::Publication};
 #[derive(Debug, Clone)]
 pub(crate) enum Purpose {
     /// To write a transaction.
-    Put { said: Publication, ack: Ack },
+    Put { publication: Publication, ack: Ack },
     /// To read the set of a canonical.
     Get {
         canonical: RecordId,

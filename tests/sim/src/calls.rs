@@ -14,7 +14,7 @@ use crate::{host::Node, publisher::Publication};
 pub(crate) enum Question {
     /// Takes a transaction, with or without its certificates.
     Submit {
-        said: Publication,
+        publication: Publication,
         ack: Ack,
         chain: bool,
     },

@@ -22,7 +22,7 @@ pub struct Publisher {
     key: Arc<dyn Signer>,
     pub(crate) chain: Arc<Chain>,
     overlay: Overlay,
-    said: u64,
+    count: u64,
 }
 
 /// One transaction with all of its records.
@@ -100,7 +100,7 @@ impl Publisher {
             key: scheme.signer(name),
             chain: Arc::new(chain_of(name)),
             overlay,
-            said: 0,
+            count: 0,
         }
     }
 
@@ -112,7 +112,7 @@ impl Publisher {
 
     /// Signs a transaction with one entry for each of `about`.
     pub fn say(&mut self, about: Vec<About>) -> Publication {
-        self.said += 1;
+        self.count += 1;
         let mut records = BTreeMap::new();
         let mut keep = |bytes: Bytes| {
             let id = RecordId::of(&bytes);
@@ -135,11 +135,11 @@ impl Publisher {
         };
         let entries = about.into_iter().map(entry).collect();
         let mut nonce = [0; 16];
-        nonce[..8].copy_from_slice(&self.said.to_be_bytes());
+        nonce[..8].copy_from_slice(&self.count.to_be_bytes());
         let envelope = Envelope {
             chain: self.chain.id(),
             policy: POLICY,
-            created_ms: self.said,
+            created_ms: self.count,
             nonce,
         };
         let transaction = Transaction::sign(&self.overlay, &envelope, entries, &*self.key).unwrap();

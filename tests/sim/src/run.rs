@@ -344,11 +344,11 @@ impl World {
                 inserts: true,
             };
             let client = owner % self.clients.len();
-            let said = self.clients[client].publisher.say(vec![about]);
-            self.invariants.says(&said);
-            self.probes.insert(said.id());
+            let publication = self.clients[client].publisher.say(vec![about]);
+            self.invariants.says(&publication);
+            self.probes.insert(publication.id());
             let ack = Ack::Quorum;
-            self.ask(Node::Client(client), Purpose::Put { said, ack });
+            self.ask(Node::Client(client), Purpose::Put { publication, ack });
         }
     }
 

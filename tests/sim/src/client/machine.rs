@@ -29,7 +29,7 @@ pub(crate) struct Machine {
     pub(crate) host: Host,
     pub(crate) publisher: Publisher,
     /// Transactions so far, to repeat some of them.
-    pub(crate) said: Vec<Publication>,
+    pub(crate) publications: Vec<Publication>,
 }
 
 impl Machine {
@@ -37,7 +37,7 @@ impl Machine {
         Self {
             host: Host::default(),
             publisher,
-            said: Vec::new(),
+            publications: Vec::new(),
         }
     }
 }

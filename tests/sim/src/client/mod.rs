@@ -83,17 +83,17 @@ impl World {
     fn put_something(&mut self, client: usize, random: &mut Random) {
         let again = random.permille(self.shape.load.again_permille);
         let machine = &mut self.clients[client];
-        let said = if again && !machine.said.is_empty() {
-            machine.said[random.next() as usize % machine.said.len()].clone()
+        let publication = if again && !machine.publications.is_empty() {
+            machine.publications[random.next() as usize % machine.publications.len()].clone()
         } else {
             let about = self.about_something(random);
-            let said = self.clients[client].publisher.say(about);
-            self.invariants.says(&said);
-            self.clients[client].said.push(said.clone());
-            said
+            let publication = self.clients[client].publisher.say(about);
+            self.invariants.says(&publication);
+            self.clients[client].publications.push(publication.clone());
+            publication
         };
         let ack = random.pick(&[Ack::Quorum, Ack::Quorum, Ack::Quorum, Ack::All, Ack::One]);
-        self.ask(Node::Client(client), Purpose::Put { said, ack });
+        self.ask(Node::Client(client), Purpose::Put { publication, ack });
     }
 
     /// Draws statements about new and known canonicals, all of which one member holds.

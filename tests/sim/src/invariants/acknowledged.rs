@@ -101,7 +101,7 @@ pub(super) fn is_on_disks(
     heard: impl Fn(&Machine) -> Option<u64>,
     needed: impl Fn(usize) -> usize,
 ) -> Verdict {
-    for element in request.said.elements() {
+    for element in request.publication.elements() {
         let replicas: Vec<_> = holders(machines, &element.canonical).collect();
         let is_there = |machine: &&&Machine| {
             // A disk may be lost while the answer or its own confirmation is on its way.
@@ -112,7 +112,7 @@ pub(super) fn is_on_disks(
         };
         let count = replicas.iter().filter(is_there).count();
         check(count >= needed(replicas.len()), NAME, SOURCE, || {
-            let id = request.said.id();
+            let id = request.publication.id();
             format!("{id:?} is acknowledged, {element:?} is on {count} disks")
         })?;
     }

@@ -124,8 +124,8 @@ pub(crate) struct Invariants {
 
 impl Invariants {
     /// Notes a transaction that a client is going to send.
-    pub(crate) fn says(&mut self, said: &Publication) {
-        self.known.says(&said.submission.transaction);
+    pub(crate) fn says(&mut self, publication: &Publication) {
+        self.known.says(&publication.submission.transaction);
     }
 
     /// Checks a commit of a peer before it is written.
@@ -180,16 +180,18 @@ impl Invariants {
     ) -> Verdict {
         let heard = |machine: &Machine| {
             let from = machine.key();
-            let heard = self.heard.get(&(coordinator, from, request.said.id()));
+            let heard = self
+                .heard
+                .get(&(coordinator, from, request.publication.id()));
             heard.copied()
         };
         acknowledged::is_on_disks(machines, request, heard, needed)?;
         let quorum = machines[0].view.replication().quorum();
-        let said = &request.said.submission.transaction;
+        let publication = &request.publication.submission.transaction;
         if let Some(receipt) = &submitted.receipt {
-            receipts::proves(receipt, said, quorum, &*machines[0].verifier)?;
+            receipts::proves(receipt, publication, quorum, &*machines[0].verifier)?;
         }
-        self.acknowledged.add(said, now_us);
+        self.acknowledged.add(publication, now_us);
         Ok(())
     }
 

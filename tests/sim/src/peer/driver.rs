@@ -197,25 +197,28 @@ impl World {
     /// Gives a client's transaction to the core if it verifies; otherwise answers with a refusal.
     pub(crate) fn take_submission(&mut self, member: usize, call: u64) {
         let Some(Question::Submit {
-            said, ack, chain, ..
+            publication,
+            ack,
+            chain,
+            ..
         }) = self.question(call)
         else {
             return;
         };
         let machine = &mut self.machines[member];
         if chain {
-            machine.learn(Some((*said.chain).clone()));
+            machine.learn(Some((*publication.chain).clone()));
         }
-        let canonicals = said.canonicals();
+        let canonicals = publication.canonicals();
         if !canonicals.iter().all(|id| machine.view.holds_here(id)) {
             let code = kittengrad_proto::error::ErrorCode::NotResponsible;
             return self.answer(call, Answer::Refused(code));
         }
-        let records = said.submission.records.values().cloned().collect();
-        let transaction = said.submission.transaction.clone();
+        let records = publication.submission.records.values().cloned().collect();
+        let transaction = publication.submission.transaction.clone();
         match machine.check(None, transaction, records) {
             Ok((submission, chain)) => {
-                let request = self.asks(&said, ack);
+                let request = self.asks(&publication, ack);
                 let machine = &mut self.machines[member];
                 let process = machine.process.as_mut().expect("it was asked");
                 process.calls.insert(request, call);

@@ -22,19 +22,19 @@ impl World {
 
     /// Signs any transaction.
     pub fn say_all(&mut self, about: Vec<About>) -> Publication {
-        let said = self.publisher.say(about);
-        self.invariants.says(&said);
-        said
+        let publication = self.publisher.say(about);
+        self.invariants.says(&publication);
+        publication
     }
 
     /// Notes a request before its transaction is submitted.
-    pub(crate) fn asks(&mut self, said: &Publication, ack: Ack) -> RequestId {
+    pub(crate) fn asks(&mut self, publication: &Publication, ack: Ack) -> RequestId {
         let request = self.request_count;
         self.request_count += 1;
         self.requests.insert(
             request,
             Request {
-                said: said.clone(),
+                publication: publication.clone(),
                 ack,
                 asked_us: self.queue.now_us,
                 outcome: None,
@@ -44,14 +44,14 @@ impl World {
     }
 
     /// Submits a transaction to a member.
-    pub fn submit(&mut self, member: usize, said: &Publication, ack: Ack) -> RequestId {
-        let request = self.asks(said, ack);
+    pub fn submit(&mut self, member: usize, publication: &Publication, ack: Ack) -> RequestId {
+        let request = self.asks(publication, ack);
         self.hand_in(
             member,
             Input::Submit {
                 request,
-                submission: said.submission.clone(),
-                chain: said.chain.clone(),
+                submission: publication.submission.clone(),
+                chain: publication.chain.clone(),
                 ack,
                 receipt: true,
             },
@@ -72,17 +72,17 @@ impl World {
     pub fn ask_for(
         &mut self,
         member: usize,
-        said: &Publication,
+        publication: &Publication,
         ack: Ack,
     ) -> Result<Submitted, Refusal> {
-        let request = self.submit(member, said, ack);
+        let request = self.submit(member, publication, ack);
         self.run_until("the answer", |world| world.outcome(request).is_some());
         self.outcome(request).cloned().unwrap()
     }
 
     /// Submits a transaction, and panics unless a quorum acknowledges it.
-    pub fn put(&mut self, member: usize, said: &Publication) -> Submitted {
-        let submitted = self.ask_for(member, said, Ack::Quorum).unwrap();
+    pub fn put(&mut self, member: usize, publication: &Publication) -> Submitted {
+        let submitted = self.ask_for(member, publication, Ack::Quorum).unwrap();
         assert!(
             submitted.is_acknowledged,
             "only {:?} have it",

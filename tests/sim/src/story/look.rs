@@ -27,9 +27,9 @@ impl World {
 
     /// Whether a member's disk has all elements of a transaction that the member holds.
     #[must_use]
-    pub fn has(&self, member: usize, said: &Publication) -> bool {
+    pub fn has(&self, member: usize, publication: &Publication) -> bool {
         let machine = &self.machines[member];
-        let mut elements = said.elements();
+        let mut elements = publication.elements();
         elements.retain(|element| machine.view.holds_here(&element.canonical));
         machine
             .disk
@@ -77,8 +77,8 @@ impl World {
 
     /// How often the bytes of a transaction were pushed to a member, and how often fetched by it.
     #[must_use]
-    pub fn bodies(&self, member: usize, said: &Publication) -> (usize, usize) {
-        let key = (self.key(member), said.id());
+    pub fn bodies(&self, member: usize, publication: &Publication) -> (usize, usize) {
+        let key = (self.key(member), publication.id());
         let count = |counts: &BTreeMap<_, usize>| counts.get(&key).copied().unwrap_or_default();
         (
             count(&self.invariants.pushed),

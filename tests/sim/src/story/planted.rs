@@ -46,8 +46,8 @@ pub fn late_witness(plants: Plants) -> Option<Violation> {
     c.isolate(1);
     for _ in 0..3 {
         let name = c.name();
-        let said = c.say(&[&name]);
-        c.put(0, &said);
+        let publication = c.say(&[&name]);
+        c.put(0, &publication);
     }
     // Peer 2, the only witness, is down.
     c.crash(2);
@@ -64,8 +64,8 @@ pub fn late_witness(plants: Plants) -> Option<Violation> {
     }
     for _ in 0..3 {
         let name = c.name();
-        let said = c.say(&[&name]);
-        c.submit(0, &said, Ack::Quorum);
+        let publication = c.say(&[&name]);
+        c.submit(0, &publication, Ack::Quorum);
     }
     c.pass(5_000);
     c.violation.take()
@@ -85,8 +85,8 @@ pub fn filling_neighbours(plants: Plants) -> Option<Violation> {
         }
     }
     let name = c.name();
-    let said = c.say(&[&name]);
-    c.put(0, &said);
+    let publication = c.say(&[&name]);
+    c.put(0, &publication);
     for lost in [first, second] {
         c.isolate(lost);
         c.wipe(lost);
@@ -106,8 +106,8 @@ impl World {
     fn writes(&mut self, member: usize, count: usize) {
         for _ in 0..count {
             let name = self.name();
-            let said = self.say(&[&name]);
-            self.put(member, &said);
+            let publication = self.say(&[&name]);
+            self.put(member, &publication);
         }
         self.settle();
     }

@@ -8,7 +8,7 @@ use crate::publisher::Publication;
 /// A submission of a client.
 #[derive(Debug)]
 pub struct Request {
-    pub(crate) said: Publication,
+    pub(crate) publication: Publication,
     pub(crate) ack: Ack,
     pub(crate) asked_us: u64,
     pub(crate) outcome: Option<Result<Submitted, Refusal>>,

@@ -189,17 +189,22 @@ impl Solo {
     }
 
     /// Runs a round with a transaction of a partner.
-    pub fn deliver(&mut self, from: &Partner, delivery: Delivery, said: &Publication) -> Output {
+    pub fn deliver(
+        &mut self,
+        from: &Partner,
+        delivery: Delivery,
+        publication: &Publication,
+    ) -> Output {
         let push = Push {
-            transaction: said.submission.transaction.clone(),
-            records: said.submission.records.values().cloned().collect(),
-            chain: Some((*said.chain).clone()),
+            transaction: publication.submission.transaction.clone(),
+            records: publication.submission.records.values().cloned().collect(),
+            chain: Some((*publication.chain).clone()),
         };
         let mut inputs = Vec::new();
         if delivery == Delivery::Body {
             inputs.push(Input::Bodies {
                 from: from.key.public(),
-                delivered: vec![said.id()],
+                delivered: vec![publication.id()],
                 missing: Vec::new(),
             });
         }
@@ -216,11 +221,11 @@ impl Solo {
 
 /// A client's submission that asks for a receipt.
 #[must_use]
-pub fn submit(request: RequestId, said: &Publication, ack: Ack) -> Input {
+pub fn submit(request: RequestId, publication: &Publication, ack: Ack) -> Input {
     Input::Submit {
         request,
-        submission: said.submission.clone(),
-        chain: said.chain.clone(),
+        submission: publication.submission.clone(),
+        chain: publication.chain.clone(),
         ack,
         receipt: true,
     }
@@ -339,17 +344,17 @@ impl Partner {
     }
 
     /// Lists a whole transaction.
-    pub fn list(&mut self, said: &Publication) {
-        let bits = said.elements().into_iter().map(|_| true);
+    pub fn list(&mut self, publication: &Publication) {
+        let bits = publication.elements().into_iter().map(|_| true);
         self.write(&[Item::Transaction {
-            id: said.id(),
+            id: publication.id(),
             bitmap: Bitmap::new(bits),
         }]);
     }
 
     /// Lists a whole transaction and proves it.
-    pub fn prove(&mut self, said: &Publication) -> Vec<ItemProof> {
-        self.list(said);
+    pub fn prove(&mut self, publication: &Publication) -> Vec<ItemProof> {
+        self.list(publication);
         let block = self.blocks.last().unwrap();
         vec![ItemProof {
             header: block.header.clone(),
@@ -361,8 +366,8 @@ impl Partner {
     }
 
     /// Lists a whole transaction and confirms it.
-    pub fn confirm(&mut self, said: &Publication) -> Message {
-        confirmation(said, self.prove(said))
+    pub fn confirm(&mut self, publication: &Publication) -> Message {
+        confirmation(publication, self.prove(publication))
     }
 
     /// The blocks of the journal from a height on.
@@ -376,8 +381,8 @@ impl Partner {
 
 /// The answer to a push, with any proofs.
 #[must_use]
-pub fn confirmation(said: &Publication, proofs: Vec<ItemProof>) -> Message {
-    let (id, outcome) = (said.id(), Ok(proofs));
+pub fn confirmation(publication: &Publication, proofs: Vec<ItemProof>) -> Message {
+    let (id, outcome) = (publication.id(), Ok(proofs));
     Message::PushResult(PushResult { id, outcome })
 }
 

@@ -15,7 +15,7 @@ use kittengrad_sim::{
 };
 
 /// A transaction in a three-member network.
-fn said(number: u64) -> Publication {
+fn publication(number: u64) -> Publication {
     let mut cluster = World::new(number, Shape::new(3, 3));
     cluster.say(&[&format!("work {number}")])
 }
@@ -23,16 +23,16 @@ fn said(number: u64) -> Publication {
 #[test]
 fn a_body_that_no_replica_admits_is_fetched_of_another_holder() {
     let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
-    let said = said(1);
+    let publication = publication(1);
     for partner in &mut partners {
-        partner.list(&said);
+        partner.list(&publication);
     }
     let output = solo.hear(&partners[0], partners[0].frames(0));
-    assert_eq!(fetched(&output, &partners[0]), [said.id()]);
+    assert_eq!(fetched(&output, &partners[0]), [publication.id()]);
     solo.hear(&partners[1], partners[1].frames(0));
     // The same id with another signature, because the id does not cover the signature.
-    let mut forged = said.clone();
-    let transaction = &said.submission.transaction;
+    let mut forged = publication.clone();
+    let transaction = &publication.submission.transaction;
     let signed = Signed::new(
         Kind::Transaction,
         transaction.signed().body().clone(),
@@ -42,17 +42,20 @@ fn a_body_that_no_replica_admits_is_fetched_of_another_holder() {
     let transaction =
         kittengrad_proto::transaction::Transaction::from_wire(Some(signed.to_wire()), overlay);
     forged.submission.transaction = transaction.unwrap().into();
-    assert_eq!(forged.id(), said.id());
+    assert_eq!(forged.id(), publication.id());
     let output = solo.deliver(&partners[0], Delivery::Body, &forged);
     assert!(
         solo.told
             .iter()
             .any(|told| matches!(told, Event::Invalid { .. }))
     );
-    assert_eq!(fetched(&output, &partners[1]), [said.id()]);
-    solo.deliver(&partners[1], Delivery::Body, &said);
+    assert_eq!(fetched(&output, &partners[1]), [publication.id()]);
+    solo.deliver(&partners[1], Delivery::Body, &publication);
     assert_eq!(solo.status().missing, 0);
-    assert_eq!(solo.disk().contains(&said.elements()).unwrap(), [true]);
+    assert_eq!(
+        solo.disk().contains(&publication.elements()).unwrap(),
+        [true]
+    );
     // The core no longer believes the liar's lists, even if the liar announces more.
     let applied = solo.status_of(&partners[0]).applied;
     let height = partners[0].blocks.len() as u64;
@@ -71,22 +74,25 @@ fn a_body_that_no_replica_admits_is_fetched_of_another_holder() {
 #[test]
 fn what_nobody_can_show_is_told_and_taken_when_somebody_can() {
     let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
-    let said = said(2);
-    partners[0].list(&said);
+    let publication = publication(2);
+    partners[0].list(&publication);
     solo.hear(&partners[0], partners[0].frames(0));
     let missing = Input::Bodies {
         from: partners[0].key(),
         delivered: Vec::new(),
-        missing: vec![said.id()],
+        missing: vec![publication.id()],
     };
     let output = solo.round(vec![missing]);
-    assert_eq!(solo.told.last(), Some(&Event::Unavailable(said.id())));
+    assert_eq!(
+        solo.told.last(),
+        Some(&Event::Unavailable(publication.id()))
+    );
     assert!(fetched(&output, &partners[0]).is_empty());
     assert_eq!(solo.status().missing, 1);
-    partners[1].list(&said);
+    partners[1].list(&publication);
     let output = solo.hear(&partners[1], partners[1].frames(0));
-    assert_eq!(fetched(&output, &partners[1]), [said.id()]);
-    solo.deliver(&partners[1], Delivery::Body, &said);
+    assert_eq!(fetched(&output, &partners[1]), [publication.id()]);
+    solo.deliver(&partners[1], Delivery::Body, &publication);
     assert_eq!(solo.status().missing, 0);
 }
 
@@ -95,21 +101,24 @@ fn holder_that_does_not_answer_a_fetch_is_passed_over() {
     // Either of the two may be silent, because the order of keys does not decide.
     for (silent, other) in [(1, 0), (0, 1)] {
         let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
-        let said = said(3);
+        let publication = publication(3);
         for partner in &mut partners {
-            partner.list(&said);
+            partner.list(&publication);
         }
         let output = solo.hear(&partners[silent], partners[silent].frames(0));
-        assert_eq!(fetched(&output, &partners[silent]), [said.id()]);
+        assert_eq!(fetched(&output, &partners[silent]), [publication.id()]);
         solo.hear(&partners[other], partners[other].frames(0));
         assert!(fetched(&solo.wait(1_000), &partners[other]).is_empty());
-        assert_eq!(fetched(&solo.wait(5_000), &partners[other]), [said.id()]);
+        assert_eq!(
+            fetched(&solo.wait(5_000), &partners[other]),
+            [publication.id()]
+        );
     }
 }
 
 #[test]
 fn what_two_journals_list_is_fetched_at_the_earlier_time() {
-    let said = said(3);
+    let publication = publication(3);
     for order in [[0, 1], [1, 0]] {
         let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
         // The first journal is read live, so its transactions are probably pushed as well. The other journal is not.
@@ -119,13 +128,13 @@ fn what_two_journals_list_is_fetched_at_the_earlier_time() {
         }]);
         solo.hear(&partners[0], partners[0].frames(0));
         for partner in &mut partners {
-            partner.list(&said);
+            partner.list(&publication);
         }
         let frames = [partners[0].frames(1), partners[1].frames(0)];
         let hear = |of: usize| Input::Message(partners[of].key(), frames[of].clone());
         let output = solo.round(order.map(hear).to_vec());
         let asked = partners.iter().map(|partner| fetched(&output, partner));
-        assert_eq!(asked.collect::<Vec<_>>().concat(), [said.id()]);
+        assert_eq!(asked.collect::<Vec<_>>().concat(), [publication.id()]);
     }
     // A transaction that only the first journal lists is fetched later.
     let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
@@ -134,22 +143,22 @@ fn what_two_journals_list_is_fetched_at_the_earlier_time() {
         from_height: 0,
     }]);
     solo.hear(&partners[0], partners[0].frames(0));
-    partners[0].list(&said);
+    partners[0].list(&publication);
     let output = solo.hear(&partners[0], partners[0].frames(1));
     assert!(fetched(&output, &partners[0]).is_empty());
-    assert_eq!(fetched(&solo.wait(500), &partners[0]), [said.id()]);
+    assert_eq!(fetched(&solo.wait(500), &partners[0]), [publication.id()]);
 }
 
 #[test]
 fn a_holder_that_answers_a_fetch_with_nothing_is_given_time() {
     let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
-    let said = said(3);
+    let publication = publication(3);
     for partner in &mut partners {
-        partner.list(&said);
+        partner.list(&publication);
         solo.hear(partner, partner.frames(0));
     }
     solo.wait(1_000);
-    assert_eq!(fetched(&solo.wait(5_000), &partners[1]), [said.id()]);
+    assert_eq!(fetched(&solo.wait(5_000), &partners[1]), [publication.id()]);
     // An answer without any body does not lead to a new question at once.
     let nothing = Input::Bodies {
         from: partners[1].key(),
@@ -168,26 +177,26 @@ fn a_holder_that_answers_a_fetch_with_nothing_is_given_time() {
 #[test]
 fn bodies_that_nobody_asked_for_hold_up_no_fetch() {
     let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
-    let said = said(4);
+    let publication = publication(4);
     let claim = Input::Bodies {
         from: partners[1].key(),
-        delivered: vec![said.id()],
-        missing: vec![said.id()],
+        delivered: vec![publication.id()],
+        missing: vec![publication.id()],
     };
     solo.round(vec![claim.clone()]);
-    partners[0].list(&said);
+    partners[0].list(&publication);
     let output = solo.hear(&partners[0], partners[0].frames(0));
-    assert_eq!(fetched(&output, &partners[0]), [said.id()]);
+    assert_eq!(fetched(&output, &partners[0]), [publication.id()]);
     solo.round(vec![claim]);
-    solo.deliver(&partners[0], Delivery::Body, &said);
+    solo.deliver(&partners[0], Delivery::Body, &publication);
     assert_eq!(solo.status().missing, 0);
 }
 
 #[test]
 fn a_confirmation_that_proves_nothing_does_not_count() {
     let (mut solo, partners) = Solo::open(Shape::new(3, 3));
-    let said = said(5);
-    let output = solo.round(vec![submit(1, &said, Ack::Quorum)]);
+    let publication = publication(5);
+    let output = solo.round(vec![submit(1, &publication, Ack::Quorum)]);
     assert!(output.replies.is_empty());
     let pushes = said_to(&output, &partners[0]);
     assert!(
@@ -201,7 +210,7 @@ fn a_confirmation_that_proves_nothing_does_not_count() {
     });
     // An empty proof, and the proof of another peer.
     let nothing = PushResult {
-        id: said.id(),
+        id: publication.id(),
         outcome: Ok(Vec::new()),
     };
     let output = solo.hear(&partners[0], Message::PushResult(nothing));
@@ -211,11 +220,11 @@ fn a_confirmation_that_proves_nothing_does_not_count() {
     let proofs = kittengrad_journal::prove(
         solo.disk(),
         partners[0].overlay(),
-        &said.id(),
-        said.elements(),
+        &publication.id(),
+        publication.elements(),
     );
     let stolen = PushResult {
-        id: said.id(),
+        id: publication.id(),
         outcome: Ok(proofs.unwrap()),
     };
     let output = solo.hear(&partners[1], Message::PushResult(stolen));
@@ -231,25 +240,25 @@ fn a_confirmation_that_proves_nothing_does_not_count() {
 #[test]
 fn unknown_certificates_are_sent_again_and_lose_nothing() {
     let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
-    let said = said(6);
-    partners[0].list(&said);
+    let publication = publication(6);
+    partners[0].list(&publication);
     solo.hear(&partners[0], partners[0].frames(0));
     let refused = Input::Verified {
         from: partners[0].key(),
         delivery: Delivery::Body,
-        id: said.id(),
+        id: publication.id(),
         outcome: Err(kittengrad_node_core::Unverified::ChainUnknown),
     };
     let delivered = Input::Bodies {
         from: partners[0].key(),
-        delivered: vec![said.id()],
+        delivered: vec![publication.id()],
         missing: Vec::new(),
     };
     solo.round(vec![delivered, refused]);
     assert_eq!(solo.status().missing, 1);
     assert_eq!(solo.complaints(&partners[0]), 0);
-    assert_eq!(fetched(&solo.wait(5_000), &partners[0]), [said.id()]);
-    solo.deliver(&partners[0], Delivery::Body, &said);
+    assert_eq!(fetched(&solo.wait(5_000), &partners[0]), [publication.id()]);
+    solo.deliver(&partners[0], Delivery::Body, &publication);
     assert_eq!(solo.status().missing, 0);
 }
 
@@ -258,14 +267,14 @@ fn what_a_partner_does_not_hold_is_missing_to_it() {
     let shape = Shape::new(5, 3);
     let mut cluster = World::new(0, shape.clone());
     let name = cluster.name_in(0);
-    let said = cluster.say(&[&name]);
+    let publication = cluster.say(&[&name]);
     let (mut solo, partners) = Solo::open(shape);
-    solo.round(vec![submit(1, &said, Ack::One)]);
+    solo.round(vec![submit(1, &publication, Ack::One)]);
     // Partner `n` is member `n + 1`. The first partner holds the transaction, the second does not.
     for (partner, holds) in [(&partners[0], true), (&partners[1], false)] {
         let member = if holds { 1 } else { 2 };
         assert_eq!(cluster.replicas(&name).contains(&member), holds);
-        let output = solo.hear(partner, Message::Fetch(vec![said.id()]));
+        let output = solo.hear(partner, Message::Fetch(vec![publication.id()]));
         let [Message::Bodies { bodies, missing }] = said_to(&output, partner)[..] else {
             panic!("one answer");
         };
@@ -274,8 +283,11 @@ fn what_a_partner_does_not_hold_is_missing_to_it() {
             .map(|body| (body.transaction.id(), body.records.len()))
             .collect();
         match holds {
-            true => assert_eq!((&bodies[..], missing.len()), (&[(said.id(), 2)][..], 0)),
-            false => assert_eq!((bodies.len(), &missing[..]), (0, &[said.id()][..])),
+            true => assert_eq!(
+                (&bodies[..], missing.len()),
+                (&[(publication.id(), 2)][..], 0)
+            ),
+            false => assert_eq!((bodies.len(), &missing[..]), (0, &[publication.id()][..])),
         }
     }
 }

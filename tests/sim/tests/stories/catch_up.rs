@@ -9,9 +9,9 @@ fn write(c: &mut World, count: usize) -> Vec<Publication> {
     let mut all = Vec::new();
     for number in 0..count {
         let name = c.name();
-        let said = c.say(&[&name]);
-        c.put(number % 2, &said);
-        all.push(said);
+        let publication = c.say(&[&name]);
+        c.put(number % 2, &publication);
+        all.push(publication);
     }
     all
 }
@@ -21,7 +21,7 @@ fn transaction_moves_once_to_each_while_everybody_is_there() {
     let mut c = World::booted(1, Shape::new(3, 3));
     let all = write(&mut c, 50);
     c.settle();
-    for (number, said) in all.iter().enumerate() {
+    for (number, publication) in all.iter().enumerate() {
         let coordinator = number % 2;
         for member in c.members() {
             let expected = if member == coordinator {
@@ -29,7 +29,7 @@ fn transaction_moves_once_to_each_while_everybody_is_there() {
             } else {
                 (1, 0)
             };
-            assert_eq!(c.bodies(member, said), expected);
+            assert_eq!(c.bodies(member, publication), expected);
         }
     }
 }
@@ -42,8 +42,8 @@ fn what_a_peer_missed_moves_once() {
     let all = write(&mut c, 500);
     c.start(2);
     c.settle();
-    for said in &all {
-        assert_eq!(c.bodies(2, said), (0, 1));
+    for publication in &all {
+        assert_eq!(c.bodies(2, publication), (0, 1));
     }
 }
 
@@ -57,9 +57,9 @@ fn a_peer_that_comes_back_while_others_write_misses_nothing() {
         }
         let owner = round % 5;
         let name = c.name_in(owner);
-        let said = c.say(&[&name]);
+        let publication = c.say(&[&name]);
         let coordinator = c.replicas(&name).into_iter().find(|member| *member != 2);
-        c.submit(coordinator.unwrap(), &said, Ack::Quorum);
+        c.submit(coordinator.unwrap(), &publication, Ack::Quorum);
         c.run_for(5);
     }
     c.settle();
@@ -73,8 +73,8 @@ fn more_blocks_than_one_answer_has_are_read_to_the_end() {
     c.crash(2);
     for _ in 0..1_500 {
         let name = c.name();
-        let said = c.say(&[&name]);
-        c.submit(0, &said, Ack::One);
+        let publication = c.say(&[&name]);
+        c.submit(0, &publication, Ack::One);
         c.run_for(3);
     }
     assert!(

@@ -43,13 +43,13 @@ fn the_clock_of_a_partner_that_is_gone_does_not_count() {
         solo.hear(partner, hour_ahead(partner));
     }
     let mut cluster = World::new(0, Shape::new(3, 3));
-    let said = cluster.say(&["a work"]);
-    let output = solo.round(vec![submit(1, &said, Ack::One)]);
+    let publication = cluster.say(&["a work"]);
+    let output = solo.round(vec![submit(1, &publication, Ack::One)]);
     let refused = &output.replies[0].outcome;
     assert!(matches!(refused, Err(Refusal::Clock(_))), "{refused:?}");
     let down = kittengrad_node_core::Input::LinkDown(partners[0].key());
     solo.round(vec![down]);
     assert_eq!(solo.status().why_clock, None);
-    let output = solo.round(vec![submit(2, &said, Ack::One)]);
+    let output = solo.round(vec![submit(2, &publication, Ack::One)]);
     assert!(output.replies[0].outcome.is_ok());
 }

@@ -13,7 +13,7 @@ use kittengrad_sim::{
 };
 
 /// A transaction in a three-member network.
-fn said(number: u64) -> Publication {
+fn publication(number: u64) -> Publication {
     let mut cluster = World::new(number, Shape::new(3, 3));
     cluster.say(&[&format!("work {number}")])
 }
@@ -29,20 +29,20 @@ fn about(name: &str, inserts: bool, updates: Vec<String>) -> About {
 #[test]
 fn a_known_header_under_another_signature_proves_nothing() {
     let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
-    let said = said(1);
-    solo.round(vec![submit(1, &said, Ack::All)]);
-    let proofs = partners[0].prove(&said);
-    solo.hear(&partners[0], confirmation(&said, proofs.clone()));
+    let publication = publication(1);
+    solo.round(vec![submit(1, &publication, Ack::All)]);
+    let proofs = partners[0].prove(&publication);
+    solo.hear(&partners[0], confirmation(&publication, proofs.clone()));
     assert_eq!(solo.complaints(&partners[0]), 0);
     // The hash of a header does not cover the signature.
     let mut unsigned = proofs.clone();
     let header = forged(proofs[0].header.signed());
     unsigned[0].header = Header::from_wire(Some(header), partners[0].overlay()).unwrap();
     assert_eq!(unsigned[0].header.hash(), proofs[0].header.hash());
-    solo.hear(&partners[0], confirmation(&said, unsigned));
+    solo.hear(&partners[0], confirmation(&publication, unsigned));
     assert_eq!(solo.complaints(&partners[0]), 1);
     // The receipt has the valid proof.
-    let confirmed = partners[1].confirm(&said);
+    let confirmed = partners[1].confirm(&publication);
     let output = solo.hear(&partners[1], confirmed);
     let submitted = output.replies[0].outcome.clone().unwrap();
     let confirmations = submitted.receipt.unwrap().confirmations;
@@ -57,14 +57,14 @@ fn a_member_that_holds_nothing_cannot_confirm() {
     let shape = Shape::new(5, 3);
     let mut cluster = World::new(0, shape.clone());
     let name = cluster.name_in(0);
-    let said = cluster.say(&[&name]);
+    let publication = cluster.say(&[&name]);
     let (mut solo, partners) = Solo::open(shape);
     // Partner `n` is member `n + 1`.
     let stranger = &partners[1];
     assert!(!cluster.replicas(&name).contains(&2));
-    let output = solo.round(vec![submit(1, &said, Ack::Quorum)]);
+    let output = solo.round(vec![submit(1, &publication, Ack::Quorum)]);
     assert!(pushed(&output, stranger).is_empty());
-    solo.hear(stranger, confirmation(&said, Vec::new()));
+    solo.hear(stranger, confirmation(&publication, Vec::new()));
     assert_eq!(solo.complaints(stranger), 1);
     let output = solo.wait(10_000);
     let submitted = output.replies[0].outcome.as_ref().unwrap();
@@ -75,9 +75,9 @@ fn a_member_that_holds_nothing_cannot_confirm() {
 fn a_replica_that_lacks_certificates_is_pushed_to_with_them() {
     let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
     // The publisher's certificates are sent once on a connection.
-    let (first, second) = (said(1), said(2));
-    for (said, has_chain) in [(&first, true), (&second, false)] {
-        let output = solo.round(vec![submit(1, said, Ack::Quorum)]);
+    let (first, second) = (publication(1), publication(2));
+    for (publication, has_chain) in [(&first, true), (&second, false)] {
+        let output = solo.round(vec![submit(1, publication, Ack::Quorum)]);
         let push = pushed(&output, &partners[0])[0];
         assert_eq!(push.chain.is_some(), has_chain);
     }
@@ -107,7 +107,7 @@ fn a_replica_that_is_not_open_is_pushed_to_once_it_is() {
     solo.round(vec![Input::LinkUp(partners[0].key())]);
     let starting = partners[0].hello_with(|hello| hello.is_open = false);
     solo.hear(&partners[0], starting);
-    let output = solo.round(vec![submit(1, &said(1), Ack::Quorum)]);
+    let output = solo.round(vec![submit(1, &publication(1), Ack::Quorum)]);
     assert!(pushed(&output, &partners[0]).is_empty());
     assert_eq!(pushed(&output, &partners[1]).len(), 1);
     let output = solo.hear(&partners[0], partners[0].hello(None));
@@ -147,8 +147,8 @@ fn a_repeat_whose_proofs_outgrow_a_receipt_is_refused() {
     let names: Vec<_> = (0..8).map(|number| format!("work {number}")).collect();
     for (request, name) in (1..).zip(&names) {
         let texts = (0..999).map(|number| format!("{number}")).collect();
-        let said = cluster.say_all(vec![about(name, true, texts)]);
-        let output = solo.round(vec![submit(request, &said, Ack::One)]);
+        let publication = cluster.say_all(vec![about(name, true, texts)]);
+        let output = solo.round(vec![submit(request, &publication, Ack::One)]);
         assert!(output.replies[0].outcome.is_ok());
     }
     let repeat = |names: &[String]| {
@@ -175,7 +175,8 @@ fn a_repeat_with_more_proofs_than_a_message_takes_is_refused() {
         .collect();
     all.push(cluster.say_all(vec![bare()]));
     let submissions = (1..).zip(&all);
-    let submissions = submissions.map(|(request, said)| submit(request, said, Ack::One));
+    let submissions =
+        submissions.map(|(request, publication)| submit(request, publication, Ack::One));
     assert_eq!(solo.round(submissions.collect()).replies.len(), 1_001);
     let updates = about("a work", true, texts.clone());
     let thousand = cluster.say_all(vec![updates.clone()]);

@@ -12,9 +12,9 @@ fn write(c: &mut World, member: usize, count: usize) -> Vec<Publication> {
     let mut all = Vec::new();
     for _ in 0..count {
         let name = c.name_in(member);
-        let said = c.say(&[&name]);
-        c.put(member, &said);
-        all.push(said);
+        let publication = c.say(&[&name]);
+        c.put(member, &publication);
+        all.push(publication);
     }
     all
 }
@@ -50,9 +50,9 @@ fn wiped_peer_fills_until_it_has_all_that_was_acknowledged() {
         c.run_until("it to open", |c| c.status(1).is_open);
         assert!(!c.status(1).is_settled);
         c.run_until("it to settle", |c| settled(c, 1) == 2);
-        assert!(all.iter().all(|said| c.has(1, said)));
-        for said in &all {
-            assert!(c.bodies(1, said).1 <= 1, "a body moves once");
+        assert!(all.iter().all(|publication| c.has(1, publication)));
+        for publication in &all {
+            assert!(c.bodies(1, publication).1 <= 1, "a body moves once");
         }
         c.settle();
         c.assert_nothing_is_lost();
@@ -74,7 +74,7 @@ fn nobody_settles_without_those_who_may_have_what_was_lost() {
     assert!(c.status(1).is_open && !c.status(1).is_settled);
     c.heal();
     c.settle();
-    assert!(all.iter().all(|said| c.has(1, said)));
+    assert!(all.iter().all(|publication| c.has(1, publication)));
 }
 
 #[test]
@@ -100,7 +100,10 @@ fn two_wiped_peers_do_not_settle_on_each_others_word() {
     }
     c.heal();
     c.settle();
-    assert!(all.iter().all(|said| c.has(0, said) && c.has(1, said)));
+    assert!(
+        all.iter()
+            .all(|publication| c.has(0, publication) && c.has(1, publication))
+    );
 }
 
 /// Keeps S1.
@@ -134,8 +137,8 @@ fn a_filling_peer_counts_for_new_writes() {
     c.start(1);
     c.run_until("it to open", |c| c.status(1).is_open);
     let name = c.name();
-    let said = c.say(&[&name]);
-    assert_eq!(c.put(0, &said).synced, [c.key(0), c.key(1)]);
+    let publication = c.say(&[&name]);
+    assert_eq!(c.put(0, &publication).synced, [c.key(0), c.key(1)]);
     assert!(!c.status(1).is_settled);
     c.start(2);
     c.settle();

@@ -209,13 +209,13 @@ fn a_member_that_is_not_a_partner_is_told_nothing() {
     let (mut solo, mut partners) = Solo::open(Shape::new(7, 3));
     let mut cluster = World::new(0, Shape::new(7, 3));
     let name = cluster.name_in(0);
-    let said = cluster.say(&[&name]);
-    solo.round(vec![submit(1, &said, Ack::One)]);
+    let publication = cluster.say(&[&name]);
+    solo.round(vec![submit(1, &publication, Ack::One)]);
     // Three places away, so the two peers share no cell.
     let other = &mut partners[2];
     let known = solo.status().partners;
     assert!(known.iter().all(|(key, _)| *key != other.key()));
-    let confirmed = other.confirm(&said);
+    let confirmed = other.confirm(&publication);
     let head = other.blocks[0].head();
     let heartbeat = Heartbeat::sign(other.overlay(), head, 1, &other.signer());
     let follow = Message::Follow {
@@ -225,7 +225,7 @@ fn a_member_that_is_not_a_partner_is_told_nothing() {
     for message in [
         other.hello(None),
         follow,
-        Message::Fetch(vec![said.id()]),
+        Message::Fetch(vec![publication.id()]),
         other.frames(0),
         Message::Alive(heartbeat),
         confirmed,

@@ -31,8 +31,8 @@ fn journal_is_read_no_further_than_its_records_can_be_fetched() {
     let all: Vec<_> = (0..4_000)
         .map(|number| cluster.say(&[&format!("work {number}")]))
         .collect();
-    for said in &all {
-        partners[0].list(said);
+    for publication in &all {
+        partners[0].list(publication);
     }
     partners[0].write(&items(10, 0));
     solo.meet(&partners[1]);
@@ -59,14 +59,14 @@ fn journal_is_read_no_further_than_its_records_can_be_fetched() {
     solo.hear(&partners[0], partners[0].frames(3_000));
     assert_eq!(solo.status().missing, 3_000);
     let mut asked_again = None;
-    for said in &all[..1_500] {
-        let output = solo.deliver(&partners[0], Delivery::Body, said);
+    for publication in &all[..1_500] {
+        let output = solo.deliver(&partners[0], Delivery::Body, publication);
         asked_again = asked_again.or_else(|| asked_from(&output, &partners[0]));
     }
     assert_eq!(asked_again, Some(3_000));
     solo.hear(&partners[0], partners[0].frames(3_000));
-    for said in &all[1_500..] {
-        solo.deliver(&partners[0], Delivery::Body, said);
+    for publication in &all[1_500..] {
+        solo.deliver(&partners[0], Delivery::Body, publication);
     }
     assert_eq!(solo.status().missing, 10);
 }
@@ -113,7 +113,7 @@ fn round_with_more_items_than_a_block_holds_is_split() {
     let before = c.blocks(0).len();
     let requests: Vec<_> = all
         .iter()
-        .map(|said| c.submit(0, said, Ack::Quorum))
+        .map(|publication| c.submit(0, publication, Ack::Quorum))
         .collect();
     c.run_until("all answers", |c| {
         requests.iter().all(|request| c.outcome(*request).is_some())
@@ -144,12 +144,15 @@ fn round_with_more_bytes_than_a_block_holds_is_split() {
     for number in 0..40 {
         all.push(c.say_all(vec![big(format!("large work {number}"))]));
     }
-    let bytes: usize = all.iter().map(|said| said.submission.size_bytes()).sum();
+    let bytes: usize = all
+        .iter()
+        .map(|publication| publication.submission.size_bytes())
+        .sum();
     assert!(bytes > 4 * BLOCK_BYTES_MAX);
     let before = c.blocks(0).len();
     let requests: Vec<_> = all
         .iter()
-        .map(|said| c.submit(0, said, Ack::Quorum))
+        .map(|publication| c.submit(0, publication, Ack::Quorum))
         .collect();
     c.run_until("all answers", |c| {
         requests.iter().all(|request| c.outcome(*request).is_some())
@@ -171,8 +174,8 @@ fn submissions_beyond_the_limit_are_refused_until_room_is_back() {
     let mut cluster = World::new(0, Shape::new(3, 3));
     let mut refused = 0;
     for request in 0..20_100 {
-        let said = cluster.say(&[&format!("work {request}")]);
-        let output = solo.round(vec![submit(request, &said, Ack::Quorum)]);
+        let publication = cluster.say(&[&format!("work {request}")]);
+        let output = solo.round(vec![submit(request, &publication, Ack::Quorum)]);
         for reply in output.replies {
             assert_eq!(reply.outcome, Err(Refusal::Overloaded));
             refused += 1;
@@ -187,10 +190,10 @@ fn submissions_beyond_the_limit_are_refused_until_room_is_back() {
 fn transaction_asked_for_repeatedly_waits_in_few_places() {
     let (mut solo, _) = Solo::open(Shape::new(3, 3));
     let mut cluster = World::new(0, Shape::new(3, 3));
-    let said = cluster.say(&["a work"]);
+    let publication = cluster.say(&["a work"]);
     let mut outcomes: BTreeMap<bool, usize> = BTreeMap::new();
     for request in 0..1_000 {
-        let output = solo.round(vec![submit(request, &said, Ack::Quorum)]);
+        let output = solo.round(vec![submit(request, &publication, Ack::Quorum)]);
         for reply in output.replies {
             *outcomes
                 .entry(reply.outcome == Err(Refusal::Overloaded))

@@ -36,8 +36,8 @@ fn more_bytes_than_may_wait_are_refused_and_room_comes_back() {
     };
     let mut waiting = 0;
     let refused = loop {
-        let said = large(waiting);
-        let output = solo.round(vec![submit(waiting, &said, Ack::Quorum)]);
+        let publication = large(waiting);
+        let output = solo.round(vec![submit(waiting, &publication, Ack::Quorum)]);
         match output.replies.first() {
             None => waiting += 1,
             Some(reply) => break reply.outcome.clone(),
@@ -47,9 +47,9 @@ fn more_bytes_than_may_wait_are_refused_and_room_comes_back() {
     assert_eq!(refused, Err(Refusal::Overloaded));
     assert!(waiting > 30);
     assert_eq!(solo.wait(10_000).replies.len() as u64, waiting);
-    let said = large(waiting);
+    let publication = large(waiting);
     assert!(
-        solo.round(vec![submit(waiting, &said, Ack::Quorum)])
+        solo.round(vec![submit(waiting, &publication, Ack::Quorum)])
             .replies
             .is_empty()
     );
@@ -69,7 +69,8 @@ fn what_submissions_added_is_remembered_for_a_while_only() {
         cluster.say_all(about.collect())
     };
     let first = thousand(0);
-    let mut submits = |said: &Publication| told(&solo.round(vec![submit(0, said, Ack::One)]));
+    let mut submits =
+        |publication: &Publication| told(&solo.round(vec![submit(0, publication, Ack::One)]));
     assert_eq!(submits(&first), (1_000, 1_000));
     for salt in 1..=15 {
         submits(&thousand(salt));

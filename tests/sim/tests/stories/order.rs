@@ -10,7 +10,7 @@ use kittengrad_sim::{
 };
 
 /// A transaction in a three-member network.
-fn said() -> Publication {
+fn publication() -> Publication {
     let mut cluster = World::new(0, Shape::new(3, 3));
     cluster.say(&["a work"])
 }
@@ -30,11 +30,11 @@ fn sent(output: &Output, partner: &Partner) -> usize {
 #[test]
 fn a_coordinator_answers_once_its_own_disk_has_it_too() {
     let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
-    let said = said();
+    let publication = publication();
     // Two partners confirm before the coordinator's own round ends.
-    let mut inputs = vec![submit(1, &said, Ack::Quorum)];
+    let mut inputs = vec![submit(1, &publication, Ack::Quorum)];
     for partner in &mut partners {
-        inputs.push(Input::Message(partner.key(), partner.confirm(&said)));
+        inputs.push(Input::Message(partner.key(), partner.confirm(&publication)));
     }
     let output = solo.round(inputs);
     assert_eq!(output.replies.len(), 1);
@@ -52,10 +52,10 @@ fn a_confirmation_that_overtook_the_hello_is_asked_for_again() {
     solo.wait(10_000);
     assert!(solo.status().is_open);
     solo.round(vec![Input::LinkUp(partners[0].key())]);
-    let said = said();
-    solo.round(vec![submit(1, &said, Ack::Quorum)]);
+    let publication = publication();
+    solo.round(vec![submit(1, &publication, Ack::Quorum)]);
     // A receipt needs the partner's certificates, which come with its hello.
-    let confirmed = partners[0].confirm(&said);
+    let confirmed = partners[0].confirm(&publication);
     let output = solo.hear(&partners[0], confirmed.clone());
     assert!(output.replies.is_empty());
     assert_eq!(solo.complaints(&partners[0]), 0);
@@ -91,8 +91,11 @@ fn blocks_are_sent_on_the_connection_that_asked_for_them() {
     let mut cluster = World::new(0, Shape::new(3, 3));
     let mut write = |solo: &mut Solo| {
         let name = cluster.name();
-        let said = cluster.say(&[&name]);
-        sent(&solo.round(vec![submit(1, &said, Ack::One)]), &partners[0])
+        let publication = cluster.say(&[&name]);
+        sent(
+            &solo.round(vec![submit(1, &publication, Ack::One)]),
+            &partners[0],
+        )
     };
     let follow = Message::Follow {
         incarnation: 0,

@@ -13,30 +13,32 @@ use kittengrad_sim::{
 fn last_writes_of_a_lost_coordinator_reach_every_replica() {
     let mut c = World::booted(1, Shape::new(5, 3));
     let name = c.name_in(2);
-    let said = c.say(&[&name]);
+    let publication = c.say(&[&name]);
     c.isolate(3);
-    assert_eq!(c.put(2, &said).synced, [c.key(2), c.key(1)]);
+    assert_eq!(c.put(2, &publication).synced, [c.key(2), c.key(1)]);
     c.crash(2);
     c.heal();
-    c.run_until("the third copy", |c| c.has(3, &said));
-    assert_eq!(c.bodies(3, &said), (0, 1));
+    c.run_until("the third copy", |c| c.has(3, &publication));
+    assert_eq!(c.bodies(3, &publication), (0, 1));
 }
 
 #[test]
 fn writes_only_sent_by_a_dead_coordinator_reach_replicas_too() {
     let mut c = World::booted(1, Shape::new(3, 3));
     let name = c.name();
-    let said = c.say(&[&name]);
+    let publication = c.say(&[&name]);
     c.cut(0, 2);
     // The coordinator sends its only push and then dies.
     c.crash_after(0, 1);
-    c.submit(0, &said, Ack::Quorum);
-    c.run_until("the copies", |c| c.has(1, &said) && c.has(2, &said));
-    assert!(!c.has(0, &said) && !c.is_up(0));
+    c.submit(0, &publication, Ack::Quorum);
+    c.run_until("the copies", |c| {
+        c.has(1, &publication) && c.has(2, &publication)
+    });
+    assert!(!c.has(0, &publication) && !c.is_up(0));
     c.heal();
     c.start(0);
     c.settle();
-    assert!(c.has(0, &said));
+    assert!(c.has(0, &publication));
 }
 
 /// Machine 1 is down while 2 writes to the cells of 1 and 2. Then 0 keeps the first part, 3 the second, and 2 never
@@ -44,41 +46,41 @@ fn writes_only_sent_by_a_dead_coordinator_reach_replicas_too() {
 fn torn() -> (World, Publication) {
     let mut c = World::booted(1, Shape::new(5, 3));
     let (first, second) = (c.name_in(1), c.name_in(2));
-    let said = c.say(&[&first, &second]);
+    let publication = c.say(&[&first, &second]);
     c.crash(1);
-    let submitted = c.put(2, &said);
+    let submitted = c.put(2, &publication);
     assert_eq!(submitted.synced.len(), 3);
     c.crash(2);
-    (c, said)
+    (c, publication)
 }
 
 /// Keeps S3.
 #[test]
 fn parts_of_a_transaction_come_from_different_holders() {
-    let (mut c, said) = torn();
+    let (mut c, publication) = torn();
     c.start(1);
-    c.run_until("both parts", |c| c.has(1, &said));
-    assert_eq!(c.listings(1, said.id()), 2);
-    assert_eq!(c.bodies(1, &said), (0, 2));
+    c.run_until("both parts", |c| c.has(1, &publication));
+    assert_eq!(c.listings(1, publication.id()), 2);
+    assert_eq!(c.bodies(1, &publication), (0, 2));
     c.run_until("nothing missing", |c| c.status(1).missing == 0);
     c.start(2);
     c.settle();
     // A transaction that came in parts is not fetched again.
-    assert_eq!(c.bodies(1, &said), (0, 2));
+    assert_eq!(c.bodies(1, &publication), (0, 2));
 }
 
 #[test]
 fn a_part_that_is_missing_is_remembered_through_a_restart() {
-    let (mut c, said) = torn();
+    let (mut c, publication) = torn();
     c.cut(1, 3);
     c.start(1);
-    c.run_until("the first part", |c| c.listings(1, said.id()) == 1);
-    assert!(!c.has(1, &said));
+    c.run_until("the first part", |c| c.listings(1, publication.id()) == 1);
+    assert!(!c.has(1, &publication));
     c.restart(1);
     c.run_for(10_000);
-    assert!(!c.has(1, &said));
+    assert!(!c.has(1, &publication));
     c.heal();
-    c.run_until("the second part", |c| c.has(1, &said));
+    c.run_until("the second part", |c| c.has(1, &publication));
     c.start(2);
     c.settle();
 }
@@ -86,23 +88,23 @@ fn a_part_that_is_missing_is_remembered_through_a_restart() {
 #[test]
 fn an_entry_without_all_records_is_fetched_of_others() {
     let mut cluster = World::new(0, Shape::new(3, 3));
-    let said = cluster.say(&["a work"]);
+    let publication = cluster.say(&["a work"]);
     for missing in 0..2 {
         let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
-        partners[0].list(&said);
+        partners[0].list(&publication);
         let output = solo.hear(&partners[0], partners[0].frames(0));
-        assert_eq!(fetched(&output, &partners[0]), [said.id()]);
-        partners[1].list(&said);
+        assert_eq!(fetched(&output, &partners[0]), [publication.id()]);
+        partners[1].list(&publication);
         solo.hear(&partners[1], partners[1].frames(0));
         // One record is missing: the canonical or the update.
-        let mut part = said.clone();
+        let mut part = publication.clone();
         let records = &mut part.submission.records;
         let left_out = *records.keys().nth(missing).unwrap();
         records.remove(&left_out);
         let output = solo.deliver(&partners[0], Delivery::Body, &part);
         assert_eq!(solo.complaints(&partners[0]), 0);
-        assert_eq!(fetched(&output, &partners[1]), [said.id()]);
-        solo.deliver(&partners[1], Delivery::Body, &said);
+        assert_eq!(fetched(&output, &partners[1]), [publication.id()]);
+        solo.deliver(&partners[1], Delivery::Body, &publication);
         assert_eq!(solo.status().missing, 0);
     }
 }

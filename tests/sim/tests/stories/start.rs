@@ -27,8 +27,8 @@ fn opened(c: &World, member: usize) -> Vec<u64> {
 fn write(c: &mut World, member: usize, count: usize) {
     for _ in 0..count {
         let name = c.name();
-        let said = c.say(&[&name]);
-        c.put(member, &said);
+        let publication = c.say(&[&name]);
+        c.put(member, &publication);
     }
 }
 
@@ -189,10 +189,10 @@ fn witness_remembers_across_a_restart_what_it_saw_of_a_peer() {
     c.crash(2);
     c.set_space(1, false);
     let name = c.name();
-    let said = c.say(&[&name]);
-    c.submit(0, &said, Ack::One);
+    let publication = c.say(&[&name]);
+    c.submit(0, &publication, Ack::One);
     c.run_for(3_000);
-    assert!(!c.has(1, &said));
+    assert!(!c.has(1, &publication));
     c.restart(1);
     c.restore(0, lying);
     c.start(0);
@@ -237,10 +237,10 @@ fn peer_signs_nothing_while_its_clock_is_far_from_the_others() {
     c.run_for(2_000);
     assert!(c.status(0).why_clock.is_some() && c.status(1).why_clock.is_none());
     let name = c.name();
-    let said = c.say(&[&name]);
-    let refused = c.ask_for(0, &said, Ack::Quorum);
+    let publication = c.say(&[&name]);
+    let refused = c.ask_for(0, &publication, Ack::Quorum);
     assert!(matches!(refused, Err(Refusal::Clock(_))), "{refused:?}");
-    assert!(!c.put(1, &said).synced.contains(&c.key(0)));
+    assert!(!c.put(1, &publication).synced.contains(&c.key(0)));
     c.run_for(2_000);
     assert_eq!(c.status(0).tip.unwrap().head.height, height);
     c.skew(0, -86_400_000);
@@ -249,7 +249,7 @@ fn peer_signs_nothing_while_its_clock_is_far_from_the_others() {
     assert!(!c.status(0).is_open);
     c.skew(0, 0);
     c.settle();
-    assert!(c.has(0, &said));
+    assert!(c.has(0, &publication));
 }
 
 #[test]
@@ -260,17 +260,17 @@ fn old_disk_that_was_given_up_is_read_from_its_beginning() {
     c.isolate(0);
     // The write is only on this disk, which is then replaced.
     let name = c.name();
-    let said = c.say(&[&name]);
-    c.submit(0, &said, Ack::One);
+    let publication = c.say(&[&name]);
+    c.submit(0, &publication, Ack::One);
     c.run_for(1_000);
     let old = c.save(0);
     c.wipe(0);
     c.heal();
     c.start(0);
     c.settle();
-    assert!(!c.has(1, &said));
+    assert!(!c.has(1, &publication));
     c.restore(0, old);
     c.start(0);
     c.settle();
-    assert!(c.has(1, &said) && c.has(2, &said));
+    assert!(c.has(1, &publication) && c.has(2, &publication));
 }

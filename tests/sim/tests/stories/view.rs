@@ -19,8 +19,8 @@ fn whole(seed: u64) -> (World, usize) {
 fn write(c: &mut World, member: usize, count: usize) {
     for _ in 0..count {
         let name = c.name();
-        let said = c.say(&[&name]);
-        c.put(member, &said);
+        let publication = c.say(&[&name]);
+        c.put(member, &publication);
     }
     c.settle();
 }
