@@ -78,7 +78,7 @@ pub(super) async fn goes_on(client: &Client, history: &Arc<History>, seed: u64) 
     }
 }
 
-/// Waits until replicas agree, the view is their union, and the index has the whole view.
+/// Waits until replicas agree, the view has their union, and the index has exactly the view.
 pub(super) async fn converges(client: &Client, machines: &Machines) -> Converged {
     let begun = Instant::now();
     loop {

@@ -29,7 +29,8 @@ use super::history::History;
 const WRITERS: u64 = 3;
 /// Clients that ask several replicas at once.
 const READERS: u64 = 2;
-/// Canonicals of all writers. Beyond them hardly any update is new, because readers read the whole set again and again.
+/// Canonicals of all writers, at most. Then writers only update, and more slowly, because readers read the whole set
+/// again and again.
 const CANONICALS_MAX: usize = 2_500;
 /// Transactions with an unknown outcome that a writer keeps to send again, at most.
 const KEPT_MAX: usize = 16;

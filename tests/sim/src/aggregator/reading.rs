@@ -26,7 +26,7 @@ pub(super) struct Following {
 #[derive(Debug)]
 pub(super) struct Fetching {
     pub(super) wanted: BTreeSet<Fetch>,
-    /// The holder that each record is asked of, counted in ring order.
+    /// The index of the holder to ask next; 0 is the owner.
     pub(super) turn: usize,
     pub(super) asked: BTreeSet<u64>,
     pub(super) found: Vec<Bytes>,

@@ -1,5 +1,5 @@
-//! A peer sends nothing of its own signature before the batch of it is synced (S4, S7). Before its commit it sends only
-//! messages that need no signature of its own.
+//! A peer sends its own signatures only after the batch that holds them is synced (S4, S7). Before its commit it sends
+//! only forwards, which carry none.
 
 use kittengrad_proto::link::Message;
 

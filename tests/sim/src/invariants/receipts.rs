@@ -1,4 +1,4 @@
-//! A receipt proves its claim (S1). Certificates are not checked, because the simulator has none.
+//! A receipt proves its claim (S1). Certificates are not checked: those of the simulator are placeholders.
 
 use std::collections::{BTreeMap, BTreeSet};
 

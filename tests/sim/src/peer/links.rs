@@ -118,7 +118,7 @@ impl World {
         }
     }
 
-    /// Ends a connection that is blocked since [`SILENCE_US`] or longer, or of which a side is paused.
+    /// Ends a connection that has been blocked for [`SILENCE_US`] or longer, or has a paused side.
     pub(crate) fn end_if_silent(&mut self, a: usize, b: usize, connection: u64) {
         let now_us = self.queue.now_us;
         if self.network.connection(a, b) != Some(connection) {

@@ -62,7 +62,7 @@ pub(crate) struct Process {
     pub(crate) open: BTreeMap<PublicKey, u64>,
     /// The driver's status as readers see it: committed data only.
     pub(crate) shown: Status,
-    /// Ticks until the driver checks the free disk space.
+    /// Ticks so far. About once a second, a tick checks the free disk space.
     pub(crate) ticks: u64,
     /// Calls that wait for an answer to a submission.
     pub(crate) calls: BTreeMap<RequestId, u64>,

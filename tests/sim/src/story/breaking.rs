@@ -170,7 +170,7 @@ impl World {
         self.assert_kept();
     }
 
-    /// Runs until a condition holds, for at most [`PATIENCE_MS`].
+    /// Runs until a condition holds. Panics if it does not within `PATIENCE_MS`.
     pub fn run_until(&mut self, goal: &str, is_true: impl Fn(&Self) -> bool) {
         let end_us = self.queue.now_us + PATIENCE_MS * 1_000;
         while !is_true(self) {
