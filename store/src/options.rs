@@ -52,7 +52,7 @@ impl Options {
         options.set_track_and_verify_wals_in_manifest(true);
         options.set_max_total_wal_size(self.wal_bytes_max);
         options.set_write_buffer_manager(&WriteBufferManager::new_write_buffer_manager(
-            self.write_buffer_bytes_max,
+            self.write_buffers(),
             true,
         ));
         options.set_max_open_files(i32::try_from(self.open_files_max).unwrap_or(i32::MAX));

@@ -161,8 +161,10 @@ impl Writer {
                 .violates(format!("{id} was acknowledged without a receipt"));
         }
         if !told.is_ok_and(|told| told.acknowledged) {
-            self.kept.truncate(KEPT_MAX);
             self.kept.push_back(prepared);
+            if self.kept.len() > KEPT_MAX {
+                self.kept.pop_front();
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use kittengrad_overlay::file::NetworkFile;
 use kittengrad_pki::credentials::{Credentials, Paths};
 use kittengrad_proto::{certificate::Role, id::PublicKey};
 use kittengrad_sim::Node;
-use kittengrad_support::samples::skipped;
+use kittengrad_support::{clock::unix_ms, samples::skipped};
 
 use super::disks::SmallDisk;
 use crate::harness::{Network, Process, until};
@@ -182,11 +182,6 @@ impl Machines {
             until(&format!("{process:?} is ready"), || is_ready(&url));
         }
     }
-}
-
-fn unix_ms() -> u64 {
-    let now = std::time::UNIX_EPOCH.elapsed().unwrap();
-    u64::try_from(now.as_millis()).unwrap()
 }
 
 fn is_ready(url: &str) -> bool {

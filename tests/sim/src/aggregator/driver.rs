@@ -150,9 +150,7 @@ impl World {
 
     fn commit_aggregator(&mut self, writes: Vec<kittengrad_journal::Write>) {
         let machine = self.aggregator.as_mut().expect("it is there");
-        let checked = self
-            .invariants
-            .merges(&machine.disk, &writes, &self.overlay);
+        let checked = self.invariants.merges(&machine.disk, &writes);
         machine.disk.commit(writes);
         self.judge(checked);
     }

@@ -30,7 +30,6 @@ use kittengrad_node_core::Submitted;
 use kittengrad_proto::{
     id::{Id, PublicKey, RecordId},
     link::Message,
-    namespace::Overlay,
 };
 
 use crate::{
@@ -226,17 +225,11 @@ impl Invariants {
     }
 
     /// Checks a commit of the aggregator before it is written.
-    pub(crate) fn merges(
-        &mut self,
-        disk: &SimDisk,
-        writes: &[Write],
-        overlay: &Overlay,
-    ) -> Verdict {
+    pub(crate) fn merges(&mut self, disk: &SimDisk, writes: &[Write]) -> Verdict {
         self.known.commits(writes)?;
         linked::commits(disk.sound(), writes)?;
         explained::commits(disk.sound(), writes)?;
         self.merged.commits(writes);
-        let _ = overlay;
         let owner = writes.iter().find_map(|write| match write {
             Write::Block(stored) => Some(stored.block.header.peer),
             _ => None,

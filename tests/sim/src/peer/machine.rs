@@ -151,14 +151,11 @@ impl Machine {
         }
     }
 
-    /// Burns one step of the fuse. Returns whether the process survives it.
-    pub(crate) fn burn(&mut self) -> bool {
-        match &mut self.fuse {
-            None => {}
-            Some(0) => self.crash(),
-            Some(left) => *left -= 1,
+    /// Burns one step of the fuse, if there is one.
+    pub(crate) const fn burn(&mut self) {
+        if let Some(left) = &mut self.fuse {
+            *left -= 1;
         }
-        self.process.is_some()
     }
 
     /// Runs a round with all queued commands. Nothing leaves the machine yet.
