@@ -1,4 +1,4 @@
-//! What a peer is given when it starts.
+//! The configuration of a peer when it starts.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use kittengrad_proto::{
 
 use crate::io::Timing;
 
-/// Everything that a peer is given.
+/// Everything that a peer needs to start.
 pub struct PeerConfig {
-    /// The ring as this peer sees it when it starts: it is a member of it.
+    /// The ring at the start. This peer is a member of it.
     pub view: Arc<View>,
-    /// What this peer tells others of itself.
+    /// This peer's own identity, as partners get it in the hello.
     pub identity: Identity,
     /// Signs blocks and heartbeats.
     pub signer: Arc<dyn Signer>,
-    /// Verifies others' blocks.
+    /// Verifies the signatures of other peers.
     pub verifier: Arc<dyn Verifier>,
-    /// How long to wait for what.
+    /// The time limits.
     pub timing: Timing,
 }

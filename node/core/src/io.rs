@@ -1,4 +1,4 @@
-//! What goes into a peer's core and what comes out of it.
+//! The inputs and outputs of a peer's core.
 
 use std::sync::Arc;
 
@@ -19,28 +19,28 @@ use crate::misbehaviour::Misbehaviour;
 /// The two clocks, read by the driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// Milliseconds since some fixed moment; orders deadlines, never goes back.
+    /// Milliseconds since some fixed moment. Deadlines use it; it never goes back.
     pub monotonic_ms: u64,
-    /// Unix time in milliseconds; only block times are taken from it.
+    /// Unix time in milliseconds, for blocks, heartbeats, hellos and numbers of incarnations.
     pub wall_ms: u64,
 }
 
-/// How long the core waits for what.
+/// The time limits of the core, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// A submission is answered after this, whether its quorum was reached or not.
+    /// The time for the quorum of a submission. Afterwards it is answered as not acknowledged.
     pub ack_ms: u64,
-    /// After a start, partners that did not answer within this are no longer waited for.
+    /// The time for all partners to answer after a start. Afterwards the answers of W−1 partners suffice.
     pub suspicion_ms: u64,
-    /// A transaction seen in a live journal is fetched after this, because its push is probably on its way.
+    /// The delay before a transaction in a live journal is fetched, because its push is probably on its way.
     pub push_grace_ms: u64,
-    /// A fetch that was not answered within this is made again, of somebody else if there is; a question for blocks is
-    /// asked again. What a fetch delivered has to be verified within this.
+    /// The time for the answer to a fetch, and again for its verification. Afterwards the fetch is repeated, from
+    /// another partner if there is one. A request for blocks is repeated after the same time.
     pub fetch_ms: u64,
 }
 
 impl Timing {
-    /// What is right where nothing is known of the network.
+    /// The limits for a network without measurements.
     pub const DEFAULT: Self = Self {
         ack_ms: 5_000,
         suspicion_ms: 6_000,
@@ -55,210 +55,210 @@ impl Default for Timing {
     }
 }
 
-/// Names a client's request until it is answered.
+/// The number of a client's request, unique until the request is answered.
 pub type RequestId = u64;
 
 /// How a verified transaction reached this peer from a partner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// The partner coordinates it and waits for a confirmation.
+    /// The partner coordinates the transaction and waits for a confirmation.
     Push,
-    /// This peer had asked for it.
+    /// This peer fetched the transaction.
     Body,
 }
 
-/// Why a partner's transaction was not verified.
+/// A partner's transaction was not verified.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Unverified {
-    /// The publisher's certificates are neither here nor in the message: they are asked for.
-    #[error("the publisher's certificates are not here")]
+    /// The publisher's certificates are neither in the store nor in the message. The partner must send them.
+    #[error("this peer does not have the publisher's certificates")]
     ChainUnknown,
-    /// Every replica refuses it, now and for ever.
+    /// Every replica refuses the transaction, at any time.
     #[error("{0}")]
     Refused(String),
-    /// This peer could not tell, for reasons of its own. Nothing follows for the one who sent it.
+    /// This peer failed to verify it, for example because the store failed. The partner is not to blame.
     #[error("{0}")]
     Failed(String),
 }
 
-/// One thing that happened.
+/// One event from outside.
 #[derive(Debug, Clone)]
 pub enum Input {
-    /// A link to a partner is up: both sides proved who they are. It comes before everything that the partner says on
-    /// this connection; of what it said on an older one, only [`Input::Verified`] comes after it.
+    /// A link to a partner is up, and both sides are authenticated. This input comes before all messages of the
+    /// connection. From an older connection, only [`Input::Verified`] may follow it.
     LinkUp(PublicKey),
-    /// The link is gone.
+    /// The link is down.
     LinkDown(PublicKey),
-    /// A message came. `Push` and the bodies of `Bodies` come as [`Input::Verified`] instead.
+    /// A message from a partner. `Push` and the bodies of `Bodies` come as [`Input::Verified`] instead.
     Message(PublicKey, Message),
-    /// The answer to a fetch came; what was delivered follows as [`Input::Verified`].
+    /// The answer to a fetch. Each delivered transaction follows as [`Input::Verified`].
     Bodies {
-        /// Who answered.
+        /// The partner.
         from: PublicKey,
-        /// What is being verified now.
+        /// Transactions that are being verified now.
         delivered: Vec<Id>,
-        /// What the partner does not have.
+        /// Transactions that the partner does not have.
         missing: Vec<Id>,
     },
-    /// A partner's transaction was verified on the worker pool, or not, for the canonicals that
+    /// The worker pool finished the verification of a partner's transaction, for the canonicals that
     /// [`entries_to_verify`](crate::entries_to_verify) names.
     Verified {
-        /// Who sent it.
+        /// The partner that sent it.
         from: PublicKey,
-        /// Why it came.
+        /// Whether the partner pushed it or this peer fetched it.
         delivery: Delivery,
         /// Id of the transaction.
         id: Id,
-        /// The transaction with its publisher's certificates.
+        /// The transaction with its publisher's certificates, or the reason against it.
         outcome: Result<(Submission, Arc<Chain>), Unverified>,
     },
     /// A client's transaction, verified on the worker pool.
     Submit {
-        /// To answer to.
+        /// The request, for the reply.
         request: RequestId,
         /// The transaction.
         submission: Submission,
         /// The publisher's certificates.
         chain: Arc<Chain>,
-        /// How many disks must have it.
+        /// The number of disks that must have it.
         ack: Ack,
         /// Whether the answer carries a receipt.
         receipt: bool,
     },
     /// The ring changed: a newer view. This peer is a member of it.
     View(Arc<View>),
-    /// Whether there is room on the disk for more.
+    /// Whether the disk has space for more data. False while less than the reserve is free.
     Space(bool),
-    /// Time went by; at least once a second.
+    /// A tick of the clock, at least once a second.
     Tick,
-    /// The end of a round: what was added becomes a block.
+    /// The end of a round. The items added in it become a block.
     Flush,
 }
 
 /// A message to a partner.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outbound {
-    /// To whom.
+    /// The partner.
     pub to: PublicKey,
-    /// What.
+    /// The message.
     pub message: Message,
 }
 
 /// The answer to a submission.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
-    /// The request that it answers.
+    /// The request.
     pub request: RequestId,
-    /// What became of it.
+    /// The result of the submission.
     pub outcome: Result<Submitted, Refusal>,
 }
 
-/// A transaction that is on this peer's disk at least.
+/// A transaction that is at least on this peer's disk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Submitted {
     /// Elements that were new to this peer.
     pub added: Bitmap,
-    /// Canonicals that did not exist here before.
+    /// Canonicals that did not exist at this peer before.
     pub created: Vec<RecordId>,
-    /// The newest block of this peer that added any of its elements, now or earlier.
+    /// The newest block of this peer that added one of its elements, now or earlier.
     pub block: Head,
-    /// Peers whose disks have every entry that they hold, this one first.
+    /// Peers whose disks have every entry that they hold. This peer is the first.
     pub synced: Vec<PublicKey>,
-    /// The asked number of disks was reached in every cell.
+    /// Whether the requested number of disks confirmed it in every cell.
     pub is_acknowledged: bool,
-    /// Proof of it, if it was asked for and reached.
+    /// The receipt, if the client asked for one and the transaction is acknowledged.
     pub receipt: Option<Box<Receipt>>,
 }
 
-/// Why a submission was not taken. Nothing was written.
+/// A submission was refused. Nothing was written unless the refusal is [`Refusal::Internal`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
-    /// This peer does not hold a canonical of it.
+    /// This peer does not hold a canonical of the transaction.
     #[error("this peer does not hold {0}")]
     NotResponsible(RecordId),
     /// The peer has not opened its journal yet.
     #[error("this peer is starting: {0}")]
     Starting(String),
-    /// An update's canonical is not known here.
+    /// The canonical of an update does not exist at this peer.
     #[error("canonical {0} is not known here: insert it first")]
     UnknownCanonical(RecordId),
     /// The disk is nearly full.
-    #[error("the disk of this peer is nearly full, it takes no more writes")]
+    #[error("the disk of this peer is nearly full; it accepts no writes")]
     DiskFull,
-    /// The peer signs nothing while its clock is far from its partners'.
+    /// The clock of this peer is too far from its partners' clocks to sign.
     #[error("this peer signs nothing: {0}")]
     Clock(String),
-    /// Too many submissions wait for their quorum.
+    /// Too many submissions wait for their quorum, or too many requests for the same transaction.
     #[error("too many submissions wait for their quorum here")]
     Overloaded,
-    /// The store or the transaction's records failed.
+    /// Records of the transaction are missing; or this peer wrote it and cannot prove it.
     #[error("{0}")]
     Internal(String),
 }
 
-/// Something that the edge counts, logs or shows.
+/// An event that the process logs and counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The start rule was satisfied: the journal goes on in this incarnation.
+    /// The start rule allowed the peer to open its journal.
     Opened {
-        /// Which.
+        /// The incarnation that the peer signs in.
         incarnation: u64,
-        /// It is new; the head that others saw of an earlier one, if any.
+        /// `None` if the incarnation was resumed. For a new one, the head that partners saw, else the head on disk.
         began_after: Option<Option<Head>>,
     },
-    /// Everything that this peer's arc ever had is here.
+    /// The peer is settled: it has everything that its arc ever had.
     Settled,
-    /// A partner broke the rules; what it said was ignored.
+    /// A partner broke a rule. The message was ignored.
     Misbehaved {
         /// The partner.
         peer: PublicKey,
-        /// How.
+        /// The broken rule.
         what: Misbehaviour,
     },
-    /// No partner that lists a transaction can show it.
+    /// No partner that lists a transaction can send it.
     Unavailable(Id),
-    /// A transaction in a partner's journal is one that every replica refuses.
+    /// A partner's journal lists a transaction that every replica refuses.
     Invalid {
-        /// Whose journal lists it.
+        /// The partner.
         peer: PublicKey,
-        /// Which transaction.
+        /// The transaction.
         id: Id,
-        /// What is wrong with it.
+        /// The reason of the refusal.
         why: String,
     },
 }
 
-/// Everything that one round decided.
+/// The decisions of one round.
 #[derive(Debug, Default)]
 pub struct Output {
-    /// To be sent at once: carries nothing that this peer signed.
+    /// Messages to send at once. They carry nothing that this peer signed.
     pub forwards: Vec<Outbound>,
-    /// To be committed in one synced batch.
+    /// Writes to commit in one synced batch.
     pub writes: Vec<Write>,
-    /// To be sent after the commit.
+    /// Messages to send after the commit.
     pub sends: Vec<Outbound>,
-    /// To be answered after the commit.
+    /// Replies to send to clients after the commit.
     pub replies: Vec<Reply>,
-    /// To be counted and logged.
+    /// Events to log and count.
     pub events: Vec<Event>,
 }
 
-/// Why a peer cannot go on. The driver stops the process without committing; a start puts it right.
+/// A peer cannot continue. The driver stops the process without a commit; a restart recovers.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Fatal {
-    /// The store did not answer, or is damaged.
+    /// The store failed or is damaged.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What the store says of the past is damaged.
+    /// State in the store cannot be read.
     #[error(transparent)]
     State(#[from] StateError),
-    /// A partner showed what this peer signed and its disk does not have, after the journal was opened without it.
-    #[error("a partner shows block {} of incarnation {}, which this peer signed and its disk forgot", .0.height, .0.incarnation)]
+    /// A partner showed a head that this peer signed and its disk lost, after the journal had been opened without it.
+    #[error("a partner shows block {} of incarnation {}: this peer signed it, and its disk lost it", .0.height, .0.incarnation)]
     Forgotten(Head),
 }
 
-/// A partner broke the rules.
-pub(crate) fn misbehaved(peer: PublicKey, what: impl Into<Misbehaviour>) -> Event {
-    let what = what.into();
+/// The event of a broken rule.
+pub(crate) fn misbehaved(peer: PublicKey, misbehaviour: impl Into<Misbehaviour>) -> Event {
+    let what = misbehaviour.into();
     Event::Misbehaved { peer, what }
 }

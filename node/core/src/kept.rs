@@ -1,14 +1,14 @@
-//! Small values that a peer keeps beside its journal: what it saw of others, and what of its own is unfinished.
+//! Small values that a peer keeps besides its journal: settled arcs, heads of partners, unfinished transactions.
 //!
 //! ```text
 //! key      = kind (1 byte) ‖ subject
 //! settled  = 0x10 ‖ "settled"            2 (1 byte) ‖ incarnation (8) ‖ settled arcs, each from (32) ‖ to (32);
-//!                                      1 ‖ incarnation, everything that was held
-//! seen     = 0x11 ‖ partner's key (32)   2 (1 byte) ‖ protobuf `SignedHead`; 1 ‖ a head without signature, unread
+//!                                      1 ‖ incarnation, for all held arcs
+//! seen     = 0x11 ‖ partner's key (32)   2 (1 byte) ‖ protobuf `SignedHead`; 1 ‖ a head without signature, ignored
 //! partial  = 0x12 ‖ transaction's id (32)   version (1 byte) ‖ 1 while parts are missing, 0 afterwards
 //! ```
-//! Integers are big-endian. What was seen keeps its owner's signature: only so does the owner believe it. The kinds below
-//! 0x10 are the journal's.
+//! Integers are big-endian. A seen head is kept with its owner's signature, because the owner believes no other. The
+//! kinds below 0x10 belong to the journal.
 
 use std::collections::BTreeSet;
 
@@ -23,17 +23,17 @@ use kittengrad_proto::{
 use kittengrad_ring::KeyRanges;
 
 const VERSION: u8 = 1;
-/// What was settled, before and since it is a list of arcs.
+/// Versions of the settled arcs: the old one means all held arcs, the new one has a list.
 const SETTLED_EVERYWHERE: u8 = 1;
 const SETTLED_VERSION: u8 = 2;
-/// What was seen, before and since it has its owner's signature.
+/// Versions of a seen head: without and with its owner's signature.
 const SEEN_UNSIGNED: u8 = 1;
 const SEEN_VERSION: u8 = 2;
 const SETTLED: &[u8] = b"\x10settled";
 const SEEN: u8 = 0x11;
 const PARTIAL: u8 = 0x12;
 
-/// Keeps in which arcs an incarnation was settled.
+/// Writes the arcs in which an incarnation is settled.
 pub(crate) fn keep_settled(incarnation: u64, settled: &KeyRanges) -> Write {
     let mut value = vec![SETTLED_VERSION];
     value.extend_from_slice(&incarnation.to_be_bytes());
@@ -41,7 +41,7 @@ pub(crate) fn keep_settled(incarnation: u64, settled: &KeyRanges) -> Write {
     Write::State(SETTLED.into(), value.into())
 }
 
-/// The arcs in which this incarnation was settled, of those that are `held` now.
+/// Reads the arcs in which this incarnation is settled, limited to the `held` ones.
 pub(crate) fn settled(
     incarnation: u64,
     held: &KeyRanges,
@@ -51,7 +51,7 @@ pub(crate) fn settled(
     let Some(value) = store.state(SETTLED)? else {
         return Ok(KeyRanges::EMPTY);
     };
-    let damaged = || StoreError::Damaged("what was settled is unreadable".to_owned());
+    let damaged = || StoreError::Damaged("the settled arcs are unreadable".to_owned());
     let (head, arcs) = value.split_first_chunk::<9>().ok_or_else(damaged)?;
     let arcs = journal::read_arcs(arcs).ok_or_else(damaged)?;
     if plants.has(Plant::SettledForever) {
@@ -62,19 +62,19 @@ pub(crate) fn settled(
     }
     match head[0] {
         SETTLED_VERSION => Ok(held.intersection(&arcs.into_iter().collect())),
-        // The ring never changed then: what is held now is what was settled.
+        // Rings did not change at the time of this version, so the arcs held today are the arcs settled then.
         SETTLED_EVERYWHERE if arcs.is_empty() => Ok(held.clone()),
         _ => Err(damaged()),
     }
 }
 
-/// Keeps the highest head of a partner that was seen.
+/// Writes the highest head seen of a partner's journal.
 pub(crate) fn keep_seen(partner: PublicKey, head: &SignedHead) -> Write {
     let value = [&[SEEN_VERSION], &head.encode()[..]].concat();
     Write::State(key(SEEN, partner.as_bytes()), value.into())
 }
 
-/// The highest head of a partner that was kept.
+/// Reads the highest head seen of a partner's journal.
 pub(crate) fn seen(
     partner: PublicKey,
     overlay: &Overlay,
@@ -84,28 +84,29 @@ pub(crate) fn seen(
         return Ok(None);
     };
     let damaged = |why: String| {
-        StoreError::Damaged(format!("what was seen of {partner} is unreadable: {why}"))
+        StoreError::Damaged(format!("the head seen of {partner} is unreadable: {why}"))
     };
     match value.first() {
         Some(&SEEN_VERSION) => {
             let head = SignedHead::decode(value.slice(1..), overlay);
             head.map(Some).map_err(|error| damaged(error.to_string()))
         }
-        // Its owner would not believe it.
+        // The owner believes no head without its signature.
         Some(&SEEN_UNSIGNED) => Ok(None),
         other => Err(damaged(format!("its version is {other:?}"))),
     }
 }
 
-/// Keeps whether parts of a transaction are missing.
+/// Writes whether parts of a transaction are missing.
 pub(crate) fn keep_partial(id: &Id, is_partial: bool) -> Write {
     let value = vec![VERSION, u8::from(is_partial)];
     Write::State(key(PARTIAL, id.as_bytes()), value.into())
 }
 
-/// The transactions of which parts are missing.
+/// Reads the ids of transactions with missing parts.
 pub(crate) fn partial(store: &dyn Store) -> Result<BTreeSet<Id>, StoreError> {
-    let damaged = || StoreError::Damaged("a key of an unfinished transaction".to_owned());
+    let damaged =
+        || StoreError::Damaged("the key of an unfinished transaction is unreadable".to_owned());
     let mut ids = BTreeSet::new();
     for (key, value) in store.states(&[PARTIAL])? {
         if value[..] == [VERSION, 1] {
@@ -135,7 +136,7 @@ mod tests {
 
     const INCARNATION: u64 = 1_780_000_000_000;
 
-    /// Signs everything alike: what is kept is not verified here.
+    /// Gives every message the same signature. Kept values are not verified when they are read.
     struct Stamp;
 
     impl Signer for Stamp {
@@ -148,7 +149,7 @@ mod tests {
         }
     }
 
-    /// What the file has under `name`, in hexadecimal.
+    /// The value of `name` in the file of vectors, in hexadecimal.
     fn vector(name: &str) -> &'static str {
         let named = |line: &'static str| line.strip_prefix(name)?.strip_prefix(' ');
         let vectors = include_str!("../testdata/kept.txt");
@@ -158,7 +159,7 @@ mod tests {
     fn check(write: &Write, key: &str, value: &str) {
         let hex = |bytes: &Bytes| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };
         let Write::State(found_key, found_value) = write else {
-            panic!("{write:?} is no state")
+            panic!("{write:?} is not a state")
         };
         assert_eq!(hex(found_key), vector(key));
         assert_eq!(hex(found_value), vector(value));
@@ -200,7 +201,7 @@ mod tests {
         assert_eq!(
             other,
             KeyRanges::EMPTY,
-            "another incarnation may lack something"
+            "another incarnation may lack elements"
         );
     }
 

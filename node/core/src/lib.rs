@@ -1,39 +1,39 @@
 //! The protocol of a peer, without a clock, a socket, a disk or a thread.
 //!
-//! A [`Peer`] has one verb, [`Peer::handle`]: one input in, one [`Output`] filled. Its [`Driver`](driver::Driver)
-//! takes everything that is queued, hands it in, and ends the round with [`Input::Flush`]. The process performs the
-//! [`Steps`](driver::Steps) that follow:
+//! A [`Peer`] has one entry point, [`Peer::handle`]: it takes one [`Input`] and adds to one [`Output`]. The
+//! [`Driver`](driver::Driver) passes the queued inputs to it, and ends the round with [`Input::Flush`]. The process
+//! then performs the [`Steps`](driver::Steps) of the round:
 //!
 //! 1. start sending [`Output::forwards`], which carry nothing that this peer signed;
-//! 2. commit all of [`Output::writes`] in one synced batch; if that fails, stop the process;
+//! 2. commit all of [`Output::writes`] in one synced batch; if the commit fails, stop the process;
 //! 3. log [`Output::events`];
 //! 4. send [`Output::sends`];
 //! 5. answer [`Output::replies`].
 //!
-//! **Invariant:** nothing that this peer signed leaves it before the batch that holds it was synced.
+//! **Invariant:** a signature of this peer leaves it only after the batch with the signed bytes is synced.
 //!
-//! `Peer` keeps the verb, and hands each input to a *handler*: a small struct that borrows the parts of the peer that
-//! it may change.
+//! `Peer` passes each input to a *handler*: a small struct that borrows only those parts of the peer that it may
+//! change.
 //!
-//! | folder | what it is about | handlers |
+//! | folder | contents | handlers |
 //! | --- | --- | --- |
-//! | `birth` | from a start to a peer that signs, and to one that is settled | `Opening`, `Settling` |
+//! | `birth` | from the start of a peer to its first signature, and to settled | `Opening`, `Settling` |
 //! | `write` | from a client's transaction to its acknowledgement | `Submitting`, `Adding`, `Pushing`, `Confirming`, `Answering` |
-//! | `catch_up` | reading partners' journals, and being read | `Reading`, `Arriving`, `Resolving`, `Serving` |
-//! | `partners` | who is connected, what each said, what time it is there | `Greeting` |
+//! | `catch_up` | reading partners' journals, serving this peer's | `Reading`, `Arriving`, `Resolving`, `Serving` |
+//! | `partners` | the links, hellos and clocks of the partners | `Greeting` |
 //!
-//! | file | what it knows |
+//! | file | contents |
 //! | --- | --- |
-//! | `driver` | which connections count, what a round takes, the order of its steps |
-//! | `peer` | the state, the verb, and which handler may touch what |
-//! | `scope` | what every handler may look at: time, disk, ring, configuration |
+//! | `driver` | the current connections, the inputs of a round, the order of its steps |
+//! | `peer` | the state, `handle`, and the parts that each handler may change |
+//! | `scope` | the read-only surroundings of every handler: time, disk, ring, configuration |
 //! | `io` | inputs and outputs |
-//! | `round` | what a round decided that is not committed yet |
+//! | `round` | decisions of a round that are not committed yet |
 //! | `kept` | small values on disk |
-//! | `misbehaviour` | what only a faulty or hostile partner does |
-//! | `status` | what a peer shows of itself |
+//! | `misbehaviour` | actions that only a faulty or hostile partner takes |
+//! | `status` | the state of a peer as it shows it |
 //!
-//! Where the quorum is decided: `Waiting::is_reached` in `write/acks.rs` asks `kittengrad_overlay::change`.
+//! The quorum is decided in `kittengrad_overlay::change`, which `Waiting::is_reached` in `write/acks.rs` calls.
 #![warn(missing_docs)]
 
 mod birth;

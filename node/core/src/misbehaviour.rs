@@ -1,10 +1,10 @@
-//! What only a faulty or hostile partner does.
+//! Actions that only a faulty or hostile partner takes.
 
 use kittengrad_journal::FollowError;
 use kittengrad_proto::receipt::ReceiptError;
 use thiserror::Error;
 
-/// How a partner broke the rules. What it said was ignored.
+/// A violation of the protocol by a partner. The message in question was ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Misbehaviour {
     /// Its hello names another key than the link's, or another ring.
@@ -14,15 +14,15 @@ pub enum Misbehaviour {
     #[error("it shows a head that this peer never signed")]
     InventedHead,
     /// Its heartbeat names another key than the link's, or is forged.
-    #[error("its heartbeat is not its own")]
+    #[error("its heartbeat names another key or has a wrong signature")]
     ForeignHeartbeat,
-    /// A block does not continue its journal.
+    /// A block breaks a rule of its journal, for example does not continue it.
     #[error("its journal: {0}")]
     Journal(#[from] FollowError),
-    /// It confirms a transaction of which it holds no entry.
+    /// It confirms a transaction without an entry that it holds.
     #[error("it confirms a transaction that it does not hold")]
     ConfirmsUnheld,
-    /// A proof in a confirmation proves nothing.
+    /// A proof in a confirmation is wrong.
     #[error("its confirmation: {0}")]
     Proof(#[from] ReceiptError),
     /// A confirmation leaves out an element that the partner holds.

@@ -1,4 +1,4 @@
-//! The peer: its state and its one verb. Each input goes to the handler that borrows what it may change.
+//! The peer: its state and its one entry point, `handle`. Each input goes to one handler.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A peer that starts with what `store` has.
+    /// Makes a peer that starts from the data in `store`.
     ///
     /// # Errors
     /// If the store fails.
@@ -58,7 +58,7 @@ impl Peer {
         Self::planted(config, Plants::NONE, store, now)
     }
 
-    /// The same, with planted bugs.
+    /// Makes a peer like [`Peer::new`], with planted bugs.
     ///
     /// # Errors
     /// If the store fails.
@@ -84,16 +84,17 @@ impl Peer {
         Ok(peer)
     }
 
-    /// What this peer shows of itself.
+    /// The state of this peer, with decisions of the current round.
     #[must_use]
     pub fn status(&self) -> Status {
         Status::of(&self.life, &self.partners, &self.wants, &self.acks)
     }
 
-    /// The one verb: takes one input, reads the store, and adds what follows to `out`.
+    /// Takes one input, reads the store, and adds the resulting messages, writes, replies and events to `out`.
     ///
     /// # Errors
-    /// If the store fails: the driver stops the process without committing.
+    /// If the store fails, or a partner shows a head that this peer's disk lost. The driver then stops the process
+    /// without a commit.
     pub fn handle(
         &mut self,
         now: Now,
@@ -148,7 +149,7 @@ impl Peer {
         store: &dyn Store,
         out: &mut Output,
     ) -> Result<(), Fatal> {
-        // Only partners are answered: a member that shares no cell has nothing to ask.
+        // Only partners get answers: any other member shares no cell with this peer.
         if self.partners.get(&from).is_none() {
             return Ok(());
         }
@@ -180,13 +181,13 @@ impl Peer {
             }
             Message::Fetch(ids) => self.serving(now, store, out).serve_bodies(from, &ids)?,
             Message::Frames(frames) => self.reading(now, store, out).frames(from, frames)?,
-            // The edge verifies these first and hands them in as other inputs.
+            // These come as `Verified` and `Bodies`, once the worker pool has verified them.
             Message::Push(_) | Message::Bodies { .. } => {}
         }
         Ok(())
     }
 
-    /// Goes by another view from now on.
+    /// Adopts a view: updates the partners and the held arcs.
     fn look(&mut self, view: Arc<View>, store: &dyn Store) -> Result<(), Fatal> {
         self.partners
             .look(&view, &mut self.wants, self.plants, store)?;
@@ -195,7 +196,7 @@ impl Peer {
         Ok(())
     }
 
-    /// Ends a round: cuts the last block, confirms what it has, and sends it to those who follow.
+    /// Ends a round: cuts the last block, confirms its transactions, and sends the blocks to live readers.
     fn flush(&mut self, now: Now, store: &dyn Store, out: &mut Output) -> Result<(), Fatal> {
         self.opening(now, store, out).try_open()?;
         self.settling(now, store, out).try_settle();
@@ -212,11 +213,11 @@ impl Peer {
             self.greeting(now, store, out).say_alive();
         }
         if is_ticked || !out.writes.is_empty() {
-            // They move with every block of others and are worth no commit of their own.
+            // Positions change with every block of a partner. They need no commit of their own.
             out.writes.extend(self.partners.take_positions(self.plants));
         }
         self.known.end_round();
-        // The driver commits this round before it hands anything else in.
+        // The driver commits this round before it passes the next input.
         if let Some(journal) = self.life.journal_mut() {
             journal.committed();
         }
@@ -227,7 +228,7 @@ impl Peer {
     }
 }
 
-/// Makes the handlers: each borrows the parts of the peer that its line names, and no others.
+/// Makes the constructors of the handlers. Each handler borrows only the parts that its line names.
 macro_rules! handlers {
     ($($name:ident: $Handler:ident { $($part:ident),* }),* $(,)?) => {
         impl Peer {

@@ -1,4 +1,4 @@
-//! What every handler may look at, and none changes.
+//! The read-only surroundings that every handler gets.
 
 use kittengrad_journal::Store;
 use kittengrad_overlay::{change::Change, view::View};
@@ -7,9 +7,9 @@ use kittengrad_proto::id::PublicKey;
 
 use crate::{config::PeerConfig, io::Now};
 
-/// The surroundings of one input: the time, the disk, the ring and what the peer was given.
+/// The surroundings of one input: time, disk, ring and configuration.
 ///
-/// A handler borrows it beside the few parts of the peer that it may change.
+/// A handler borrows them besides the few parts of the peer that it may change.
 #[derive(Clone, Copy)]
 pub(crate) struct Scope<'a> {
     pub(crate) now: Now,
@@ -30,7 +30,7 @@ impl<'a> Scope<'a> {
         self.config.identity.key
     }
 
-    /// Whether the simulator planted this bug.
+    /// Whether the simulator planted this bug. Always false outside the simulator.
     pub(crate) const fn has(&self, plant: Plant) -> bool {
         self.plants.has(plant)
     }

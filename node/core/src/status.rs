@@ -1,4 +1,4 @@
-//! What a peer shows of itself.
+//! The status of a peer and of its partners, for operators and clients.
 
 use kittengrad_journal::{Journal, Tip};
 use kittengrad_proto::{block::Head, id::PublicKey, signed_head::SignedHead};
@@ -10,49 +10,50 @@ use crate::{
     write::acks::Acks,
 };
 
-/// What a peer shows of itself.
+/// The status of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// The last block; `None` before the first.
     pub tip: Option<Tip>,
-    /// It signs.
+    /// Whether the journal is open, so that the peer signs.
     pub is_open: bool,
-    /// It has everything that its arc ever had.
+    /// Whether the peer has everything that its arc ever had.
     pub is_settled: bool,
-    /// Transactions that others list and this peer lacks.
+    /// The number of transactions that partners list and this peer lacks.
     pub missing: usize,
-    /// How far its clock is behind its partners', in milliseconds; negative if it is ahead.
+    /// The time by which its clock is behind the median of its own and its partners' clocks, in milliseconds; negative
+    /// if it is ahead.
     pub clock_behind_ms: i64,
-    /// Why it signs nothing, if that is because of its clock.
+    /// The state of its clock, if the clock is too far off to sign.
     pub why_clock: Option<String>,
-    /// Submissions that wait for their quorum.
+    /// The number of submissions that wait for their quorum.
     pub waiting: usize,
     /// Bytes of their transactions and records.
     pub waiting_bytes: usize,
-    /// Its partners.
+    /// All partners, connected or not, ascending by key.
     pub partners: Vec<(PublicKey, StatusOf)>,
 }
 
-/// What a peer knows of a partner.
+/// The status of a partner, as a peer knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusOf {
-    /// The link is up and the partner said hello.
+    /// Whether the link is up and the partner's hello came.
     pub is_up: bool,
-    /// It signs.
+    /// Whether its journal is open, so that it signs.
     pub is_open: bool,
-    /// It has everything that its arc ever had.
+    /// Whether it has everything that its arc ever had.
     pub is_settled: bool,
-    /// The highest head of it that was seen here.
+    /// The highest head of its journal that this peer saw.
     pub head: Option<Head>,
-    /// How far its journal is applied here.
+    /// The last block of its journal that this peer applied.
     pub applied: Option<Head>,
 }
 
 impl Status {
-    /// Whether the others can do without this peer's disk: all that share anything with it are there, and are settled.
+    /// Whether the ring can do without this peer's disk: all its partners are up, open and settled.
     ///
-    /// A peer whose reader found damage refuses that read, and the rest of its disk is as good as before. Whoever reads all
-    /// journals finds the damage of all disks at once; they must not be put aside at once.
+    /// A peer with a damaged block refuses to read that block, and the rest of its disk is still good. A reader of all
+    /// journals finds the damage of all disks at once, and those disks must not be put aside at once.
     #[must_use]
     pub fn is_spared(&self) -> bool {
         let mut partners = self.partners.iter();
@@ -125,6 +126,6 @@ mod tests {
         assert!(spares(&[&whole, &whole]));
         assert!(!spares(&[&whole, &filling]));
         assert!(!spares(&[&down, &whole]));
-        assert!(!spares(&[]), "nobody has what a single peer has");
+        assert!(!spares(&[]), "a single peer has the only copy");
     }
 }

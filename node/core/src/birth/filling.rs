@@ -1,4 +1,4 @@
-//! How far the journals of partners have to be read before a filling peer is settled.
+//! The heads up to which partners' journals must be read before a filling peer is settled.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,15 +6,15 @@ use kittengrad_overlay::view::View;
 use kittengrad_proto::{block::Head, id::PublicKey};
 use kittengrad_ring::KeyRange;
 
-/// How far the journals of partners have to be read.
+/// The heads up to which partners' journals must be read.
 #[derive(Debug, Default)]
 pub(crate) struct Filling {
-    /// For each partner that said hello: where its journal ended then. `None`: it had none.
+    /// The highest head in the hellos of each partner; `None` if the partner has no block yet.
     targets: BTreeMap<PublicKey, Option<Head>>,
 }
 
 impl Filling {
-    /// A partner said hello. The last hello counts: while the link was down, writes passed this peer by.
+    /// Takes the head of a partner's hello. The highest one counts: while the link was down, this peer missed writes.
     pub(crate) fn heard(&mut self, partner: PublicKey, head: Option<Head>) {
         let target = self.targets.entry(partner).or_insert(head);
         if let Some(head) = head
@@ -24,7 +24,7 @@ impl Filling {
         }
     }
 
-    /// Whether every cell that this peer holds was read from enough of its other replicas.
+    /// Whether this peer has read enough other replicas of every cell that it holds.
     pub(crate) fn is_done(
         &self,
         view: &View,

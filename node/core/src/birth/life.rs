@@ -1,4 +1,4 @@
-//! Where a peer is in its life: starting, open, settled.
+//! The phase of a peer: starting or open, filling or settled.
 
 use kittengrad_journal::Journal;
 use kittengrad_plants::{Plant, Plants};
@@ -10,27 +10,27 @@ use crate::{
 };
 
 enum Phase {
-    /// The peer waits for what others saw of it.
+    /// The peer waits until its partners tell which of its heads they saw.
     Starting(Starting),
-    /// It signs.
+    /// The peer signs.
     Open(Box<Journal>),
 }
 
-/// Whether the peer signs, and whether it has everything of its arcs.
+/// The phase of a peer, with the arcs that it holds and those in which it is settled.
 pub(crate) struct Life {
     phase: Phase,
     filling: Filling,
     /// The arcs that the peer holds.
     held: KeyRanges,
-    /// The arcs in which it has everything that they ever had.
+    /// The arcs in which the peer is settled: it has everything that they ever had.
     settled: KeyRanges,
-    /// The disk takes more than what keeps the peer itself going.
+    /// Whether the disk has space for clients' data, besides the reserve of the peer itself.
     pub(crate) has_space: bool,
     plants: Plants,
 }
 
 impl Life {
-    /// A peer that starts.
+    /// Makes the life of a peer that starts.
     pub(crate) fn new(now_ms: u64, plants: Plants) -> Self {
         Self {
             phase: Phase::Starting(Starting::new(now_ms, plants)),
@@ -42,7 +42,7 @@ impl Life {
         }
     }
 
-    /// The journal, once it is open.
+    /// The journal; `None` until it is open.
     pub(crate) const fn journal(&self) -> Option<&Journal> {
         match &self.phase {
             Phase::Open(journal) => Some(journal),
@@ -57,7 +57,7 @@ impl Life {
         }
     }
 
-    /// What partners answered, until the journal is open.
+    /// The answers of partners; `None` once the journal is open.
     pub(crate) const fn starting(&self) -> Option<&Starting> {
         match &self.phase {
             Phase::Starting(starting) => Some(starting),
@@ -72,12 +72,12 @@ impl Life {
         }
     }
 
-    /// The peer signs from now on.
+    /// Ends the start: the peer signs from now on.
     pub(crate) fn open(&mut self, journal: Journal) {
         self.phase = Phase::Open(Box::new(journal));
     }
 
-    /// Goes by other arcs from now on. Where the peer is not a replica any more it is not settled either, at once.
+    /// Replaces the held arcs. The peer stops being settled in an arc as soon as it gives the arc up.
     pub(crate) fn hold(&mut self, held: KeyRanges) {
         self.settled = self.settled.intersection(&held);
         self.held = held;
@@ -88,12 +88,12 @@ impl Life {
         &self.held
     }
 
-    /// Everything that these arcs ever had is here.
+    /// Marks the peer settled in these arcs.
     pub(crate) fn settle(&mut self, arcs: KeyRanges) {
         self.settled = arcs;
     }
 
-    /// How far partners' journals have to be read, until everything is here.
+    /// The heads up to which partners' journals must be read before the peer is settled.
     pub(crate) const fn filling(&self) -> &Filling {
         &self.filling
     }
@@ -102,24 +102,24 @@ impl Life {
         &mut self.filling
     }
 
-    /// Whether this peer has everything that its arcs ever had.
+    /// Whether this peer has everything that its arcs ever had; with a planted bug, also while it is filling.
     pub(crate) fn is_settled(&self) -> bool {
         !self.is_filling() || self.plants.has(Plant::AnswerWhileFilling)
     }
 
-    /// Whether this peer may lack something of an arc that it holds.
+    /// Whether this peer may lack elements of an arc that it holds.
     pub(crate) fn is_filling(&self) -> bool {
         let mut held = self.held.arcs().iter();
         !held.all(|arc| self.settled.covers(*arc))
     }
 
-    /// Why nothing can be signed yet; empty once the journal is open.
+    /// The reason why the peer cannot sign yet; empty once the journal is open.
     pub(crate) fn why_starting(&self, partners: &Partners) -> String {
         match &self.phase {
             Phase::Open(_) => String::new(),
             Phase::Starting(_) if !partners.is_clock_right() => partners.why_clock(),
             Phase::Starting(starting) => format!(
-                "{} of {} partners said what they saw of it",
+                "{} of {} partners told which of its heads they saw",
                 starting.answered(),
                 partners.len()
             ),

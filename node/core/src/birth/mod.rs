@@ -1,10 +1,10 @@
-//! From a start to a peer that signs, and to one that is settled.
+//! The life of a peer from its start to its first signature, and to settled.
 //!
 //! | file | what it decides |
 //! | --- | --- |
-//! | `life` | where the peer is in its life |
-//! | `start` | the start rule: whether the journal goes on, or a new incarnation begins |
-//! | `filling` | how far partners' journals have to be read |
+//! | `life` | the phase of the peer: starting or open, filling or settled |
+//! | `start` | the start rule: whether the journal is resumed, or a new incarnation begins |
+//! | `filling` | how far partners' journals must be read |
 //! | `open` | when the journal is opened |
 //! | `settle` | when the peer has everything that its arcs ever had |
 

@@ -1,4 +1,4 @@
-//! Opening the journal, once the start rule allows it.
+//! Opening the journal as soon as the start rule allows it.
 
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ impl Opening<'_> {
         Ok(())
     }
 
-    /// How the journal goes on; `None` while the peer has to wait.
+    /// Decides between the old journal and a new incarnation; `None` while the peer must wait, or is open already.
     fn decide(&self) -> Result<Option<Decision>, Fatal> {
         let Some(starting) = self.life.starting() else {
             return Ok(None);

@@ -1,9 +1,9 @@
-//! When a filling peer has everything that its arc ever had.
+//! Settling: a filling peer becomes settled when it has everything that its arc ever had.
 //!
-//! What was acknowledged is on W of the n replicas of its cell. If this peer lost its copy, each acknowledged
-//! element is still with at least W−1 of the other n−1, so whoever has read n−W+1 of them has read it: that many
-//! *settled* others, or simply all others, must have been read up to the head that they said hello with. A partner
-//! that is not settled may have lost its own copy, so it does not count as one of them.
+//! An acknowledged element is on W of the n replicas of its cell. If this peer lost its copy, at least W−1 of the other
+//! n−1 replicas still have one. A peer that has read n−W+1 of them has therefore read the element. So it must read that
+//! many *settled* replicas, or all others, up to the head in their hello. A partner that is not settled may have lost
+//! its own copy, so it does not count among the n−W+1. Example: with n = 3 and W = 2, two settled replicas are read.
 //!
 //! # Source
 //! Design section 1 (settled, filling) and section 4 (a filling replica counts for new writes, not for reads);
@@ -37,7 +37,7 @@ pub(crate) struct Settling<'a> {
 }
 
 impl Settling<'_> {
-    /// Journals that everything is here, once it is.
+    /// Settles the peer if it has read enough and its clock is right: journals a `settled` item for each held arc.
     pub(crate) fn try_settle(self) {
         if !self.is_filled() || !self.partners.is_clock_right() {
             return;
@@ -62,7 +62,7 @@ impl Settling<'_> {
         self.out.events.push(Event::Settled);
     }
 
-    /// Whether this peer was filling, and has now read enough.
+    /// Whether this peer is filling and has read enough.
     fn is_filled(&self) -> bool {
         if !self.life.is_filling() {
             return false;

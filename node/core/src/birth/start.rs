@@ -1,10 +1,10 @@
-//! The start rule: before it signs anything, a peer asks what others saw of it.
+//! The start rule: before a peer signs anything, its partners tell it which of its heads they saw.
 //!
-//! A disk can forget: it lied about a sync, it was restored from a backup, it was wiped. A peer that trusted it
-//! could sign a second block for a height that others have already seen. So it waits until at least W−1 of its
-//! partners, and every partner that answers within the suspicion time, have shown it the highest head of its own
-//! that they saw; and if that is beyond or unlike its disk, it begins a new incarnation. A head counts with the
-//! peer's own signature only, so that nobody can make it believe in a past that it never had.
+//! A disk can lose blocks: it lied about a sync, it was restored from a backup, or it was wiped. A peer that trusted
+//! such a disk could sign a second block for a height that others have already seen. So the peer waits for at least W−1
+//! of its partners, and for every partner that answers within the suspicion time. Each answers with the highest head of
+//! this peer's journal that it saw. If a head is beyond the disk or unlike its block, the peer begins a new
+//! incarnation. A head counts only with the peer's own signature, so nobody can invent a past for it.
 //!
 //! # Source
 //! Design section 4, "Start"; reliability, faults 13 to 15; rfd 4 for what the set is then.
@@ -19,7 +19,7 @@ use kittengrad_proto::{
 };
 use kittengrad_ring::KeyRanges;
 
-/// What partners answered so far.
+/// The answers of partners so far.
 #[derive(Debug)]
 pub(crate) struct Starting {
     since_ms: u64,
@@ -27,12 +27,12 @@ pub(crate) struct Starting {
     plants: Plants,
 }
 
-/// How the journal goes on.
+/// The journal that the peer opens.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// The disk has everything that anybody saw.
+    /// The journal on disk: it has all heads that partners saw.
     Resume,
-    /// A new incarnation, which goes on from `fork` if the disk has something, and begins with `items`.
+    /// A new incarnation. It begins with `items`, and continues from `fork`, the last block on disk, if there is one.
     Begin {
         incarnation: u64,
         fork: Option<Head>,
@@ -50,10 +50,10 @@ impl Starting {
         }
     }
 
-    /// A partner said what it saw of us.
+    /// Takes a partner's answer: the highest head of this peer that it saw.
     pub(crate) fn answer(&mut self, partner: PublicKey, seen: Option<Head>) {
         let answer = self.answers.entry(partner).or_insert(seen);
-        // It may have lost its memory since it answered first.
+        // The highest answer counts: the partner may have lost its disk since its first one.
         if let Some(seen) = seen
             && answer.is_none_or(|answer| answer.place() < seen.place())
         {
@@ -61,7 +61,7 @@ impl Starting {
         }
     }
 
-    /// Whether enough partners answered, out of `partners`, of which `needed` must.
+    /// Whether enough partners answered: all `partners`, or `needed` of them once the suspicion time is over.
     pub(crate) fn is_satisfied(
         &self,
         partners: usize,
@@ -76,12 +76,12 @@ impl Starting {
         everybody || (is_late || self.plants.has(Plant::StartHasty)) && enough
     }
 
-    /// How many partners answered.
+    /// The number of partners that answered.
     pub(crate) fn answered(&self) -> usize {
         self.answers.len()
     }
 
-    /// Decides how to go on.
+    /// Decides between the journal on disk and a new incarnation.
     pub(crate) fn decide(
         &self,
         store: &dyn Store,
@@ -102,8 +102,8 @@ impl Starting {
         let incarnation = match highest {
             Some(highest) if self.plants.has(Plant::IncarnationReused) => highest,
             Some(highest) if wall_ms > highest => wall_ms,
-            // An incarnation after `highest` may have been shown and lost again, and whoever saw it too: two that
-            // begin at different times must not have one number.
+            // An incarnation after `highest` may have been published and then lost, by this peer and by its witnesses.
+            // Two incarnations that begin at different times must not have the same number.
             Some(highest) => highest.saturating_add(wall_ms.max(1)),
             None => wall_ms,
         };
@@ -124,7 +124,7 @@ impl Starting {
         })
     }
 
-    /// Whether anybody saw what the disk forgot.
+    /// Whether a partner saw a head that the disk lost.
     fn is_contradicted(&self, store: &dyn Store) -> Result<bool, StoreError> {
         for seen in self.answers.values().flatten() {
             if is_forgotten(seen, store)? {
@@ -135,7 +135,7 @@ impl Starting {
     }
 }
 
-/// Whether a head that this peer signed is beyond its disk, or unlike the disk's block.
+/// Whether the disk lost a head that this peer signed: the head is beyond the disk, or unlike the block on disk.
 pub(crate) fn is_forgotten(seen: &Head, store: &dyn Store) -> Result<bool, StoreError> {
     let Some(disk) = store.head()? else {
         return Ok(true);
@@ -143,7 +143,7 @@ pub(crate) fn is_forgotten(seen: &Head, store: &dyn Store) -> Result<bool, Store
     if seen.place() > disk.place() {
         return Ok(true);
     }
-    // Of an incarnation that ended, nothing is signed any more, whatever became of its blocks.
+    // An incarnation that ended gets no more signatures, so lost blocks of it cannot be signed twice.
     if seen.incarnation < disk.incarnation {
         return Ok(false);
     }

@@ -1,4 +1,4 @@
-//! Which connection to each partner counts: the last one that came up.
+//! The current connection to each partner: the last one that came up.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use kittengrad_proto::id::PublicKey;
 pub struct Link<L> {
     /// Its number.
     pub connection: u64,
-    /// The edge's end of it.
+    /// The process's end of it, for example a queue.
     pub to: L,
 }
 
-/// The connections that count, by partner.
+/// The current connections, by partner.
 #[derive(Debug)]
 pub struct Links<L>(BTreeMap<PublicKey, Link<L>>);
 
@@ -24,12 +24,12 @@ impl<L> Default for Links<L> {
 }
 
 impl<L> Links<L> {
-    /// A connection came up; an older one to the same partner no longer counts.
+    /// Adds a connection. It replaces an older one to the same partner.
     pub fn up(&mut self, partner: PublicKey, connection: u64, to: L) {
         self.0.insert(partner, Link { connection, to });
     }
 
-    /// A connection is gone. Returns whether it was the one that counts.
+    /// Removes a connection that ended. Returns whether it was the current one.
     pub fn down(&mut self, partner: &PublicKey, connection: u64) -> bool {
         let is_current = self.is_current(partner, connection);
         if is_current {
@@ -38,21 +38,21 @@ impl<L> Links<L> {
         is_current
     }
 
-    /// Whether messages of a connection count. A message of an older connection may come after the newer one's hello,
-    /// and would take that back.
+    /// Whether a connection is the current one. Messages of older ones are dropped: such a message may come after the
+    /// hello of the current connection, and would revert it.
     #[must_use]
     pub fn is_current(&self, partner: &PublicKey, connection: u64) -> bool {
         self.get(partner)
             .is_some_and(|link| link.connection == connection)
     }
 
-    /// The connection to a partner.
+    /// The current connection to a partner.
     #[must_use]
     pub fn get(&self, partner: &PublicKey) -> Option<&Link<L>> {
         self.0.get(partner)
     }
 
-    /// Drops the connection to a partner, whichever it is.
+    /// Drops the current connection to a partner.
     pub fn close(&mut self, partner: &PublicKey) {
         self.0.remove(partner);
     }

@@ -1,5 +1,5 @@
-//! The deciding part of a peer's driver: which connections count, what one round takes, and in which order its outcome
-//! is performed. The process and the simulator run the same one, each with its own sockets, disk and clock.
+//! The pure part of a peer's driver: it selects the current connections, collects the inputs of a round, and orders the
+//! steps of its outcome. The process and the simulator both run it, each with its own sockets, disk and clock.
 
 mod links;
 mod steps;
@@ -19,34 +19,34 @@ use crate::{
     status::Status,
 };
 
-/// Something that an edge has for the peer. `L` is the edge's own end of a link, for example a queue.
+/// An input of the driver. `L` is the process's end of a link, for example a queue.
 #[derive(Debug)]
 pub enum Command<L> {
-    /// An input that no connection brought: a tick, a submission, a verified transaction.
+    /// An input without a connection: a tick, a submission, a verified transaction.
     Input(Input),
-    /// An input that came on a connection. It counts only while that is the newest one of the partner.
+    /// An input from a connection. It is dropped unless the connection is the partner's current one.
     Heard {
-        /// Who said it.
+        /// The partner.
         partner: PublicKey,
-        /// The connection that it came on.
+        /// The number of the connection.
         connection: u64,
         /// The input.
         input: Input,
     },
     /// A connection is up. It replaces an older one to the same partner.
     LinkUp {
-        /// Who is at the other end.
+        /// The partner.
         partner: PublicKey,
-        /// A number that no other connection of this process has.
+        /// The number of the connection, unique in this process.
         connection: u64,
-        /// Where messages for the partner go.
+        /// The process's end, which takes messages for the partner.
         to: L,
     },
-    /// A connection is gone.
+    /// A connection ended.
     LinkDown {
-        /// Who was at the other end.
+        /// The partner.
         partner: PublicKey,
-        /// Its number.
+        /// The number of the connection.
         connection: u64,
     },
 }
@@ -61,7 +61,7 @@ pub enum Command<L> {
 pub struct Driver<L> {
     peer: Peer,
     links: Links<L>,
-    /// Partners whose links had no room. The peer hears of it in the next round.
+    /// Partners whose links had no room. The next round gives the peer an [`Input::LinkDown`] for each.
     fallen: Vec<PublicKey>,
 }
 
@@ -76,25 +76,25 @@ impl<L> Driver<L> {
         }
     }
 
-    /// What the peer shows of itself. Between [`Taking::end`] and the commit it shows what is not on disk yet.
+    /// The status of the peer. Between [`Taking::end`] and the commit it includes writes that are not on disk yet.
     #[must_use]
     pub fn status(&self) -> Status {
         self.peer.status()
     }
 
-    /// The connection that messages for a partner go to.
+    /// The current connection to a partner.
     #[must_use]
     pub fn link(&self, partner: &PublicKey) -> Option<&Link<L>> {
         self.links.get(partner)
     }
 
-    /// The link to a partner had no room for a message: it is closed, and the partner catches up on the next one.
+    /// Closes the link to a partner that had no room for a message. The partner catches up on its next connection.
     pub fn fell(&mut self, partner: PublicKey) {
         self.links.close(&partner);
         self.fallen.push(partner);
     }
 
-    /// Whether a round is due although no command waits.
+    /// Whether a round is due without a command, because a link was closed.
     #[must_use]
     pub const fn is_due(&self) -> bool {
         !self.fallen.is_empty()
@@ -128,7 +128,7 @@ pub struct Taking<'a, L> {
 }
 
 impl<L> Taking<'_, L> {
-    /// Takes a command. Returns whether the peer heard of it: it does not hear of connections that were replaced.
+    /// Takes a command. Returns whether it was passed to the peer. Commands of replaced connections are dropped.
     ///
     /// # Errors
     /// If the store fails: the process stops without a commit.
@@ -160,7 +160,7 @@ impl<L> Taking<'_, L> {
         Ok(counts)
     }
 
-    /// Ends the round. Its steps have to be performed before the next one begins.
+    /// Ends the round. The caller must perform its steps before the next round begins.
     ///
     /// # Errors
     /// If the store fails: the process stops without a commit.

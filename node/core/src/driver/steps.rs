@@ -9,10 +9,10 @@ use crate::io::{Event, Outbound, Output, Reply};
 /// One step of a round's outcome.
 #[derive(Debug)]
 pub enum Step {
-    /// Start sending a message that carries nothing which this peer signed.
+    /// Start sending a message. It carries nothing that this peer signed.
     Forward(Outbound),
-    /// Commit these writes in one synced batch. If that fails, stop the process: no further step may be performed.
-    /// Every round has this step once; without writes there is nothing to wait for.
+    /// Commit these writes in one synced batch. If the commit fails, stop the process without a further step.
+    /// Every round has this step once. With no writes, no sync is needed.
     Commit(Vec<Write>),
     /// Log and count an event.
     Tell(Event),
@@ -22,7 +22,7 @@ pub enum Step {
     Reply(Reply),
 }
 
-/// The steps of one round, in the order in which they have to be performed.
+/// The steps of one round, in the order of execution.
 ///
 /// Everything that this peer signed comes after [`Step::Commit`].
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Steps {
         self.forwards.next()
     }
 
-    /// What is not committed yet.
+    /// The writes of a commit that was not taken yet.
     #[must_use]
     pub fn writes(&self) -> &[Write] {
         self.commit.as_deref().unwrap_or_default()
