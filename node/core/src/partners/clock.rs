@@ -1,29 +1,29 @@
-//! A peer whose clock is far from its partners' signs nothing: a block's time never goes back, so that one wrong time
-//! would stay.
+//! The clock rule: a peer signs nothing while its clock is far from its partners' clocks. The time of blocks never goes
+//! back, so one wrong time would stay in the journal.
 //!
 //! # Source
 //! Design section 2, "Block"; reliability, fault 17.
 
 use crate::partners::{Partners, link::Link};
 
-/// How far a peer's clock may be from the median of its partners' and its own, in milliseconds.
+/// Milliseconds between a peer's clock and the median of its partners' and its own, at most.
 const CLOCK_OFF_MS_MAX: u64 = 10 * 60 * 1_000;
 
 impl Partners {
-    /// How far this peer's clock is behind the median, in milliseconds; negative if it is ahead.
+    /// The time by which this peer's clock is behind the median, in milliseconds; negative if it is ahead.
     ///
-    /// Its own clock is one of those compared, so that a single partner cannot stop it.
+    /// The median includes its own clock, so that a single partner cannot stop the peer.
     pub(crate) fn clock_behind_ms(&self) -> i64 {
         let heard = self.links.values().filter_map(Link::clock_ahead_ms);
         median(heard.chain([0]).collect())
     }
 
-    /// Whether this peer's clock is near enough to those of the others to sign by it.
+    /// Whether this peer's clock is near enough to the median to sign.
     pub(crate) fn is_clock_right(&self) -> bool {
         self.clock_behind_ms().unsigned_abs() <= CLOCK_OFF_MS_MAX
     }
 
-    /// Why nothing is signed, if that is because of the clock.
+    /// The reason for a refusal because of the clock, with the difference in seconds.
     pub(crate) fn why_clock(&self) -> String {
         let behind_ms = self.clock_behind_ms();
         let way = if behind_ms < 0 { "ahead of" } else { "behind" };
@@ -34,7 +34,7 @@ impl Partners {
     }
 }
 
-/// The middle one; of two, the one nearer to zero.
+/// The median. Of two middle numbers, the one nearer to zero; example: of -5 and 0, it is 0.
 fn median(mut numbers: Vec<i64>) -> i64 {
     numbers.sort_unstable();
     let upper = numbers.get(numbers.len() / 2).copied().unwrap_or_default();

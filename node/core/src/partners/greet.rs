@@ -1,4 +1,4 @@
-//! Meeting partners: links, hellos and heartbeats.
+//! Links that come up and go down, hellos and heartbeats.
 
 use kittengrad_journal::Journal;
 use kittengrad_plants::Plant;
@@ -18,7 +18,7 @@ use crate::{
     scope::Scope,
 };
 
-/// Hears and says who is there.
+/// Sends and takes hellos and heartbeats.
 pub(crate) struct Greeting<'a> {
     pub(crate) scope: Scope<'a>,
     pub(crate) life: &'a mut Life,
@@ -27,19 +27,19 @@ pub(crate) struct Greeting<'a> {
     pub(crate) out: &'a mut Output,
 }
 
-/// What follows from a hello.
+/// The result of a hello.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Greeted {
-    /// The hello was refused, or nobody waits for it.
+    /// The hello was refused, or its sender is not a partner.
     Nothing,
-    /// The partner is known better.
+    /// The hello was taken.
     Heard,
-    /// The partner signs from now on: it can be sent transactions.
+    /// The hello was taken, and the partner newly signs: it takes transactions from now on.
     Opened,
 }
 
 impl Greeting<'_> {
-    /// A connection begins: both sides say hello.
+    /// Starts a connection: sends a hello to the partner.
     pub(crate) fn link_up(&mut self, partner: PublicKey) -> Result<(), Fatal> {
         self.link_down(partner);
         if let Some(link) = self.partners.get_mut(&partner) {
@@ -49,7 +49,7 @@ impl Greeting<'_> {
         Ok(())
     }
 
-    /// A connection ended.
+    /// Ends a connection.
     pub(crate) fn link_down(&mut self, partner: PublicKey) {
         if let Some(link) = self.partners.get_mut(&partner) {
             link.went_down();
@@ -57,7 +57,7 @@ impl Greeting<'_> {
         }
     }
 
-    /// Says hello again to everybody who is connected.
+    /// Sends a new hello to all connected partners.
     pub(crate) fn say_hello_to_all(&mut self) -> Result<(), Fatal> {
         for partner in self.partners.keys() {
             if self.partners.get(&partner).is_some_and(|link| link.is_up) {
@@ -91,7 +91,7 @@ impl Greeting<'_> {
         Ok(())
     }
 
-    /// A partner said hello, for the first time on this connection or because something changed.
+    /// Takes a partner's hello: the first on this connection, or a later one after a change.
     pub(crate) fn hello(&mut self, from: PublicKey, hello: &Hello) -> Result<Greeted, Fatal> {
         let Some(link) = self.partners.get_mut(&from) else {
             return Ok(Greeted::Nothing);
@@ -121,10 +121,10 @@ impl Greeting<'_> {
         })
     }
 
-    /// A partner said what it saw of this peer: that counts only as far as this peer itself signed it.
+    /// Takes the highest head of this peer that a partner saw. It counts only with this peer's own signature.
     ///
-    /// After the journal was opened it can only be that the partner was not there in time and saw what the disk
-    /// forgot. Then the peer ends, and asks again when it starts.
+    /// If this peer's journal is open already and the disk lost that head, the partner answered too late for the start
+    /// rule. The process then stops, and applies the start rule again when it restarts.
     fn take_answer(&mut self, from: PublicKey, hello: &Hello) -> Result<(), Fatal> {
         let verifier = &*self.scope.config.verifier;
         let is_ours = |seen: &&SignedHead| seen.verify(&self.scope.me(), verifier).is_ok();
@@ -144,7 +144,7 @@ impl Greeting<'_> {
         Ok(())
     }
 
-    /// A partner said where its journal ends; says whether the word was its own.
+    /// Takes a partner's heartbeat. Returns false if its signature is wrong or it is another member's.
     pub(crate) fn alive(&mut self, from: PublicKey, heartbeat: &Heartbeat) -> bool {
         if heartbeat.peer != from || heartbeat.verify(&*self.scope.config.verifier).is_err() {
             let event = misbehaved(from, Misbehaviour::ForeignHeartbeat);
@@ -160,7 +160,7 @@ impl Greeting<'_> {
         true
     }
 
-    /// Tells everybody who is connected where this peer's journal ends.
+    /// Sends a heartbeat with this peer's head to all partners whose hello came. Without a block it sends none.
     pub(crate) fn say_alive(&mut self) {
         let Some(tip) = self.life.journal().and_then(Journal::tip) else {
             return;

@@ -1,4 +1,4 @@
-//! What this peer knows of one partner, and how far each has read the other's journal.
+//! The state of one partner, with the reading positions in both journals.
 
 use std::collections::BTreeSet;
 
@@ -15,45 +15,47 @@ use crate::catch_up::follow::Following;
 /// One partner.
 #[derive(Debug)]
 pub(crate) struct Link {
-    /// The transport is connected.
+    /// Whether the transport is connected.
     pub(crate) is_up: bool,
-    /// What the partner said last; `None` until it said hello on this connection.
+    /// The state in the partner's hellos; `None` until the first hello on this connection.
     pub(crate) hello: Option<Heard>,
-    /// How far its clock was ahead of ours when it last said, in milliseconds; `None` until it did on this connection.
+    /// The time by which the partner's clock was ahead of this peer's at its last hello or heartbeat, in milliseconds;
+    /// `None` until the first on this connection.
     clock_ahead_ms: Option<i64>,
-    /// The partner's Level-1 and Level-0 certificates, once it said hello.
+    /// The partner's Level-1 and Level-0 certificates; `None` until its first hello.
     pub(crate) chain: Option<Chain>,
-    /// The highest head of the partner's journal that was ever seen here, with its signature.
+    /// The highest head of the partner's journal that this peer ever saw, with its signature.
     seen: Option<SignedHead>,
-    /// `seen` differs from what is on disk.
+    /// Whether `seen` differs from the value on disk.
     is_seen_dirty: bool,
-    /// Certificate chains that the partner was sent with pushes on this connection.
+    /// Certificate chains that were pushed to the partner on this connection.
     pub(crate) sent_chains: BTreeSet<Id>,
-    /// How far the partner has asked for our journal; `None` until it asked.
+    /// The partner's position in this peer's journal; `None` until it asks for blocks.
     pub(crate) reader: Option<Reader>,
-    /// How far we are in the partner's journal.
+    /// This peer's position in the partner's journal.
     pub(crate) following: Following,
 }
 
-/// What a partner says of itself. Neither goes back while a connection lasts, so that hellos may come out of order.
+/// The state of a partner, from its hellos. While a connection lasts, neither field becomes false again, because
+/// hellos may come out of order.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Heard {
     pub(crate) is_settled: bool,
     pub(crate) is_open: bool,
 }
 
-/// Where a partner is in our journal.
+/// The position of a partner in this peer's journal.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reader {
     pub(crate) incarnation: u64,
-    /// The height that it needs next.
+    /// The height of the next block that it needs.
     pub(crate) next_height: u64,
-    /// It has everything that was committed, so new blocks are sent as they are cut.
+    /// Whether it has all committed blocks, so that new blocks are sent as they are cut.
     pub(crate) is_live: bool,
 }
 
 impl Link {
-    /// A partner that is not connected, `seen` being what was kept of it.
+    /// Makes the link of a partner that is not connected. `seen` is the head on disk.
     pub(crate) const fn new(following: Following, seen: Option<SignedHead>) -> Self {
         Self {
             is_up: false,
@@ -68,7 +70,7 @@ impl Link {
         }
     }
 
-    /// A connection ended: what held for it only is forgotten.
+    /// Ends a connection: clears all state that belongs to the connection only.
     pub(crate) fn went_down(&mut self) {
         self.is_up = false;
         self.hello = None;
@@ -78,40 +80,40 @@ impl Link {
         self.following.disconnect();
     }
 
-    /// The partner signs, so that it can be sent transactions.
+    /// Whether the partner signs, so that it takes transactions.
     pub(crate) fn is_open(&self) -> bool {
         self.hello.is_some_and(|hello| hello.is_open)
     }
 
-    /// The partner has everything that its arc ever had.
+    /// Whether the partner has everything that its arc ever had.
     pub(crate) fn is_settled(&self) -> bool {
         self.hello.is_some_and(|hello| hello.is_settled)
     }
 
-    /// How far the partner's clock is ahead of ours, in milliseconds, if it said.
+    /// The time by which the partner's clock is ahead of this peer's, in milliseconds, if it is known.
     pub(crate) const fn clock_ahead_ms(&self) -> Option<i64> {
         self.clock_ahead_ms
     }
 
-    /// The partner said what time it is, in Unix milliseconds; here it is `wall_ms`.
+    /// Takes the time in a partner's message. `time_ms` and this peer's `wall_ms` are Unix times in milliseconds.
     pub(crate) fn told_time(&mut self, time_ms: u64, wall_ms: u64) {
         let ahead_ms = i128::from(time_ms) - i128::from(wall_ms);
         self.clock_ahead_ms = Some(i64::try_from(ahead_ms).unwrap_or(i64::MAX));
     }
 
-    /// The highest head of the partner's journal that was ever seen here.
+    /// The highest head of the partner's journal that this peer ever saw.
     pub(crate) const fn seen(&self) -> Option<&SignedHead> {
         self.seen.as_ref()
     }
 
-    /// A block of the partner's came. Its signature was verified.
+    /// Takes the header of a partner's block. The caller has verified the signature.
     pub(crate) fn saw_header(&mut self, header: &Header) {
         if self.is_new(&header.head()) {
             self.see(SignedHead::Header(Box::new(header.clone())));
         }
     }
 
-    /// The partner said where its journal is. The signature was verified.
+    /// Takes a partner's heartbeat. The caller has verified the signature.
     pub(crate) fn saw_heartbeat(&mut self, heartbeat: &Heartbeat) {
         if self.is_new(&heartbeat.head) {
             self.see(SignedHead::Heartbeat(Box::new(heartbeat.clone())));
@@ -128,7 +130,7 @@ impl Link {
         self.is_seen_dirty = true;
     }
 
-    /// The highest head seen, if it is not on disk yet.
+    /// Takes the highest head seen, if it is not on disk yet.
     pub(crate) fn take_dirty_seen(&mut self) -> Option<&SignedHead> {
         std::mem::take(&mut self.is_seen_dirty)
             .then_some(self.seen.as_ref())

@@ -1,10 +1,10 @@
-//! The partners: who is connected, what each said, what time it is there.
+//! The partners: their connections, hellos and clocks.
 //!
-//! | file | what it knows |
+//! | file | contents |
 //! | --- | --- |
-//! | `link` | one partner, and how far each has read the other's journal |
-//! | `greet` | links that come and go, hellos, heartbeats |
-//! | `clock` | whether this peer's clock is near enough to the others' to sign by it |
+//! | `link` | one partner, with the reading positions in both journals |
+//! | `greet` | links that come up and go down, hellos, heartbeats |
+//! | `clock` | whether this peer's clock is near enough to the partners' clocks to sign |
 
 mod clock;
 pub(crate) mod greet;
@@ -24,15 +24,15 @@ use crate::{
     partners::link::Link,
 };
 
-/// Everybody with whom this peer shares a cell, connected or not.
+/// All members that share a cell with this peer, connected or not.
 #[derive(Default)]
 pub(crate) struct Partners {
     links: BTreeMap<PublicKey, Link>,
 }
 
 impl Partners {
-    /// Goes by another view from now on: new partners get a link with what the disk has of them, and those that
-    /// went lose theirs.
+    /// Adopts a view: makes a link for each new partner, with its position and head on disk, and drops the links of
+    /// members that are no longer partners.
     pub(crate) fn look(
         &mut self,
         view: &View,
@@ -85,7 +85,7 @@ impl Partners {
         self.links.keys().copied().collect()
     }
 
-    /// Where this peer is in others' journals and what it saw of them, as far as it changed.
+    /// Takes the writes of positions in partners' journals and of seen heads, of those that changed.
     pub(crate) fn take_positions(&mut self, plants: Plants) -> Vec<Write> {
         let mut writes = Vec::new();
         for (partner, link) in &mut self.links {

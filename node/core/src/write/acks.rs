@@ -1,8 +1,8 @@
 //! Acknowledgements: a submission is answered once W disks in each of its cells have it.
 //!
-//! The transaction goes to the other replicas while this peer's own disk syncs: it carries the client's signature,
-//! not ours, so it need not wait. Each replica journals it in its own chain and answers with the signed header and
-//! the inclusion proof; both are checked before they count.
+//! The transaction goes to the other replicas while this peer's own disk syncs. It need not wait, because it carries
+//! the publisher's signature and not this peer's. Each replica adds it to its own journal, and answers with the signed
+//! header and the inclusion proof. Both are checked before they count.
 //!
 //! # Source
 //! Design section 4, "Insert and update"; section 2, "Receipt".
@@ -26,22 +26,22 @@ use kittengrad_proto::{
 
 use crate::io::{Now, RequestId, Timing};
 
-/// Submissions that may wait for their quorum at once.
+/// Submissions that wait for their quorum, at most.
 const WAITING_MAX: usize = 20_000;
-/// Bytes of transactions and records that may wait for their quorum at once.
+/// Bytes of transactions and records that wait for their quorum, at most.
 const WAITING_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// Canonicals of answered submissions that are remembered, so that a repeat is told what the first one added.
+/// Answered submissions and the canonicals that they created, remembered at most. A repeat gets the first one's answer.
 const ANSWERED_MAX: usize = 20_000;
-/// Requests that may wait for one and the same transaction.
+/// Requests that wait for the same transaction, at most.
 const ASKS_MAX: usize = 64;
 
-/// What a client asked for beside the transaction.
+/// A client's request, without its transaction.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ask {
     pub(crate) request: RequestId,
     pub(crate) ack: Ack,
     pub(crate) receipt: bool,
-    /// Confirmations up to this number came before it asked.
+    /// The number of the last confirmation before the request. Only later ones count for it.
     since: u64,
     pub(crate) deadline_ms: u64,
 }
@@ -64,7 +64,7 @@ impl Ask {
     }
 }
 
-/// What a transaction added here.
+/// The elements that a transaction added at this peer, and the canonicals that it created.
 #[derive(Debug, Clone)]
 pub(crate) struct Added {
     pub(crate) bitmap: Bitmap,
@@ -77,22 +77,22 @@ pub(crate) struct Waiting {
     pub(crate) submission: Submission,
     pub(crate) chain: Arc<Chain>,
     pub(crate) added: Added,
-    /// The cells that its canonicals lie in.
+    /// The cells of its canonicals.
     pub(crate) cells: BTreeSet<Cell>,
     /// Members whose disks have every element that they hold.
     confirmed: BTreeMap<PublicKey, Confirmed>,
-    /// How many confirmations came.
+    /// The number of confirmations so far, repeats included.
     confirmations: u64,
 }
 
-/// What a member said last.
+/// The last confirmation of a member, with its number.
 struct Confirmed {
     proofs: Vec<ItemProof>,
     number: u64,
 }
 
 impl Waiting {
-    /// Waits for the confirmations of a submission that added `added` here.
+    /// Makes a submission that waits for confirmations. `added` is the part that was new to this peer.
     pub(crate) fn new(
         ask: Ask,
         submission: Submission,
@@ -111,38 +111,39 @@ impl Waiting {
         }
     }
 
-    /// A member proves that its disk has every element that it holds.
+    /// Counts the confirmation of a member. `proofs` prove every element that it holds.
     pub(crate) fn confirm(&mut self, member: PublicKey, proofs: Vec<ItemProof>) {
         self.confirmations += 1;
         let number = self.confirmations;
         self.confirmed.insert(member, Confirmed { proofs, number });
     }
 
-    /// What a member proves does not count any more.
+    /// Drops the confirmation of a member.
     pub(crate) fn forget(&mut self, member: PublicKey) {
         self.confirmed.remove(&member);
     }
 
-    /// Whether somebody asked since a member confirmed it last.
+    /// Whether there is a request since the last confirmation of a member.
     pub(crate) fn lacks(&self, member: PublicKey) -> bool {
-        let number = self.confirmed.get(&member).map_or(0, |said| said.number);
+        let number = self.confirmed.get(&member).map_or(0, |last| last.number);
         self.asks.iter().any(|ask| number <= ask.since)
     }
 
-    /// What a member proved last.
+    /// The proofs in the last confirmation of a member.
     pub(crate) fn proofs(&self, member: PublicKey) -> Option<&[ItemProof]> {
-        self.confirmed.get(&member).map(|said| &said.proofs[..])
+        self.confirmed.get(&member).map(|last| &last.proofs[..])
     }
 
-    /// The members that confirmed it since a request asked, with what they prove.
+    /// The members that confirmed since a request, with their proofs.
     pub(crate) fn confirmed_for(&self, ask: &Ask) -> BTreeMap<PublicKey, &[ItemProof]> {
         let confirmed = self.confirmed.iter();
-        let anew = confirmed.filter(|(_, said)| said.number > ask.since);
-        anew.map(|(member, said)| (*member, &said.proofs[..]))
+        let later = confirmed.filter(|(_, last)| last.number > ask.since);
+        later
+            .map(|(member, last)| (*member, &last.proofs[..]))
             .collect()
     }
 
-    /// Whether enough disks have it in every cell, in every ring in force.
+    /// Whether enough disks confirmed since the request, in every cell and in every ring in force.
     pub(crate) fn is_reached(&self, ask: &Ask, change: &Change, plants: Plants) -> bool {
         let confirmed = self.confirmed_for(ask);
         let is_confirmed =
@@ -169,21 +170,21 @@ impl Waiting {
                 && cells.all(|c| is_confirmed(c, Ack::Quorum, 0))
     }
 
-    /// The members that hold anything of it.
+    /// The members that hold an entry of the transaction.
     pub(crate) fn replicas(&self, change: &Change) -> Vec<PublicKey> {
         change.replicas(&self.cells)
     }
 }
 
-/// What became of a request for a transaction that others wait for too.
+/// The result of a request for a transaction that other requests wait for too.
 pub(crate) enum Joined<'a> {
-    /// It waits with them.
+    /// The request waits with them.
     Waits(&'a Waiting),
-    /// Too many wait already.
+    /// [`ASKS_MAX`] requests wait already.
     Full,
 }
 
-/// What submissions added that were answered lately, whether their clients heard the answer or not.
+/// The added elements of submissions that were answered lately. The client may not have received the answer.
 #[derive(Default)]
 struct Answered {
     added: BTreeMap<Id, Added>,
@@ -212,17 +213,17 @@ fn weight(added: &Added) -> usize {
     1 + added.created.len()
 }
 
-/// Everything that waits to be confirmed, here or elsewhere.
+/// All transactions that wait for a confirmation, of this peer or of others.
 #[derive(Default)]
 pub(crate) struct Acks {
     waiting: BTreeMap<Id, Waiting>,
     waiting_bytes: usize,
     answered: Answered,
-    /// Submissions to be confirmed here at the end of this round.
+    /// Submissions that this peer confirms at the end of the round.
     fresh: BTreeSet<Id>,
-    /// Pushes added in this round, to be confirmed to their coordinators.
+    /// Pushes added in this round, which this peer confirms to their coordinators.
     owed: Vec<(PublicKey, Arc<Transaction>)>,
-    /// The header of each partner whose signature was verified last: one block confirms many transactions.
+    /// The last verified header of each partner, because one block confirms many transactions.
     verified: BTreeMap<PublicKey, Header>,
 }
 
@@ -235,7 +236,7 @@ impl Acks {
         self.waiting_bytes
     }
 
-    /// Everything that waits, by transaction.
+    /// The submissions that wait, by transaction.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Id, &Waiting)> {
         self.waiting.iter()
     }
@@ -256,7 +257,7 @@ impl Acks {
         self.waiting.len() >= WAITING_MAX || self.waiting_bytes >= WAITING_BYTES_MAX
     }
 
-    /// A submission waits from now on, and is confirmed here at the end of this round.
+    /// Lets a submission wait from now on. This peer confirms it at the end of the round.
     pub(crate) fn begin(&mut self, waiting: Waiting) {
         let id = waiting.submission.transaction.id();
         self.waiting_bytes += waiting.submission.size_bytes();
@@ -264,7 +265,7 @@ impl Acks {
         self.waiting.insert(id, waiting);
     }
 
-    /// Nobody waits for a submission any more; what it added is remembered for a while.
+    /// Ends the wait for a submission. The elements that it added are remembered for a while.
     pub(crate) fn end(&mut self, id: &Id, plants: Plants) {
         if let Some(waiting) = self.waiting.remove(id) {
             if !plants.has(Plant::WaitingBytesKept) {
@@ -274,14 +275,14 @@ impl Acks {
         }
     }
 
-    /// What a transaction added here when it came first, if that is remembered.
+    /// The elements that a transaction added when it came first, if they are still remembered.
     pub(crate) fn first_added(&self, id: &Id) -> Option<Added> {
         self.answered.added.get(id).cloned()
     }
 
-    /// Lets a request wait with others for the same transaction, which is confirmed again for it.
+    /// Lets a request wait with others for the same transaction, which this peer confirms again.
     ///
-    /// `None` if nobody waits for it.
+    /// `None` if no request waits for the transaction.
     pub(crate) fn join(&mut self, id: Id, mut ask: Ask, plants: Plants) -> Option<Joined<'_>> {
         let waiting = self.waiting.get_mut(&id)?;
         if waiting.asks.len() >= ASKS_MAX {
@@ -295,7 +296,7 @@ impl Acks {
         Some(Joined::Waits(waiting))
     }
 
-    /// A coordinator waits for the confirmation of this transaction.
+    /// Notes that a coordinator waits for the confirmation of this transaction.
     pub(crate) fn owe(&mut self, coordinator: PublicKey, transaction: Arc<Transaction>) {
         self.owed.push((coordinator, transaction));
     }
@@ -308,7 +309,7 @@ impl Acks {
         std::mem::take(&mut self.fresh)
     }
 
-    /// Verifies what a replica proves, and returns the elements.
+    /// Verifies the proofs of a replica, and returns the elements that they prove.
     pub(crate) fn check(
         &mut self,
         from: PublicKey,
@@ -318,7 +319,7 @@ impl Acks {
     ) -> Result<BTreeSet<Element>, ReceiptError> {
         let mut proved = BTreeSet::new();
         for proof in proofs {
-            // The whole header is compared: its hash leaves the signature out.
+            // Compares the whole header, because its hash does not cover the signature.
             if self.verified.get(&from) != Some(&proof.header) {
                 proof.header.verify(verifier)?;
                 self.verified.insert(from, proof.header.clone());

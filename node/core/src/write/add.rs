@@ -1,4 +1,4 @@
-//! Adding: a verified transaction goes into the block under construction.
+//! Adding verified transactions to the block under construction.
 
 use kittengrad_journal::{self as journal, JournalError};
 use kittengrad_plants::Plant;
@@ -13,11 +13,11 @@ use crate::{
     write::acks::Added,
 };
 
-/// Why a transaction was not added.
+/// A transaction was not added.
 pub(crate) enum AddError {
     /// The journal is not open yet.
     Starting,
-    /// Its records are not all there.
+    /// A record of the transaction is missing.
     Refused(String),
     /// The store failed.
     Fatal(Fatal),
@@ -39,8 +39,8 @@ pub(crate) struct Adding<'a> {
 }
 
 impl Adding<'_> {
-    /// Adds the entries of a verified transaction that this peer holds and `takes` says yes to; if the block under
-    /// construction is full, cuts it first.
+    /// Adds the entries of a verified transaction that this peer holds and that `takes` accepts. If the block under
+    /// construction has no room for them, cuts it first.
     pub(crate) fn add(
         &mut self,
         submission: &Submission,

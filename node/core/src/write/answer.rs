@@ -1,4 +1,4 @@
-//! Answering: a request is told that its quorum is reached, or how far it came until its time was over.
+//! Answering requests: when the quorum is reached, or when the time is over, with the confirmations until then.
 
 use std::collections::BTreeMap;
 
@@ -30,12 +30,13 @@ pub(crate) struct Answering<'a> {
 }
 
 impl Answering<'_> {
-    /// Answers the requests for a transaction whose quorum is reached; the others go on waiting.
+    /// Answers the requests for a transaction whose quorum is reached. The other requests keep waiting.
     pub(crate) fn answer(&mut self, id: &Id) {
         self.answer_if(id, |_| false);
     }
 
-    /// Time went by: what did not reach its quorum is answered as it stands.
+    /// Answers the requests whose time is over, as not acknowledged unless their quorum is reached. A request waits on
+    /// while the transaction is not on this peer's own disk.
     pub(crate) fn expire(&mut self) {
         let now_ms = self.scope.now.monotonic_ms;
         let is_late = |ask: &Ask| ask.deadline_ms <= now_ms;
@@ -47,8 +48,8 @@ impl Answering<'_> {
         }
     }
 
-    /// Answers the requests whose quorum is reached or of which `is_late` says so, once the transaction is on this
-    /// peer's own disk.
+    /// Answers the requests whose quorum is reached or that `is_late` selects, once the transaction is on this peer's
+    /// own disk.
     fn answer_if(&mut self, id: &Id, is_late: impl Fn(&Ask) -> bool) {
         let Some(waiting) = self.acks.get_mut(id) else {
             return;
@@ -82,7 +83,7 @@ impl Answering<'_> {
         }
     }
 
-    /// This peer cannot confirm a submission itself: refuses all requests for it.
+    /// Refuses all requests for a submission that this peer cannot prove.
     pub(crate) fn give_up(&mut self, id: &Id, why: &str) {
         if let Some(waiting) = self.acks.get(id) {
             for ask in &waiting.asks {
@@ -93,7 +94,7 @@ impl Answering<'_> {
     }
 }
 
-/// Says no to a request.
+/// Refuses a request.
 pub(crate) fn refuse(ask: Ask, refusal: Refusal, out: &mut Output) {
     out.replies.push(Reply {
         request: ask.request,
@@ -109,7 +110,7 @@ struct Replying<'a> {
 }
 
 impl Replying<'_> {
-    /// The answer to a request, from what was confirmed so far.
+    /// Makes the answer to a request from the confirmations so far.
     fn reply(&self, ask: Ask, waiting: &Waiting, is_acknowledged: bool) -> Reply {
         let me = self.scope.me();
         let confirmed = waiting.confirmed_for(&ask);
@@ -151,7 +152,7 @@ impl Replying<'_> {
         let cells: Vec<(_, Vec<_>)> = cells.collect();
         let smallest = cells.iter().map(|(_, peers)| peers.len()).min();
         let quorum = match ack {
-            // As many as there are, which is no less than a quorum.
+            // The number of replicas, which is at least a quorum.
             Ack::All => smallest.unwrap_or_default(),
             ack => ack.needed(view.replication(), 0),
         };

@@ -1,4 +1,4 @@
-//! Confirming: this peer tells coordinators what its disk has, and counts what other replicas prove.
+//! Confirming transactions to coordinators, and counting the confirmations of other replicas.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub(crate) struct Confirming<'a> {
 }
 
 impl Confirming<'_> {
-    /// The round ends: proves what this peer's disk has once the blocks `cuts` are committed.
+    /// Confirms the pushes and submissions of this round, from the blocks `cuts`. The messages leave after the commit.
     pub(crate) fn confirm_round(&mut self, cuts: &[Cut]) -> Result<(), Fatal> {
         for (coordinator, transaction) in self.acks.take_owed() {
             let result = PushResult {
@@ -60,17 +60,17 @@ impl Confirming<'_> {
         Ok(())
     }
 
-    /// A replica answered a push.
+    /// Takes a replica's answer to a push.
     pub(crate) fn push_result(&mut self, from: PublicKey, result: PushResult) {
         let link = self.partners.get(&from);
         if link.is_none_or(|link| link.chain.is_none()) {
-            // Its hello was overtaken: a receipt needs the certificates in it. It is pushed to again when that comes.
+            // The answer overtook the hello with the certificates, which a receipt needs. The hello pushes again.
             return;
         }
         match result.outcome {
             Ok(proofs) => {
-                if let Err(what) = self.count(from, &result.id, proofs) {
-                    self.out.events.push(misbehaved(from, what));
+                if let Err(misbehaviour) = self.count(from, &result.id, proofs) {
+                    self.out.events.push(misbehaved(from, misbehaviour));
                 }
                 self.answering().answer(&result.id);
             }
@@ -78,12 +78,12 @@ impl Confirming<'_> {
                 let (mut pushing, acks) = self.pushing();
                 pushing.push_with_chain(from, &result.id, acks);
             }
-            // A replica that starts or fills up says so; the transaction reaches it through its partners' journals.
+            // The replica is starting or its disk is full. It gets the transaction from its partners' journals later.
             Err(PushRefusal::Other(_)) => {}
         }
     }
 
-    /// Counts a replica's confirmation, if it proves every element that the replica holds.
+    /// Counts a replica's confirmation, if it proves all elements that the replica holds.
     fn count(
         &mut self,
         from: PublicKey,
@@ -116,8 +116,8 @@ impl Confirming<'_> {
         Ok(())
     }
 
-    /// A replica takes transactions again: those that it did not confirm and others wait for go to it. `head` is that
-    /// of its journal.
+    /// Pushes all waiting transactions that a replica has not confirmed, when the replica opens its journal. `head` is
+    /// the head of that journal.
     pub(crate) fn push_again(&mut self, to: PublicKey, head: Option<Head>) {
         let (mut pushing, acks) = self.pushing();
         pushing.push_again(to, head, acks);

@@ -11,14 +11,14 @@
 //!                   answer
 //! ```
 //!
-//! | file | what it does |
+//! | file | contents |
 //! | --- | --- |
-//! | `submit` | takes a client's transaction, or refuses it |
+//! | `submit` | takes or refuses a client's transaction |
 //! | `add` | puts a verified transaction into the block under construction |
 //! | `acks` | keeps the submissions that wait for their quorum |
 //! | `push` | sends transactions to the other replicas |
-//! | `prove` | shows what this peer's journal has of a transaction |
-//! | `confirm` | confirms to coordinators, and counts what other replicas confirm |
+//! | `prove` | proves from this peer's journal that it has the elements of a transaction |
+//! | `confirm` | confirms to coordinators, and counts the confirmations of other replicas |
 //! | `answer` | answers requests whose quorum is reached or whose time is over |
 
 pub(crate) mod acks;

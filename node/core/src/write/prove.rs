@@ -1,4 +1,4 @@
-//! Proving: what this peer's journal shows for a transaction, in this round's blocks and in older ones.
+//! Proofs that this peer's journal has the elements of a transaction, from this round's blocks and from older ones.
 
 use std::collections::BTreeSet;
 
@@ -15,8 +15,8 @@ use kittengrad_ring::Replicas;
 
 use crate::{io::Fatal, scope::Scope};
 
-/// Proofs of every element of a transaction that this peer holds, from the blocks `cuts` of this round and from
-/// older ones; or why there are none.
+/// Proves every element of a transaction that this peer holds, from the blocks `cuts` of this round and from older
+/// ones. The inner error is the reason why there is no proof, for the coordinator or the client.
 pub(super) fn prove_held(
     scope: Scope<'_>,
     cuts: &[Cut],
@@ -50,16 +50,16 @@ pub(super) fn prove_held(
     if bytes > proofs_bytes_max(view.replication()) || proofs.len() > TRANSACTION_UPDATES_MAX {
         let count = proofs.len();
         return Ok(Err(format!(
-            "it repeats what {count} items of {bytes} bytes prove: send it in smaller transactions"
+            "it repeats elements that take {count} proofs of {bytes} bytes: send it in smaller transactions"
         )));
     }
     Ok(Ok(proofs))
 }
 
-/// Bytes of one peer's proofs of one transaction, so that a receipt of all members that can confirm it fits one
-/// message. Only a repeat of many elements, each from a large transaction of its own, comes near it.
+/// Bytes of one peer's proofs of one transaction, at most. A receipt of all members that can confirm it then fits one
+/// message. Only a repeat of many elements, each from a large transaction of its own, comes near the limit.
 ///
-/// A coordinator holds all cells of a transaction, so their owners are at most h places away and all their replicas 2h.
+/// A coordinator holds all cells of a transaction, so their owners are at most h places away, and their replicas 2h.
 const fn proofs_bytes_max(replicas: Replicas) -> usize {
     let (cells, members) = (2 * replicas.h() + 1, 4 * replicas.h() + 1);
     let named = cells * (ARC_BYTES + replicas.get() * KEY_BYTES);
@@ -67,13 +67,13 @@ const fn proofs_bytes_max(replicas: Replicas) -> usize {
     (MESSAGE_BYTES_MAX - TRANSACTION_BYTES_MAX - ANSWER_BYTES - named - chains) / members
 }
 
-/// More than what an answer has beside its receipt: bitmap, canonicals created, peers synced.
+/// Bytes of an answer without its receipt, at most: bitmap, canonicals created, peers synced.
 const ANSWER_BYTES: usize = 64 * 1024;
-/// A public key with the tag and length before it.
+/// Bytes of a public key with its tag and length.
 const KEY_BYTES: usize = 32 + 2;
-/// More than an arc with tags and lengths, and those of the cell around it.
+/// Bytes of an arc, at most, with its tags and lengths and those of its cell.
 const ARC_BYTES: usize = 2 * KEY_BYTES + 16;
-/// More than the tags and lengths in a proof, and its number.
+/// Bytes of the tags, lengths and the item's number in a proof, at most.
 const PROOF_BYTES: usize = 48;
 
 /// The proof of one item of a block that was just cut.
@@ -92,7 +92,7 @@ fn prove_in(cut: &Cut, index: u32, transaction: &Id) -> ItemProof {
     }
 }
 
-/// What a proof has on the wire at most.
+/// Bytes of a proof on the wire, at most.
 fn size_bytes(proof: &ItemProof) -> usize {
     let other = proof.transaction.as_ref();
     let other = other.map_or(0, |transaction| transaction.signed().size_bytes());

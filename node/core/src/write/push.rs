@@ -1,4 +1,4 @@
-//! Pushing: transactions go to the other replicas while this peer's own disk syncs.
+//! Pushing transactions to the other replicas, while this peer's own disk syncs.
 
 use std::sync::Arc;
 
@@ -29,16 +29,16 @@ pub(crate) struct Pushing<'a> {
 }
 
 impl Pushing<'_> {
-    /// Sends a transaction to every other replica that takes it.
+    /// Sends a transaction to all other replicas that are open.
     pub(crate) fn push_to_all(&mut self, waiting: &Waiting) {
         for member in waiting.replicas(self.scope.change) {
             self.push(member, waiting);
         }
     }
 
-    /// Sends a transaction to a replica that takes it, with the records that it holds.
+    /// Sends a transaction to a replica, with the records that it holds. A replica that is not open gets nothing.
     fn push(&mut self, to: PublicKey, waiting: &Waiting) {
-        // This peer has no link to itself.
+        // `to` may be this peer, which has no link to itself.
         let link = self.partners.get_mut(&to);
         let Some(link) = link.filter(|link| link.is_open()) else {
             return;
@@ -55,9 +55,9 @@ impl Pushing<'_> {
         });
     }
 
-    /// A replica takes transactions again: those that it did not confirm and others wait for go to it.
+    /// Sends all waiting transactions that a replica holds and has not confirmed, when the replica opens its journal.
     ///
-    /// What it confirmed in another incarnation than that of `head` it may have lost since.
+    /// A confirmation from another incarnation than that of `head` is dropped, because the replica may have lost it.
     pub(crate) fn push_again(&mut self, partner: PublicKey, head: Option<Head>, acks: &mut Acks) {
         for waiting in acks.iter_mut() {
             let newest = waiting.proofs(partner).and_then(newest);
@@ -71,7 +71,7 @@ impl Pushing<'_> {
         }
     }
 
-    /// A replica lacks the publisher's certificates: they go to it with the transaction.
+    /// Sends a transaction again with the publisher's certificates, to a replica that lacks them.
     pub(crate) fn push_with_chain(&mut self, to: PublicKey, id: &Id, acks: &Acks) {
         let Some(waiting) = acks.get(id) else {
             return;
@@ -83,12 +83,12 @@ impl Pushing<'_> {
     }
 }
 
-/// The newest block that some proofs are about.
+/// The newest block among some proofs.
 pub(crate) fn newest(proofs: &[ItemProof]) -> Option<Head> {
     proofs.iter().map(|proof| proof.header.head()).max()
 }
 
-/// Records of the entries that a member holds.
+/// The records of the entries that a member holds.
 fn records_for(view: &View, member: &PublicKey, submission: &Submission) -> Vec<Bytes> {
     let entries = submission.transaction.entries().iter();
     let held = entries.filter(|entry| view.holds(member, &entry.canonical));

@@ -1,4 +1,4 @@
-//! A client's transaction: it is refused, or added, pushed to the other replicas and left to wait for its quorum.
+//! Taking a client's transaction: add it, push it to the other replicas, and wait for its quorum; or refuse it.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub(crate) struct Submitting<'a> {
 }
 
 impl Submitting<'_> {
-    /// Takes a submission, or answers why not.
+    /// Takes a submission, or replies with the refusal.
     pub(crate) fn submit(
         &mut self,
         ask: Ask,
@@ -52,8 +52,8 @@ impl Submitting<'_> {
         Ok(())
     }
 
-    /// Lets a request wait with others for the same transaction, and pushes it again for it: what was confirmed before
-    /// it asked does not count. `None` if nobody waits for that transaction.
+    /// Lets a request wait with others for the same transaction, and pushes the transaction again, because
+    /// confirmations before the request do not count. `None` if no request waits for that transaction.
     fn join(&mut self, ask: Ask, submission: &Submission) -> Option<Result<(), Refusal>> {
         let id = submission.transaction.id();
         match self.acks.join(id, ask, self.scope.plants)? {
@@ -70,7 +70,8 @@ impl Submitting<'_> {
         }
     }
 
-    /// Checks what only a coordinator checks: its place, its room, and that updates have a canonical.
+    /// Makes the checks that only a coordinator makes: journal, disk, clock, room, held canonicals, and that the
+    /// canonical of each update exists.
     fn why_refused(&self, submission: &Submission) -> Result<Option<Refusal>, Fatal> {
         let Some(journal) = self.life.journal() else {
             return Ok(Some(self.starting()));
@@ -99,7 +100,7 @@ impl Submitting<'_> {
         Refusal::Starting(self.life.why_starting(self.partners))
     }
 
-    /// Adds a submission, pushes it, and lets it wait for its quorum.
+    /// Adds a submission, pushes it, and makes it wait for its quorum.
     fn take(
         &mut self,
         ask: Ask,
