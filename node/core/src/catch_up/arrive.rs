@@ -1,4 +1,4 @@
-//! Arriving: transactions that partners pushed, or were asked for, come back from verification.
+//! Taking partners' transactions, pushed or fetched, after their verification.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-/// What verification made of a transaction.
+/// The result of the verification of a transaction.
 pub(crate) type Verified = Result<(Submission, Arc<Chain>), Unverified>;
 
 /// A transaction that came from a partner.
@@ -59,7 +59,7 @@ impl Arriving<'_> {
         }
     }
 
-    /// A coordinator waits for a confirmation: it is proved at the end of the round, or refused now.
+    /// Takes a push. Its coordinator gets the confirmation at the end of the round, or a refusal now.
     fn take_push(
         &mut self,
         Arrival { from, id, .. }: Arrival,
@@ -99,7 +99,7 @@ impl Arriving<'_> {
         });
     }
 
-    /// What was fetched may be a part of the transaction: what came is added, and the rest stays wanted.
+    /// Takes a fetched transaction, or a part of one: adds the entries that came. Missing entries are fetched again.
     fn take_body(
         &mut self,
         Arrival { from, id, .. }: Arrival,
@@ -107,7 +107,7 @@ impl Arriving<'_> {
     ) -> Result<(), Fatal> {
         let (submission, chain) = match outcome {
             Ok(verified) => verified,
-            // It is fetched again, and every answer to a fetch brings the certificates.
+            // The transaction is fetched again. Every answer to a fetch has the certificates.
             Err(Unverified::ChainUnknown | Unverified::Failed(_)) => return Ok(()),
             Err(Unverified::Refused(why)) => {
                 self.resolving().refute(from, id, why);
@@ -122,7 +122,7 @@ impl Arriving<'_> {
         let added = match self.add(&submission, &chain, |canonical| came.contains(canonical)) {
             Ok(added) => added,
             Err(AddError::Fatal(fatal)) => return Err(fatal),
-            // It is fetched again.
+            // The transaction is fetched again.
             Err(AddError::Starting | AddError::Refused(_)) => return Ok(()),
         };
         if self.has_rest(&submission, &came)? || self.scope.has(Plant::PartIsWhole) {
@@ -133,7 +133,7 @@ impl Arriving<'_> {
         self.resolving().mark_part(from, transaction, &came)
     }
 
-    /// Whether all that this peer holds of a transaction, besides the entries in `came`, is in the set.
+    /// Whether the set has all elements of a transaction that this peer holds, besides the entries in `came`.
     fn has_rest(&self, submission: &Submission, came: &BTreeSet<RecordId>) -> Result<bool, Fatal> {
         let view = self.scope.view();
         let elements = submission.transaction.elements();

@@ -1,7 +1,7 @@
-//! Reading a partner's journal: headers and items only; the transactions that are missing here are fetched by id.
+//! Reading a partner's journal: headers and items only. Missing transactions are fetched by id.
 //!
-//! **Invariant:** the position that is kept on disk never passes a block with a transaction that is not applied
-//! here, so that a crash loses no block that was not applied.
+//! **Invariant:** the position on disk never passes a block with a transaction that is not applied. So a crash skips no
+//! block.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,56 +19,56 @@ use kittengrad_ring::{KeyRange, KeyRanges};
 
 use crate::catch_up::known::Listed;
 
-/// Transactions that may be missing before no more blocks are asked for.
+/// Missing transactions of one journal, at most. Above it, this peer asks for no more blocks.
 const MISSING_MAX: usize = 8 * FETCH_MAX;
-/// Blocks that may wait for their transactions before no more are asked for.
+/// Blocks that wait for their transactions, at most. Above it, this peer asks for no more blocks.
 const WAITING_BLOCKS_MAX: usize = 4_096;
 
-/// A block that was accepted and waits for its transactions.
+/// An accepted block that waits for its transactions.
 #[derive(Debug)]
 struct Waiting {
-    /// The position that is reached once it and all before it are applied.
+    /// The position after this block, reached once it and all blocks before it are applied.
     after: Follower,
     missing: usize,
 }
 
-/// Where the conversation about a partner's journal stands.
+/// The state of the requests for a partner's blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pace {
-    /// There is more to ask for.
+    /// There are more blocks to ask for.
     Behind,
-    /// It was asked for then (monotonic milliseconds) and not answered yet.
+    /// A request was sent at this time (monotonic milliseconds) and is not answered yet.
     Asked(u64),
     /// The partner sends its blocks as it cuts them.
     Live,
-    /// The partner has nothing more, and is asked again when it tells of more.
+    /// The partner has no more blocks. It is asked again when it announces a higher head.
     Exhausted,
-    /// The partner broke the rules of its journal: nothing of it is read any more on this connection.
+    /// The partner broke a rule of its journal. No block of it is read any more on this connection.
     Quarantined,
 }
 
-/// How far this peer is in one partner's journal.
+/// This peer's position in one partner's journal.
 #[derive(Debug)]
 pub(crate) struct Following {
     journal: PublicKey,
     /// The last block accepted; `None` before the first.
     accepted: Option<Follower>,
-    /// The last block wholly applied here.
+    /// The last block whose transactions are all applied; `None` before the first.
     applied: Option<Follower>,
-    /// The arcs that this peer held all the while it read so far: for no other does the position say anything.
+    /// The arcs that this peer held during the whole reading so far. The position is valid only for these.
     held: KeyRanges,
-    /// `applied` differs from what is on disk.
+    /// Whether `applied` differs from the position on disk.
     is_dirty: bool,
     waiting: VecDeque<Waiting>,
-    /// Number of the first block in `waiting`.
+    /// Number of the first block in `waiting`, counted from 0 on this connection.
     first: u64,
-    /// Missing transactions, each with the numbers of the blocks that list it and what they add.
+    /// Missing transactions, each with the numbers of the blocks that list it and the elements that they add.
     missing: BTreeMap<Id, Vec<(u64, Bitmap)>>,
     pace: Pace,
     plants: Plants,
 }
 
-/// What to send to go on reading.
+/// A request for blocks, from this place on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ask {
     pub(crate) incarnation: u64,
@@ -76,7 +76,7 @@ pub(crate) struct Ask {
 }
 
 impl Following {
-    /// Goes on from what is on disk, `held` being the arcs that this peer holds now.
+    /// Continues from the position on disk. `held` are the arcs that this peer holds now.
     pub(crate) fn new(
         journal: PublicKey,
         applied: Option<Applied>,
@@ -112,23 +112,23 @@ impl Following {
         }
     }
 
-    /// The last block wholly applied here.
+    /// The last block whose transactions are all applied.
     pub(crate) fn applied_head(&self) -> Option<Head> {
         self.applied.as_ref().and_then(Follower::head)
     }
 
-    /// This peer holds other arcs from now on. What it gained it did not hold while it read.
+    /// Takes the arcs that this peer holds from now on. Arcs that it gains do not count: it read without them.
     pub(crate) fn hold(&mut self, held: &KeyRanges) {
         self.held = self.held.intersection(held);
     }
 
-    /// Whether everything up to `target` that lies in an arc is applied here.
+    /// Whether all elements up to `target` that lie in an arc are applied.
     pub(crate) fn has_reached(&self, arc: KeyRange, target: Head) -> bool {
         let head = self.applied_head();
         self.held.covers(arc) && head.is_some_and(|head| head.place() >= target.place())
     }
 
-    /// A connection ended: blocks that were accepted but not applied are asked for again.
+    /// Ends a connection. Blocks that were accepted but not applied are asked for again.
     pub(crate) fn disconnect(&mut self) {
         if self.plants.has(Plant::WaitsAcrossLinks) {
             self.pace = Pace::Behind;
@@ -140,7 +140,7 @@ impl Following {
         self.is_dirty = is_dirty;
     }
 
-    /// What to ask the partner for next, if it is time to. What was not answered for so long is asked for again.
+    /// Makes the next request for blocks, if one is due. A request is repeated after `patience_ms` without an answer.
     pub(crate) fn ask(&mut self, now_ms: u64, patience_ms: u64) -> Option<Ask> {
         let is_due = match self.pace {
             Pace::Behind => true,
@@ -163,12 +163,13 @@ impl Following {
         self.pace == Pace::Live
     }
 
-    /// Nothing more is read on this connection.
+    /// Stops reading this journal until the connection ends.
     pub(crate) fn quarantine(&mut self) {
         self.pace = Pace::Quarantined;
     }
 
-    /// The partner said where its journal ends: what it told before was lost, or it began anew.
+    /// Takes the head that a partner announced. A head above the last accepted block means that blocks were lost on the
+    /// way, or that the partner began a new incarnation.
     pub(crate) fn told(&mut self, head: Head) {
         let is_more = self.end().is_none_or(|end| end.place() < head.place());
         if is_more && matches!(self.pace, Pace::Live | Pace::Exhausted) {
@@ -176,15 +177,15 @@ impl Following {
         }
     }
 
-    /// Whether these frames go on where the last ask wanted to. Others were on their way before it was answered.
+    /// Whether these frames answer the last request: they begin with the next block, or are empty. Other frames were
+    /// sent before the request was answered.
     pub(crate) fn is_answered_by(&self, frames: &Frames) -> bool {
         let first = frames.blocks.first();
         matches!(self.pace, Pace::Asked(_))
             && first.is_none_or(|(block, _)| self.position().is_next(&block.header))
     }
 
-    /// Some frames were taken, and brought `accepted` new blocks; `head` is where the partner's journal ended when it
-    /// sent them.
+    /// Chooses the next pace after frames with `accepted` new blocks. `head` is the head in these frames.
     pub(crate) fn took(&mut self, head: Option<Head>, is_answer: bool, accepted: usize) {
         if self.pace == Pace::Quarantined {
             return;
@@ -204,9 +205,9 @@ impl Following {
         }
     }
 
-    /// Checks a block, and returns the transactions that it lists and `hint` says yes to (bit i: item i).
+    /// Checks a block, and returns the listed transactions that `hint` marks as relevant (bit i is item i).
     ///
-    /// Known blocks, blocks beyond a gap and, if they were not asked for, blocks beyond the room here give nothing.
+    /// Returns `None` for known blocks and blocks beyond a gap, and without room for a block that was not asked for.
     pub(crate) fn accept(
         &mut self,
         block: &Block,
@@ -226,7 +227,7 @@ impl Following {
                 return Ok(None);
             }
             Ok(Step::Next | Step::Began) => block.decode_items().map_err(FollowError::from),
-            // Blocks went by while we were busy, so they are asked for.
+            // Blocks were missed while there was no room. The next request asks for them.
             Err(FollowError::Skipped { .. }) => return Ok(None),
             Err(error) => Err(error),
         };
@@ -239,7 +240,7 @@ impl Following {
         let items = items.into_iter().enumerate();
         let listed = items.filter_map(|(number, item)| match item {
             Item::Transaction { id, bitmap } if hint.is_set(number) => {
-                // A copy, so that the whole message does not stay in memory for it.
+                // A copy of the bitmap, which would otherwise keep the whole message in memory.
                 let added = Bitmap::from_bytes(Bytes::copy_from_slice(bitmap.as_bytes()));
                 Some(Listed { id, added })
             }
@@ -248,7 +249,7 @@ impl Following {
         Ok(Some(listed.collect()))
     }
 
-    /// The block accepted last waits for these transactions.
+    /// Lets the last accepted block wait for these transactions.
     pub(crate) fn wait_for(&mut self, missing: Vec<Listed>) {
         let Some(last) = self.waiting.back_mut() else {
             return;
@@ -261,9 +262,9 @@ impl Following {
         self.advance();
     }
 
-    /// A transaction was applied here: wholly, or what `is_here` says yes to, given what an item adds.
+    /// Resolves a transaction for those blocks whose added elements `is_here` confirms.
     ///
-    /// Returns whether it was waited for, and whether that is over.
+    /// Returns `None` if no block waited for the transaction, else whether no block waits any more.
     pub(crate) fn resolve(
         &mut self,
         id: &Id,
@@ -284,7 +285,7 @@ impl Following {
         Some(is_over)
     }
 
-    /// Keeps the applied position, if it is not on disk yet.
+    /// Writes the applied position, if it is not on disk yet.
     pub(crate) fn take_dirty(&mut self) -> Option<Write> {
         let applied = match self.plants.has(Plant::CursorBeforeApply) {
             true => self.accepted,
@@ -295,7 +296,7 @@ impl Following {
         keep_applied(&applied, &self.held)
     }
 
-    /// Moves the applied position over blocks that wait for nothing.
+    /// Advances the applied position over blocks without missing transactions.
     fn advance(&mut self) {
         while self.waiting.front().is_some_and(|block| block.missing == 0) {
             if let Some(block) = self.waiting.pop_front() {
@@ -306,10 +307,10 @@ impl Following {
         }
     }
 
-    /// Whether a new incarnation goes on from one that is older than what was read last.
+    /// Whether a new incarnation continues from one that is older than the incarnation read last.
     ///
-    /// An old disk came back that had been given up: how much of it was ever read is not remembered, so the journal is
-    /// read again from its beginning.
+    /// This happens when an old disk comes back that had been given up. This peer does not remember how much of it was
+    /// read, so it reads the journal again from the beginning.
     fn is_behind(&self, first: &Block) -> bool {
         let read = self.position().cursor().incarnation;
         let fork = first.header.fork;
@@ -317,7 +318,7 @@ impl Following {
             && fork.is_some_and(|fork| fork.incarnation < read)
     }
 
-    /// Where reading goes on: at the very beginning, if nothing was accepted.
+    /// The position after the last accepted block; the beginning of the journal, if there is none.
     fn position(&self) -> Follower {
         self.accepted
             .unwrap_or_else(|| Follower::new(self.journal, 0))

@@ -1,8 +1,8 @@
-//! Which transactions are here, as far as the store alone does not tell.
+//! Transactions that are here and that the store does not list, or lists only in part.
 //!
-//! A transaction with entries in several cells may reach a peer in parts: the coordinator has all of it, but may
-//! never return, and each other holder has only the entries of its own cells. What came is applied, what is
-//! missing stays wanted of those whose journals list it.
+//! A transaction with entries in several cells may reach a peer in parts. Only the coordinator has all entries, and it
+//! may never return; each other holder has only the entries of its own cells. The peer applies the entries that came.
+//! It keeps fetching the others from the partners that list the transaction.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -17,35 +17,35 @@ use kittengrad_proto::{
 
 use crate::{io::Delivery, kept};
 
-/// Transactions that added nothing here are remembered up to this number: the store does not list them.
+/// Transactions without a new element that are remembered, at most, because the store does not list them.
 const REPEATS_MAX: usize = 10_000;
-/// Certificate chains that are remembered as being here.
+/// Certificate chains that are remembered as present, at most.
 const CHAINS_MAX: usize = 10_000;
 
-/// An item of a partner's journal: a transaction, and which of its elements the partner added.
+/// An item of a partner's journal: a transaction, with the bitmap of the elements that the partner added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listed {
     pub(crate) id: Id,
     pub(crate) added: Bitmap,
 }
 
-/// What is here beside what the store lists.
+/// Transactions and certificate chains that are here, besides those that the store lists.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    /// Applied in this round, not committed yet.
+    /// Transactions applied in this round and not committed yet.
     round: BTreeSet<Id>,
-    /// Applied lately without adding anything.
+    /// Transactions applied lately without a new element.
     repeats: BTreeSet<Id>,
-    /// The same, in the order in which they came.
+    /// The same transactions, in the order in which they came.
     order: VecDeque<Id>,
-    /// Applied in part.
+    /// Transactions applied in part.
     partial: BTreeSet<Id>,
-    /// Certificate chains that are here, as far as it was noticed.
+    /// Certificate chains noted as present; not all that the store has.
     chains: BTreeSet<Id>,
 }
 
 impl Known {
-    /// What was kept.
+    /// Reads the partly applied transactions from the store.
     pub(crate) fn new(store: &dyn Store) -> Result<Self, StoreError> {
         let partial = kept::partial(store)?;
         Ok(Self {
@@ -54,7 +54,7 @@ impl Known {
         })
     }
 
-    /// Notes that all entries of a transaction that this peer holds are here.
+    /// Notes that the peer has all entries of a transaction that it holds.
     pub(crate) fn mark_whole(&mut self, id: Id, adds_something: bool) -> Option<Write> {
         self.round.insert(id);
         if !adds_something && self.repeats.insert(id) {
@@ -69,13 +69,14 @@ impl Known {
         was_partial.then(|| kept::keep_partial(&id, false))
     }
 
-    /// Notes that some entries of a transaction that this peer holds are here.
+    /// Notes that the peer has only some of the entries of a transaction that it holds.
     pub(crate) fn mark_part(&mut self, id: Id) -> Option<Write> {
         let is_new = self.partial.insert(id);
         is_new.then(|| kept::keep_partial(&id, true))
     }
 
-    /// Notes that a certificate chain is here; says whether that is new, so that the store has to be asked.
+    /// Notes that a certificate chain is here. Returns whether it was not noted before, so that the caller must ask the
+    /// store.
     pub(crate) fn note_chain(&mut self, id: Id) -> bool {
         if self.chains.len() >= CHAINS_MAX {
             self.chains.clear();
@@ -83,12 +84,12 @@ impl Known {
         self.chains.insert(id)
     }
 
-    /// The round ended: the store lists what was applied in it.
+    /// Ends the round: from now on the store lists the transactions applied in it.
     pub(crate) fn end_round(&mut self) {
         self.round.clear();
     }
 
-    /// Which of these are not here.
+    /// Returns those of these transactions that the peer lacks, wholly or in part.
     pub(crate) fn lacking(
         &self,
         listed: Vec<Listed>,
@@ -113,7 +114,7 @@ impl Known {
     }
 }
 
-/// Whether all that a partner's item adds, and this peer holds, is in the set.
+/// Whether the set has all elements that a partner's item adds and this peer holds.
 fn is_listing_here(listed: &Listed, view: &View, store: &dyn Store) -> Result<bool, StoreError> {
     let Some(bytes) = store.transactions(&[listed.id])?.pop().flatten() else {
         return Ok(false);
@@ -137,10 +138,10 @@ pub(crate) fn shared(transaction: &Transaction, added: &Bitmap, view: &View) -> 
         .collect()
 }
 
-/// The canonicals for which a partner's transaction is verified before it is handed in.
+/// The canonicals for which a partner's transaction is verified before it is passed to the peer.
 ///
-/// A push has to bring the records of every entry that this peer holds. What a partner sends in answer to a fetch may
-/// be a part of the transaction, the entries that it holds itself: it is verified for those of them that came whole.
+/// A push must have the records of every entry that this peer holds. The answer to a fetch may have only a part of the
+/// transaction, the entries that the partner holds itself. It is verified for those entries whose records all came.
 #[must_use]
 pub fn entries_to_verify(
     view: &View,

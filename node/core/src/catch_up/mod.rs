@@ -1,13 +1,13 @@
-//! Reading partners' journals, fetching what is missing here, and being read.
+//! Reading partners' journals, fetching missing transactions, and serving this peer's journal.
 //!
-//! | file | what it does |
+//! | file | contents |
 //! | --- | --- |
-//! | `follow` | how far this peer is in one partner's journal |
-//! | `known` | which transactions are here, as far as the store does not tell |
-//! | `wants` | which transactions are missing, and who is asked for each |
+//! | `follow` | this peer's position in one partner's journal |
+//! | `known` | transactions that are here and that the store does not list, or lists only in part |
+//! | `wants` | missing transactions, and the partner that each is fetched from |
 //! | `read` | asks for blocks and bodies, and takes blocks |
-//! | `arrive` | takes transactions that partners pushed or were asked for |
-//! | `resolve` | marks a transaction whole or partly here, so that positions move on |
+//! | `arrive` | takes transactions that were pushed or fetched |
+//! | `resolve` | marks a transaction whole or partly here, so that positions advance |
 //! | `serve` | answers partners that read this peer's journal |
 
 pub(crate) mod arrive;

@@ -1,4 +1,4 @@
-//! Reading partners: asking for their blocks, and for the transactions that are listed there and missing here.
+//! Reading partners: asking for their blocks, and for listed transactions that this peer lacks.
 
 use kittengrad_proto::{
     block::Bitmap,
@@ -25,14 +25,14 @@ pub(crate) struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Asks every partner for the next blocks of its journal, where it is time to.
+    /// Asks every partner for the next blocks of its journal, if a request is due.
     pub(crate) fn ask_all_for_blocks(&mut self) {
         for partner in self.partners.keys() {
             self.ask_for_blocks(partner);
         }
     }
 
-    /// Asks a partner for the next blocks of its journal, if it is time to.
+    /// Asks a partner for the next blocks of its journal, if a request is due and its hello came.
     pub(crate) fn ask_for_blocks(&mut self, partner: PublicKey) {
         let now_ms = self.scope.now.monotonic_ms;
         let patience_ms = self.scope.config.timing.fetch_ms;
@@ -52,14 +52,14 @@ impl Reading<'_> {
         }
     }
 
-    /// Blocks of a partner's journal came.
+    /// Takes blocks of a partner's journal.
     pub(crate) fn frames(&mut self, from: PublicKey, frames: Frames) -> Result<(), Fatal> {
         let Scope { store, config, .. } = self.scope;
         let Some(link) = self.partners.get_mut(&from) else {
             return Ok(());
         };
         let is_answer = link.following.is_answered_by(&frames);
-        // What a live journal lists was probably pushed to this peer as well.
+        // A transaction in a live journal was probably pushed to this peer as well.
         let grace_ms = if link.following.is_live() {
             config.timing.push_grace_ms
         } else {
@@ -91,7 +91,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// A partner answered a fetch.
+    /// Takes a partner's answer to a fetch.
     pub(crate) fn bodies(&mut self, from: PublicKey, delivered: &[Id], missing: &[Id]) {
         let fetch_ms = self.scope.config.timing.fetch_ms;
         let until_ms = self.scope.now.monotonic_ms.saturating_add(fetch_ms);
@@ -100,7 +100,7 @@ impl Reading<'_> {
         self.out.events.extend(gone);
     }
 
-    /// Fetches what is due, if this peer can take it.
+    /// Sends the fetches that are due, if the journal is open, the disk has space and the clock is right.
     pub(crate) fn fetch(&mut self) {
         let is_open = self.life.journal().is_some();
         if !is_open || !self.life.has_space || !self.partners.is_clock_right() {

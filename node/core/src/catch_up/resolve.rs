@@ -1,4 +1,4 @@
-//! Resolving: a transaction is here, wholly or in part, and positions in partners' journals move on.
+//! Resolving: when a transaction is here, wholly or in part, positions in partners' journals advance.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ use crate::{
     scope::Scope,
 };
 
-/// Notes which transactions are here.
+/// Notes that transactions are here.
 pub(crate) struct Resolving<'a> {
     pub(crate) scope: Scope<'a>,
     pub(crate) partners: &'a mut Partners,
@@ -29,7 +29,7 @@ pub(crate) struct Resolving<'a> {
 }
 
 impl Resolving<'_> {
-    /// Marks a transaction whole: drops it from `wants` and lets followers' positions pass it.
+    /// Marks a transaction whole: drops it from `wants`, and advances the positions past it.
     pub(crate) fn mark_whole(&mut self, id: Id, added: &Bitmap) {
         let write = self.known.mark_whole(id, added.count() > 0);
         self.out.writes.extend(write);
@@ -39,9 +39,9 @@ impl Resolving<'_> {
         }
     }
 
-    /// Marks a transaction partly here: the entries in `came`, and what was here before. `from` sent them.
+    /// Marks a transaction partly here: the entries in `came`, which partner `from` sent, and those from before.
     ///
-    /// The rest stays wanted of those whose journals list it.
+    /// The missing entries are still fetched from the partners that list them.
     pub(crate) fn mark_part(
         &mut self,
         from: PublicKey,
@@ -80,8 +80,8 @@ impl Resolving<'_> {
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// A partner sent, in answer to a fetch, what no replica admits: nothing that its journal lists is believed any
-    /// more. If the transaction itself is sound, others have it too.
+    /// Quarantines the journal of a partner that answered a fetch with an invalid transaction. If the transaction
+    /// itself is valid, other partners have it too.
     pub(crate) fn refute(&mut self, from: PublicKey, id: Id, why: String) {
         if let Some(link) = self.partners.get_mut(&from) {
             link.following.quarantine();

@@ -1,4 +1,4 @@
-//! Being read: blocks and transactions for partners who follow this peer's journal.
+//! Serving this peer's journal: blocks and transactions for partners that follow it.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -20,10 +20,10 @@ use crate::{
     scope::Scope,
 };
 
-/// Bytes of blocks in one message: about a thousand items. Each of their transactions is looked at to answer, while
-/// everybody else waits, and has to be fetched before the reader has room for more.
+/// Bytes of blocks in one message: about a thousand items. To answer, this peer reads each of their transactions, while
+/// all other inputs wait. The reader must fetch them before it has room for more blocks.
 const BLOCKS_BYTES_MAX: usize = FRAMES_BYTES_MAX / 64;
-/// Transactions read from the store at once.
+/// Transactions in one read of the store.
 const READ_MAX: usize = 32;
 
 /// Serves partners.
@@ -34,7 +34,7 @@ pub(crate) struct Serving<'a> {
 }
 
 impl Serving<'_> {
-    /// A partner asks for blocks from a height on: answers with what is committed, and notes where it is.
+    /// Answers a partner's request with committed blocks from a height on, and notes the partner's position.
     pub(crate) fn serve_blocks(
         &mut self,
         to: PublicKey,
@@ -46,7 +46,7 @@ impl Serving<'_> {
         let heads: Vec<Head> = ends.iter().map(|last| last.head()).collect();
         let head = heads.last().copied();
         let mut blocks = Vec::new();
-        // Where the reader is then, if it is at the end; nowhere, if it read what this disk does not have.
+        // The reader's position after this answer. It matches no head if the reader has blocks that this disk lost.
         let mut next = (incarnation, from_height);
         if let Some((incarnation, from_height)) = start_of(&heads, incarnation, from_height) {
             let limit = GET_BLOCKS_MAX as usize;
@@ -71,7 +71,7 @@ impl Serving<'_> {
         Ok(())
     }
 
-    /// Sends the round's blocks to the partners that have everything before them.
+    /// Sends the round's blocks to the live readers, which have all blocks before them.
     pub(crate) fn publish(&mut self, cuts: &[Cut]) {
         let (Some(first), Some(last)) = (cuts.first(), cuts.last()) else {
             return;
@@ -91,7 +91,7 @@ impl Serving<'_> {
                 let blocks = blocks.map(|cut| (cut.block.clone(), self.relevance_of_cut(&to, cut)));
                 let frames = Frames {
                     blocks: blocks.collect(),
-                    // Not the last of the round: the reader has to see that it misses nothing.
+                    // The head of this part, not of the round, so that the reader sees no gap.
                     head: part.last().map(|cut| cut.block.head()),
                 };
                 let message = Message::Frames(frames);
@@ -111,7 +111,7 @@ impl Serving<'_> {
         }
     }
 
-    /// A hint for a member: which items of a block add something that it holds.
+    /// Makes the hint of a fresh block for a member: a bit for each item that adds an element that the member holds.
     fn relevance_of_cut(&self, member: &PublicKey, cut: &Cut) -> Bytes {
         let view = self.scope.view();
         let mut relevant = vec![view.is_everywhere(); cut.block.items.len()];
@@ -124,7 +124,7 @@ impl Serving<'_> {
         Bitmap::new(relevant).as_bytes().clone()
     }
 
-    /// The same for a block that is on disk.
+    /// Makes the same hint of a block on disk.
     fn relevance_of_stored(&self, member: &PublicKey, block: &Block) -> Result<Bytes, StoreError> {
         let view = self.scope.view();
         let mut relevant = vec![view.is_everywhere(); block.items.len()];
@@ -137,14 +137,14 @@ impl Serving<'_> {
         Ok(Bitmap::new(relevant).as_bytes().clone())
     }
 
-    /// A partner asks for transactions: answers with what is here of them for it.
+    /// Answers a fetch with the entries that the partner holds and whose records are here.
     pub(crate) fn serve_bodies(&mut self, to: PublicKey, ids: &[Id]) -> Result<(), Fatal> {
         let store = self.scope.store;
         let mut bodies = Bodies::default();
         'full: for ids in ids.chunks(READ_MAX) {
             for (id, found) in ids.iter().zip(store.transactions(ids)?) {
                 if bodies.bytes >= FRAMES_BYTES_MAX {
-                    // Neither here nor missing: the partner asks again.
+                    // The rest is in neither list, so the partner fetches it again.
                     break 'full;
                 }
                 let body = match found {
@@ -164,9 +164,10 @@ impl Serving<'_> {
         Ok(())
     }
 
-    /// A transaction with the entries that a member holds and whose records are here; `None` if there are none.
+    /// Makes the body of a transaction, with the records of the entries that a member holds, where they are all here.
+    /// `None` if there is no such entry.
     ///
-    /// Its certificates come with the first body of a message that needs them.
+    /// A certificate chain comes only with the first body of a message that needs it.
     fn body(
         &self,
         member: &PublicKey,
@@ -245,8 +246,8 @@ fn parts(round: &[Cut]) -> Vec<&[Cut]> {
     parts
 }
 
-/// Where to go on for a reader that wants `from_height` of `incarnation`: there, or at the beginning of the next
-/// incarnation that this peer has; `None` if there is nothing yet.
+/// The place to serve a reader from that asks for `from_height` of `incarnation`: that place if this peer has the
+/// block, else the first block of the next incarnation. `None` if there is no such block yet.
 fn start_of(heads: &[Head], incarnation: u64, from_height: u64) -> Option<(u64, u64)> {
     let same = heads.iter().find(|head| head.incarnation == incarnation);
     if same.is_some_and(|head| from_height <= head.height) {

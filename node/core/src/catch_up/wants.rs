@@ -1,7 +1,7 @@
-//! Transactions that partners' journals list and this peer lacks: each is fetched once, from one holder.
+//! Transactions that partners' journals list and this peer lacks. Each is fetched from one partner at a time.
 //!
-//! Nothing here looks at all of them when one moves: what is ready lies in a queue for each partner that can be
-//! asked, in the order in which it was listed, and what waits for a time lies in one list by that time.
+//! A change of one transaction never walks over all of them. A ready transaction is in the queue of each partner that
+//! can send it, in the order of the listings. A transaction that waits for a time is in one list, ordered by that time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,61 +10,62 @@ use kittengrad_proto::{
     limits::FETCH_MAX,
 };
 
-/// Transactions that came and are being verified, before no more are fetched.
+/// Fetched transactions that are being verified, at most. Above it, no more are fetched.
 const DELIVERED_MAX: usize = 4 * FETCH_MAX;
 
-/// One transaction that is missing here.
+/// One missing transaction.
 #[derive(Debug)]
 struct Want {
-    /// Whose journals list it.
+    /// The partners whose journals list it.
     sources: BTreeSet<PublicKey>,
-    /// Those of them that cannot show it.
+    /// The sources that cannot send it.
     unable: BTreeSet<PublicKey>,
-    /// The one that was asked in vain, so that others come first.
+    /// The source that did not answer in time, so that others are asked first.
     slow: Option<PublicKey>,
-    /// Its place in the queues.
+    /// Its place in the queues, by the order of listing.
     number: u64,
     stage: Stage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Not fetched before this (monotonic milliseconds): its push may be on its way.
+    /// Not fetched before this time (monotonic milliseconds): its push may be on its way, or an answer was empty.
     Later(u64),
-    /// In the queues of those that can be asked.
+    /// In the queues of all partners that can be asked.
     Ready,
-    /// A partner was asked for it, and is waited for until then.
+    /// Fetched from this partner, which has time to answer until then.
     Asked(PublicKey, u64),
-    /// It came, and is being verified until then.
+    /// Delivered, and being verified until then at most.
     Delivered(u64),
 }
 
-/// What one partner can be asked for.
+/// The transactions that one partner can be asked for.
 #[derive(Debug, Default)]
 struct Queue {
     ready: BTreeSet<(u64, Id)>,
-    /// What its only unanswered fetch asked for.
+    /// The transactions of its unanswered fetch. A partner has at most one.
     asked: BTreeSet<Id>,
 }
 
-/// Everything that is missing here.
+/// All missing transactions.
 #[derive(Debug, Default)]
 pub(crate) struct Wants {
     wants: BTreeMap<Id, Want>,
     queues: BTreeMap<PublicKey, Queue>,
-    /// By the time at which the stage ends.
+    /// Transactions whose stage ends at a time, by that time.
     timers: BTreeSet<(u64, Id)>,
+    /// The number of transactions in [`Stage::Delivered`].
     delivered: usize,
     next_number: u64,
 }
 
 impl Wants {
-    /// How many are missing.
+    /// The number of missing transactions.
     pub(crate) fn len(&self) -> usize {
         self.wants.len()
     }
 
-    /// A partner's journal lists a transaction that is missing here.
+    /// Adds a missing transaction that a partner's journal lists.
     pub(crate) fn add(&mut self, id: Id, source: PublicKey, not_before_ms: u64) {
         let number = self.next_number;
         self.next_number += 1;
@@ -83,13 +84,13 @@ impl Wants {
         });
     }
 
-    /// It is here now.
+    /// Drops a transaction that is whole now.
     pub(crate) fn resolve(&mut self, id: &Id) {
         self.leave(id);
         self.wants.remove(id);
     }
 
-    /// A partner's journal no longer waits for it.
+    /// Drops a source of a transaction. Without a source left, drops the transaction too.
     pub(crate) fn drop_source(&mut self, id: &Id, source: &PublicKey) {
         let mut is_last = false;
         self.change(id, |want| {
@@ -105,7 +106,7 @@ impl Wants {
         }
     }
 
-    /// Notes that a partner that lists a transaction cannot show it. Returns whether nobody else can be asked.
+    /// Notes that a source cannot send a transaction. Returns whether no other source is left to ask.
     pub(crate) fn mark_unable(&mut self, id: &Id, source: &PublicKey) -> bool {
         let mut is_unavailable = false;
         self.change(id, |want| {
@@ -123,7 +124,7 @@ impl Wants {
         is_unavailable
     }
 
-    /// What came was not all of it: the rest is fetched of those that still list it.
+    /// Makes a transaction ready again after a delivery without all its entries.
     pub(crate) fn retry(&mut self, id: &Id) {
         self.change(id, |want| {
             if let Stage::Delivered(_) = want.stage {
@@ -132,9 +133,9 @@ impl Wants {
         });
     }
 
-    /// A partner answered a fetch; what it delivered is verified until `until_ms`.
+    /// Takes a partner's answer to a fetch. The delivered transactions have time until `until_ms` to be verified.
     ///
-    /// Returns what nobody else can be asked for.
+    /// Returns the missing ones for which no other source is left to ask.
     pub(crate) fn answered(
         &mut self,
         from: PublicKey,
@@ -149,7 +150,7 @@ impl Wants {
         let delivered: BTreeSet<_> = delivered.iter().collect();
         let missing: BTreeSet<_> = missing.iter().collect();
         let answers = |id: &Id| delivered.contains(id) || missing.contains(id);
-        // What did not fit the answer is asked for again; whoever answers with nothing at all is given time.
+        // Transactions that did not fit the answer are asked for again. An empty answer defers them to `until_ms`.
         let rest = if asked.iter().any(answers) {
             Stage::Ready
         } else {
@@ -168,7 +169,7 @@ impl Wants {
         unavailable
     }
 
-    /// A partner's link went down: what it was asked for is asked of others.
+    /// Drops a partner as a source, when its link goes down. Its open fetches become ready for other sources.
     pub(crate) fn lost(&mut self, partner: PublicKey) {
         let of_partner = self
             .wants
@@ -181,7 +182,7 @@ impl Wants {
         self.queues.remove(&partner);
     }
 
-    /// The fetches to make now: at most one message for each partner that is not busy.
+    /// Makes the fetches that are due: at most one message to each partner without an unanswered one.
     pub(crate) fn due(&mut self, now_ms: u64, patience_ms: u64) -> Vec<(PublicKey, Vec<Id>)> {
         self.wake(now_ms);
         let until_ms = now_ms.saturating_add(patience_ms);
@@ -206,7 +207,7 @@ impl Wants {
         fetches
     }
 
-    /// Ends the stages whose time has come.
+    /// Ends the stages whose time is over.
     fn wake(&mut self, now_ms: u64) {
         while let Some(&(until_ms, id)) = self.timers.first() {
             if until_ms > now_ms {
@@ -214,7 +215,7 @@ impl Wants {
             }
             self.change(&id, |want| {
                 if let Stage::Asked(of, _) = want.stage {
-                    // It may be busy with something large.
+                    // The partner may be busy with a large answer.
                     want.slow = Some(of);
                 }
                 want.stage = Stage::Ready;
@@ -222,7 +223,7 @@ impl Wants {
         }
     }
 
-    /// Changes a want, and with it its places in queues and timers.
+    /// Changes a want, together with its places in queues and timers.
     fn change(&mut self, id: &Id, change: impl FnOnce(&mut Want)) {
         self.leave(id);
         if let Some(want) = self.wants.get_mut(id) {
@@ -282,7 +283,7 @@ impl Wants {
 }
 
 impl Want {
-    /// Whom to ask: all that may have it, but not the slow one while there are others.
+    /// The sources to ask: all that may have it, without the slow one while there are others.
     fn askable(&self) -> Vec<PublicKey> {
         let able = self.sources.difference(&self.unable).copied();
         let mut able: Vec<_> = able.collect();
@@ -301,7 +302,7 @@ mod tests {
 
     const PATIENCE_MS: u64 = 100;
 
-    /// What happens to some of a few transactions, listed by a few partners.
+    /// One step of a test with 12 transactions and 4 partners.
     #[derive(Debug, Clone)]
     enum Step {
         Add(u8, u8, u64),
@@ -337,7 +338,7 @@ mod tests {
         numbers.iter().copied().map(id).collect()
     }
 
-    /// Every want is in exactly the places that its stage says.
+    /// Checks that every want is in exactly the queues and timers of its stage.
     fn check(wants: &Wants) {
         let mut rebuilt = Wants::default();
         for (id, want) in &wants.wants {
@@ -386,7 +387,7 @@ mod tests {
                 prop_assert_eq!(asked.len(), distinct.len());
                 check(&wants);
             }
-            // Nobody answers any more: whatever somebody may have is asked for, again and again.
+            // No partner answers any more. Every want that a source may have is fetched again and again.
             let mut asked = BTreeSet::new();
             for _ in 0..4 {
                 now_ms += 2 * PATIENCE_MS;
