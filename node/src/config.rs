@@ -12,7 +12,7 @@ use kittengrad_service::{
 };
 use serde::Deserialize;
 
-/// Everything that may be configured of a peer. Relative paths are relative to the file.
+/// The options of a peer. Relative paths are relative to the file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -20,15 +20,15 @@ pub struct Config {
     pub network: PathBuf,
     /// Folder with `key.pem`, `chain.pem` and `root.pem` of this peer.
     pub credentials: PathBuf,
-    /// Folder of the store; made if it is not there.
+    /// Folder of the store. It is created if it is missing.
     pub data: PathBuf,
-    /// Where to listen. What is left out is taken from this peer's identity in the network file.
+    /// Addresses to listen on. A missing one comes from this peer's identity in the network file.
     #[serde(default)]
     pub listen: Listen,
     /// Memory and disk.
     #[serde(default)]
     pub store: StoreConfig,
-    /// How long to wait for what.
+    /// Time limits.
     #[serde(default)]
     pub timing: TimingConfig,
 }
@@ -45,17 +45,17 @@ pub struct Listen {
     pub http: Option<SocketAddr>,
 }
 
-/// How long a submission may wait for other disks: less than a call may take.
+/// Milliseconds that a submission waits for other disks, at most: less than the limit of a call.
 const ACK_MS_MAX: u64 = 15_000;
 const _: () = assert!((ACK_MS_MAX as u128) < CALL_MAX.as_millis());
 
-/// How long to wait for what, in milliseconds.
+/// Time limits, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TimingConfig {
-    /// For the quorum of a submission, 100 to 15,000.
+    /// The time for the quorum of a submission, 100 to 15,000.
     pub ack_ms: u64,
-    /// For partners after a start, 100 to 600,000.
+    /// The time for partners to answer after a start, 100 to 600,000.
     pub suspicion_ms: u64,
 }
 
@@ -73,7 +73,7 @@ impl Config {
     /// Reads and checks a configuration file.
     ///
     /// # Errors
-    /// If it cannot be read, has a key that is not known, or a value out of its range.
+    /// If the file cannot be read, has an unknown key, or has a value out of its range.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         config::load(path)
     }

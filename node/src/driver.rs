@@ -1,8 +1,8 @@
 //! The driver: one thread that owns the core and the store's writes, and keeps the core's contract.
 //!
-//! It takes everything that is queued, hands it to the core, ends the round, and then: forwards, one synced commit,
-//! sends, replies. While a commit is under way the next round collects, so blocks grow under load and are small
-//! when idle.
+//! In each round it passes the queued commands to the core, and then performs the steps: forwards, one synced commit,
+//! events, sends, replies. During the commit, commands queue for the next round. So blocks are large under load and
+//! small when the peer is idle.
 
 use std::{
     collections::HashMap,
@@ -24,27 +24,27 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{link::Lanes, metrics::PeerMetrics};
 
-/// Commands that may wait for the driver.
+/// Commands that wait for the driver, at most.
 pub(crate) const COMMANDS_MAX: usize = 8_192;
-/// Commands taken into one round.
+/// Commands of one round, at most.
 const ROUND_MAX: usize = 4_096;
 
-/// Why the driver stopped. The process ends: recovery is a restart.
+/// The driver stopped, and the process with it. A restart recovers, unless the store is damaged.
 #[derive(Debug, Error)]
 pub enum DriverError {
-    /// The core could not go on.
+    /// The core cannot continue.
     #[error(transparent)]
     Core(#[from] Fatal),
-    /// A commit failed; nothing of it was acknowledged.
+    /// A commit failed. No transaction in it was acknowledged.
     #[error("commit: {0}")]
     Commit(StoreError),
-    /// Somebody read what is damaged, for a client or a partner.
+    /// A read for a client or a partner found damage.
     #[error("a read found the store damaged: {0}")]
     Damage(String),
 }
 
 impl DriverError {
-    /// What is on the disk is not what was written, so that a restart alone does not help.
+    /// Whether the data on disk is damaged, so that a restart alone does not help.
     pub(crate) const fn is_damage(&self) -> bool {
         matches!(
             self,
@@ -58,13 +58,13 @@ impl DriverError {
     }
 }
 
-/// What others ask of the driver.
+/// A command to the driver.
 #[expect(
     clippy::large_enum_variant,
     reason = "under load most commands are the larger ones"
 )]
 pub(crate) enum Command {
-    /// For the core.
+    /// A command that goes to the core unchanged.
     Core(driver::Command<Lanes>),
     /// A client's transaction.
     Submit {
@@ -74,12 +74,12 @@ pub(crate) enum Command {
         receipt: bool,
         answer: oneshot::Sender<Result<Submitted, Refusal>>,
     },
-    /// Finish: everything queued before this is still done.
+    /// The command to stop, after all commands queued before it.
     Stop,
 }
 
 impl Command {
-    /// An input that no connection brought.
+    /// Makes the command of an input without a connection.
     pub(crate) const fn input(input: Input) -> Self {
         Self::Core(driver::Command::Input(input))
     }
@@ -91,19 +91,19 @@ impl From<driver::Command<Lanes>> for Command {
     }
 }
 
-/// What the driver shows: only what is committed.
+/// The senders of committed state.
 struct Senders {
     tip: watch::Sender<Option<Tip>>,
     status: watch::Sender<Status>,
 }
 
-/// The other ends of what the driver shows.
+/// The receivers of committed state: the tip and the status of the peer.
 pub(crate) struct Seen {
     pub(crate) tip: watch::Receiver<Option<Tip>>,
     pub(crate) status: watch::Receiver<Status>,
 }
 
-/// The core with everything around it.
+/// The core with its store, queue and clients' answers.
 pub(crate) struct Driver {
     core: driver::Driver<Lanes>,
     store: Arc<RocksStore>,
@@ -146,11 +146,11 @@ impl Driver {
         Ok((driver, seen))
     }
 
-    /// Runs until it is told to stop, or everybody who could is gone.
+    /// Runs until [`Command::Stop`], or until all senders of commands are dropped.
     pub(crate) fn run(mut self) -> Result<(), DriverError> {
         let mut batch = Vec::with_capacity(ROUND_MAX);
         loop {
-            // A link that had no room is a reason for a round, even if nobody says anything.
+            // A link closed for lack of room makes a round due, even without a command.
             if !self.core.is_due() && self.commands.blocking_recv_many(&mut batch, ROUND_MAX) == 0 {
                 return Ok(());
             }
@@ -161,7 +161,7 @@ impl Driver {
         }
     }
 
-    /// One round; says whether it was the last one. There is one with every tick, so that damage does not stay unnoticed.
+    /// Runs one round. Returns whether it was the last one. Each tick makes a round, so damage is noticed soon.
     fn round(&mut self, batch: &mut Vec<Command>) -> Result<bool, DriverError> {
         if let Some(damage) = self.store.damage()
             && self.core.status().is_spared()
@@ -214,7 +214,7 @@ impl Driver {
             Step::Tell(event) => self.log(&event),
             Step::Reply(Reply { request, outcome }) => {
                 if let Some(answer) = self.answers.remove(&request) {
-                    // Whoever asked may have gone away.
+                    // The caller may have cancelled.
                     let _ = answer.send(outcome);
                 }
             }
@@ -233,7 +233,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Hands a message to its link. A link whose queue is full is too slow and is closed; its partner catches up later.
+    /// Queues a message on its link. A link without room is too slow and is closed; its partner catches up later.
     fn send(&mut self, Outbound { to, message }: Outbound) {
         let Some(link) = self.core.link(&to) else {
             return;
@@ -266,13 +266,13 @@ impl Driver {
                 incarnation,
                 began_after: None,
             } => {
-                tracing::info!(incarnation, "journal goes on");
+                tracing::info!(incarnation, "journal resumed");
             }
             Event::Opened {
                 incarnation,
                 began_after: Some(None),
             } => {
-                tracing::info!(incarnation, "first journal begins");
+                tracing::info!(incarnation, "first incarnation begins");
             }
             Event::Opened {
                 incarnation,
@@ -281,14 +281,14 @@ impl Driver {
                 tracing::warn!(
                     incarnation,
                     ?seen,
-                    "others saw more than the disk has: a new incarnation begins"
+                    "partners saw blocks that the disk lost: a new incarnation begins"
                 );
             }
-            Event::Settled => tracing::info!("settled: everything that the arc ever had is here"),
+            Event::Settled => tracing::info!("settled: this peer has everything its arc ever had"),
             Event::Misbehaved { peer, what } => {
-                tracing::warn!(?peer, %what, "partner broke the rules")
+                tracing::warn!(?peer, %what, "partner broke a rule")
             }
-            Event::Unavailable(id) => tracing::warn!(transaction = %id, "no partner can show it"),
+            Event::Unavailable(id) => tracing::warn!(transaction = %id, "no partner can send it"),
             Event::Invalid { peer, id, why } => {
                 tracing::warn!(?peer, transaction = %id, why, "partner journalled an invalid transaction");
             }

@@ -1,4 +1,4 @@
-//! Why a peer does not run.
+//! The errors that keep a peer from starting, or stop it.
 
 use std::io;
 
@@ -14,49 +14,49 @@ use thiserror::Error;
 
 use crate::{driver::DriverError, link::BindError};
 
-/// Why a peer did not start, or stopped by itself.
+/// A peer did not start, or stopped by itself.
 #[derive(Debug, Error)]
 pub enum RunError {
     /// The network file is wrong.
     #[error(transparent)]
     Network(#[from] NetworkError),
-    /// The certificates or the key are wrong.
+    /// The certificates or the key cannot be used.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
     /// TLS refuses the certificates.
     #[error(transparent)]
     Handshakes(#[from] HandshakesError),
-    /// This peer is not in the ring.
+    /// This peer is not a member of the ring.
     #[error(transparent)]
     Stranger(#[from] StrangerError),
-    /// Its identity cannot be signed with the certificates that it has now.
+    /// This peer's identity cannot be signed with its current certificates.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// A TCP port is taken, or an address is not one to listen on.
+    /// A TCP port is taken, or this host cannot listen on the address.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// The QUIC port is taken, or TLS lacks what QUIC needs.
+    /// The QUIC port is taken, or TLS lacks the cipher suite that QUIC needs.
     #[error(transparent)]
     Bind(#[from] BindError),
     /// The store does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The core does not begin with what is in the store.
-    #[error("peer stops: {0}; restart it, its partners have what it lacks")]
+    /// The core cannot start from the store.
+    #[error("peer stops: {0}; restart it: it fetches missing data from its partners")]
     Driver(#[from] DriverError),
-    /// The schemas in the program are damaged.
+    /// The protobuf schemas in the program are damaged.
     #[error(transparent)]
     Reflection(#[from] ReflectionError),
-    /// The system refuses threads.
+    /// The system refuses to start a thread.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
-    /// A task ended although the process was not to stop, or did not stop well.
-    #[error("{0}; restart it, its partners have what it lacks")]
+    /// A task ended before the process was stopped, or failed while it stopped.
+    #[error("{0}; restart it: it fetches missing data from its partners")]
     Stopped(#[from] Failures),
 }
 
 impl RunError {
-    /// What is on the disk is not what was written, so that a restart alone does not help.
+    /// Whether the data on disk is damaged, so that a restart alone does not help.
     pub(crate) fn is_damage(&self) -> bool {
         match self {
             Self::Driver(error) => error.is_damage(),

@@ -1,8 +1,8 @@
-//! This peer's word about itself, with the certificates that it has today.
+//! This peer's identity, with its current certificates.
 //!
-//! The network file says what a peer's certificates were when it was added. They are renewed since, and receipts must
-//! carry those that were in force when the blocks in them were signed; so a peer whose credentials are newer than the
-//! file signs its identity anew, and tells partners and clients that one.
+//! The network file has the certificates of the day on which the peer was added. They are renewed later, and receipts
+//! must carry the certificates in force when their blocks were signed. So a peer with newer credentials than the file
+//! signs its identity again, and sends the new one to partners and clients.
 
 use kittengrad_overlay::view::{StrangerError, View};
 use kittengrad_pki::credentials::Credentials;
@@ -14,7 +14,7 @@ use kittengrad_proto::{
 
 use crate::failure::RunError;
 
-/// The ring with this peer as it is today, and its identity.
+/// The ring as this peer sees it, with its current identity, and this identity.
 pub(crate) fn today(
     view: View,
     root: &Root,
@@ -27,7 +27,7 @@ pub(crate) fn today(
         return Ok((view, known));
     }
     let fields = IdentityFields {
-        // A later certificate makes a higher number, however often the file did not hear of one.
+        // The end of a later certificate is a higher number, however many renewals the file missed.
         seq: known
             .seq
             .max(credentials.holder().not_after_ms)

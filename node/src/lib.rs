@@ -8,8 +8,8 @@
 //!                     sends, replies, head, status
 //! ```
 //!
-//! Everything that decides is in [`kittengrad_node_core`]. The driver owns it and the store's writes, on a thread of its
-//! own; connections and the worker pool hand it commands over one bounded queue.
+//! All decisions are in [`kittengrad_node_core`]. The driver owns the core and the store's writes, on its own thread.
+//! Connections and the worker pool send it commands over one bounded queue.
 
 pub mod config;
 mod driver;

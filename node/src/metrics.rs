@@ -1,4 +1,4 @@
-//! What a peer counts.
+//! The metrics of a peer.
 
 use kittengrad_node_core::{Event, Status};
 use kittengrad_service::metrics::JournalMetrics;
@@ -24,7 +24,7 @@ pub(crate) struct PeerMetrics {
     missing: Gauge,
     /// Submissions that wait for their quorum.
     waiting: Gauge,
-    /// 1 once everything that the arc ever had is here.
+    /// 1 if the peer is settled: it has everything that its arc ever had.
     settled: Gauge,
 }
 
@@ -48,7 +48,7 @@ impl PeerMetrics {
         );
         registry.register(
             "links_overflowed",
-            "Links closed as too slow",
+            "Links closed because the partner read too slowly",
             metrics.overflows.clone(),
         );
         registry.register(
@@ -58,7 +58,7 @@ impl PeerMetrics {
         );
         registry.register(
             "misbehaviour",
-            "Times that partners broke the rules",
+            "Rules broken by partners",
             metrics.misbehaviour.clone(),
         );
         registry.register(
@@ -68,12 +68,12 @@ impl PeerMetrics {
         );
         registry.register(
             "waiting_submissions",
-            "Submissions without quorum yet",
+            "Submissions that wait for their quorum",
             metrics.waiting.clone(),
         );
         registry.register(
             "settled",
-            "1 once the arc is complete",
+            "1 if the peer has everything that its arc ever had",
             metrics.settled.clone(),
         );
         metrics

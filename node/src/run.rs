@@ -1,4 +1,4 @@
-//! Running a peer: from its files to a process that serves, and back to rest.
+//! Running a peer: reading its files, serving, and stopping.
 
 use std::{
     fs, io,
@@ -47,10 +47,10 @@ use crate::{
     verify::Verifying,
 };
 
-/// How often the core hears that time went by.
+/// The time between two ticks of the core.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Where a running peer listens.
+/// The addresses that a running peer listens on.
 #[derive(Debug, Clone, Copy)]
 pub struct Listening {
     /// gRPC.
@@ -61,10 +61,10 @@ pub struct Listening {
     pub http: SocketAddr,
 }
 
-/// Runs a peer until `shutdown`. `listening` hears its addresses once all of them are bound.
+/// Runs a peer until `shutdown`. Sends its addresses to `listening` once all of them are bound.
 ///
 /// # Errors
-/// If it cannot start, or one of its tasks ends: the process should then end and be started again.
+/// If it cannot start, or one of its tasks ends. The process should then end and be restarted.
 pub async fn run(
     config: Config,
     shutdown: CancellationToken,
@@ -82,7 +82,7 @@ pub async fn run(
         key: identity.key,
     };
     let store = Arc::new(open_store(&config, &owner)?);
-    // Whoever waits for the addresses may have gone away.
+    // The receiver of the addresses may have been dropped.
     let _ = listening.send(sockets.listening);
     let data = config.data.clone();
     let start = Start {
@@ -101,7 +101,7 @@ pub async fn run(
     ended
 }
 
-/// Opens the store. One that is damaged is put aside: the partners have what was acknowledged.
+/// Opens the store. A damaged store is put aside, because the partners have all acknowledged data.
 fn open_store(config: &Config, owner: &Owner) -> Result<RocksStore, OpenError> {
     let options = Options {
         cache_bytes_max: config.store.cache_bytes(),
@@ -112,11 +112,11 @@ fn open_store(config: &Config, owner: &Owner) -> Result<RocksStore, OpenError> {
         || RocksStore::open(&config.data, owner, &options),
         |error| matches!(error, OpenError::Damaged { .. }),
         || quarantine(&config.data),
-        "a new one is filled from the partners",
+        "the partners fill a new one",
     )
 }
 
-/// Everything that listens: bound before the store is opened, so that a second process on it changes nothing.
+/// The listening sockets. They are bound before the store is opened, so that a second process fails before it opens it.
 struct Sockets {
     grpc: TcpListener,
     http: TcpListener,
@@ -151,7 +151,7 @@ impl Sockets {
     }
 }
 
-/// Everything that a peer is started from, read, checked and opened.
+/// The parts that a peer starts from, already read, checked and opened.
 struct Start {
     config: Config,
     root: Root,
@@ -162,10 +162,10 @@ struct Start {
 }
 
 impl Start {
-    /// Starts everything, and runs until `shutdown` or the first end of a task.
+    /// Starts all tasks, and runs until `shutdown` or until a task ends.
     async fn run(self, sockets: Sockets, shutdown: &CancellationToken) -> Result<(), RunError> {
         let mut process = Process::new("peer", shutdown);
-        // Nobody joins or leaves yet, so that nothing is sent after the first view.
+        // The ring is fixed for now, so no view follows the first one.
         let (_newest, views) = watch::channel(Arc::clone(&self.view));
         let views = Views::new(views);
         let mut registry = registry();
@@ -185,7 +185,7 @@ impl Start {
         )?;
         let to_driver = commands.clone();
         let stop = async move {
-            // The driver may be the one that failed.
+            // The driver may have ended already.
             let _ = to_driver.send(Command::Stop).await;
         };
         process
@@ -254,7 +254,7 @@ impl Start {
         }
     }
 
-    /// Tells the core that time goes by, and whether there is room on the disk.
+    /// Starts the tasks that send ticks to the core, and whether the disk has space.
     fn tell_time(&self, process: &mut Process, commands: mpsc::Sender<Command>) {
         let (found, has_space) = watch::channel(true);
         let told = move |shortage: Option<String>| {
@@ -279,7 +279,7 @@ impl Start {
     }
 }
 
-/// Ticks for as long as the driver listens.
+/// Sends ticks and changes of the disk space until the driver ends.
 async fn tick(commands: mpsc::Sender<Command>, mut has_space: watch::Receiver<bool>) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,4 +1,4 @@
-//! A peer's state in words: for `GetRing`, for the status page, for readiness.
+//! The state of a peer for `GetRing`, for the status page, and for readiness.
 
 use bytes::Bytes;
 use kittengrad_node_core::{Status, StatusOf};
@@ -21,7 +21,7 @@ pub(crate) const fn own_condition(status: &Status) -> Condition {
     condition(true, status.is_open, status.is_settled)
 }
 
-/// This peer and its partners, as they are answered over gRPC.
+/// The states of this peer and its partners, for the answer to `GetRing`.
 pub(crate) fn statuses(me: PublicKey, status: &Status) -> Vec<wire::MemberStatus> {
     let one = |key: &PublicKey, condition: Condition, head: Option<Head>| wire::MemberStatus {
         key: Bytes::copy_from_slice(key.as_bytes()),
@@ -37,7 +37,7 @@ pub(crate) fn statuses(me: PublicKey, status: &Status) -> Vec<wire::MemberStatus
         .collect()
 }
 
-/// The status page.
+/// The status page, as JSON.
 pub(crate) fn status_page(me: PublicKey, view: &View, status: &Status) -> Value {
     let head = |head: Option<Head>| {
         head.map(|head| {
@@ -80,7 +80,7 @@ pub(crate) fn status_page(me: PublicKey, view: &View, status: &Status) -> Value 
     })
 }
 
-/// Why this peer is not ready; empty when it is.
+/// The reasons why this peer is not ready; empty if it is ready.
 pub(crate) fn not_ready(status: &Status) -> Vec<String> {
     let mut reasons: Vec<_> = status.why_clock.clone().into_iter().collect();
     if !status.is_open {
@@ -100,20 +100,20 @@ pub(crate) fn not_ready(status: &Status) -> Vec<String> {
     reasons
 }
 
-/// What a filling peer that lacks no transaction waits for: partners that it does not reach, whose journals it has not
-/// read to their heads, or that are filling too and so prove nothing.
+/// The partners that keep a peer without missing transactions from being settled: unreachable ones, those with journals
+/// not read to the head, and those that are filling too and so prove nothing.
 fn waits_for(partners: &[(PublicKey, StatusOf)]) -> String {
-    let of = |is_one: fn(&StatusOf) -> bool, what: &str| {
+    let of = |is_one: fn(&StatusOf) -> bool, label: &str| {
         let found = partners.iter().filter(|(_, of)| is_one(of));
         let keys: Vec<_> = found.map(|(key, _)| format!("{key:?}")).collect();
-        (!keys.is_empty()).then(|| format!("{what} {}", keys.join(", ")))
+        (!keys.is_empty()).then(|| format!("{label} {}", keys.join(", ")))
     };
     let groups = [
         of(|of| !of.is_up, "it waits for"),
         of(|of| of.is_up && !is_read(of), "it reads the journals of"),
         of(
             |of| of.is_up && is_read(of) && !of.is_settled,
-            "not settled either:",
+            "not settled:",
         ),
     ];
     let groups: Vec<_> = groups.into_iter().flatten().collect();
@@ -135,7 +135,7 @@ mod tests {
 
     use super::*;
 
-    /// A partner that was read up to `applied` of a journal of 9 blocks.
+    /// A partner with a head of height 9, of which this peer has applied block `applied`.
     fn partner(number: u8, is_up: bool, is_settled: bool, applied: u64) -> (PublicKey, StatusOf) {
         let head = |height| Head {
             incarnation: 1,
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(
             not_ready(&status(partners.clone(), 0)),
             [
-                "filling: it waits for 01010101; it reads the journals of 02020202; not settled either: 03030303"
+                "filling: it waits for 01010101; it reads the journals of 02020202; not settled: 03030303"
             ]
         );
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The worker pool: everything about a transaction that is a pure function of signed data is checked here, beside the core.
+//! The worker pool: it makes all checks of a transaction that are pure functions of signed data, outside the core.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -17,27 +17,27 @@ use kittengrad_store::RocksStore;
 use parking_lot::RwLock;
 use thiserror::Error;
 
-/// Chains that are kept in memory, verified.
+/// Verified chains in memory, at most.
 const CHAINS_MAX: usize = 10_000;
 
-/// Why a transaction was refused before it reached the core. Nothing changed.
+/// A transaction was refused before it reached the core. Nothing was written.
 #[derive(Debug, Error)]
 pub(crate) enum VerifyError {
-    /// The publisher's certificates are neither here nor in the message.
-    #[error("certificate chain {0} is not here")]
+    /// The publisher's certificates are neither in the store nor in the message.
+    #[error("this peer does not have certificate chain {0}")]
     ChainUnknown(Id),
-    /// The certificates are no chain below our root.
+    /// The certificates are not a chain below the network's root.
     #[error("publisher's certificates: {0}")]
     Certificate(#[from] CertificateError),
-    /// Everything else that every replica refuses.
+    /// The transaction is invalid for another reason. Every replica refuses it.
     #[error(transparent)]
     Submission(#[from] SubmissionError),
-    /// The store did not answer.
+    /// The store failed.
     #[error(transparent)]
     State(#[from] StateError),
 }
 
-/// A chain that was verified, with whom it vouches for.
+/// A verified chain with its holder.
 #[derive(Clone)]
 pub(crate) struct Vouched {
     pub(crate) chain: Arc<Chain>,
@@ -76,7 +76,7 @@ impl Verifying {
         self.pool.spawn(job);
     }
 
-    /// Takes a chain that came with a message, so that later messages may name it only.
+    /// Verifies and keeps a chain from a message, so that later messages need only its id.
     pub(crate) fn learn(&self, chain: Chain) -> Result<Vouched, VerifyError> {
         let id = chain.id();
         if let Some(known) = self.chains.read().get(&id) {
@@ -89,7 +89,7 @@ impl Verifying {
         };
         let mut chains = self.chains.write();
         if chains.len() >= CHAINS_MAX {
-            // All of them can be read from the store or asked for again.
+            // Each of them can be read from the store, or asked for again.
             chains.clear();
         }
         chains.insert(id, vouched.clone());
@@ -106,7 +106,7 @@ impl Verifying {
         }
     }
 
-    /// Checks what a partner sent, for the canonicals that it has to be checked for.
+    /// Checks a partner's transaction, for the canonicals that [`entries_to_verify`] names.
     pub(crate) fn check_delivered(
         &self,
         delivery: Delivery,

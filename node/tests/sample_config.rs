@@ -1,4 +1,4 @@
-//! The sample configuration of a peer: it parses, and says what the defaults are.
+//! The sample configuration of a peer: it parses, and states the defaults.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::Path;
@@ -7,7 +7,7 @@ use kittengrad_node::config::{Config, Listen, StoreConfig, TimingConfig};
 
 const SAMPLE: &str = include_str!("../../deploy/peer.toml");
 
-/// What a peer makes of a configuration file.
+/// Loads a configuration file with this text. Its paths are relative.
 fn load(text: &str) -> Config {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("peer.toml");
@@ -22,7 +22,7 @@ fn load(text: &str) -> Config {
     }
 }
 
-/// What is said, and where it is not the default.
+/// Checks that the text gives the default configuration, with `listen`.
 fn check(text: &str, listen: Listen) {
     let expected = Config {
         network: "network.toml".into(),
@@ -58,8 +58,8 @@ fn what_is_left_out_is_the_same_as_what_the_sample_says() {
     );
 }
 
-/// Every table and key of the sample, with or without `#:`, is one that the configuration has: others are refused.
-/// This is the other way round.
+/// Every table and key of the configuration is in the sample, with or without `#:`. The other direction needs no test,
+/// because loading refuses unknown keys.
 #[test]
 fn every_key_is_in_the_sample() {
     let config = format!("{:?}", load(SAMPLE));

@@ -170,7 +170,7 @@ pub struct Submitted {
     pub receipt: Option<Box<Receipt>>,
 }
 
-/// A submission was refused. Nothing was written unless the refusal is [`Refusal::Internal`].
+/// A submission was refused. It was not written, unless the refusal is [`Refusal::Internal`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// This peer does not hold a canonical of the transaction.

@@ -1,12 +1,13 @@
-//! Freshness: a coordinator takes what was signed lately by its own clock.
+//! Freshness: a coordinator accepts only transactions that were signed lately, by its own clock.
 //!
-//! Replicas judge a transaction by the time that it gives, for ever and all alike; so only the peer that a client talks
-//! to can notice that this time is not now. Without it whoever has an old key could go on speaking under an old date.
+//! Replicas verify a transaction against the time in it, so that all of them judge it alike at any time. Only the peer
+//! that the client calls can compare this time with the present. Without the check, the holder of an expired key could
+//! still publish with an old date.
 
 use kittengrad_proto::limits::{CREATED_AHEAD_MS_MAX, CREATED_PAST_MS_MAX};
 use kittengrad_service::status::{ErrorCode, Refusal};
 
-/// Refuses what was signed too long ago, or in the future.
+/// Refuses a transaction that was signed too long ago, or too far in the future.
 pub(super) fn check(created_ms: u64, now_ms: u64) -> Result<(), Refusal> {
     let (past_ms, ahead_ms) = (
         now_ms.saturating_sub(created_ms),
@@ -14,11 +15,11 @@ pub(super) fn check(created_ms: u64, now_ms: u64) -> Result<(), Refusal> {
     );
     let why = if past_ms > CREATED_PAST_MS_MAX {
         format!(
-            "it was signed {past_ms} ms ago by this peer's clock, {CREATED_PAST_MS_MAX} ms at most are taken"
+            "it was signed {past_ms} ms ago by this peer's clock; at most {CREATED_PAST_MS_MAX} ms"
         )
     } else if ahead_ms > CREATED_AHEAD_MS_MAX {
         format!(
-            "it was signed {ahead_ms} ms ahead of this peer's clock, {CREATED_AHEAD_MS_MAX} ms at most are taken"
+            "it was signed {ahead_ms} ms ahead of this peer's clock; at most {CREATED_AHEAD_MS_MAX} ms"
         )
     } else {
         return Ok(());

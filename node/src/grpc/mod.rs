@@ -1,4 +1,4 @@
-//! What a peer answers over gRPC, beside its journal.
+//! The gRPC services of a peer besides its journal: Store and Routing.
 
 mod fresh;
 mod routing;
@@ -14,11 +14,11 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{driver::Command, verify::Verifying};
 
-/// The services of one peer. Clones are the same.
+/// The services of one peer. Clones share their parts.
 #[derive(Clone)]
 pub(crate) struct PeerService(Arc<Parts>);
 
-/// What the services need of the peer.
+/// The parts of the peer that the services use.
 pub(crate) struct Parts {
     pub(crate) me: PublicKey,
     pub(crate) overlay: Overlay,

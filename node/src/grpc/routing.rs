@@ -1,4 +1,4 @@
-//! The Routing service: who holds what.
+//! The Routing service: the members of the ring, and the holders of canonicals.
 
 use bytes::Bytes;
 use kittengrad_proto::{

@@ -1,4 +1,4 @@
-//! The Store service: submissions to the core, lookups past it.
+//! The Store service. Submissions go to the core; lookups read the store directly.
 
 use std::sync::Arc;
 
@@ -100,7 +100,7 @@ impl Store for PeerService {
 }
 
 impl PeerService {
-    /// Parses a submission and has it verified on the pool.
+    /// Parses a submission and verifies it on the worker pool.
     async fn verified(
         &self,
         request: wire::SubmitRequest,
@@ -131,21 +131,21 @@ impl PeerService {
         self.verifying.spawn(move || {
             let learned = chain.map_or(Ok(()), |chain| this.verifying.learn(chain).map(drop));
             let checked = learned.and_then(|()| this.verifying.check(transaction, records));
-            // The caller may have gone away.
+            // The caller may have cancelled.
             let _ = done.send(checked);
         });
         match verified.await.map_err(|_| stopping())? {
             Ok((submission, chain)) => Ok((submission.transaction.id(), submission, chain)),
             Err(VerifyError::ChainUnknown(id)) => Err(Refusal::new(
                 ErrorCode::ChainUnknown,
-                format!("certificate chain {id} is not known here"),
+                format!("this peer does not have certificate chain {id}"),
             )),
             Err(VerifyError::State(error)) => Err(error.into()),
             Err(error) => Err(invalid(error.to_string())),
         }
     }
 
-    /// Refuses what this peer does not hold, naming who does.
+    /// Refuses if this peer does not hold one of the canonicals. The refusal names its holders.
     fn check_holds(&self, canonicals: &[RecordId]) -> Result<(), Refusal> {
         let view = self.views.now();
         let foreign = canonicals
@@ -168,7 +168,7 @@ impl PeerService {
         let code = match &refusal {
             CoreRefusal::NotResponsible(canonical) => return self.not_responsible(canonical),
             CoreRefusal::Clock(_) => {
-                let hint = "ask another replica; the peer's operator has to set its clock";
+                let hint = "ask another replica; the operator of this peer must set its clock";
                 return Refusal::new(ErrorCode::Starting, refusal.to_string()).hint(hint);
             }
             CoreRefusal::Starting(_) => ErrorCode::Starting,

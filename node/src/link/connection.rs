@@ -1,4 +1,4 @@
-//! One connection to a partner: who it is, what it says, what it is told.
+//! One connection to a partner: its authentication, and the messages in both directions.
 
 use std::{
     sync::{
@@ -34,27 +34,27 @@ use super::{
 };
 use crate::{driver::Command, metrics::PeerMetrics, verify::Verifying};
 
-/// How often it is looked whether a partner's certificates are still in force.
+/// The time between two checks that a partner's certificates are in force.
 const SWEEP: Duration = Duration::from_secs(5);
-/// Transactions of one partner that are verified at one time.
+/// Transactions of one connection that are being verified, at most.
 const VERIFYING_MAX: usize = 256;
 
-/// What every link needs.
+/// The context that all links share.
 pub(crate) struct LinkContext {
     pub(crate) me: PublicKey,
     pub(crate) overlay: Overlay,
-    /// Whoever is a partner in the newest view may have a link.
+    /// The views. Only partners in the newest one may have a link.
     pub(crate) views: Views,
     pub(crate) root: Root,
     pub(crate) commands: mpsc::Sender<Command>,
-    /// Read anew for each connection.
+    /// The TLS configurations, read again for each connection.
     pub(crate) tls: watch::Receiver<TlsConfigs>,
     pub(crate) verifying: Arc<Verifying>,
     pub(crate) metrics: PeerMetrics,
     pub(crate) connections: AtomicU64,
 }
 
-/// Serves a connection until it ends; says whether the partner said hello on it.
+/// Serves a connection until it ends. Returns whether the partner's hello came.
 pub(crate) async fn serve(
     connection: Connection,
     expected: Option<PublicKey>,
@@ -63,7 +63,7 @@ pub(crate) async fn serve(
     let holder = match identify(&connection, context) {
         Ok(holder) if expected.is_none_or(|expected| expected == holder.key) => holder,
         Ok(holder) => {
-            let why = format!("it is {}, another peer was dialled", holder.key);
+            let why = format!("it is {}; another peer was dialled", holder.key);
             return refuse(&connection, &why);
         }
         Err(why) => return refuse(&connection, &why),
@@ -117,7 +117,7 @@ fn refuse(connection: &Connection, why: &str) -> bool {
     false
 }
 
-/// Who is at the other end: a partner in our ring, by its certificates.
+/// Authenticates the other end by its certificates: it must be a peer and a partner in the newest view.
 fn identify(connection: &Connection, context: &LinkContext) -> Result<Holder, String> {
     let shown = connection
         .peer_identity()
@@ -139,14 +139,14 @@ fn check_partner(holder: &Holder, view: &View) -> Result<(), String> {
     Err(format!("peer {} is not a partner in this ring", holder.key))
 }
 
-/// Waits for the end of the partner's certificates, or for a view in which it is not a partner any more: a connection
-/// does not end with them by itself.
+/// Waits until the partner's certificates end, it is not a partner any more, or the connection ends. A connection
+/// outlives the certificates that it was opened with, so this task has to end it.
 async fn end_with(holder: Holder, connection: Connection, mut views: Views) -> Result<(), String> {
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            // In steps, because a clock may be set.
+            // A check at intervals instead of one timer, because the wall clock may be set.
             _ = sweep.tick() => {
                 let now_ms = kittengrad_service::clock::unix_ms();
                 holder.check_at(now_ms).map_err(|e| e.to_string())?;
@@ -157,7 +157,7 @@ async fn end_with(holder: Holder, connection: Connection, mut views: Views) -> R
     }
 }
 
-/// Sends what is queued, prompt messages and bulk ones on streams of their own, so that neither waits for the other.
+/// Sends the queued messages, with a stream for each lane, so that prompt messages do not wait for bulk ones.
 async fn write(connection: Connection, queued: [Lane; 2], overlay: Overlay) -> Result<(), String> {
     let mut lanes = JoinSet::new();
     for lane in queued {
@@ -166,7 +166,7 @@ async fn write(connection: Connection, queued: [Lane; 2], overlay: Overlay) -> R
     }
     match lanes.join_next().await {
         Some(Ok(Err(why))) => Err(why),
-        _ => Err("it was too slow, or a newer link replaced it".to_owned()),
+        _ => Err("the partner reads too slowly, or a newer link replaced this one".to_owned()),
     }
 }
 
@@ -188,7 +188,7 @@ async fn write_lane(
     Ok(())
 }
 
-/// Reads both streams of the partner.
+/// Reads the streams of the partner, until one ends.
 async fn read_all(
     connection: Connection,
     (partner, number): (PublicKey, u64),
@@ -216,7 +216,7 @@ async fn read_all(
     }
 }
 
-/// Reads one stream.
+/// The reader of one stream.
 struct Reader {
     partner: PublicKey,
     /// The connection's number.
@@ -277,16 +277,16 @@ impl Reader {
             input,
         };
         let sent = self.context.commands.send(heard.into()).await;
-        sent.map_err(|_| "this peer stops".to_owned())
+        sent.map_err(|_| "this peer is stopping".to_owned())
     }
 
-    /// Has a transaction verified on the pool, which tells the driver.
+    /// Verifies a transaction on the worker pool, which sends the result to the driver.
     async fn verify(&self, push: Push, delivery: Delivery) -> Result<(), String> {
         let permit = Arc::clone(&self.permits)
             .acquire_owned()
             .await
             .map_err(|e| e.to_string())?;
-        // Before the next message is read: it may name this chain without bringing it.
+        // Before the next message is read, because it may name this chain only by its id.
         if let Some(chain) = push.chain {
             self.context
                 .verifying
@@ -307,7 +307,7 @@ impl Reader {
                 id,
                 outcome,
             };
-            // The driver is gone when this peer stops.
+            // The driver ends before the pool when this peer stops.
             let _ = context.commands.blocking_send(Command::input(input));
             drop(permit);
         });

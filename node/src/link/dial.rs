@@ -1,4 +1,4 @@
-//! Dialling partners, again and again, with growing pauses.
+//! Dialling partners repeatedly, with growing pauses.
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -28,14 +28,14 @@ const RETRY: Backoff = Backoff {
     max_ms: 2_000,
 };
 
-// A partner that is well is back within the suspicion time, even if its first handshake was lost.
+// A healthy partner is connected again within the suspicion time, even if its first handshake is lost.
 const _: () =
     assert!(Timing::DEFAULT.suspicion_ms as u128 > HANDSHAKE.as_millis() + RETRY.max_ms as u128);
 
 /// Keeps a link up to every partner of the newest view that has a larger key, for as long as it is awaited.
 pub(crate) async fn dial(endpoint: Endpoint, context: Arc<LinkContext>) {
     let mut views = context.views.clone();
-    // One task for each partner; it ends when its partner is not one any more, which may change again meanwhile.
+    // One task for each partner. It ends when the member is not a partner any more; a later view may make it one again.
     let mut links = JoinSet::new();
     let mut dialled = BTreeSet::new();
     loop {
@@ -47,7 +47,7 @@ pub(crate) async fn dial(endpoint: Endpoint, context: Arc<LinkContext>) {
         }
         tokio::select! {
             _ = views.changed() => {}
-            // A panic is passed on: a partner must not stay one that is never dialled again.
+            // Propagates a panic: otherwise its partner would never be dialled again.
             Some(ended) = links.join_next() => {
                 dialled.remove(&joined(ended));
             }
@@ -55,7 +55,7 @@ pub(crate) async fn dial(endpoint: Endpoint, context: Arc<LinkContext>) {
     }
 }
 
-/// Keeps a link to `partner` up until it is not a partner any more.
+/// Keeps a link to `partner` up until it is not a partner any more. Returns its key then.
 async fn keep_up(endpoint: Endpoint, partner: PublicKey, context: Arc<LinkContext>) -> PublicKey {
     let mut failures: u32 = 0;
     loop {
@@ -79,7 +79,7 @@ async fn keep_up(endpoint: Endpoint, partner: PublicKey, context: Arc<LinkContex
     }
 }
 
-/// Where to dial a partner; `None` if it is not one.
+/// The QUIC address of a partner; `None` if the member is not a partner.
 fn address_of(partner: &PublicKey, view: &View) -> Option<String> {
     let is_partner = view.partners().contains(partner);
     let identity = view.member(partner).filter(|_| is_partner)?;

@@ -24,29 +24,29 @@ use super::{
     reset::endpoint_config,
 };
 
-/// What both sides speak, as TLS names it.
+/// The name of the protocol in TLS (ALPN).
 pub(crate) const PROTOCOL: &[u8] = b"kittengrad-link/1";
-/// A handshake takes no longer.
+/// The deadline of a handshake.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(3);
-/// A silent connection ends after this.
+/// The idle time after which a silent connection ends.
 const IDLE_MS: u32 = 10_000;
-/// So often a silent connection says that it lives.
+/// The time between keep-alive packets on a silent connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
-/// Connections at one time: every partner once, and some that are being replaced.
+/// Connections at one time, at most: one for each partner, and some that are being replaced.
 const CONNECTIONS_MAX: usize = 1_024;
-/// Connections and handshakes beyond which a caller has to prove its address first.
+/// Connections and handshakes above which a caller must prove its address first.
 const UNPROVEN_MAX: usize = 128;
-/// Bytes on their way on one stream and one connection.
+/// Unacknowledged bytes on one stream and on one connection, at most.
 const STREAM_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 32 * 1024 * 1024;
 
-/// Why there is no endpoint.
+/// The endpoint could not be made.
 #[derive(Debug, Error)]
 pub enum BindError {
-    /// TLS lacks what QUIC needs.
+    /// TLS lacks the cipher suite that QUIC needs.
     #[error("QUIC: {0}")]
     Cipher(#[from] NoInitialCipherSuite),
-    /// The address is taken or not ours.
+    /// The address is taken, or is not an address of this host.
     #[error(
         "cannot listen for QUIC on {address} (`listen.quic`): {error}; {}",
         next_step(error)
@@ -54,12 +54,12 @@ pub enum BindError {
     Address {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         error: std::io::Error,
     },
 }
 
-/// Listens and dials on `address`.
+/// Makes the endpoint that listens and dials on `address`.
 pub(crate) fn bind(address: SocketAddr, handshakes: &Handshakes) -> Result<Endpoint, BindError> {
     let server = server_config(&handshakes.configs(PROTOCOL).borrow())?;
     let config = endpoint_config(handshakes.credentials().key());
@@ -68,18 +68,18 @@ pub(crate) fn bind(address: SocketAddr, handshakes: &Handshakes) -> Result<Endpo
         .map_err(|error| BindError::Address { address, error })
 }
 
-/// Accepts connections with the newest configuration, for as long as it is awaited.
+/// Keeps the endpoint's server configuration up to date, for as long as it is awaited.
 pub(crate) async fn follow_tls(endpoint: Endpoint, mut tls: watch::Receiver<TlsConfigs>) {
-    // The endpoint has what the channel has now, and is told of what comes.
+    // The endpoint was made with the configuration that is in the channel now.
     while tls.changed().await.is_ok() {
         match server_config(&tls.borrow_and_update()) {
             Ok(server) => endpoint.set_server_config(Some(server)),
             Err(error) => {
-                tracing::error!(%error, "links go on with the TLS configuration of before")
+                tracing::error!(%error, "links keep the previous TLS configuration")
             }
         }
     }
-    // Whoever makes configurations is gone only when the process ends.
+    // The sender of configurations is dropped only when the process ends.
     std::future::pending().await
 }
 
@@ -90,7 +90,7 @@ fn server_config(tls: &TlsConfigs) -> Result<ServerConfig, NoInitialCipherSuite>
     Ok(config)
 }
 
-/// What to dial with now.
+/// Makes the configuration to dial with, from the current certificates.
 pub(crate) fn client_config(tls: &TlsConfigs) -> Result<ClientConfig, NoInitialCipherSuite> {
     let quic = QuicClientConfig::try_from(Arc::clone(&tls.client))?;
     let mut config = ClientConfig::new(Arc::new(quic));
@@ -122,12 +122,12 @@ pub(crate) async fn accept(
     loop {
         tokio::select! {
             () = shutdown.cancelled() => break,
-            // A panic is passed on: it would leave a link up that nobody reads.
+            // Propagates a panic, which would otherwise leave a link up without a reader.
             Some(ended) = tasks.join_next() => joined(ended),
             incoming = endpoint.accept(), if tasks.len() < CONNECTIONS_MAX => {
                 let Some(incoming) = incoming else { break };
                 if tasks.len() >= UNPROVEN_MAX && !incoming.remote_address_validated() {
-                    // Whoever only pretends to be at its address must not keep partners out.
+                    // A caller with a forged address must not keep partners out.
                     let _ = incoming.retry();
                     continue;
                 }
@@ -149,7 +149,7 @@ pub(crate) async fn accept(
     let _ = timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
 }
 
-/// What tests of links begin with.
+/// Helpers for tests of links.
 #[cfg(test)]
 pub(super) mod fixture {
     use std::path::Path;
@@ -213,7 +213,7 @@ mod tests {
         *,
     };
 
-    /// Tests that hang fail after this time.
+    /// The time after which a hanging test fails.
     const DEADLINE: Duration = Duration::from_secs(30);
 
     #[tokio::test]
@@ -232,7 +232,7 @@ mod tests {
         let (newest, tls) = watch::channel(configs(&ours));
         tokio::spawn(follow_tls(listening.clone(), tls));
         tokio::spawn(async move {
-            // Whoever is let in stays connected.
+            // Accepted connections must stay open, so they are kept.
             let mut connections = Vec::new();
             while let Some(incoming) = listening.accept().await {
                 connections.extend(incoming.await);
@@ -243,7 +243,7 @@ mod tests {
         newest.send_replace(configs(&foreign));
         let refused = async { while connect(&dialling, address, &theirs, &ours).await.is_ok() {} };
         timeout(DEADLINE, refused).await.unwrap();
-        assert!(open.close_reason().is_none(), "it goes on as it is");
+        assert!(open.close_reason().is_none(), "an open link stays open");
         newest.send_replace(configs(&ours));
         let let_in = async { while connect(&dialling, address, &theirs, &ours).await.is_err() {} };
         timeout(DEADLINE, let_in).await.unwrap();

@@ -1,21 +1,21 @@
-//! Framing: four bytes of length, big-endian, then the message.
+//! Framing of messages: the length in four bytes, big-endian, then the message.
 
 use bytes::{Bytes, BytesMut};
 use kittengrad_proto::limits::MESSAGE_BYTES_MAX;
 use quinn::{ReadExactError, RecvStream, SendStream, WriteError};
 use thiserror::Error;
 
-/// Bytes that are written together.
+/// Bytes of small messages that are collected before they are written together.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Why a message could not be read. The link ends.
+/// A message could not be read. The link ends.
 #[derive(Debug, Error)]
 pub(crate) enum FrameError {
-    /// The stream ended or the connection did.
+    /// The stream or the connection ended.
     #[error("stream: {0}")]
     Read(#[from] ReadExactError),
-    /// The partner announced more than is allowed.
-    #[error("a message of {0} bytes was announced, at most {MESSAGE_BYTES_MAX} are allowed")]
+    /// The announced length is above the limit.
+    #[error("message of {0} bytes announced; at most {MESSAGE_BYTES_MAX}")]
     TooLarge(usize),
 }
 
@@ -32,14 +32,14 @@ pub(crate) async fn read(stream: &mut RecvStream) -> Result<Bytes, FrameError> {
     Ok(message.freeze())
 }
 
-/// Collects messages, so that small ones are written together.
+/// A buffer of messages, so that small ones are written together.
 #[derive(Default)]
 pub(crate) struct Writer {
     buffer: BytesMut,
 }
 
 impl Writer {
-    /// Adds one message; `true` if it is time to write.
+    /// Adds one message. Returns whether the buffer is full and should be written.
     pub(crate) fn add(&mut self, message: &[u8]) -> bool {
         let length = u32::try_from(message.len()).expect("a message has at most 16 MiB");
         self.buffer.extend_from_slice(&length.to_be_bytes());
@@ -47,7 +47,7 @@ impl Writer {
         self.buffer.len() >= BUFFER_BYTES
     }
 
-    /// Writes what was added.
+    /// Writes the buffer and empties it.
     pub(crate) async fn write(&mut self, stream: &mut SendStream) -> Result<(), WriteError> {
         stream.write_chunk(self.buffer.split().freeze()).await
     }

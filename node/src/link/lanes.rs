@@ -1,4 +1,4 @@
-//! What waits to be sent to one partner: prompt messages that somebody waits for, bulk ones, and the bytes of both.
+//! The queues of messages to one partner: a prompt lane, a bulk lane, and the number of waiting bytes in both.
 
 use std::sync::{
     Arc,
@@ -9,16 +9,16 @@ use bytes::Bytes;
 use kittengrad_proto::link::{Message, Push};
 use tokio::sync::mpsc;
 
-/// Messages that may wait in one lane.
+/// Messages that wait in one lane, at most.
 const QUEUE_MAX: usize = 16_384;
-/// Bytes that may wait before pushes are left out: the partner reads of them in this peer's journal, and fetches them.
+/// Waiting bytes above which pushes are left out. The partner reads of them in this peer's journal, and fetches them.
 const PUSHED_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Bytes that may wait before the link is closed.
+/// Waiting bytes above which the link is closed.
 const QUEUED_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// About what a message takes beside the bytes that are counted.
+/// Approximate bytes of a message besides its records, items and ids.
 const MESSAGE_BYTES: usize = 512;
 
-/// The partner reads too slowly: its link has to be closed. It catches up later.
+/// The partner reads too slowly, and its link must be closed. The partner catches up later.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooSlow;
 
@@ -35,7 +35,7 @@ pub(crate) struct Lane {
     bytes: Arc<AtomicUsize>,
 }
 
-/// A link's lanes: for the driver, the prompt one, the bulk one.
+/// Makes the lanes of a link: the driver's end, the prompt lane and the bulk lane.
 pub(crate) fn lanes() -> (Lanes, Lane, Lane) {
     let (prompt, prompt_queue) = mpsc::channel(QUEUE_MAX);
     let (bulk, bulk_queue) = mpsc::channel(QUEUE_MAX);
@@ -54,10 +54,10 @@ pub(crate) fn lanes() -> (Lanes, Lane, Lane) {
 }
 
 impl Lanes {
-    /// Queues a message. A push to a partner that already has much to read is left out.
+    /// Queues a message. A push is left out if more than [`PUSHED_BYTES_MAX`] bytes wait already.
     ///
     /// # Errors
-    /// [`TooSlow`] if there is no room, or the link is gone.
+    /// [`TooSlow`] if there is no room, or the link is closed.
     pub(crate) fn send(&self, message: Message) -> Result<(), TooSlow> {
         let waiting_bytes = self.bytes.load(Ordering::Relaxed);
         let is_push = matches!(message, Message::Push(_));
@@ -79,17 +79,17 @@ impl Lanes {
 }
 
 impl Lane {
-    /// The next message, with its bytes as they are counted; `None` when the driver let go of the link.
+    /// Waits for the next message. Returns it with its counted bytes; `None` when the driver has dropped the link.
     pub(crate) async fn next(&mut self) -> Option<(Message, usize)> {
         self.queue.recv().await.map(counted)
     }
 
-    /// The next message, if one is waiting.
+    /// Takes the next message, if one is waiting.
     pub(crate) fn next_waiting(&mut self) -> Option<(Message, usize)> {
         self.queue.try_recv().ok().map(counted)
     }
 
-    /// So many of the counted bytes were written.
+    /// Subtracts written bytes from the waiting ones.
     pub(crate) fn wrote(&self, bytes: usize) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -100,7 +100,7 @@ fn counted(message: Message) -> (Message, usize) {
     (message, bytes)
 }
 
-/// About how many bytes a message takes while it waits.
+/// Approximate bytes of a message while it waits.
 fn size_bytes(message: &Message) -> usize {
     let of_push = |push: &Push| {
         let records = push.records.iter().map(Bytes::len).sum::<usize>();

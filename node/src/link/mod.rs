@@ -1,11 +1,10 @@
-//! Links to partners over QUIC: one connection for each, dialled by the one with the smaller key.
+//! Links to partners over QUIC: one connection to each, dialled by the peer with the smaller key.
 //!
-//! Each side opens two one-way streams: *prompt* for what is small and waited for, *bulk* for transactions with
-//! their records, so that a large body never holds up a confirmation. Messages are framed by a length of four
-//! bytes, big-endian.
+//! Each side opens two one-way streams: *prompt* for small and urgent messages, *bulk* for transactions with their
+//! records. So a large body never delays a confirmation. Before each message is its length: four bytes, big-endian.
 //!
-//! A handshake has its own deadline, and back-off ends only with a partner's hello: a TLS 1.3 client believes that it is
-//! connected before the other side has refused it.
+//! A handshake has its own deadline. Back-off ends only with a partner's hello, because a TLS 1.3 client may report a
+//! connection before the server refuses the client's certificate.
 
 mod connection;
 mod dial;

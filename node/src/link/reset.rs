@@ -1,9 +1,9 @@
-//! What outlives a process of the endpoint, so that partners notice at once that the process before it is gone.
+//! Keys of the endpoint that stay the same after a restart, so that partners notice the end of the old process at once.
 //!
-//! A partner that dialled the process before goes on sending to it until the connection has been silent for its idle
-//! time, and this peer cannot dial it: it would wait that long to hear what it has to hear before it signs. With keys that
-//! stay the same, the new process answers such packets with a stateless reset (RFC 9000, section 10.3) that the partner
-//! believes, and it dials again.
+//! A partner that dialled the old process keeps sending to it until the connection's idle time is over. Until then the
+//! new process has no link to this partner, because the partner is the side that dials. So the new process would wait
+//! that long for an answer that it needs before it signs. With the same keys, it answers the old packets with a
+//! stateless reset (RFC 9000, section 10.3). The partner accepts the reset and dials again.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use kittengrad_proto::signed::Signer;
 use quinn::EndpointConfig;
 use quinn_proto::HashedConnectionIdGenerator;
 
-/// What is signed to have a secret that only the holder of the key can make again. It is no form of anything else that
-/// is signed, and the signature is shown to nobody.
+/// The text whose signature is the secret, which only the holder of the key can derive again. The text has the form of
+/// no other signed object, and the signature never leaves the process.
 const SUBJECT: &[u8] = b"kittengrad: keys of the QUIC endpoint, 1";
 
-/// The configuration of an endpoint whose holder signs with `signer`.
+/// Makes the configuration of an endpoint whose keys are derived from `signer`.
 pub(super) fn endpoint_config(signer: &dyn Signer) -> EndpointConfig {
-    // Ed25519 signs the same with the same (RFC 8032, section 5.1.6).
+    // Ed25519 is deterministic (RFC 8032, section 5.1.6).
     let secret = hmac::Key::new(HMAC_SHA256, &signer.sign(SUBJECT));
-    let derived = |what: &[u8]| hmac::sign(&secret, what);
+    let derived = |label: &[u8]| hmac::sign(&secret, label);
     let reset = hmac::Key::new(HMAC_SHA256, derived(b"reset").as_ref());
     let ids = derived(b"connection ids");
     let ids = ids.as_ref().first_chunk().copied().map(u64::from_be_bytes);
@@ -73,7 +73,7 @@ mod tests {
             (connected.unwrap(), accepted.await.unwrap().unwrap())
         });
         let (connection, lost) = connected;
-        // Nobody says goodbye: who would send it is gone before the connection is.
+        // The runtime ends before the connection is dropped, so that no close packet is sent.
         killed.shutdown_timeout(Duration::from_secs(60));
         drop(lost);
         let next = partner.block_on(async { listen(address, &ours) });

@@ -1,4 +1,5 @@
-//! The certificate behind what a partner says on one connection: what it proves counts if it was in force then.
+//! The certificate of a partner on one connection. The partner's proofs count only if the certificate was in force when
+//! their blocks were signed.
 
 use kittengrad_proto::{
     certificate::{CertificateError, Holder, Role, Root},
@@ -10,12 +11,13 @@ use kittengrad_proto::{
 };
 use parking_lot::Mutex;
 
-/// Whom the certificates in a partner's last hello vouch for. Written by the streams of one connection; held briefly.
+/// The holder of the certificates in a partner's last hello. The streams of one connection share it, and hold the lock
+/// only briefly.
 #[derive(Debug, Default)]
 pub(super) struct Vouched(Mutex<Option<Holder>>);
 
 impl Vouched {
-    /// The partner said hello: verifies its identity and remembers from when to when it is vouched for.
+    /// Verifies the identity in a partner's hello, and keeps its holder with the period of the certificates.
     pub(super) fn hello(&self, identity: &Identity, root: &Root) -> Result<(), IdentityError> {
         let holder = identity.verify(root, &Ed25519)?;
         holder.check_role(&[Role::Peer])?;
@@ -23,19 +25,19 @@ impl Vouched {
         Ok(())
     }
 
-    /// Whether the partner said hello.
+    /// Whether a valid hello came.
     pub(super) fn heard_hello(&self) -> bool {
         self.0.lock().is_some()
     }
 
-    /// A confirmation as it counts: blocks signed outside the time of the partner's certificate prove nothing, because
-    /// a receipt with them would be refused by whoever checks it.
+    /// Turns a confirmation into a refusal if a block in it was signed outside the period of the partner's certificate.
+    /// Any check of a receipt with such a block would fail.
     pub(super) fn in_force(&self, partner: PublicKey, result: PushResult) -> PushResult {
         let PushResult { id, outcome } = result;
         let holder = self.0.lock().clone();
         let outcome = outcome.and_then(|proofs| match &holder {
             None => Err(PushRefusal::Other(
-                "it confirms before it says hello".to_owned(),
+                "a confirmation came before the hello".to_owned(),
             )),
             Some(holder) => match check_all(holder, &proofs) {
                 Ok(()) => Ok(proofs),
@@ -128,7 +130,7 @@ mod tests {
             vouched.in_force(key.public(), result).outcome.is_ok()
         };
 
-        assert!(!counts(&[NOW_MS]), "nobody vouches for it yet");
+        assert!(!counts(&[NOW_MS]), "no hello came yet");
         vouched.hello(&identity, authority.root()).unwrap();
         assert!(vouched.heard_hello());
         assert!(counts(&[NOW_MS, NOW_MS + 9 * HOUR_MS]));

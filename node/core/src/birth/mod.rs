@@ -1,6 +1,6 @@
 //! The life of a peer from its start to its first signature, and to settled.
 //!
-//! | file | what it decides |
+//! | file | contents |
 //! | --- | --- |
 //! | `life` | the phase of the peer: starting or open, filling or settled |
 //! | `start` | the start rule: whether the journal is resumed, or a new incarnation begins |
