@@ -1,7 +1,7 @@
-//! Planted bugs: one-line mistakes in the real code, which prove that the simulator would see them.
+//! Planted bugs: one-line mistakes in the real code. They prove that the simulator detects such mistakes.
 //!
-//! A core that is made in the usual way has none. The simulator makes it with some [`Plants`]; nobody else depends on this
-//! crate, so that no flag, file or feature reaches it.
+//! A core from its usual constructor has none of them. Only the simulator makes a core with [`Plants`]. Besides the
+//! simulator and the cores, no crate depends on this one, so no flag, file or feature can switch a mistake on.
 #![no_std]
 #![warn(missing_docs)]
 
@@ -9,18 +9,18 @@ mod plant;
 
 pub use plant::{Plant, UnknownPlant};
 
-/// Which mistakes a core makes.
+/// The set of mistakes that a core makes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Plants([u64; WORDS]);
 
-/// Room for every plant, one bit each.
+/// The number of words with one bit for each plant.
 const WORDS: usize = Plant::ALL.len().div_ceil(u64::BITS as usize);
 
 impl Plants {
-    /// None at all, as everywhere but in the simulator.
+    /// The empty set, as everywhere except in the simulator.
     pub const NONE: Self = Self([0; WORDS]);
 
-    /// This one.
+    /// The set of one mistake.
     #[must_use]
     pub const fn only(plant: Plant) -> Self {
         let mut words = [0; WORDS];
@@ -29,7 +29,7 @@ impl Plants {
         Self(words)
     }
 
-    /// Whether a core makes this mistake.
+    /// Whether the set has this mistake.
     #[inline]
     #[must_use]
     pub const fn has(self, plant: Plant) -> bool {
@@ -38,7 +38,7 @@ impl Plants {
     }
 }
 
-/// The word that a plant's bit is in, and that bit.
+/// The index of a plant's word, and its bit in this word.
 const fn place(plant: Plant) -> (usize, u64) {
     let number = plant as u32;
     ((number / u64::BITS) as usize, 1 << (number % u64::BITS))

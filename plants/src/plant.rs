@@ -1,21 +1,21 @@
-//! The catalogue: the name of each mistake, and what is wrong.
+//! The catalogue of mistakes: the name of each, and one sentence that describes it.
 
 use core::{fmt, str::FromStr};
 
-/// Makes the enum, the names and the sentences of one list.
+/// Makes the enum, the names and the sentences from one list.
 macro_rules! catalogue {
-    ($(#[doc = $what:literal] $Plant:ident = $name:literal,)*) => {
-        /// A mistake.
+    ($(#[doc = $sentence:literal] $Plant:ident = $name:literal,)*) => {
+        /// A mistake in the code of a core.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Plant {
-            $(#[doc = $what] $Plant,)*
+            $(#[doc = $sentence] $Plant,)*
         }
 
         impl Plant {
-            /// All of them.
+            /// All mistakes, in the order of the list.
             pub const ALL: &'static [Self] = &[$(Self::$Plant,)*];
 
-            /// Its name, as it is written everywhere.
+            /// The name in options, tables and messages, for example `any-cell`.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -23,11 +23,11 @@ macro_rules! catalogue {
                 }
             }
 
-            /// What is wrong, in one sentence.
+            /// The description of the mistake, in one sentence.
             #[must_use]
             pub const fn what(self) -> &'static str {
                 match self {
-                    $(Self::$Plant => $what.trim_ascii(),)*
+                    $(Self::$Plant => $sentence.trim_ascii(),)*
                 }
             }
         }
@@ -37,17 +37,17 @@ macro_rules! catalogue {
 catalogue! {
     /// A submission is acknowledged one disk before its quorum.
     QuorumOneShort = "quorum-one-short",
-    /// Who asked for all disks is answered when a quorum has it.
+    /// A client that asks for all disks gets its answer when a quorum has the transaction.
     AllIsQuorum = "all-is-quorum",
     /// A quorum in one of the cells of a transaction is enough.
     AnyCell = "any-cell",
-    /// A submission whose time is over counts as acknowledged.
+    /// A submission counts as acknowledged when its time is over.
     LateIsAcked = "late-is-acked",
-    /// A request that joins another is answered by what was confirmed before it asked.
+    /// A request that joins another one is answered by confirmations from before the request.
     JoinedByOld = "joined-by-old",
-    /// A receipt names all replicas of a cell, whether they confirmed or not.
+    /// A receipt names all replicas of a cell, also those that did not confirm.
     ReceiptNamesAll = "receipt-names-all",
-    /// The bytes of a submission that was answered are counted on as waiting.
+    /// The bytes of an answered submission still count as waiting.
     WaitingBytesKept = "waiting-bytes-kept",
     /// A confirmation leaves before the batch that it vouches for is synced.
     ConfirmBeforeSync = "confirm-before-sync",
@@ -55,49 +55,49 @@ catalogue! {
     PublishBeforeSync = "publish-before-sync",
     /// A heartbeat leaves before the head that it signs is synced.
     HeartbeatBeforeSync = "heartbeat-before-sync",
-    /// The kept position in a partner's journal is that of the last block read, not of the last one applied.
+    /// The position on disk in a partner's journal is that of the last block read, not of the last block applied.
     CursorBeforeApply = "cursor-before-apply",
     /// A partner is asked for the block after the next one.
     CursorOffByOne = "cursor-off-by-one",
-    /// Blocks that waited for transactions when a link went down are not asked for again.
+    /// When a link goes down, blocks that wait for transactions are not asked for again.
     WaitsAcrossLinks = "waits-across-links",
-    /// A transaction of which a part came is taken to be here.
+    /// A transaction counts as whole after a part of it came.
     PartIsWhole = "part-is-whole",
-    /// That a part of a transaction is missing is not written down.
+    /// The note that a part of a transaction is missing is not written to disk.
     PartNotKept = "part-not-kept",
-    /// Whether an item concerns a partner is decided by its last element alone.
+    /// The hint for an item depends on its last element only.
     HintOverwritten = "hint-overwritten",
-    /// A push of what is here already is not confirmed.
+    /// A push without new elements is not confirmed.
     RepeatUnconfirmed = "repeat-unconfirmed",
-    /// The certificates of a publisher are not written down.
+    /// The certificates of a publisher are not written to disk.
     ChainNotKept = "chain-not-kept",
-    /// The journal of an old disk that came back is not read again.
+    /// The journal of an old disk that comes back is not read again.
     OldDiskNotReread = "old-disk-not-reread",
-    /// A peer that fills answers readers.
+    /// A filling peer answers readers.
     AnswerWhileFilling = "answer-while-filling",
-    /// Having heard where a partner's journal ends is enough to be settled.
+    /// A partner's journal counts as read as soon as its head is known.
     SettleEarly = "settle-early",
     /// A peer that was settled once is settled in every incarnation.
     SettledForever = "settled-forever",
-    /// A partner that fills counts as settled.
+    /// A filling partner counts as settled.
     SettleByFilling = "settle-by-filling",
-    /// A peer signs before its partners have said what they saw of it.
+    /// A peer signs before its partners tell which of its heads they saw.
     SignBeforePartners = "sign-before-partners",
-    /// A peer signs after the suspicion time though nobody answered.
+    /// A peer signs after the suspicion time although no partner answered.
     StartAlone = "start-alone",
     /// A peer opens its journal as soon as W−1 partners answered.
     StartHasty = "start-hasty",
-    /// What a partner saw is not looked at once the journal is open.
+    /// The head that a partner saw is ignored once the journal is open.
     LateAnswerIgnored = "late-answer-ignored",
-    /// The journal goes on although partners saw more of it than the disk has.
+    /// The journal is resumed although partners saw blocks that the disk lost.
     ResumeContradicted = "resume-contradicted",
     /// A new incarnation takes the number of the last one.
     IncarnationReused = "incarnation-reused",
-    /// A partner is not told what was seen of it.
+    /// A partner is not told which of its heads this peer saw.
     SeenNotTold = "seen-not-told",
-    /// What was seen of a partner is not written down.
+    /// The highest head seen of a partner is not written to disk.
     SeenNotKept = "seen-not-kept",
-    /// The time of a block is the wall clock's, whatever the block before says.
+    /// The time of a block is the wall clock's, even if the block before it is later.
     TimeGoesBack = "time-goes-back",
     /// Records and transactions of a block are written with the next batch.
     RecordsLate = "records-late",
@@ -111,13 +111,13 @@ catalogue! {
     AggregatorCursorEarly = "aggregator-cursor-early",
     /// The aggregator drops a transaction whose records are not here yet.
     AggregatorDropsBlocked = "aggregator-drops-blocked",
-    /// The aggregator does not read the journal of an old disk again that came back.
+    /// The aggregator does not read the journal of an old disk again when the disk comes back.
     AggregatorOldDisk = "aggregator-old-disk",
     /// The index commits its cursor, and the documents with the next commit.
     IndexCursorFirst = "index-cursor-first",
-    /// The index drops an update that comes before anything else of its canonical.
+    /// The index drops an update that comes before all other elements of its canonical.
     IndexUnknownDropped = "index-unknown-dropped",
-    /// The digest of the index keeps the documents that were replaced.
+    /// The digest of the index keeps replaced documents.
     IndexDigestGrows = "index-digest-grows",
 }
 
@@ -127,13 +127,13 @@ impl fmt::Display for Plant {
     }
 }
 
-/// No plant has this name.
+/// The name is not a planted bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownPlant;
 
 impl fmt::Display for UnknownPlant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no planted bug has this name")
+        f.write_str("not a planted bug")
     }
 }
 
