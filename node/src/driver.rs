@@ -227,9 +227,9 @@ impl Driver {
             return Ok(());
         }
         self.metrics.journal.commit(&writes);
-        let begun = Instant::now();
+        let start = Instant::now();
         self.store.commit(writes).map_err(DriverError::Commit)?;
-        self.metrics.journal.commit.committed(begun.elapsed());
+        self.metrics.journal.commit.committed(start.elapsed());
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Transactions that are here and that the store does not list, or lists only in part.
+//! Transactions that this peer has and that the store does not list, or that it has only in part.
 //!
 //! A transaction with entries in several cells may reach a peer in parts. Only the coordinator has all entries, and it
 //! may never return; each other holder has only the entries of its own cells. The peer applies the entries that came.
@@ -29,7 +29,7 @@ pub(crate) struct Listed {
     pub(crate) added: Bitmap,
 }
 
-/// Transactions and certificate chains that are here, besides those that the store lists.
+/// Transactions and certificate chains that this peer has, besides those that the store lists.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     /// Transactions applied in this round and not committed yet.

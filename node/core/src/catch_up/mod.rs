@@ -3,7 +3,7 @@
 //! | file | contents |
 //! | --- | --- |
 //! | `follow` | this peer's position in one partner's journal |
-//! | `known` | transactions that are here and that the store does not list, or lists only in part |
+//! | `known` | transactions that this peer has, unlisted in the store or only in part |
 //! | `wants` | missing transactions, and the partner that each is fetched from |
 //! | `read` | asks for blocks and bodies, and takes blocks |
 //! | `arrive` | takes transactions that were pushed or fetched |

@@ -19,7 +19,7 @@ use crate::{
     scope::Scope,
 };
 
-/// Notes that transactions are here.
+/// Notes that this peer has a transaction, or a part of one.
 pub(crate) struct Resolving<'a> {
     pub(crate) scope: Scope<'a>,
     pub(crate) partners: &'a mut Partners,

@@ -9,7 +9,7 @@ use kittengrad_proto::id::PublicKey;
 pub struct Link<L> {
     /// Its number.
     pub connection: u64,
-    /// The process's end of it, for example a queue.
+    /// The process's end of the link, for example a queue.
     pub to: L,
 }
 
