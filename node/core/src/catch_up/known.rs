@@ -1,4 +1,4 @@
-//! Transactions that this peer has and that the store does not list, or that it has only in part.
+//! Transactions that the store alone does not show: those of this round, those without a new element, and partial ones.
 //!
 //! A transaction with entries in several cells may reach a peer in parts. Only the coordinator has all entries, and it
 //! may never return; each other holder has only the entries of its own cells. The peer applies the entries that came.
