@@ -1,22 +1,23 @@
-//! Cursors: how far each journal was processed.
+//! Cursors: the last processed block of each journal.
 
 use std::collections::BTreeMap;
 
 use kittengrad_proto::{block::Head, cursor::Cursor, id::PublicKey};
 
-/// The last block of a journal that was processed: whoever goes on after it notices if there is another one now.
+/// The last block of a journal that was processed. Its hash shows a reader that resumes after it whether the journal is
+/// still the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Last {
     /// Key of the journal's owner.
     pub journal: PublicKey,
     /// The block.
     pub head: Head,
-    /// Its time, in Unix milliseconds.
+    /// The time of the block, in Unix milliseconds.
     pub time_ms: u64,
 }
 
 impl Last {
-    /// Its place alone.
+    /// Drops hash and time.
     #[must_use]
     pub const fn cursor(&self) -> Cursor {
         Cursor {
@@ -27,9 +28,9 @@ impl Last {
     }
 }
 
-/// The furthest block of every journal that was followed, and which one is followed now.
+/// The last processed block of every journal that was followed, and the journal that is followed now.
 ///
-/// Within a journal only forwards: an older block never replaces a newer one, unless the journal is read again.
+/// A cursor moves only forwards: an older block replaces a newer one only after [`Cursors::forget`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cursors {
     current: Option<PublicKey>,
@@ -37,13 +38,13 @@ pub struct Cursors {
 }
 
 impl Cursors {
-    /// Where the journal that is followed now stands; `None` before its first block.
+    /// The cursor of the journal that is followed now; `None` before its first block.
     #[must_use]
     pub fn current(&self) -> Option<Cursor> {
         self.of(&self.current?)
     }
 
-    /// Where a journal stands.
+    /// The cursor of a journal; `None` before its first block.
     #[must_use]
     pub fn of(&self, journal: &PublicKey) -> Option<Cursor> {
         self.last(journal).map(|last| last.cursor())
@@ -55,7 +56,7 @@ impl Cursors {
         self.journals.get(journal).copied()
     }
 
-    /// All of them, the current one last.
+    /// Lists the last block of every journal, the current journal last.
     pub fn all(&self) -> impl Iterator<Item = Last> + '_ {
         let is_current = |last: &&Last| Some(last.journal) == self.current;
         let others = self.journals.values().filter(move |last| !is_current(last));
@@ -64,8 +65,8 @@ impl Cursors {
             .copied()
     }
 
-    /// Moves a journal to this block unless it is further already, and makes it the current one.
-    /// True if anything changed.
+    /// Moves the cursor of a journal to this block, unless the cursor is further already, and makes the journal the
+    /// current one. True if anything changed.
     pub fn advance(&mut self, last: &Last) -> bool {
         let switched = self.current != Some(last.journal);
         self.current = Some(last.journal);
@@ -78,7 +79,7 @@ impl Cursors {
         moved || switched
     }
 
-    /// A journal is read again from its first block. True if anything of it was processed.
+    /// Removes the cursor of a journal, to read it again from its first block. True if it had one.
     pub fn forget(&mut self, journal: &PublicKey) -> bool {
         self.journals.remove(journal).is_some()
     }

@@ -1,9 +1,9 @@
 //! Digests of sets of documents: the same documents give the same digest, in any order and over any shards.
 //!
-//! Each document is hashed to 1,024 lanes of 16 bits, and lanes are added. Addition commutes and can be
-//! taken back, so that one changed document costs the same whether there are ten others or ten million, and
-//! the digests of shards add up to the digest of the whole. With lanes this many, finding two sets with the
-//! same sum is a lattice problem out of reach; sums of plain 32-byte hashes would not be.
+//! Each document is hashed to 1,024 lanes of 16 bits, and lanes are added. Addition commutes and has an inverse: one
+//! changed document costs the same among ten others or ten million, and the digests of shards add up to the digest of
+//! the whole. With so many lanes, finding two sets with the same sum is an infeasible lattice problem. With sums of
+//! plain 32-byte hashes it would be feasible.
 //!
 //! # Source
 //! Bellare and Micciancio, "A New Paradigm for Collision-Free Hashing: Incrementality at Reduced Cost"
@@ -16,16 +16,16 @@ use kittengrad_client_core::view::document::{Claim, Document};
 use kittengrad_proto::{heads::Standing, id::Id};
 use thiserror::Error;
 
-/// Why a text is no digest. Nothing changed.
+/// Why a text is not a digest. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("a digest's lanes are {expected} hexadecimal characters, here are {found}", expected = LANES * 4)]
+#[error("digest has {found} characters, not {expected} hexadecimal ones", expected = LANES * 4)]
 pub struct DigestError {
     found: usize,
 }
 
-/// Names the content of a document: equal documents have equal hashes, and different ones different hashes.
+/// Hashes the content of a document: equal documents have equal hashes, and different ones different hashes.
 ///
-/// A record is named by its hash, so that the list of names, their order and their standings are enough.
+/// A record's name is its hash, so it is enough to hash the names, their order and their standings.
 #[must_use]
 pub fn document_hash(document: &Document) -> Id {
     let mut bytes = Vec::with_capacity(33 + document.statements.len() * 33);
@@ -69,7 +69,7 @@ pub struct Digest {
 }
 
 impl Default for Digest {
-    /// Of no document.
+    /// The digest of no document.
     fn default() -> Self {
         Self {
             lanes: Box::new([0; LANES]),
@@ -78,39 +78,39 @@ impl Default for Digest {
 }
 
 impl Digest {
-    /// Counts a document in, by its hash.
+    /// Adds a document, by its hash.
     pub fn add(&mut self, document: &Id) {
         self.combine(document, u16::wrapping_add);
     }
 
-    /// Counts a document out again.
+    /// Removes a document that was added before, by its hash.
     pub fn remove(&mut self, document: &Id) {
         self.combine(document, u16::wrapping_sub);
     }
 
-    /// Adds the documents of another shard, which must not share any with this one.
+    /// Adds the documents of another shard. The two shards must not have a document in common.
     pub fn merge(&mut self, other: &Self) {
         for (lane, other) in self.lanes.iter_mut().zip(other.lanes.iter()) {
             *lane = lane.wrapping_add(*other);
         }
     }
 
-    /// The whole digest in 32 bytes: what is shown and compared.
+    /// Hashes the lanes to 32 bytes, to show and to compare.
     #[must_use]
     pub fn id(&self) -> Id {
         Id::of(&[DOMAIN, &self.bytes()])
     }
 
-    /// All lanes, in hexadecimal: what is stored.
+    /// Encodes all lanes in hexadecimal, to store: 4,096 characters.
     #[must_use]
     pub fn encode(&self) -> String {
         HEXLOWER.encode(&self.bytes())
     }
 
-    /// Reads what [`Digest::encode`] wrote.
+    /// Reads the text that [`Digest::encode`] wrote.
     ///
     /// # Errors
-    /// If it is not that.
+    /// If the text has another length or is not hexadecimal.
     pub fn decode(text: &str) -> Result<Self, DigestError> {
         let refuse = || DigestError { found: text.len() };
         let bytes = HEXLOWER.decode(text.as_bytes()).map_err(|_| refuse())?;

@@ -1,4 +1,4 @@
-//! Following an aggregator's journal: where to begin, and what to do when a subscription ends.
+//! Following an aggregator's journal: where a subscription begins, and what to do when it ends.
 
 use kittengrad_client_core::routing::Backoff;
 use kittengrad_journal::ReadFrom;
@@ -15,38 +15,38 @@ pub const RETRY: Backoff = Backoff {
 /// How a subscription ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// The source cannot go on from there; where it begins.
+    /// The source does not have the next block any more; the cursor where its journal begins.
     Moved(Cursor),
-    /// What it showed is signed, but does not continue what was read.
+    /// The source sent signed blocks that do not continue the blocks read so far.
     Other,
-    /// Anything else.
+    /// Any other reason, such as a broken connection.
     Failed,
 }
 
 /// What to do before the next subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Nothing: it begins where this one did, or after the last block.
+    /// Nothing. The next subscription begins where this one did, or after the last block.
     Retry,
-    /// Nothing: it begins there, and skips nothing that the source still has.
+    /// Nothing. The next subscription begins at this cursor, and skips no block that the source still has.
     From(Cursor),
-    /// Tell the indexer [`Input::Again`](crate::Input::Again): the journal is not the one that was read, and is read from
-    /// its first block.
+    /// Hand [`Input::Again`](crate::Input::Again) to the indexer. The journal is not the one read so far, and the next
+    /// subscription begins at its first block.
     Again,
 }
 
-/// A journal that is followed.
+/// The place in a followed journal, and its failures in a row.
 #[derive(Debug, Clone)]
 pub struct Following {
     at: ReadFrom,
-    /// Where the subscription under way began.
+    /// Begin of the subscription under way.
     began: ReadFrom,
-    /// Ends since a block was read.
+    /// Subscriptions that ended since the last block was read.
     failures: u32,
 }
 
 impl Following {
-    /// Goes on after `last`, or begins at the first block.
+    /// Continues after `last`. `None` begins at the first block.
     #[must_use]
     pub fn new(last: Option<Last>) -> Self {
         let at = last.map_or(ReadFrom::Genesis, after);
@@ -57,19 +57,19 @@ impl Following {
         }
     }
 
-    /// Where the next subscription begins.
+    /// Begins a subscription; returns its first place.
     pub const fn begin(&mut self) -> ReadFrom {
         self.began = self.at;
         self.at
     }
 
-    /// A block was read.
+    /// Notes that a block was read.
     pub const fn read(&mut self, last: Last) {
         self.at = after(last);
     }
 
-    /// What to do after an end, and for how long to pause first, in milliseconds. `random` is any number and chooses the
-    /// pause between half and all of what [`RETRY`] allows.
+    /// Returns the next step after an end, and the pause before it in milliseconds. `random` is any number. It chooses
+    /// the pause between half and all of the time that [`RETRY`] allows.
     pub fn ended(&mut self, end: End, random: u64) -> (Next, u64) {
         let has_read = self.at != self.began;
         let next = match end {

@@ -1,7 +1,7 @@
-//! The indexer: one verb, from verified blocks to commits.
+//! The indexer: a state machine from verified blocks to commits.
 //!
-//! Its driver feeds everything that is queued, then says [`Input::Cut`], and puts the commit on the disk
-//! before anything else: the next input finds it in the store.
+//! The driver hands in everything that is queued, then [`Input::Cut`]. It writes the commit to the disk before the next
+//! input, which reads it from the store.
 
 use std::collections::BTreeMap;
 
@@ -22,27 +22,27 @@ use crate::{
     waiting::Waiting,
 };
 
-/// One block of the journal that is followed, verified.
+/// One verified block of the followed journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
-    /// The block itself: once it is processed, this is where the journal stands.
+    /// Journal, head and time of the block. The cursor of the journal once the block is processed.
     pub last: Last,
-    /// What it adds.
+    /// The transactions of its items.
     pub transactions: Vec<Transaction>,
 }
 
-/// What a block adds of one transaction.
+/// The elements of one transaction that a block adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction {
-    /// Who speaks.
+    /// Key of the publisher.
     pub publisher: PublicKey,
-    /// What the publisher's certificate calls it, if the chain is known.
+    /// The publisher's name in its certificate, if the chain is known.
     pub publisher_name: Option<String>,
-    /// When the publisher made it, in Unix milliseconds.
+    /// Time in the transaction, in Unix milliseconds.
     pub created_ms: u64,
     /// The elements that the block adds.
     pub added: Vec<Element>,
-    /// Records of elements and canonicals, each under its own hash, as far as they came along.
+    /// Records of elements and canonicals, each under its own hash. Some may be absent.
     pub records: BTreeMap<RecordId, Bytes>,
 }
 
@@ -51,7 +51,7 @@ pub struct Transaction {
 pub struct Wanted {
     /// The canonical.
     pub canonical: RecordId,
-    /// Which: of the canonical itself or of elements of its set.
+    /// CIDs of the canonical's own record or of elements of its set.
     pub records: Vec<RecordId>,
 }
 
@@ -60,32 +60,31 @@ pub struct Wanted {
 pub struct Fetched {
     /// The canonical.
     pub canonical: RecordId,
-    /// Its records, each under its own hash; what the set does not name is not taken.
+    /// Its records, each under its own hash. Records that the set does not name are ignored.
     pub records: BTreeMap<RecordId, Bytes>,
 }
 
-/// What happens to an indexer.
+/// An input of the state machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// The journal goes on.
+    /// The next block of the followed journal.
     Block(Block),
-    /// A journal is not the one that was read, and is read again from its first block: what is known of it
-    /// adds nothing twice.
+    /// A journal is not the one read so far, and is read again from its first block. Known elements add nothing twice.
     Again(PublicKey),
-    /// Records that were absent came.
+    /// The answer to a lookup of absent records.
     Fetched(Fetched),
-    /// Nothing more is queued, or enough is pending: commit it.
+    /// Makes a commit of everything pending: the queue is empty, or enough is pending.
     Cut,
-    /// Time has passed, and no lookup is under way: say what to look up.
+    /// Asks for the absent records to look up. The driver sends it only while no lookup is under way.
     Tick,
 }
 
-/// What the driver must do: first the commit, then the lookup.
+/// The work of the driver after an input: first the commit, then the lookups.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Output {
-    /// To be put on the disk as one.
+    /// The commit to write to the disk as a whole.
     pub commit: Option<Commit>,
-    /// Absent records to look up; what is found comes back as [`Input::Fetched`].
+    /// Absent records to look up. Each answer comes back as [`Input::Fetched`].
     pub fetch: Vec<Wanted>,
 }
 
@@ -100,13 +99,13 @@ pub struct Indexer {
 }
 
 impl Indexer {
-    /// Goes on from what was committed.
+    /// Resumes from the committed state and names.
     #[must_use]
     pub fn resume(state: State, publishers: Publishers) -> Self {
         Self::planted(state, publishers, Plants::NONE)
     }
 
-    /// The same, with planted bugs.
+    /// Resumes like [`Indexer::resume`], with planted bugs.
     #[must_use]
     pub fn planted(state: State, publishers: Publishers, plants: Plants) -> Self {
         let mut waiting = Waiting::default();
@@ -120,10 +119,10 @@ impl Indexer {
         }
     }
 
-    /// Takes one input. `now_ms` is monotonic.
+    /// Handles one input. `now_ms` is in monotonic milliseconds.
     ///
     /// # Errors
-    /// If the store fails. What was pending is void then: go on from what was committed.
+    /// If the store fails. Everything pending is lost then: make another indexer with [`Indexer::resume`].
     pub fn handle(
         &mut self,
         now_ms: u64,
@@ -152,37 +151,37 @@ impl Indexer {
         }
     }
 
-    /// What was committed last; its cursors run ahead, by the blocks that are pending.
+    /// The state of the last commit. Its cursors are ahead of that commit by the pending blocks.
     #[must_use]
     pub const fn state(&self) -> &State {
         &self.state
     }
 
-    /// The names of all publishers heard so far.
+    /// The names of all publishers of the blocks so far.
     #[must_use]
     pub const fn publishers(&self) -> &Publishers {
         &self.publishers
     }
 
-    /// Canonicals with absent records that are remembered.
+    /// Canonicals with absent records in memory, at most [`WAITING_MAX`].
     #[must_use]
     pub fn waiting_count(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Whether [`Input::Cut`] would commit anything.
+    /// Whether [`Input::Cut`] would make a commit.
     #[must_use]
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// Bytes of records that came since the last commit.
+    /// Bytes of records and elements that came since the last commit.
     #[must_use]
     pub const fn pending_bytes(&self) -> usize {
         self.pending.added_bytes
     }
 
-    /// About how much memory everything pending takes, in bytes.
+    /// Estimated memory of everything pending, in bytes.
     #[must_use]
     pub const fn pending_weight_bytes(&self) -> usize {
         self.pending.weight_bytes()
@@ -308,9 +307,11 @@ impl Indexer {
     }
 }
 
-/// The absent records of `canonicals`, as the store knows them. Those that find no room have their turn again.
+/// Lists the absent records of `canonicals` from the store, at most [`FETCH_RECORDS_MAX`]. A canonical beyond the limit
+/// has its next turn later.
 ///
-/// Of a canonical that lacks many, other ones each time, so that those that never come do not hold up the rest.
+/// A canonical with more than [`FETCH_RECORDS_OF_ONE_MAX`] absent records gives a part of them, at a place that moves
+/// with the time: records that nobody has do not hold up the rest.
 fn wanted(
     now_ms: u64,
     canonicals: &[RecordId],
@@ -337,5 +338,5 @@ fn wanted(
     Ok(wanted)
 }
 
-/// What an element takes beside its record.
+/// Estimated memory of an element besides its record, in bytes.
 const ELEMENT_BYTES: usize = 128;

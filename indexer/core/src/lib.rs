@@ -1,8 +1,8 @@
 //! The decisions of an indexer: which records it waits for, which documents a commit writes, and their digest.
 //!
-//! A document is the fold of one set ([`kittengrad_client_core::view::fold`]). The fold is pure: any order, any batching,
-//! any repetition and any number of shards give the same documents and the same digest. Nothing here has a clock, a disk
-//! or a thread.
+//! A document is the fold of one set ([`kittengrad_client_core::view::fold`]). The fold is pure: any order, batching,
+//! repetition and number of shards gives the same documents and the same digest. Nothing here has a clock, a disk or a
+//! thread.
 #![warn(missing_docs)]
 
 mod cursors;

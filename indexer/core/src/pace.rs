@@ -2,15 +2,15 @@
 
 use crate::indexer::Indexer;
 
-/// Time between two commits at least, in milliseconds: a search sees an update after about this.
+/// Shortest time between two commits, in milliseconds: a search sees an update after about this time.
 pub const INTERVAL_MS_MIN: u64 = 200;
-/// Time between two commits at most while anything is pending, in milliseconds.
+/// Longest pause after a commit, and longest wait of a due commit for an empty queue, in milliseconds.
 pub const INTERVAL_MS_MAX: u64 = 2_000;
 /// Time between two ticks, in milliseconds.
 pub const TICK_MS: u64 = 1_000;
-/// Bytes of new records of one commit.
+/// Bytes of new records that make a commit due.
 const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Bytes of memory of one commit, with the sets that it touches as they were before.
+/// Bytes of memory that make a commit due: new records, and the sets that were loaded to change them.
 const PENDING_WEIGHT_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// The times of the next commit and the next tick. All times are milliseconds of one monotonic clock.
@@ -23,7 +23,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Both are due at once.
+    /// Makes commit and tick due immediately.
     #[must_use]
     pub const fn new(now_ms: u64) -> Self {
         Self {
@@ -33,7 +33,8 @@ impl Pace {
         }
     }
 
-    /// Whether to commit now: enough is pending, or the last commit is long ago, or not so long and nothing is queued.
+    /// Whether to commit now. Something must be pending. Then a commit is made if a limit of bytes is reached, if it is due
+    /// and the queue is empty, or if it has been due for [`INTERVAL_MS_MAX`].
     #[must_use]
     pub fn should_cut(&self, now_ms: u64, indexer: &Indexer, is_queue_empty: bool) -> bool {
         if !indexer.has_pending() {
@@ -45,34 +46,35 @@ impl Pace {
         is_full || is_late || now_ms >= self.cut_from_ms && is_queue_empty
     }
 
-    /// A commit ended that took so long. Commits take at most a fifth of the time: the slower they are, the larger they
-    /// become.
+    /// Notes that a commit ended, and its duration. The next one is due after four times that duration, between
+    /// [`INTERVAL_MS_MIN`] and [`INTERVAL_MS_MAX`]. So slow commits become larger, and commits of at most 500 ms take a
+    /// fifth of the time.
     pub fn committed(&mut self, now_ms: u64, took_ms: u64) {
         self.cut_from_ms = now_ms + (took_ms * 4).clamp(INTERVAL_MS_MIN, INTERVAL_MS_MAX);
     }
 
-    /// Whether to hand in a tick now: one is due, and the lookups of the last one ended.
+    /// Whether to hand in a tick now: one is due, and all lookups of the last one ended.
     #[must_use]
     pub const fn should_tick(&self, now_ms: u64) -> bool {
         self.lookups == 0 && now_ms >= self.tick_from_ms
     }
 
-    /// A tick was handed in.
+    /// Notes that a tick was handed in.
     pub const fn ticked(&mut self, now_ms: u64) {
         self.tick_from_ms = now_ms + TICK_MS;
     }
 
-    /// So many lookups began.
+    /// Notes that `count` lookups began.
     pub const fn lookups_began(&mut self, count: usize) {
         self.lookups += count;
     }
 
-    /// A lookup ended, with or without a record.
+    /// Notes that a lookup ended, with or without a record.
     pub const fn lookup_ended(&mut self) {
         self.lookups = self.lookups.saturating_sub(1);
     }
 
-    /// For how long nothing is due by itself, in milliseconds.
+    /// The time until a commit or a tick is due, in milliseconds; [`TICK_MS`] while only lookups are under way.
     #[must_use]
     pub fn idle_ms(&self, now_ms: u64, indexer: &Indexer) -> u64 {
         let until_ms = match (indexer.has_pending(), self.lookups) {

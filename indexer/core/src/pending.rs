@@ -1,4 +1,4 @@
-//! Pending: sets that were touched since the last commit, and what a commit is.
+//! Pending: the sets that were touched since the last commit, and the commit that they become.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,16 +17,16 @@ use crate::{
     store::{Store, StoreError, Stored},
 };
 
-/// What belongs on the disk together, or not at all.
+/// Everything that the store writes in one step, whole or not at all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
     /// Documents to write, each in place of the one with the same canonical.
     pub changed: Vec<Changed>,
     /// Names to write, each in place of the one with the same key.
     pub publishers: Vec<(PublicKey, PublisherName)>,
-    /// What the documents are then the fold of.
+    /// The state after this commit.
     pub state: State,
-    /// What was new, in the order of the journal.
+    /// New elements, in the order of the journal.
     pub news: Vec<News>,
 }
 
@@ -35,30 +35,30 @@ pub struct Commit {
 pub struct Changed {
     /// The fold of `set`.
     pub document: Document,
-    /// Everything the document is folded from.
+    /// The set that the document is folded from.
     pub set: Set,
-    /// The document's hash, as the digest counts it.
+    /// The document's hash, as added to the digest.
     pub hash: Id,
-    /// Whether there is an older document to replace.
+    /// Whether the store has an older document to replace.
     pub replaces: bool,
 }
 
-/// An element seen for the first time.
+/// An element that this index did not have before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct News {
     /// The canonical.
     pub canonical: RecordId,
-    /// What is said about it; `None` for a bare insert.
+    /// The update or retraction; `None` for a bare insert.
     pub update: Option<RecordId>,
-    /// Who says it.
+    /// Key of the transaction's publisher.
     pub publisher: PublicKey,
-    /// The block that brought it.
+    /// The block that added the element.
     pub cursor: Cursor,
     /// Time of that block, in Unix milliseconds.
     pub time_ms: u64,
 }
 
-/// The sets touched since the last commit: each is read from the store once, however often it is touched.
+/// The sets touched since the last commit. Each is read from the store once, at the first touch.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     sets: BTreeMap<RecordId, Touched>,
@@ -69,7 +69,7 @@ pub(crate) struct Pending {
     pub(crate) added_bytes: usize,
 }
 
-/// A set, and what the store had of it.
+/// A set, and the counts of its committed version.
 #[derive(Debug)]
 pub(crate) struct Touched {
     pub(crate) set: Set,
@@ -119,7 +119,7 @@ impl Pending {
         canonical: RecordId,
         store: &dyn Store,
     ) -> Result<&mut Touched, StoreError> {
-        // Asking twice is what the borrow checker wants; the second time is the cheap one.
+        // The borrow checker forces two look-ups; the second one does not load.
         if !self.sets.contains_key(&canonical) {
             let touched = Touched::new(store.load(&canonical)?);
             self.loaded_bytes += touched.set.weight_bytes();
@@ -141,7 +141,7 @@ impl Pending {
         self.loaded_bytes + self.added_bytes
     }
 
-    /// Folds what changed, and counts it in `state`.
+    /// Folds the changed sets, and updates counts and digest in `state`.
     pub(crate) fn fold(self, state: &mut State, plants: Plants) -> Vec<Changed> {
         let changed = self
             .sets

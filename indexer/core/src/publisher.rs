@@ -1,26 +1,26 @@
-//! Publishers' names: what their certificates call them.
+//! Names of publishers, from their certificates.
 
 use std::collections::BTreeMap;
 
 use kittengrad_client_core::view::json::PublisherNames;
 use kittengrad_proto::id::PublicKey;
 
-/// A name, as of the transaction that brought it. The greatest wins, so that arrival order does not matter.
+/// A publisher's name and the time of its transaction. The greatest (time, name) wins: the order of arrival does not
+/// matter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PublisherName {
-    /// When the publisher made the transaction, in Unix milliseconds.
+    /// Time of the transaction, in Unix milliseconds.
     pub created_ms: u64,
-    /// The name in the certificate chain that vouched for it.
+    /// The name in the certificate chain of the publisher.
     pub name: String,
 }
 
-/// The name of every publisher that was heard.
+/// The name of every publisher of a processed transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Publishers(BTreeMap<PublicKey, PublisherName>);
 
 impl Publishers {
-    /// The publishers with this name, in any case of letters. Several may share one; none is vouched to be
-    /// the only one.
+    /// Finds the publishers with this name, ignoring case. Several may share a name: no certificate makes it unique.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = PublicKey> + 'a {
         let wanted = name.to_lowercase();
         self.0
@@ -29,13 +29,13 @@ impl Publishers {
             .map(|(key, _)| *key)
     }
 
-    /// All of them, ascending by key.
+    /// Lists all publishers, ascending by key.
     pub fn iter(&self) -> impl Iterator<Item = (&PublicKey, &PublisherName)> {
         self.0.iter()
     }
 
-    /// Takes a name over if it is greater than the one that is known. True if it was: the store must know
-    /// even a mere newer time, or else an older name could win after a restart.
+    /// Replaces the name of a publisher if `heard` is greater. True if it was: the caller must store even the same name
+    /// with a newer time, or else an older name could win after a restart.
     pub fn learn(&mut self, publisher: PublicKey, heard: PublisherName) -> bool {
         let known = self.0.get(&publisher);
         let is_greater = known.is_none_or(|known| *known < heard);

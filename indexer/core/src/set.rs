@@ -1,4 +1,4 @@
-//! Sets: everything the journal says about one canonical, with the records that are known.
+//! Sets: the elements of one canonical, with the records that are known.
 
 use std::collections::BTreeMap;
 
@@ -9,21 +9,21 @@ use thiserror::Error;
 /// The version byte of [`Set::encode`].
 const VERSION: u8 = 1;
 
-/// Why stored bytes are no set. Nothing changed.
+/// Why stored bytes are not a set. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SetError {
     /// Written by another version of this program.
-    #[error("stored set has version {0}, known is {VERSION}")]
+    #[error("stored set has version {0}; this program knows {VERSION}")]
     Version(u8),
-    /// The bytes end too early or too late, or are out of order.
+    /// The bytes end too early or too late, elements are out of order, or a record is too large.
     #[error("stored set is damaged at byte {0}")]
     Damaged(usize),
 }
 
-/// The updates and retractions of one canonical, with their records and the canonical's own as far as known.
+/// The updates and retractions of one canonical, with their records and the canonical's own, as far as known.
 ///
-/// Grows only: elements are added, absent records are supplied, and nothing is ever replaced. Merging is
-/// therefore commutative, associative and idempotent.
+/// A set only grows: elements are added, absent records are supplied, and nothing is ever replaced. So merging is
+/// commutative, associative and idempotent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Set {
     record: Option<Bytes>,
@@ -75,7 +75,7 @@ impl Set {
         }
     }
 
-    /// Takes over what `other` has and this set has not.
+    /// Adds the elements and records of `other` that this set lacks.
     pub fn merge(&mut self, other: &Self) {
         if let Some(record) = &other.record {
             self.supply_record(record);
@@ -88,7 +88,7 @@ impl Set {
         }
     }
 
-    /// How many records are absent, the canonical's own included.
+    /// Counts the absent records, the canonical's own included.
     #[must_use]
     pub fn absent_count(&self) -> usize {
         usize::from(self.record.is_none())
@@ -99,7 +99,7 @@ impl Set {
                 .count()
     }
 
-    /// The records that are absent, the first the one of `canonical`, whose set this is.
+    /// Lists the absent records, first the canonical's own. `canonical` is the name of this set.
     pub fn absent(&self, canonical: RecordId) -> impl Iterator<Item = RecordId> + '_ {
         let own = self.record.is_none().then_some(canonical);
         let elements = self.elements.iter();
@@ -107,13 +107,13 @@ impl Set {
         own.into_iter().chain(absent.map(|(id, _)| *id))
     }
 
-    /// About how much memory the set takes, in bytes.
+    /// Estimated memory of the set, in bytes.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
         self.bytes + self.elements.len() * 128 + 128
     }
 
-    /// As it is stored:
+    /// Encodes the set for the store:
     ///
     /// ```text
     /// 1 byte   version
@@ -139,10 +139,10 @@ impl Set {
         out.freeze()
     }
 
-    /// Reads what [`Set::encode`] wrote, without copying records.
+    /// Reads the bytes that [`Set::encode`] wrote, without copying records.
     ///
     /// # Errors
-    /// If another version wrote it, or it is damaged.
+    /// If another version wrote them, or they are damaged.
     pub fn decode(bytes: Bytes) -> Result<Self, SetError> {
         let mut reader = Reader {
             total: bytes.len(),
@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     fn arbitrary_set() -> impl Strategy<Value = Set> {
-        // The same id has the same record everywhere: it is its hash.
+        // An id has the same record in all sets: the id is the record's hash.
         let element = (0..12_u8, any::<bool>());
         (any::<bool>(), prop::collection::vec(element, 0..12)).prop_map(|(has_record, elements)| {
             let mut set = Set::default();

@@ -1,4 +1,4 @@
-//! State: what is committed together with the documents, and says which stream they are the fold of.
+//! State: the cursors, counts and digest that are committed together with the documents.
 
 use kittengrad_proto::{
     block::Head,
@@ -16,33 +16,33 @@ use crate::{
 
 /// The version of [`State::encode`].
 const VERSION: u32 = 2;
-/// The version before: its cursors say no hash, so that nothing tells whether a journal is still the same.
+/// The version before. Its cursors have no hash, so they cannot show whether a journal is still the same.
 const VERSION_WITHOUT_HASHES: u32 = 1;
 
-/// Why stored text is no state. Nothing changed.
+/// Why stored text is not a state. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StateError {
-    /// Not what this program writes.
+    /// The text has another form.
     #[error("stored state is malformed: {0}")]
     Malformed(String),
     /// Written by another version of this program.
-    #[error("stored state has version {0}, known is {VERSION}")]
+    #[error("stored state has version {0}; this program knows {VERSION}")]
     Version(u32),
-    /// The network's name is none.
+    /// The network is not an id.
     #[error("stored state: {0}")]
     Network(#[from] IdError),
-    /// The namespace's name is none.
+    /// The namespace is not a name.
     #[error("stored state: {0}")]
     Namespace(#[from] NamespaceError),
-    /// A cursor is none.
+    /// A cursor has another form.
     #[error("stored state: {0}")]
     Cursor(#[from] CursorError),
-    /// The digest is none.
+    /// The digest has another form.
     #[error("stored state: {0}")]
     Digest(#[from] DigestError),
 }
 
-/// How much there is.
+/// The sizes of an index.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Canonicals that any element names.
@@ -53,21 +53,21 @@ pub struct Counts {
     pub absent: u64,
 }
 
-/// Of which stream the committed documents are the fold, and up to where.
+/// The journals whose fold the committed documents are, with the last block of each, and the sums over all documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     /// Network and namespace of all documents.
     pub overlay: Overlay,
-    /// How far each journal was processed.
+    /// The last processed block of each journal.
     pub cursors: Cursors,
-    /// How much there is.
+    /// Numbers of documents, updates and absent records.
     pub counts: Counts,
-    /// Over all documents.
+    /// The digest of all documents.
     pub digest: Digest,
 }
 
 impl State {
-    /// Of nothing yet.
+    /// The state of an empty index.
     #[must_use]
     pub fn new(overlay: Overlay) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl State {
         }
     }
 
-    /// As JSON, about 4 KiB.
+    /// Encodes the state as JSON, about 4 KiB.
     #[must_use]
     pub fn encode(&self) -> String {
         let stored = Stored {
@@ -92,11 +92,11 @@ impl State {
         serde_json::to_string(&stored).expect("strings and numbers are always JSON")
     }
 
-    /// Reads what [`State::encode`] wrote, now or in the version before: then journals are read again, which
-    /// adds nothing twice.
+    /// Reads the text that [`State::encode`] wrote, in this version or the one before. From the version before, cursors
+    /// are dropped: the journals are read again, which adds nothing twice.
     ///
     /// # Errors
-    /// If it is not that.
+    /// If the text has another form or version.
     pub fn decode(text: &str) -> Result<Self, StateError> {
         let malformed = |error: serde_json::Error| StateError::Malformed(error.to_string());
         let version: Version = serde_json::from_str(text).map_err(malformed)?;
@@ -137,7 +137,7 @@ struct Stored {
     version: u32,
     network: String,
     namespace: String,
-    /// The current one last.
+    /// The journal that is followed now comes last.
     cursors: Vec<StoredLast>,
     counts: Counts,
     digest: String,
@@ -161,7 +161,7 @@ impl StoredLast {
 
     fn read(&self) -> Result<Last, StateError> {
         let cursor: Cursor = self.cursor.parse()?;
-        let before_first = || StateError::Malformed(format!("no block is at {cursor}"));
+        let before_first = || StateError::Malformed(format!("cursor {cursor} names no block"));
         Ok(Last {
             journal: cursor.journal,
             head: Head {

@@ -1,11 +1,11 @@
-//! What an indexer needs of the disk.
+//! The store: the reads from disk that an indexer needs.
 
 use kittengrad_proto::id::{Id, RecordId};
 use thiserror::Error;
 
 use crate::set::Set;
 
-/// Why the store did not answer. The indexer must not go on.
+/// Why the store did not answer. The indexer must stop.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("index: {0}")]
 pub struct StoreError(pub String);
@@ -15,21 +15,21 @@ pub struct StoreError(pub String);
 pub struct Stored {
     /// The set.
     pub set: Set,
-    /// Hash of its document, as the digest counts it.
+    /// Hash of its document, as added to the digest.
     pub hash: Id,
 }
 
-/// What was committed. Reads see everything committed, and nothing else.
+/// The committed sets. Reads see every commit, and nothing that is pending.
 pub trait Store {
-    /// The set of a canonical; `None` if no element names it.
+    /// Reads the set of a canonical; `None` if no element names it.
     ///
     /// # Errors
-    /// If the store cannot tell.
+    /// If the store cannot read it.
     fn load(&self, canonical: &RecordId) -> Result<Option<Stored>, StoreError>;
 
-    /// At most `limit` canonicals with absent records; all of them if there are fewer.
+    /// Lists at most `limit` canonicals with absent records; all of them if there are fewer.
     ///
     /// # Errors
-    /// If the store cannot tell.
+    /// If the store cannot read them.
     fn incomplete(&self, limit: usize) -> Result<Vec<RecordId>, StoreError>;
 }

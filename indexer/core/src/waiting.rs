@@ -1,4 +1,4 @@
-//! Waiting: canonicals with records that are absent, and when to ask for them again.
+//! Waiting: canonicals with absent records, and the time of the next lookup of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use kittengrad_proto::id::RecordId;
 
 use crate::limits::{BACK_OFF_MS_MAX, BACK_OFF_MS_MIN, FETCH_CANONICALS_MAX, WAITING_MAX};
 
-/// Which canonicals to look up again, and when. Times are monotonic milliseconds.
+/// The canonicals to look up again, with their times in monotonic milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Waiting {
     by_canonical: BTreeMap<RecordId, Turn>,
@@ -21,30 +21,30 @@ struct Turn {
 }
 
 impl Waiting {
-    /// How many canonicals are remembered.
+    /// Counts the canonicals in memory.
     #[must_use]
     pub fn len(&self) -> usize {
         self.by_canonical.len()
     }
 
-    /// Whether nothing is absent, as far as is remembered.
+    /// Whether no canonical is in memory. The store may have some.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_canonical.is_empty()
     }
 
-    /// Whether to ask the store: there may be more than are remembered, and there is room for them.
+    /// Whether to ask the store: it may have canonicals that are not in memory, and at least half of the room is free.
     #[must_use]
     pub fn should_refill(&self) -> bool {
         self.has_forgotten && self.len() <= WAITING_MAX / 2
     }
 
-    /// Says that the store may know of canonicals that wait and are not remembered here.
+    /// Notes that the store may have canonicals with absent records that are not in memory.
     pub const fn forget(&mut self) {
         self.has_forgotten = true;
     }
 
-    /// Takes what the store knows: `canonicals` are all there are if fewer came than fit.
+    /// Adds canonicals from the store. They are all of them if they are fewer than [`WAITING_MAX`].
     pub fn refill(&mut self, now_ms: u64, canonicals: &[RecordId]) {
         self.has_forgotten = canonicals.len() >= WAITING_MAX;
         for canonical in canonicals {
@@ -52,7 +52,7 @@ impl Waiting {
         }
     }
 
-    /// Remembers a canonical; its turn comes after the shortest time. One that waits already keeps its turn.
+    /// Adds a canonical, due after [`BACK_OFF_MS_MIN`]. A canonical that waits already keeps its time.
     pub fn add(&mut self, now_ms: u64, canonical: RecordId) {
         if self.by_canonical.contains_key(&canonical) {
             return;
@@ -70,16 +70,16 @@ impl Waiting {
         );
     }
 
-    /// Nothing is absent any more.
+    /// Removes a canonical: none of its records is absent any more.
     pub fn remove(&mut self, canonical: &RecordId) {
         if let Some(turn) = self.by_canonical.remove(canonical) {
             self.by_time.remove(&(turn.due_ms, *canonical));
         }
     }
 
-    /// Those whose turn it is, the longest waiting first, at most [`FETCH_CANONICALS_MAX`]. The next turn of
-    /// each comes after twice the time, whether or not an answer does. While there are more than are remembered, one
-    /// that was asked for in vain for the longest time is forgotten after that, so that the others have a turn.
+    /// Lists the canonicals that are due, the earliest first, at most [`FETCH_CANONICALS_MAX`]. Each is due again after
+    /// twice the time, with or without an answer. While the store may have canonicals that are not in memory, those
+    /// whose time reached [`BACK_OFF_MS_MAX`] leave the memory, to make room.
     pub fn due(&mut self, now_ms: u64) -> Vec<RecordId> {
         let until = (now_ms, RecordId::new([0xff; 32]));
         let due: Vec<_> = self
@@ -167,7 +167,7 @@ mod tests {
         let mut now_ms = 0;
         while !waiting.should_refill() {
             now_ms += 1_000;
-            assert!(now_ms < 10_000_000, "it never ends");
+            assert!(now_ms < 10_000_000, "no canonical leaves the memory");
             while !waiting.due(now_ms).is_empty() {}
         }
         waiting.refill(now_ms, &[id(u32::MAX)]);

@@ -1,4 +1,4 @@
-//! Text for search: the strings that people wrote, gathered from nested values.
+//! Text for search: names and strings, gathered from nested values.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,8 @@ use kittengrad_client_core::view::document::Document;
 
 use crate::limits::TEXT_BYTES_MAX;
 
-/// All text of a document that is searched: names, and every string in the canonical and in its heads, the newest first.
+/// Collects the searched text of a document: names, the strings in its heads, the newest first, and those in the
+/// canonical.
 #[must_use]
 pub fn searched_text(document: &Document) -> String {
     let nothing = BTreeMap::new();
@@ -17,7 +18,7 @@ pub fn searched_text(document: &Document) -> String {
     text(document.names(), metas.chain([canonical]))
 }
 
-/// A line that tells documents of the same name apart: short strings of the newest head.
+/// Writes a line that tells documents of the same name apart: short strings of the newest head.
 #[must_use]
 pub fn summary(document: &Document) -> String {
     let known = [document.name(), document.identifier()];
@@ -27,10 +28,11 @@ pub fn summary(document: &Document) -> String {
         .unwrap_or_default()
 }
 
-/// Every name and every string in `metas`, in that order, one a line, until [`TEXT_BYTES_MAX`].
+/// Every name and every string in `metas`, in that order, one a line, at most [`TEXT_BYTES_MAX`]. A string without room
+/// is left out.
 ///
-/// Keys are the publisher's vocabulary and left out. So are addresses: half of a museum's record is links to
-/// itself, and each would answer a search for "art" or "work".
+/// Keys are left out: they are the publisher's vocabulary. So are addresses: half of a museum's record is links to
+/// itself, and each would match a search for "art" or "work".
 fn text<'a>(
     names: impl Iterator<Item = &'a str>,
     metas: impl Iterator<Item = &'a BTreeMap<String, Ipld>>,
@@ -45,10 +47,9 @@ fn text<'a>(
     text.0
 }
 
-/// The first short strings in `meta`, outer ones before nested ones, without what is `known` already.
+/// The first short strings in `meta`, outer ones before nested ones, without those in `known`.
 ///
-/// A publisher's own order of fields is lost in DAG-CBOR, so that nothing better than this can be had
-/// without knowing what its fields mean.
+/// DAG-CBOR loses a publisher's own order of fields. A better choice would need the meaning of the fields.
 fn short_strings(meta: &BTreeMap<String, Ipld>, known: &[Option<&str>]) -> String {
     let mut summary = Vec::new();
     let mut room = SUMMARY_CHARS_MAX;
@@ -83,7 +84,7 @@ fn inner(value: &Ipld) -> Vec<&Ipld> {
 struct Text(String);
 
 impl Text {
-    /// Goes as deep as a record may nest, and no deeper: it was decoded within that limit.
+    /// Collects the strings of a value. The recursion is as deep as a record may nest: decoding checked that limit.
     fn gather(&mut self, value: &Ipld) {
         match value {
             Ipld::String(text) if !is_address(text) => self.push(text),
@@ -114,11 +115,11 @@ fn is_address(text: &str) -> bool {
             .any(begins)
 }
 
-/// Characters of a summary, without what stands between its strings.
+/// Characters of a summary, without its separators.
 const SUMMARY_CHARS_MAX: usize = 140;
-/// Strings of a summary.
+/// Most strings of a summary.
 const SUMMARY_STRINGS_MAX: usize = 5;
-/// Shorter strings are codes and initials.
+/// Fewest characters of a string in a summary. Shorter strings are codes and initials.
 const SHORT_CHARS_MIN: usize = 3;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Any order, any batching, any repetition, any crash, any number of shards: the same documents and digest.
+//! Any order, batching, repetition, crash and number of shards gives the same documents and digest.
 
 use kittengrad_indexer_core::{Digest, Fetched, Input};
 use kittengrad_proto::{cursor::Cursor, id::Id};
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::world::{Driver, Journal, arbitrary_journal, by_definition, digest_of};
 
-/// What the network does to a stream: which block comes, whether the batch ends or the process dies then.
+/// A delivery of a stream: the block that comes, and whether the batch ends or the process dies after it.
 fn arbitrary_delivery() -> impl Strategy<Value = Vec<(prop::sample::Index, u8)>> {
     prop::collection::vec((any::<prop::sample::Index>(), 0..6_u8), 0..60)
 }
@@ -21,7 +21,7 @@ fn deliver(journal: &Journal, delivery: &[(prop::sample::Index, u8)]) -> Driver 
             _ => {}
         }
     }
-    // Whatever came before, in the end every block came after the last crash.
+    // In the end every block came after the last crash.
     for block in journal.blocks.iter().rev() {
         driver.block(block);
     }
@@ -62,7 +62,7 @@ proptest! {
         prop_assert_eq!(&driver.disk.documents, &by_definition(&journal, true));
         prop_assert_eq!(driver.disk.state().counts.absent, 0);
         prop_assert_eq!(driver.indexer.waiting_count(), 0);
-        prop_assert!(driver.feed(u64::MAX, Input::Tick).is_empty(), "nothing is asked for without need");
+        prop_assert!(driver.feed(u64::MAX, Input::Tick).is_empty(), "a lookup without an absent record");
     }
 
     #[test]
@@ -95,9 +95,9 @@ proptest! {
         driver.cut();
         let updates: usize = driver.disk.documents.values().map(|document| document.statements.len()).sum();
         let bare = journal.blocks.iter().flat_map(|block| &block.transactions).flat_map(|t| &t.added);
-        let first_words: std::collections::BTreeMap<_, _> =
+        let first_elements: std::collections::BTreeMap<_, _> =
             bare.rev().map(|element| (element.canonical, element.update)).collect();
-        let bare = first_words.values().filter(|first| first.is_none()).count();
+        let bare = first_elements.values().filter(|first| first.is_none()).count();
         prop_assert_eq!(driver.news, updates + bare);
     }
 }
@@ -152,7 +152,7 @@ fn a_journal_read_again_adds_nothing_twice() {
     driver.cut();
     assert_eq!((&driver.disk.documents, driver.news), (&documents, news));
     let last = driver.disk.state().cursors.last(&owner).unwrap();
-    assert_eq!(last.head.hash, Id::ZERO, "of the journal that there is now");
+    assert_eq!(last.head.hash, Id::ZERO, "hash of the second journal");
 }
 
 use proptest::strategy::ValueTree as _;

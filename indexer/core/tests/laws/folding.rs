@@ -1,4 +1,4 @@
-//! What a document says of a set.
+//! Documents as folds of sets.
 
 use std::collections::BTreeMap;
 

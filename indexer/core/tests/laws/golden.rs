@@ -1,4 +1,4 @@
-//! Golden vectors: what an index keeps beside its documents, in a file that never changes.
+//! Golden vectors: the stored forms of sets and states, in a file that never changes.
 
 use bytes::Bytes;
 use kittengrad_indexer_core::{Counts, Cursors, Last, Set, State};
@@ -10,7 +10,7 @@ use kittengrad_proto::{
 
 const STORED: &str = include_str!("../../testdata/stored.txt");
 
-/// What the file has under `name`.
+/// The rest of the line that begins with `name`.
 fn vector(name: &str) -> &'static str {
     let named = |line: &'static str| line.strip_prefix(name)?.strip_prefix(' ');
     STORED.lines().find_map(named).unwrap()
@@ -60,7 +60,7 @@ fn a_state_has_the_text_that_it_always_had() {
     state.digest.add(&Id::of(&[b"document"]));
     assert_eq!(state.encode(), vector("state"));
     assert_eq!(State::decode(vector("state")), Ok(state.clone()));
-    // Of the version before its cursors are left.
+    // Cursors of the version before are dropped.
     state.cursors = Cursors::default();
     assert_eq!(State::decode(vector("state.1")), Ok(state));
 }

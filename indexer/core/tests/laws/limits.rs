@@ -1,4 +1,4 @@
-//! How much is asked for at a time, and what the memory of an indexer weighs.
+//! The limits of a lookup, and the estimated memory of an indexer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,11 +13,11 @@ use kittengrad_support::samples::named;
 
 use crate::world::{Driver, TATE, block, canonical, update};
 
-/// Inserts `count` canonicals with `updates` each, all without any record.
+/// Inserts `count` canonicals with `updates` updates each, all without records.
 fn absent(count: u32, updates: u32) -> Driver {
     let mut driver = Driver::new();
     let canonicals = (0..count).map(|number| RecordId::of(&number.to_be_bytes()));
-    let said = canonicals.flat_map(|canonical| {
+    let entries = canonicals.flat_map(|canonical| {
         let update = move |number: u32| {
             RecordId::of(&[canonical.as_bytes(), &number.to_be_bytes()[..]].concat())
         };
@@ -25,7 +25,7 @@ fn absent(count: u32, updates: u32) -> Driver {
         let all = updates.chain([None]);
         all.map(move |update| (Element { canonical, update }, Vec::new()))
     });
-    driver.block(&block(0, TATE, &said.collect::<Vec<_>>()));
+    driver.block(&block(0, TATE, &entries.collect::<Vec<_>>()));
     driver.cut();
     driver
 }
@@ -75,18 +75,18 @@ fn an_answer_about_what_no_journal_named_is_no_document() {
 #[test]
 fn what_was_fetched_and_what_was_loaded_weighs() {
     let (of, record) = canonical(0);
-    let said = named(&Record::Update(update(of, TATE, 1, "Snow Storm", &[])));
+    let named_update = named(&Record::Update(update(of, TATE, 1, "Snow Storm", &[])));
     let element = Element {
         canonical: of,
-        update: Some(said.0),
+        update: Some(named_update.0),
     };
     let mut driver = Driver::new();
     driver.block(&block(0, TATE, &[(element, Vec::new())]));
     driver.cut();
     assert_eq!(driver.indexer.pending_weight_bytes(), 0);
 
-    let length = said.1.len();
-    let records = BTreeMap::from([said]);
+    let length = named_update.1.len();
+    let records = BTreeMap::from([named_update]);
     driver.feed(
         0,
         Input::Fetched(Fetched {
@@ -98,7 +98,7 @@ fn what_was_fetched_and_what_was_loaded_weighs() {
     driver.cut();
     assert_eq!(driver.indexer.pending_bytes(), 0);
 
-    // The record of a set is in memory while the set is pending, though it did not come now.
+    // A pending set keeps its stored records in memory, besides those of the block.
     let again = Element {
         canonical: of,
         update: None,
@@ -109,7 +109,7 @@ fn what_was_fetched_and_what_was_loaded_weighs() {
     assert!(weight >= length + record.len(), "{weight} bytes");
 }
 
-/// The names of a document whose updates have these names, the newest last.
+/// Folds updates with these names, the newest last; returns the names of the document.
 fn names(names: impl IntoIterator<Item = String>) -> Vec<String> {
     let (of, record) = canonical(0);
     let updates = (1..).zip(names).map(|(time, name)| {

@@ -1,4 +1,4 @@
-//! The promises of the fold and of the indexer: the set decides, and nothing else.
+//! The promises of the fold and of the indexer: documents depend on the set alone.
 #![allow(
     clippy::unwrap_used,
     reason = "a test may fail where it stands; clippy's own exception covers test functions alone"

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kittengrad_indexer_core::{Set, SetError};
 use kittengrad_proto::{id::RecordId, limits::RECORD_BYTES_MAX};
 
-/// Bytes of a set without its canonical's record, with these elements and the length that each record has.
+/// Bytes of a set without its canonical's record. Each element is a byte and the length of its record.
 fn stored(elements: &[(u8, usize)]) -> Vec<u8> {
     let mut bytes = vec![1, 0, 0, 0, 0];
     bytes.extend((elements.len() as u32).to_be_bytes());

@@ -77,13 +77,13 @@ pub(crate) fn retraction(
 pub(crate) fn block(
     height: u64,
     publisher: PublicKey,
-    said: &[(Element, Vec<(RecordId, Bytes)>)],
+    entries: &[(Element, Vec<(RecordId, Bytes)>)],
 ) -> Block {
-    let records = said
+    let records = entries
         .iter()
         .flat_map(|(_, records)| records.clone())
         .collect();
-    let added = said.iter().map(|(element, _)| *element).collect();
+    let added = entries.iter().map(|(element, _)| *element).collect();
     let publisher_name = Some(if publisher == TATE { "Tate" } else { "CMOA" }.to_owned());
     Block {
         last: Last {
@@ -105,14 +105,14 @@ pub(crate) fn block(
     }
 }
 
-/// A journal: its blocks, and the records that did not come along with them.
+/// A journal: its blocks, and the records that they lack.
 #[derive(Debug, Clone)]
 pub(crate) struct Journal {
     pub(crate) blocks: Vec<Block>,
     pub(crate) withheld: BTreeMap<RecordId, BTreeMap<RecordId, Bytes>>,
 }
 
-/// A step of a random history: (canonical, publisher, what, on which earlier statement, time, withheld).
+/// A step of a random history: (canonical, publisher, kind of statement, earlier statement, time, withheld).
 type Step = (u8, bool, u8, prop::sample::Index, u8, bool);
 
 pub(crate) fn arbitrary_journal() -> impl Strategy<Value = Journal> {
@@ -128,17 +128,17 @@ pub(crate) fn arbitrary_journal() -> impl Strategy<Value = Journal> {
 }
 
 fn journal(steps: &[Step]) -> Journal {
-    let mut said: BTreeMap<RecordId, Vec<RecordId>> = BTreeMap::new();
+    let mut statements: BTreeMap<RecordId, Vec<RecordId>> = BTreeMap::new();
     let mut journal = Journal {
         blocks: Vec::new(),
         withheld: BTreeMap::new(),
     };
-    for (height, (number, is_tate, what, on, time, is_withheld)) in steps.iter().enumerate() {
+    for (height, (number, is_tate, kind, on, time, is_withheld)) in steps.iter().enumerate() {
         let (of, canonical_record) = canonical(*number);
         let publisher = if *is_tate { TATE } else { CMOA };
-        let earlier = said.entry(of).or_default();
+        let earlier = statements.entry(of).or_default();
         let target = (!earlier.is_empty()).then(|| earlier[on.index(earlier.len())]);
-        let record = match (what, target) {
+        let record = match (kind, target) {
             (0, _) => None,
             (1, Some(target)) => Some(retraction(of, publisher, u64::from(*time), target)),
             (2 | 3, Some(target)) => {
@@ -181,7 +181,7 @@ fn journal(steps: &[Step]) -> Journal {
     journal
 }
 
-/// The documents that a journal folds to, by definition: every set in full, folded once.
+/// The documents of a journal by definition: every set in full, folded once.
 pub(crate) fn by_definition(
     journal: &Journal,
     with_withheld: bool,
@@ -226,7 +226,7 @@ pub(crate) fn digest_of<'a>(documents: impl IntoIterator<Item = &'a Document>) -
     digest
 }
 
-/// What a disk would hold.
+/// A disk in memory.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Disk {
     pub(crate) documents: BTreeMap<RecordId, Document>,
@@ -276,7 +276,7 @@ impl Disk {
         self.state = Some(commit.state.encode());
     }
 
-    /// Checks that counts and digest are those of the documents.
+    /// Checks counts and digest against the documents.
     pub(crate) fn check(&self) {
         let state = self.state();
         assert_eq!(state.digest, digest_of(self.documents.values()));
