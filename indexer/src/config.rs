@@ -10,7 +10,7 @@ pub use kittengrad_service::config::ConfigError;
 use kittengrad_service::config::{self, Configuration, WrongValue, check_range};
 use serde::Deserialize;
 
-/// Everything that may be configured of an indexer. Relative paths are relative to the file.
+/// The configuration of an indexer. Relative paths are relative to the file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -18,12 +18,12 @@ pub struct Config {
     pub network: PathBuf,
     /// Folder with `key.pem`, `chain.pem` and `root.pem` of this indexer.
     pub credentials: PathBuf,
-    /// Folder of the index; made if it is not there.
+    /// Folder of the index; made if it is missing.
     pub data: PathBuf,
-    /// Key of the aggregator to follow, in hexadecimal; by default the first that the network file lists.
+    /// Key of the aggregator to follow, in hexadecimal. Default: the first one in the network file.
     #[serde(default)]
     pub aggregator: Option<String>,
-    /// Where to listen.
+    /// Addresses to listen on.
     #[serde(default)]
     pub listen: Listen,
     /// Memory and disk.
@@ -35,8 +35,8 @@ pub struct Config {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Listen {
-    /// HTTP for everybody: page, search, status, metrics. Plain and read-only. What is left out is taken
-    /// from this indexer's identity in the network file; without one it is [`HTTP_DEFAULT`].
+    /// HTTP without TLS: page, search, status, metrics, all read-only. Default: the address of this indexer's identity
+    /// in the network file, else [`HTTP_DEFAULT`].
     pub http: Option<SocketAddr>,
 }
 
@@ -44,9 +44,9 @@ pub struct Listen {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct IndexConfig {
-    /// Mebibytes of documents that are kept in memory before they are written, 16 to 4,000.
+    /// Memory of documents before they are written, in mebibytes, 16 to 4,000.
     pub memory_mib: usize,
-    /// Mebibytes of free disk below which no more is read from the journal; 0 switches it off.
+    /// Free disk below which no block is read, in mebibytes; 0 switches the check off.
     pub reserve_mib: u64,
 }
 
@@ -63,7 +63,7 @@ impl Config {
     /// Reads and checks a configuration file.
     ///
     /// # Errors
-    /// If it cannot be read, has a key that is not known, or a value that makes no sense.
+    /// If the file cannot be read, has an unknown key, or a value of another type or outside its range.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         config::load(path)
     }
@@ -71,7 +71,7 @@ impl Config {
     /// Reads and checks the text of the file at `path`.
     ///
     /// # Errors
-    /// If it has a key that is not known, or a value that makes no sense.
+    /// If the text has an unknown key, or a value of another type or outside its range.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         config::parse(text, path)
     }
@@ -94,16 +94,16 @@ impl Configuration for Config {
             Some(text) if text.parse::<PublicKey>().is_err() => Err(WrongValue {
                 key: "aggregator",
                 value: format!("{text:?}"),
-                wanted: "it must be 64 hexadecimal characters".to_owned(),
+                wanted: "it must be 64 lower-case hexadecimal characters".to_owned(),
             }),
             _ => Ok(()),
         }
     }
 }
 
-/// Where an indexer listens that nobody told where.
+/// Address of HTTP if neither the configuration nor the network file has one.
 pub const HTTP_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4710);
-/// What Tantivy takes for one worker.
+/// Range of `index.memory_mib` that Tantivy accepts for one worker.
 const MEMORY_MIB: std::ops::RangeInclusive<usize> = 16..=4_000;
 
 #[cfg(test)]
@@ -132,7 +132,7 @@ mod tests {
             )
         );
         assert_eq!(config.aggregator, None);
-        // Keys that are left out by default stand there as comments; with them it must be read too.
+        // The sample has optional keys as comments. It must be valid with them too.
         let all: String = text
             .lines()
             .map(|line| line.strip_prefix("#: ").unwrap_or(line).to_owned() + "\n")

@@ -1,6 +1,6 @@
 //! The driver: takes every block that is queued, then commits once.
 //!
-//! It runs on a thread of its own, because commits wait for the disk. Nobody else writes the index.
+//! The driver runs on a thread of its own, because commits wait for the disk. It is the only writer of the index.
 
 use std::{
     sync::Arc,
@@ -23,21 +23,21 @@ use crate::{
     metrics::IndexerMetrics,
 };
 
-/// Blocks that wait for the driver. One may have 8 MiB.
+/// Commands that wait for the driver. A block may have 8 MiB.
 pub const COMMANDS_MAX: usize = 16;
-/// Lookups that wait for whoever makes them.
+/// Batches of lookups that wait for [`crate::source::fetch()`].
 pub const FETCHES_MAX: usize = 1;
 
-/// What the driver is told.
+/// A message to the driver.
 #[derive(Debug)]
 pub enum Command {
-    /// The journal goes on.
+    /// The next block of the journal.
     Block(Block),
     /// The journal is read again from its first block.
     Again(PublicKey),
-    /// A lookup that was asked for found something.
+    /// Records that a lookup found.
     Fetched(Vec<Fetched>),
-    /// It is done, with whatever was found.
+    /// A lookup ended, with or without records.
     FetchEnded,
 }
 
@@ -55,15 +55,15 @@ pub enum DriverError {
 /// The ends of the driver's channels.
 #[derive(Debug)]
 pub struct Controls {
-    /// What the driver is told. When all senders are gone it commits what it has and ends.
+    /// Messages to the driver. When all senders are dropped, the driver makes a last commit and ends.
     pub commands: mpsc::Sender<Command>,
-    /// Absent records to look up; each batch ends with [`Command::FetchEnded`], found or not.
+    /// Absent records to look up. [`Command::FetchEnded`] answers each batch at the end, with or without records.
     pub fetches: mpsc::Receiver<Vec<Wanted>>,
-    /// The last commit.
+    /// The snapshot of the last commit.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
 }
 
-/// The core with everything around it.
+/// The core with its channels, its index and its clock.
 #[derive(Debug)]
 pub struct Driver {
     indexer: Indexer,
@@ -78,14 +78,14 @@ pub struct Driver {
     pace: Pace,
 }
 
-enum Heard {
+enum Received {
     Command(Command),
     Nothing,
     End,
 }
 
 impl Driver {
-    /// Goes on where the index ends. To be called within a tokio runtime.
+    /// Resumes from the last commit of the index. Must be called within a tokio runtime.
     #[must_use]
     pub fn new(index: Index, feed: Feed, metrics: IndexerMetrics) -> (Self, Controls) {
         let (commands, received) = mpsc::channel(COMMANDS_MAX);
@@ -114,16 +114,16 @@ impl Driver {
         (driver, controls)
     }
 
-    /// Runs until nobody is left who could tell it anything, and commits what it has then. For a thread of its own.
+    /// Runs until all senders of commands are dropped, and makes a last commit. Blocks its thread.
     ///
     /// # Errors
     /// If the index cannot be read or written.
     pub fn run(mut self) -> Result<(), DriverError> {
         loop {
-            match self.hear() {
-                Heard::Command(command) => self.take(command)?,
-                Heard::Nothing => {}
-                Heard::End => return self.cut(),
+            match self.receive() {
+                Received::Command(command) => self.take(command)?,
+                Received::Nothing => {}
+                Received::End => return self.cut(),
             }
             let is_queue_empty = self.commands.is_empty();
             if self
@@ -138,22 +138,22 @@ impl Driver {
         }
     }
 
-    /// The next command, or nothing when it is time to do something else.
-    fn hear(&mut self) -> Heard {
+    /// Waits for the next command, until a commit or a tick is due.
+    fn receive(&mut self) -> Received {
         let wait = Duration::from_millis(self.pace.idle_ms(self.now_ms(), &self.indexer));
-        let heard = match self.commands.try_recv() {
-            Ok(command) => return Heard::Command(command),
-            Err(mpsc::error::TryRecvError::Disconnected) => return Heard::End,
+        let received = match self.commands.try_recv() {
+            Ok(command) => return Received::Command(command),
+            Err(mpsc::error::TryRecvError::Disconnected) => return Received::End,
             Err(mpsc::error::TryRecvError::Empty) => {
                 let commands = &mut self.commands;
                 self.runtime
                     .block_on(async { tokio::time::timeout(wait, commands.recv()).await })
             }
         };
-        match heard {
-            Ok(Some(command)) => Heard::Command(command),
-            Ok(None) => Heard::End,
-            Err(_) => Heard::Nothing,
+        match received {
+            Ok(Some(command)) => Received::Command(command),
+            Ok(None) => Received::End,
+            Err(_) => Received::Nothing,
         }
     }
 
@@ -177,7 +177,7 @@ impl Driver {
     fn tick(&mut self) -> Result<(), DriverError> {
         self.pace.ticked(self.now_ms());
         let fetch = self.handle(Input::Tick)?.fetch;
-        // Full or closed: the turn of these records comes again.
+        // If the channel is full or closed, a later tick asks for these records again.
         let is_looking = !fetch.is_empty() && self.fetches.try_send(fetch).is_ok();
         self.pace.lookups_began(usize::from(is_looking));
         Ok(())
@@ -207,7 +207,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Makes the last commit visible to everybody.
+    /// Publishes the last commit: as snapshot to readers, and in the metrics.
     fn show(&self) {
         let snapshot = self.index.snapshot();
         let counts = snapshot.state.counts;

@@ -1,4 +1,4 @@
-//! Why an indexer does not run.
+//! Errors of an indexer that does not start or stops by itself.
 
 use std::{io, path::PathBuf};
 
@@ -25,10 +25,10 @@ pub enum RunError {
     Client {
         /// The folder.
         folder: PathBuf,
-        /// What does not fit.
+        /// The contradiction.
         error: Box<ConnectError>,
     },
-    /// There is nothing to follow.
+    /// The network file has no aggregator to follow.
     #[error("{} lists no aggregator; `kittengrad network add` adds one", .0.display())]
     NoAggregator(PathBuf),
     /// The aggregator named in the configuration is not one.
@@ -42,10 +42,10 @@ pub enum RunError {
     /// The index does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The system refuses threads.
+    /// The system refused a thread.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
-    /// A task ended although the process was not to stop, or did not stop well.
+    /// A task ended before the process was told to stop, or failed while it stopped.
     #[error("{0}; free space or repair the disk, and start it again")]
     Stopped(#[from] Failures),
 }

@@ -1,4 +1,4 @@
-//! The feed: what was new in each commit, for whoever watches.
+//! The feed: the new elements of each commit, for all subscribers.
 
 use std::sync::Arc;
 
@@ -11,53 +11,53 @@ use kittengrad_proto::id::RecordId;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-/// Elements that are told of one commit; under load the others are only counted.
+/// Most elements in the batch of one commit. Older elements of a larger commit are only counted.
 pub const ELEMENTS_MAX: usize = 100;
-/// Commits that wait for a slow reader; one that is further behind is dropped.
+/// Commits that wait for a slow reader. A reader that is further behind is dropped.
 pub const COMMITS_MAX: usize = 64;
 
-/// What was new in one commit.
+/// The new elements of one commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Batch {
     /// The newest elements, in the order of the journal.
     pub elements: Vec<FeedElement>,
-    /// Elements before these that are not told.
+    /// Number of older elements that are left out.
     pub skipped: usize,
     /// Documents in the index.
     pub documents: u64,
     /// Updates and retractions in all documents.
     pub updates: u64,
-    /// The last block processed.
+    /// The last processed block of the followed journal.
     pub cursor: Option<String>,
 }
 
-/// An element that was new.
+/// An element that the index did not have before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FeedElement {
     /// The canonical's CID.
     pub canonical: String,
-    /// The update's CID; `None` for a bare insert.
+    /// CID of the update or retraction; `None` for a bare insert.
     pub update: Option<String>,
-    /// entity or artefact, if known.
+    /// `entity` or `artefact`; `None` while the canonical's record is absent.
     #[serde(rename = "type")]
     pub kind: Option<&'static str>,
     /// The newest name of the canonical.
     pub name: Option<String>,
     /// The identifier in the canonical's record.
     pub identifier: Option<String>,
-    /// `inserted`, `said`, `retracted`, or `absent` while the record is not known.
+    /// `inserted`, `said`, `retracted`, or `absent` while the record is absent or unusable.
     pub what: &'static str,
-    /// Key of who speaks.
+    /// Key of the transaction's publisher.
     pub publisher: String,
-    /// What its certificate calls it.
+    /// The publisher's name in its certificate.
     pub publisher_name: Option<String>,
     /// Time of the block, in Unix milliseconds.
     pub time_ms: u64,
-    /// The block.
+    /// The block that added the element.
     pub cursor: String,
 }
 
-/// Where readers of the feed subscribe.
+/// The channel of batches.
 #[derive(Debug, Clone)]
 pub struct Feed(broadcast::Sender<Arc<Batch>>);
 
@@ -68,16 +68,16 @@ impl Default for Feed {
 }
 
 impl Feed {
-    /// Hears every commit from now on.
+    /// Subscribes to all later commits.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Batch>> {
         self.0.subscribe()
     }
 
-    /// Tells what was new in a commit, if anybody listens.
+    /// Sends the batch of a commit, if there are subscribers and documents changed.
     pub fn tell(&self, commit: &Commit, publishers: &Publishers) {
         if self.0.receiver_count() > 0 && !commit.changed.is_empty() {
-            // That the last reader has just left is no loss.
+            // Sending fails if the last reader has just left.
             let _ = self.0.send(Arc::new(batch(commit, publishers)));
         }
     }
@@ -110,7 +110,7 @@ fn element(news: &News, commit: &Commit, publishers: &Publishers) -> FeedElement
         kind: document.and_then(Document::kind).map(|kind| kind.as_str()),
         name: document.and_then(Document::name).map(str::to_owned),
         identifier: document.and_then(Document::identifier).map(str::to_owned),
-        what: document.map_or("absent", |document| what(document, news)),
+        what: document.map_or("absent", |document| event_kind(document, news)),
         publisher: news.publisher.to_string(),
         publisher_name: publishers.name(&news.publisher).map(str::to_owned),
         time_ms: news.time_ms,
@@ -125,7 +125,7 @@ fn document_of<'a>(changed: &'a [Changed], canonical: &RecordId) -> Option<&'a D
     Some(&changed[at].document)
 }
 
-fn what(document: &Document, news: &News) -> &'static str {
+fn event_kind(document: &Document, news: &News) -> &'static str {
     let Some(update) = news.update else {
         return "inserted";
     };

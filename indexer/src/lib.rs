@@ -1,13 +1,13 @@
-//! The indexer: follows an aggregator's journal, and makes what is said in it searchable.
+//! The indexer: follows an aggregator's journal, and makes its documents searchable.
 //!
-//! | module | what |
+//! | module | content |
 //! | --- | --- |
 //! | [`config`], [`run`] | from a configuration file to a process that serves |
-//! | [`source`] | the aggregator's journal as blocks, lookups for records that were absent |
+//! | [`source`] | the aggregator's journal as blocks, lookups for absent records |
 //! | [`driver`] | the loop: blocks in, commits out |
-//! | [`index`] | documents, names and cursor in Tantivy, committed together |
-//! | [`search`] | what people ask, answered from one snapshot |
-//! | [`feed`], [`ring`] | what is new; who holds what, and how they are |
+//! | [`index`] | documents, names and cursors in Tantivy, committed together |
+//! | [`search`] | queries, answered from one snapshot |
+//! | [`feed`], [`ring`] | new elements of each commit; the members with their arcs and states |
 //! | [`http`] | JSON for programs, a page for people |
 //!
 //! Decisions are made in [`kittengrad_indexer_core`], which is pure.

@@ -1,4 +1,4 @@
-//! What an indexer counts, in a registry of its own: several in one process share no counter.
+//! Metrics of an indexer, in a registry of its own: several indexers in one process share no counter.
 
 use std::sync::atomic::AtomicU64;
 
@@ -13,25 +13,25 @@ use prometheus_client::{
 pub struct IndexerMetrics {
     /// Blocks processed.
     pub blocks: Counter<u64, AtomicU64>,
-    /// What is committed.
+    /// Commits and their elements.
     pub commit: CommitMetrics,
     /// Documents in the index.
     pub documents: Gauge,
     /// Updates and retractions in all documents.
     pub updates: Gauge,
-    /// Records that are absent.
+    /// Absent records of all documents.
     pub absent: Gauge,
-    /// Height of the last block processed.
+    /// Height of the last processed block; -1 before the first.
     pub height: Gauge,
     /// 1 while the journal is read, else 0.
     pub connected: Gauge,
     /// Searches answered.
     pub searches: Counter<u64, AtomicU64>,
-    /// How long searches took.
+    /// Durations of searches, in seconds.
     pub search_seconds: Histogram,
     /// Readers of the feed.
     pub feed_readers: Gauge,
-    /// Readers of the feed that were dropped for being slow.
+    /// Readers of the feed that were dropped because they were slow.
     pub feed_dropped: Counter<u64, AtomicU64>,
 }
 
@@ -70,24 +70,24 @@ impl IndexerMetrics {
         );
         of.register(
             "absent_records",
-            "Records that are absent",
+            "Absent records of all documents",
             metrics.absent.clone(),
         );
         of.register(
             "cursor_height",
-            "Height of the last block processed",
+            "Height of the last processed block, -1 before the first",
             metrics.height.clone(),
         );
         of.register(
             "source_connected",
-            "1 while the journal is read",
+            "1 while the journal is read, else 0",
             metrics.connected.clone(),
         );
         of.register("searches", "Searches answered", metrics.searches.clone());
         let search_seconds = metrics.search_seconds.clone();
         of.register_with_unit(
             "search_duration",
-            "How long searches took",
+            "Durations of searches",
             Unit::Seconds,
             search_seconds,
         );
@@ -99,7 +99,7 @@ impl IndexerMetrics {
         let dropped = metrics.feed_dropped.clone();
         of.register(
             "feed_dropped",
-            "Readers of the feed dropped for being slow",
+            "Readers of the feed that were dropped because they were slow",
             dropped,
         );
         metrics

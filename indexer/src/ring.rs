@@ -1,4 +1,4 @@
-//! The ring, asked for at most every two seconds.
+//! The ring: a report of all members, read at most every two seconds.
 
 use std::{
     sync::Arc,
@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 /// A source of [`RingReport`]s.
 pub trait RingReader: Send + Sync {
-    /// Asks every member.
+    /// Asks every member for its state.
     fn read(&self) -> BoxFuture<'_, RingReport>;
 }
 
@@ -25,10 +25,10 @@ impl RingReader for Client {
     }
 }
 
-/// Asks a [`RingReader`] at most every two seconds, however many look.
+/// Asks a [`RingReader`] at most every two seconds, for any number of callers.
 pub struct RingCache {
     reader: Box<dyn RingReader>,
-    /// Held while asking, so that all who look at the same time share one answer.
+    /// Locked while the reader is asked, so that all callers at the same time share one answer.
     last: Mutex<Option<(Instant, Arc<RingReport>)>>,
 }
 
@@ -39,7 +39,7 @@ impl std::fmt::Debug for RingCache {
 }
 
 impl RingCache {
-    /// Asks `reader`.
+    /// Makes a cache in front of `reader`.
     #[must_use]
     pub fn new(reader: impl RingReader + 'static) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl RingCache {
         }
     }
 
-    /// The ring as it was at most two seconds ago.
+    /// Returns a report that is at most two seconds old.
     pub async fn read(&self) -> Arc<RingReport> {
         let mut last = self.last.lock().await;
         if let Some((at, report)) = &*last

@@ -1,4 +1,4 @@
-//! Running an indexer: from its files to a process that serves, and back to rest.
+//! Running an indexer: from its files to a process that serves, and to its end.
 
 use std::{fs, net::SocketAddr, sync::Arc};
 
@@ -35,20 +35,20 @@ use crate::{
     source::{Source, SourceStatus, fetch},
 };
 
-/// Time for one answer of a member, in milliseconds: the page shows who is unreachable after as long.
+/// Longest wait for one answer of a member, in milliseconds. The page shows a member as unreachable after it.
 const ATTEMPT_MS: u64 = 3_000;
 
-/// Where a running indexer listens.
+/// The addresses of a running indexer.
 #[derive(Debug, Clone, Copy)]
 pub struct Listening {
-    /// HTTP.
+    /// Address of HTTP.
     pub http: SocketAddr,
 }
 
-/// Runs an indexer until `shutdown`. `listening` hears its address once it is bound.
+/// Runs an indexer until `shutdown`. Sends the bound address to `listening` when the index is open.
 ///
 /// # Errors
-/// If it cannot start, or one of its tasks ends: the process should then end and be started again.
+/// If the indexer cannot start, or one of its tasks ends. The process should end then, and be started again.
 pub async fn run(
     config: Config,
     shutdown: CancellationToken,
@@ -71,7 +71,7 @@ pub async fn run(
     let data = config.data.clone();
     let opening = spawn_blocking(move || Index::open(&data, &overlay, options));
     let (index, lock) = joined(opening.await)?;
-    // Whoever waits for the address may have gone away.
+    // Sending fails if the caller does not wait for the address.
     let _ = listening.send(Listening { http });
     tracing::info!(%http, %journal, "indexer runs");
     let start = Start {
@@ -84,7 +84,7 @@ pub async fn run(
     start.run(listener, &shutdown).await
 }
 
-/// The aggregator whose journal is followed: the one that is configured, else the first of the network file.
+/// Chooses the aggregator to follow: the configured one, else the first one of the network file.
 fn source_of(config: &Config, view: &View) -> Result<PublicKey, RunError> {
     let mut aggregators = view.aggregators().map(|aggregator| aggregator.key);
     match config.aggregator_key() {
@@ -96,7 +96,7 @@ fn source_of(config: &Config, view: &View) -> Result<PublicKey, RunError> {
     }
 }
 
-/// Where to listen: as configured, else as announced in the network file, else by default.
+/// Chooses the address to listen on: the configured one, else the one in the network file, else the default.
 fn address(config: &Config, view: &View, key: &PublicKey) -> Result<SocketAddr, ListenError> {
     let announced = view.member(key).map(|own| own.addresses.http.as_str());
     let announced = announced.unwrap_or_default();
@@ -104,7 +104,7 @@ fn address(config: &Config, view: &View, key: &PublicKey) -> Result<SocketAddr, 
     choose("listen.http", config.listen.http.or(default), announced)
 }
 
-/// The way to the aggregator, and to peers that hold what it does not have.
+/// Makes the client for the aggregator, and for the peers that hold absent records.
 fn client(
     config: &Config,
     root: Root,
@@ -121,7 +121,7 @@ fn client(
     })
 }
 
-/// Everything that an indexer is started from, read, checked and opened.
+/// The parts of an indexer, read, checked and opened.
 struct Start {
     config: Config,
     client: Client,
@@ -131,7 +131,7 @@ struct Start {
 }
 
 impl Start {
-    /// Starts everything, and runs until `shutdown` or the first end of a task.
+    /// Starts all tasks, and runs until `shutdown` or the end of the first task.
     async fn run(
         self,
         listener: TcpListener,
@@ -150,11 +150,11 @@ impl Start {
         } = controls;
         let lock = self.lock;
         let work = move || {
-            // Nobody else opens the index while this thread can write it, however long that is.
+            // Held by this thread, so that no other process opens the index while the thread may still write.
             let _lock = lock;
             driver.run()
         };
-        // It ends, with a last commit, when nobody is left who could tell it anything.
+        // The driver needs no signal: it makes a last commit and ends when all senders of commands are dropped.
         let stop = async {};
         process
             .spawn_thread(Stage::Core, "driver", work, stop)

@@ -1,4 +1,4 @@
-//! An indexer's state in words: for the status page, for readiness.
+//! The state of an indexer, for the status page and for readiness.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{index::Snapshot, source::SourceStatus};
 
-/// The status page.
+/// Makes the JSON of `/status`.
 pub(crate) fn status_page(snapshot: &Snapshot, source: &SourceStatus) -> Value {
     let state = &snapshot.state;
     json!({
@@ -28,7 +28,7 @@ pub(crate) fn status_page(snapshot: &Snapshot, source: &SourceStatus) -> Value {
     })
 }
 
-/// Why this indexer is not ready; empty when it is.
+/// Lists the reasons why this indexer is not ready. Empty if it is ready.
 pub(crate) fn not_ready(snapshot: &Snapshot, source: &SourceStatus) -> Vec<String> {
     let journal = source.journal;
     let committed = journal.and_then(|journal| snapshot.state.cursors.of(&journal));

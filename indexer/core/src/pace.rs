@@ -33,8 +33,8 @@ impl Pace {
         }
     }
 
-    /// Whether to commit now. Something must be pending. Then a commit is made if a limit of bytes is reached, if it is due
-    /// and the queue is empty, or if it has been due for [`INTERVAL_MS_MAX`].
+    /// Whether to commit now. Something must be pending. Also a limit of bytes is reached, or a commit is due and the
+    /// queue is empty, or a commit has been due for [`INTERVAL_MS_MAX`].
     #[must_use]
     pub fn should_cut(&self, now_ms: u64, indexer: &Indexer, is_queue_empty: bool) -> bool {
         if !indexer.has_pending() {

@@ -1,4 +1,4 @@
-//! Assets: the page, its style and its scripts, in the binary itself.
+//! Assets: the page, its style and its scripts, as parts of the binary.
 
 use askama::Template;
 use axum::{
@@ -10,7 +10,7 @@ use kittengrad_proto::namespace::Overlay;
 
 use super::{App, failure::Failure};
 
-/// The page around everything that scripts draw.
+/// The frame of the page. Scripts draw its content.
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Page<'a> {
@@ -19,7 +19,7 @@ struct Page<'a> {
     version: &'a str,
 }
 
-/// The page, made once.
+/// The rendered frame, made once.
 #[derive(Debug)]
 pub(super) struct Shell(String);
 
@@ -31,7 +31,7 @@ impl Shell {
             network: &network,
             version: env!("CARGO_PKG_VERSION"),
         };
-        // Writing to a string fails only if a value refuses to be shown, and these are strings.
+        // Rendering to a string fails only if a value cannot be formatted. These values are strings.
         Self(page.render().unwrap_or_default())
     }
 }
@@ -62,7 +62,7 @@ pub(super) async fn asset(Path(name): Path<String>) -> Response {
         "compare.js" => serve(script, include_str!("../../assets/compare.js")),
         "feed.js" => serve(script, include_str!("../../assets/feed.js")),
         "ring.js" => serve(script, include_str!("../../assets/ring.js")),
-        _ => Failure::not_found("no such asset").into_response(),
+        _ => Failure::not_found(format!("no asset {name:?}")).into_response(),
     }
 }
 

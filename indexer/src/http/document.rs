@@ -1,4 +1,4 @@
-//! `GET /api/document/CID`: who said what about a canonical, and when.
+//! `GET /api/document/CID`: all statements about a canonical, with publishers and times.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(super) async fn document(
     let json = app
         .read(move |_, snapshot| Ok(render(&snapshot, &canonical)?))
         .await?;
-    let unknown = || Failure::not_found(format!("nothing is known about {canonical}"));
+    let unknown = || Failure::not_found(format!("no document of {canonical} in this index"));
     let json = json.ok_or_else(unknown)?;
     Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
 }
@@ -33,7 +33,7 @@ pub(super) async fn document(
 struct DocumentPage<'a> {
     #[serde(flatten)]
     document: DocumentJson<'a>,
-    /// By their canonicals, as far as they are known.
+    /// By CID. Unknown targets are left out.
     linked: &'a BTreeMap<String, Linked>,
 }
 
@@ -60,7 +60,7 @@ fn render(snapshot: &Snapshot, canonical: &RecordId) -> Result<Option<Vec<u8>>, 
         .map_err(|error| TantivyError::InternalError(error.to_string()))
 }
 
-/// What the targets of the document's links are called; of many only the first.
+/// Names, types and identifiers of the first [`LINKED_MAX`] link targets.
 fn linked(
     snapshot: &Snapshot,
     document: &Document,
@@ -79,5 +79,5 @@ fn linked(
     Ok(linked)
 }
 
-/// Targets of links that are named.
+/// Most link targets with name, type and identifier.
 const LINKED_MAX: usize = 100;

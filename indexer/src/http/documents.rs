@@ -1,4 +1,4 @@
-//! `GET /api/documents`: every document of one snapshot, a line each, and a last line that says which it was.
+//! `GET /api/documents`: every document of one snapshot, a line each, and a last line with cursor and counts.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::{App, failure::Failure};
 use crate::index::Snapshot;
 
-/// What is sent on; an error breaks the connection off, so that a list that ends early does not look whole.
+/// A part of the list. An error closes the connection, so that a list that ends early does not look whole.
 type Chunk = Result<Bytes, std::io::Error>;
 
 pub(super) async fn documents(State(app): State<App>) -> Result<Response, Failure> {
@@ -28,7 +28,7 @@ pub(super) async fn documents(State(app): State<App>) -> Result<Response, Failur
         sender: chunks,
         runtime: Handle::current(),
     };
-    // It ends with its reader: when the body is dropped, or takes nothing for too long, nothing more can be sent.
+    // The task ends with its reader: sending fails when the body is dropped, or takes nothing for `TAKE_MAX`.
     tokio::task::spawn_blocking(move || {
         list(&snapshot, &chunks);
         drop(permit);
@@ -37,14 +37,14 @@ pub(super) async fn documents(State(app): State<App>) -> Result<Response, Failur
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }
 
-/// The way to the reader.
+/// Sends chunks to the reader from a blocking thread.
 struct Chunks {
     sender: mpsc::Sender<Chunk>,
     runtime: Handle,
 }
 
 impl Chunks {
-    /// Waits until the reader takes it. False if it left or takes nothing.
+    /// Waits until there is room for `chunk`. False if the reader left, or takes nothing for [`TAKE_MAX`].
     fn send(&self, chunk: Chunk) -> bool {
         let sent = async { timeout(TAKE_MAX, self.sender.send(chunk)).await };
         matches!(self.runtime.block_on(sent), Ok(Ok(())))
@@ -53,26 +53,26 @@ impl Chunks {
 
 fn list(snapshot: &Arc<Snapshot>, chunks: &Chunks) {
     let (mut buffer, mut documents, mut updates) = (Vec::new(), 0_u64, 0_u64);
-    let mut is_heard = true;
+    let mut is_read = true;
     let read = snapshot.for_each(|canonical, stored| {
-        let said: Vec<String> = stored
+        let cids: Vec<String> = stored
             .set
             .elements()
             .keys()
             .map(ToString::to_string)
             .collect();
-        (documents, updates) = (documents + 1, updates + said.len() as u64);
+        (documents, updates) = (documents + 1, updates + cids.len() as u64);
         write_line(
             &mut buffer,
-            &json!({ "canonical": canonical.to_string(), "updates": said }),
+            &json!({ "canonical": canonical.to_string(), "updates": cids }),
         );
         if buffer.len() >= CHUNK_BYTES {
-            is_heard = chunks.send(Ok(std::mem::take(&mut buffer).into()));
+            is_read = chunks.send(Ok(std::mem::take(&mut buffer).into()));
         }
-        is_heard
+        is_read
     });
     match read {
-        Ok(()) if is_heard => {
+        Ok(()) if is_read => {
             let cursor = snapshot
                 .state
                 .cursors
@@ -80,12 +80,12 @@ fn list(snapshot: &Arc<Snapshot>, chunks: &Chunks) {
                 .map(|cursor| cursor.to_string());
             let last = json!({ "cursor": cursor, "documents": documents, "updates": updates });
             write_line(&mut buffer, &last);
-            // Whoever left early does not want the rest.
+            // A reader that left does not need the rest.
             let _ = chunks.send(Ok(buffer.into()));
         }
         Ok(()) => {}
         Err(error) => {
-            tracing::error!(%error, "the list of all documents broke off");
+            tracing::error!(%error, "reading the index failed; the list of all documents is cut off");
             let _ = chunks.send(Err(std::io::Error::other(error)));
         }
     }
@@ -96,9 +96,9 @@ fn write_line(buffer: &mut Vec<u8>, line: &serde_json::Value) {
     buffer.push(b'\n');
 }
 
-/// Bytes that are sent at a time, about.
+/// Bytes from which a chunk is sent.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// How long a reader may take nothing.
+/// Longest time that a reader may take nothing.
 const TAKE_MAX: Duration = Duration::from_secs(30);
 /// Chunks that wait for a slow reader.
 const CHUNKS_MAX: usize = 4;

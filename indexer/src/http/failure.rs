@@ -1,4 +1,4 @@
-//! Failures: what a caller hears when there is no answer.
+//! Failures: HTTP answers with an error.
 
 use axum::{
     Json,
@@ -11,7 +11,7 @@ use tokio::task::JoinError;
 
 use crate::search::SearchError;
 
-/// A status, and why.
+/// A status, and the reason as JSON `{"error"}`.
 #[derive(Debug)]
 pub(super) struct Failure {
     status: StatusCode,
@@ -19,7 +19,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// The caller asked for something that cannot be.
+    /// 400: the request is wrong.
     pub(super) fn bad_request(message: impl ToString) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
@@ -27,7 +27,7 @@ impl Failure {
         }
     }
 
-    /// There is no such thing.
+    /// 404: no such page, asset or document.
     pub(super) fn not_found(message: impl ToString) -> Self {
         Self {
             status: StatusCode::NOT_FOUND,
@@ -35,7 +35,7 @@ impl Failure {
         }
     }
 
-    /// Too much is asked for at the same time.
+    /// 503: too many requests at the same time.
     pub(super) fn busy() -> Self {
         let message = "too many requests at the same time; try again".to_owned();
         Self {
@@ -44,7 +44,7 @@ impl Failure {
         }
     }
 
-    /// It is our fault, and the operator must know.
+    /// 500: the indexer failed. Logs the reason for the operator.
     fn internal(message: String) -> Self {
         tracing::error!(%message, "a request failed");
         Self {
@@ -65,13 +65,15 @@ impl From<SearchError> for Failure {
 
 impl From<TantivyError> for Failure {
     fn from(error: TantivyError) -> Self {
-        Self::internal(format!("the index cannot be read: {error}"))
+        Self::internal(format!(
+            "the index cannot be read: {error}; try again, and look at the indexer's log"
+        ))
     }
 }
 
 impl From<JoinError> for Failure {
     fn from(error: JoinError) -> Self {
-        Self::internal(format!("a task failed: {error}"))
+        Self::internal(format!("the request's task failed: {error}"))
     }
 }
 
@@ -81,7 +83,7 @@ impl IntoResponse for Failure {
     }
 }
 
-/// Answers whatever has no route.
+/// Answers all paths without a route.
 pub(super) async fn no_such_page() -> Failure {
     Failure::not_found(
         "no such page; the pages are /, /api/search, /api/document/CID, /api/documents, /api/feed, \

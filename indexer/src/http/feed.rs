@@ -1,4 +1,4 @@
-//! `GET /api/feed`: what is new, as server-sent events.
+//! `GET /api/feed`: the new elements of each commit, as server-sent events.
 //!
 //! ```text
 //! event: hello     {"documents","updates","cursor"}                once
@@ -81,7 +81,7 @@ impl Reader {
     }
 }
 
-/// Counts a reader for as long as it lives.
+/// Counts a reader until it is dropped.
 struct Counted(Gauge);
 
 impl Counted {
@@ -97,11 +97,11 @@ impl Drop for Counted {
     }
 }
 
-/// JSON has no line breaks outside strings, and escapes them inside: it is one line of an event.
+/// An event with data on one line: compact JSON has no line breaks outside strings, and escapes them inside.
 fn event(name: &str, data: &impl Serialize) -> Event {
     let data = serde_json::to_string(data).unwrap_or_default();
     Event::default().event(name).data(data)
 }
 
-/// A quiet feed says so, that proxies do not take it for dead.
+/// Time between the comments of a quiet feed. Without them a proxy would close the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

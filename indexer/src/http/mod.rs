@@ -1,4 +1,4 @@
-//! HTTP: JSON for programs, one page for people. Plain, read-only, on loopback unless configured otherwise.
+//! HTTP: JSON for programs, one page for people. Without TLS, read-only, and on loopback unless configured otherwise.
 
 mod assets;
 mod document;
@@ -38,26 +38,26 @@ use crate::{
 use assets::Shell;
 use failure::Failure;
 
-/// What the pages are made of.
+/// The sources of all pages.
 #[derive(Debug)]
 pub struct Parts {
-    /// The last commit.
+    /// The snapshot of the last commit.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
-    /// How it stands with the source.
+    /// The status of the source.
     pub source: watch::Receiver<SourceStatus>,
-    /// What is new.
+    /// The new elements of each commit.
     pub feed: Feed,
-    /// Who holds what.
+    /// The members with their arcs and states.
     pub ring: RingCache,
-    /// What is counted.
+    /// Metrics of the indexer.
     pub metrics: IndexerMetrics,
-    /// Where it is counted.
+    /// The registry of `metrics`.
     pub registry: Arc<Registry>,
-    /// Ends streams that would go on for ever.
+    /// Ends streams that have no end of their own.
     pub shutdown: CancellationToken,
 }
 
-/// What all handlers share.
+/// The state that all handlers share.
 #[derive(Debug, Clone)]
 pub struct App(Arc<Shared>);
 
@@ -75,7 +75,7 @@ struct Shared {
 }
 
 impl App {
-    /// Prepares the pages.
+    /// Renders the frame of the page, and makes the semaphores.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let shell = Shell::new(&parts.snapshots.borrow().state.overlay);
@@ -94,7 +94,7 @@ impl App {
         }))
     }
 
-    /// All routes.
+    /// Makes the router with all routes.
     pub fn router(&self) -> Router {
         let pages = Pages {
             registry: Arc::clone(&self.0.parts.registry),
@@ -123,7 +123,7 @@ impl App {
             .layer(middleware::from_fn(harden))
     }
 
-    /// Lets go of what searches no longer go on in, for as long as it is awaited.
+    /// Drops snapshots that no search continues in, every 30 seconds. Never returns.
     pub async fn tend(&self) {
         loop {
             self.0.pages.expire(Instant::now());
@@ -131,7 +131,7 @@ impl App {
         }
     }
 
-    /// Reads the last commit on a blocking thread, when it is this request's turn.
+    /// Runs `work` with the last snapshot on a blocking thread. Fails if no permit is free within [`PATIENCE`].
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self, Arc<Snapshot>) -> Result<T, Failure> + Send + 'static,
@@ -141,7 +141,7 @@ impl App {
             return Err(Failure::busy());
         };
         let app = self.clone();
-        // Whoever asked may go away; the work goes on, and its permit with it.
+        // The caller may leave. The work continues then, so it holds the permit itself.
         let work = move || {
             let done = work(&app, app.snapshot());
             drop(permit);
@@ -168,7 +168,8 @@ async fn ring(State(app): State<App>) -> axum::Json<Value> {
     axum::Json(serde_json::to_value(&*report).unwrap_or_default())
 }
 
-/// Headers that make hostile metadata harmless even if a page had a hole: nothing from elsewhere runs or loads.
+/// Adds headers that keep the browser from running or loading anything of another origin. So hostile metadata is
+/// harmless even if a page has a hole.
 async fn harden(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -189,9 +190,9 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
     img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// Searches and documents that are read at the same time.
 const READS_MAX: usize = 8;
-/// How long a request waits for its turn.
+/// Longest wait of a request for a permit.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often snapshots of searches are looked through.
+/// Time between two checks of the snapshots of searches.
 const TEND_EVERY: Duration = Duration::from_secs(30);
 /// Readers of the feed at one time.
 const READERS_MAX: usize = 256;

@@ -1,4 +1,4 @@
-//! `GET /api/search`: words in, hits out.
+//! `GET /api/search`: the hits of a search, page by page.
 
 use std::{sync::Arc, time::Instant};
 
@@ -17,22 +17,22 @@ use crate::{
     search::{self, Facets, Hit, LIMIT_DEFAULT, Search},
 };
 
-/// What may be asked.
+/// The parameters of a search.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Asked {
     /// Words, as a person types them.
     q: String,
-    /// entity or artefact.
+    /// `entity` or `artefact`; empty for both.
     #[serde(rename = "type")]
     kind: String,
     /// Key or name of a publisher.
     publisher: String,
     /// CID of a canonical that hits link to.
     to: String,
-    /// From the answer before.
+    /// The token of the page before.
     next: Option<String>,
-    /// Hits at most.
+    /// Most hits of the page.
     limit: Option<usize>,
     /// Whether to count hits by type and publisher.
     facets: bool,
@@ -56,12 +56,12 @@ struct HitJson {
     kind: Option<String>,
     name: Option<String>,
     identifier: Option<String>,
-    /// A line that tells it from others of the same name.
+    /// A line that tells the document from others of the same name.
     summary: String,
     score: f32,
-    /// Publishers' time of the newest head, in Unix milliseconds; 0 without one.
+    /// Time of the newest head by its publisher's clock, in Unix milliseconds; 0 without a head.
     updated_ms: u64,
-    /// Names, or keys where there is none; in the order of `publisher_keys`.
+    /// Names, or keys of publishers without a name; in the order of `publisher_keys`.
     publishers: Vec<String>,
     publisher_keys: Vec<String>,
 }

@@ -1,11 +1,11 @@
-//! A directory whose files cannot change unseen: Tantivy writes a checksum behind every file of a segment, but none behind
-//! the small ones that name the segments and carry our state. Those get one here.
+//! A directory with checksums in all files. Tantivy writes a checksum into every file of a segment, but not into the
+//! small files with the names of the segments and our state. This module adds it.
 //!
 //! ```text
 //! JSON ‖ 0a ‖ "1 " ‖ SHA-256 of the JSON, 64 hexadecimal characters ‖ 0a
 //! ```
 //!
-//! What an older version of this program wrote ends with the JSON, and is taken as it is until it is written again.
+//! A file of an older version of this program ends with the JSON. It is read unchecked, until it is written again.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -16,7 +16,7 @@ use tantivy::directory::{
     error::{DeleteError, LockError, OpenReadError, OpenWriteError},
 };
 
-/// Files in memory maps, the small ones with checksums.
+/// A directory of memory-mapped files, the small ones with checksums.
 #[derive(Debug, Clone)]
 pub(super) struct Checked(pub(super) MmapDirectory);
 
@@ -47,7 +47,7 @@ impl Directory for Checked {
             None => Err(OpenReadError::IoError {
                 io_error: Arc::new(io::Error::new(
                     io::ErrorKind::InvalidData,
-                    "it is not what was written",
+                    "its checksum is missing or wrong",
                 )),
                 filepath: path.to_owned(),
             }),
@@ -72,7 +72,7 @@ impl Directory for Checked {
     }
 }
 
-/// How many bytes were handed in to be written; `None` if these are not they.
+/// Length of the data without the checksum; `None` if the checksum is missing or wrong.
 fn checked(bytes: &[u8]) -> Option<usize> {
     let is_old = matches!(bytes.trim_ascii_end().last(), None | Some(b'}' | b']'));
     if is_old {
@@ -88,7 +88,7 @@ fn last_line(data: &[u8]) -> Vec<u8> {
     format!("\n1 {}\n", Id::of(&[data])).into_bytes()
 }
 
-/// How long that line is.
+/// Bytes of the last line, with the line break before it.
 const CHECKSUM_BYTES: usize = 68;
 
 #[cfg(test)]

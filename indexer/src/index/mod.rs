@@ -1,7 +1,7 @@
-//! The index: documents, publishers' names and state, kept by Tantivy and committed together.
+//! The index: documents, publishers' names and state, stored by Tantivy and committed together.
 //!
-//! A commit is one rename of Tantivy's `meta.json`, whose payload is the [`State`]. So whatever moment the
-//! process dies at, the documents on the disk are exactly the fold of the journal up to the cursor beside them.
+//! A commit is one rename of Tantivy's `meta.json`. Its payload is the [`State`]. So if the process dies at any moment,
+//! the documents on the disk are exactly the fold of the journal up to the cursor in that state.
 
 mod checked;
 mod open;
@@ -24,9 +24,9 @@ pub use snapshot::{Brief, Snapshot};
 
 use schema::Fields;
 
-/// Why the index cannot go on. What was committed before is on the disk; the process must end and resume.
+/// Why a write failed. The last commit is on the disk. The process must end and start again.
 #[derive(Debug, Error)]
-#[error("index: {action} failed, everything up to the last commit is safe: {source}")]
+#[error("index: {action} failed: {source}; everything up to the last commit is on the disk")]
 pub struct IndexError {
     action: &'static str,
     source: Box<tantivy::TantivyError>,
@@ -41,7 +41,7 @@ impl IndexError {
     }
 }
 
-/// The one writer of an index, and what it last committed.
+/// The writer of an index, and the snapshot of its last commit.
 pub struct Index {
     fields: Fields,
     reader: IndexReader,
@@ -58,16 +58,16 @@ impl std::fmt::Debug for Index {
 }
 
 impl Index {
-    /// What was committed last.
+    /// The snapshot of the last commit.
     #[must_use]
     pub const fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
     }
 
-    /// Puts a commit on the disk, all of it or nothing, and makes it visible.
+    /// Writes a commit to the disk, whole or not at all, and makes its snapshot.
     ///
     /// # Errors
-    /// If the disk fails or is full. The index is then void; what was committed before is on the disk.
+    /// If the disk fails or is full. The index must not be used any more. The commit before is on the disk.
     pub fn commit(&mut self, commit: &Commit) -> Result<(), IndexError> {
         // Documents first and sets after them, so that they lie apart on the disk.
         for changed in &commit.changed {
@@ -108,7 +108,7 @@ impl Index {
         Ok(())
     }
 
-    /// Commits `state` alone, in an index that has none yet.
+    /// Commits `state` without documents, in a new index.
     fn begin(&mut self, state: &State) -> Result<(), IndexError> {
         let nothing = Commit {
             changed: Vec::new(),
@@ -147,7 +147,7 @@ impl Index {
             .map_err(IndexError::at("adding a document"))
     }
 
-    /// The names that were committed.
+    /// The publishers' names of the last commit.
     #[must_use]
     pub fn publishers(&self) -> &Publishers {
         &self.snapshot.publishers

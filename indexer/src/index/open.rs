@@ -1,4 +1,4 @@
-//! Opening an index: one process at a time, one network for ever.
+//! Opening an index: for one process at a time, and always for the same network and namespace.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -28,44 +28,44 @@ pub enum OpenError {
     Io {
         /// The directory.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// Another process has it open.
+    /// Another process has the index open.
     #[error("data directory {} is in use by another process; stop it, or give this one a directory of its own", .0.display())]
     InUse(PathBuf),
-    /// It belongs to another network or namespace.
+    /// The index belongs to another network or namespace.
     #[error("data directory {} belongs to {found}, not to {expected}; give this indexer a directory of its own", path.display())]
     Foreign {
         /// The directory.
         path: PathBuf,
-        /// Whose data it has.
+        /// Network and namespace of the index.
         found: String,
-        /// Whose data was expected.
+        /// Network and namespace of this process.
         expected: String,
     },
-    /// The system or the configuration does not allow it; what is there is as it was.
+    /// The system or the configuration does not allow to open it. The index is unchanged.
     #[error("the index in {} does not open: {source}; {}", path.display(), next_step(source))]
     Refused {
         /// The directory.
         path: PathBuf,
-        /// What is wrong.
+        /// Tantivy's error.
         source: Box<TantivyError>,
     },
-    /// What is there cannot be read.
-    #[error("the index in {} cannot be read: {source}; move the directory away, and it will be built anew from the journal", path.display())]
+    /// A file of the index is damaged.
+    #[error("the index in {} cannot be read: {source}; move the directory away, and the index is built again from the journal", path.display())]
     Damaged {
         /// The directory.
         path: PathBuf,
-        /// What was found.
+        /// Tantivy's error.
         source: Box<TantivyError>,
     },
-    /// Its state cannot be read.
-    #[error("the index in {} cannot be read: {source}; move the directory away, and it will be built anew from the journal", path.display())]
+    /// The committed state is damaged, or of another version.
+    #[error("the index in {} cannot be read: {source}; move the directory away, and the index is built again from the journal", path.display())]
     State {
         /// The directory.
         path: PathBuf,
-        /// What was found.
+        /// Why the state cannot be read.
         source: StateError,
     },
     /// The first commit failed.
@@ -74,10 +74,10 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// Tells an index that cannot be read from one that may not be opened now.
+    /// Distinguishes a damaged index from one that cannot be opened now.
     fn of(error: TantivyError, directory: &Path) -> Self {
         let path = directory.to_owned();
-        // So the system says that a file has other bytes than it should have.
+        // The kinds of errors for wrong content, from `Checked` and from the system.
         let is_bad = |error: &io::Error| {
             matches!(
                 error.kind(),
@@ -109,14 +109,14 @@ impl OpenError {
 fn next_step(error: &TantivyError) -> &'static str {
     match error {
         TantivyError::LockFailure(..) => {
-            "a process that was not stopped wholly may still write there: stop it, then start again"
+            "another process may still write there: stop it, then start again"
         }
         TantivyError::InvalidArgument(_) => "correct `index.memory_mib`",
         _ => "free space or repair the disk or the permissions, then start again",
     }
 }
 
-/// How an index is kept.
+/// Settings of an open index.
 #[derive(Debug, Clone, Copy)]
 pub struct IndexOptions {
     /// Memory for documents that are not written yet, in bytes.
@@ -124,10 +124,10 @@ pub struct IndexOptions {
 }
 
 impl Index {
-    /// Opens the index in `directory`, or begins one there. The lock is held as long as the answer lives.
+    /// Opens the index in `directory`, or makes one there. The caller must keep the [`Lock`] as long as the index.
     ///
     /// # Errors
-    /// [`OpenError`] names the directory and what to do.
+    /// [`OpenError`] names the directory and the next step.
     pub fn open(
         directory: &Path,
         overlay: &Overlay,
@@ -178,20 +178,21 @@ impl Index {
     }
 }
 
-/// Reads all files that the last commit names: Tantivy itself would not notice a flipped bit, and answer wrongly.
+/// Checks all files that the last commit names. Tantivy itself does not notice a flipped bit, and would give wrong
+/// answers.
 fn check_files(index: &tantivy::Index) -> Result<(), TantivyError> {
     let directory = index.directory();
     for file in index.load_metas()?.list_segment_files() {
-        // Not every segment has every file; one that is needed is missed when it is opened.
+        // Not every segment has every file. Opening the segment fails if a file that it needs is missing.
         if directory.exists(&file)? && !directory.validate_checksum(&file)? {
-            let why = "it is not what was written".to_owned();
+            let why = "its checksum is wrong".to_owned();
             return Err(TantivyError::DataCorruption(DataCorruption::new(file, why)));
         }
     }
     Ok(())
 }
 
-/// One worker and one merger: the machine is shared, and batches are large.
+/// Opens a writer with one worker and one merger: other processes share the machine, and commits are large.
 fn open_writer(index: &tantivy::Index, options: IndexOptions) -> Result<IndexWriter, TantivyError> {
     let options = IndexWriterOptions::builder()
         .num_worker_threads(1)
@@ -205,7 +206,7 @@ fn open_writer(index: &tantivy::Index, options: IndexOptions) -> Result<IndexWri
     Ok(writer)
 }
 
-/// The state that was committed; `None` before the first commit.
+/// Reads the state of the last commit; `None` before the first commit.
 fn read_state(
     index: &tantivy::Index,
     directory: &Path,
@@ -233,7 +234,7 @@ fn read_state(
     Ok(Some(state))
 }
 
-/// Holds a data directory for this process; the system lets go of it when the process dies.
+/// The lock of a data directory for this process. The system releases it when the process dies.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
@@ -270,10 +271,10 @@ mod tests {
         for (error, part) in [
             (TantivyError::IoError(Arc::new(full)), "free space"),
             (TantivyError::InvalidArgument(budget), "index.memory_mib"),
-            (TantivyError::SchemaError("no".to_owned()), "built anew"),
+            (TantivyError::SchemaError("no".to_owned()), "built again"),
         ] {
-            let said = OpenError::of(error, Path::new("/d")).to_string();
-            assert!(said.contains(part) && said.contains("/d"), "{said}");
+            let text = OpenError::of(error, Path::new("/d")).to_string();
+            assert!(text.contains(part) && text.contains("/d"), "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Rows: documents and publishers' names as Tantivy keeps them, and back.
+//! Rows: documents, sets and publishers' names to and from Tantivy's documents.
 
 use bytes::Bytes;
 use kittengrad_indexer_core::{Changed, PublisherName, Set, Stored, searched_text, summary};
@@ -10,7 +10,7 @@ use tantivy::{
 
 use super::schema::{DOCUMENT, Fields, PUBLISHER, SET};
 
-/// A document, as it is written.
+/// Makes the row of a document.
 pub(super) fn document(fields: &Fields, changed: &Changed) -> TantivyDocument {
     let document = &changed.document;
     let mut row = TantivyDocument::default();
@@ -45,7 +45,7 @@ pub(super) fn document(fields: &Fields, changed: &Changed) -> TantivyDocument {
     row
 }
 
-/// The set of a document, as it is written.
+/// Makes the row of a document's set.
 pub(super) fn set(fields: &Fields, changed: &Changed) -> TantivyDocument {
     let mut row = TantivyDocument::default();
     row.add_text(fields.is, SET);
@@ -55,7 +55,7 @@ pub(super) fn set(fields: &Fields, changed: &Changed) -> TantivyDocument {
     row
 }
 
-/// A publisher's name, as it is written.
+/// Makes the row of a publisher's name.
 pub(super) fn publisher(fields: &Fields, key: &PublicKey, name: &PublisherName) -> TantivyDocument {
     let mut row = TantivyDocument::default();
     row.add_text(fields.is, PUBLISHER);
@@ -65,21 +65,21 @@ pub(super) fn publisher(fields: &Fields, key: &PublicKey, name: &PublisherName) 
     row
 }
 
-/// Reads the canonical of a document, or the one that a set is of.
+/// Reads the canonical of a document or of a set, from `field`.
 pub(super) fn canonical(field: Field, row: &TantivyDocument) -> Result<RecordId, TantivyError> {
     let text = text(row, field).ok_or_else(|| damaged("a document without canonical"))?;
     text.parse().map_err(damaged)
 }
 
-/// Reads what a document is folded from.
+/// Reads the set of a document, and the document's hash.
 pub(super) fn stored(fields: &Fields, row: &TantivyDocument) -> Result<Stored, TantivyError> {
-    let bytes = |field, what| {
+    let bytes = |field, problem| {
         let value = row.get_first(field);
         value
             .as_ref()
             .and_then(Value::as_bytes)
             .map(Bytes::copy_from_slice)
-            .ok_or_else(|| damaged(what))
+            .ok_or_else(|| damaged(problem))
     };
     let set = Set::decode(bytes(fields.set, "a document without set")?).map_err(damaged)?;
     let hash = Id::from_slice(&bytes(fields.hash, "a document without hash")?).map_err(damaged)?;
@@ -112,17 +112,17 @@ pub(super) fn text(row: &TantivyDocument, field: Field) -> Option<&str> {
     row.get_first(field).and_then(|value| value.as_str())
 }
 
-/// What decides between documents of equal rank: as good as any, and the same in every index.
+/// The order of documents with equal score or time: arbitrary, and the same in every index.
 pub(crate) fn order(canonical: &RecordId) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = *canonical.as_bytes();
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-pub(super) fn damaged(what: impl ToString) -> TantivyError {
+pub(super) fn damaged(problem: impl ToString) -> TantivyError {
     TantivyError::DataCorruption(tantivy::error::DataCorruption::comment_only(
-        what.to_string(),
+        problem.to_string(),
     ))
 }
 
-/// Bytes of one exact value; a longer one could not be found again and is not indexed.
+/// Bytes from which an identifier is not indexed: a query of 1,000 characters cannot contain it.
 const TERM_BYTES_MAX: usize = 4_096;

@@ -1,30 +1,30 @@
-//! The fields of the index: what is searched, filtered, ranked and kept.
+//! The fields of the index, to search, filter, rank and store.
 //!
 //! ```text
 //! is            document | set | publisher
 //!
-//! document      canonical  CID                                   exact, kept
-//!               type       entity | artefact                     exact, kept, counted
-//!               identifier what the canonical's record says      exact, kept
-//!               name       names in the heads, the newest first  words, kept
-//!               text       every string in the heads             stemmed words
-//!               publisher  keys of the heads' publishers         exact, kept, counted
+//! document      canonical  CID                                   exact, stored
+//!               type       entity | artefact                     exact, stored, counted
+//!               identifier identifier in the canonical's record  exact, stored
+//!               name       names in the heads, the newest first  words, stored
+//!               text       names and strings of the document     stemmed words
+//!               publisher  keys of the heads' publishers         exact, stored, counted
 //!               link       CIDs that the heads link to           exact
-//!               absent     records that are absent               exact
-//!               updated_ms time of the newest head               ranked
+//!               absent     number of absent records              exact
+//!               updated_ms time of the newest head               ranked, stored
 //!               order      first eight bytes of the canonical    ranked
-//!               summary    a line that tells it from others      kept
+//!               summary    a line that tells it from others      stored
 //!
-//! set           of         the canonical                         exact, kept
-//!               set        everything the document is folded of  kept
-//!               hash       the document's, as the digest counts  kept
+//! set           of         the canonical                         exact, stored
+//!               set        set of the document, encoded          stored
+//!               hash       hash of the document for the digest   stored
 //!
-//! publisher     key        its key                               exact, kept
-//!               named      what its certificate says             kept
-//!               named_ms   when that was said                    kept
+//! publisher     key        its key                               exact, stored
+//!               named      name in its certificate               stored
+//!               named_ms   time of the transaction of the name   stored
 //! ```
 //!
-//! A set may have megabytes. It is a row of its own, so that a list of hits does not read it.
+//! A set may have megabytes. It is a row of its own, so that a list of hits does not read sets.
 
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions,
@@ -32,7 +32,7 @@ use tantivy::schema::{
 
 use crate::index::words::{NAMES, TEXTS};
 
-/// The fields, as the index numbers them.
+/// The fields by their numbers in the index.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fields {
     pub(crate) is: Field,
@@ -61,7 +61,7 @@ pub(crate) const DOCUMENT: &str = "document";
 pub(crate) const SET: &str = "set";
 /// Value of `is` in a publisher's name.
 pub(crate) const PUBLISHER: &str = "publisher";
-/// Names of the fields that collectors ask for by name.
+/// Name of a field that collectors need by name.
 pub(crate) const TYPE: &str = "type";
 /// See [`TYPE`].
 pub(crate) const PUBLISHER_KEY: &str = "publisher";
@@ -70,7 +70,7 @@ pub(crate) const UPDATED_MS: &str = "updated_ms";
 /// See [`TYPE`].
 pub(crate) const ORDER: &str = "order";
 
-/// The schema and its fields. An index with another schema does not open and is built anew.
+/// Makes the schema and its fields. An index with another schema does not open, and must be built again.
 pub(crate) fn schema() -> (Schema, Fields) {
     let words = |tokenizer: &str| {
         let indexing = TextFieldIndexing::default()

@@ -1,4 +1,4 @@
-//! Snapshots: one commit, seen whole, however many come after it.
+//! Snapshots: one whole commit each. Later commits do not change a snapshot.
 
 use std::{ops::Bound, sync::Arc};
 
@@ -21,7 +21,7 @@ use super::{
 pub struct Snapshot {
     pub(crate) searcher: Searcher,
     pub(crate) fields: Fields,
-    /// Up to where the documents are the fold of the journal.
+    /// The cursors whose fold the documents are, with counts and digest.
     pub state: State,
     /// The publishers' names.
     pub publishers: Arc<Publishers>,
@@ -35,27 +35,27 @@ impl std::fmt::Debug for Snapshot {
     }
 }
 
-/// What a list shows of a document.
+/// The fields of a document that a list shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Brief {
     /// The canonical's CID.
     pub canonical: String,
-    /// entity or artefact; `None` while the canonical's record is absent.
+    /// `entity` or `artefact`; `None` while the canonical's record is absent.
     pub kind: Option<String>,
     /// The newest name.
     pub name: Option<String>,
     /// The identifier in the canonical's record.
     pub identifier: Option<String>,
-    /// A line that tells it from others of the same name.
+    /// A line that tells the document from others of the same name.
     pub summary: String,
-    /// Publishers' time of the newest head, in Unix milliseconds; 0 without one.
+    /// Time of the newest head by its publisher's clock, in Unix milliseconds; 0 without a head.
     pub updated_ms: u64,
-    /// Keys of those who say something about it today.
+    /// Keys of the heads' publishers.
     pub publishers: Vec<String>,
 }
 
 impl Snapshot {
-    /// The document of a canonical; `None` if no element names it.
+    /// Folds the document of a canonical; `None` if no element names it.
     ///
     /// # Errors
     /// If the disk fails.
@@ -70,7 +70,7 @@ impl Snapshot {
         }))
     }
 
-    /// What a list shows of the document of a canonical.
+    /// Reads the fields of a canonical's document that a list shows; `None` if no element names it.
     ///
     /// # Errors
     /// If the disk fails.
@@ -80,7 +80,7 @@ impl Snapshot {
             .transpose()
     }
 
-    /// Calls `each` with every canonical and its set, until it says false.
+    /// Calls `each` with every canonical and its set, until `each` returns false.
     ///
     /// # Errors
     /// If the disk fails.
@@ -106,7 +106,7 @@ impl Snapshot {
         Ok(())
     }
 
-    /// The term that every document has, and nothing else.
+    /// The query that matches every document, and no set or publisher.
     pub(crate) fn is_document(&self) -> TermQuery {
         TermQuery::new(
             Term::from_field_text(self.fields.is, DOCUMENT),
@@ -179,5 +179,5 @@ impl Snapshot {
     }
 }
 
-/// Blocks of the document store kept decompressed while all documents are read in order.
+/// Decompressed blocks of the document store in memory while all sets are read in order.
 const STORE_CACHE_BLOCKS: usize = 2;

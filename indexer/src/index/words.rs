@@ -1,9 +1,8 @@
-//! Words: how text is cut for search, and how it is made alike.
+//! Words: tokenizers for search in names and in running text.
 //!
-//! A word is a run of letters and digits in any script. Accents do not matter, whether they are part of a
-//! letter or follow it; case does not matter; `'s` is dropped. Chinese and Japanese, which have no spaces,
-//! are cut into single characters, and several in a row are searched as a phrase. Running text is stemmed
-//! as English, names are not.
+//! A word is a run of letters and digits in any script. Case is ignored. So are accents, precomposed or combining. `'s`
+//! is dropped. Chinese and Japanese have no spaces: they are cut into single characters, and several in a row are
+//! searched as a phrase. Running text is stemmed as English; names are not.
 
 use std::str::CharIndices;
 
@@ -17,16 +16,16 @@ pub(crate) const NAMES: &str = "kittengrad-names";
 /// The analyser of running text.
 pub(crate) const TEXTS: &str = "kittengrad-texts";
 
-/// Bytes of one word; what is longer is cut off, in documents and queries alike.
+/// Most bytes of one word. The rest is cut off, in documents and in queries.
 const WORD_BYTES_MAX: usize = 100;
 
-/// Makes both analysers known.
+/// Registers both analysers.
 pub(crate) fn register(tokenizers: &TokenizerManager) {
     tokenizers.register(NAMES, names());
     tokenizers.register(TEXTS, texts());
 }
 
-/// Cuts names.
+/// Makes the analyser of names.
 pub(crate) fn names() -> TextAnalyzer {
     TextAnalyzer::builder(Words::default())
         .filter(LowerCaser)
@@ -34,7 +33,7 @@ pub(crate) fn names() -> TextAnalyzer {
         .build()
 }
 
-/// Cuts running text.
+/// Makes the analyser of running text.
 pub(crate) fn texts() -> TextAnalyzer {
     TextAnalyzer::builder(Words::default())
         .filter(LowerCaser)
@@ -43,7 +42,7 @@ pub(crate) fn texts() -> TextAnalyzer {
         .build()
 }
 
-/// The words of `text`, as `analyzer` makes them.
+/// Cuts `text` into words with `analyzer`.
 pub(crate) fn words(analyzer: &mut TextAnalyzer, text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut stream = analyzer.token_stream(text);
@@ -80,7 +79,7 @@ struct WordStream<'a> {
 }
 
 impl WordStream<'_> {
-    /// Reads on to the end of the word that begins with `first`.
+    /// Reads the word that begins with `first`, to its end.
     fn read(&mut self, from: usize, first: char) {
         self.token.text.clear();
         self.push(first);
@@ -105,7 +104,7 @@ impl WordStream<'_> {
         }
     }
 
-    /// Whether the word just read is the `s` of `Turner's`.
+    /// Whether the current word is the `s` of `Turner's`.
     fn is_possessive(&self) -> bool {
         let before = self.text[..self.token.offset_from].chars().next_back();
         matches!(&*self.token.text, "s" | "S") && matches!(before, Some('\'' | '\u{2019}'))
@@ -137,12 +136,12 @@ impl TokenStream for WordStream<'_> {
     }
 }
 
-/// Accents and the like that follow their letter.
+/// Whether `c` is a combining mark, such as an accent that follows its letter.
 const fn is_mark(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}')
 }
 
-/// Characters of scripts that are written without spaces.
+/// Whether `c` belongs to a script without spaces.
 const fn is_cut_alone(c: char) -> bool {
     matches!(c,
         '\u{3040}'..='\u{30ff}'      // Hiragana, Katakana

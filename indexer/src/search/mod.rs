@@ -1,4 +1,4 @@
-//! Search: what people ask, answered from one snapshot.
+//! Search: queries, answered from one snapshot.
 
 mod pages;
 mod query;
@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// Searches `current`, or the snapshot that `next` began with, if it is still kept.
+/// Searches `current`, or the snapshot of the token `next` if that is still in memory.
 ///
 /// # Errors
 /// [`SearchError`]; only [`SearchError::Index`] is not the caller's fault.

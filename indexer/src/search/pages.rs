@@ -1,4 +1,4 @@
-//! Pages: a search goes on where it was, in the same snapshot if it is still kept.
+//! Pages: tokens that continue a search after a hit, in the same snapshot if that is still in memory.
 
 use std::{
     collections::VecDeque,
@@ -12,16 +12,16 @@ use kittengrad_proto::id::Id;
 use super::{rank::Rank, request::Search};
 use crate::index::Snapshot;
 
-/// Snapshots that searches may go on in. More than these are forgotten, the longest unused first; a search
-/// whose snapshot is forgotten goes on in the newest one, after the last hit that it saw.
+/// Most snapshots in memory. The snapshot of the oldest token is dropped first. A search whose snapshot was dropped
+/// continues in the newest one, after its last hit.
 const SNAPSHOTS_MAX: usize = 16;
-/// A snapshot that no search went on in for so long is forgotten too.
+/// Time after which a snapshot is dropped that no search continued in.
 const UNUSED_MAX: Duration = Duration::from_secs(300);
 
-/// The snapshots that were handed out in `next`.
+/// The snapshots of the last tokens.
 #[derive(Debug, Default)]
 pub struct Pages {
-    /// Short critical sections only: nothing is searched under this lock.
+    /// The newest token's snapshot first. Locked shortly: no search runs under this lock.
     kept: Mutex<VecDeque<Kept>>,
 }
 
@@ -33,13 +33,13 @@ struct Kept {
 }
 
 impl Pages {
-    /// Forgets snapshots that no search went on in for five minutes: each holds files on the disk.
+    /// Drops snapshots that no search continued in for five minutes: each keeps files on the disk.
     pub fn expire(&self, now: Instant) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|kept| now.saturating_duration_since(kept.used) < UNUSED_MAX);
     }
 
-    /// Keeps the snapshot, and says how to go on after `after`.
+    /// Keeps the snapshot, and returns the token of the page after the hit with rank `after`.
     pub(super) fn keep(&self, snapshot: &Arc<Snapshot>, search: &Search, after: Rank) -> String {
         let generation = snapshot.searcher.generation().generation_id();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,7 +53,7 @@ impl Pages {
         Token { generation, after }.encode(search)
     }
 
-    /// The snapshot that the token was handed out with, if it is still kept.
+    /// The snapshot of a token, if it is still in memory.
     pub(super) fn find(&self, token: &Token) -> Option<Arc<Snapshot>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kept = kept.iter_mut();
@@ -63,7 +63,7 @@ impl Pages {
     }
 }
 
-/// What `next` says.
+/// The content of `next`: the snapshot, and the rank of the last hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token {
     generation: u64,
@@ -80,7 +80,7 @@ impl Token {
         BASE64URL_NOPAD.encode(&bytes)
     }
 
-    /// `None` if it is nothing that [`Pages::keep`] said about the same search.
+    /// Reads a token; `None` if [`Pages::keep`] did not make it for the same search.
     pub(super) fn decode(text: &str, search: &Search) -> Option<Self> {
         let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
         let numbers = bytes
@@ -101,8 +101,8 @@ impl Token {
     }
 }
 
-/// Tells searches apart, so that `next` of one is not taken for another: by what was asked, and not by what that
-/// means today, for a publisher of that name may be heard between two pages.
+/// Hashes a search, so that `next` of another search is refused. The keys of the publishers are left out: between two
+/// pages the journal may bring another publisher of the same name.
 fn fingerprint(search: &Search) -> [u8; 4] {
     let Search {
         words,
@@ -111,8 +111,8 @@ fn fingerprint(search: &Search) -> [u8; 4] {
         publishers: _,
         links_to,
     } = search;
-    let asked = (words, kind, publisher, links_to);
-    let hash = Id::of(&[format!("{asked:?}").as_bytes()]);
+    let typed = (words, kind, publisher, links_to);
+    let hash = Id::of(&[format!("{typed:?}").as_bytes()]);
     let [a, b, c, d, ..] = *hash.as_bytes();
     [a, b, c, d]
 }

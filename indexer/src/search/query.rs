@@ -1,8 +1,8 @@
-//! Queries: what a person typed, as a query that cannot fail.
+//! Queries: typed text as a Tantivy query. Every text is a valid query.
 //!
-//! Words must all occur, in a name or in the text; `"words in quotes"` occur in that order; `-word` must not
-//! occur; `wor*` is the beginning of a word. Everything else is text: there is no syntax to get wrong, no
-//! field to name by accident in `tate:artwork:1035`, and no operator that costs more than it should.
+//! All words must occur, in a name or in the text. `"words in quotes"` must occur in that order, and `-word` must not
+//! occur. `wor*` is the beginning of a word. Everything else is text: `tate:artwork:1035` names no field by accident,
+//! and no operator is expensive.
 
 use kittengrad_proto::{limits::LOOKUP_CANONICALS_MAX, record::CanonicalType};
 use tantivy::{
@@ -25,11 +25,11 @@ use crate::index::{
 /// A query, ready to run.
 pub(super) struct Built {
     pub(super) query: Box<dyn Query>,
-    /// Whether anything is searched for, so that hits differ in how well they fit.
+    /// Whether any word must occur, so that hits have different scores.
     pub(super) has_words: bool,
 }
 
-/// The documents that fit `search`, all fitting alike where nothing is searched for.
+/// Builds the query for the documents of `search`. Without words they all have the same score.
 pub(super) fn matching(snapshot: &Snapshot, search: &Search) -> Built {
     let fields = &snapshot.fields;
     let mut parts: Vec<(Occur, Box<dyn Query>)> = Vec::new();
@@ -50,7 +50,7 @@ pub(super) fn matching(snapshot: &Snapshot, search: &Search) -> Built {
     for filter in filters(fields, search) {
         parts.push((Occur::Must, Box::new(ConstScoreQuery::new(filter, 0.0))));
     }
-    // Only documents have words, types, publishers and links; without any of them, say so.
+    // Only documents have words, types, publishers and links. Without such a clause, sets and publishers would match.
     if !parts.iter().any(|(occur, _)| *occur == Occur::Must) {
         parts.push((Occur::Must, Box::new(snapshot.is_document())));
     }
@@ -60,10 +60,11 @@ pub(super) fn matching(snapshot: &Snapshot, search: &Search) -> Built {
     }
 }
 
-/// The same documents, but entities that others link to come first, and with them what links to them.
+/// Builds the query for the same documents, ranked by links: first the entities that others link to, and the documents
+/// that link to them.
 ///
-/// There are several painters called Turner. That thousands of works name one of them as their maker says
-/// which one is meant, and that these works are.
+/// There are several painters called Turner. Thousands of works link to one of them as their maker, so a search for
+/// Turner most likely means him and these works.
 pub(super) fn ranked(snapshot: &Snapshot, search: &Search) -> Result<Built, TantivyError> {
     let built = matching(snapshot, search);
     let fields = &snapshot.fields;
@@ -142,7 +143,7 @@ fn filters(fields: &Fields, search: &Search) -> Vec<Box<dyn Query>> {
     filters
 }
 
-/// A part of what was typed.
+/// A part of the typed text: a word, or words in quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Clause {
     text: String,
@@ -150,7 +151,7 @@ struct Clause {
     is_prefix: bool,
 }
 
-/// Takes the typed text apart. Never fails: what makes no sense is text, and text without words is nothing.
+/// Splits the typed text into clauses. Never fails: unknown syntax is text. Clauses without words are dropped later.
 fn parse(typed: &str) -> Vec<Clause> {
     let (mut clauses, mut prefixes) = (Vec::new(), 0);
     let mut rest = typed.trim_start();
@@ -176,7 +177,7 @@ fn parse(typed: &str) -> Vec<Clause> {
     clauses
 }
 
-/// The clause over names and text; `None` if it has no words.
+/// Searches a clause in names, text, identifiers and CIDs; `None` if the clause has no words.
 fn clause_query(fields: &Fields, clause: &Clause) -> Option<Box<dyn Query>> {
     let in_name = words_query(
         fields.name,
@@ -203,7 +204,8 @@ fn clause_query(fields: &Fields, clause: &Clause) -> Option<Box<dyn Query>> {
     )))
 }
 
-/// All `words` in a row in one field.
+/// Searches `words` in a row in one field. `is_prefix` counts only for a single word: `artwork:10*` is a phrase of whole
+/// words.
 fn words_query(field: Field, mut words: Vec<String>, is_prefix: bool) -> Option<Box<dyn Query>> {
     words.truncate(PHRASE_WORDS_MAX);
     let mut terms: Vec<Term> = words
@@ -225,23 +227,23 @@ fn words_query(field: Field, mut words: Vec<String>, is_prefix: bool) -> Option<
     }
 }
 
-/// Straight quotes and the ones that telephones type.
+/// Straight quotes, and the curly ones of telephone keyboards.
 const QUOTES: [char; 3] = ['"', '\u{201c}', '\u{201d}'];
-/// Parts of one query; more are left out.
+/// Most clauses of a query. The others are left out.
 const CLAUSES_MAX: usize = 32;
-/// Beginnings of words in one query, each of which reads all words that begin so; more are taken for whole words.
+/// Most prefixes of a query, because each reads all words with that beginning. The others are taken for whole words.
 const PREFIXES_MAX: usize = 4;
-/// Letters of a beginning; a shorter one is taken for a whole word.
+/// Fewest letters of a prefix. A shorter one is taken for a whole word.
 const PREFIX_LETTERS_MIN: usize = 2;
-/// Words in a row; more are left out.
+/// Most words of a phrase. The others are left out.
 const PHRASE_WORDS_MAX: usize = 32;
-/// A name says more about a document than its text does.
+/// Weight of a match in a name; the text has 1.
 const NAME_BOOST: f32 = 2.0;
-/// A whole identifier says all.
+/// Weight of a match of a whole identifier or CID.
 const EXACT_BOOST: f32 = 10.0;
-/// Entities whose names fit best, and to which links are counted.
+/// Most entities whose incoming links are counted, those with the best names.
 const LINKED_MAX: usize = 10;
-/// How much the weaker of two ways to fit still counts.
+/// Share of the weaker matches of a clause in its score.
 const TIE_BREAKER: f32 = 0.3;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Ranks: a total order over hits that does not depend on how the index lies on the disk.
+//! Ranks: a total order over hits that does not depend on the layout of the index on the disk.
 
 use tantivy::{
     DocAddress, DocId, Score, SegmentReader, TantivyError,
@@ -18,12 +18,13 @@ use crate::index::{
     schema::{ORDER, PUBLISHER_KEY, TYPE, UPDATED_MS},
 };
 
-/// Where a hit stands: the greater the better.
+/// The rank of a hit. The greatest comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
-    /// Bits of the score, which ascend with it as it is never negative; or the time of the newest head.
+    /// Bits of the score, or the time of the newest head in Unix milliseconds. The bits ascend with the score, because
+    /// it is never negative.
     pub(super) main: u64,
-    /// Decides between equals.
+    /// Decides between hits of equal `main`: the first eight bytes of the canonical.
     pub(super) order: u64,
 }
 
@@ -35,11 +36,11 @@ impl Rank {
 
 /// Collects the best hits below a rank.
 pub(super) struct TopRanked {
-    /// How many.
+    /// Most hits.
     pub(super) limit: usize,
-    /// Only those below.
+    /// Collects only hits below this rank.
     pub(super) after: Option<Rank>,
-    /// By score, else by time.
+    /// Ranks by score, else by time of the newest head.
     pub(super) by_score: bool,
 }
 

@@ -11,42 +11,42 @@ use thiserror::Error;
 
 use crate::index::{Brief, Snapshot};
 
-/// Characters of a query.
+/// Most characters of a query.
 pub const QUERY_CHARS_MAX: usize = 1_000;
-/// Hits of one page.
+/// Most hits of one page.
 pub const LIMIT_MAX: usize = 100;
-/// Hits of one page unless asked otherwise.
+/// Hits of one page by default.
 pub const LIMIT_DEFAULT: usize = 20;
 
 /// Why a search has no answer.
 #[derive(Debug, Error)]
 pub enum SearchError {
     /// The query is too long.
-    #[error("the query has {0} characters, at most {QUERY_CHARS_MAX} are allowed")]
+    #[error("query of {0} characters; at most {QUERY_CHARS_MAX}")]
     TooLong(usize),
-    /// Too many hits were asked for, or none.
-    #[error("limit is {0}, it must be 1 to {LIMIT_MAX}")]
+    /// The limit is zero or too large.
+    #[error("limit is {0}; it must be 1 to {LIMIT_MAX}")]
     Limit(usize),
     /// `next` is not from an answer to the same search.
     #[error("next is not from an answer to this search; search again without it")]
     Next,
-    /// The index failed.
+    /// The index cannot be read.
     #[error("the index cannot be read: {0}")]
     Index(#[from] TantivyError),
 }
 
-/// What is searched.
+/// The parameters of a search.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Search {
-    /// Words, as a person types them; nothing lists everything, the newest first.
+    /// The typed text. Empty text matches every document, the newest first.
     pub words: String,
-    /// Only this type.
+    /// Only documents of this type.
     pub kind: Option<CanonicalType>,
-    /// Who was asked for: a key or a name, which may be that of several.
+    /// The typed publisher: a key, or a name that several may share.
     pub publisher: String,
-    /// Only what one of these says something about today.
+    /// Only documents with a head of one of these publishers.
     pub publishers: Option<Vec<PublicKey>>,
-    /// Only what links to this canonical.
+    /// Only documents with a link to this canonical.
     pub links_to: Option<RecordId>,
 }
 
@@ -55,31 +55,31 @@ pub struct Search {
 pub struct Found {
     /// The snapshot that was searched.
     pub snapshot: Arc<Snapshot>,
-    /// Hits over all pages.
+    /// Number of hits over all pages.
     pub total: usize,
     /// The hits of this page, the best first.
     pub hits: Vec<Hit>,
-    /// Asks for the next page, if there is one.
+    /// The token of the next page; `None` on the last page.
     pub next: Option<String>,
 }
 
-/// A document that was found.
+/// A found document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hit {
-    /// What is shown of it.
+    /// Its fields for a list.
     pub brief: Brief,
-    /// How well it fits: comparable within one search only. 0 when nothing was searched for.
+    /// The score: comparable within one search only. 0 without words.
     pub score: f32,
 }
 
-/// How many documents of a search have each type, and each publisher.
+/// Numbers of documents of a search, by type and by publisher.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facets {
-    /// entity, artefact; the most frequent first.
+    /// `entity` and `artefact`; the most frequent first.
     pub types: Vec<(String, u64)>,
     /// Keys of publishers; the most frequent first, at most [`FACETS_MAX`].
     pub publishers: Vec<(String, u64)>,
 }
 
-/// Values of one facet.
+/// Most values of one facet.
 pub const FACETS_MAX: usize = 20;

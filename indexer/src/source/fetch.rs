@@ -1,4 +1,4 @@
-//! Lookups for records that did not come along: each by its name, at whoever holds its canonical.
+//! Lookups for absent records: each by its name, at the peers that hold its canonical.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::driver::Command;
 
-/// Looks absent records up, and hands on what is found as it comes. What is not found has its turn again.
+/// Looks absent records up, and sends each batch of found records to the driver. The driver asks for the others again.
 pub async fn fetch(
     client: Client,
     mut asked: mpsc::Receiver<Vec<Wanted>>,
@@ -50,7 +50,7 @@ pub async fn fetch(
     }
 }
 
-/// Of each record the canonical in whose set it is absent.
+/// Maps each absent record to the canonical of its set.
 fn owners(wanted: &[Wanted]) -> BTreeMap<RecordId, RecordId> {
     let of = |wanted: &Wanted| {
         let canonical = wanted.canonical;

@@ -1,4 +1,4 @@
-//! The source: an aggregator's journal, verified and in order, and lookups for what did not come along.
+//! The source: an aggregator's journal, verified and in order, and lookups for absent records.
 
 mod fetch;
 mod status;
@@ -25,22 +25,23 @@ use crate::{driver::Command, metrics::IndexerMetrics};
 /// Follows the journal of one aggregator.
 #[derive(Debug)]
 pub struct Source {
-    /// The way to it.
+    /// Connects to the aggregator.
     pub client: Client,
-    /// Its key.
+    /// The aggregator's key.
     pub journal: PublicKey,
-    /// Who takes its blocks.
+    /// Takes the blocks to the driver.
     pub commands: mpsc::Sender<Command>,
-    /// Who looks at how it is.
+    /// Tells readiness and the status page about the source.
     pub status: watch::Sender<SourceStatus>,
-    /// What is counted.
+    /// Metrics of the indexer.
     pub metrics: IndexerMetrics,
 }
 
 impl Source {
-    /// Feeds every block after `last` to the driver, for as long as that listens. Connections that are lost are
-    /// made again; a journal that does not verify is tried again, and nothing of it is taken; one that is not
-    /// what it was, because its owner was restored from a copy, is read from its first block.
+    /// Feeds every block after `last` to the driver, until the driver ends.
+    ///
+    /// A lost connection is made again. Blocks that do not verify are refused, and the subscription is retried after a
+    /// pause. A journal that changed, such as that of an aggregator restored from a copy, is read from its first block.
     pub async fn follow(self, last: Option<Last>) {
         self.status
             .send_modify(|status| status.journal = Some(self.journal));
@@ -67,10 +68,10 @@ impl Source {
                     tracing::error!(%error, ?wait, "the aggregator's journal cannot be read; trying again");
                 }
                 Next::From(start) => {
-                    tracing::warn!(%start, %error, "reading on from where the source begins");
+                    tracing::warn!(%start, %error, "the source does not have the next block any more; reading from its first one");
                 }
                 Next::Again => {
-                    tracing::error!(%error, ?wait, "the aggregator's journal is not what it was; reading it from its first block");
+                    tracing::error!(%error, ?wait, "the aggregator's journal changed, perhaps restored from a copy; reading it from its first block");
                     let again = Command::Again(self.journal);
                     if self.commands.send(again).await.is_err() {
                         return;
@@ -81,7 +82,7 @@ impl Source {
         }
     }
 
-    /// Reads until an error; `None` when the driver listens no more.
+    /// Reads until an error. `None` if the driver ended.
     async fn read(
         &self,
         mut events: Subscription,
@@ -100,7 +101,7 @@ impl Source {
                     self.heard(|status| status.heard_head(heartbeat.head, Instant::now()));
                 }
                 Ok(Event::Waiting { error, retry_in }) => {
-                    tracing::info!(%error, ?retry_in, "the aggregator's journal is not reached");
+                    tracing::info!(%error, ?retry_in, "the aggregator is not reached; trying again");
                     self.metrics.connected.set(0);
                     self.status
                         .send_modify(|status| status.lost(&error.to_string()));
@@ -115,7 +116,7 @@ impl Source {
                     tracing::warn!(
                         incarnation,
                         from_height,
-                        "the source says that it lost blocks"
+                        "the source lost blocks, by its own statement"
                     );
                 }
                 Ok(Event::Missing {
@@ -134,7 +135,7 @@ impl Source {
         None
     }
 
-    /// Waits until there is room on the disk; `None` when nobody says any more.
+    /// Waits until the disk has room. `None` if the sender of the status is gone.
     async fn room(&self) -> Option<()> {
         let mut status = self.status.subscribe();
         let room = status.wait_for(|status| status.shortage.is_none()).await;
@@ -147,7 +148,7 @@ impl Source {
     }
 }
 
-/// What an error of a subscription says of the journal.
+/// Classifies the error that ended a subscription.
 const fn end_of(error: &SubscribeError) -> End {
     match error {
         SubscribeError::TooOld { start }

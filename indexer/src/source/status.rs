@@ -1,4 +1,4 @@
-//! How it stands with the source: whether it is heard, and whether what is committed is all that it has.
+//! The status of the source: whether it sends, and whether the index has committed everything that it has.
 
 use std::{
     collections::VecDeque,
@@ -7,51 +7,52 @@ use std::{
 
 use kittengrad_proto::{block::Head, cursor::Cursor, id::PublicKey};
 
-/// What is committed must reach the head that was heard so long ago: that is how far an index may lag.
+/// Longest lag of a ready index: it has committed the head that the source signed this long ago.
 const LAG_MAX: Duration = Duration::from_secs(5);
-/// A source that said its head longer ago than this is not known to be where it was. It says it every second,
-/// to whoever has read everything.
+/// Longest silence of the source of a ready index. The source sends its head every second to a level reader, so after a
+/// longer silence its journal may be longer.
 const HEARD_MAX: Duration = Duration::from_secs(10);
-/// Heads are remembered at this distance at least.
+/// Shortest time between two heads in memory.
 const HEADS_EVERY: Duration = Duration::from_millis(500);
 
-/// How it stands with the source.
+/// The connection to the source, and its last heads.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceStatus {
     /// The journal that is followed.
     pub journal: Option<PublicKey>,
-    /// Whether anything was heard since the connection was lost last.
+    /// Whether anything came since the connection was last lost.
     pub is_connected: bool,
-    /// What went wrong last, until it works again.
+    /// The last error; `None` when the source sends again.
     pub problem: Option<String>,
-    /// Why nothing is to be read at the moment: the disk is nearly full.
+    /// A message while the disk is nearly full. No block is read then.
     pub shortage: Option<String>,
     heads: Heads,
 }
 
 impl SourceStatus {
-    /// Something was heard. Returns whether that is news.
+    /// Notes that the source sent something. True if the status changed.
     pub fn heard(&mut self) -> bool {
         let is_news = !self.is_connected || self.problem.is_some();
         (self.is_connected, self.problem) = (true, None);
         is_news
     }
 
-    /// The source signed its head. Returns whether that is news.
+    /// Notes a head that the source signed. Always true: the status changed.
     pub fn heard_head(&mut self, head: Head, now: Instant) -> bool {
         self.heads.push((head.incarnation, head.height), now);
         self.heard();
         true
     }
 
-    /// Nothing is heard any more.
+    /// Notes that the connection is lost, and forgets the heads.
     pub fn lost(&mut self, why: &str) {
         self.is_connected = false;
         self.problem = Some(why.to_owned());
         self.heads = Heads::default();
     }
 
-    /// Why what `committed` covers is not all that the source has; empty if it was a moment ago.
+    /// Lists the reasons why an index at `committed` is not ready. Empty if it has the head of [`LAG_MAX`] ago, and the
+    /// source sent one within [`HEARD_MAX`].
     #[must_use]
     pub fn not_ready(&self, committed: Option<Cursor>, now: Instant) -> Vec<String> {
         let mut reasons = Vec::from_iter(self.shortage.clone());
@@ -64,11 +65,11 @@ impl SourceStatus {
             let why = self
                 .problem
                 .as_deref()
-                .unwrap_or("nothing was heard of it yet");
+                .unwrap_or("the aggregator sent nothing yet");
             return vec![format!("the aggregator's journal is not read: {why}")];
         }
         let Some((target, heard)) = self.heads.target(now) else {
-            return vec!["where the aggregator's journal ends is not known yet".to_owned()];
+            return vec!["the head of the aggregator's journal is not known yet".to_owned()];
         };
         let mut reasons = Vec::new();
         let at = committed.and_then(|cursor| Some((cursor.incarnation, cursor.height?)));
@@ -84,41 +85,41 @@ impl SourceStatus {
         if silence > HEARD_MAX {
             let seconds = silence.as_secs();
             reasons.push(format!(
-                "the aggregator said {seconds} s ago where its journal ends, and not since"
+                "the aggregator sent the head of its journal {seconds} s ago, and not since"
             ));
         }
         reasons
     }
 }
 
-/// The heads that the source signed lately, the oldest first: at most one of them is older than [`LAG_MAX`].
+/// The last heads that the source signed, the oldest first. At most one of them is older than [`LAG_MAX`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Heads {
-    said: VecDeque<((u64, u64), Instant)>,
+    signed: VecDeque<((u64, u64), Instant)>,
     last: Option<Instant>,
 }
 
 impl Heads {
     fn push(&mut self, head: (u64, u64), now: Instant) {
         let is_due = self
-            .said
+            .signed
             .back()
             .is_none_or(|(_, at)| now.saturating_duration_since(*at) >= HEADS_EVERY);
         if is_due {
-            self.said.push_back((head, now));
+            self.signed.push_back((head, now));
         }
         self.last = Some(now);
         let is_old = |at: Instant| now.saturating_duration_since(at) >= LAG_MAX;
-        while self.said.get(1).is_some_and(|(_, at)| is_old(*at)) {
-            self.said.pop_front();
+        while self.signed.get(1).is_some_and(|(_, at)| is_old(*at)) {
+            self.signed.pop_front();
         }
     }
 
-    /// The newest head that is older than [`LAG_MAX`], else the oldest; and when the last one was heard.
+    /// The newest head that is older than [`LAG_MAX`], else the oldest one; and the time of the last head.
     fn target(&self, now: Instant) -> Option<((u64, u64), Instant)> {
         let is_old = |at: Instant| now.saturating_duration_since(at) >= LAG_MAX;
-        let old = self.said.iter().rev().find(|(_, at)| is_old(*at));
-        let (head, _) = old.or_else(|| self.said.front())?;
+        let old = self.signed.iter().rev().find(|(_, at)| is_old(*at));
+        let (head, _) = old.or_else(|| self.signed.front())?;
         Some((*head, self.last?))
     }
 }
@@ -178,7 +179,7 @@ mod tests {
         check(&status, Some(59), now, None);
         check(&status, Some(54), now, None);
         check(&status, Some(53), now, Some("catching up with 2/54"));
-        assert!(status.heads.said.len() <= 8, "it forgets what is older");
+        assert!(status.heads.signed.len() <= 8, "older heads are dropped");
     }
 
     #[test]

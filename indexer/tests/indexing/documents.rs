@@ -112,11 +112,7 @@ async fn an_unknown_document_is_not_found_and_nonsense_is_refused() {
     let indexing = Indexing::start().await;
     let unknown = canonical("nobody").0;
     for (path, status, reason) in [
-        (
-            format!("/api/document/{unknown}"),
-            404,
-            "nothing is known about",
-        ),
+        (format!("/api/document/{unknown}"), 404, "no document of"),
         ("/api/document/bafy".to_owned(), 400, "not a record's CID"),
         ("/api/document/%00%ff".to_owned(), 400, ""),
         (

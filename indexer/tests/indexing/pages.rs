@@ -19,7 +19,7 @@ async fn ready_is_never_green_by_default() {
             .text()
             .await
             .unwrap()
-            .contains("nothing was heard of it yet")
+            .contains("the aggregator sent nothing yet")
     );
     let mut status = SourceStatus::default();
     status.journal = Some(JOURNAL);

@@ -292,7 +292,7 @@ async fn what_cannot_be_asked_is_refused_with_a_reason() {
         .unwrap()
         .to_owned();
     for (query, reason) in [
-        ("limit=0".to_owned(), "limit is 0, it must be 1 to 100"),
+        ("limit=0".to_owned(), "limit is 0; it must be 1 to 100"),
         ("limit=101".to_owned(), "limit is 101"),
         ("limit=x".to_owned(), "limit"),
         ("type=painting".to_owned(), "entity or artefact"),
@@ -308,7 +308,7 @@ async fn what_cannot_be_asked_is_refused_with_a_reason() {
         ),
         (
             format!("q={}", "x".repeat(1_001)),
-            "1001 characters, at most 1000",
+            "1001 characters; at most 1000",
         ),
     ] {
         let response = indexing.get(&format!("/api/search?{query}")).await;
