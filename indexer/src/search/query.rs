@@ -204,7 +204,7 @@ fn clause_query(fields: &Fields, clause: &Clause) -> Option<Box<dyn Query>> {
     )))
 }
 
-/// Searches `words` in a row in one field. `is_prefix` counts only for a single word: `artwork:10*` is a phrase of whole
+/// Searches `words` in a row in one field. `is_prefix` counts only for one word: `artwork:10*` is a phrase of whole
 /// words.
 fn words_query(field: Field, mut words: Vec<String>, is_prefix: bool) -> Option<Box<dyn Query>> {
     words.truncate(PHRASE_WORDS_MAX);

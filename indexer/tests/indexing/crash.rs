@@ -1,4 +1,4 @@
-//! Killed at any moment, what is on the disk is exactly the fold of the journal up to its cursor.
+//! After a kill at any moment, the index on the disk is exactly the fold of the journal up to its cursor.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -9,28 +9,28 @@ use std::{
 use kittengrad_client_core::view::fold::fold;
 use kittengrad_indexer_core::{Block, Digest, Indexer, Input, Output, document_hash};
 
-use crate::world::{TATE, block, open, says};
+use crate::world::{TATE, block, draft, open};
 
 const DIRECTORY: &str = "KITTENGRAD_TEST_INDEX_UNTIL_KILLED";
 const BLOCKS: u64 = 400;
 
-/// The journal: 30 canonicals that are said things about again and again.
+/// The journal: five updates in each block, of 30 canonicals in turn.
 fn journal(height: u64) -> Block {
-    let said = (0..5).map(|n| {
+    let statements = (0..5).map(|n| {
         let identifier = format!("test:{}", (height * 7 + n * 11) % 30);
-        says(
+        draft(
             TATE,
             height,
             &identifier,
             &format!("said at {height}"),
             &format!(r#"{{"n": {n}}}"#),
         )
-        .said()
+        .statement()
     });
-    block(height, TATE, said.collect())
+    block(height, TATE, statements.collect())
 }
 
-/// Indexes the journal from wherever the index is, a commit each block, and prints the heights.
+/// Indexes the journal from the cursor of the index, with a commit after each block, and prints the heights.
 #[expect(
     clippy::print_stdout,
     reason = "the process that kills this one reads it"
@@ -54,7 +54,7 @@ fn index(directory: &Path, until: u64) {
     }
 }
 
-/// Checks that documents, counts and digest are those of the journal up to the cursor; the next height.
+/// Checks documents, counts and digest against the journal up to the cursor; returns the next height.
 fn check(directory: &Path) -> u64 {
     let (index, _lock) = open(directory).unwrap();
     let snapshot = index.snapshot();
@@ -88,7 +88,7 @@ fn check(directory: &Path) -> u64 {
             assert_eq!(document_hash(&document), stored.hash);
             assert!(
                 snapshot.brief(&canonical).unwrap().is_some(),
-                "what is stored can be found"
+                "the document of {canonical} is not found"
             );
             digest.add(&stored.hash);
             (documents, updates) = (documents + 1, updates + stored.set.elements().len() as u64);
@@ -104,7 +104,7 @@ fn check(directory: &Path) -> u64 {
     next
 }
 
-/// Not a test of its own: the process that the one below kills.
+/// Not a test of its own: the child process that the next test kills.
 #[test]
 fn indexes_until_killed_when_told_to() {
     if let Some(directory) = std::env::var_os(DIRECTORY) {
@@ -133,13 +133,13 @@ fn killed_at_any_moment_documents_and_cursor_fit_each_other() {
             .lines()
             .map(Result::unwrap);
         let commits = lines.filter(|line| line.contains("committed"));
-        // Killed after some commits, and a little later each time: before, during and after the next one.
+        // The kill comes a little later each time: before, during and after the next commit.
         let seen = commits.take(3 + kill as usize).count();
         std::thread::sleep(std::time::Duration::from_micros(kill * kill * 700));
         child.kill().unwrap();
         child.wait().unwrap();
         let next = check(directory.path());
-        assert!(next >= reached + seen as u64, "what was committed is there");
+        assert!(next >= reached + seen as u64, "a commit is lost");
         reached = next;
     }
     assert!(reached >= 8 * 3);

@@ -1,4 +1,4 @@
-//! The data directory: one process, one network, nothing half-written.
+//! The data directory: for one process and one network, and never half-written.
 
 use std::{
     fs,
@@ -12,17 +12,17 @@ use kittengrad_proto::{
 };
 use tempfile::TempDir;
 
-use crate::world::{Indexing, SMALL, TATE, canonical, cursor, open, open_as, overlay, says};
+use crate::world::{Indexing, SMALL, TATE, canonical, cursor, draft, open, open_as, overlay};
 
 /// Keeps S6.
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_names_and_cursor_are_there_again_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let mut indexing = Indexing::start_in(directory.path(), 0).await;
-    let said = (0..10)
-        .map(|n| says(TATE, n, &format!("test:{n}"), &format!("Work {n}"), "{}").said())
+    let statements = (0..10)
+        .map(|n| draft(TATE, n, &format!("test:{n}"), &format!("Work {n}"), "{}").statement())
         .collect();
-    indexing.learn(TATE, said).await;
+    indexing.learn(TATE, statements).await;
     let before = indexing.json("/status").await;
     indexing.end().await;
 
@@ -34,11 +34,11 @@ async fn documents_names_and_cursor_are_there_again_after_a_restart() {
     let found = indexing.json("/api/search?q=work").await;
     assert_eq!(found["total"], 10);
     assert_eq!(found["hits"][0]["publishers"][0], "Tate");
-    // It goes on from where it was.
+    // The index resumes after its last block.
     indexing
         .learn(
             TATE,
-            vec![says(TATE, 1, "test:0", "Said anew", "{}").said()],
+            vec![draft(TATE, 1, "test:0", "Said again", "{}").statement()],
         )
         .await;
     let of = canonical("test:0").0;
@@ -122,10 +122,10 @@ async fn a_flipped_bit_in_an_index_is_found_when_it_is_opened() {
     let directory = tempfile::tempdir().unwrap();
     let mut indexing = Indexing::start_in(directory.path(), 0).await;
     for round in 0..3 {
-        let said = (0..10)
-            .map(|n| says(TATE, round, &format!("test:{n}"), "Work", "{}").said())
+        let statements = (0..10)
+            .map(|n| draft(TATE, round, &format!("test:{n}"), "Work", "{}").statement())
             .collect();
-        indexing.learn(TATE, said).await;
+        indexing.learn(TATE, statements).await;
     }
     indexing.end().await;
     let whole = content(&open(directory.path()).unwrap().0);
@@ -148,7 +148,7 @@ async fn a_flipped_bit_in_an_index_is_found_when_it_is_opened() {
             }
         }
     }
-    // What a commit replaced may still lie there.
+    // Files of earlier commits may still be there; flips in them are harmless.
     assert!(found > 4 * harmless, "{found} found, {harmless} harmless");
 }
 
@@ -167,7 +167,7 @@ fn content(index: &Index) -> (Vec<(RecordId, Id)>, String) {
     (all, index.snapshot().state.encode())
 }
 
-/// The files of an index that have something in them.
+/// Names of the files of an index that are not empty.
 fn names(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory.join("index")).unwrap();
     let full = entries

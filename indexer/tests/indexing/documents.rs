@@ -1,4 +1,4 @@
-//! One document, and all of them.
+//! One document, and the list of all documents.
 
 use std::collections::BTreeMap;
 
@@ -6,22 +6,22 @@ use kittengrad_proto::id::RecordId;
 use kittengrad_support::wait::until;
 use serde_json::{Value, json};
 
-use crate::world::{CMOA, Indexing, TATE, canonical, cursor, says, takes_back};
+use crate::world::{CMOA, Indexing, TATE, canonical, cursor, draft, retraction};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_says_who_said_what_when_and_what_counts() {
     let mut indexing = Indexing::start().await;
     let of = canonical("tate:artwork:530").0;
     let turner = canonical("tate:artist:558").0;
-    let old = says(
+    let old = draft(
         TATE,
         10,
         "tate:artwork:530",
         "Snow Storm",
         r#"{"width": 91}"#,
     )
-    .said();
-    let new = says(
+    .statement();
+    let new = draft(
         TATE,
         30,
         "tate:artwork:530",
@@ -31,17 +31,17 @@ async fn a_document_says_who_said_what_when_and_what_counts() {
     let new = new
         .instead_of(&old)
         .linked("createdBy", "tate:artist:558")
-        .said();
-    let cmoa = says(
+        .statement();
+    let cmoa = draft(
         CMOA,
         20,
         "tate:artwork:530",
         "Snowstorm",
         r#"{"<b>": ["</script>"]}"#,
     )
-    .said();
-    let opinion = takes_back(CMOA, 40, &new);
-    let artist = says(TATE, 5, "tate:artist:558", "J.M.W. Turner", "{}").said();
+    .statement();
+    let opinion = retraction(CMOA, 40, &new);
+    let artist = draft(TATE, 5, "tate:artist:558", "J.M.W. Turner", "{}").statement();
     indexing
         .learn(TATE, vec![new.clone(), old.clone(), artist])
         .await;
@@ -76,7 +76,7 @@ async fn a_document_says_who_said_what_when_and_what_counts() {
             .map(|update| update[name].clone())
             .collect::<Vec<_>>()
     };
-    let id = |said: &crate::world::Said| said.0.update.unwrap().to_string();
+    let id = |statement: &crate::world::Statement| statement.0.update.unwrap().to_string();
     assert_eq!(field("cid"), [id(&old), id(&cmoa), id(&new), id(&opinion)]);
     assert_eq!(field("standing"), ["replaced", "head", "head", "opinion"]);
     assert_eq!(field("head"), [false, true, true, false]);
@@ -134,10 +134,10 @@ async fn an_unknown_document_is_not_found_and_nonsense_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_absent_record_is_shown_and_delays_nothing() {
     let mut indexing = Indexing::start().await;
-    let mut without = says(TATE, 1, "tate:artwork:1", "Late", "{}").said();
+    let mut without = draft(TATE, 1, "tate:artwork:1", "Late", "{}").statement();
     let of = without.0.canonical;
     without.1.clear();
-    let known = says(TATE, 2, "tate:artwork:2", "Here", "{}").said();
+    let known = draft(TATE, 2, "tate:artwork:2", "Here", "{}").statement();
     indexing.learn(TATE, vec![without, known]).await;
     assert_eq!(indexing.names("q=here").await, ["Here"]);
     let document = indexing.json(&format!("/api/document/{of}")).await;
@@ -154,27 +154,27 @@ async fn an_absent_record_is_shown_and_delays_nothing() {
 async fn the_list_of_all_documents_is_one_snapshot_with_its_cursor() {
     let mut indexing = Indexing::start().await;
     let mut expected: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut said = Vec::new();
+    let mut statements = Vec::new();
     for number in 0..300 {
         for version in 0..number % 3 + 1 {
-            let update = says(
+            let update = draft(
                 TATE,
                 version,
                 &format!("test:{number}"),
                 &format!("{version}"),
                 "{}",
             )
-            .said();
+            .statement();
             let updates: &mut Vec<_> = expected.entry(update.0.canonical.to_string()).or_default();
             updates.push(update.0.update.unwrap().to_string());
-            said.push(update);
+            statements.push(update);
         }
     }
     expected
         .values_mut()
         .for_each(|updates| updates.sort_by_key(|cid| cid.parse::<RecordId>().unwrap()));
-    let count = said.len();
-    for part in said.chunks(50) {
+    let count = statements.len();
+    for part in statements.chunks(50) {
         indexing.learn(TATE, part.to_vec()).await;
     }
     let response = indexing.get("/api/documents").await;
@@ -206,17 +206,17 @@ async fn thousands_of_updates_of_one_canonical_are_few_commits() {
     let mut indexing = Indexing::start().await;
     let mut height = 0;
     for block in 0..50_u64 {
-        let said = (0..100).map(|n| {
-            says(
+        let statements = (0..100).map(|n| {
+            draft(
                 TATE,
                 block * 100 + n,
                 "test:hot",
                 &format!("{block}/{n}"),
                 "{}",
             )
-            .said()
+            .statement()
         });
-        height = indexing.hear(TATE, said.collect()).await;
+        height = indexing.hear(TATE, statements.collect()).await;
     }
     indexing.committed(height).await;
     let of = canonical("test:hot").0;

@@ -1,12 +1,12 @@
-//! The feed: what is new, while it happens.
+//! The feed: the new elements of each commit.
 
 use futures::StreamExt as _;
 use kittengrad_support::wait::{soon, until};
 use serde_json::Value;
 
-use crate::world::{Indexing, TATE, canonical, says};
+use crate::world::{Indexing, TATE, canonical, draft};
 
-/// Reads server-sent events: name and data.
+/// A reader of server-sent events, each with name and data.
 struct Events {
     body: std::pin::Pin<Box<dyn futures::Stream<Item = reqwest::Result<bytes::Bytes>>>>,
     text: String,
@@ -51,11 +51,11 @@ async fn every_new_element_is_told_once_with_its_name_and_publisher() {
     let mut events = Events::of(&indexing).await;
     let (name, data) = events.next().await.unwrap();
     assert_eq!((&*name, &data["documents"]), ("hello", &Value::from(0)));
-    let said = says(TATE, 1, "tate:artwork:1", "Line\nbreak </script>", "{}").said();
-    indexing.learn(TATE, vec![said.clone()]).await;
-    // Said again in a later block it is no news; what comes with it is.
-    let more = says(TATE, 2, "tate:artwork:2", "More", "{}").said();
-    indexing.learn(TATE, vec![said.clone(), more]).await;
+    let statement = draft(TATE, 1, "tate:artwork:1", "Line\nbreak </script>", "{}").statement();
+    indexing.learn(TATE, vec![statement.clone()]).await;
+    // In a later block the same statement is not news, but the one besides it is.
+    let more = draft(TATE, 2, "tate:artwork:2", "More", "{}").statement();
+    indexing.learn(TATE, vec![statement.clone(), more]).await;
     let (name, first) = events.next().await.unwrap();
     assert_eq!(name, "commit");
     assert_eq!(first["elements"].as_array().unwrap().len(), 1);
@@ -64,7 +64,7 @@ async fn every_new_element_is_told_once_with_its_name_and_publisher() {
         element["canonical"],
         canonical("tate:artwork:1").0.to_string()
     );
-    assert_eq!(element["update"], said.0.update.unwrap().to_string());
+    assert_eq!(element["update"], statement.0.update.unwrap().to_string());
     assert_eq!(element["name"], "Line\nbreak </script>");
     assert_eq!(element["type"], "artefact");
     assert_eq!(element["what"], "said");
@@ -86,10 +86,10 @@ async fn a_large_commit_lists_its_newest_elements() {
     let mut indexing = Indexing::start().await;
     let mut events = Events::of(&indexing).await;
     events.next().await.unwrap();
-    let said = (0..150)
-        .map(|n| says(TATE, n, &format!("test:{n}"), &format!("{n}"), "{}").said())
+    let statements = (0..150)
+        .map(|n| draft(TATE, n, &format!("test:{n}"), &format!("{n}"), "{}").statement())
         .collect();
-    indexing.learn(TATE, said).await;
+    indexing.learn(TATE, statements).await;
     let (_, data) = events.next().await.unwrap();
     assert_eq!(data["skipped"], 50);
     assert_eq!(data["elements"].as_array().unwrap().len(), 100);
@@ -112,20 +112,20 @@ async fn a_slow_reader_is_dropped_and_delays_no_other() {
             .contains("kittengrad_indexer_feed_readers 1")
     })
     .await;
-    // Far more than the connection's buffers and the feed hold together.
+    // Far more than the buffers of the connection and the feed can hold.
     let long = "x".repeat(4_000);
     let commit = |n: u64| {
-        let said = (0..100).map(|m| {
-            says(
+        let statements = (0..100).map(|m| {
+            draft(
                 TATE,
                 n,
                 &format!("test:{n}:{m}"),
                 &format!("{long}{n}"),
                 "{}",
             )
-            .said()
+            .statement()
         });
-        commit_of(said.collect(), n)
+        commit_of(statements.collect(), n)
     };
     let publishers = kittengrad_indexer_core::Publishers::default();
     for n in 0..150 {
@@ -135,7 +135,7 @@ async fn a_slow_reader_is_dropped_and_delays_no_other() {
     indexing
         .learn(
             TATE,
-            vec![says(TATE, 1, "test:after", "After", "{}").said()],
+            vec![draft(TATE, 1, "test:after", "After", "{}").statement()],
         )
         .await;
     assert_eq!(indexing.names("q=after").await, ["After"]);
@@ -149,8 +149,11 @@ async fn a_slow_reader_is_dropped_and_delays_no_other() {
     indexing.end().await;
 }
 
-/// A commit as the core would make it of one block.
-fn commit_of(said: Vec<crate::world::Said>, height: u64) -> kittengrad_indexer_core::Commit {
+/// Makes the commit of one block with the core.
+fn commit_of(
+    statements: Vec<crate::world::Statement>,
+    height: u64,
+) -> kittengrad_indexer_core::Commit {
     use kittengrad_indexer_core::{
         Indexer, Input, Output, Publishers, State, Store, StoreError, Stored,
     };
@@ -165,7 +168,7 @@ fn commit_of(said: Vec<crate::world::Said>, height: u64) -> kittengrad_indexer_c
     }
     let mut indexer = Indexer::resume(State::new(crate::world::overlay()), Publishers::default());
     let mut out = Output::default();
-    let block = crate::world::block(height, TATE, said);
+    let block = crate::world::block(height, TATE, statements);
     indexer
         .handle(0, Input::Block(block), &Nothing, &mut out)
         .unwrap();

@@ -1,4 +1,4 @@
-//! The indexer as its users see it: over HTTP, over restarts, with real records.
+//! Tests of the indexer through its HTTP pages, over restarts, and with real records.
 #![allow(
     clippy::unwrap_used,
     reason = "a test may fail where it stands; clippy's own exception covers test functions alone"

@@ -1,4 +1,4 @@
-//! What operators and browsers look at.
+//! The pages for operators and browsers.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use kittengrad_indexer::source::SourceStatus;
 use kittengrad_proto::{block::Head, id::Id};
 use serde_json::{Value, json};
 
-use crate::world::{Indexing, JOURNAL, TATE, cursor, overlay, says};
+use crate::world::{Indexing, JOURNAL, TATE, cursor, draft, overlay};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ready_is_never_green_by_default() {
@@ -32,7 +32,10 @@ async fn ready_is_never_green_by_default() {
     indexing.source.send_replace(status);
     assert_eq!(indexing.get("/readyz").await.status(), 503);
     indexing
-        .learn(TATE, vec![says(TATE, 1, "test:1", "One", "{}").said()])
+        .learn(
+            TATE,
+            vec![draft(TATE, 1, "test:1", "One", "{}").statement()],
+        )
         .await;
     assert_eq!(
         indexing.json("/readyz").await,
@@ -45,7 +48,10 @@ async fn ready_is_never_green_by_default() {
 async fn the_status_says_what_the_index_is_the_fold_of() {
     let mut indexing = Indexing::start().await;
     indexing
-        .learn(TATE, vec![says(TATE, 1, "test:1", "One", "{}").said()])
+        .learn(
+            TATE,
+            vec![draft(TATE, 1, "test:1", "One", "{}").statement()],
+        )
         .await;
     let status = indexing.json("/status").await;
     assert_eq!(status["role"], "indexer");

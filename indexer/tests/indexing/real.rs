@@ -6,7 +6,7 @@ use crate::world::{CMOA, Indexing, TATE, mapped};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_for_turner_finds_him_and_his_works_first() {
-    let Some(data) = real_records("what real records do to an index") else {
+    let Some(data) = real_records("a search over real records") else {
         return;
     };
     let artists = mapped(
@@ -30,8 +30,8 @@ async fn a_search_for_turner_finds_him_and_his_works_first() {
     let count = artists.len() + works.len() + american.len();
     let mut indexing = Indexing::start().await;
     let mut height = 0;
-    for (publisher, said) in [(TATE, artists), (TATE, works), (CMOA, american)] {
-        for part in said.chunks(250) {
+    for (publisher, statements) in [(TATE, artists), (TATE, works), (CMOA, american)] {
+        for part in statements.chunks(250) {
             height = indexing.hear(publisher, part.to_vec()).await;
         }
     }

@@ -1,4 +1,4 @@
-//! An aggregator whose disk was restored from an older copy goes on with other blocks than the index has read.
+//! An aggregator whose disk was restored from an older copy continues with other blocks than the index has read.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -28,10 +28,10 @@ use tonic::service::Routes;
 
 use crate::{
     running::{Network, running},
-    world::{get, says},
+    world::{draft, get},
 };
 
-/// An aggregator that has what it is told.
+/// An aggregator whose blocks a test chooses.
 struct Aggregator<'a> {
     overlay: &'a Overlay,
     credentials: &'a Credentials,
@@ -61,11 +61,11 @@ impl<'a> Aggregator<'a> {
         }
     }
 
-    /// Cuts a block for each of these identifiers, which somebody says something about.
+    /// Cuts a block for each of these identifiers, with one update of its canonical.
     fn hear(&mut self, identifiers: &[&str]) {
         for identifier in identifiers {
             let holder = self.publisher.holder();
-            let (element, records) = says(holder.key, 1, identifier, identifier, "{}").said();
+            let (element, records) = draft(holder.key, 1, identifier, identifier, "{}").statement();
             let entry = Entry {
                 canonical: element.canonical,
                 insert: true,
@@ -114,7 +114,7 @@ impl<'a> Aggregator<'a> {
         let routes = Routes::new(journal.server());
         let metrics = ServiceMetrics::default();
         let serving = serve(listener, door, routes, metrics, shutdown.clone());
-        // Nobody is shown another tip while it serves.
+        // The sender of tips lives as long as the service, and sends no other tip.
         let serving = tokio::spawn(async move {
             serving.await.unwrap();
             drop(shown);
@@ -123,10 +123,10 @@ impl<'a> Aggregator<'a> {
     }
 }
 
-/// Runs an indexer until it is ready and has so many documents.
+/// Runs an indexer until it is ready and has `documents` documents.
 async fn index(network: &Network, credentials: std::path::PathBuf, documents: u64) {
     let (url, shutdown, task) = running(network.config(credentials)).await;
-    until("it is ready and has them all", async || {
+    until("the indexer is ready and has all documents", async || {
         let json = async |path: &str| -> serde_json::Value {
             let answer = get(&format!("{url}{path}")).await;
             answer.json().await.unwrap()
@@ -160,7 +160,7 @@ async fn an_aggregator_restored_from_a_copy_misses_nothing() {
     restored.hear(&["test:e", "test:f", "test:g"]);
     let (shutdown, serving) = restored.serve(address).await;
     index(&network, indexer.clone(), 7).await;
-    // And it has read this journal to its end: there is nothing to read again.
+    // The index has read this journal to its end: a restart reads nothing again.
     index(&network, indexer, 7).await;
     shutdown.cancel();
     serving.await.unwrap();

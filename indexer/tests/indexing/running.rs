@@ -1,4 +1,4 @@
-//! A whole process, from its files to its end, with a network that is not up.
+//! A whole process, from its files to its end, with a network that does not run.
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::world::get;
 
-/// A network in a folder: a peer, and an aggregator if wanted; nobody listens.
+/// A network in a folder: a peer, and an aggregator if wanted. No member listens.
 pub(crate) struct Network {
     folder: tempfile::TempDir,
     authority: Authority,
@@ -32,7 +32,7 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// A network whose aggregator is announced at this address, and its credentials.
+    /// A network with an aggregator at this address, and the aggregator's credentials.
     pub(crate) fn with_aggregator_at(grpc: &str) -> (Self, Credentials) {
         let mut network = Self::new(false);
         let folder = network.add(Role::Aggregator, grpc, "");
@@ -98,14 +98,14 @@ impl Network {
     }
 }
 
-/// Runs until an error, which must come.
+/// Runs an indexer that must fail; returns its error.
 async fn refusal(config: Config) -> RunError {
     let (listening, _) = oneshot::channel();
     let running = run(config, CancellationToken::new(), listening);
     soon(running).await.unwrap_err()
 }
 
-/// Runs; the address, and what ends it.
+/// Runs an indexer; returns its address, the token that stops it, and its task.
 pub(crate) async fn running(
     config: Config,
 ) -> (

@@ -1,10 +1,10 @@
-//! What a search finds.
+//! The hits of searches.
 
-use crate::world::{CMOA, Indexing, TATE, browser, canonical, says, takes_back};
+use crate::world::{CMOA, Indexing, TATE, browser, canonical, draft, retraction};
 
 async fn a_small_museum() -> Indexing {
     let mut indexing = Indexing::start().await;
-    let storm = says(
+    let storm = draft(
         TATE,
         10,
         "tate:artwork:530",
@@ -13,14 +13,14 @@ async fn a_small_museum() -> Indexing {
         "contributors": [{"fc": "Joseph Mallord William Turner", "role": "artist"}], "dateText": "exhibited 1842",
         "medium": "Oil paint on canvas", "url": "http://www.tate.org.uk/art/artworks/venice-n00530"}"#,
     );
-    let turner = says(
+    let turner = draft(
         TATE,
         11,
         "tate:artist:558",
         "Joseph Mallord William Turner",
         r#"{"date": "1775–1851"}"#,
     );
-    let mill = says(
+    let mill = draft(
         TATE,
         12,
         "tate:artwork:100",
@@ -29,23 +29,26 @@ async fn a_small_museum() -> Indexing {
     );
     let storm = storm.linked("createdBy", "tate:artist:558");
     indexing
-        .hear(TATE, vec![storm.said(), turner.said(), mill.said()])
+        .hear(
+            TATE,
+            vec![storm.statement(), turner.statement(), mill.statement()],
+        )
         .await;
-    let cezanne = says(
+    let cezanne = draft(
         CMOA,
         20,
         "cmoa:things/1",
         "Paysage près d'Aix",
         r#"{"creator": [{"full_name": "Paul Cézanne"}]}"#,
     );
-    let decomposed = says(
+    let decomposed = draft(
         CMOA,
         21,
         "cmoa:things/2",
         "Me\u{301}lancolie",
         r#"{"creator": "unknown"}"#,
     );
-    let wave = says(
+    let wave = draft(
         CMOA,
         22,
         "cmoa:things/3",
@@ -53,7 +56,14 @@ async fn a_small_museum() -> Indexing {
         r#"{"title": "Under the Wave off Kanagawa"}"#,
     );
     indexing
-        .learn(CMOA, vec![cezanne.said(), decomposed.said(), wave.said()])
+        .learn(
+            CMOA,
+            vec![
+                cezanne.statement(),
+                decomposed.statement(),
+                wave.statement(),
+            ],
+        )
         .await;
     indexing
 }
@@ -197,8 +207,8 @@ async fn no_words_list_everything_the_newest_first() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_replaced_or_retracted_is_not_found_any_more() {
     let mut indexing = Indexing::start().await;
-    let old = says(TATE, 1, "tate:artwork:1", "Fishermen at Sea", "{}").said();
-    let wrong = says(CMOA, 1, "tate:artwork:1", "Fishers", "{}").said();
+    let old = draft(TATE, 1, "tate:artwork:1", "Fishermen at Sea", "{}").statement();
+    let wrong = draft(CMOA, 1, "tate:artwork:1", "Fishers", "{}").statement();
     indexing.learn(TATE, vec![old.clone()]).await;
     indexing.learn(CMOA, vec![wrong.clone()]).await;
     assert_eq!(indexing.names("q=fishermen").await.len(), 1);
@@ -209,12 +219,12 @@ async fn what_was_replaced_or_retracted_is_not_found_any_more() {
             .len(),
         1
     );
-    let new = says(TATE, 2, "tate:artwork:1", "Moonlight", "{}")
+    let new = draft(TATE, 2, "tate:artwork:1", "Moonlight", "{}")
         .instead_of(&old)
-        .said();
+        .statement();
     indexing.learn(TATE, vec![new]).await;
     indexing
-        .learn(CMOA, vec![takes_back(CMOA, 3, &wrong)])
+        .learn(CMOA, vec![retraction(CMOA, 3, &wrong)])
         .await;
     assert!(indexing.names("q=fishermen").await.is_empty());
     assert!(indexing.names("q=fishers").await.is_empty());
@@ -231,19 +241,19 @@ async fn what_was_replaced_or_retracted_is_not_found_any_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_show_every_hit_once_while_documents_are_added() {
     let mut indexing = Indexing::start().await;
-    let said = (0..60).map(|n| {
+    let statements = (0..60).map(|n| {
         let words = "turner ".repeat(n % 7 + 1);
-        says(
+        draft(
             TATE,
             n as u64,
             &format!("test:{n}"),
             &format!("{words}{n}"),
             "{}",
         )
-        .said()
+        .statement()
     });
-    let said: Vec<_> = said.collect();
-    indexing.learn(TATE, said).await;
+    let statements: Vec<_> = statements.collect();
+    indexing.learn(TATE, statements).await;
     for base in ["q=turner", "", "q=turner&type=artefact&publisher=tate"] {
         let all = indexing.names(&format!("{base}&limit=100")).await;
         let (mut seen, mut next) = (Vec::new(), String::new());
@@ -261,15 +271,15 @@ async fn pages_show_every_hit_once_while_documents_are_added() {
                 hits.iter()
                     .map(|hit| hit["name"].as_str().unwrap().to_owned()),
             );
-            // Meanwhile the journal goes on.
-            let more = says(
+            // Meanwhile the journal grows.
+            let more = draft(
                 TATE,
                 1_000 + page,
                 &format!("more:{base}:{page}"),
                 "turner",
                 "{}",
             );
-            indexing.learn(TATE, vec![more.said()]).await;
+            indexing.learn(TATE, vec![more.statement()]).await;
             match found["next"].as_str() {
                 Some(token) => next = format!("&next={token}"),
                 None => break,
@@ -283,10 +293,10 @@ async fn pages_show_every_hit_once_while_documents_are_added() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_asked_is_refused_with_a_reason() {
     let mut indexing = Indexing::start().await;
-    let said = (0..3)
-        .map(|n| says(TATE, n, &format!("test:{n}"), "turner", "{}").said())
+    let statements = (0..3)
+        .map(|n| draft(TATE, n, &format!("test:{n}"), "turner", "{}").statement())
         .collect();
-    indexing.learn(TATE, said).await;
+    indexing.learn(TATE, statements).await;
     let token = indexing.json("/api/search?q=turner&limit=1").await["next"]
         .as_str()
         .unwrap()

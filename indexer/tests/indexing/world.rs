@@ -1,4 +1,4 @@
-//! A small world: publishers who say things, an indexer on a temporary folder, and a way to ask it.
+//! A small world: statements of two publishers, an indexer on a temporary folder, and its HTTP client.
 
 use std::{
     collections::BTreeMap,
@@ -63,10 +63,10 @@ pub(crate) fn cursor(height: u64) -> Cursor {
     }
 }
 
-/// An element with the records that come along.
-pub(crate) type Said = (Element, BTreeMap<RecordId, Bytes>);
+/// An element with its records.
+pub(crate) type Statement = (Element, BTreeMap<RecordId, Bytes>);
 
-/// The canonical with this identifier; `tate:artist:…` and the like are entities.
+/// The canonical with this identifier. An identifier with `artist` is an entity, such as `tate:artist:558`.
 pub(crate) fn canonical(identifier: &str) -> (RecordId, Bytes) {
     let is_entity = identifier.contains("artist");
     let kind = if is_entity {
@@ -80,34 +80,34 @@ pub(crate) fn canonical(identifier: &str) -> (RecordId, Bytes) {
     )))
 }
 
-/// What one publisher says about the canonical with this identifier.
-pub(crate) struct Saying {
+/// An update, and the record of its canonical.
+pub(crate) struct Draft {
     update: Update,
     record: Bytes,
 }
 
-/// "A publisher says at this time that the thing is called so, with these details in JSON."
-pub(crate) fn says(
+/// Drafts an update of the canonical with this identifier. `meta` is a JSON object; an empty `name` is no name.
+pub(crate) fn draft(
     publisher: PublicKey,
     timestamp_ms: u64,
     identifier: &str,
     name: &str,
     meta: &str,
-) -> Saying {
+) -> Draft {
     let (reference, record) = canonical(identifier);
     let Ipld::Map(meta) = json::parse(meta.as_bytes()).unwrap() else {
-        panic!("{meta} is no object")
+        panic!("{meta} is not an object")
     };
     let update = Update {
         name: Some(name.to_owned()).filter(|name| !name.is_empty()),
         meta,
         ..update(reference, publisher, timestamp_ms)
     };
-    Saying { update, record }
+    Draft { update, record }
 }
 
-impl Saying {
-    pub(crate) fn instead_of(mut self, previous: &Said) -> Self {
+impl Draft {
+    pub(crate) fn instead_of(mut self, previous: &Statement) -> Self {
         self.update.previous.push(previous.0.update.unwrap());
         self.update.previous.sort_unstable();
         self
@@ -122,7 +122,7 @@ impl Saying {
         self
     }
 
-    pub(crate) fn said(self) -> Said {
+    pub(crate) fn statement(self) -> Statement {
         let of = self.update.reference;
         let (id, bytes) = named(&Record::Update(self.update));
         (
@@ -135,9 +135,13 @@ impl Saying {
     }
 }
 
-/// A publisher takes something back.
-pub(crate) fn takes_back(publisher: PublicKey, timestamp_ms: u64, said: &Said) -> Said {
-    let (reference, target) = (said.0.canonical, said.0.update.unwrap());
+/// Retracts a statement in the name of `publisher`.
+pub(crate) fn retraction(
+    publisher: PublicKey,
+    timestamp_ms: u64,
+    statement: &Statement,
+) -> Statement {
+    let (reference, target) = (statement.0.canonical, statement.0.update.unwrap());
     let retraction = Retraction {
         reference,
         target,
@@ -154,11 +158,11 @@ pub(crate) fn takes_back(publisher: PublicKey, timestamp_ms: u64, said: &Said) -
     )
 }
 
-/// One block with what one publisher says.
-pub(crate) fn block(height: u64, publisher: PublicKey, said: Vec<Said>) -> Block {
+/// One block with one transaction.
+pub(crate) fn block(height: u64, publisher: PublicKey, statements: Vec<Statement>) -> Block {
     let mut records = BTreeMap::new();
     let mut added = Vec::new();
-    for (element, with) in said {
+    for (element, with) in statements {
         added.push(element);
         records.extend(with);
     }
@@ -191,13 +195,13 @@ pub(crate) fn block(height: u64, publisher: PublicKey, said: Vec<Said>) -> Block
     }
 }
 
-/// What every so many of a publisher's records say, by one of the maps in `deploy/maps`.
-pub(crate) fn mapped(map: &str, publisher: PublicKey, path: &Path, every: usize) -> Vec<Said> {
+/// Maps every `every`th line of a gzip file with a map of `deploy/maps`. Lines that the map refuses are left out.
+pub(crate) fn mapped(map: &str, publisher: PublicKey, path: &Path, every: usize) -> Vec<Statement> {
     let maps = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/maps");
     let map = Map::parse(&std::fs::read_to_string(maps.join(map)).unwrap()).unwrap();
     let file = flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap());
     let lines = BufReader::new(file).split(b'\n').map(Result::unwrap);
-    let said = |line: Vec<u8>| {
+    let statement = |line: Vec<u8>| {
         let mapped = map.apply(&line).ok()?;
         let (of, record) = (mapped.canonical_id, mapped.canonical_bytes.clone());
         let update = mapped.update(publisher, 1_700_000_000_000, vec![]);
@@ -210,10 +214,10 @@ pub(crate) fn mapped(map: &str, publisher: PublicKey, path: &Path, every: usize)
             BTreeMap::from([(id, bytes), (of, record)]),
         ))
     };
-    lines.step_by(every).filter_map(said).collect()
+    lines.step_by(every).filter_map(statement).collect()
 }
 
-/// Asks for a page of an indexer, which is never behind a proxy.
+/// Gets a page of an indexer, without any proxy.
 pub(crate) async fn get(url: &str) -> reqwest::Response {
     browser().get(url).send().await.unwrap()
 }
@@ -226,8 +230,8 @@ pub(crate) fn open(directory: &Path) -> Result<(Index, Lock), OpenError> {
     open_as(directory, &overlay())
 }
 
-/// Opens an index that nobody uses any more. A child that another test starts has copies of all locks until it runs its
-/// own program, so one that was let go of may be held for a moment.
+/// Opens an index that no test uses any more. The child process of another test has copies of all locks until it runs
+/// its own program, so a released lock may be held for a moment.
 pub(crate) fn open_as(directory: &Path, overlay: &Overlay) -> Result<(Index, Lock), OpenError> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
@@ -242,7 +246,7 @@ pub(crate) const SMALL: IndexOptions = IndexOptions {
     memory_bytes: 16 * 1024 * 1024,
 };
 
-/// A made-up ring of two peers, and a third one that is joining.
+/// A made-up ring of two peers. A third peer is joining.
 pub(crate) struct MadeUpRing;
 
 impl RingReader for MadeUpRing {
@@ -286,7 +290,7 @@ impl RingReader for MadeUpRing {
     }
 }
 
-/// An indexer that listens, without a network behind it: tests say what the journal says.
+/// An indexer that listens, without a network: tests hand in the blocks of the journal.
 pub(crate) struct Indexing {
     pub(crate) url: String,
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
@@ -360,11 +364,11 @@ impl Indexing {
         }
     }
 
-    /// One more block of the journal, with what one publisher says; its height.
-    pub(crate) async fn hear(&mut self, publisher: PublicKey, said: Vec<Said>) -> u64 {
+    /// Hands in the next block, with one transaction; returns its height.
+    pub(crate) async fn hear(&mut self, publisher: PublicKey, statements: Vec<Statement>) -> u64 {
         let height = self.next_height;
         self.next_height += 1;
-        self.take(block(height, publisher, said)).await;
+        self.take(block(height, publisher, statements)).await;
         height
     }
 
@@ -386,9 +390,9 @@ impl Indexing {
         soon(waiting).await.unwrap();
     }
 
-    /// Hears and waits.
-    pub(crate) async fn learn(&mut self, publisher: PublicKey, said: Vec<Said>) {
-        let height = self.hear(publisher, said).await;
+    /// Hands in the next block, and waits for its commit.
+    pub(crate) async fn learn(&mut self, publisher: PublicKey, statements: Vec<Statement>) {
+        let height = self.hear(publisher, statements).await;
         self.committed(height).await;
     }
 
@@ -402,7 +406,7 @@ impl Indexing {
         response.json().await.unwrap()
     }
 
-    /// The names of the hits of a search, given as the query of its address.
+    /// The names of the hits of a search. `query` is the query part of the address, such as `q=turner&limit=7`.
     pub(crate) async fn names(&self, query: &str) -> Vec<String> {
         let found = self.json(&format!("/api/search?{query}")).await;
         let hits = found["hits"].as_array().unwrap();
@@ -412,7 +416,7 @@ impl Indexing {
             .collect()
     }
 
-    /// Ends as a process does that is asked to.
+    /// Ends in the order of a process that is told to stop.
     pub(crate) async fn end(self) {
         drop(self.commands);
         self.driving.await.unwrap().unwrap();
