@@ -1,4 +1,4 @@
-// The page: which view stands at which address.
+// The page: shows the view of each address.
 import { h, notice } from "./dom.js";
 import { home } from "./feed.js";
 import { search } from "./search.js";
@@ -13,11 +13,11 @@ let isFirst = true;
 
 const views = { "": home, search, document: showDocument, network };
 
-// The form works without script by its address; a link to it is a search like any other.
+// Without scripts the form leads to /?q=WORDS. With scripts that address opens the search.
 const linked = new URLSearchParams(location.search).get("q");
 if (linked !== null) history.replaceState(null, "", `/#/search?${new URLSearchParams({ q: linked })}`);
 
-/** Draws the view that the address names; what the view before it left running ends. */
+/** Draws the view of the address. Aborts the requests and timers of the view before. */
 function route() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
   const [page, ...rest] = path.split("/");
@@ -41,12 +41,12 @@ function route() {
   }
   isFirst = false;
   if (!view) {
-    place.append(h("h1", null, "No such page"), notice("Nothing is at this address."));
+    place.append(h("h1", null, "No such page"), notice("This address has no page; use the search or the links above."));
     return;
   }
   const signal = leave.signal;
   Promise.resolve(view(place, { asked, rest: rest.map(decode), signal })).catch((error) => {
-    if (!signal.aborted) place.append(notice(`That did not work: ${error.message}.`, "notice bad"));
+    if (!signal.aborted) place.append(notice(`Loading failed: ${error.message}.`, "notice bad"));
   });
 }
 

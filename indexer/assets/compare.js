@@ -1,32 +1,32 @@
-// What publishers say, side by side: where they differ, where they agree, and what only one of them says.
-import { count, h, isSafe, said, time, who } from "./dom.js";
+// The heads of a document side by side: fields that differ, fields that agree, and fields of one head alone.
+import { count, h, isolated, isSafe, publisher, time } from "./dom.js";
 
-/** A table with a row for each field and a column for each statement that counts; the newest first. */
+/** Draws a table with a row for each field and a column for each of the first COLUMNS_MAX heads, the newest first. */
 export function compare(heads) {
   const shown = heads.slice(0, COLUMNS_MAX);
   const all = fields(shown);
-  const isEmpty = (row) => row.values.every((value) => value === undefined || isNothing(value));
+  const isEmpty = (row) => row.values.every((value) => value === undefined || isBlank(value));
   const rows = sorted(all.filter((row) => !isEmpty(row)));
   const empty = all.filter(isEmpty);
   const differing = rows.filter((row) => row.kind === "differ").length;
-  const table = h("div", { class: "compare", role: "table", vars: { "--columns": String(shown.length) }, "aria-label": "What is said" },
+  const table = h("div", { class: "compare", role: "table", vars: { "--columns": String(shown.length) }, "aria-label": "Current statements" },
     h("div", { class: "head", role: "row" }, h("span", { role: "columnheader", class: "unseen" }, "field"),
-      shown.map((head) => h("div", { role: "columnheader" }, who(head.publisher, head.publisher_name), time(head.timestamp_ms)))),
+      shown.map((head) => h("div", { role: "columnheader" }, publisher(head.publisher, head.publisher_name), time(head.timestamp_ms)))),
     rows.map((row) => h("div", { class: `row ${row.kind}`, role: "row" },
-      h("div", { class: "key", role: "rowheader" }, said(row.key)),
+      h("div", { class: "key", role: "rowheader" }, isolated(row.key)),
       row.values.map((cell, i) => cell === undefined
-        ? h("div", { class: "cell none", role: "cell" }, shown.length > 1 ? h("span", { class: "unseen" }, "says nothing") : null)
+        ? h("div", { class: "cell none", role: "cell" }, shown.length > 1 ? h("span", { class: "unseen" }, "no value") : null)
         : h("div", { class: "cell", role: "cell" },
-          shown.length > 1 ? h("div", { class: "speaker" }, who(shown[i].publisher, shown[i].publisher_name)) : null,
+          shown.length > 1 ? h("div", { class: "speaker" }, publisher(shown[i].publisher, shown[i].publisher_name)) : null,
           value(cell))))),
-    empty.length ? h("p", { class: "left-empty" }, "Left empty: ", empty.map((row, i) => [i ? ", " : "", said(row.key)])) : null);
+    empty.length ? h("p", { class: "left-empty" }, "Empty fields: ", empty.map((row, i) => [i ? ", " : "", isolated(row.key)])) : null);
   const notes = [];
-  if (differing) notes.push(h("p", { class: "differs" }, `They differ in ${count(differing)} ${differing === 1 ? "field" : "fields"}.`));
-  if (heads.length > shown.length) notes.push(h("p", { class: "soft" }, `${count(heads.length - shown.length)} more statements count; they are in the list below.`));
+  if (differing) notes.push(h("p", { class: "differs" }, `The statements differ in ${count(differing)} ${differing === 1 ? "field" : "fields"}.`));
+  if (heads.length > shown.length) notes.push(h("p", { class: "soft" }, `The list below has ${count(heads.length - shown.length)} more current statements.`));
   return [...notes, table];
 }
 
-/** One row for what they call it, unless a key says just that, and one for every key. */
+/** Makes a row for the names, unless a key has the same values, and one for every key. */
 function fields(heads) {
   const keys = new Set(heads.flatMap((head) => Object.keys(head.meta ?? {})));
   const row = (key, values) => {
@@ -37,12 +37,12 @@ function fields(heads) {
   const own = (object, key) => (object && Object.hasOwn(object, key) ? object[key] : undefined);
   const rows = [...keys].map((key) => row(key, heads.map((head) => own(head.meta, key))));
   const names = heads.map((head) => head.name ?? undefined);
-  const isTold = rows.some((row) => JSON.stringify(row.values) === JSON.stringify(names));
-  return names.some(Boolean) && !isTold ? [row("called", names), ...rows] : rows;
+  const hasNames = rows.some((row) => JSON.stringify(row.values) === JSON.stringify(names));
+  return names.some(Boolean) && !hasNames ? [row("called", names), ...rows] : rows;
 }
 
-/** Whether a field is there and says nothing. */
-function isNothing(value) {
+/** Whether a value is null, blank text, or a list or map without entries. */
+function isBlank(value) {
   return value === null || typeof value === "string" && !value.trim() || typeof value === "object" && !Object.keys(value).length;
 }
 
@@ -52,7 +52,7 @@ function sorted(rows) {
   return rows.map((row, i) => [row, i]).sort(([a, i], [b, j]) => ORDER[a.kind] - ORDER[b.kind] || i - j).map(([row]) => row);
 }
 
-/** A value of a record, in the form that its publisher gave it. */
+/** Draws a value of a record. Nested values of seven or more leaves are closed, and drawn when they are opened. */
 export function value(of, depth = 0) {
   if (of === null) return h("span", { class: "empty" }, "null");
   if (typeof of === "string") return text(of);
@@ -62,7 +62,7 @@ export function value(of, depth = 0) {
   const isPlain = Array.isArray(of) && of.every((item) => item === null || typeof item !== "object");
   const body = () => (Array.isArray(of) ? items(of, depth) : pairs(of, depth));
   if (depth === 0 && (isPlain || !Array.isArray(of)) || leaves(of, 7) < 7) return body();
-  const details = h("details", { class: "nested" }, h("summary", null, said(preview(of))));
+  const details = h("details", { class: "nested" }, h("summary", null, isolated(preview(of))));
   details.addEventListener("toggle", () => details.append(body()), { once: true });
   return details;
 }
@@ -70,9 +70,9 @@ export function value(of, depth = 0) {
 function text(of) {
   if (!of.trim()) return h("span", { class: "empty" }, of === "" ? "empty" : "blank");
   if (/^https?:\/\/\S+$/i.test(of) && isSafe(of)) {
-    return h("a", { class: "outside", href: of, rel: "noopener noreferrer nofollow", target: "_blank" }, said(of));
+    return h("a", { class: "outside", href: of, rel: "noopener noreferrer nofollow", target: "_blank" }, isolated(of));
   }
-  return said(of, { class: "text" });
+  return isolated(of, { class: "text" });
 }
 
 function items(of, depth) {
@@ -81,10 +81,10 @@ function items(of, depth) {
 
 function pairs(of, depth) {
   return h("dl", { class: "pairs" }, Object.keys(of).map((key) =>
-    h("div", null, h("dt", null, said(key)), h("dd", null, value(of[key], depth + 1)))));
+    h("div", null, h("dt", null, isolated(key)), h("dd", null, value(of[key], depth + 1)))));
 }
 
-/** How many values there are inside, counted no further than `most`. */
+/** Counts the leaves of a value, up to `most`. */
 function leaves(of, most) {
   if (of === null || typeof of !== "object") return 1;
   let sum = 0;
@@ -95,7 +95,7 @@ function leaves(of, most) {
   return sum;
 }
 
-/** A few words of what is inside. */
+/** Summarizes a nested value: up to four short texts, else the number of entries. */
 function preview(of) {
   const words = [];
   const walk = (item) => {

@@ -1,5 +1,5 @@
-// One document: what is said about a canonical, by whom, when, and what of it counts.
-import { copyable, count, fetchJson, h, kind, notice, said, short, time, title, who } from "./dom.js";
+// The document view: all statements about a canonical, with publishers, times and standings.
+import { copyable, count, fetchJson, h, isolated, kind, notice, publisher, short, time, title } from "./dom.js";
 import { compare, value } from "./compare.js";
 import { hit } from "./search.js";
 
@@ -8,13 +8,13 @@ const RELATIONS = {
   referencedBy: "Referenced by", sameAs: "Same as",
 };
 const STANDINGS = {
-  head: ["counts", "Counts today: its publisher neither replaced nor took it back."],
-  replaced: ["replaced", "Its publisher said something newer instead."],
-  retracted: ["taken back", "Its publisher took it back."],
-  retraction: ["takes back", "Takes an earlier statement of the same publisher back."],
-  opinion: ["objects", "Wants a statement gone that this publisher did not make, or that is not known: it stays."],
-  absent: ["not here yet", "The record could not be fetched yet; it is asked for again."],
-  unusable: ["unusable", "These bytes say nothing about this document."],
+  head: ["current", "Its publisher neither replaced nor retracted it."],
+  replaced: ["replaced", "Its publisher replaced it by a newer statement."],
+  retracted: ["retracted", "Its publisher retracted it."],
+  retraction: ["retraction", "Retracts a statement of the same publisher."],
+  opinion: ["objection", "Retracts a statement of another publisher, or an unknown one, and so has no effect."],
+  absent: ["absent", "The record could not be fetched yet. The indexer asks for it again."],
+  unusable: ["unusable", "The record is not a statement about this document."],
 };
 
 export async function showDocument(place, { rest: [cid = ""], signal }) {
@@ -24,15 +24,15 @@ export async function showDocument(place, { rest: [cid = ""], signal }) {
   const names = [...new Set(heads.map((head) => head.name).filter(Boolean))].filter((name) => name !== found.name);
   place.append(h("header", { class: "title" },
     h("div", { class: "facts" }, kind(found.type), identifier(found.record)),
-    h("h1", null, said(title(found))),
-    names.length ? h("p", { class: "also" }, "also ", names.map((name, i) => [i ? " · " : "", said(name)])) : null,
+    h("h1", null, isolated(title(found))),
+    names.length ? h("p", { class: "also" }, "also called ", names.map((name, i) => [i ? " · " : "", isolated(name)])) : null,
     h("p", { class: "facts" }, speakers(heads))));
 
-  place.append(links(heads, found.linked), section("What is said", heads.length
+  place.append(links(heads, found.linked), section("Current statements", heads.length
     ? compare(heads)
-    : notice(found.updates.length ? "Nothing that was said about it counts today." : "It was inserted, and nothing was said about it yet.")));
+    : notice(found.updates.length ? "No statement is current; the list below has all of them." : "It was inserted without a statement.")));
   const referrers = h("div");
-  place.append(referrers, section("Who said what, when", history(found.updates)), section("Canonical", canonical(found)));
+  place.append(referrers, section("All statements", history(found.updates)), section("Canonical", canonical(found)));
   await linkedFrom(referrers, found.canonical, signal);
 }
 
@@ -42,15 +42,15 @@ function section(heading, ...content) {
 
 function identifier(record) {
   const id = record?.meta?.id;
-  return typeof id === "string" ? h("code", { class: "identifier" }, said(id)) : null;
+  return typeof id === "string" ? h("code", { class: "identifier" }, isolated(id)) : null;
 }
 
 function speakers(heads) {
   const seen = new Map(heads.map((head) => [head.publisher, head.publisher_name]));
-  return [...seen].map(([key, name]) => who(key, name));
+  return [...seen].map(([key, name]) => publisher(key, name));
 }
 
-/** How it relates to others, each link once, with everybody who says so. */
+/** Lists the links of the heads, each once, with its publishers. */
 function links(heads, linked) {
   const all = new Map();
   for (const head of heads) {
@@ -64,11 +64,11 @@ function links(heads, linked) {
   const isShared = new Set(heads.map((head) => head.publisher)).size > 1;
   const line = ({ rel, to, by }) => {
     const target = linked[to];
-    const name = target ? said(title({ ...target, canonical: to })) : h("code", null, short(to));
-    return h("li", null, h("span", { class: "rel" }, Object.hasOwn(RELATIONS, rel) ? RELATIONS[rel] : said(rel)),
+    const name = target ? isolated(title({ ...target, canonical: to })) : h("code", null, short(to));
+    return h("li", null, h("span", { class: "rel" }, Object.hasOwn(RELATIONS, rel) ? RELATIONS[rel] : isolated(rel)),
       h("span", null, h("a", { href: `#/document/${to}`, class: target ? null : "unknown" }, name),
-        target ? null : h("span", { class: "soft" }, " nothing is known about it yet"),
-        isShared ? h("span", { class: "by" }, [...by].map(([key, name]) => who(key, name))) : null));
+        target ? null : h("span", { class: "soft" }, " not in this index yet"),
+        isShared ? h("span", { class: "by" }, [...by].map(([key, name]) => publisher(key, name))) : null));
   };
   const lines = [...all.values()].map(line);
   const list = h("ul", { class: "links" }, lines.slice(0, LINKS_MAX));
@@ -76,7 +76,7 @@ function links(heads, linked) {
   return h("section", { "aria-label": "Relations" }, list);
 }
 
-/** The documents that link here. */
+/** Lists the first documents that link to this one. */
 async function linkedFrom(place, cid, signal) {
   const found = await fetchJson(`/api/search?to=${cid}&limit=${REFERRERS_MAX}`, signal);
   if (!found.total) return;
@@ -85,7 +85,7 @@ async function linkedFrom(place, cid, signal) {
     found.next ? h("a", { class: "all", href: `#/search?to=${cid}` }, `All ${count(found.total)}`) : null));
 }
 
-/** Every statement, the newest first. */
+/** Lists all statements, the newest first. */
 function history(updates) {
   const byId = new Map(updates.map((update) => [update.cid, update]));
   const replacedBy = new Map();
@@ -110,10 +110,10 @@ function history(updates) {
 function statement(update, byId, replacedBy) {
   const [label, meaning] = STANDINGS[update.standing] ?? [update.standing, ""];
   const jump = (cid) => h("button", { class: "jump", type: "button", click: () => reveal(cid) },
-    byId.get(cid)?.name ? said(byId.get(cid).name) : h("code", null, short(cid)));
+    byId.get(cid)?.name ? isolated(byId.get(cid).name) : h("code", null, short(cid)));
   const facts = [
-    update.target ? [update.standing === "retraction" ? "takes back " : "objects to ", jump(update.target)] : null,
-    update.previous.filter((cid) => byId.has(cid)).map((cid) => [byId.get(cid).publisher === update.publisher ? "replaces " : "answers ", jump(cid)]),
+    update.target ? [update.standing === "retraction" ? "retracts " : "objects to ", jump(update.target)] : null,
+    update.previous.filter((cid) => byId.has(cid)).map((cid) => [byId.get(cid).publisher === update.publisher ? "replaces " : "replies to ", jump(cid)]),
     replacedBy.has(update.cid) ? ["replaced by ", jump(replacedBy.get(update.cid))] : null,
   ].flat().filter(Boolean);
   const body = [
@@ -125,9 +125,9 @@ function statement(update, byId, replacedBy) {
     h("details", null,
       h("summary", null,
         h("span", { class: "when" }, update.timestamp_ms === null ? "—" : time(update.timestamp_ms, true)),
-        who(update.publisher, update.publisher_name),
+        publisher(update.publisher, update.publisher_name),
         h("span", { class: "standing", title: meaning }, label),
-        update.name ? said(update.name, { class: "called" }) : null),
+        update.name ? isolated(update.name, { class: "called" }) : null),
       ...body),
     facts.length ? h("p", { class: "facts" }, facts) : null);
 }
@@ -143,7 +143,7 @@ function reveal(cid) {
 function canonical(found) {
   return [
     h("p", { class: "ids" }, copyable(found.canonical)),
-    found.record ? value(found.record.meta) : notice("Its record is not here yet; it is asked for again."),
+    found.record ? value(found.record.meta) : notice("The record is absent; the indexer asks for it again."),
   ];
 }
 

@@ -1,11 +1,11 @@
-// Building the page: elements out of text, never out of markup.
+// Builds elements from text, never from markup.
 
-/** An element with attributes and children; strings become text, whatever they contain. */
+/** Makes an element with attributes and children. Strings become text, also those with markup. */
 export function h(tag, attributes, ...children) {
   return fill(document.createElement(tag), attributes, children);
 }
 
-/** The same for drawings. */
+/** Makes an SVG element, like `h`. */
 export function svg(tag, attributes, ...children) {
   return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 }
@@ -21,17 +21,17 @@ function fill(element, attributes, children) {
   return element;
 }
 
-/** Only pages of ours, and the web: an address in a record may be anything. */
+/** Whether an address is a page of this indexer, or http(s). An address in a record may have any scheme. */
 export function isSafe(address) {
   return /^(#|\/(?!\/)|https?:\/\/)/i.test(address);
 }
 
-/** Somebody else's words: whatever direction they run in, they do not reverse what stands around them. */
-export function said(text, attributes) {
+/** Isolates text of a publisher, so that right-to-left text does not reverse the text around it. */
+export function isolated(text, attributes) {
   return h("bdi", attributes, text);
 }
 
-/** Fetches JSON; integers too large for a number stay text, so that no digit is lost. */
+/** Fetches JSON. Integers beyond 2^53 stay text, so that no digit is lost. */
 export async function fetchJson(path, signal) {
   const response = await fetch(path, { signal });
   const text = await response.text();
@@ -40,9 +40,9 @@ export async function fetchJson(path, signal) {
     value = JSON.parse(text, (key, value, context) =>
       typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source ?? "") ? context.source : value);
   } catch {
-    throw new Error(`the indexer answered ${response.status} and no JSON`);
+    throw new Error(`the indexer answered with status ${response.status}, without JSON`);
   }
-  if (!response.ok) throw new Error(value?.error ?? `the indexer answered ${response.status}`);
+  if (!response.ok) throw new Error(value?.error ?? `the indexer answered with status ${response.status}`);
   return value;
 }
 
@@ -55,15 +55,15 @@ export function plural(number, one, many) {
 const day = new Intl.DateTimeFormat("en", { dateStyle: "medium" });
 const moment = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium" });
 
-/** A moment; the exact one is in its title. Publishers' clocks may say anything, even what is no date. */
+/** Shows a date; the exact time is in its title. A publisher's clock may have any value, even one that is not a date. */
 export function time(ms, isExact) {
   const date = new Date(Number(ms));
-  if (Number.isNaN(date.getTime())) return h("span", { class: "soft" }, "at no date");
+  if (Number.isNaN(date.getTime())) return h("span", { class: "soft" }, "invalid date");
   const text = isExact ? moment.format(date) : day.format(date);
   return h("time", { datetime: date.toISOString(), title: date.toISOString() }, text);
 }
 
-/** How long ago, in few letters. */
+/** The time since `ms`, in short form: "now", "7 s", "3 min", "5 h", or the date. */
 export function ago(ms) {
   const seconds = Math.max(0, Math.round((Date.now() - ms) / 1000));
   if (seconds < 5) return "now";
@@ -75,26 +75,26 @@ export function ago(ms) {
 
 export const short = (id) => `${id.slice(0, 8)}…`;
 
-/** A hue for a key, the same everywhere. */
+/** The hue of a key, the same on every page. */
 export function hue(key) {
   let sum = 7;
   for (const char of key) sum = (sum * 31 + char.charCodeAt(0)) % 3600;
   return String((sum * 137) % 360);
 }
 
-/** A publisher: name and a dot in the colour of its key. */
-export function who(key, name) {
+/** Shows a publisher: its name, and a dot in the colour of its key. */
+export function publisher(key, name) {
   if (!key) return h("span", { class: "who soft" }, "unknown publisher");
-  return h("span", { class: "who", title: `publisher key ${key}`, vars: { "--hue": hue(key) } }, said(name ?? short(key)));
+  return h("span", { class: "who", title: `publisher key ${key}`, vars: { "--hue": hue(key) } }, isolated(name ?? short(key)));
 }
 
 export const KINDS = { artefact: "Work", entity: "Person or place" };
 
 export function kind(type) {
-  return h("span", { class: `kind ${type in KINDS ? type : "unknown"}` }, KINDS[type] ?? "Not known yet");
+  return h("span", { class: `kind ${type in KINDS ? type : "unknown"}` }, KINDS[type] ?? "Unknown type");
 }
 
-/** What to call a document: its name, else its identifier, else its address. */
+/** The title of a document: its name, else its identifier, else the beginning of its CID. */
 export function title(document) {
   const text = document.name || document.identifier || document.record?.meta?.id;
   return typeof text === "string" && text.trim() ? text : short(document.canonical);
@@ -104,7 +104,7 @@ export function notice(text, className = "notice") {
   return h("p", { class: className, role: "status" }, text);
 }
 
-/** An id that can be copied. */
+/** A button that copies an id, or selects it if the clipboard is not available. */
 export function copyable(text) {
   const button = h("button", { class: "copy", type: "button", title: "Copy" }, h("code", null, text));
   button.addEventListener("click", async () => {

@@ -1,5 +1,5 @@
-// The start page: a place to search, what is being said now, and the network in small.
-import { ago, count, fetchJson, h, KINDS, said, title, who } from "./dom.js";
+// The start page: a search form, the feed of new statements, and a small drawing of the ring.
+import { ago, count, fetchJson, h, isolated, KINDS, publisher, title } from "./dom.js";
 import { follow, legend } from "./ring.js";
 
 export async function home(place, { signal }) {
@@ -11,7 +11,7 @@ export async function home(place, { signal }) {
   } }, box, h("button", { type: "submit" }, "Search"));
   const totals = h("p", { class: "totals" }, "\u00a0");
   place.append(h("section", { class: "hero" },
-    h("h1", null, "What is known, and who says so."),
+    h("h1", null, "Search signed statements about works, people and places."),
     form, totals));
 
   const pause = h("button", { class: "pause", type: "button", "aria-pressed": "false" }, "Pause");
@@ -19,19 +19,19 @@ export async function home(place, { signal }) {
   const list = h("ol", { class: "feed" });
   const drawing = h("div", { class: "small-ring" });
   place.append(h("div", { class: "columns" },
-    h("section", { class: "now" }, h("h2", null, "Being said now ", state, pause), list),
+    h("section", { class: "now" }, h("h2", null, "New statements ", state, pause), list),
     h("section", { class: "ring-card" }, h("h2", null, h("a", { href: "#/network" }, "The network")), drawing, legend())));
 
   let isPaused = false;
   pause.addEventListener("click", () => {
     isPaused = !isPaused;
     pause.setAttribute("aria-pressed", String(isPaused));
-    pause.textContent = isPaused ? "Go on" : "Pause";
+    pause.textContent = isPaused ? "Resume" : "Pause";
   });
-  const tell = (told) => {
-    totals.replaceChildren(h("b", null, count(told.documents)), " works, people and places · ", h("b", null, count(told.updates)), " signed statements");
+  const showTotals = (counts) => {
+    totals.replaceChildren(h("b", null, count(counts.documents)), " works, people and places · ", h("b", null, count(counts.updates)), " signed statements");
   };
-  listen(signal, state, tell, (batch) => {
+  listen(signal, state, showTotals, (batch) => {
     if (!isPaused) add(list, batch);
   });
   const aging = setInterval(() => {
@@ -43,8 +43,8 @@ export async function home(place, { signal }) {
   await follow(signal, (ring, draw) => drawing.replaceChildren(draw(ring)));
 }
 
-/** Listens until the view is left; a lost or dropped feed is begun anew after a while. */
-function listen(signal, state, tell, hear) {
+/** Reads the feed until the view is left. A lost or dropped feed is opened again after three seconds. */
+function listen(signal, state, showTotals, showBatch) {
   let events;
   let again;
   const show = (text, isGood) => {
@@ -55,15 +55,15 @@ function listen(signal, state, tell, hear) {
     events = new EventSource("/api/feed");
     events.addEventListener("hello", (event) => {
       show("live", true);
-      tell(JSON.parse(event.data));
+      showTotals(JSON.parse(event.data));
     });
     events.addEventListener("commit", (event) => {
       const batch = JSON.parse(event.data);
-      tell(batch);
-      hear(batch);
+      showTotals(batch);
+      showBatch(batch);
     });
-    events.addEventListener("dropped", () => retry("faster than this page: skipping"));
-    events.addEventListener("error", () => retry("not reached, trying again"));
+    events.addEventListener("dropped", () => retry("page too slow, skipping"));
+    events.addEventListener("error", () => retry("indexer not reached, retrying"));
   };
   const retry = (why) => {
     events.close();
@@ -77,13 +77,13 @@ function listen(signal, state, tell, hear) {
   });
 }
 
-const DID = { inserted: "is new", said: "described", retracted: "taken back", absent: "mentioned" };
+const EVENTS = { inserted: "inserted", said: "described", retracted: "statement retracted", absent: "record absent" };
 
 function add(list, batch) {
   const items = batch.elements.slice(-LINES_MAX).map((element) => h("li", { class: "fresh" },
-    h("a", { href: `#/document/${element.canonical}` }, said(title(element))),
-    h("span", { class: "facts" }, who(element.publisher, element.publisher_name),
-      h("span", null, `${KINDS[element.type] ?? "Something"} ${DID[element.what] ?? ""}`),
+    h("a", { href: `#/document/${element.canonical}` }, isolated(title(element))),
+    h("span", { class: "facts" }, publisher(element.publisher, element.publisher_name),
+      h("span", null, `${KINDS[element.type] ?? "Document"}: ${EVENTS[element.what] ?? element.what}`),
       h("span", { class: "ago", "data-ms": String(element.time_ms) }, ago(element.time_ms)))));
   const left = batch.skipped + Math.max(0, batch.elements.length - LINES_MAX);
   if (left) items.unshift(h("li", { class: "soft" }, `and ${count(left)} more`));
@@ -91,12 +91,12 @@ function add(list, batch) {
   while (list.children.length > LINES_MAX) list.lastElementChild.remove();
 }
 
-/** What was said before anybody listened. */
+/** Shows a document that was indexed before the feed was opened. */
 function known(hit) {
   return h("li", null,
-    h("a", { href: `#/document/${hit.canonical}` }, said(title(hit))),
-    h("span", { class: "facts" }, hit.publisher_keys.map((key, i) => who(key, hit.publishers[i])),
-      h("span", null, KINDS[hit.type] ?? "Something"),
+    h("a", { href: `#/document/${hit.canonical}` }, isolated(title(hit))),
+    h("span", { class: "facts" }, hit.publisher_keys.map((key, i) => publisher(key, hit.publishers[i])),
+      h("span", null, KINDS[hit.type] ?? "Document"),
       hit.updated_ms ? h("span", { class: "ago", "data-ms": String(hit.updated_ms) }, ago(hit.updated_ms)) : null));
 }
 

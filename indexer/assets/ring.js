@@ -1,10 +1,10 @@
-// The ring: cells, peers and how each of them is.
+// The network view: the ring with its cells, and the state of each peer.
 import { count, fetchJson, h, notice, plural, short, svg } from "./dom.js";
 
 const STATES = {
-  settled: "has everything of its arc",
-  filling: "fetches what it missed",
-  starting: "asks its partners where it was",
+  settled: "has all elements of its arc",
+  filling: "fetches missing elements",
+  starting: "asks its partners for its last head",
   unreachable: "does not answer",
 };
 
@@ -23,7 +23,7 @@ export async function network(place, { signal }) {
   });
 }
 
-/** Asks for the ring every few seconds until the view is left. */
+/** Fetches the ring every two seconds until the view is left. Calls `show` after each change. */
 export async function follow(signal, show) {
   let last = "";
   while (!signal.aborted) {
@@ -53,10 +53,10 @@ function describe(ring) {
   return [
     h("p", { class: "lead" }, settled === members.length && settled > 1 ? `All ${count(settled)} peers are settled.` : `${count(settled)} of ${plural(members.length, "peer is", "peers are")} settled.`),
     joining ? h("p", null, `${plural(joining, "peer is", "peers are")} joining: without a cell, outside the circle.`) : null,
-    h("p", null, `Every set is kept ${ring.replicas} times, and a write is acknowledged once ${ring.quorum} disks have it.`),
+    h("p", null, `Every set has ${ring.replicas} copies. A write is acknowledged when ${ring.quorum} disks have it.`),
     ring.uncovered.length
-      ? h("p", { class: "bad" }, `For ${count(ring.uncovered.length)} ${ring.uncovered.length === 1 ? "arc" : "arcs"} nobody who could be asked is settled.`)
-      : h("p", null, `The journals of ${count(ring.cover.length)} of them together hold everything: the inner line.`),
+      ? h("p", { class: "bad" }, `${plural(ring.uncovered.length, "arc has", "arcs have")} no settled peer that answers.`)
+      : h("p", null, `The journals of ${plural(ring.cover.length, "peer", "peers")} together have all elements: the inner line.`),
     ...ring.aggregators.map((one) => h("p", { class: "aggregator" }, h("span", { class: `state ${known(one.state)}` }, one.state), " aggregator ",
       h("code", { title: one.id }, short(one.id)), one.height === null ? "" : ` at block ${count(one.height)}`)),
     legend(),
@@ -64,7 +64,7 @@ function describe(ring) {
 }
 
 function peers(ring, drawing) {
-  if (ring.error) return notice(`The ring is not known: ${ring.error}.`, "notice bad");
+  if (ring.error) return notice(`The ring cannot be read: ${ring.error}.`, "notice bad");
   const light = (id, isOn) => drawing.querySelectorAll("[data-id]").forEach((mark) => mark.classList.toggle("lit", isOn && mark.dataset.id === id));
   const row = (peer) => h("tr", { tabindex: "0", "data-peer": peer.id,
     mouseenter: () => light(peer.id, true), mouseleave: () => light(peer.id, false), focus: () => light(peer.id, true), blur: () => light(peer.id, false) },
@@ -79,9 +79,9 @@ function peers(ring, drawing) {
     h("tbody", null, ring.peers.map(row)));
 }
 
-/** The circle as it is: points clockwise from the top, each cell in the state of its peer. */
+/** Draws the circle: points clockwise from the top, each cell in the colour of its peer's state. */
 function draw(ring) {
-  if (ring.error || !ring.peers.length) return notice(ring.error ? `The ring is not known: ${ring.error}.` : "There is no peer yet.");
+  if (ring.error || !ring.peers.length) return notice(ring.error ? `The ring cannot be read: ${ring.error}.` : "The network has no peer yet.");
   const members = ring.peers.filter(isMember);
   const settled = members.filter((peer) => peer.state === "settled").length;
   const label = `A ring of ${plural(members.length, "peer", "peers")}, ${settled} of them settled`;
@@ -114,7 +114,7 @@ function node(peer, total, label) {
   return marks;
 }
 
-/** Where the labels stand: at their peers, but never on top of each other. */
+/** Places the labels: each at its peer, or further clockwise, so that labels do not overlap. */
 function spread(peers) {
   const labels = new Map();
   let last = -1;
@@ -125,7 +125,7 @@ function spread(peers) {
   return labels;
 }
 
-/** A part of the circle, clockwise, with a gap of so many degrees at either end. */
+/** Draws a part of the circle, clockwise, with a gap of `gap` degrees at both ends. */
 function arc(className, from, to, radius, gap) {
   const begin = turn(from);
   let length = (turn(to) - begin + 1) % 1;
@@ -137,7 +137,7 @@ function arc(className, from, to, radius, gap) {
   return svg("path", { class: className, d: `M${x1} ${y1}A${radius} ${radius} 0 ${length - 2 * inset > 0.5 ? 1 : 0} 1 ${x2} ${y2}` });
 }
 
-/** A point of 256 bits as a part of a turn. */
+/** Converts a point of 256 bits to a fraction of a turn. */
 function turn(point) {
   return parseInt(point.slice(0, 13), 16) / 2 ** 52;
 }

@@ -1,10 +1,10 @@
-// Searching: words and filters in the address, hits on the page.
-import { copyable, count, fetchJson, h, kind, notice, plural, said, title, who } from "./dom.js";
+// The search view: hits for the words and filters in the address.
+import { copyable, count, fetchJson, h, isolated, kind, notice, plural, publisher, title } from "./dom.js";
 
 export async function search(place, { asked, signal }) {
   const query = asked.get("q") ?? "";
   document.title = query ? `${query} · Kittengrad` : "Browse · Kittengrad";
-  const heading = h("h1", { class: "unseen" }, query ? `Search for ${query}` : "Everything, the newest first");
+  const heading = h("h1", { class: "unseen" }, query ? `Search for ${query}` : "All documents, the newest first");
   const filters = h("div", { class: "filters" });
   const summary = h("p", { class: "summary", role: "status" }, "Searching…");
   const list = h("ol", { class: "hits" });
@@ -26,7 +26,7 @@ export async function search(place, { asked, signal }) {
       add(await page(params, false));
       list.children[focused]?.querySelector("a")?.focus();
     } catch (error) {
-      more.after(notice(`That did not work: ${error.message}.`, "notice bad"));
+      more.after(notice(`Loading more hits failed: ${error.message}.`, "notice bad"));
     }
     more.disabled = false;
   });
@@ -44,17 +44,17 @@ export async function search(place, { asked, signal }) {
   }
 }
 
-/** One hit: what it is called, what it is, who says so. */
+/** Shows one hit: title, summary, type, publishers and identifier. */
 export function hit(found) {
-  const publishers = found.publisher_keys.map((key, i) => who(key, found.publishers[i]));
+  const publishers = found.publisher_keys.map((key, i) => publisher(key, found.publishers[i]));
   return h("li", { class: "hit" },
-    h("a", { class: "name", href: `#/document/${found.canonical}` }, said(title(found))),
-    found.summary ? h("p", { class: "gist" }, said(found.summary)) : null,
+    h("a", { class: "name", href: `#/document/${found.canonical}` }, isolated(title(found))),
+    found.summary ? h("p", { class: "gist" }, isolated(found.summary)) : null,
     h("div", { class: "facts" }, kind(found.type), ...publishers,
-      found.identifier && found.name ? h("code", { class: "identifier" }, said(found.identifier)) : null));
+      found.identifier && found.name ? h("code", { class: "identifier" }, isolated(found.identifier)) : null));
 }
 
-/** The arrow keys walk over hits. */
+/** Moves the focus between hits with the arrow keys. */
 function walk(event) {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   const item = event.target.closest?.(".hit");
@@ -68,18 +68,18 @@ function walk(event) {
 async function about(summary, asked, found, signal) {
   const query = asked.get("q");
   const parts = [plural(found.total, "document", "documents")];
-  if (query) parts.push(" for ", h("q", null, said(query)));
+  if (query) parts.push(" for ", h("q", null, isolated(query)));
   if (asked.get("to")) {
     const target = await fetchJson(`/api/document/${encodeURIComponent(asked.get("to"))}`, signal).catch(() => null);
-    const name = target ? said(title(target)) : copyable(asked.get("to"));
+    const name = target ? isolated(title(target)) : copyable(asked.get("to"));
     parts.push(" that link to ", h("a", { href: `#/document/${asked.get("to")}` }, name));
   }
   parts.push(h("span", { class: "soft" }, ` · ${(found.took_us / 1000).toLocaleString("en", { maximumFractionDigits: 1 })} ms`));
-  if (!found.total) parts.push(h("span", { class: "hint" }, "All words must occur. Fewer words find more, and wor* finds the beginnings of words."));
+  if (!found.total) parts.push(h("span", { class: "hint" }, "All words must occur. Try fewer words, or wor* for all words that begin with wor."));
   summary.replaceChildren(...parts);
 }
 
-/** The filters that would find something, and the one that is set. */
+/** Draws the filters that have hits. The set one is marked, and a click removes it. */
 function draw(filters, asked, facets) {
   const to = (key, value) => {
     const next = new URLSearchParams(asked);
@@ -94,7 +94,7 @@ function draw(filters, asked, facets) {
       label, number === undefined ? null : h("span", { class: "number" }, count(number)));
   };
   const types = facets.types.map(({ value, count }) => chip("type", value, MANY[value] ?? value, count));
-  const publishers = facets.publishers.map(({ value, name, count }) => chip("publisher", value, who(value, name), count));
+  const publishers = facets.publishers.map(({ value, name, count }) => chip("publisher", value, publisher(value, name), count));
   filters.append(h("div", { class: "chips", role: "group", "aria-label": "Filter by type" }, types));
   filters.append(h("div", { class: "chips", role: "group", "aria-label": "Filter by publisher" }, publishers));
 }
