@@ -31,7 +31,7 @@ pub enum RunError {
     /// The network file has no aggregator to follow.
     #[error("{} lists no aggregator; `kittengrad network add` adds one", .0.display())]
     NoAggregator(PathBuf),
-    /// The aggregator named in the configuration is not one.
+    /// The configured aggregator is not an aggregator of the network file.
     #[error(
         "aggregator {0} of the configuration is not in the network file; `kittengrad ring show` lists members"
     )]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use kittengrad_proto::{block::Head, cursor::Cursor, id::PublicKey};
 
-/// The last block of a journal that was processed. Its hash shows a reader that resumes after it whether the journal is
-/// still the same one.
+/// The last processed block of a journal. Its hash shows a reader that resumes after it whether the journal is still the
+/// same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Last {
     /// Key of the journal's owner.
@@ -50,7 +50,7 @@ impl Cursors {
         self.last(journal).map(|last| last.cursor())
     }
 
-    /// The last block of a journal that was processed.
+    /// The last processed block of a journal; `None` before its first block.
     #[must_use]
     pub fn last(&self, journal: &PublicKey) -> Option<Last> {
         self.journals.get(journal).copied()

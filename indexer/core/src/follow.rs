@@ -1,4 +1,4 @@
-//! Following an aggregator's journal: where a subscription begins, and what to do when it ends.
+//! Following an aggregator's journal: the first place of each subscription, and the step after its end.
 
 use kittengrad_client_core::routing::Backoff;
 use kittengrad_journal::ReadFrom;
@@ -15,7 +15,7 @@ pub const RETRY: Backoff = Backoff {
 /// How a subscription ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// The source does not have the next block any more; the cursor where its journal begins.
+    /// The source cannot continue after the last block; the cursor where its journal begins.
     Moved(Cursor),
     /// The source sent signed blocks that do not continue the blocks read so far.
     Other,
@@ -23,12 +23,12 @@ pub enum End {
     Failed,
 }
 
-/// What to do before the next subscription.
+/// The step before the next subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Nothing. The next subscription begins where this one did, or after the last block.
+    /// Retry: the next subscription begins after the last block, or where this one began if it read none.
     Retry,
-    /// Nothing. The next subscription begins at this cursor, and skips no block that the source still has.
+    /// The next subscription begins at this cursor. It skips no block that the source still has.
     From(Cursor),
     /// Hand [`Input::Again`](crate::Input::Again) to the indexer. The journal is not the one read so far, and the next
     /// subscription begins at its first block.
@@ -39,7 +39,7 @@ pub enum Next {
 #[derive(Debug, Clone)]
 pub struct Following {
     at: ReadFrom,
-    /// Begin of the subscription under way.
+    /// First place of the subscription under way.
     began: ReadFrom,
     /// Subscriptions that ended since the last block was read.
     failures: u32,

@@ -2,7 +2,7 @@
 
 /// Bytes of searched text of one document. The newest heads come first; text beyond the limit is not searched.
 pub const TEXT_BYTES_MAX: usize = 1024 * 1024;
-/// Canonicals of one lookup for records that were absent.
+/// Canonicals in one lookup for absent records.
 pub const FETCH_CANONICALS_MAX: usize = 100;
 /// Absent records of one canonical in one lookup. A canonical with many absent records does not hold up the others.
 pub const FETCH_RECORDS_OF_ONE_MAX: usize = 100;

@@ -68,7 +68,7 @@ impl Source {
                     tracing::error!(%error, ?wait, "the aggregator's journal cannot be read; trying again");
                 }
                 Next::From(start) => {
-                    tracing::warn!(%start, %error, "the source does not have the next block any more; reading from its first one");
+                    tracing::warn!(%start, %error, "the source cannot continue after the last block; reading from its first one");
                 }
                 Next::Again => {
                     tracing::error!(%error, ?wait, "the aggregator's journal changed, perhaps restored from a copy; reading it from its first block");

@@ -51,8 +51,8 @@ impl SourceStatus {
         self.heads = Heads::default();
     }
 
-    /// Lists the reasons why an index at `committed` is not ready. Empty if it has the head of [`LAG_MAX`] ago, and the
-    /// source sent one within [`HEARD_MAX`].
+    /// Lists the reasons why an index at `committed` is not ready. Empty if the index has the source's head of five
+    /// seconds ago, the source sent a head in the last ten seconds, and the disk has room.
     #[must_use]
     pub fn not_ready(&self, committed: Option<Cursor>, now: Instant) -> Vec<String> {
         let mut reasons = Vec::from_iter(self.shortage.clone());
