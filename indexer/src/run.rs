@@ -162,10 +162,10 @@ impl Start {
 
         let (status, source) = watch::channel(SourceStatus::default());
         let shortage = status.clone();
-        let told = move |found| space::tell(&shortage, found, |status| &mut status.shortage);
+        let report = move |found| space::tell(&shortage, found, |status| &mut status.shortage);
         let (data, reserve_mib) = (self.config.data, self.config.index.reserve_mib);
-        let looking = space::watch(data, "index.reserve_mib", reserve_mib, told);
-        process.spawn_dropped(Stage::Inside, "space", looking);
+        let watching = space::watch(data, "index.reserve_mib", reserve_mib, report);
+        process.spawn_dropped(Stage::Inside, "space", watching);
         let following = Source {
             client: self.client.clone(),
             journal: self.journal,

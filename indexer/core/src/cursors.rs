@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use kittengrad_proto::{block::Head, cursor::Cursor, id::PublicKey};
 
-/// The last processed block of a journal. Its hash shows a reader that resumes after it whether the journal is still the
-/// same one.
+/// The last processed block of a journal. Its hash shows a reader that resumes after it whether the journal is still
+/// the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Last {
     /// Key of the journal's owner.
