@@ -40,7 +40,7 @@ pub struct Placed<'a> {
 /// Determines the standing of all updates in `statements`, the known records of one canonical's set. The result is
 /// ordered by (timestamp, CID).
 /// Canonicals and duplicates are ignored. The result depends on the set alone, not on its order.
-/// Canonicals among them and repeats are ignored. Depends on the set alone, never on its order.
+///
 /// # Source
 /// Design section 2, "Record".
 #[must_use]
