@@ -3,7 +3,6 @@
 
 mod fake;
 mod lookups;
-mod network_file;
 mod serve;
 mod submissions;
 mod subscriptions;

@@ -3,5 +3,8 @@
 
 mod change;
 mod identities;
+mod learning;
+mod network;
+mod network_file;
 mod samples;
 mod views;

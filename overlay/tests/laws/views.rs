@@ -94,6 +94,16 @@ fn a_leaving_peer_is_in_the_ring() {
 }
 
 #[test]
+fn every_member_holds_everything_up_to_r_members() {
+    for (members, replicas) in [(1, 3), (3, 3), (5, 5)] {
+        assert!(view(members, replicas, []).is_everywhere());
+    }
+    for (members, replicas) in [(2, 1), (4, 3), (6, 5)] {
+        assert!(!view(members, replicas, []).is_everywhere());
+    }
+}
+
+#[test]
 fn aggregators_and_indexers_hold_nothing() {
     let aggregator = identity(8, 1, Role::Aggregator, State::Active);
     let indexer = identity(9, 1, Role::Indexer, State::Active);

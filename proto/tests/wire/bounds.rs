@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kittengrad_proto::{
     block::{Head, Header, HeaderError, Item, ItemError},
-    certificate::CertificateError,
+    certificate::{CertificateError, Chain, Role},
     cursor::Cursor,
     error::{DetailError, ErrorCode, ErrorDetail, Responsible},
     id::Id,
@@ -13,11 +13,12 @@ use kittengrad_proto::{
     limits::{
         ADDRESS_BYTES_MAX, BLOCK_ITEMS_MAX, ERROR_DETAIL_BYTES_MAX, FETCH_MAX, GET_BLOCKS_MAX,
         HEADER_BYTES_MAX, HEARTBEAT_BYTES_MAX, ITEM_BYTES_MAX, MESSAGE_BYTES_MAX, PROOFS_MAX,
-        REFUSAL_BYTES_MAX, SUBMISSION_RECORDS_MAX, TRANSACTION_BYTES_MAX,
+        REFUSAL_BYTES_MAX, SIGNED_HEAD_BYTES_MAX, SUBMISSION_RECORDS_MAX, TRANSACTION_BYTES_MAX,
     },
     link::{Frames, LinkError, Message, Push, PushRefusal, PushResult},
     receipt::{Receipt, ReceiptError},
     signed::{Ed25519, Kind, Signed, SignedError},
+    signed_head::SignedHead,
     transaction::{Envelope, Transaction, TransactionError},
     wire,
 };
@@ -199,6 +200,42 @@ fn messages_and_details_are_read_up_to_their_size_limit() {
     let beyond = ERROR_DETAIL_BYTES_MAX + 1;
     let why = format!("it has {beyond} bytes");
     assert_eq!(read(beyond), Err(DetailError::Malformed(why)));
+}
+
+#[test]
+fn a_stored_head_is_read_up_to_its_size_limit() {
+    let head = SignedHead::Header(Box::new(ordinary().header));
+    let read = |bytes| SignedHead::decode(padded(&head.encode(), bytes), overlay());
+    assert_eq!(read(SIGNED_HEAD_BYTES_MAX).as_ref(), Ok(&head));
+    let refused = read(SIGNED_HEAD_BYTES_MAX + 1);
+    assert!(
+        matches!(refused, Err(IdentityError::Malformed(_))),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn an_identity_has_the_key_and_role_of_its_certificates() {
+    let sign = |role, chain: &Chain| {
+        let fields = IdentityFields {
+            seq: 1,
+            state: State::Active,
+            role,
+            addresses: Addresses::default(),
+            chain: chain.clone(),
+        };
+        let identity = Identity::sign(overlay(), &fields, &WORLD.peers[0].key).unwrap();
+        identity.verify(&WORLD.root, &Ed25519)
+    };
+    let [own, other] = [0, 1].map(|peer: usize| &WORLD.peers[peer].chain);
+    assert_eq!(sign(Role::Peer, own).unwrap().key, WORLD.peers[0].public);
+    for (role, chain) in [(Role::Peer, other), (Role::Aggregator, own)] {
+        let refused = sign(role, chain).unwrap_err();
+        assert!(
+            matches!(refused, IdentityError::Holder { .. }),
+            "{refused:?}"
+        );
+    }
 }
 
 #[test]

@@ -4,7 +4,6 @@
 //! | --- | --- |
 //! | `authority` | authorities and the holders that they certify |
 //! | [`clock`] | the time it is, and fixed times |
-//! | [`conformance`] | the suite that every implementation of a store passes |
 //! | [`conformance`] | the tests that every implementation of a store passes |
 //! | `ports` | free ports on loopback |
 //! | [`samples`] | sample records, and the folder of real ones |

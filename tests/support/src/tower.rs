@@ -21,7 +21,12 @@ pub struct Key {
 impl Key {
     /// The key of this seed.
     pub fn of(seed: u8) -> Self {
-        let signing = SigningKey::from_seed(&[seed; 32]);
+        Self::from_seed(&[seed; 32])
+    }
+
+    /// The key of this whole seed.
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        let signing = SigningKey::from_seed(seed);
         Self {
             public: signing.public(),
             signing,
@@ -82,6 +87,14 @@ impl Made {
             .to_vec()
             .into();
         Self { params, key, der }
+    }
+
+    /// A certificate of the key of a whole seed, signed by this certificate's key.
+    pub fn issue_to(&self, seed: &[u8; 32], mut params: CertificateParams) -> Bytes {
+        params.serial_number = Some(SerialNumber::from_slice(&[1]));
+        let issuer = Issuer::from_params(&self.params, &self.key);
+        let issued = params.signed_by(&Key::from_seed(seed), &issuer).unwrap();
+        issued.der().to_vec().into()
     }
 
     /// The certified public key.
