@@ -236,7 +236,10 @@ fn newer_incarnation_begins_at_0_and_an_older_one_is_past() {
     assert_eq!(follower.accept(&new[1], &Fake), Err(skipped));
     assert_eq!(follower.accept(&new[0], &Fake), Ok(Step::Began));
     assert_eq!(follower.accept(&new[1], &Fake), Ok(Step::Next));
-    assert_eq!(follower.accept(&old[3], &Fake), Ok(Step::Known));
+    // Block 1 of the old incarnation is another one than the last block, which has the same height.
+    for past in &old {
+        assert_eq!(follower.accept(past, &Fake), Ok(Step::Known));
+    }
     assert_eq!(follower.head(), Some(new[1].head()));
 }
 

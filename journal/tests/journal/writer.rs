@@ -258,13 +258,16 @@ fn bytes_of(cut: &Cut) -> usize {
 #[test]
 fn room_is_kept_for_one_more_publishers_certificates() {
     let mut owner = Owner::new(everything);
-    let updates = (10..60).collect();
-    owner.add(&submission_of(1, &[(1, false, updates)], 60_000));
-    let has_room = |bytes: &usize| owner.journal.has_room(*bytes);
-    let largest = (0..BLOCK_BYTES_MAX).rev().find(has_room).unwrap();
-    let cut = owner.cut(1).unwrap();
-    let full = bytes_of(&cut) + largest + CHAIN_BYTES_MAX + ITEM_BYTES_MAX;
-    assert_eq!(full, BLOCK_BYTES_MAX - 1);
+    for block in 1..=2_u8 {
+        let first = 1_000 * u64::from(block);
+        let updates = (first..first + 50).collect();
+        owner.add(&submission_of(block, &[(1, false, updates)], 60_000));
+        let has_room = |bytes: &usize| owner.journal.has_room(*bytes);
+        let largest = (0..BLOCK_BYTES_MAX).rev().find(has_room).unwrap();
+        let cut = owner.cut(1).unwrap();
+        let full = bytes_of(&cut) + largest + CHAIN_BYTES_MAX + ITEM_BYTES_MAX;
+        assert_eq!(full, BLOCK_BYTES_MAX - 1, "block {block}");
+    }
 }
 
 /// Keeps S9.
