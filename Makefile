@@ -1,5 +1,5 @@
-# The commands, and what they need. Everything shares one profile, feature set and target folder,
-# so that RocksDB's C++ and the other third-party code are compiled once.
+# The commands and their dependencies. All builds share one profile, feature set and target folder, so that RocksDB's
+# C++ and the other third-party code are compiled once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/kittengrad-target
@@ -10,7 +10,7 @@ MACHETE_VERSION := 0.9.2
 
 .PHONY: help demo test check verify fix docs sim torture mutants deps deny machete
 
-help: ## Say what can be made
+help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
 demo: deps ## Run a whole network on this machine, with records in it and a web page
@@ -21,7 +21,7 @@ test: deps ## Run all tests
 	cargo test --workspace --all-targets --locked
 	cargo test --workspace --doc --locked
 
-check: deps ## Check formatting, the rules of the sources and lints: the quick loop
+check: deps ## Check formatting, the rules of the sources and lints; run it before each commit
 	cargo fmt --all --check
 	cargo test --quiet --package kittengrad-tidy --locked
 	cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -31,21 +31,21 @@ verify: check deny machete ## Check formatting, lints, documentation, licences a
 	cargo deny --locked check licenses bans sources
 	cargo machete
 
-fix: deps ## Format, and mend what lints can mend
+fix: deps ## Format the sources and apply the fixes of lints
 	cargo fmt --all
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 
-docs: deps ## Build the documentation of the code, and say where it is
+docs: deps ## Build the documentation of the code, and print its path
 	cargo doc --workspace --no-deps --locked
 	@echo "open $(CARGO_TARGET_DIR)/doc/kittengrad_client/index.html"
 
-sim: deps ## Simulate networks: SEED=n replays one seed; RUNS=n FROM=m sweeps; JSON=1 ends with a line for programs; LIST=plants, PLANT=name
+sim: deps ## Simulate networks: SEED=n replays one seed; RUNS=n FROM=m sweeps; KINDS=a,b GO_ON=1 JSON=1 LIST=plants PLANT=name
 	@cargo build --workspace --bins --locked
 	@SEED="$(SEED)" RUNS="$(RUNS)" FROM="$(FROM)" JSON="$(JSON)" GO_ON="$(GO_ON)" KINDS="$(KINDS)" \
 	    LIST="$(LIST)" PLANT="$(PLANT)" \
 	    "$(CARGO_TARGET_DIR)/debug/kittengrad-sim"
 
-torture: deps ## Break real processes and disks: KILLS=n blows (most of them kill -9), FLIPS=m losses; SEED=s makes the plan of a seed again
+torture: deps ## Break real processes and disks: KILLS=n blows (most of them kill -9), FLIPS=m losses; SEED=s repeats the plan of a seed
 	@TORTURE_KILLS="$(KILLS)" TORTURE_FLIPS="$(FLIPS)" TORTURE_SEED="$(SEED)" \
 	    cargo test --workspace --locked --test e2e \
 	    tortured_processes -- --nocapture

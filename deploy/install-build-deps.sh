@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs what building needs beside Rust: a C++ compiler and libclang, for RocksDB and its bindings.
-# Does nothing where both are there; knows Debian and its relatives, and says what is missing elsewhere.
+# Installs the build dependencies besides Rust: a C++ compiler and libclang, for RocksDB and its bindings, and make.
+# Does nothing if all are installed. Supports Debian and its derivatives; elsewhere it lists the packages and fails.
 set -euo pipefail
 
 have_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] && return 0
-    # Not libclang-cpp, which is another library and often there without it.
+    # libclang-cpp is another library, often installed without libclang.
     ldconfig -p 2>/dev/null | grep -q 'libclang\(-[0-9.]*\)\?\.so' && return 0
     compgen -G '/usr/lib/llvm-*/lib/libclang.so*' >/dev/null || compgen -G '/usr/lib/llvm-*/lib/libclang-[0-9]*.so*' >/dev/null
 }
