@@ -61,7 +61,7 @@ mod tests {
         FILES.iter().find(|file| file.name == name).unwrap()
     }
 
-    /// What every line of a file means; none is refused.
+    /// Applies a file's map to all its lines. Panics if a line is refused.
     fn mapped(file: &SampleFile) -> Vec<Mapped> {
         let map = Map::parse(file.map).unwrap();
         let apply = |line: &str| {
@@ -71,7 +71,7 @@ mod tests {
         file.lines.lines().map(apply).collect()
     }
 
-    /// The lines of a file by what they are about, `key` being the field that says so.
+    /// The lines of a file, by the value of their field `key`.
     fn by(key: &str, name: &str) -> BTreeMap<String, Value> {
         let lines = file(name).lines.lines();
         let values = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -177,7 +177,7 @@ mod tests {
         }
     }
 
-    /// What gazetteer would write for the size that atlas knows.
+    /// The size of a line of atlas, in the form of gazetteer.
     fn size(atlas: &Value) -> Option<String> {
         Some(format!(
             "{} × {} cm",
@@ -186,7 +186,7 @@ mod tests {
         ))
     }
 
-    /// What gazetteer would write for the years that atlas knows.
+    /// The years of a line of atlas, in the form of gazetteer.
     fn years(atlas: &Value) -> String {
         match atlas.get("year_end") {
             Some(end) => format!("{}–{end}", atlas["year"]),

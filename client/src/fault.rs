@@ -45,7 +45,7 @@ pub enum CallError {
         code: ErrorCode,
         /// The reason, for people.
         message: String,
-        /// What to do next.
+        /// The next step.
         hint: String,
         /// With [`ErrorCode::NotResponsible`]: the members that hold the canonical.
         responsible: Vec<Responsible>,

@@ -1,17 +1,17 @@
-//! Who is in which ring, in every version of it.
+//! The members of a ring, in every version of it.
 //!
-//! | module | what it knows |
+//! | module | contents |
 //! | --- | --- |
-//! | [`identities`] | the members by key, of each the newest statement: a CRDT |
+//! | [`identities`] | the newest identity of each member, by key: a CRDT |
 //! | [`view`] | [`View`](view::View): one immutable version of the ring, with keys and states |
-//! | [`change`] | [`Change`](change::Change): the rings in force, and who must confirm what in them |
-//! | [`quorum`] | how many disks make an acknowledgement |
+//! | [`change`] | [`Change`](change::Change): the rings in force, and the members that must confirm in them |
+//! | [`quorum`] | the number of disks that make an acknowledgement |
 //! | [`file`](mod@file) | the network file as text |
 //!
 //! ```text
 //! network file ──▶ Identities ──▶ View ──▶ Change ──▶ cells, replicas, quorums
 //!                      ▲
-//!            identities heard of from others
+//!            identities received from others
 //! ```
 //!
 //! Members are named by their keys and cells by their owners' keys, never by an index: an index means something

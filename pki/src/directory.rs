@@ -247,7 +247,7 @@ impl Authority {
     /// each time.
     ///
     /// # Errors
-    /// Those of [`Authority::admit`], except errors that only writing shows.
+    /// The errors of [`Authority::admit`], except errors that only writing shows.
     pub fn preview(
         &self,
         admission: &Admission<'_>,

@@ -87,7 +87,7 @@ impl Transport {
     /// stay as they are.
     ///
     /// # Errors
-    /// Those of [`Transport::of`], and credentials of another holder.
+    /// The errors of [`Transport::of`], and credentials of another holder.
     pub fn renew(&self, credentials: &Credentials, now_ms: u64) -> Result<(), TransportError> {
         let (shown, found) = (self.holder().key, credentials.holder().key);
         if shown != found || self.root != *credentials.root() {

@@ -202,7 +202,7 @@ impl Responsible {
         }
     }
 
-    /// Checks the structure of what was received.
+    /// Checks the structure of a received message.
     ///
     /// # Errors
     /// For bytes that are not exactly a canonical with identities of `overlay`.

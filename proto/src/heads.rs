@@ -140,7 +140,7 @@ mod tests {
         RecordId::new([id; 32])
     }
 
-    /// Checks the heads, by the first byte of their ids, whatever the order of arrival.
+    /// Checks the heads, by the first byte of their ids, for several orders of arrival.
     fn check(set: &[(RecordId, Record)], expected: &[u8]) {
         let mut set: Vec<_> = set.iter().map(|(id, record)| (*id, record)).collect();
         for turn in 0..2 * set.len() {

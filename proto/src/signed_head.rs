@@ -82,7 +82,7 @@ impl SignedHead {
     /// Reads the stored form, which [`SignedHead::encode`] makes.
     ///
     /// # Errors
-    /// Those of [`SignedHead::from_wire`].
+    /// The errors of [`SignedHead::from_wire`].
     pub fn decode(bytes: Bytes, overlay: &Overlay) -> Result<Self, IdentityError> {
         if bytes.len() > SIGNED_HEAD_BYTES_MAX {
             let bytes = bytes.len();

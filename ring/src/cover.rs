@@ -60,9 +60,9 @@ struct Plan<'a> {
 impl Plan<'_> {
     /// Cells of which one is right to start the sweep from.
     ///
-    /// A gap cuts the circle into a line, with its one beginning just after the gap. Without gaps,
-    /// whichever source of a smallest cover holds the cell number R - 1 has its window begin at one
-    /// of the cells 0 to R - 1, and that is where the sweep should have started.
+    /// A gap cuts the circle into a line that starts just after the gap. Without gaps, the source of
+    /// a smallest cover that holds cell number R - 1 has a window that starts at one of the cells 0
+    /// to R - 1. The sweep must start there.
     fn starts(&self) -> Vec<usize> {
         let ends_a_gap = |cell: usize| {
             let before = self.ring.counter_clockwise(cell, 1);

@@ -18,10 +18,10 @@ use crate::point::Point;
 /// Arcs are equal when they have the same points: all whole circles are, wherever they begin.
 #[derive(Clone, Copy)]
 pub struct KeyRange {
-    /// Where the walk begins: the border before the first point, itself outside unless the arc is
+    /// The start of the walk: the border before the first point, itself outside unless the arc is
     /// the whole circle.
     pub from: Point,
-    /// Where the walk ends: the last point, inside.
+    /// The end of the walk: the last point, inside.
     pub to: Point,
 }
 
@@ -44,7 +44,7 @@ impl KeyRange {
         self.walk_to(point) <= self.length()
     }
 
-    /// How many points it has, at least one.
+    /// The number of points, at least one.
     pub fn length(&self) -> Length {
         self.walk_to(self.to)
     }

@@ -14,9 +14,9 @@
 //! ```
 //!
 //! Each cell is kept by its owner and the *h* members on either side, *R* = 2h + 1 in all
-//! ([`Replicas`]). What one member keeps is therefore one [`KeyRange`] of *R* neighbouring cells.
-//! Everything else follows from that: who must fetch what when the ring changes
-//! ([`Ring::transfers`]), and whose journals together hold everything ([`Ring::cover`]).
+//! ([`Replicas`]). So each member keeps one [`KeyRange`] of *R* neighbouring cells.
+//! Everything else follows from that: the arcs that a member must fetch when the ring changes
+//! ([`Ring::transfers`]), and the members whose journals together hold everything ([`Ring::cover`]).
 //!
 //! ```
 //! use kittengrad_ring::{Point, Replicas, Ring};

@@ -6,7 +6,7 @@ use core::fmt;
 /// *R* = 2h + 1, the number of members that keep each cell: the owner and h neighbours on each
 /// side.
 ///
-/// It is the configured number, whatever the number of members is today.
+/// It is the configured number, also while the ring has fewer members.
 ///
 /// ```
 /// # use kittengrad_ring::Replicas;

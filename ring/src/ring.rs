@@ -109,7 +109,7 @@ impl Ring {
         partners
     }
 
-    /// The cells that both members keep, by their owners, clockwise through what `a` holds.
+    /// The cells that both members keep, by their owners, clockwise through the arc that `a` holds.
     pub fn shared_cells(&self, a: Point, b: Point) -> Vec<Point> {
         let (Some(a), Some(b)) = (self.index_of(a), self.index_of(b)) else {
             return Vec::new();
@@ -157,7 +157,7 @@ impl Ring {
         KeyRange::new(self.cell_at(first).from, self.cell_at(last).to)
     }
 
-    /// How many cells a member keeps, and how many members a cell: R, or all.
+    /// The number of cells that a member keeps, and of members that keep a cell: R, or all.
     pub(crate) fn window(&self) -> usize {
         self.replicas.get().min(self.members.len())
     }

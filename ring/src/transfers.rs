@@ -30,7 +30,7 @@ pub struct Dropped {
 }
 
 impl Ring {
-    /// Exactly what must be fetched to make `next` out of this ring, and nothing more.
+    /// Exactly the arcs that members must fetch to change from this ring to `next`.
     ///
     /// Each arc is as long as it can be with the same holders before: a gain is cut only where
     /// those change. The transfers to one member are disjoint. They come in the order of the

@@ -85,14 +85,14 @@ impl Measured {
     }
 }
 
-/// How much to do.
+/// The amount of work.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Work {
     /// Operations; `None` for as many as there is time for.
     pub(super) ops: Option<usize>,
     /// Operations in flight.
     pub(super) conc: u32,
-    /// No operation is begun after that.
+    /// Time after which no operation starts.
     pub(super) limit: Duration,
 }
 

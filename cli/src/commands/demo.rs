@@ -30,7 +30,7 @@ use crate::{
     sample,
 };
 
-/// How the demo is to be.
+/// The options of the demo.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     kittengrad demo                                    with a sample of well-known works\n  \
@@ -165,7 +165,7 @@ impl Demo {
             Ok(()) => self.until_stopped().await,
             Err(error) => Err(error),
         };
-        // Told to stop, whatever ended since ended because of that.
+        // After the request to stop, a process ends because of the request.
         let is_told = self.shutdown.is_cancelled();
         self.shutdown.cancel();
         while self.tasks.join_next().await.is_some() {}

@@ -15,8 +15,8 @@ use kittengrad_service::clock::unix_ms;
 /// Folder of the authority.
 pub(super) const CA: &str = "ca";
 
-/// Credentials of a client of a network that is there. Its authority may have been put away: it is needed only for
-/// somebody who has none yet.
+/// The credentials of a client of an existing network. The authority may be absent: only a client without credentials
+/// needs it.
 pub(super) fn admit_client(
     dir: &Path,
     view: &View,

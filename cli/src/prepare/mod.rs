@@ -58,7 +58,7 @@ pub(crate) struct Plan {
     pub(crate) publishers: Vec<String>,
 }
 
-/// Where everything of a prepared network is.
+/// The folders and the view of a prepared network.
 pub(crate) struct Prepared {
     pub(crate) dir: PathBuf,
     pub(crate) view: View,
@@ -196,7 +196,7 @@ fn is_unfit(c: char) -> bool {
     c == '/' || c.is_control()
 }
 
-/// The folders of peers that are in the network: one that was begun and not finished may have left more.
+/// The folders of the peers in the network. An earlier, unfinished preparation may have left more folders.
 fn peers(dir: &Path, view: &View) -> anyhow::Result<Vec<PathBuf>> {
     let folder = dir.join("peers");
     let mut found = Vec::new();

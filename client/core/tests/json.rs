@@ -1,4 +1,4 @@
-//! Strict JSON: what is kept is kept exactly, and all else is refused with its place.
+//! Strict JSON: accepted values are kept exactly, other texts are refused with the place of the error.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeMap;
@@ -326,8 +326,8 @@ fn nested(value: BoxedStrategy<String>) -> impl Strategy<Value = String> {
     ]
 }
 
-/// JSON in all the ways to write it. What it has that is refused here are integers beyond 64 bits and keys that stand
-/// twice in an object.
+/// JSON in all its spellings. The parser refuses only those with integers beyond 64 bits or with a key twice in an
+/// object.
 fn texts() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         6 => "null|true|false",
@@ -382,11 +382,11 @@ fn is_same(strict: &Ipld, lenient: &serde_json::Value) -> bool {
     match (strict, lenient) {
         (Ipld::Null, serde_json::Value::Null) => true,
         (Ipld::Bool(a), serde_json::Value::Bool(b)) => a == b,
-        // What has neither point nor exponent is an integer here, -0 too; the other makes a float of that.
+        // A number without point and exponent is an integer here, -0 too; the lenient parser makes -0 a float.
         (Ipld::Integer(0), serde_json::Value::Number(b)) => b.as_f64() == Some(0.0),
         (Ipld::Integer(a), serde_json::Value::Number(b)) => b.as_i128() == Some(*a),
         (Ipld::Float(a), serde_json::Value::Number(b)) => {
-            // Where floats have fewer digits, close to zero, it may be off by all of them.
+            // Close to zero, floats have fewer digits, and all of them may differ.
             let off = (a.abs() * 1e-15).max(f64::MIN_POSITIVE * 1e-14);
             b.as_f64().is_some_and(|b| (a - b).abs() <= off)
         }

@@ -1,4 +1,4 @@
-//! Maps: what a line means, and which lines mean nothing.
+//! Maps: the meaning of a line, and the refused lines.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use ipld_core::ipld::Ipld;
@@ -26,7 +26,7 @@ fn artworks() -> Map {
     Map::parse(ARTWORKS).unwrap()
 }
 
-/// A map with `more` behind the least that a map says.
+/// A map with the required keys, followed by `more`.
 fn map(more: &str) -> Result<Map, String> {
     let least = "publisher = \"p\"\ntype = \"entity\"\nid = \"p:{/id}\"\n";
     Map::parse(&format!("{least}{more}")).map_err(|error| error.to_string())

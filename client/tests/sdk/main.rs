@@ -1,4 +1,4 @@
-//! What the SDK promises, against members that serve real journals over mutual TLS and may be told to misbehave.
+//! Promises of the SDK, tested against members that serve real journals over mutual TLS and misbehave on request.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod fake;

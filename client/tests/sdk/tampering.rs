@@ -43,7 +43,7 @@ fn body(change: impl Fn(&mut wire::Body) + Send + Sync + 'static) -> Tamper {
     block(move |block| change(&mut block.bodies[0]))
 }
 
-/// Signs that block anew after changing what it says.
+/// Changes the block and signs it again.
 fn resigned(
     fake: &Fake,
     signer: SigningKey,

@@ -32,7 +32,7 @@ pub(crate) struct World {
     pub(crate) publisher: Credentials,
 }
 
-/// What `credentials` says of itself, listening at `grpc`.
+/// The identity of the holder of `credentials`, with gRPC at `grpc`.
 pub(crate) fn identity(
     overlay: &Overlay,
     credentials: &Credentials,

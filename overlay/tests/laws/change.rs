@@ -1,4 +1,4 @@
-//! Who must confirm what: enough replicas of every cell, counted by their keys.
+//! Confirmations: enough replicas of every cell, counted by their keys.
 
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! The laws of the overlay: what merges, what a view says of its ring, who must confirm what.
+//! The laws of the overlay: merging, the answers of a view about its ring, and the quorum.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod change;

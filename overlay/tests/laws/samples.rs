@@ -1,4 +1,4 @@
-//! Members made of fixed keys, with certificates that nobody here reads.
+//! Members with fixed keys, and with certificates that no test here reads.
 
 use kittengrad_overlay::{identities::Identities, view::View};
 use kittengrad_proto::{
@@ -26,7 +26,7 @@ fn signer(number: u8) -> SigningKey {
     SigningKey::from_seed(&[number; 32])
 }
 
-/// What a member says of itself, reachable at a port that is its `seq`.
+/// The identity of a member, reachable at a port that is its `seq`.
 pub(crate) fn identity(number: u8, seq: u64, role: Role, state: State) -> Identity {
     let certificate = |level: &str| format!("{level} of {number}").into_bytes().into();
     let fields = IdentityFields {

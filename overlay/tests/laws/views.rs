@@ -1,4 +1,4 @@
-//! A view says of its ring by keys what the ring says by points.
+//! A view answers by keys as its ring answers by points.
 
 use kittengrad_overlay::view::StrangerError;
 use kittengrad_proto::{

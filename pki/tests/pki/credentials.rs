@@ -1,4 +1,4 @@
-//! Loading credentials: what is told when something is not as it should be.
+//! Loading credentials: the errors about wrong or missing files.
 
 use std::{
     fs,
@@ -36,7 +36,7 @@ fn admitted(authority: &Authority) -> (TempDir, Paths) {
     (temp, paths)
 }
 
-/// Every file of somebody's credentials.
+/// Every file of one holder's credentials.
 const FILES: [fn(&Paths) -> PathBuf; 3] = [
     |paths| paths.key.clone(),
     |paths| paths.chain.clone(),

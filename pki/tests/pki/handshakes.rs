@@ -21,7 +21,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Server
 
 const ALPN: &[&[u8]] = &[b"kittengrad/1"];
 
-/// Both ends after their handshake, or what one of them refused.
+/// Both ends after their handshake, or the refusal of one of them.
 type Ends = Result<(ClientConnection, ServerConnection), String>;
 
 fn shake(
@@ -44,7 +44,7 @@ fn shake(
     }
 }
 
-/// Moves what `from` has to say to `to`.
+/// Moves the waiting bytes of `from` to `to`.
 fn pass(from: &mut Connection, to: &mut Connection) -> Result<(), rustls::Error> {
     let mut bytes = Vec::new();
     while from.wants_write() {
@@ -58,7 +58,7 @@ fn pass(from: &mut Connection, to: &mut Connection) -> Result<(), rustls::Error>
     Ok(())
 }
 
-/// A network, and what its holders show.
+/// A network, and the certificates that its holders present.
 struct Net {
     authority: Authority,
     now_ms: u64,

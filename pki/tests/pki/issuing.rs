@@ -1,4 +1,4 @@
-//! What an authority certifies, and what it does not.
+//! The certificates that an authority issues, and its refusals.
 
 use std::time::Duration;
 

@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The length at the beginning of `bytes`, in as few bytes as it can be written, and what follows it.
+/// The length at the beginning of `bytes`, in its shortest form, and the bytes after it.
 /// At most 65,535, far beyond the limit of a certificate.
 fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (short, rest) = match *bytes {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! root ── Level-0 ── Level-1 ┬─ Level-2            role client or indexer; a client's key is the publisher's
-//!         principal  peer    └─ transport leaf     what a peer or aggregator shows in TLS, with a key of its own
+//!         principal  peer    └─ transport leaf     presented by a peer or aggregator in TLS, with a key of its own
 //!                    aggregator
 //!                    registrar
 //! ```

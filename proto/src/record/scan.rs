@@ -170,7 +170,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Tag 42 over the binary form of a CID, of whatever version, codec and hash.
+    /// Tag 42 over the binary form of a CID, with any version, codec and hash.
     fn cid(&mut self) -> Scanned<()> {
         let Some(rest) = self.rest.strip_prefix(&TAG_CID) else {
             return Err(self.malformed("there is a tag other than 42"));

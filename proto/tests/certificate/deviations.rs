@@ -16,7 +16,7 @@ use rcgen::{
 
 type Change = fn(&mut CertificateParams);
 
-/// What is said about a tower whose certificate of `level` was made with `change`.
+/// The verdict on a tower whose certificate of `level` was made with `change`.
 fn verdict(level: Level, change: Change) -> Result<(), CertificateError> {
     let changed = |of: Level, mut params: CertificateParams| {
         if of == level {

@@ -7,7 +7,7 @@ use kittengrad_proto::{
 };
 use kittengrad_support::tower::{Tower, assemble, level2_params};
 
-/// What is said about a client's certificate whose signed bytes were changed and signed again.
+/// The verdict on a client's certificate whose signed bytes were changed and signed again.
 fn rewritten(change: impl FnOnce(&mut Vec<u8>)) -> Result<(), CertificateError> {
     let tower = Tower::new();
     let leaf = tower

@@ -19,7 +19,7 @@ const BASIC_CONSTRAINTS: u8 = 19;
 const AUTHORITY_KEY_ID: u8 = 35;
 const EXTENDED_KEY_USAGE: u8 = 37;
 
-/// What is said about a tower whose certificate of `level` was changed and signed again.
+/// The verdict on a tower whose certificate of `level` was changed and signed again.
 fn verdict(level: Level, change: impl Fn(&mut Vec<u8>)) -> Result<(), CertificateError> {
     let tower = Tower::new();
     let (root, zero, one) = (&tower.root, &tower.level0, &tower.registrar);

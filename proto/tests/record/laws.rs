@@ -116,7 +116,7 @@ fn records() -> impl Strategy<Value = Record> {
     ]
 }
 
-/// What the scanner should say of a record.
+/// The expected result of the scanner for a record.
 fn summary(record: &Record) -> Summary {
     match record {
         Record::Canonical(canonical) => Summary::Canonical {
@@ -135,7 +135,7 @@ fn summary(record: &Record) -> Summary {
     }
 }
 
-/// The two readers agree, and what they take is what the writer gives. Says whether they took it.
+/// Checks that the two readers agree, and that the writer gives the accepted bytes. Returns whether they accepted.
 fn both_agree(bytes: &[u8]) -> Result<bool, TestCaseError> {
     match (Record::decode(bytes), check(bytes)) {
         (Ok(record), Ok(said)) => {

@@ -12,7 +12,7 @@ use kittengrad_proto::{
 
 use crate::{check_bytes, id, map, update};
 
-/// What both readers say of an update, and what the writer says of it before.
+/// Checks the verdicts of the writer and of both readers on an update.
 fn check_update(update: Update, expected: bool, what: &str) {
     match Record::Update(update).encode() {
         Ok(bytes) => check_bytes(&bytes, true, what),

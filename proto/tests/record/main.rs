@@ -1,4 +1,4 @@
-//! Records say what the design says they say, byte for byte, and both readers take nothing else.
+//! Records have the bytes that the design defines, and both readers accept no others.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod fields;
@@ -62,7 +62,7 @@ pub(crate) fn map<const N: usize>(entries: [(&str, Ipld); N]) -> BTreeMap<String
     entries.map(|(key, value)| (key.to_owned(), value)).into()
 }
 
-/// Both readers take exactly `bytes` that `expected` says they take.
+/// Checks that both readers accept `bytes` if `expected`, and refuse them otherwise.
 pub(crate) fn check_bytes(bytes: &[u8], expected: bool, what: &str) {
     assert_eq!(Record::decode(bytes).is_ok(), expected, "decode: {what}");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Damage: every decoder is total, and what was signed verifies only as it was signed.
+//! Damage: every decoder is total, and a signed object verifies only with its signed bytes.
 
 use std::sync::LazyLock;
 
@@ -27,10 +27,10 @@ use crate::{
     },
 };
 
-/// What a decoder made of bytes that it took.
+/// The result of a decoder for bytes that it accepted.
 #[derive(Debug, PartialEq)]
 struct Taken {
-    /// What it gives back.
+    /// The bytes of the decoded value, encoded again.
     again: Vec<u8>,
     /// Whether all signatures and proofs in it hold; `None` if there is nothing to verify.
     is_genuine: Option<bool>,
@@ -82,7 +82,7 @@ fn heartbeats(bytes: Bytes) -> Option<Taken> {
 fn block(bytes: Bytes) -> Option<Taken> {
     let found = wire::Block::decode(bytes).ok()?;
     let found = Block::from_wire(found.header, found.items, overlay()).ok()?;
-    // Items are total too, whatever the header signs.
+    // The decoder of items is total too, for any items root in the header.
     let _ = found.decode_items();
     let header = Some(found.header.signed().to_wire());
     let is_genuine = Some(found.verify(&Ed25519).is_ok());
@@ -221,7 +221,7 @@ fn what_is_valid_is_taken_and_given_back_as_it_came() {
     }
 }
 
-/// What a decoder takes it gives back in a form that stays as it is.
+/// Checks that the encoded form of a decoded value decodes to the same value.
 fn is_stable(decoder: Decoder, bytes: &[u8]) -> Result<Option<Taken>, TestCaseError> {
     let taken = decoder(Bytes::copy_from_slice(bytes));
     if let Some(taken) = &taken {
@@ -253,7 +253,7 @@ proptest! {
         }
     }
 
-    /// Of proofs and receipts, which are not signed themselves, `receipts` says what damage can do.
+    /// Proofs and receipts are not signed themselves; `receipts` tests damage to them.
     #[test]
     fn what_was_signed_verifies_only_as_it_was_signed(
         which in any::<Index>(),

@@ -1,4 +1,4 @@
-//! Encodings: what may be said in several ways, and what may not be said at all.
+//! Encodings: values with several accepted encodings, and refused values.
 
 use std::ops::Range;
 
@@ -45,7 +45,7 @@ pub(crate) fn padded(message: &[u8], bytes: usize) -> Bytes {
     padded.into()
 }
 
-/// Where the fields of a message lie in it.
+/// The byte ranges of the fields of a message.
 pub(crate) fn fields(message: &[u8]) -> Vec<Range<usize>> {
     let mut rest = message;
     let mut found = Vec::new();
@@ -76,7 +76,7 @@ fn by_peer(kind: Kind, body: Vec<u8>) -> wire::Signed {
     sign(kind, body, &WORLD.peers[0].key)
 }
 
-/// What every reader of today takes, and later versions may say more in.
+/// Unknown fields, which later versions may add and today's readers ignore.
 const UNKNOWN: [&[u8]; 3] = [
     &[0xf8, 0x3f, 1],
     &[0xfa, 0x3f, 3, b'n', b'e', b'w'],

@@ -1,4 +1,4 @@
-//! What merges: sets of elements, and the identities of a key. Any order, any repeats, any way to merge: the same.
+//! Merging of sets and of the identities of a key: any order, repeats and grouping give the same result.
 
 use std::collections::BTreeMap;
 
@@ -75,7 +75,7 @@ fn identities() -> impl Strategy<Value = Vec<Identity>> {
     )
 }
 
-/// What everybody keeps of the identities that came.
+/// The identities that every process keeps of those that it received.
 fn keep<'a>(identities: impl IntoIterator<Item = &'a Identity>) -> BTreeMap<PublicKey, Identity> {
     let mut kept: BTreeMap<PublicKey, Identity> = BTreeMap::new();
     for identity in identities {
@@ -141,7 +141,7 @@ proptest! {
         prop_assert_eq!(kept.values().next().map(|identity| identity.seq), highest);
         // Commutative and idempotent.
         prop_assert_eq!(&keep(all.iter().rev().chain(&all)), &kept);
-        // Associative: what was kept stands for all that came.
+        // Associative: the kept identities replace all received ones.
         let both = keep(all.iter().chain(&again));
         prop_assert_eq!(&keep(kept.values().chain(keep(&again).values())), &both);
     }

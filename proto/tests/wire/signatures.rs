@@ -63,7 +63,7 @@ const SMALL_ORDER: [&str; 14] = [
     "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
 ];
 
-/// Where implementations of Ed25519 part ways, ZIP 215 takes every one of these.
+/// Implementations of Ed25519 differ on these signatures. ZIP 215 accepts all of them.
 #[test]
 fn points_of_small_order_are_judged_as_zip_215_judges_them() {
     for key in SMALL_ORDER {

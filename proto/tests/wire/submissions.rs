@@ -160,7 +160,7 @@ fn only_what_is_held_is_looked_at() {
     let mut case = Case::new();
     let first = case.entries[0].canonical;
     case.held = Some([first].into());
-    // The second entry's update is not here, and in its place is something that nobody asked for.
+    // The record of the second entry's update is absent, and an unrelated record is in its place.
     case.records[0] = Bytes::from_static(b"no record at all");
     let admitted = case.check(&Ed25519).unwrap();
     assert_eq!(admitted.records.len(), 3);
@@ -315,7 +315,7 @@ fn certificates_are_in_force_when_a_transaction_was_made() {
     }
 }
 
-/// Whoever asks it has looked at the cheap things first.
+/// A verifier that must not be called, because a cheaper check fails first.
 struct Unasked;
 
 impl Verifier for Unasked {

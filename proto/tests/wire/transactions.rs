@@ -1,4 +1,4 @@
-//! What a transaction may list, and in which order.
+//! The entries and updates that a transaction may list, and their order.
 
 use bytes::Bytes;
 use kittengrad_proto::{

@@ -82,7 +82,7 @@ fn is_included_by_the_rfc(root: &Id, hash: Id, index: usize, count: usize, path:
     snode == 0 && r == *root
 }
 
-/// What somebody who wants to prove too much may try.
+/// A change that a dishonest prover may make to a proof.
 #[derive(Debug, Clone)]
 enum Lie {
     None,

@@ -1,4 +1,4 @@
-//! Covers: they hold all that can be had, with as few members as possible, and say what cannot.
+//! Covers: they hold all covered arcs with as few members as possible, and list the uncovered arcs.
 
 use std::collections::BTreeSet;
 
@@ -95,8 +95,8 @@ fn smallest_by_trying_all(ring: &Ring, up: &BTreeSet<Point>) -> usize {
         .expect("all candidates together are a cover") as usize
 }
 
-/// How many cells are picked, going round from a gap or from anywhere, if each that shares no
-/// holder up with those picked before is.
+/// The number of cells picked on one walk around the circle, from a gap or from anywhere. A cell is
+/// picked if it shares no reachable holder with the cells picked before.
 fn cells_without_common_holders(ring: &Ring, up: &BTreeSet<Point>, cover: &Cover) -> usize {
     let anywhere = ring.members()[0];
     let gap = cover.uncovered.first();

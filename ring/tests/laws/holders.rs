@@ -1,4 +1,4 @@
-//! Replicas: the owner of a point and its h neighbours on each side hold it, and nobody else.
+//! Replicas: only the owner of a point and its h neighbours on each side hold it.
 
 use std::collections::BTreeSet;
 

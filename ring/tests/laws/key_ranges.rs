@@ -1,4 +1,4 @@
-//! Arcs: which points they have, how many, and what two have in common.
+//! Arcs: their points, the number of points, and the intersection of two arcs.
 
 use kittengrad_ring::{KeyRange, Length, Point};
 use proptest::prelude::*;

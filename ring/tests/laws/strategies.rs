@@ -1,4 +1,4 @@
-//! What the laws are tried on: points, arcs and rings, most of them ordinary and some of them
+//! The inputs of the laws: points, arcs and rings, most of them ordinary and some of them
 //! cramped.
 
 use std::collections::BTreeSet;
@@ -93,7 +93,7 @@ pub(crate) fn ring_of(members: impl IntoIterator<Item = Point>, replicas: Replic
     Ring::new(members, replicas).expect("members differ, and there is at least one")
 }
 
-/// Where a ring could go wrong if it does anywhere: its members and borders, and the points on
+/// The points at which a mistake of a ring would show: its members and borders, and the points on
 /// either side of them.
 pub(crate) fn critical_points(ring: &Ring) -> Vec<Point> {
     let members = ring.members().iter().copied();

@@ -1,4 +1,4 @@
-//! Transfers and drops: exactly what changes hands between two rings, wherever they differ.
+//! Transfers and drops: exactly the arcs that change their members between two rings.
 
 use std::collections::BTreeSet;
 
@@ -88,7 +88,7 @@ fn check_exact(before: &Ring, next: &Ring) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Where cells of either ring end.
+/// The ends of the cells of both rings.
 fn borders(a: &Ring, b: &Ring) -> BTreeSet<Point> {
     a.cells()
         .chain(b.cells())

@@ -109,7 +109,7 @@ impl Trust {
         Ok(Self { root, view })
     }
 
-    /// Checks a receipt: of whichever namespace of the network it names, or of that of the network file.
+    /// Checks a receipt of the network file's namespace. Without such a file it may be of any namespace of the network.
     fn check(&self, bytes: Bytes) -> anyhow::Result<Receipt> {
         let Some(view) = &self.view else {
             let namespace = namespace(&bytes).context("not a receipt")?;

@@ -32,7 +32,7 @@ use crate::{
 /// The advice for an input that is too large to be one record.
 const ONE_RECORD: &str = "expected one record; `kittengrad ingest` loads many";
 
-/// How to write.
+/// The options of a write.
 #[derive(Debug, Args)]
 pub(crate) struct WriteArgs {
     /// Publisher, by its name in the configuration or a prefix of its key [default: the first]

@@ -126,7 +126,7 @@ mod tests {
             id
         }
 
-        /// What Tate's line does, whatever the order of the set.
+        /// Checks the decision about Tate's line, in two orders of the set.
         fn check(&self, mode: Mode, title: &str, expected: &Decision) {
             let mut set = self.0.clone();
             assert_eq!(&decide(mode, &TATE, &line(title), Some(&set)), expected);

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
     use crate::json;
 
-    /// What `pointer` finds in `record`, as JSON.
+    /// Checks the value that `pointer` finds in `record`, as JSON.
     fn check(pointer: &str, record: &str, expected: Option<&str>) {
         let pointer = Pointer::try_from(pointer.to_owned()).unwrap();
         let record = json::parse(record.as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! What a call promises, whatever the replicas do.
+//! The promises of a call, for all answers of the replicas.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -49,15 +49,15 @@ pub(crate) struct Fake {
     pub(crate) overlay: Overlay,
     pub(crate) credentials: Credentials,
     pub(crate) log: Mutex<Log>,
-    /// What it says the members are.
+    /// The members in its answers.
     pub(crate) ring: Mutex<Vec<Identity>>,
     /// Answers to the next calls of any unary method of `Store`.
     pub(crate) refusals: Mutex<VecDeque<Status>>,
-    /// What was submitted, refused or not.
+    /// All submitted transactions, also the refused ones.
     pub(crate) seen: Mutex<Vec<wire::SubmitRequest>>,
-    /// Whether a submission is said to be on enough disks.
+    /// Whether answers report submissions as acknowledged.
     pub(crate) acknowledges: Mutex<bool>,
-    /// The next so many submissions are said not to be, whatever `acknowledges` says.
+    /// Number of submissions that the next answers report as not acknowledged, even if `acknowledges` is true.
     pub(crate) doubts: Mutex<usize>,
     /// How many records one answer of `GetRecord` has room for; the others are left empty.
     pub(crate) records_max: Mutex<usize>,
@@ -184,7 +184,7 @@ impl Fake {
         is_sure
     }
 
-    /// What this member alone proves, as if it held the whole circle.
+    /// A receipt with the proof of this member alone, as if it held the whole circle.
     fn receipt(
         &self,
         transaction: &Transaction,

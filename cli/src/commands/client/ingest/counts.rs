@@ -1,4 +1,4 @@
-//! How many lines were taken, and how.
+//! The numbers of lines by their outcome.
 
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ pub(crate) struct Counts {
     pub(crate) inserted: u64,
     /// Updates of canonicals that existed.
     pub(crate) updated: u64,
-    /// Said before.
+    /// The publisher already had the same update.
     pub(crate) unchanged: u64,
     /// Not taken, each with a reason.
     pub(crate) refused: u64,

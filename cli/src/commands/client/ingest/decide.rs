@@ -149,7 +149,7 @@ mod tests {
     const TATE: PublicKey = PublicKey::new([1; 32]);
     const CMOA: PublicKey = PublicKey::new([2; 32]);
 
-    /// What the network knows, and a batch of lines `(id, title)`.
+    /// The sets in the network, for batches of lines `(id, title)`.
     struct Scene {
         mode: Mode,
         is_first_word: bool,
@@ -172,7 +172,7 @@ mod tests {
             Map::parse(map).unwrap().apply(line.as_bytes()).unwrap()
         }
 
-        /// Somebody said this before.
+        /// Adds an update of `publisher` to the network.
         fn said(mut self, publisher: PublicKey, id: u64, title: &str) -> Self {
             let mapped = Self::mapped(id, title);
             let canonical = mapped.canonical_id;

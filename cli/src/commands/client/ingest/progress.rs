@@ -16,12 +16,12 @@ use crate::output;
 
 /// How often a plain line is printed.
 const LINE_EVERY: Duration = Duration::from_secs(5);
-/// The bar where the bytes to read are known.
+/// The bar of a source with a known number of bytes.
 const BAR: &str = "{prefix} {bar:24.cyan/dim} {percent:>3} % {eta:>4}  {msg}";
-/// Where they are not.
+/// The spinner of a source with an unknown number of bytes.
 const SPINNER: &str = "{prefix} {spinner} {msg}";
 
-/// How far one source is.
+/// The progress of one source.
 pub(crate) struct Progress {
     shown: Display,
     /// Bytes read so far, counted by the thread that reads: somewhat ahead of the lines that are done.

@@ -116,7 +116,7 @@ pub(super) struct AllRejects {
 }
 
 impl AllRejects {
-    /// For these sources: one file `shared` by all, or one beside each.
+    /// The files for these sources: one file `shared` by all, or one beside each source.
     ///
     /// # Errors
     /// [`Usage`] if one would be written over a file that is read.
@@ -139,7 +139,7 @@ impl AllRejects {
         })
     }
 
-    /// Where those of a source go.
+    /// The file for the refused lines of a source.
     pub(super) fn for_source(&mut self, source: &Source) -> &mut Rejects {
         let path = self.shared.clone().unwrap_or_else(|| beside(source));
         let new = || Rejects::at(path.clone());
@@ -178,7 +178,7 @@ fn is_writable(folder: &Path) -> bool {
     tempfile::tempfile_in(folder).is_ok()
 }
 
-/// Whether both are one file, by whatever names.
+/// Whether both paths name the same file.
 fn is_same(a: &Path, b: &Path) -> bool {
     let inode = |path| {
         let found = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;

@@ -15,12 +15,12 @@ use kittengrad_proto::{
 
 use super::{batch::Fate, sets::Known};
 
-/// Whose lines these are, how they are decided, and when.
+/// The publisher of the lines, the mode and the time of the decisions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Speaker {
     pub(super) publisher: PublicKey,
     pub(super) mode: Mode,
-    /// Whether it speaks only of what it never spoke of.
+    /// Whether only canonicals without a statement of this publisher are loaded.
     pub(super) is_first_word: bool,
     /// Unix milliseconds.
     pub(super) now_ms: u64,
