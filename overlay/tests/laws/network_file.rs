@@ -7,7 +7,6 @@ use kittengrad_proto::{
     identity::{IdentityError, State, ring_id},
     limits::RING_MEMBERS_MAX,
     namespace::Overlay,
-    signed::Ed25519,
 };
 use kittengrad_ring::Replicas;
 
