@@ -305,6 +305,28 @@ mod tests {
     }
 
     #[test]
+    fn the_record_of_a_canonical_counts_in_its_group() {
+        let bytes = |insert| {
+            let want = Want {
+                insert: Some(insert),
+                ..want(1, true, &[(2, 300)])
+            };
+            group(&ring(5), [want], Limits::default()).unwrap()[0].bytes
+        };
+        assert_eq!(bytes(60_000) - bytes(10), 59_990);
+    }
+
+    #[test]
+    fn a_ring_of_r_members_is_one_cell() {
+        let wants = || (0..100).map(|number| want(number, true, &[]));
+        assert_eq!(
+            group(&ring(3), wants(), Limits::default()).unwrap().len(),
+            1
+        );
+        assert!(group(&ring(4), wants(), Limits::default()).unwrap().len() > 1);
+    }
+
+    #[test]
     fn large_records_are_spread_by_their_bytes() {
         let updates: Vec<_> = (0..130).map(|number| (number, RECORD_BYTES_MAX)).collect();
         let groups = group(&ring(5), [want(1, false, &updates)], Limits::default()).unwrap();

@@ -136,6 +136,7 @@ fn lone_surrogates_are_refused() {
         r"\ud800",
         r"\udc00",
         r"\ud800\ud800",
+        r"\ud800\ue000",
         r"\ud800x",
         r"\ud800\n",
         r"\udbff\u0041",

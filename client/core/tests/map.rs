@@ -176,8 +176,8 @@ fn more_links_than_an_update_may_have_refuse_the_line() {
         let ids: Vec<_> = (0..count).map(|n| n.to_string()).collect();
         format!(r#"{{"id":1,"a":[{}]}}"#, ids.join(","))
     };
-    let most = map.apply(line(500).as_bytes()).unwrap();
-    assert_eq!(most.links.len(), 500);
+    let most = map.apply(line(RECORD_LINKS_MAX).as_bytes()).unwrap();
+    assert_eq!(most.links.len(), RECORD_LINKS_MAX);
     let refusal = map
         .apply(line(RECORD_LINKS_MAX + 1).as_bytes())
         .unwrap_err();

@@ -26,6 +26,17 @@ fn peers<const N: usize>() -> [PublicKey; N] {
 }
 
 #[test]
+fn a_replica_is_avoided_longer_with_each_failure() {
+    let [a, b] = peers();
+    let mut health = Health::default();
+    health.failed(b, Trouble::TimedOut, 0, 0);
+    for _ in 0..4 {
+        health.failed(a, Trouble::TimedOut, 0, 0);
+    }
+    assert_eq!(health.order([a, b], 0), [b, a]);
+}
+
+#[test]
 fn replicas_are_asked_in_order_and_only_as_many_as_are_needed() {
     let [a, b, c] = peers();
     let mut call = Call::new(PATIENCE, [a, b, c], 2, 0);

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use ipld_core::ipld::Ipld;
 use kittengrad_client_core::view::{
-    document::Document, fold::fold, json::DocumentJson, json::PublisherNames,
+    document::{Document, NAMES_MAX},
+    fold::fold,
+    json::DocumentJson,
+    json::PublisherNames,
 };
 use kittengrad_proto::{
     id::{PublicKey, RecordId},
@@ -37,16 +40,30 @@ fn canonical() -> (RecordId, Bytes) {
 }
 
 fn update(publisher: PublicKey, timestamp_ms: u64, previous: &[RecordId]) -> Record {
-    Record::Update(Update {
+    Record::Update(update_named(
+        publisher,
+        timestamp_ms,
+        previous,
+        &format!("said at {timestamp_ms}"),
+    ))
+}
+
+fn update_named(
+    publisher: PublicKey,
+    timestamp_ms: u64,
+    previous: &[RecordId],
+    name: &str,
+) -> Update {
+    Update {
         reference: canonical().0,
         publisher,
         timestamp_ms,
-        name: Some(format!("said at {timestamp_ms}")),
+        name: Some(name.to_owned()),
         meta: BTreeMap::from([("width".to_owned(), Ipld::Float(91.0))]),
         previous: previous.to_vec(),
         links: Vec::new(),
         salt: None,
-    })
+    }
 }
 
 fn retraction(publisher: PublicKey, target: RecordId) -> Record {
@@ -92,6 +109,31 @@ fn statements_come_in_time_order_with_their_standing() {
         );
     }
     assert_eq!(line["name"], "said at 7");
+}
+
+#[test]
+fn a_statement_about_another_canonical_is_unusable() {
+    let other = Update {
+        reference: RecordId::of(b"another"),
+        ..update_named(TATE, 5, &[], "elsewhere")
+    };
+    let document = document([named(&Record::Update(other))]);
+    let line = json_of(&document);
+    assert_eq!(line["updates"][0]["standing"], "unusable");
+    assert_eq!(line["name"], Value::Null);
+}
+
+#[test]
+fn names_are_those_of_the_heads_once_and_not_blank() {
+    let [same, again, blank] = [(TATE, "Ophelia"), (CMOA, "Ophelia"), (CMOA, " \t")]
+        .map(|(publisher, name)| Record::Update(update_named(publisher, 5, &[], name)));
+    let found = document([same, again, blank].iter().map(named));
+    assert!(found.names().eq(["Ophelia"]));
+
+    let many = (0..NAMES_MAX as u64 + 1).map(|time| named(&update(TATE, time, &[])));
+    let many = document(many);
+    assert_eq!(many.names().count(), NAMES_MAX);
+    assert_eq!(many.name(), Some(format!("said at {NAMES_MAX}").as_str()));
 }
 
 #[test]
