@@ -165,6 +165,17 @@ mod tests {
         assert_eq!(hex(found_value), vector(value));
     }
 
+    #[test]
+    fn a_transaction_that_became_whole_is_not_partial_after_a_start() {
+        let [whole, part] = [1, 2].map(|byte| Id::new([byte; 32]));
+        let mut store = MemoryStore::default();
+        let writes = [(whole, true), (part, true), (whole, false)];
+        for (id, is_partial) in writes {
+            store.commit(vec![keep_partial(&id, is_partial)]);
+        }
+        assert_eq!(partial(&store), Ok(BTreeSet::from([part])));
+    }
+
     fn overlay() -> Overlay {
         Overlay {
             network: Id::new([0x4e; 32]),

@@ -126,3 +126,26 @@ impl Life {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kittengrad_ring::{KeyRange, Point};
+
+    use super::*;
+
+    fn arc(from: u8, to: u8) -> KeyRanges {
+        KeyRange::new(Point::new([from; 32]), Point::new([to; 32])).into()
+    }
+
+    #[test]
+    fn an_arc_that_was_given_up_has_to_be_filled_again() {
+        let mut life = Life::new(0, Plants::NONE);
+        life.hold(arc(1, 9));
+        life.settle(arc(1, 9));
+        assert!(!life.is_filling());
+        life.hold(arc(1, 5));
+        assert!(!life.is_filling());
+        life.hold(arc(1, 9));
+        assert!(life.is_filling());
+    }
+}

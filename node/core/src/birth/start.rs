@@ -150,3 +150,53 @@ pub(crate) fn is_forgotten(seen: &Head, store: &dyn Store) -> Result<bool, Store
     let ours = store.block(seen.incarnation, seen.height)?;
     Ok(ours.is_none_or(|stored| stored.block.header.hash() != seen.hash))
 }
+
+#[cfg(test)]
+mod tests {
+    use kittengrad_journal::{MemoryStore, Write};
+    use kittengrad_proto::id::Id;
+    use kittengrad_support::journals::stored_block;
+
+    use super::*;
+
+    const PARTNER: PublicKey = PublicKey::new([1; 32]);
+
+    fn head(incarnation: u64, height: u64) -> Head {
+        let hash = Id::of(&[b"a block that was lost"]);
+        Head {
+            incarnation,
+            height,
+            hash,
+        }
+    }
+
+    #[test]
+    fn enough_answers_are_enough_at_the_suspicion_time() {
+        let mut starting = Starting::new(1_000, Plants::NONE);
+        starting.answer(PARTNER, None);
+        assert!(!starting.is_satisfied(2, 1, 5_999, 5_000));
+        assert!(starting.is_satisfied(2, 1, 6_000, 5_000));
+        assert!(!starting.is_satisfied(2, 2, 6_000, 5_000));
+    }
+
+    #[test]
+    fn the_gap_of_a_lost_incarnation_starts_where_the_disk_ends() {
+        let mut store = MemoryStore::default();
+        let block = stored_block(5, 0, Vec::new(), 0);
+        store.commit(vec![Write::Block(Box::new(block))]);
+        for (seen, from_height) in [(head(5, 3), 1), (head(9, 3), 0)] {
+            let mut starting = Starting::new(0, Plants::NONE);
+            starting.answer(PARTNER, Some(seen));
+            let decision = starting.decide(&store, &KeyRanges::EMPTY, 1_000).unwrap();
+            let Decision::Begin { items, .. } = decision else {
+                panic!("{decision:?}")
+            };
+            let incarnation = seen.incarnation;
+            let gap = Item::Gap {
+                incarnation,
+                from_height,
+            };
+            assert_eq!(items, [gap]);
+        }
+    }
+}

@@ -19,6 +19,9 @@ use kittengrad_ring::{KeyRange, KeyRanges};
 
 use crate::catch_up::known::Listed;
 
+#[cfg(test)]
+mod tests;
+
 /// Missing transactions of one journal, at most. Above it, this peer asks for no more blocks.
 const MISSING_MAX: usize = 8 * FETCH_MAX;
 /// Blocks that wait for their transactions, at most. Above it, this peer asks for no more blocks.

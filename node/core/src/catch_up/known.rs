@@ -164,3 +164,20 @@ pub(crate) fn records_of(entry: &Entry) -> impl Iterator<Item = RecordId> + '_ {
     let canonical = entry.insert.then_some(entry.canonical);
     canonical.into_iter().chain(entry.updates.iter().copied())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chains_are_forgotten_when_too_many_were_noted() {
+        let id = |number: usize| Id::of(&[&number.to_be_bytes()]);
+        let mut known = Known::default();
+        for number in 0..CHAINS_MAX {
+            assert!(known.note_chain(id(number)));
+        }
+        assert!(known.note_chain(id(CHAINS_MAX)));
+        assert!(!known.note_chain(id(CHAINS_MAX)));
+        assert!(known.note_chain(id(0)), "the store is asked again");
+    }
+}

@@ -256,3 +256,46 @@ fn start_of(heads: &[Head], incarnation: u64, from_height: u64) -> Option<(u64, 
     let next = heads.iter().find(|head| head.incarnation > incarnation);
     next.map(|head| (head.incarnation, 0))
 }
+
+#[cfg(test)]
+mod tests {
+    use kittengrad_journal::Journal;
+    use kittengrad_proto::block::Item;
+    use kittengrad_support::journals::{FakeKey, overlay};
+
+    use super::*;
+
+    /// Cuts so many blocks of so many items each.
+    fn round(blocks: usize, items: usize) -> Vec<Cut> {
+        let mut journal = Journal::open(overlay(), Arc::new(FakeKey(1)), 7, None, &[]);
+        let mut cut = |_| {
+            for number in 0..items {
+                journal.note(&Item::Gap {
+                    incarnation: 1 << 60,
+                    from_height: (1 << 60) + number as u64,
+                });
+            }
+            journal.cut(1, &mut Vec::new()).unwrap()
+        };
+        (0..blocks).map(&mut cut).collect()
+    }
+
+    fn sizes(round: &[Cut]) -> Vec<usize> {
+        parts(round).iter().map(|part| part.len()).collect()
+    }
+
+    #[test]
+    fn a_round_is_sent_in_messages_of_limited_size() {
+        let most = GET_BLOCKS_MAX as usize;
+        assert_eq!(sizes(&round(most, 1)), [most]);
+        assert_eq!(sizes(&round(most + 2, 1)), [most, 2]);
+
+        let large = round(7, 1_000);
+        let bytes: usize = large[0].block.items.iter().map(Bytes::len).sum();
+        // A message ends with the block that reaches the limit.
+        let part = BLOCKS_BYTES_MAX.div_ceil(bytes);
+        assert!((2..7).contains(&part), "{part}");
+        assert_eq!(sizes(&large)[0], part);
+        assert!(sizes(&[]).is_empty());
+    }
+}

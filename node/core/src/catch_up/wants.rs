@@ -302,6 +302,26 @@ mod tests {
 
     const PATIENCE_MS: u64 = 100;
 
+    #[test]
+    fn only_the_partner_that_was_asked_ends_the_request() {
+        let (id, partners) = (
+            Id::of(&[b"x"]),
+            [1, 2].map(|byte| PublicKey::new([byte; 32])),
+        );
+        let mut wants = Wants::default();
+        for partner in partners {
+            wants.add(id, partner, 0);
+        }
+        let asked = wants.due(0, PATIENCE_MS);
+        let [(asked, _)] = &asked[..] else {
+            panic!("{asked:?}")
+        };
+        let other = partners.iter().find(|partner| *partner != asked).unwrap();
+        assert!(!wants.mark_unable(&id, other));
+        assert!(wants.due(0, PATIENCE_MS).is_empty());
+        assert!(wants.mark_unable(&id, asked));
+    }
+
     /// One step of a test with 12 transactions and 4 partners.
     #[derive(Debug, Clone)]
     enum Step {

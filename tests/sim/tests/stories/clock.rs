@@ -53,3 +53,26 @@ fn the_clock_of_a_partner_that_is_gone_does_not_count() {
     let output = solo.round(vec![submit(2, &publication, Ack::One)]);
     assert!(output.replies[0].outcome.is_ok());
 }
+
+#[test]
+fn ten_minutes_are_allowed_and_more_are_named() {
+    for (ahead_ms, expected) in [
+        (600_000, None),
+        (600_001, Some("600 s behind")),
+        (-600_000, None),
+        (-600_001, Some("600 s ahead of")),
+    ] {
+        let (mut solo, partners) = Solo::open(Shape::new(3, 3));
+        for partner in &partners {
+            let off = |time_ms: u64| time_ms.checked_add_signed(ahead_ms).unwrap();
+            let hello = partner.hello_with(|hello| hello.time_ms = off(hello.time_ms));
+            solo.hear(partner, hello);
+        }
+        let why = solo.status().why_clock;
+        assert_eq!(why.is_some(), expected.is_some(), "{ahead_ms}: {why:?}");
+        let is_named = why
+            .zip(expected)
+            .is_none_or(|(why, words)| why.contains(words));
+        assert!(is_named, "{ahead_ms}");
+    }
+}

@@ -184,3 +184,25 @@ fn a_repeat_with_more_proofs_than_a_message_takes_is_refused() {
     let more = cluster.say_all(vec![updates, bare()]);
     assert!(refuses(&mut solo, &partners[0], &more));
 }
+
+#[test]
+fn each_replica_gets_the_entries_that_it_holds() {
+    let shape = Shape::new(5, 3);
+    let mut cluster = World::new(0, shape.clone());
+    let names = [cluster.name_in(0), cluster.name_in(1)];
+    let publication = cluster.say(&[&names[0], &names[1]]);
+    let (mut solo, partners) = Solo::open(shape);
+    let output = solo.round(vec![submit(1, &publication, Ack::All)]);
+    for (number, partner) in partners.iter().enumerate() {
+        // Partner `n` is member `n + 1`. Each name has two records: the canonical and an update.
+        let holds = |name: &&String| cluster.replicas(name).contains(&(number + 1));
+        let records = 2 * names.iter().filter(holds).count();
+        let pushes = pushed(&output, partner);
+        let pushed_records: Vec<_> = pushes.iter().map(|push| push.records.len()).collect();
+        let expected = (records > 0).then_some(records);
+        assert_eq!(pushed_records, Vec::from_iter(expected), "partner {number}");
+        // A replica that opens again gets what it has not confirmed, and others get nothing.
+        let output = solo.meet(partner);
+        assert_eq!(!pushed(&output, partner).is_empty(), records > 0);
+    }
+}

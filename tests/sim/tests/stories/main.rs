@@ -7,6 +7,7 @@ mod clock;
 mod confirm;
 mod disk;
 mod fill;
+mod greet;
 mod hostile;
 mod limits;
 mod memory;

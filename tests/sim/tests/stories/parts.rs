@@ -2,10 +2,11 @@
 
 use kittengrad_node_core::Delivery;
 use kittengrad_overlay::quorum::Ack;
+use kittengrad_proto::block::{Bitmap, Item};
 
 use kittengrad_sim::{
     Publication, Shape, World,
-    story::solo::{Solo, fetched},
+    story::solo::{Partner, Solo, fetched},
 };
 
 /// Keeps S3.
@@ -107,4 +108,49 @@ fn an_entry_without_all_records_is_fetched_of_others() {
         solo.deliver(&partners[1], Delivery::Body, &publication);
         assert_eq!(solo.status().missing, 0);
     }
+}
+
+/// A core, and a transaction of two entries of which each of the first two partners lists one.
+fn listed_in_parts() -> (Solo, Vec<Partner>, Publication) {
+    let mut cluster = World::new(0, Shape::new(3, 3));
+    let publication = cluster.say(&["a work", "another work"]);
+    let (solo, mut partners) = Solo::open(Shape::new(3, 3));
+    for (number, partner) in partners.iter_mut().enumerate() {
+        partner.write(&[Item::Transaction {
+            id: publication.id(),
+            bitmap: Bitmap::new([number == 0, number == 1]),
+        }]);
+    }
+    (solo, partners, publication)
+}
+
+#[test]
+fn the_rest_of_a_transaction_is_fetched_at_once() {
+    let (mut solo, partners, publication) = listed_in_parts();
+    let output = solo.hear(&partners[0], partners[0].frames(0));
+    assert_eq!(fetched(&output, &partners[0]), [publication.id()]);
+    solo.hear(&partners[1], partners[1].frames(0));
+    // The first partner has the first entry only.
+    let entries = publication.submission.transaction.entries();
+    let mut first = publication.clone();
+    let is_first = |id: &_| *id == entries[0].canonical || entries[0].updates.contains(id);
+    first.submission.records.retain(|id, _| is_first(id));
+    let output = solo.deliver(&partners[0], Delivery::Body, &first);
+    assert_eq!(fetched(&output, &partners[1]), [publication.id()]);
+    solo.deliver(&partners[1], Delivery::Body, &publication);
+    assert_eq!(solo.status().missing, 0);
+}
+
+#[test]
+fn a_transaction_is_whole_without_entries_of_other_cells() {
+    let shape = Shape::new(5, 3);
+    let mut cluster = World::new(0, shape.clone());
+    let (own, other) = (cluster.name_in(0), cluster.name_in(2));
+    assert!(!cluster.replicas(&other).contains(&0));
+    let publication = cluster.say(&[&own, &other]);
+    let (mut solo, mut partners) = Solo::open(shape);
+    partners[0].list(&publication);
+    solo.hear(&partners[0], partners[0].frames(0));
+    solo.deliver(&partners[0], Delivery::Body, &publication);
+    assert_eq!(solo.status().missing, 0);
 }

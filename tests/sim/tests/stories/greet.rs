@@ -1,0 +1,132 @@
+//! Greetings: what partners hear of each other, and what a peer does before and after.
+
+use kittengrad_node_core::{Delivery, Input, Output, Unverified};
+use kittengrad_overlay::quorum::Ack;
+use kittengrad_proto::{
+    block::Item,
+    link::{Hello, Message, PushRefusal},
+};
+
+use kittengrad_sim::{
+    Publication, Shape, World,
+    story::solo::{Partner, Solo, asked_from, confirmation, fetched, said_to, submit},
+};
+
+/// A transaction in a three-member network.
+fn publication() -> Publication {
+    World::new(1, Shape::new(3, 3)).say(&["a work"])
+}
+
+/// The last hello of a round to a partner.
+fn hello<'a>(output: &'a Output, partner: &Partner) -> Option<&'a Hello> {
+    let messages = said_to(output, partner).into_iter().rev();
+    let mut hellos = messages.filter_map(|message| match message {
+        Message::Hello(hello) => Some(&**hello),
+        _ => None,
+    });
+    hellos.next()
+}
+
+#[test]
+fn partners_hear_that_a_peer_has_settled() {
+    let (mut solo, mut partners) = Solo::start(Shape::new(3, 3));
+    let gap = Item::Gap {
+        incarnation: 0,
+        from_height: 0,
+    };
+    partners[0].write(&[gap]);
+    for partner in &partners {
+        solo.meet(partner);
+    }
+    assert!(solo.status().is_open && !solo.status().is_settled);
+    let output = solo.hear(&partners[0], partners[0].frames(0));
+    assert!(solo.status().is_settled);
+    for partner in &partners {
+        assert!(hello(&output, partner).is_some_and(|hello| hello.is_settled));
+    }
+}
+
+#[test]
+fn a_partner_without_a_hello_gets_no_more_than_one() {
+    let (mut solo, partners) = Solo::open(Shape::new(3, 3));
+    let up = vec![
+        Input::LinkDown(partners[0].key()),
+        Input::LinkUp(partners[0].key()),
+    ];
+    let output = solo.round(up);
+    assert!(hello(&output, &partners[0]).is_some());
+    assert_eq!(asked_from(&output, &partners[0]), None);
+    for _ in 0..20 {
+        let output = solo.wait(1_000);
+        assert!(said_to(&output, &partners[0]).is_empty());
+        assert!(!said_to(&output, &partners[1]).is_empty());
+    }
+}
+
+#[test]
+fn the_head_in_a_confirmation_is_shown_to_its_signer() {
+    let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
+    let publication = publication();
+    solo.round(vec![submit(1, &publication, Ack::All)]);
+    let proofs = partners[0].prove(&publication);
+    solo.hear(&partners[0], confirmation(&publication, proofs));
+    let output = solo.meet(&partners[0]);
+    let seen = hello(&output, &partners[0]).unwrap().seen.as_ref();
+    let head = partners[0].blocks.last().unwrap().head();
+    assert_eq!(seen.map(|seen| seen.head()), Some(head));
+}
+
+#[test]
+fn a_request_to_a_lost_partner_goes_to_another() {
+    let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
+    let publication = publication();
+    for partner in &mut partners {
+        partner.list(&publication);
+    }
+    let output = solo.hear(&partners[0], partners[0].frames(0));
+    assert_eq!(fetched(&output, &partners[0]), [publication.id()]);
+    solo.hear(&partners[1], partners[1].frames(0));
+    let output = solo.round(vec![Input::LinkDown(partners[0].key())]);
+    assert_eq!(fetched(&output, &partners[1]), [publication.id()]);
+}
+
+#[test]
+fn a_transaction_that_only_a_former_partner_lists_is_not_missing() {
+    let (mut solo, mut partners) = Solo::open(Shape::new(5, 3));
+    let mut cluster = World::new(0, Shape::new(5, 3));
+    let name = cluster.name_in(0);
+    let publication = cluster.say(&[&name]);
+    partners[0].list(&publication);
+    solo.hear(&partners[0], partners[0].frames(0));
+    assert_eq!(solo.status().missing, 1);
+    solo.round(vec![Input::View(solo.view_with(&partners[1..]))]);
+    assert_eq!(solo.status().missing, 0);
+}
+
+#[test]
+fn a_coordinator_hears_that_certificates_are_missing() {
+    let (mut solo, partners) = Solo::open(Shape::new(3, 3));
+    let publication = publication();
+    let output = solo.round(vec![Input::Verified {
+        from: partners[0].key(),
+        delivery: Delivery::Push,
+        id: publication.id(),
+        outcome: Err(Unverified::ChainUnknown),
+    }]);
+    let refused = said_to(&output, &partners[0]).into_iter().any(|message| {
+        matches!(message, Message::PushResult(result)
+            if result.outcome == Err(PushRefusal::ChainUnknown))
+    });
+    assert!(refused, "{output:?}");
+}
+
+#[test]
+fn a_client_brings_a_transaction_that_a_partner_lists() {
+    let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
+    let publication = publication();
+    partners[0].list(&publication);
+    solo.hear(&partners[0], partners[0].frames(0));
+    assert_eq!(solo.status().missing, 1);
+    solo.round(vec![submit(1, &publication, Ack::One)]);
+    assert_eq!(solo.status().missing, 0);
+}
