@@ -169,7 +169,7 @@ mod tests {
         let mut absent = Absent::load(&store, 0).unwrap();
         assert_eq!(absent.unkept(), None);
         let mut asked = Vec::new();
-        for second in 0..100 {
+        for second in 0..4_000 {
             let mut fetches = Vec::new();
             absent.due(second * 1_000, &mut fetches);
             if !fetches.is_empty() {
@@ -177,7 +177,26 @@ mod tests {
                 asked.push(second);
             }
         }
-        assert_eq!(asked, [5, 15, 35, 75]);
+        // It doubles from 5 s to 10 minutes.
+        assert_eq!(
+            asked,
+            [
+                5, 15, 35, 75, 155, 315, 635, 1_235, 1_835, 2_435, 3_035, 3_635
+            ]
+        );
+    }
+
+    #[test]
+    fn a_canonical_does_not_stand_for_an_absent_update() {
+        use kittengrad_proto::record::{Canonical, CanonicalType, Record};
+        let canonical = Canonical::identified(CanonicalType::Artefact, "a work".to_owned());
+        let bytes = Record::Canonical(canonical).encode().unwrap();
+        let record = RecordId::of(&bytes);
+        for (canonical, is_usable) in [(record, true), (RecordId::new([1; 32]), false)] {
+            let mut absent = Absent::default();
+            absent.add(Fetch { canonical, record }, PublicKey::new([7; 32]), 0);
+            assert_eq!(absent.came(&bytes).is_some(), is_usable);
+        }
     }
 
     #[test]

@@ -346,3 +346,54 @@ fn fits(bytes: &Bytes, id: &RecordId, entry: &Entry, publisher: PublicKey) -> bo
         Err(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use kittengrad_proto::record::{Canonical, CanonicalType, Record, Update};
+
+    use super::*;
+
+    const PUBLISHER: PublicKey = PublicKey::new([7; 32]);
+
+    fn of(record: &Record) -> (RecordId, Bytes) {
+        let bytes = record.encode().unwrap();
+        (RecordId::of(&bytes), bytes)
+    }
+
+    #[test]
+    fn a_record_fits_only_the_element_that_it_is() {
+        let canonical = Canonical::identified(CanonicalType::Artefact, "a work".to_owned());
+        let (canonical, canonical_bytes) = of(&Record::Canonical(canonical));
+        let (update, update_bytes) = of(&Record::Update(Update {
+            reference: canonical,
+            publisher: PUBLISHER,
+            timestamp_ms: 1,
+            name: None,
+            meta: BTreeMap::new(),
+            previous: Vec::new(),
+            links: Vec::new(),
+            salt: None,
+        }));
+        let entry = |canonical, updates: &[RecordId]| Entry {
+            canonical,
+            insert: true,
+            updates: updates.to_vec(),
+        };
+        let whole = entry(canonical, &[update]);
+        assert!(fits(&canonical_bytes, &canonical, &whole, PUBLISHER));
+        assert!(fits(&update_bytes, &update, &whole, PUBLISHER));
+        assert!(!fits(
+            &update_bytes,
+            &update,
+            &whole,
+            PublicKey::new([8; 32])
+        ));
+        let without = entry(canonical, &[]);
+        assert!(!fits(&update_bytes, &update, &without, PUBLISHER));
+        let other = entry(RecordId::new([9; 32]), &[canonical, update]);
+        assert!(!fits(&canonical_bytes, &canonical, &other, PUBLISHER));
+        assert!(!fits(&update_bytes, &update, &other, PUBLISHER));
+    }
+}

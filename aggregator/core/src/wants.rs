@@ -76,3 +76,28 @@ impl Wants {
         self.0.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_fetched_until_it_came() {
+        let bytes = Bytes::from_static(b"a record");
+        let canonical = RecordId::new([1; 32]);
+        let fetch = Fetch {
+            canonical,
+            record: RecordId::of(&bytes),
+        };
+        let (mut wants, mut fetches) = (Wants::default(), Vec::new());
+        wants.add(fetch, 0, &mut fetches);
+        wants.retry(99, 100, &mut fetches);
+        assert_eq!(fetches, [fetch]);
+        wants.retry(100, 100, &mut fetches);
+        assert_eq!(fetches, [fetch; 2]);
+        wants.came(bytes.clone());
+        wants.retry(1_000, 100, &mut fetches);
+        assert_eq!(fetches, [fetch; 2]);
+        assert_eq!(wants.get(&fetch.record), Some(&bytes));
+    }
+}

@@ -159,6 +159,13 @@ const DOMAIN: &[u8] = b"kittengrad/index/digest/1\0";
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use kittengrad_client_core::view::document::Statement;
+    use kittengrad_proto::{
+        id::{PublicKey, RecordId},
+        record::Update,
+    };
     use proptest::prelude::*;
 
     use super::*;
@@ -184,6 +191,37 @@ mod tests {
             merged.merge(&of(a));
             prop_assert_eq!(&merged, &whole);
         }
+    }
+
+    #[test]
+    fn a_documents_hash_depends_on_the_standing_of_its_statements() {
+        let update = Update {
+            reference: RecordId::new([1; 32]),
+            publisher: PublicKey::new([2; 32]),
+            timestamp_ms: 1,
+            name: None,
+            meta: BTreeMap::new(),
+            previous: Vec::new(),
+            links: Vec::new(),
+            salt: None,
+        };
+        let updates = [Standing::Head, Standing::Replaced, Standing::Retracted];
+        let updates = updates.map(|standing| Claim::Update {
+            update: update.clone(),
+            standing,
+        });
+        let claims = updates.into_iter().chain([Claim::Absent, Claim::Unusable]);
+        let hashes = claims.map(|claim| {
+            document_hash(&Document {
+                canonical: RecordId::new([1; 32]),
+                record: None,
+                statements: vec![Statement {
+                    id: RecordId::new([3; 32]),
+                    claim,
+                }],
+            })
+        });
+        assert_eq!(hashes.collect::<BTreeSet<_>>().len(), 5);
     }
 
     #[test]

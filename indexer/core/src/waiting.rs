@@ -141,6 +141,17 @@ mod tests {
     }
 
     #[test]
+    fn the_store_is_asked_again_if_it_filled_the_room() {
+        let all: Vec<_> = (0..u32::try_from(WAITING_MAX).unwrap()).map(id).collect();
+        for (count, is_asked) in [(WAITING_MAX, true), (WAITING_MAX - 1, false)] {
+            let mut waiting = Waiting::default();
+            waiting.refill(0, &all[..count]);
+            all.iter().for_each(|canonical| waiting.remove(canonical));
+            assert_eq!(waiting.should_refill(), is_asked, "{count}");
+        }
+    }
+
+    #[test]
     fn one_that_keeps_failing_does_not_hold_up_the_others() {
         let mut waiting = Waiting::default();
         for n in 0..250 {
