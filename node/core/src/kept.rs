@@ -4,7 +4,8 @@
 //! key      = kind (1 byte) ‖ subject
 //! settled  = 0x10 ‖ "settled"            2 (1 byte) ‖ incarnation (8) ‖ settled arcs, each from (32) ‖ to (32);
 //!                                      1 ‖ incarnation, for all held arcs
-//! seen     = 0x11 ‖ partner's key (32)   2 (1 byte) ‖ protobuf `SignedHead`; 1 ‖ a head without signature, ignored
+//! seen     = 0x11 ‖ partner's key (32), or the own key for a head of this peer that a partner showed too late
+//!                                      2 (1 byte) ‖ protobuf `SignedHead`; 1 ‖ a head without signature, ignored
 //! partial  = 0x12 ‖ transaction's id (32)   version (1 byte) ‖ 1 while parts are missing, 0 afterwards
 //! ```
 //! Integers are big-endian. A seen head is kept with its owner's signature, because the owner believes no other. The

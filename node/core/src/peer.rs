@@ -18,6 +18,7 @@ use crate::{
     },
     config::PeerConfig,
     io::{Fatal, Input, Now, Output},
+    kept,
     partners::{
         Partners,
         greet::{Greeted, Greeting},
@@ -80,6 +81,11 @@ impl Peer {
             acks: Acks::default(),
             round: Round::default(),
         };
+        let me = peer.config.signer.public();
+        let late = kept::seen(me, view.overlay(), store)?;
+        if let (Some(late), Some(starting)) = (late, peer.life.starting_mut()) {
+            starting.remember(late.head());
+        }
         peer.look(view, store)?;
         Ok(peer)
     }
@@ -93,8 +99,8 @@ impl Peer {
     /// Takes one input, reads the store, and adds the resulting messages, writes, replies and events to `out`.
     ///
     /// # Errors
-    /// If the store fails, or a partner shows a head that this peer's disk lost. The driver then stops the process
-    /// without a commit.
+    /// If the store fails, or a partner showed in an earlier round a head that this peer's disk lost. The driver then
+    /// stops the process without a commit.
     pub fn handle(
         &mut self,
         now: Now,
@@ -102,6 +108,9 @@ impl Peer {
         store: &dyn Store,
         out: &mut Output,
     ) -> Result<(), Fatal> {
+        if let Some(forgotten) = &mut self.life.forgotten {
+            return forgotten.end(&input);
+        }
         match input {
             Input::LinkUp(partner) => self.greeting(now, store, out).link_up(partner)?,
             Input::LinkDown(partner) => self.greeting(now, store, out).link_down(partner),

@@ -2,10 +2,12 @@
 
 use kittengrad_journal::Journal;
 use kittengrad_plants::{Plant, Plants};
+use kittengrad_proto::block::Head;
 use kittengrad_ring::KeyRanges;
 
 use crate::{
     birth::{filling::Filling, start::Starting},
+    io::{Fatal, Input},
     partners::Partners,
 };
 
@@ -26,7 +28,32 @@ pub(crate) struct Life {
     settled: KeyRanges,
     /// Whether the disk has space for clients' data, besides the reserve of the peer itself.
     pub(crate) has_space: bool,
+    /// A head that this peer signed and its disk lost, if a partner showed one after the journal was open.
+    pub(crate) forgotten: Option<Forgotten>,
     plants: Plants,
+}
+
+/// A head that a partner showed too late for the start rule. The process ends once the head is on disk.
+#[derive(Debug)]
+pub(crate) struct Forgotten {
+    head: Head,
+    is_kept: bool,
+}
+
+impl Forgotten {
+    pub(crate) const fn new(head: Head) -> Self {
+        let is_kept = false;
+        Self { head, is_kept }
+    }
+
+    /// Passes over the rest of the round, so that nothing more is signed, and fails in the next round.
+    pub(crate) fn end(&mut self, input: &Input) -> Result<(), Fatal> {
+        if self.is_kept {
+            return Err(Fatal::Forgotten(self.head));
+        }
+        self.is_kept = matches!(input, Input::Flush);
+        Ok(())
+    }
 }
 
 impl Life {
@@ -38,6 +65,7 @@ impl Life {
             held: KeyRanges::EMPTY,
             settled: KeyRanges::EMPTY,
             has_space: true,
+            forgotten: None,
             plants,
         }
     }

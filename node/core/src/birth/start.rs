@@ -24,6 +24,8 @@ use kittengrad_ring::KeyRanges;
 pub(crate) struct Starting {
     since_ms: u64,
     answers: BTreeMap<PublicKey, Option<Head>>,
+    /// The head that a partner showed to the process before, after that had opened its journal.
+    remembered: Option<Head>,
     plants: Plants,
 }
 
@@ -46,6 +48,7 @@ impl Starting {
         Self {
             since_ms,
             answers: BTreeMap::new(),
+            remembered: None,
             plants,
         }
     }
@@ -59,6 +62,16 @@ impl Starting {
         {
             *answer = Some(seen);
         }
+    }
+
+    /// Notes a head of this peer that a partner showed too late to an earlier process. The partner may be late again.
+    pub(crate) const fn remember(&mut self, seen: Head) {
+        self.remembered = Some(seen);
+    }
+
+    /// All heads of this peer that others saw.
+    fn seen(&self) -> impl Iterator<Item = &Head> {
+        self.answers.values().flatten().chain(&self.remembered)
     }
 
     /// Whether enough partners answered: all `partners`, or `needed` of them once the suspicion time is over.
@@ -89,11 +102,7 @@ impl Starting {
         wall_ms: u64,
     ) -> Result<Decision, StoreError> {
         let disk = store.head()?;
-        let seen = self
-            .answers
-            .values()
-            .flatten()
-            .max_by_key(|head| head.place());
+        let seen = self.seen().max_by_key(|head| head.place());
         let goes_on = self.plants.has(Plant::ResumeContradicted);
         if disk.is_some() && (goes_on || !self.is_contradicted(store)?) {
             return Ok(Decision::Resume);
@@ -126,7 +135,7 @@ impl Starting {
 
     /// Whether a partner saw a head that the disk lost.
     fn is_contradicted(&self, store: &dyn Store) -> Result<bool, StoreError> {
-        for seen in self.answers.values().flatten() {
+        for seen in self.seen() {
             if is_forgotten(seen, store)? {
                 return Ok(true);
             }

@@ -10,9 +10,13 @@ use kittengrad_proto::{
 };
 
 use crate::{
-    birth::{life::Life, start},
+    birth::{
+        life::{Forgotten, Life},
+        start,
+    },
     catch_up::wants::Wants,
     io::{Fatal, Outbound, Output, misbehaved},
+    kept,
     misbehaviour::Misbehaviour,
     partners::{Partners, link::Heard},
     scope::Scope,
@@ -124,22 +128,27 @@ impl Greeting<'_> {
     /// Takes the highest head of this peer that a partner saw. It counts only with this peer's own signature.
     ///
     /// If this peer's journal is open already and the disk lost that head, the partner answered too late for the start
-    /// rule. The process then stops, and applies the start rule again when it restarts.
+    /// rule. The process then keeps the head, stops after the commit, and applies the start rule again when it restarts.
     fn take_answer(&mut self, from: PublicKey, hello: &Hello) -> Result<(), Fatal> {
         let verifier = &*self.scope.config.verifier;
         let is_ours = |seen: &&SignedHead| seen.verify(&self.scope.me(), verifier).is_ok();
-        let seen = hello.seen.as_ref().filter(is_ours).map(SignedHead::head);
+        let signed = hello.seen.as_ref().filter(is_ours);
+        let seen = signed.map(SignedHead::head);
         if seen.is_none() && hello.seen.is_some() {
             let event = misbehaved(from, Misbehaviour::InventedHead);
             self.out.events.push(event);
         }
         if let Some(starting) = self.life.starting_mut() {
             starting.answer(from, seen);
-        } else if let Some(seen) = seen
+        } else if let Some(signed) = signed
             && !self.scope.has(Plant::LateAnswerIgnored)
-            && start::is_forgotten(&seen, self.scope.store)?
+            && start::is_forgotten(&signed.head(), self.scope.store)?
         {
-            return Err(Fatal::Forgotten(seen));
+            // The next process must know even if this partner is late again.
+            self.out
+                .writes
+                .push(kept::keep_seen(self.scope.me(), signed));
+            self.life.forgotten = Some(Forgotten::new(signed.head()));
         }
         Ok(())
     }

@@ -259,23 +259,35 @@ fn a_past_that_a_peer_never_signed_is_not_believed() {
 /// Keeps S7.
 #[test]
 fn peer_that_hears_too_late_what_its_disk_forgot_ends() {
-    let (mut solo, partners) = Solo::open(Shape::new(3, 3));
-    let tip = solo.status().tip.unwrap().head;
-    let beyond = Head {
-        height: tip.height + 1,
-        ..tip
-    };
-    let unlike = Head {
-        hash: Id::ZERO,
-        ..tip
-    };
-    for forgotten in [beyond, unlike] {
-        let hello = partners[0].hello(Some(solo.signed(forgotten)));
-        let ended = solo.ends_with(&partners[0], hello);
+    for change in [
+        (|tip| Head {
+            height: tip.height + 1,
+            ..tip
+        }) as fn(Head) -> Head,
+        |tip| Head {
+            hash: Id::ZERO,
+            ..tip
+        },
+    ] {
+        let (mut solo, partners) = Solo::open(Shape::new(3, 3));
+        let tip = solo.status().tip.unwrap().head;
+        let known = partners[0].hello(Some(solo.signed(tip)));
+        assert_eq!(solo.ends_with(&partners[0], known.clone()), None);
+        let forgotten = change(tip);
+        let late = partners[0].hello(Some(solo.signed(forgotten)));
+        // The head is kept first, and nothing is signed beside it.
+        let output = solo.hear(&partners[0], late);
+        assert!(output.sends.is_empty(), "{output:?}");
+        let ended = solo.ends_with(&partners[0], known);
         assert_eq!(ended, Some(Fatal::Forgotten(forgotten)));
+        // The next process knows, whatever its partners say in time.
+        solo.restart();
+        for partner in &partners {
+            solo.meet(partner);
+        }
+        let begun = solo.status().tip.unwrap().head;
+        assert!(begun.incarnation > tip.incarnation, "{begun:?}");
     }
-    let hello = partners[0].hello(Some(solo.signed(tip)));
-    assert_eq!(solo.ends_with(&partners[0], hello), None);
 }
 
 #[test]

@@ -8,7 +8,7 @@ const SEEDS: u64 = 1_500;
 
 /// Seeds of longer sweeps that once broke a promise, and the mistake. If the mistake was in a core, a story or a law
 /// tests it directly, because a seed tells another story as soon as any other number is drawn.
-const BROKE: [(u64, &str); 7] = [
+const BROKE: [(u64, &str); 8] = [
     (
         3_827,
         "an aggregator that lost its stream did not read again as told, in the simulator",
@@ -36,6 +36,10 @@ const BROKE: [(u64, &str); 7] = [
     (
         32_997,
         "blocks read by an aggregator without room were dropped with its stream, in the simulator",
+    ),
+    (
+        302_763,
+        "a peer that heard too late what its disk lost did not know it at the next start",
     ),
 ];
 
