@@ -6,7 +6,7 @@ use kittengrad_client_core::map::{Map, Mode, Refusal};
 use kittengrad_proto::{
     id::{PublicKey, RecordId},
     limits::{RECORD_BYTES_MAX, RECORD_LINKS_MAX, RECORD_NAME_BYTES_MAX},
-    record::{Canonical, CanonicalType, Record, RecordError, check},
+    record::{Canonical, CanonicalType, Record, RecordError, Update, check},
 };
 
 const ARTWORKS: &str = r#"
@@ -72,6 +72,15 @@ fn a_line_becomes_a_canonical_an_update_and_links() {
         .clone()
         .update(PublicKey::new([7; 32]), 5, Vec::new());
     assert!(mapped.is_said_by(&update));
+    for change in [
+        (|update| update.name = None) as fn(&mut Update),
+        |update| update.links.clear(),
+        |update| update.meta.clear(),
+    ] {
+        let mut changed = update.clone();
+        change(&mut changed);
+        assert!(!mapped.is_said_by(&changed), "{changed:?}");
+    }
     assert!(check(&update.encode().unwrap()).is_ok());
 }
 

@@ -8,6 +8,7 @@ mod owner;
 mod place;
 mod prove;
 mod read;
+mod reading;
 mod set;
 mod state;
 mod writer;

@@ -230,6 +230,17 @@ fn a_file_has_one_root_certificate() {
 }
 
 #[test]
+fn the_view_of_a_file_has_its_number_of_copies() {
+    let (net, peers) = network(1);
+    let replicas = Replicas::new(5).unwrap();
+    let root = net.tower.trusted();
+    let mut file = NetworkFile::new(net.overlay.namespace.clone(), root, replicas);
+    file.add(net.at(&peers[0], "", 1)).unwrap();
+    let read = NetworkFile::parse(&file.to_toml()).unwrap();
+    assert_eq!(read.view().unwrap().replication(), replicas);
+}
+
+#[test]
 fn only_addresses_that_a_member_has_are_named() {
     let (net, peers) = network(1);
     let text = file(&net, &peers).to_toml();

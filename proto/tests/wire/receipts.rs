@@ -246,6 +246,9 @@ fn every_header_carries_its_own_right_signature() {
     ] {
         check(what, |r| r.confirmations[0].proofs = proofs, is_header);
     }
+    let alone = |proof: ItemProof| proof.verify(&WORLD.peers[0].public, &updates(), &Ed25519);
+    assert_eq!(alone(right()).map(|elements| elements.len()), Ok(3));
+    assert!(is_header(&alone(forged()).unwrap_err()));
 }
 
 /// The same header with the signature of `member`, whoever it names.

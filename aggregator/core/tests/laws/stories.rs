@@ -92,6 +92,7 @@ fn records_are_fetched_before_their_transaction_is_emitted() {
     process.answer(&peers);
     process.flush();
     assert_eq!(process.emitted().len(), 14, "whole, at first sight");
+    assert_eq!(process.view().records_wanted, 0);
 }
 
 #[test]

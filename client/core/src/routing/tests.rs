@@ -34,6 +34,8 @@ fn a_replica_is_avoided_longer_with_each_failure() {
         health.failed(a, Trouble::TimedOut, 0, 0);
     }
     assert_eq!(health.order([a, b], 0), [b, a]);
+    // All is forgiven after the longest time.
+    assert_eq!(health.order([a, b], 60_000), [a, b]);
 }
 
 #[test]

@@ -134,6 +134,7 @@ fn names_are_those_of_the_heads_once_and_not_blank() {
     let many = document(many);
     assert_eq!(many.names().count(), NAMES_MAX);
     assert_eq!(many.name(), Some(format!("said at {NAMES_MAX}").as_str()));
+    assert_eq!(many.updated_ms(), Some(NAMES_MAX as u64));
 }
 
 #[test]

@@ -393,6 +393,19 @@ mod tests {
     }
 
     #[test]
+    fn a_kept_position_counts_only_for_arcs_that_were_held_then() {
+        let mut before = following(&arc(1, 5).into());
+        let genesis = &journal(1)[0];
+        accept(&mut before, genesis);
+        let follower = before.applied.unwrap();
+        let held = arc(1, 5).into();
+        let applied = Some(Applied { follower, held });
+        let following = Following::new(OWNER.public(), applied, &arc(1, 9).into(), Plants::NONE);
+        assert!(following.has_reached(arc(1, 5), genesis.head()));
+        assert!(!following.has_reached(arc(5, 9), genesis.head()));
+    }
+
+    #[test]
     fn a_position_is_kept_even_if_the_connection_ends_before() {
         let mut following = following(&KeyRanges::whole());
         accept(&mut following, &journal(1)[0]);

@@ -4,6 +4,7 @@ use kittengrad_node_core::{Delivery, Input, Output, Unverified};
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{
     block::Item,
+    identity::Heartbeat,
     link::{Hello, Message, PushRefusal},
 };
 
@@ -15,6 +16,13 @@ use kittengrad_sim::{
 /// A transaction in a three-member network.
 fn publication() -> Publication {
     World::new(1, Shape::new(3, 3)).say(&["a work"])
+}
+
+fn gap() -> Item {
+    Item::Gap {
+        incarnation: 0,
+        from_height: 0,
+    }
 }
 
 /// The last hello of a round to a partner.
@@ -30,20 +38,17 @@ fn hello<'a>(output: &'a Output, partner: &Partner) -> Option<&'a Hello> {
 #[test]
 fn partners_hear_that_a_peer_has_settled() {
     let (mut solo, mut partners) = Solo::start(Shape::new(3, 3));
-    let gap = Item::Gap {
-        incarnation: 0,
-        from_height: 0,
-    };
-    partners[0].write(&[gap]);
+    partners[0].write(&[gap()]);
     for partner in &partners {
         solo.meet(partner);
     }
     assert!(solo.status().is_open && !solo.status().is_settled);
+    // The second partner is not connected any more.
+    solo.round(vec![Input::LinkDown(partners[1].key())]);
     let output = solo.hear(&partners[0], partners[0].frames(0));
     assert!(solo.status().is_settled);
-    for partner in &partners {
-        assert!(hello(&output, partner).is_some_and(|hello| hello.is_settled));
-    }
+    assert!(hello(&output, &partners[0]).is_some_and(|hello| hello.is_settled));
+    assert!(said_to(&output, &partners[1]).is_empty());
 }
 
 #[test]
@@ -68,8 +73,13 @@ fn the_head_in_a_confirmation_is_shown_to_its_signer() {
     let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
     let publication = publication();
     solo.round(vec![submit(1, &publication, Ack::All)]);
+    partners[0].write(&[gap()]);
     let proofs = partners[0].prove(&publication);
     solo.hear(&partners[0], confirmation(&publication, proofs));
+    // A head that is told late is no higher one.
+    let first = partners[0].blocks[0].head();
+    let late = Heartbeat::sign(partners[0].overlay(), first, 1, &partners[0].signer());
+    solo.hear(&partners[0], Message::Alive(late));
     let output = solo.meet(&partners[0]);
     let seen = hello(&output, &partners[0]).unwrap().seen.as_ref();
     let head = partners[0].blocks.last().unwrap().head();
@@ -127,6 +137,10 @@ fn a_client_brings_a_transaction_that_a_partner_lists() {
     partners[0].list(&publication);
     solo.hear(&partners[0], partners[0].frames(0));
     assert_eq!(solo.status().missing, 1);
-    solo.round(vec![submit(1, &publication, Ack::One)]);
+    let output = solo.round(vec![submit(1, &publication, Ack::One)]);
     assert_eq!(solo.status().missing, 0);
+    // A proof in the receipt carries its transaction only if that is another one.
+    let receipt = output.replies[0].outcome.as_ref().unwrap().receipt.as_ref();
+    let proofs = &receipt.unwrap().confirmations[0].proofs;
+    assert!(proofs.iter().all(|proof| proof.transaction.is_none()));
 }
