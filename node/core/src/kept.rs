@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_that_became_whole_is_not_partial_after_a_start() {
+    fn a_transaction_that_became_whole_stays_whole_after_a_start() {
         let [whole, part] = [1, 2].map(|byte| Id::new([byte; 32]));
         let mut store = MemoryStore::default();
         let writes = [(whole, true), (part, true), (whole, false)];

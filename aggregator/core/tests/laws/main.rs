@@ -7,4 +7,5 @@ mod peers;
 mod plans;
 mod process;
 mod records;
+mod status;
 mod stories;

@@ -101,7 +101,7 @@ fn a_request_to_a_lost_partner_goes_to_another() {
 }
 
 #[test]
-fn a_transaction_that_only_a_former_partner_lists_is_not_missing() {
+fn transactions_of_a_former_partner_are_not_missing() {
     let (mut solo, mut partners) = Solo::open(Shape::new(5, 3));
     let mut cluster = World::new(0, Shape::new(5, 3));
     let name = cluster.name_in(0);

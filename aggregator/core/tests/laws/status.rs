@@ -1,0 +1,47 @@
+//! Stories of the status and of the output: nothing is claimed without a source, and nothing is said twice.
+
+use kittengrad_aggregator_core::Input;
+
+use crate::{
+    peers::{Peers, transact},
+    process::Process,
+};
+
+#[test]
+fn an_arc_without_a_source_is_never_complete() {
+    let mut peers = Peers::new(5, 3);
+    peers.peers.iter_mut().for_each(|peer| peer.cut());
+    let mut process = Process::start(&peers);
+    process.read_all(&peers, true);
+    process.hear_all(&peers);
+    assert!(process.view().is_complete && process.view().is_fresh);
+    let mut plan = peers.plan();
+    plan.uncovered.push(plan.sources[0].arc);
+    process.handle(Input::Plan(plan));
+    process.hear_all(&peers);
+    let view = process.view();
+    assert!(!view.is_complete && !view.is_fresh && !view.is_ready);
+}
+
+#[test]
+fn a_source_that_stays_down_is_reported_once() {
+    let peers = Peers::new(3, 3);
+    let mut process = Process::start(&peers);
+    process.events.clear();
+    let source = process.sources()[0];
+    for why in ["refused", "refused", "timed out"] {
+        process.handle(Input::Down(source, why.to_owned()));
+    }
+    assert_eq!(process.events.len(), 2, "{:?}", process.events);
+}
+
+#[test]
+fn a_flush_without_news_writes_nothing() {
+    let mut peers = Peers::new(3, 3);
+    (0..3).for_each(|peer| peers.apply(peer, &transact(0, &[(1, &[1])])));
+    peers.peers.iter_mut().for_each(|peer| peer.cut());
+    let mut process = Process::start(&peers);
+    process.read_all(&peers, true);
+    process.flush();
+    assert!(process.handled(Input::Flush).writes.is_empty());
+}
