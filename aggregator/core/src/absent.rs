@@ -147,6 +147,7 @@ impl Absent {
 #[cfg(test)]
 mod tests {
     use kittengrad_journal::MemoryStore;
+    use kittengrad_support::samples::{artefact, named};
 
     use super::*;
 
@@ -188,10 +189,7 @@ mod tests {
 
     #[test]
     fn a_canonical_does_not_stand_for_an_absent_update() {
-        use kittengrad_proto::record::{Canonical, CanonicalType, Record};
-        let canonical = Canonical::identified(CanonicalType::Artefact, "a work".to_owned());
-        let bytes = Record::Canonical(canonical).encode().unwrap();
-        let record = RecordId::of(&bytes);
+        let (record, bytes) = named(&artefact("a work"));
         for (canonical, is_usable) in [(record, true), (RecordId::new([1; 32]), false)] {
             let mut absent = Absent::default();
             absent.add(Fetch { canonical, record }, PublicKey::new([7; 32]), 0);

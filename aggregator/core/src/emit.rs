@@ -349,33 +349,17 @@ fn fits(bytes: &Bytes, id: &RecordId, entry: &Entry, publisher: PublicKey) -> bo
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use kittengrad_proto::record::{Canonical, CanonicalType, Record, Update};
+    use kittengrad_proto::record::Record;
+    use kittengrad_support::samples::{artefact, named, update};
 
     use super::*;
 
     const PUBLISHER: PublicKey = PublicKey::new([7; 32]);
 
-    fn of(record: &Record) -> (RecordId, Bytes) {
-        let bytes = record.encode().unwrap();
-        (RecordId::of(&bytes), bytes)
-    }
-
     #[test]
     fn a_record_fits_only_the_element_that_it_is() {
-        let canonical = Canonical::identified(CanonicalType::Artefact, "a work".to_owned());
-        let (canonical, canonical_bytes) = of(&Record::Canonical(canonical));
-        let (update, update_bytes) = of(&Record::Update(Update {
-            reference: canonical,
-            publisher: PUBLISHER,
-            timestamp_ms: 1,
-            name: None,
-            meta: BTreeMap::new(),
-            previous: Vec::new(),
-            links: Vec::new(),
-            salt: None,
-        }));
+        let (canonical, canonical_bytes) = named(&artefact("a work"));
+        let (update, update_bytes) = named(&Record::Update(update(canonical, PUBLISHER, 1)));
         let entry = |canonical, updates: &[RecordId]| Entry {
             canonical,
             insert: true,

@@ -159,13 +159,11 @@ const DOMAIN: &[u8] = b"kittengrad/index/digest/1\0";
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
 
     use kittengrad_client_core::view::document::Statement;
-    use kittengrad_proto::{
-        id::{PublicKey, RecordId},
-        record::Update,
-    };
+    use kittengrad_proto::id::{PublicKey, RecordId};
+    use kittengrad_support::samples::update;
     use proptest::prelude::*;
 
     use super::*;
@@ -195,16 +193,7 @@ mod tests {
 
     #[test]
     fn a_documents_hash_depends_on_the_standing_of_its_statements() {
-        let update = Update {
-            reference: RecordId::new([1; 32]),
-            publisher: PublicKey::new([2; 32]),
-            timestamp_ms: 1,
-            name: None,
-            meta: BTreeMap::new(),
-            previous: Vec::new(),
-            links: Vec::new(),
-            salt: None,
-        };
+        let update = update(RecordId::new([1; 32]), PublicKey::new([2; 32]), 1);
         let updates = [Standing::Head, Standing::Replaced, Standing::Retracted];
         let updates = updates.map(|standing| Claim::Update {
             update: update.clone(),

@@ -81,8 +81,7 @@ impl Peer {
             acks: Acks::default(),
             round: Round::default(),
         };
-        let me = peer.config.signer.public();
-        let late = kept::seen(me, view.overlay(), store)?;
+        let late = kept::seen(peer.config.identity.key, view.overlay(), store)?;
         if let (Some(late), Some(starting)) = (late, peer.life.starting_mut()) {
             starting.remember(late.head());
         }

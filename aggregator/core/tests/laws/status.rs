@@ -1,4 +1,4 @@
-//! Stories of the status and of the output: nothing is claimed without a source, and nothing is said twice.
+//! The status and the events of an aggregator: no arc is complete without a source, and no event or write repeats.
 
 use kittengrad_aggregator_core::Input;
 

@@ -128,7 +128,8 @@ impl Greeting<'_> {
     /// Takes the highest head of this peer that a partner saw. It counts only with this peer's own signature.
     ///
     /// If this peer's journal is open already and the disk lost that head, the partner answered too late for the start
-    /// rule. The process then keeps the head, stops after the commit, and applies the start rule again when it restarts.
+    /// rule. The process then stores that head and nothing else, stops after the commit, and applies the start rule again
+    /// when it restarts.
     fn take_answer(&mut self, from: PublicKey, hello: &Hello) -> Result<(), Fatal> {
         let verifier = &*self.scope.config.verifier;
         let is_ours = |seen: &&SignedHead| seen.verify(&self.scope.me(), verifier).is_ok();
@@ -144,10 +145,9 @@ impl Greeting<'_> {
             && !self.scope.has(Plant::LateAnswerIgnored)
             && start::is_forgotten(&signed.head(), self.scope.store)?
         {
-            // The next process must know even if this partner is late again.
-            self.out
-                .writes
-                .push(kept::keep_seen(self.scope.me(), signed));
+            // The next process must know even if this partner is late again. Everything else of the round is dropped:
+            // a block that was cut in it would be the second one for its height.
+            self.out.writes = vec![kept::keep_seen(self.scope.me(), signed)];
             self.life.forgotten = Some(Forgotten::new(signed.head()));
         }
         Ok(())

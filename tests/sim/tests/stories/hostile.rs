@@ -1,5 +1,6 @@
 //! Partners that lie, forge and send garbage: the core reports and ignores them, and no other partner is harmed.
 
+use kittengrad_journal::BlockStore as _;
 use kittengrad_node_core::{Fatal, Input};
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{
@@ -11,7 +12,7 @@ use kittengrad_proto::{
 };
 
 use kittengrad_sim::{
-    Shape, World,
+    About, Shape, World,
     story::solo::{Partner, Solo, asked_from, forged, frames, said_to, submit},
 };
 
@@ -288,6 +289,37 @@ fn peer_that_hears_too_late_what_its_disk_forgot_ends() {
         let begun = solo.status().tip.unwrap().head;
         assert!(begun.incarnation > tip.incarnation, "{begun:?}");
     }
+}
+
+/// Keeps S7.
+#[test]
+fn blocks_cut_in_the_round_of_a_late_answer_are_dropped() {
+    let (mut solo, partners) = Solo::open(Shape::new(3, 3));
+    let tip = solo.status().tip.unwrap().head;
+    let mut cluster = World::new(0, Shape::new(3, 3));
+    let large = |name: String| About {
+        updates: (0..16)
+            .map(|n| format!("{n} {name} {}", "x".repeat(60_000)))
+            .collect(),
+        name,
+        inserts: true,
+    };
+    // The round cuts a block before the answer comes.
+    let mut inputs: Vec<_> = (0..10)
+        .map(|number| {
+            let publication = cluster.say_all(vec![large(format!("large work {number}"))]);
+            submit(number, &publication, Ack::One)
+        })
+        .collect();
+    let beyond = Head {
+        height: tip.height + 1,
+        ..tip
+    };
+    let late = partners[0].hello(Some(solo.signed(beyond)));
+    inputs.push(Input::Message(partners[0].key(), late));
+    let output = solo.round(inputs);
+    assert!(output.sends.is_empty() && output.replies.is_empty());
+    assert_eq!(solo.disk().head(), Ok(Some(tip)));
 }
 
 #[test]
