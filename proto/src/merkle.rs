@@ -67,8 +67,12 @@ impl Tree {
     /// The inclusion path of leaf `index`, from the leaf's sibling up. Empty if there is no such leaf.
     #[must_use]
     pub fn path(&self, index: usize) -> Vec<Id> {
-        let mut position = index;
         let mut path = Vec::new();
+        let leaves = self.levels.first().map_or(0, Vec::len);
+        if index >= leaves {
+            return path;
+        }
+        let mut position = index;
         for level in &self.levels {
             if let Some(sibling) = level.get(position ^ 1) {
                 path.push(*sibling);
@@ -153,6 +157,17 @@ mod tests {
                 let mut longer = path.clone();
                 longer.push(Id::ZERO);
                 assert!(!is_included(&tree.root(), leaf(item), i, n, &longer));
+            }
+        }
+    }
+
+    #[test]
+    fn a_leaf_that_is_not_there_has_no_path() {
+        for n in 0..9 {
+            let items = items(n);
+            let tree = Tree::new(items.iter().map(Vec::as_slice));
+            for index in [n, n + 1, n + 7, usize::MAX] {
+                assert_eq!(tree.path(index), [], "{index} of {n}");
             }
         }
     }
