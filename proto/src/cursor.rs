@@ -217,4 +217,28 @@ mod tests {
         assert!("xyz/1/1".parse::<Cursor>().is_err());
         assert!(format!("{}/1/1+2", key()).parse::<Cursor>().is_err());
     }
+
+    #[test]
+    fn a_refused_text_is_quoted_up_to_120_characters() {
+        let within = format!("{}/1/1+2", key());
+        assert_eq!(within.parse::<Cursor>(), Err(CursorError::Text(within)));
+        let quoted = CursorError::Text("é".repeat(120));
+        assert_eq!("é".repeat(121).parse::<Position>(), Err(quoted));
+    }
+
+    #[test]
+    fn a_cursor_without_a_whole_key_is_refused() {
+        let of_bytes = |bytes| wire::Cursor {
+            journal: vec![1; bytes].into(),
+            incarnation: 5,
+            height: Some(1),
+        };
+        assert!(Cursor::from_wire(Some(&of_bytes(32))).is_ok());
+        assert_eq!(Cursor::from_wire(None), Err(CursorError::Missing));
+        for bytes in [0, 31, 33] {
+            let what = "a public key";
+            let refused = CursorError::Journal(IdError::Length { what, bytes });
+            assert_eq!(Cursor::from_wire(Some(&of_bytes(bytes))), Err(refused));
+        }
+    }
 }

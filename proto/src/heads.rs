@@ -225,6 +225,31 @@ mod tests {
     }
 
     #[test]
+    fn a_replaced_update_that_is_retracted_counts_as_retracted() {
+        let set = [
+            update(1, TATE, 1, &[]),
+            update(2, TATE, 2, &[1]),
+            retraction(3, TATE, 1),
+        ];
+        check(&set, &[2]);
+        let placed = place(set.iter().map(|(id, record)| (*id, record)));
+        let found: Vec<_> = placed.iter().map(|p| (p.id, p.standing)).collect();
+        let expected = [
+            (record_id(1), Standing::Retracted),
+            (record_id(2), Standing::Head),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_head_comes_with_its_own_update() {
+        let set = [update(1, TATE, 7, &[]), update(2, CMOA, 5, &[])];
+        let heads = heads(set.iter().map(|(id, record)| (*id, record)));
+        let found: Vec<_> = heads.iter().map(|(id, u)| (*id, u.timestamp_ms)).collect();
+        assert_eq!(found, [(record_id(2), 5), (record_id(1), 7)]);
+    }
+
+    #[test]
     fn a_retraction_cannot_be_taken_back() {
         let set = [
             update(1, TATE, 1, &[]),

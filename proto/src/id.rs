@@ -261,10 +261,66 @@ mod tests {
     }
 
     #[test]
+    fn a_digest_of_another_hash_or_length_is_no_record() {
+        let cid = |hash, bytes| {
+            let digest = vec![7; bytes];
+            Cid::new_v1(CODEC_DAG_CBOR, Multihash::wrap(hash, &digest).unwrap())
+        };
+        let id = RecordId::new([7; 32]);
+        assert_eq!(RecordId::from_cid(&cid(HASH_SHA2_256, 32)), Ok(id));
+        let sha3_256 = 0x16;
+        for (hash, bytes) in [(sha3_256, 32), (HASH_SHA2_256, 31), (HASH_SHA2_256, 33)] {
+            let refused = RecordId::from_cid(&cid(hash, bytes));
+            assert!(
+                matches!(refused, Err(IdError::Cid { .. })),
+                "{bytes} bytes of {hash:#x}"
+            );
+        }
+    }
+
+    #[test]
     fn keys_are_written_in_hex_and_read_back() {
         let key = PublicKey::new([0xab; 32]);
         assert_eq!(key.to_string().parse(), Ok(key));
-        assert!("zz".parse::<PublicKey>().is_err());
-        assert!("ab".parse::<PublicKey>().is_err());
+        for text in ["", "zz", "ab", &"AB".repeat(32), &"ab".repeat(33)] {
+            assert!(text.parse::<PublicKey>().is_err(), "{text}");
+        }
+        let refused = IdError::Hex {
+            what: "a public key",
+            text: "é".repeat(80),
+        };
+        assert_eq!("é".repeat(81).parse::<PublicKey>(), Err(refused));
+    }
+
+    #[test]
+    fn a_name_has_exactly_32_bytes() {
+        assert_eq!(Id::from_slice(&[7; 32]), Ok(Id::new([7; 32])));
+        for bytes in [0, 31, 33, 64] {
+            let what = "an id";
+            let refused = Err(IdError::Length { what, bytes });
+            assert_eq!(Id::from_slice(&vec![7; bytes]), refused);
+        }
+    }
+
+    #[test]
+    fn names_are_split_as_they_were_concatenated() {
+        for count in 0..4 {
+            let names: Vec<_> = (0..count).rev().map(|n| Id::new([n; 32])).collect();
+            let bytes = Id::concat(&names);
+            assert_eq!(Id::list_from_slice(&bytes), Ok(names));
+        }
+        for bytes in [1, 31, 33, 63, 65] {
+            let what = "an id";
+            let refused = Err(IdError::Length { what, bytes });
+            assert_eq!(Id::list_from_slice(&vec![7; bytes]), refused);
+        }
+    }
+
+    #[test]
+    fn a_key_lies_at_its_hash_and_a_canonical_at_its_digest() {
+        let key = PublicKey::new([0xab; 32]);
+        assert_eq!(key.point().as_bytes(), Id::of(&[&[0xab; 32]]).as_bytes());
+        let canonical = RecordId::new([0xab; 32]);
+        assert_eq!(canonical.point().as_bytes(), canonical.as_bytes());
     }
 }

@@ -118,4 +118,25 @@ mod tests {
             assert!(bad.parse::<Namespace>().is_err(), "{bad}");
         }
     }
+
+    #[test]
+    fn an_object_belongs_to_both_its_network_and_its_namespace() {
+        let overlay = Overlay {
+            network: Id::new([1; 32]),
+            namespace: "demo".parse().unwrap(),
+        };
+        assert_eq!(overlay.check(&[1; 32], "demo"), Ok(()));
+        for (network, namespace) in [
+            (&[2; 32][..], "demo"),
+            (&[1; 32], "other"),
+            (&[1; 31], "demo"),
+            (&[], "demo"),
+            (&[1; 32], ""),
+            (&[1; 32], "demo-2"),
+        ] {
+            let refused = overlay.check(network, namespace).unwrap_err();
+            assert_eq!(refused.expected, overlay.to_string());
+            assert!(refused.found.contains(&format!("{namespace:?}")));
+        }
+    }
 }

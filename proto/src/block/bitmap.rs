@@ -114,8 +114,19 @@ mod tests {
                 elements: 9
             })
         );
+        assert_eq!(
+            bitmap(&[1, 0]).check(8),
+            Err(BitmapError::Length {
+                bytes: 2,
+                elements: 8
+            })
+        );
         assert_eq!(bitmap(&[1, 2]).check(9), Err(BitmapError::Padding(9)));
+        assert_eq!(bitmap(&[0x80]).check(7), Err(BitmapError::Padding(7)));
+        assert_eq!(bitmap(&[0x40]).check(7), Ok(()));
         assert_eq!(bitmap(&[0, 0]).check(9), Err(BitmapError::Empty));
+        assert_eq!(bitmap(&[]).check(0), Err(BitmapError::Empty));
         assert_eq!(bitmap(&[0xff]).check(8), Ok(()));
+        assert_eq!(bitmap(&[0, 0x80]).check(16), Ok(()));
     }
 }

@@ -75,6 +75,16 @@ mod tests {
     }
 
     #[test]
+    fn sections_of_another_kind_are_no_certificates() {
+        let key = write_section("PRIVATE KEY", b"key");
+        let empty = Err(PemError::Empty("CERTIFICATE"));
+        assert_eq!(read_certificates(key.as_bytes()), empty);
+        let der = Bytes::from_static(b"certificate");
+        let text = key + &write_certificates([&der]);
+        assert_eq!(read_certificates(text.as_bytes()), Ok(vec![der]));
+    }
+
+    #[test]
     fn a_text_without_certificates_says_so() {
         assert_eq!(
             read_certificates(b"hello"),

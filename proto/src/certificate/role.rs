@@ -138,6 +138,28 @@ mod tests {
     }
 
     #[test]
+    fn a_role_has_the_number_and_uri_that_it_always_had() {
+        let found = Role::ALL.map(|role| (i32::from(role.to_wire()), role.uri()));
+        let expected = [
+            (1, "urn:kittengrad:role:peer"),
+            (2, "urn:kittengrad:role:aggregator"),
+            (3, "urn:kittengrad:role:indexer"),
+            (4, "urn:kittengrad:role:client"),
+            (5, "urn:kittengrad:role:registrar"),
+        ];
+        assert_eq!(
+            found,
+            expected.map(|(number, uri)| (number, uri.to_owned()))
+        );
+    }
+
+    #[test]
+    fn peers_and_aggregators_alone_are_members() {
+        let members = Role::ALL.into_iter().filter(|role| role.is_member());
+        assert!(members.eq([Role::Peer, Role::Aggregator]));
+    }
+
+    #[test]
     fn a_transport_name_is_a_dns_name_for_every_key() {
         let name = transport_name(&PublicKey::new([0xff; 32]), Role::Aggregator);
         assert_eq!(name, format!("{}q.aggregator.kittengrad", "7".repeat(51)));
