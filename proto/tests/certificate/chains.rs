@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use kittengrad_proto::{
-    certificate::{CertificateError, Chain, Level, Role, Root},
+    certificate::{CertificateError, Chain, Level, Role, Root, is_name},
     id::Id,
     limits::CERTIFICATE_BYTES_MAX,
     signed::Ed25519,
@@ -12,12 +12,15 @@ use kittengrad_support::tower::{
     Made, Tower, level0_params, level1_params, level2_params, root_params, transport_params,
 };
 use prost::Message;
-use rcgen::SanType;
+use rcgen::{CertificateParams, SanType, date_time_ymd};
 
 /// Midnight at the beginning of a year, in ms.
 const Y2026: u64 = 1_767_225_600_000;
 const Y2027: u64 = 1_798_761_600_000;
 const Y2028: u64 = 1_830_297_600_000;
+/// Midnight at the beginning of a month of 2026, in ms.
+const JUNE: u64 = 1_780_272_000_000;
+const JULY: u64 = 1_782_864_000_000;
 
 #[test]
 fn a_level_1_chain_certifies_three_roles() {
@@ -73,14 +76,8 @@ fn a_transport_leaf_stands_for_the_key_of_its_level_1() {
         assert_eq!((holder.key, holder.role), (member.public(), role));
         assert_eq!(holder.issuer, tower.level0.public());
         assert_eq!(holder.name, format!("Sample {role}"));
-        assert_eq!(
-            holder.not_before_ms, 1_780_272_000_000,
-            "the leaf begins last"
-        );
-        assert_eq!(
-            holder.not_after_ms, 1_782_864_000_000,
-            "the leaf ends first"
-        );
+        assert_eq!(holder.not_before_ms, JUNE, "the leaf begins last");
+        assert_eq!(holder.not_after_ms, JULY, "the leaf ends first");
     }
 }
 
@@ -225,6 +222,58 @@ fn a_key_stands_in_a_chain_once() {
             Err(CertificateError::SameKey(client.public())),
         );
     }
+    let check = |chain: Chain, twice: &Made| {
+        let refused = CertificateError::SameKey(twice.public());
+        assert_eq!(chain.verify(&tower.trusted(), &Ed25519), Err(refused));
+    };
+    for seed in [1, 2] {
+        let params = level1_params("Other peer", Role::Peer);
+        let peer = tower.level0.issue(params, seed);
+        check(tower.member(&peer), &peer);
+    }
+    let own = tower.transport(&tower.peer, Role::Peer, 3);
+    check(tower.leaf(&own, &tower.peer), &own);
+    let level0 = tower.root.issue(level0_params(), 1);
+    let peer = level0.issue(level1_params("Other peer", Role::Peer), 8);
+    check(
+        Chain::from_der(vec![peer.der, level0.der.clone()]).unwrap(),
+        &level0,
+    );
+}
+
+#[test]
+fn a_chain_takes_certificates_up_to_their_limit_of_bytes() {
+    let of_bytes = |bytes: [usize; 3]| {
+        let certificates = bytes.map(|bytes| Bytes::from(vec![7; bytes]));
+        Chain::from_der(certificates.into())
+    };
+    let max = CERTIFICATE_BYTES_MAX;
+    let largest = of_bytes([max; 3]).unwrap();
+    assert_eq!(largest.certificates(), vec![vec![7; max]; 3]);
+    let bytes = max + 1;
+    let refused = CertificateError::TooLarge { bytes, max };
+    for which in 0..3 {
+        let mut sizes = [1; 3];
+        sizes[which] = bytes;
+        assert_eq!(of_bytes(sizes), Err(refused.clone()));
+    }
+}
+
+#[test]
+fn a_name_has_1_to_64_visible_bytes() {
+    for name in ["a", "Tate", "Musée d'Orsay", &"x".repeat(64)] {
+        assert!(is_name(name), "{name}");
+    }
+    for name in [
+        "",
+        "a\nb",
+        "\0",
+        "a\u{7f}",
+        &"x".repeat(65),
+        &"é".repeat(33),
+    ] {
+        assert!(!is_name(name), "{name:?}");
+    }
 }
 
 #[test]
@@ -237,17 +286,46 @@ fn a_holder_is_admitted_from_the_first_to_the_last_moment() {
     for now_ms in [Y2026, Y2027, Y2028] {
         assert_eq!(holder.check_at(now_ms), Ok(()));
     }
+    let name = || "Sample peer".to_owned();
     for now_ms in [0, Y2026 - 1] {
-        assert!(matches!(
-            holder.check_at(now_ms),
-            Err(CertificateError::NotYetValid { .. })
-        ));
+        let early = CertificateError::NotYetValid {
+            name: name(),
+            from_ms: Y2026,
+            now_ms,
+        };
+        assert_eq!(holder.check_at(now_ms), Err(early));
     }
     for now_ms in [Y2028 + 1, u64::MAX] {
-        assert!(matches!(
-            holder.check_at(now_ms),
-            Err(CertificateError::Expired { .. })
-        ));
+        let late = CertificateError::Expired {
+            name: name(),
+            until_ms: Y2028,
+            now_ms,
+        };
+        assert_eq!(holder.check_at(now_ms), Err(late));
+    }
+}
+
+#[test]
+fn a_chain_is_valid_while_each_of_its_certificates_is() {
+    for shortest in [Level::Root, Level::Zero, Level::One, Level::Leaf] {
+        let params = |level, mut params: CertificateParams| {
+            if level == shortest {
+                params.not_before = date_time_ymd(2026, 6, 1);
+                params.not_after = date_time_ymd(2026, 7, 1);
+            }
+            params
+        };
+        let root = Made::self_signed(params(Level::Root, root_params()), 1);
+        let level0 = root.issue(params(Level::Zero, level0_params()), 2);
+        let level1 = level1_params("registrar", Role::Registrar);
+        let level1 = level0.issue(params(Level::One, level1), 5);
+        let leaf = level2_params("Tate", Role::Client);
+        let leaf = level1.issue(params(Level::Leaf, leaf), 9);
+        let chain = Chain::from_der(vec![leaf.der, level1.der, level0.der]).unwrap();
+        let trusted = Root::from_der(root.der).unwrap();
+        let holder = chain.verify(&trusted, &Ed25519).unwrap();
+        let valid_ms = (holder.not_before_ms, holder.not_after_ms);
+        assert_eq!(valid_ms, (JUNE, JULY), "{shortest}");
     }
 }
 

@@ -334,6 +334,20 @@ fn serial_numbers_times_and_key_identifiers_are_there() {
 }
 
 #[test]
+fn the_shortest_time_and_the_longest_serial_number_pass() {
+    let passing: [Change; 3] = [
+        |p| p.not_after = p.not_before,
+        |p| p.serial_number = Some(SerialNumber::from_slice(&[1; 20])),
+        |p| p.serial_number = Some(SerialNumber::from_slice(&[0x81, 9])),
+    ];
+    for level in ALL {
+        for change in passing {
+            assert_eq!(verdict(level, change), Ok(()), "{level}");
+        }
+    }
+}
+
+#[test]
 fn other_keys_than_ed25519_are_refused() {
     let tower = Tower::new();
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();

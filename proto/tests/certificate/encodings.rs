@@ -94,6 +94,38 @@ fn nothing_may_follow_what_was_read() {
 }
 
 #[test]
+fn a_signature_is_64_bytes_and_the_last_part() {
+    let tower = Tower::new();
+    let leaf = tower
+        .registrar
+        .issue(level2_params("Tate", Role::Client), 9);
+    let at = leaf.der.len() - 64;
+    let (before, signature) = leaf.der[4..].split_at(at - 4);
+    // The tag, the length and the number of unused bits stand before the signature.
+    let (before, head) = before.split_at(before.len() - 3);
+    assert_eq!(head, [3, 0x41, 0]);
+    let with_tail = |tail: &[&[u8]]| {
+        let content = [before, &tail.concat()].concat();
+        let bytes = u16::try_from(content.len()).unwrap().to_be_bytes();
+        let der = Bytes::from([&[0x30, 0x82][..], &bytes, &content].concat());
+        let chain = tower.chain(&[&der, &tower.registrar.der]);
+        chain.verify(&tower.trusted(), &Ed25519).map(|_| ())
+    };
+    assert_eq!(with_tail(&[head, signature]), Ok(()));
+    let what = "it is not one Ed25519-signed DER certificate";
+    for tail in [
+        &[&[3, 0x42, 0][..], signature, &[0]][..],
+        &[&[3, 0x40, 0], &signature[..63]],
+        &[&[3, 0x41, 1], signature],
+        &[head, signature, &[5, 0]],
+        &[head, signature, head, signature],
+        &[],
+    ] {
+        assert_eq!(with_tail(tail), refused(what));
+    }
+}
+
+#[test]
 fn a_length_in_more_bytes_than_needed_is_refused() {
     let tower = Tower::new();
     let leaf = tower

@@ -8,7 +8,11 @@ use kittengrad_support::tower::{Made, Tower, level2_params};
 
 const ALL: [Level; 4] = [Level::Root, Level::Zero, Level::One, Level::Leaf];
 
+const OCTET_STRING: u8 = 0x04;
 const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
+/// Tag of the list of extensions.
+const EXTENSIONS: u8 = 0xa3;
 /// `BOOLEAN TRUE`, as it stands between an extension's identifier and value.
 const CRITICAL: (u8, &[u8]) = (1, &[0xff]);
 /// Last numbers of the identifiers below 2.5.29, as RFC 5280 section 4.2.1 has them.
@@ -108,6 +112,50 @@ fn a_certificate_that_names_another_issuer_is_refused() {
         let issuer = issuer.public();
         let refused = Err(CertificateError::Unlinked { level, issuer });
         assert_eq!(verdict(level, rename), refused, "{level}");
+    }
+}
+
+/// All versions of these elements in which one, at any depth, is missing, or there twice, or has a NULL at its end.
+/// An extension's value is an OCTET STRING with an element in it.
+fn edited(der: &[u8], is_value: bool) -> Vec<Vec<u8>> {
+    const NULL: &[u8] = &[5, 0];
+    let parts: Vec<_> = elements(der).into_iter().map(element).collect();
+    let mut versions = Vec::new();
+    for (i, (tag, content)) in elements(der).into_iter().enumerate() {
+        let is_octets = tag == OCTET_STRING && !is_value;
+        let mut places = vec![Vec::new(), parts[i].repeat(2)];
+        if is_octets || [SEQUENCE, SET, EXTENSIONS].contains(&tag) {
+            let mut inside = edited(content, is_octets || is_value);
+            inside.push([content, NULL].concat());
+            places.extend(inside.iter().map(|content| element((tag, content))));
+        }
+        for place in places {
+            let (before, after) = (parts[..i].concat(), parts[i + 1..].concat());
+            versions.push([before, place, after].concat());
+        }
+    }
+    versions
+}
+
+#[test]
+fn a_certificate_has_each_of_its_parts_exactly_once() {
+    let tower = Tower::new();
+    let leaf = tower
+        .registrar
+        .issue(level2_params("Tate", Role::Client), 9);
+    let mut signed = Vec::new();
+    leaf.resigned(&tower.registrar, |bytes| signed.clone_from(bytes));
+    let whole = elements(&signed)[0].1;
+    let versions = edited(whole, false);
+    assert!(versions.len() > 100, "{}", versions.len());
+    for version in versions {
+        let der = element((SEQUENCE, &version));
+        let found = verdict(Level::Leaf, |signed| signed.clone_from(&der));
+        let level = Level::Leaf;
+        assert!(
+            matches!(&found, Err(CertificateError::Profile { level: l, .. } | CertificateError::Unlinked { level: l, .. }) if *l == level),
+            "{found:?}: {version:02x?}"
+        );
     }
 }
 

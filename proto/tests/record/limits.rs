@@ -4,8 +4,8 @@ use ipld_core::ipld::Ipld;
 use kittengrad_proto::{
     id::RecordId,
     limits::{
-        RECORD_BYTES_MAX, RECORD_LINKS_MAX, RECORD_NAME_BYTES_MAX, RECORD_PREVIOUS_MAX,
-        RECORD_SALT_BYTES_MAX, REL_BYTES_MAX,
+        RECORD_BYTES_MAX, RECORD_DEPTH_MAX, RECORD_LINKS_MAX, RECORD_NAME_BYTES_MAX,
+        RECORD_PREVIOUS_MAX, RECORD_SALT_BYTES_MAX, REL_BYTES_MAX,
     },
     record::{Link, Record, RecordError, Update, check},
 };
@@ -69,24 +69,39 @@ fn an_update_keeps_within_every_limit() {
     };
     check_update(rel(REL_BYTES_MAX), true, "longest rel");
 
-    for (update, what) in [
-        (name(RECORD_NAME_BYTES_MAX + 1), "name"),
-        (salt(RECORD_SALT_BYTES_MAX + 1), "salt"),
-        (previous(RECORD_PREVIOUS_MAX + 1), "previous"),
+    let nested = |lists: usize| {
+        let value = (0..lists).fold(Ipld::Null, |value, _| Ipld::List(vec![value]));
+        Update {
+            meta: map([("a", value)]),
+            ..update()
+        }
+    };
+    check_update(nested(RECORD_DEPTH_MAX - 1), true, "deepest");
+
+    for (update, field, what) in [
+        (name(RECORD_NAME_BYTES_MAX + 1), "name", "too long a name"),
+        (salt(RECORD_SALT_BYTES_MAX + 1), "salt", "too long a salt"),
+        (
+            previous(RECORD_PREVIOUS_MAX + 1),
+            "previous",
+            "too many previous",
+        ),
         (
             Update {
                 links: links(RECORD_LINKS_MAX + 1),
                 ..update()
             },
             "links",
+            "too many links",
         ),
-        (rel(REL_BYTES_MAX + 1), "long rel"),
-        (rel(0), "empty rel"),
+        (rel(REL_BYTES_MAX + 1), "rel", "long rel"),
+        (rel(0), "rel", "empty rel"),
         (
             Update {
                 previous: ids(2).into_iter().rev().collect(),
                 ..update()
             },
+            "previous",
             "previous in disorder",
         ),
         (
@@ -94,6 +109,7 @@ fn an_update_keeps_within_every_limit() {
                 previous: vec![id("entity"); 2],
                 ..update()
             },
+            "previous",
             "previous twice",
         ),
         (
@@ -101,6 +117,7 @@ fn an_update_keeps_within_every_limit() {
                 links: links(2).into_iter().rev().collect(),
                 ..update()
             },
+            "links",
             "links in disorder",
         ),
         (
@@ -108,6 +125,7 @@ fn an_update_keeps_within_every_limit() {
                 links: [links(1), links(1)].concat(),
                 ..update()
             },
+            "links",
             "a link twice",
         ),
         (
@@ -115,6 +133,7 @@ fn an_update_keeps_within_every_limit() {
                 meta: map([("a", Ipld::Float(f64::NAN))]),
                 ..update()
             },
+            "meta",
             "not a number",
         ),
         (
@@ -122,10 +141,39 @@ fn an_update_keeps_within_every_limit() {
                 meta: map([("a", Ipld::Integer(1 << 64))]),
                 ..update()
             },
+            "meta",
             "2^64",
         ),
+        (
+            Update {
+                meta: map([("a", Ipld::Integer(-1 - (1 << 64)))]),
+                ..update()
+            },
+            "meta",
+            "-2^64 - 1",
+        ),
+        (
+            Update {
+                meta: map([("a", Ipld::Float(f64::INFINITY))]),
+                ..update()
+            },
+            "meta",
+            "infinity",
+        ),
+        (
+            Update {
+                meta: map([("a", Ipld::Float(f64::NEG_INFINITY))]),
+                ..update()
+            },
+            "meta",
+            "negative infinity",
+        ),
+        (nested(RECORD_DEPTH_MAX), "meta", "nested too deep"),
     ] {
-        assert!(Record::Update(update).encode().is_err(), "{what}");
+        match Record::Update(update).encode() {
+            Err(RecordError::Field { field: found, .. }) => assert_eq!(found, field, "{what}"),
+            other => panic!("{what}: {other:?}"),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ipld_core::ipld::Ipld;
 use kittengrad_proto::limits::RECORD_DEPTH_MAX;
-use kittengrad_proto::record::{Record, Update};
+use kittengrad_proto::record::{Record, RecordError, Update, check};
 
 use crate::{check_bytes, map, update, vector, with_value};
 
@@ -254,6 +254,30 @@ fn no_bytes_may_follow_a_record_or_be_missing_from_it() {
         }
         bytes.push(0);
         check_bytes(&bytes, false, name);
+    }
+}
+
+#[test]
+fn a_reason_names_the_byte_at_which_it_stands() {
+    // The value begins at byte 9.
+    for (value, at) in [
+        ("1817", 9),
+        ("f7", 9),
+        ("61ff", 11),
+        ("8200f7", 11),
+        ("d82a4101", 13),
+        ("4001", 10),
+    ] {
+        match check(&with_value(value)) {
+            Err(RecordError::Malformed { at: found, .. }) => assert_eq!(found, at, "{value}"),
+            other => panic!("{value}: {other:?}"),
+        }
+    }
+    let (_, bytes) = vector("entity");
+    let longer = [&bytes[..], &[0]].concat();
+    match check(&longer) {
+        Err(RecordError::Malformed { at, .. }) => assert_eq!(at, bytes.len()),
+        other => panic!("{other:?}"),
     }
 }
 

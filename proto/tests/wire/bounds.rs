@@ -5,14 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kittengrad_proto::{
     block::{Head, Header, HeaderError, Item, ItemError},
-    certificate::{CertificateError, Chain, Role},
+    certificate::CertificateError,
     cursor::Cursor,
-    error::{DetailError, ErrorCode, ErrorDetail, Responsible},
+    error::{DetailError, ErrorCode, ErrorDetail},
     id::Id,
-    identity::{Addresses, Heartbeat, Identity, IdentityError, IdentityFields, State},
+    identity::{Heartbeat, Identity, IdentityError, State},
     limits::{
-        ADDRESS_BYTES_MAX, BLOCK_ITEMS_MAX, ERROR_DETAIL_BYTES_MAX, FETCH_MAX, GET_BLOCKS_MAX,
-        HEADER_BYTES_MAX, HEARTBEAT_BYTES_MAX, ITEM_BYTES_MAX, MESSAGE_BYTES_MAX, PROOFS_MAX,
+        BLOCK_ITEMS_MAX, ERROR_DETAIL_BYTES_MAX, FETCH_MAX, GET_BLOCKS_MAX, HEADER_BYTES_MAX,
+        HEARTBEAT_BYTES_MAX, IDENTITY_BYTES_MAX, ITEM_BYTES_MAX, MESSAGE_BYTES_MAX, PROOFS_MAX,
         REFUSAL_BYTES_MAX, SIGNED_HEAD_BYTES_MAX, SUBMISSION_RECORDS_MAX, TRANSACTION_BYTES_MAX,
     },
     link::{Frames, LinkError, Message, Push, PushRefusal, PushResult},
@@ -28,7 +28,6 @@ use crate::{
     encodings::{content, padded},
     samples::{
         WORLD, adds, block, envelope, fields, identity, minimal, ordinary, overlay, prove, push,
-        record,
     },
 };
 
@@ -63,7 +62,7 @@ fn many(path: &[u32], part: &[u8]) -> Bytes {
 
 #[test]
 fn messages_with_too_many_parts_are_refused_undecoded() {
-    let cases: [(&str, &[u32]); 8] = [
+    let cases: [(&str, &[u32]); 13] = [
         ("records of a push", &[2, 2]),
         ("certificates of a push", &[2, 3, 2]),
         ("proofs", &[3, 3]),
@@ -71,7 +70,12 @@ fn messages_with_too_many_parts_are_refused_undecoded() {
         ("items of a block", &[5, 1, 2]),
         ("bodies", &[7, 1]),
         ("records of a body", &[7, 1, 2]),
+        ("certificates of a body", &[7, 1, 3, 2]),
+        ("chains that are merged into one", &[2, 3]),
         ("pushes that are merged into one", &[2]),
+        ("results that are merged into one", &[3]),
+        ("frames that are merged into one", &[5]),
+        ("bodies that are merged into one", &[7]),
     ];
     for (what, path) in cases {
         match Message::decode(many(path, b""), overlay()) {
@@ -79,11 +83,13 @@ fn messages_with_too_many_parts_are_refused_undecoded() {
             other => panic!("{what}: {other:?}"),
         }
     }
-    let receipts: [(&str, &[u32]); 4] = [
+    let receipts: [(&str, &[u32]); 6] = [
         ("cells", &[4]),
         ("peers of a cell", &[4, 2]),
         ("confirmations", &[5]),
         ("proofs of a peer", &[5, 3]),
+        ("certificates of a peer", &[5, 2, 2]),
+        ("chains that are merged into one", &[5, 2]),
     ];
     for (what, path) in receipts {
         match Receipt::decode(many(path, b""), overlay()) {
@@ -93,9 +99,10 @@ fn messages_with_too_many_parts_are_refused_undecoded() {
             other => panic!("{what}: {other:?}"),
         }
     }
-    for field in [5, 6] {
-        let checkpoint = content(12, &content(field, b"").repeat(400_000));
-        let signed = Signed::new(Kind::Block, checkpoint.into(), &WORLD.peers[0].key).to_wire();
+    let inside = [5, 6].map(|field| content(12, &content(field, b"").repeat(400_000)));
+    let merged = content(12, b"").repeat(400_000);
+    for checkpoints in inside.into_iter().chain([merged]) {
+        let signed = Signed::new(Kind::Block, checkpoints.into(), &WORLD.peers[0].key).to_wire();
         match Header::from_wire(Some(signed), overlay()) {
             Err(HeaderError::Malformed(why)) => assert!(why.contains("more parts"), "{why}"),
             other => panic!("{other:?}"),
@@ -215,30 +222,6 @@ fn a_stored_head_is_read_up_to_its_size_limit() {
 }
 
 #[test]
-fn an_identity_has_the_key_and_role_of_its_certificates() {
-    let sign = |role, chain: &Chain| {
-        let fields = IdentityFields {
-            seq: 1,
-            state: State::Active,
-            role,
-            addresses: Addresses::default(),
-            chain: chain.clone(),
-        };
-        let identity = Identity::sign(overlay(), &fields, &WORLD.peers[0].key).unwrap();
-        identity.verify(&WORLD.root, &Ed25519)
-    };
-    let [own, other] = [0, 1].map(|peer: usize| &WORLD.peers[peer].chain);
-    assert_eq!(sign(Role::Peer, own).unwrap().key, WORLD.peers[0].public);
-    for (role, chain) in [(Role::Peer, other), (Role::Aggregator, own)] {
-        let refused = sign(role, chain).unwrap_err();
-        assert!(
-            matches!(refused, IdentityError::Holder { .. }),
-            "{refused:?}"
-        );
-    }
-}
-
-#[test]
 fn a_refusal_stays_one_however_it_is_worded() {
     let after_travelling = |refusal| {
         let outcome = Err(refusal);
@@ -273,6 +256,9 @@ fn bodies_beyond_their_size_are_refused_unread() {
     let max = HEADER_BYTES_MAX;
     let refused = Header::from_wire(signed(Kind::Block, max + 1), overlay());
     assert_eq!(refused, Err(too_large(max + 1, max).into()));
+    let max = IDENTITY_BYTES_MAX;
+    let refused = Identity::from_wire(signed(Kind::Identity, max + 1), overlay());
+    assert_eq!(refused, Err(too_large(max + 1, max).into()));
     let max = HEARTBEAT_BYTES_MAX;
     let refused = Heartbeat::from_wire(signed(Kind::Heartbeat, max + 1), overlay());
     assert_eq!(refused, Err(too_large(max + 1, max).into()));
@@ -281,46 +267,6 @@ fn bodies_beyond_their_size_are_refused_unread() {
         Item::decode(&item),
         Err(ItemError::TooLarge(ITEM_BYTES_MAX + 1))
     );
-}
-
-#[test]
-fn a_refusal_names_as_many_responsible_peers_as_fit() {
-    let peers = vec![identity(7, State::Active); 13];
-    let canonical = record(0xc1);
-    let detail = ErrorDetail {
-        responsible: vec![Responsible { canonical, peers }],
-        ..ErrorDetail::new(ErrorCode::NotResponsible)
-    };
-    let bytes = detail.encode();
-    assert!(bytes.len() <= ERROR_DETAIL_BYTES_MAX);
-    let found = ErrorDetail::decode(bytes, overlay()).unwrap();
-    let named = found.responsible[0].peers.len();
-    assert!((1..13).contains(&named), "{named}");
-}
-
-#[test]
-fn an_identity_has_addresses_of_bounded_length() {
-    let sign = |bytes| {
-        let addresses = Addresses {
-            http: "x".repeat(bytes),
-            ..Addresses::default()
-        };
-        let chain = WORLD.peers[0].chain.clone();
-        let sample = identity(7, State::Active);
-        let fields = IdentityFields {
-            seq: 1,
-            state: sample.state,
-            role: sample.role,
-            addresses,
-            chain,
-        };
-        Identity::sign(overlay(), &fields, &WORLD.peers[0].key)
-    };
-    assert!(sign(ADDRESS_BYTES_MAX).is_ok());
-    assert!(matches!(
-        sign(ADDRESS_BYTES_MAX + 1),
-        Err(IdentityError::Malformed(_))
-    ));
 }
 
 #[test]

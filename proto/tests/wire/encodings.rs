@@ -320,6 +320,15 @@ fn a_block_has_exactly_the_items_that_its_header_signs() {
     let mut encoded_again = sample.items.clone();
     encoded_again[0] = with_unknown(&sample.items[0]).into();
     assert_eq!(read(encoded_again), Err(BlockError::Root { height: 1 }));
+    let more = read([&sample.items[..], &sample.items[..1]].concat());
+    assert_eq!(
+        more,
+        Err(BlockError::Count {
+            height: 1,
+            found: 4,
+            said: 3
+        })
+    );
     let fewer = read(sample.items[1..].to_vec());
     assert_eq!(
         fewer,

@@ -1,13 +1,15 @@
 //! Headers that no journal can have.
 
 use kittengrad_proto::{
-    block::{Block, BlockError, Head, Header, HeaderError, HeaderFields, Item},
-    id::Id,
-    limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, ITEM_BYTES_MAX},
-    merkle::Tree,
+    block::{Head, Header, HeaderError, HeaderFields, Item},
+    id::{Id, IdError},
+    limits::BLOCK_ITEMS_MAX,
+    signed::{Kind, Signed},
+    wire,
 };
+use prost::Message as _;
 
-use crate::samples::{TIME_MS, WORLD, fields, half, overlay};
+use crate::samples::{TIME_MS, WORLD, fields, genesis, half, overlay};
 
 fn check(what: &str, expected: bool, change: impl Fn(&mut HeaderFields)) {
     let (mut fields, _) = fields(0, Id::ZERO, &[Item::Hold(half())]);
@@ -59,21 +61,24 @@ fn a_header_claims_no_more_items_than_a_block_may_have() {
 }
 
 #[test]
-fn a_block_has_no_more_bytes_than_allowed() {
-    let read = |count: usize| {
-        let items = vec![vec![0; ITEM_BYTES_MAX].into(); count];
-        let (mut fields, _) = fields(0, Id::ZERO, &[]);
-        fields.item_count = count.try_into().unwrap();
-        fields.items_root = Tree::new(items.iter().map(|item: &bytes::Bytes| &item[..])).root();
-        let header = Header::sign(overlay(), &fields, &WORLD.peers[0].key)
-            .signed()
-            .to_wire();
-        Block::from_wire(Some(header), items, overlay())
+fn a_header_names_its_peer_and_hashes_in_32_bytes() {
+    let changed = |change: fn(&mut wire::BlockHeader)| {
+        let mut body = wire::BlockHeader::decode(genesis().header.signed().body().clone()).unwrap();
+        change(&mut body);
+        let body = body.encode_to_vec().into();
+        let signed = Signed::new(Kind::Block, body, &WORLD.peers[0].key);
+        Header::from_wire(Some(signed.to_wire()), overlay())
     };
-    let most = BLOCK_BYTES_MAX / ITEM_BYTES_MAX;
-    assert!(read(most - 1).is_ok());
-    assert!(matches!(
-        read(most),
-        Err(BlockError::TooLarge { height: 0, .. })
-    ));
+    assert_eq!(changed(|_| {}), Ok(genesis().header));
+    let half = |what| HeaderError::Id(IdError::Length { what, bytes: 16 });
+    let refused = changed(|body| body.peer.truncate(16));
+    assert_eq!(refused, Err(half("a public key")));
+    let cases: [fn(&mut wire::BlockHeader); 3] = [
+        |body| body.previous.truncate(16),
+        |body| body.items_root.truncate(16),
+        |body| body.fork.as_mut().unwrap().hash.truncate(16),
+    ];
+    for cut in cases {
+        assert_eq!(changed(cut), Err(half("an id")));
+    }
 }

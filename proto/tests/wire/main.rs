@@ -1,13 +1,19 @@
 //! The wire contract: bytes that never change, decoders that take nothing else, proofs that prove what they claim.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod blocks;
 mod bounds;
 mod damage;
+mod details;
 mod encodings;
 mod golden;
 mod headers;
+mod limits;
+mod links;
+mod members;
 mod merging;
 mod noise;
+mod receipt_errors;
 mod receipt_limits;
 mod receipts;
 mod samples;

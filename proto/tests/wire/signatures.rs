@@ -2,7 +2,8 @@
 
 use kittengrad_proto::{
     id::PublicKey,
-    signed::{Ed25519, Kind, Signed, Signer, SigningKey, Verifier},
+    signed::{Ed25519, Kind, Signed, SignedError, Signer, SigningKey, Verifier},
+    wire,
 };
 
 use crate::samples::{WORLD, overlay, updates};
@@ -38,6 +39,7 @@ fn keys_and_signatures_are_those_of_rfc_8032() {
     for [seed, public, message, signature] in RFC_8032 {
         let key = SigningKey::from_seed(&bytes(seed));
         assert_eq!(key.public().to_string(), public);
+        assert_eq!(hex::encode(key.seed()), seed);
         let message = hex::decode(message).unwrap();
         assert_eq!(hex::encode(key.sign(&message)), signature);
         assert!(Ed25519.verify(&key.public(), &message, &bytes(signature)));
@@ -98,6 +100,23 @@ fn noise_is_no_key() {
     let mut noise = [0; 32];
     noise[0] = 2;
     assert!(!Ed25519.verify(&PublicKey::new(noise), b"", &[0; 64]));
+}
+
+#[test]
+fn a_signature_has_exactly_64_bytes() {
+    let read = |bytes: usize| {
+        let wire = wire::Signed {
+            signature: vec![7; bytes].into(),
+            ..updates().signed().to_wire()
+        };
+        Signed::from_wire(Kind::Transaction, Some(wire), 1_000)
+    };
+    assert!(read(64).is_ok());
+    for bytes in [0, 63, 65, 128] {
+        assert_eq!(read(bytes), Err(SignedError::Length(bytes)));
+    }
+    let missing = Signed::from_wire(Kind::Transaction, None, 1_000);
+    assert_eq!(missing, Err(SignedError::Missing));
 }
 
 #[test]

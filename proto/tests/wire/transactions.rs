@@ -3,14 +3,14 @@
 use bytes::Bytes;
 use kittengrad_proto::{
     id::RecordId,
-    limits::{TRANSACTION_BYTES_MAX, TRANSACTION_ENTRIES_MAX, TRANSACTION_UPDATES_MAX},
+    limits::{TRANSACTION_BYTES_MAX, TRANSACTION_UPDATES_MAX},
     signed::{Kind, Signed},
-    transaction::{Entry, Transaction, TransactionError},
+    transaction::{Element, Entry, Transaction, TransactionError},
     wire,
 };
 use prost::Message as _;
 
-use crate::samples::{WORLD, adds, envelope, overlay, updates};
+use crate::samples::{WORLD, adds, entry, envelope, minimal, overlay, record, updates};
 
 fn entries(count: u32, updates: u32, insert: bool) -> Vec<Entry> {
     let record = |number: u32| RecordId::of(&number.to_be_bytes());
@@ -42,17 +42,44 @@ fn a_transaction_respects_its_limits_exactly() {
     assert_eq!(mixed.elements().count(), 1_999);
     assert!(adds(&mixed, &[true; 1_999]).encode().len() < 300);
 
-    for (what, count, updates) in [
-        ("entries", TRANSACTION_ENTRIES_MAX + 1, 0),
-        ("updates", 1, TRANSACTION_UPDATES_MAX + 1),
-        ("updates", 2, 501),
+    for (what, of_entries, updates, count) in [
+        ("entries", 1_001, 0, 1_001),
+        ("updates", 1, 1_001, 1_001),
+        ("updates", 2, 501, 1_002),
     ] {
-        let refused = sign(entries(count as u32, updates as u32, true)).unwrap_err();
-        assert!(
-            matches!(refused, TransactionError::TooMany { what: w, .. } if w == what),
-            "{refused}"
-        );
+        let max = 1_000;
+        let refused = TransactionError::TooMany { what, count, max };
+        assert_eq!(sign(entries(of_entries, updates, true)), Err(refused));
     }
+}
+
+#[test]
+fn a_transaction_says_what_was_signed() {
+    let sample = updates();
+    assert_eq!(sample.publisher(), WORLD.publisher.public);
+    assert_eq!(sample.envelope(), &envelope(2));
+    let entries = [
+        entry(0xc1, true, &[0x11, 0x22]),
+        entry(0xc2, false, &[0x33]),
+    ];
+    assert_eq!(sample.entries(), entries);
+    let element = |canonical, update: Option<u8>| Element {
+        canonical: record(canonical),
+        update: update.map(record),
+    };
+    let elements = [
+        element(0xc1, Some(0x11)),
+        element(0xc1, Some(0x22)),
+        element(0xc2, Some(0x33)),
+    ];
+    assert!(sample.elements().eq(elements));
+    assert!(minimal().elements().eq([element(0xc1, None)]));
+    // Entries and their updates are signed in order, however they came.
+    let turned = [
+        entry(0xc2, false, &[0x33]),
+        entry(0xc1, true, &[0x22, 0x11]),
+    ];
+    assert_eq!(sign(turned.into()).unwrap().entries(), entries);
 }
 
 type Change = fn(&mut wire::Transaction);
