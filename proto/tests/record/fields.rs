@@ -180,6 +180,21 @@ fn a_field_that_is_out_of_form_is_named() {
 }
 
 #[test]
+fn a_field_of_another_kind_is_named() {
+    for name in ["artefact", "update-full", "retraction"] {
+        for field in fields_of(name).into_keys() {
+            let mut fields = fields_of(name);
+            fields.insert(field.clone(), Ipld::Null);
+            let bytes = serde_ipld_dagcbor::to_vec(&Ipld::Map(fields)).unwrap();
+            match Record::decode(&bytes) {
+                Err(RecordError::Field { field: found, .. }) => assert_eq!(found, field),
+                other => panic!("{name}, {field}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn a_type_of_canonical_is_read_as_it_is_written() {
     for (kind, text) in [
         (CanonicalType::Entity, "entity"),
