@@ -1,6 +1,6 @@
 //! Covers: they hold all covered arcs with as few members as possible, and list the uncovered arcs.
 
-use std::collections::BTreeSet;
+use std::{cell::RefCell, collections::BTreeSet};
 
 use kittengrad_ring::{Cover, KeyRange, Point, Ring, Source};
 use proptest::prelude::*;
@@ -30,6 +30,29 @@ proptest! {
             let times = arcs.iter().filter(|arc| arc.contains(point)).count();
             prop_assert_eq!(times, 1, "at {}", point);
         }
+    }
+
+    #[test]
+    fn sources_and_gaps_come_clockwise((ring, up) in ring_with_some_down(100)) {
+        let cover = ring.cover(|member| up.contains(&member));
+        let sources: Vec<KeyRange> = cover.sources.iter().map(|source| source.arc).collect();
+        for arcs in [sources, cover.uncovered] {
+            let way = |arc: &KeyRange| KeyRange::new(arcs[0].from, arc.to).length();
+            prop_assert!(arcs.is_sorted_by(|near, far| way(near) < way(far)), "{:?}", arcs);
+        }
+    }
+
+    #[test]
+    fn each_member_is_asked_once_whether_it_is_up((ring, up) in ring_with_some_down(30)) {
+        let asked = RefCell::new(Vec::new());
+        let cover = ring.cover(|member| {
+            asked.borrow_mut().push(member);
+            up.contains(&member)
+        });
+        let mut asked = asked.into_inner();
+        asked.sort_unstable();
+        prop_assert_eq!(asked, ring.members());
+        prop_assert_eq!(&cover, &ring.cover(|member| up.contains(&member)));
     }
 
     #[test]

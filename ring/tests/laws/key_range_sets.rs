@@ -95,3 +95,36 @@ fn arcs_that_touch_all_round_are_the_whole_circle() {
     assert_eq!(set, KeyRanges::whole());
     assert_eq!(set.arcs().len(), 1);
 }
+
+#[test]
+fn a_set_of_one_arc_has_its_points_only() {
+    let at = |byte| Point::new([byte; 32]);
+    let arc = KeyRange::new(at(0xf0), at(0x10));
+    let set = KeyRanges::from(arc);
+    assert_eq!(set.arcs(), [arc]);
+    assert!(set.covers(arc) && !set.covers(KeyRange::new(at(0xf0), at(0x11))));
+    assert!(!set.is_empty() && KeyRanges::default().is_empty());
+    assert!(KeyRanges::whole().contains(Point::ZERO) && KeyRanges::whole().contains(Point::MAX));
+}
+
+#[test]
+fn an_arc_joins_all_that_it_meets() {
+    let arcs = |arcs: &[(u8, u8)]| -> KeyRanges {
+        let point = |byte| Point::new([byte; 32]);
+        let arcs = arcs.iter();
+        arcs.map(|&(from, to)| KeyRange::new(point(from), point(to)))
+            .collect()
+    };
+    let apart = [(0x10, 0x20), (0x30, 0x40), (0x50, 0x60), (0x80, 0x90)];
+    for (added, expected) in [
+        ((0x20, 0x30), vec![(0x10, 0x40), (0x50, 0x60), (0x80, 0x90)]),
+        ((0x18, 0x55), vec![(0x10, 0x60), (0x80, 0x90)]),
+        ((0x00, 0x70), vec![(0x00, 0x70), (0x80, 0x90)]),
+        ((0x90, 0x10), vec![(0x30, 0x40), (0x50, 0x60), (0x80, 0x20)]),
+        ((0x60, 0x50), vec![(0x00, 0x00)]),
+    ] {
+        let set = arcs(&[&apart[..], &[added]].concat());
+        assert_eq!(set, arcs(&expected), "with {added:x?}");
+        assert_eq!(set.arcs().len(), expected.len());
+    }
+}

@@ -1,5 +1,7 @@
 //! Arcs: their points, the number of points, and the intersection of two arcs.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use kittengrad_ring::{KeyRange, Length, Point};
 use proptest::prelude::*;
 
@@ -30,6 +32,8 @@ proptest! {
         for (first, second) in both.iter().zip(both.iter().skip(1)) {
             let apart = first.to != second.from && second.to != first.from;
             prop_assert!(apart, "neighbours are one arc");
+            let (near, far) = (a.from.clockwise_to(first.from), a.from.clockwise_to(second.from));
+            prop_assert!(near < far, "they come clockwise from the beginning of the first arc");
         }
     }
 
@@ -91,6 +95,80 @@ fn whole_circles_are_equal_and_other_arcs_are_not() {
     assert_eq!(KeyRange::new(a, a), KeyRange::new(b, b));
     assert_ne!(KeyRange::new(a, b), KeyRange::new(b, a));
     assert_ne!(KeyRange::new(a, b), KeyRange::new(a, a));
+}
+
+#[test]
+fn equal_arcs_have_equal_hashes() {
+    let hash = |arc: KeyRange| {
+        let mut hasher = DefaultHasher::new();
+        arc.hash(&mut hasher);
+        hasher.finish()
+    };
+    let (a, b) = (Point::new([0x11; 32]), Point::new([0x22; 32]));
+    assert_eq!(hash(KeyRange::new(a, a)), hash(KeyRange::new(b, b)));
+    assert_ne!(hash(KeyRange::new(a, b)), hash(KeyRange::new(b, a)));
+    assert_ne!(hash(KeyRange::new(a, b)), hash(KeyRange::WHOLE));
+}
+
+#[test]
+fn arcs_that_overlap_at_both_ends_meet_in_two_arcs() {
+    let (most, seam) = (drawn((0x10, 0xf0)), drawn((0xe0, 0x20)));
+    let (early, late) = (drawn((0x10, 0x20)), drawn((0xe0, 0xf0)));
+    assert_eq!(most.intersect(seam), [early, late]);
+    assert_eq!(seam.intersect(most), [late, early]);
+}
+
+#[test]
+fn an_arc_covers_arcs_that_lie_in_it() {
+    for (arc, other, covers) in [
+        ((0x10, 0x50), (0x10, 0x50), true),
+        ((0x10, 0x50), (0x10, 0x20), true),
+        ((0x10, 0x50), (0x40, 0x50), true),
+        ((0xf0, 0x20), (0xf8, 0x08), true),
+        ((0x30, 0x30), (0xf8, 0x08), true),
+        ((0x30, 0x30), (0x40, 0x40), true),
+        ((0x10, 0x50), (0x0f, 0x50), false),
+        ((0x10, 0x50), (0x10, 0x51), false),
+        ((0x10, 0x50), (0x50, 0x60), false),
+        ((0x10, 0x50), (0x40, 0x20), false),
+        ((0x10, 0x50), (0x50, 0x10), false),
+        ((0x10, 0x50), (0x10, 0x10), false),
+    ] {
+        let (arc, other) = (drawn(arc), drawn(other));
+        assert_eq!(arc.covers(other), covers, "{arc:?} and {other:?}");
+    }
+}
+
+#[test]
+fn a_union_is_an_arc_where_two_arcs_meet() {
+    for (a, b, union) in [
+        ((0x10, 0x50), (0x20, 0x30), Some((0x10, 0x50))),
+        ((0x10, 0x50), (0x10, 0x50), Some((0x10, 0x50))),
+        ((0x10, 0x50), (0x50, 0x90), Some((0x10, 0x90))),
+        ((0x10, 0x50), (0x4f, 0x90), Some((0x10, 0x90))),
+        ((0xe0, 0x20), (0x10, 0x40), Some((0xe0, 0x40))),
+        ((0x10, 0x50), (0x60, 0x60), Some((0x00, 0x00))),
+        ((0x10, 0x50), (0x50, 0x10), Some((0x00, 0x00))),
+        ((0x10, 0x50), (0x40, 0x20), Some((0x00, 0x00))),
+        ((0x10, 0x50), (0x51, 0x90), None),
+        ((0x10, 0x50), (0x60, 0x0f), None),
+    ] {
+        let (a, b, union) = (drawn(a), drawn(b), union.map(drawn));
+        assert_eq!(a.union(b), union, "{a:?} and {b:?}");
+        assert_eq!(b.union(a), union, "{b:?} and {a:?}");
+    }
+}
+
+#[test]
+fn text_of_an_arc_shows_which_end_is_in_it() {
+    let arc = drawn((0x10, 0x20));
+    let (from, to) = ("10".repeat(32), "20".repeat(32));
+    assert_eq!(arc.to_string(), format!("({from}, {to}]"));
+}
+
+/// The arc between two points, each 32 times the same byte.
+fn drawn((from, to): (u8, u8)) -> KeyRange {
+    KeyRange::new(Point::new([from; 32]), Point::new([to; 32]))
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kittengrad_ring::Point;
+use kittengrad_ring::{KeyRange, Length, Point};
 use proptest::prelude::*;
 
 use crate::brute;
@@ -19,6 +19,18 @@ proptest! {
                 .collect();
             prop_assert_eq!(ring.shared_cells(a, b).len(), shared.len(), "none is listed twice");
             prop_assert_eq!(shared, expected);
+        }
+    }
+
+    #[test]
+    fn shared_cells_come_clockwise_through_the_arc_of_the_first((ring, a) in ring_and_member(30)) {
+        let held = ring.held(a).expect("it is a member");
+        for &b in ring.members() {
+            let shared = ring.shared_cells(a, b);
+            let ends = shared.iter().filter_map(|&cell| ring.cell(cell)).map(|cell| cell.to);
+            let ways: Vec<Length> = ends.map(|end| KeyRange::new(held.from, end).length()).collect();
+            prop_assert_eq!(ways.len(), shared.len());
+            prop_assert!(ways.is_sorted_by(|near, far| near < far), "with {}: {:?}", b, shared);
         }
     }
 

@@ -72,6 +72,8 @@ fn replicas_are_odd_and_a_majority_of_them_is_the_quorum() {
         match Replicas::new(replicas) {
             Ok(accepted) => {
                 assert_eq!(accepted.get(), usize::from(replicas));
+                assert_eq!(accepted.to_u8(), replicas);
+                assert_eq!(accepted.to_string(), replicas.to_string());
                 assert_eq!(accepted.get(), 2 * accepted.h() + 1);
                 assert!(
                     2 * accepted.quorum() > accepted.get()
@@ -91,6 +93,22 @@ fn replicas_are_odd_and_a_majority_of_them_is_the_quorum() {
         refused.to_string(),
         "the number of replicas must be odd, not 4"
     );
+}
+
+#[test]
+fn three_copies_are_kept_by_default() {
+    assert_eq!(Replicas::default().get(), 3);
+}
+
+#[test]
+fn a_ring_tells_its_configured_number_of_copies() {
+    for replicas in [1, 3, 7] {
+        let replicas = Replicas::new(replicas).expect("it is odd");
+        assert_eq!(ring_of([Point::ZERO], replicas).replication(), replicas);
+    }
+    let members = [Point::ZERO, Point::MAX];
+    let [three, five] = [3, 5].map(|replicas| Replicas::new(replicas).expect("it is odd"));
+    assert_ne!(ring_of(members, three), ring_of(members, five));
 }
 
 fn shuffled(count_max: usize) -> impl Strategy<Value = Vec<Point>> {

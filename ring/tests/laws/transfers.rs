@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kittengrad_ring::{Point, Ring, Transfer};
+use kittengrad_ring::{KeyRange, Point, Ring, Transfer};
 use proptest::prelude::*;
 
 use crate::brute;
@@ -29,6 +29,8 @@ proptest! {
         let transfers = before.transfers(&next);
         prop_assert!(transfers.is_sorted_by_key(|transfer| transfer.to));
         for of_one in transfers.chunk_by(|a, b| a.to == b.to) {
+            let way = |transfer: &Transfer| KeyRange::new(of_one[0].arc.from, transfer.arc.to).length();
+            prop_assert!(of_one.is_sorted_by(|near, far| way(near) < way(far)), "{:?}", of_one);
             let following = of_one.iter().cycle().skip(1);
             let pairs = of_one.iter().zip(following);
             for (transfer, next) in pairs.filter(|(transfer, next)| transfer != next) {
