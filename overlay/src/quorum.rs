@@ -37,6 +37,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_quorum_is_needed_by_default() {
+        assert_eq!(Ack::default(), Ack::Quorum);
+    }
+
+    #[test]
     fn a_quorum_is_a_majority_of_the_configured_copies() {
         for (replicas, holders, one, quorum, all) in [
             (1, 1, 1, 1, 1),

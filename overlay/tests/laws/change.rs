@@ -61,3 +61,11 @@ fn the_replicas_of_cells_are_listed_once_in_ring_order() {
     let expected: BTreeSet<_> = cells.iter().flat_map(|cell| view.replicas(cell)).collect();
     assert_eq!(replicas.into_iter().collect::<BTreeSet<_>>(), expected);
 }
+
+#[test]
+fn without_a_change_one_ring_is_in_force() {
+    let (view, change) = ring(5, 3);
+    assert!(change.in_force().map(View::ring_id).eq([view.ring_id()]));
+    assert_eq!(change.newest().ring_id(), view.ring_id());
+    assert_eq!(change.replicas(&BTreeSet::new()), []);
+}

@@ -83,3 +83,18 @@ fn insert_says_whether_a_statement_is_the_newest() {
     assert_eq!(members.get(&new.key), Some(&new));
     assert_eq!(members.len(), 1);
 }
+
+#[test]
+fn members_are_counted_once_and_listed_by_key() {
+    let mut members = Identities::default();
+    assert!(members.is_empty());
+    for (number, seq) in [(3, 1), (1, 1), (2, 1), (1, 2)] {
+        members.insert(identity(number, seq, Role::Peer, State::Active));
+    }
+    assert!(!members.is_empty());
+    assert_eq!(members.len(), 3);
+    assert!(members.iter().is_sorted_by(|a, b| a.key < b.key));
+    assert_eq!(members.iter().map(|member| member.seq).sum::<u64>(), 4);
+    let stranger = identity(9, 1, Role::Peer, State::Active);
+    assert_eq!(members.get(&stranger.key), None);
+}

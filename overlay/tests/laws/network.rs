@@ -9,7 +9,7 @@ use kittengrad_proto::{
     signed::{Ed25519, Signer, SigningKey},
 };
 use kittengrad_ring::Replicas;
-use kittengrad_support::tower::{Tower, level1_params};
+use kittengrad_support::tower::{Tower, level1_params, level2_params};
 
 /// A root, and the name of a network below it.
 pub(crate) struct Network {
@@ -54,6 +54,15 @@ impl Network {
         Member { key, role, chain }
     }
 
+    /// The member with this byte in its seed, certified by the registrar.
+    pub(crate) fn leaf(&self, seed: u8, role: Role) -> Member {
+        let registrar = &self.tower.registrar;
+        let leaf = registrar.issue(level2_params(&format!("Member {seed}"), role), seed);
+        let chain = self.tower.leaf(&leaf, registrar);
+        let key = [seed; 32];
+        Member { key, role, chain }
+    }
+
     /// The same member with the certificates of another.
     pub(crate) fn uncertified(&self, member: &Member) -> Member {
         let chain = self.tower.member(&self.tower.peer);
@@ -65,14 +74,26 @@ impl Network {
 
     /// A member's statement about itself.
     pub(crate) fn identity(&self, member: &Member, grpc: &str, seq: u64, state: State) -> Identity {
+        let addresses = Addresses {
+            grpc: grpc.to_owned(),
+            ..Addresses::default()
+        };
+        self.reachable(member, addresses, seq, state)
+    }
+
+    /// A member's statement about itself, with all its addresses.
+    pub(crate) fn reachable(
+        &self,
+        member: &Member,
+        addresses: Addresses,
+        seq: u64,
+        state: State,
+    ) -> Identity {
         let fields = IdentityFields {
             seq,
             state,
             role: member.role,
-            addresses: Addresses {
-                grpc: grpc.to_owned(),
-                ..Addresses::default()
-            },
+            addresses,
             chain: member.chain.clone(),
         };
         Identity::sign(&self.overlay, &fields, &SigningKey::from_seed(&member.key)).unwrap()

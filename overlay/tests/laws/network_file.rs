@@ -4,7 +4,7 @@ use data_encoding::BASE64URL_NOPAD;
 use kittengrad_overlay::file::{MemberFault, NetworkError, NetworkFile};
 use kittengrad_proto::{
     certificate::Role,
-    identity::{IdentityError, State, ring_id},
+    identity::{Addresses, IdentityError, State, ring_id},
     limits::RING_MEMBERS_MAX,
     namespace::Overlay,
 };
@@ -13,7 +13,7 @@ use kittengrad_ring::Replicas;
 use crate::network::{Member, Network};
 
 /// The network file of these peers.
-fn file(net: &Network, peers: &[Member]) -> NetworkFile {
+pub(crate) fn file(net: &Network, peers: &[Member]) -> NetworkFile {
     let root = net.tower.trusted();
     let mut file = NetworkFile::new(net.overlay.namespace.clone(), root, Replicas::default());
     for (number, peer) in peers.iter().enumerate() {
@@ -24,7 +24,7 @@ fn file(net: &Network, peers: &[Member]) -> NetworkFile {
 }
 
 /// A network and so many peers of it.
-fn network(peers: u8) -> (Network, Vec<Member>) {
+pub(crate) fn network(peers: u8) -> (Network, Vec<Member>) {
     let net = Network::new();
     let peers = (0..peers).map(|number| net.member(100 + number, Role::Peer));
     let peers = peers.collect();
@@ -51,6 +51,9 @@ fn a_file_is_read_as_it_was_written() {
     let read = NetworkFile::parse(&file.to_toml()).unwrap();
     assert_eq!(read.members(), file.members());
     assert_eq!(read.to_toml(), file.to_toml());
+    assert_eq!(read.root().der(), net.tower.trusted().der());
+    assert_eq!(read.overlay(), &net.overlay);
+    assert_eq!(read.replicas(), Replicas::default());
 
     let view = read.view().unwrap();
     assert_eq!(view.overlay(), &net.overlay);
@@ -98,7 +101,12 @@ fn the_newest_identity_of_a_key_wins_in_any_order() {
 #[test]
 fn members_without_a_place_in_the_network_are_refused() {
     let (net, peers) = network(1);
-    let add = |identity| file(&net, &peers).add(identity).unwrap_err();
+    let add = |identity| {
+        let mut file = file(&net, &peers);
+        let refused = file.add(identity).unwrap_err();
+        assert_eq!(file.members(), [net.at(&peers[0], "127.0.0.1:0", 1)]);
+        refused
+    };
     let stranger = net.uncertified(&net.member(90, Role::Peer));
     let refused = add(net.at(&stranger, "x:1", 1));
     assert!(matches!(
@@ -117,9 +125,37 @@ fn members_without_a_place_in_the_network_are_refused() {
         refused,
         MemberFault::Identity(IdentityError::Foreign(_))
     ));
-    let registrar = net.member(91, Role::Registrar);
-    let refused = add(net.at(&registrar, "x:1", 1));
-    assert_eq!(refused, MemberFault::Role(Role::Registrar));
+    for member in [net.member(91, Role::Registrar), net.leaf(92, Role::Client)] {
+        let identity = net.at(&member, "x:1", 1);
+        let role = identity.role;
+        assert_eq!(add(identity), MemberFault::Role(role));
+    }
+}
+
+#[test]
+fn a_file_lists_peers_aggregators_and_indexers() {
+    let (net, peers) = network(1);
+    let mut file = file(&net, &peers);
+    let aggregator = net.at(&net.member(90, Role::Aggregator), "a:1", 1);
+    let indexer = net.at(&net.leaf(91, Role::Indexer), "i:1", 1);
+    for member in [&aggregator, &indexer] {
+        file.add(member.clone()).unwrap();
+    }
+    let view = NetworkFile::parse(&file.to_toml()).unwrap().view().unwrap();
+    assert_eq!(view.peers().count(), 1);
+    assert!(view.aggregators().eq([&aggregator]));
+    assert!(view.indexers().eq([&indexer]));
+    assert_eq!(view.me(), None, "a client sees it");
+}
+
+#[test]
+fn a_newer_identity_takes_the_place_of_the_older_one() {
+    let (net, peers) = network(3);
+    let mut file = file(&net, &peers);
+    let mut expected = file.members().to_vec();
+    expected[1] = net.at(&peers[1], "moved:1", 2);
+    file.add(expected[1].clone()).unwrap();
+    assert_eq!(file.members(), expected);
 }
 
 #[test]
@@ -237,6 +273,7 @@ fn the_view_of_a_file_has_its_number_of_copies() {
     let mut file = NetworkFile::new(net.overlay.namespace.clone(), root, replicas);
     file.add(net.at(&peers[0], "", 1)).unwrap();
     let read = NetworkFile::parse(&file.to_toml()).unwrap();
+    assert_eq!(read.replicas(), replicas);
     assert_eq!(read.view().unwrap().replication(), replicas);
 }
 
@@ -245,6 +282,20 @@ fn only_addresses_that_a_member_has_are_named() {
     let (net, peers) = network(1);
     let text = file(&net, &peers).to_toml();
     assert!(text.contains(": grpc 127.0.0.1:0\n"), "{text}");
+}
+
+#[test]
+fn a_member_is_named_in_the_line_above_it() {
+    let (net, _) = network(0);
+    let mut file = file(&net, &[]);
+    let aggregator = net.member(90, Role::Aggregator);
+    let [grpc, quic, http] = ["a:1", "b:2", "c:3"].map(str::to_owned);
+    let addresses = Addresses { grpc, quic, http };
+    file.add(net.reachable(&aggregator, addresses, 1, State::Active))
+        .unwrap();
+    let key = aggregator.public();
+    let line = format!("# aggregator {key}: grpc a:1 quic b:2 http c:3\n[[member]]\n");
+    assert!(file.to_toml().contains(&line), "{line}");
 }
 
 #[test]
@@ -261,6 +312,11 @@ fn a_file_has_as_many_members_as_a_ring() {
         file.add(member(number)).unwrap();
     }
     assert_eq!(file.add(member(RING_MEMBERS_MAX)), Err(MemberFault::Full));
+    assert_eq!(
+        file.add(net.at(&peers[0], "moved:1", 2)),
+        Ok(()),
+        "a known key"
+    );
     let text = file.to_toml();
     let read = NetworkFile::parse(&text).unwrap();
     assert_eq!(read.members().len(), RING_MEMBERS_MAX);

@@ -15,6 +15,7 @@ proptest! {
     fn keys_and_points_name_the_same_members(peers in 1..12_u8, half in 0..3_u8) {
         let view = view(peers, 2 * half + 1, []);
         let ring = view.ring();
+        prop_assert!(view.peers().map(|peer| peer.key.point()).eq(ring.members().iter().copied()));
         for member in view.peers() {
             let (key, point) = (member.key, member.key.point());
             prop_assert_eq!(view.key_at(point), Some(key));
@@ -25,9 +26,13 @@ proptest! {
             let point = canonical.point();
             let cell = view.cell_of(&canonical);
             prop_assert_eq!(cell.owner.point(), ring.owner(point));
+            prop_assert_eq!(view.cell(&cell.owner), Some(cell));
+            prop_assert!(cell.arc().contains(point));
             let keys = view.keys_holding(&canonical);
             prop_assert_eq!(&view.replicas(&cell), &keys);
             prop_assert!(keys.iter().map(|key| key.point()).eq(ring.replicas_of(point)));
+            let holders = view.holders(&canonical);
+            prop_assert!(holders.iter().map(|holder| holder.key).eq(keys.iter().copied()));
             for member in view.peers() {
                 let holds = view.holds(&member.key, &canonical);
                 prop_assert_eq!(holds, ring.holds(member.key.point(), point));
@@ -43,6 +48,9 @@ proptest! {
         let view = view(peers, 2 * half + 1, []).seen_by(me).unwrap();
         prop_assert_eq!(view.me(), Some(me));
         prop_assert!(view.held_here().arcs().iter().copied().eq(view.held(&me)));
+        for canonical in canonicals() {
+            prop_assert_eq!(view.holds_here(&canonical), view.holds(&me, &canonical));
+        }
         let mut cells: Vec<_> = canonicals()
             .filter(|canonical| view.holds_here(canonical))
             .map(|canonical| view.cell_of(&canonical))
@@ -57,6 +65,25 @@ proptest! {
         prop_assert!(sharing.iter().all(|member| *member == me || partners.contains(member)));
         prop_assert!(partners.iter().all(|partner| sharing.contains(partner)));
     }
+
+    #[test]
+    fn cells_come_clockwise_and_partners_closest_first(
+        peers in 1..12_u8,
+        half in 0..3_u8,
+        me in 1..12_u8,
+    ) {
+        prop_assume!(me <= peers);
+        let me = key(me);
+        let view = view(peers, 2 * half + 1, []).seen_by(me).unwrap();
+        let ring = view.ring();
+        let cells = view.cells_here();
+        let owners = cells.iter().map(|cell| cell.owner.point());
+        prop_assert!(owners.eq(ring.shared_cells(me.point(), me.point())));
+        prop_assert!(cells.windows(2).all(|pair| pair[0].arc().to == pair[1].arc().from));
+        let partners = view.partners();
+        let points = partners.iter().map(|partner| partner.point());
+        prop_assert!(points.eq(ring.partners(me.point())));
+    }
 }
 
 #[test]
@@ -70,6 +97,7 @@ fn a_joining_peer_is_named_and_not_in_the_ring() {
         (None, None)
     );
     assert!(with.joining().map(|peer| peer.key).eq([joiner.key]));
+    assert_eq!(with.key_at(joiner.key.point()), None);
     assert_eq!(with.member(&joiner.key), Some(&joiner));
     assert!(canonicals().all(|canonical| !with.holds(&joiner.key, &canonical)));
     let peers = with.peers().chain(with.joining());
@@ -91,6 +119,39 @@ fn a_leaving_peer_is_in_the_ring() {
     let view = view(3, 3, [leaver.clone()]);
     assert_eq!(view.ring().members().len(), 3);
     assert!(view.is_in_ring(&leaver.key));
+    assert_eq!(view.joining().count(), 0);
+    let named = view.peers().map(|peer| (&peer.key, peer.state));
+    assert_eq!(view.ring_id(), ring_id(view.replication(), named));
+}
+
+#[test]
+fn only_peers_join_the_ring() {
+    let [aggregator, indexer] = [(8, Role::Aggregator), (9, Role::Indexer)]
+        .map(|(number, role)| identity(number, 1, role, State::Joining));
+    let view = view(3, 3, [aggregator, indexer]);
+    assert_eq!(view.joining().count(), 0);
+    assert_eq!(view.aggregators().count() + view.indexers().count(), 2);
+}
+
+#[test]
+fn the_id_of_a_ring_names_its_peers_and_its_copies_alone() {
+    let aggregator = identity(9, 1, Role::Aggregator, State::Active);
+    let moved = identity(3, 2, Role::Peer, State::Active);
+    let id = view(3, 3, []).ring_id();
+    assert_eq!(view(3, 3, [aggregator, moved]).ring_id(), id);
+    assert_ne!(view(4, 3, []).ring_id(), id);
+    assert_ne!(view(3, 5, []).ring_id(), id);
+}
+
+#[test]
+fn a_cell_of_another_ring_is_kept_where_its_end_is() {
+    let (small, large) = (view(3, 1, []), view(9, 1, []));
+    for peer in small.peers() {
+        let cell = small.cell(&peer.key).unwrap();
+        assert_ne!(large.cell(&peer.key), Some(cell), "another cell");
+        let end = large.cell_at(cell.arc().to);
+        assert_eq!(large.replicas(&cell), [end.owner]);
+    }
 }
 
 #[test]
