@@ -154,10 +154,17 @@ fn follower_after(source: PublicKey, cursor: Cursor, header: &Header) -> Followe
     let Some(height) = cursor.height else {
         return Follower::new(source, cursor.incarnation);
     };
+    // The block at the cursor itself was read, although its hash is not known.
+    let is_last = (header.incarnation, header.height) == (cursor.incarnation, height);
+    let hash = if is_last {
+        header.hash()
+    } else {
+        header.previous
+    };
     let head = Head {
         incarnation: cursor.incarnation,
         height,
-        hash: header.previous,
+        hash,
     };
     Follower::after(source, head, 0)
 }
