@@ -26,3 +26,26 @@ pub fn read_arcs(bytes: &[u8]) -> Option<Vec<KeyRange>> {
 fn point(bytes: &[u8]) -> Option<Point> {
     Some(Point::new(bytes.try_into().ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arcs_are_read_in_the_order_in_which_they_were_written() {
+        let [a, b, c] = [1, 2, 3].map(|byte| Point::new([byte; 32]));
+        let arcs = [KeyRange::new(c, a), KeyRange::new(b, c)];
+        let mut bytes = vec![0xff];
+        write_arcs(&arcs, &mut bytes);
+        assert_eq!(bytes[0], 0xff, "what was there stays");
+        assert_eq!(read_arcs(&bytes[1..]), Some(arcs.to_vec()));
+        assert_eq!(read_arcs(&[]), Some(Vec::new()));
+    }
+
+    #[test]
+    fn bytes_that_are_not_whole_arcs_are_refused() {
+        for bytes in [1, 32, 63, 65, 96, 127] {
+            assert_eq!(read_arcs(&vec![0; bytes]), None, "{bytes} bytes");
+        }
+    }
+}

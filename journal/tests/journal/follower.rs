@@ -17,7 +17,7 @@ use kittengrad_support::journals::{Fake, FakeKey, overlay, submission};
 const OWNER: FakeKey = FakeKey(1);
 
 /// Makes a journal of `count` blocks with one transaction each.
-fn journal(signer: Arc<dyn Signer>, incarnation: u64, count: u64) -> Vec<Block> {
+pub(crate) fn journal(signer: Arc<dyn Signer>, incarnation: u64, count: u64) -> Vec<Block> {
     let mut journal = Journal::open(overlay(), signer, incarnation, None, &[]);
     let mut store = MemoryStore::default();
     let mut blocks = Vec::new();
@@ -32,12 +32,12 @@ fn journal(signer: Arc<dyn Signer>, incarnation: u64, count: u64) -> Vec<Block> 
     blocks
 }
 
-fn owners_journal() -> Vec<Block> {
+pub(crate) fn owners_journal() -> Vec<Block> {
     journal(Arc::new(OWNER), 7, 4)
 }
 
 /// Makes a follower that has accepted these blocks, from the first on.
-fn following(accepted: &[Block]) -> Follower {
+pub(crate) fn following(accepted: &[Block]) -> Follower {
     let mut follower = Follower::new(OWNER.public(), 7);
     for block in accepted {
         assert_eq!(follower.accept(block, &Fake), Ok(Step::Next));
@@ -46,7 +46,11 @@ fn following(accepted: &[Block]) -> Follower {
 }
 
 /// Signs a copy of a block with some header fields changed.
-fn resigned(block: &Block, signer: &dyn Signer, change: impl Fn(&mut HeaderFields)) -> Block {
+pub(crate) fn resigned(
+    block: &Block,
+    signer: &dyn Signer,
+    change: impl Fn(&mut HeaderFields),
+) -> Block {
     let header = &block.header;
     let mut fields = HeaderFields {
         incarnation: header.incarnation,
@@ -126,9 +130,12 @@ fn a_skipped_block_is_missed() {
 #[test]
 fn a_block_of_another_journal_is_refused() {
     let foreign = &journal(Arc::new(FakeKey(2)), 7, 4)[3];
-    check_refused(foreign, &Fake, |e| {
-        matches!(e, FollowError::OtherJournal { height: 3, .. })
-    });
+    let expected = FollowError::OtherJournal {
+        height: 3,
+        expected: OWNER.public(),
+        found: FakeKey(2).public(),
+    };
+    check_refused(foreign, &Fake, |e| *e == expected);
 }
 
 #[test]
@@ -183,9 +190,12 @@ fn a_block_that_links_elsewhere_is_refused() {
     let relinked = resigned(&owners_journal()[3], &OWNER, |fields| {
         fields.previous = Id::ZERO
     });
-    check_refused(&relinked, &Fake, |e| {
-        matches!(e, FollowError::Link { height: 3, .. })
-    });
+    let expected = FollowError::Link {
+        height: 3,
+        previous: Id::ZERO,
+        expected: owners_journal()[2].header.hash(),
+    };
+    check_refused(&relinked, &Fake, |e| *e == expected);
 }
 
 /// Keeps S4.

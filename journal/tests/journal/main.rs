@@ -1,6 +1,8 @@
 //! Tests of the journal: its writer, its followers, its proofs, and the conformance of its store.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod crossing;
+mod cutting;
 mod follower;
 mod golden;
 mod memory;

@@ -2,7 +2,7 @@
 
 use kittengrad_journal::{
     MemoryStore, Tip, Write,
-    place::{Beginning, Place, Start, start},
+    place::{Beginning, Extent, Place, Start, extent, oldest, start},
 };
 use kittengrad_proto::{
     block::Head,
@@ -165,4 +165,44 @@ fn the_place_after_a_block_is_the_next_height() {
         height: 42,
     };
     assert_eq!(Place::of(head).next(), next);
+    let last = Place {
+        height: u64::MAX,
+        ..next
+    };
+    assert_eq!(last.next(), last, "no height is too high");
+}
+
+#[test]
+fn an_incarnation_extends_to_its_last_published_block() {
+    let (store, tip) = sample();
+    let following = |incarnation| {
+        let height = 0;
+        Some(Place {
+            incarnation,
+            height,
+        })
+    };
+    for (incarnation, last, following) in
+        [(7, 4, following(9)), (9, 1, following(12)), (12, 2, None)]
+    {
+        let expected = Extent::Known { last, following };
+        assert_eq!(extent(incarnation, tip, &store), Ok(expected));
+    }
+    for incarnation in [6, 8, 13, 15] {
+        assert_eq!(extent(incarnation, tip, &store), Ok(Extent::Unknown));
+    }
+}
+
+#[test]
+fn the_oldest_block_is_the_first_of_the_oldest_incarnation() {
+    let (store, tip) = sample();
+    let place = |incarnation, height| {
+        Some(Place {
+            incarnation,
+            height,
+        })
+    };
+    assert_eq!(oldest(Some(tip), &store), Ok(place(7, 2)));
+    assert_eq!(oldest(None, &store), Ok(None), "nothing is published");
+    assert_eq!(oldest(Some(tip), &MemoryStore::default()), Ok(None));
 }

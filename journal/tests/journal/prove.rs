@@ -2,12 +2,17 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use kittengrad_journal::{Journal, MemoryStore, ProveError, Store, Write, prove};
+use bytes::Bytes;
+use kittengrad_journal::{
+    Journal, Locator, MemoryStore, ProveError, RowKey, Store, StoreError, Write, prove,
+};
 use kittengrad_proto::{
+    block::Item,
     receipt::ItemProof,
     signed::{Signer, SigningKey, Verifier},
     submission::Submission,
 };
+use kittengrad_ring::KeyRange;
 use kittengrad_support::journals::{EntrySpec, Fake, FakeKey, overlay, submission};
 use proptest::{collection::vec, prelude::*};
 
@@ -120,7 +125,72 @@ fn what_is_not_in_the_set_is_not_proved() {
         &unknown.transaction.id(),
         unknown.transaction.elements(),
     );
-    assert!(matches!(refused, Err(ProveError::Absent(_))));
+    let absent = unknown.transaction.elements().find(|element| {
+        let known = known.transaction.elements();
+        !known.into_iter().any(|other| other == *element)
+    });
+    assert_eq!(refused, Err(ProveError::Absent(absent.unwrap())));
+}
+
+#[test]
+fn an_item_is_proved_once_for_all_its_elements() {
+    let mut journal = open(Arc::new(FakeKey(1)));
+    let mut store = MemoryStore::default();
+    let other = submission(1, &[(1, true, vec![10])]);
+    let first = submission(2, &[(2, true, vec![20, 21, 22])]);
+    commit(&mut journal, &mut store, &[other, first.clone()]);
+    let repeat = submission(3, &[(2, true, vec![20, 22, 23])]);
+    commit(&mut journal, &mut store, std::slice::from_ref(&repeat));
+    let proved = |submission: &Submission| {
+        let transaction = &submission.transaction;
+        let (id, elements) = (transaction.id(), transaction.elements());
+        let proofs = prove(&store, &overlay(), &id, elements).unwrap();
+        let named = |proof: ItemProof| {
+            let other = proof.transaction.map(|other| other.id());
+            (proof.header.height, proof.index, other)
+        };
+        proofs.into_iter().map(named).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(proved(&first), [(0, 1, None)].into());
+    let of_first = Some(first.transaction.id());
+    assert_eq!(proved(&repeat), [(0, 1, of_first), (1, 0, None)].into());
+}
+
+#[test]
+fn a_set_row_that_names_another_item_is_damage() {
+    let mut journal = open(Arc::new(FakeKey(1)));
+    let mut store = MemoryStore::default();
+    journal.note(&Item::Hold(KeyRange::WHOLE));
+    let known = submission(1, &[(1, true, vec![10])]);
+    commit(&mut journal, &mut store, std::slice::from_ref(&known));
+    let element = known.transaction.elements().next().unwrap();
+    let repeat = submission(2, &[(1, true, vec![10])]).transaction;
+    let check_damage = |store: &MemoryStore, when: &str| {
+        let refused = prove(store, &overlay(), &repeat.id(), [element]);
+        let is_damage = matches!(refused, Err(ProveError::Store(StoreError::Damaged(_))));
+        assert!(is_damage, "{when}: {refused:?}");
+    };
+    assert_eq!(
+        prove(&store, &overlay(), &repeat.id(), [element])
+            .unwrap()
+            .len(),
+        1
+    );
+    for (index, when) in [(0, "an arc"), (2, "behind the last item")] {
+        let at = Locator {
+            incarnation: 7,
+            height: 0,
+            index,
+        };
+        let mut store = store.clone();
+        store.commit(vec![Write::Element(element, at)]);
+        check_damage(&store, when);
+    }
+    let id = known.transaction.id();
+    store.commit(vec![Write::Remove(RowKey::Transaction(id))]);
+    check_damage(&store, "without its transaction");
+    store.commit(vec![Write::Transaction(id, Bytes::from_static(b"?"))]);
+    check_damage(&store, "with another transaction");
 }
 
 #[test]
@@ -128,14 +198,15 @@ fn a_set_row_that_names_nothing_is_damage() {
     let mut store = MemoryStore::default();
     let transaction = submission(1, &[(1, true, vec![10])]).transaction;
     let element = transaction.elements().next().unwrap();
-    let at = kittengrad_journal::Locator {
+    let at = Locator {
         incarnation: 7,
         height: 0,
         index: 0,
     };
     store.commit(vec![Write::Element(element, at)]);
     let refused = prove(&store, &overlay(), &transaction.id(), [element]);
-    assert!(matches!(refused, Err(ProveError::Store(_))));
+    let is_damage = matches!(refused, Err(ProveError::Store(StoreError::Damaged(_))));
+    assert!(is_damage, "{refused:?}");
 }
 
 #[test]

@@ -1,7 +1,12 @@
 //! Reading blocks back: in order, within the limits of one answer, and with a sign at the end.
 
-use kittengrad_journal::{MemoryStore, Write, blocks};
-use kittengrad_support::journals::{record, stored_block};
+use bytes::Bytes;
+use kittengrad_journal::{MemoryStore, RowKey, StoreError, Write, blocks, entries};
+use kittengrad_proto::block::Item;
+use kittengrad_ring::KeyRange;
+use kittengrad_support::journals::{overlay, record, stored_block, submission};
+
+use crate::owner::{Owner, everything};
 
 /// Bytes of the only item of each block.
 const ITEM_BYTES: usize = 1_000;
@@ -51,4 +56,55 @@ fn an_answer_has_everything_up_to_the_end_where_that_fits() {
     check(0, usize::MAX, usize::MAX, 0..10, true);
     check(9, usize::MAX, usize::MAX, 9..10, true);
     check(10, usize::MAX, usize::MAX, 10..10, true);
+}
+
+#[test]
+fn an_answer_has_blocks_of_one_incarnation() {
+    for other in [6, 8] {
+        let read = blocks(&store(), other, 0, usize::MAX, usize::MAX).unwrap();
+        assert_eq!((read.blocks, read.is_end), (vec![], true));
+    }
+}
+
+#[test]
+fn an_entry_names_its_item_and_the_elements_that_it_adds() {
+    let mut owner = Owner::new(everything);
+    owner.journal.note(&Item::Hold(KeyRange::WHOLE));
+    let first = submission(1, &[(1, true, vec![10])]);
+    let second = submission(2, &[(1, true, vec![10, 11, 12])]);
+    let mut added = vec![owner.add(&first)];
+    owner.journal.note(&Item::Settled(KeyRange::WHOLE));
+    added.push(owner.add(&second));
+    owner.cut(1);
+    assert_eq!((added[0].len(), added[1].len()), (1, 2));
+    let entries = owner.entries();
+    assert_eq!(entries.len(), 2);
+    for (entry, (index, submission, added)) in entries
+        .into_iter()
+        .zip([(1, &first, &added[0]), (3, &second, &added[1])])
+    {
+        assert_eq!(entry.index, index);
+        assert_eq!(entry.transaction.id(), submission.transaction.id());
+        assert_eq!(entry.added, *added);
+    }
+}
+
+#[test]
+fn a_block_that_its_transactions_do_not_fit_is_damage() {
+    let mut owner = Owner::new(everything);
+    let transaction = submission(1, &[(1, true, vec![10])]).transaction;
+    owner.add(&submission(1, &[(1, true, vec![10])]));
+    let block = owner.cut(1).unwrap().block;
+    let id = transaction.id();
+    for write in [
+        Write::Remove(RowKey::Transaction(id)),
+        Write::Transaction(id, Bytes::from_static(b"?")),
+    ] {
+        owner.store.commit(vec![write]);
+        let read = entries(&owner.store, &overlay(), &block);
+        assert!(matches!(read, Err(StoreError::Damaged(_))), "{read:?}");
+    }
+    let block = stored_block(7, 0, vec![Bytes::from_static(b"?")], 0).block;
+    let read = entries(&owner.store, &overlay(), &block);
+    assert!(matches!(read, Err(StoreError::Damaged(_))), "{read:?}");
 }

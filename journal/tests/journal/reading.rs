@@ -1,10 +1,16 @@
 //! A reader's place in a journal: where it starts, and which blocks move it.
 
-use kittengrad_journal::{MemoryStore, ReadFrom, Reading, Step, place::Beginning};
+use kittengrad_journal::{FollowError, MemoryStore, ReadFrom, Reading, Step, place::Beginning};
 use kittengrad_proto::{
-    block::Block, cursor::Cursor, signed::Signer as _, wire::subscribe_request::From,
+    block::{Block, Head},
+    cursor::{Cursor, CursorError},
+    id::Id,
+    signed::Signer as _,
+    wire::{self, subscribe_request::From},
 };
 use kittengrad_support::journals::{Fake, FakeKey, overlay, submission};
+
+use crate::follower::resigned;
 
 const OWNER: FakeKey = FakeKey(1);
 
@@ -33,36 +39,218 @@ fn at(incarnation: u64, height: impl Into<Option<u64>>) -> Cursor {
     }
 }
 
+fn after(head: Head) -> ReadFrom {
+    ReadFrom::After { head, time_ms: 1 }
+}
+
+fn reading(start: ReadFrom) -> Reading {
+    Reading::new(OWNER.public(), start)
+}
+
 #[test]
 fn a_request_says_where_a_subscription_begins() {
     let cursor = at(7, 2);
+    let missing = || Err(CursorError::Missing);
     for (request, expected) in [
-        (From::Genesis(true), Some(Beginning::Genesis)),
-        (From::Now(true), Some(Beginning::Now)),
+        (From::Genesis(true), Ok(Beginning::Genesis)),
+        (From::Now(true), Ok(Beginning::Now)),
         (
             From::Cursor(cursor.to_wire()),
-            Some(Beginning::Cursor(cursor)),
+            Ok(Beginning::Cursor(cursor)),
         ),
-        (From::Genesis(false), None),
-        (From::Now(false), None),
+        (From::Genesis(false), missing()),
+        (From::Now(false), missing()),
     ] {
-        assert_eq!(Beginning::from_wire(Some(&request)).ok(), expected);
+        assert_eq!(Beginning::from_wire(Some(&request)), expected);
     }
-    assert!(Beginning::from_wire(None).is_err());
+    assert_eq!(Beginning::from_wire(None), missing());
+    let malformed = Beginning::from_wire(Some(&From::Cursor(wire::Cursor::default())));
+    assert!(matches!(malformed, Err(CursorError::Journal(_))));
 }
 
 #[test]
 fn a_place_is_before_later_ones_only() {
-    let here = ReadFrom::At(at(7, 2));
     for (start, is_before) in [
+        (at(7, None), false),
         (at(7, 1), false),
         (at(7, 2), false),
         (at(7, 3), true),
         (at(8, None), true),
         (at(6, 9), false),
     ] {
-        assert_eq!(here.is_before(start), is_before, "{start}");
+        let hash = Id::ZERO;
+        for here in [
+            ReadFrom::At(at(7, 2)),
+            after(Head {
+                incarnation: 7,
+                height: 2,
+                hash,
+            }),
+        ] {
+            assert_eq!(here.is_before(start), is_before, "{here:?} and {start}");
+        }
         assert!(ReadFrom::Genesis.is_before(start));
+    }
+    assert!(ReadFrom::At(at(7, None)).is_before(at(7, 0)));
+    assert!(!ReadFrom::At(at(7, None)).is_before(at(7, None)));
+}
+
+#[test]
+fn a_subscription_begins_where_reading_starts() {
+    for (start, cursor) in [
+        (ReadFrom::Genesis, None),
+        (ReadFrom::At(at(7, None)), Some(at(7, None))),
+        (ReadFrom::At(at(7, 1)), Some(at(7, 1))),
+        (after(journal()[1].head()), Some(at(7, 1))),
+    ] {
+        let reading = reading(start);
+        assert_eq!(reading.cursor(), cursor);
+        assert_eq!(reading.source(), OWNER.public());
+    }
+}
+
+#[test]
+fn first_block_is_any_that_the_owner_has() {
+    for block in journal() {
+        let first = reading(ReadFrom::Genesis).next(&block, &Fake).unwrap();
+        assert_eq!((first.step, first.is_first), (Step::Next, true));
+        assert_eq!(first.reading.cursor(), Some(at(7, block.header.height)));
+    }
+}
+
+#[test]
+fn only_the_first_block_since_genesis_is_the_first() {
+    let blocks = journal();
+    let first = reading(ReadFrom::Genesis).next(&blocks[0], &Fake).unwrap();
+    let second = first.reading.next(&blocks[1], &Fake).unwrap();
+    assert!(first.is_first && !second.is_first);
+    for start in [ReadFrom::At(at(7, 0)), after(blocks[0].head())] {
+        let next = reading(start).next(&blocks[1], &Fake).unwrap();
+        assert!(!next.is_first, "{start:?}");
+    }
+}
+
+#[test]
+fn next_block_is_the_one_after_the_start() {
+    let blocks = journal();
+    for (start, expected) in [
+        (ReadFrom::At(at(7, None)), 0),
+        (ReadFrom::At(at(7, 0)), 1),
+        (after(blocks[0].head()), 1),
+    ] {
+        let reading = reading(start);
+        let next = reading.next(&blocks[expected], &Fake).unwrap();
+        assert_eq!(next.step, Step::Next, "{start:?}");
+        assert_eq!(next.reading, self::reading(after(blocks[expected].head())));
+        let skipped = FollowError::Skipped {
+            incarnation: 7,
+            expected: expected as u64,
+            found: expected as u64 + 1,
+        };
+        assert_eq!(reading.next(&blocks[expected + 1], &Fake), Err(skipped));
+    }
+}
+
+#[test]
+fn a_reader_of_one_journal_refuses_blocks_of_another() {
+    let blocks = journal();
+    let other = FakeKey(2).public();
+    for start in [
+        ReadFrom::Genesis,
+        ReadFrom::At(at(7, None)),
+        ReadFrom::At(at(7, 0)),
+        after(blocks[0].head()),
+    ] {
+        let refused = Reading::new(other, start).next(&blocks[1], &Fake);
+        let expected = FollowError::OtherJournal {
+            height: 1,
+            expected: other,
+            found: OWNER.public(),
+        };
+        assert_eq!(refused, Err(expected), "{start:?}");
+    }
+}
+
+#[test]
+fn a_start_with_a_hash_is_linked_to_and_not_older() {
+    let blocks = journal();
+    let head = blocks[0].head();
+    let hash = Id::of(&[b"another block"]);
+    let unlinked = reading(after(Head { hash, ..head })).next(&blocks[1], &Fake);
+    let expected = FollowError::Link {
+        height: 1,
+        previous: head.hash,
+        expected: hash,
+    };
+    assert_eq!(unlinked, Err(expected));
+    let later = ReadFrom::After { head, time_ms: 6 };
+    let back = reading(later).next(&blocks[1], &Fake);
+    let (height, back_ms) = (1, 5);
+    assert_eq!(back, Err(FollowError::TimeWentBack { height, back_ms }));
+}
+
+#[test]
+fn blocks_link_even_if_the_start_has_no_hash() {
+    let blocks = journal();
+    let unlinked = resigned(&blocks[2], &OWNER, |fields| fields.previous = Id::ZERO);
+    for (start, next) in [(ReadFrom::Genesis, 1), (ReadFrom::At(at(7, 0)), 1)] {
+        let reading = reading(start).next(&blocks[next], &Fake).unwrap().reading;
+        let refused = reading.next(&unlinked, &Fake);
+        assert!(matches!(refused, Err(FollowError::Link { height: 2, .. })));
+    }
+}
+
+#[test]
+fn a_new_incarnation_continues_any_start_before_it() {
+    let began = resigned(&journal()[0], &OWNER, |fields| fields.incarnation = 9);
+    for start in [
+        ReadFrom::At(at(7, None)),
+        ReadFrom::At(at(7, 2)),
+        after(journal()[2].head()),
+    ] {
+        let next = reading(start).next(&began, &Fake).unwrap();
+        assert_eq!(next.step, Step::Began, "{start:?}");
+        assert_eq!(next.reading.cursor(), Some(at(9, 0)));
+    }
+    let first = reading(ReadFrom::Genesis).next(&began, &Fake).unwrap();
+    assert_eq!(first.step, Step::Next);
+    assert_eq!(first.reading.cursor(), Some(at(9, 0)));
+}
+
+#[test]
+fn a_head_agrees_unless_it_is_another_one_at_the_place() {
+    let head = journal()[1].head();
+    let hash = Id::of(&[b"another block"]);
+    let other = Head { hash, ..head };
+    let read = reading(after(head));
+    let expected = FollowError::Equivocation {
+        incarnation: 7,
+        height: 1,
+        known: head.hash,
+        found: hash,
+    };
+    assert_eq!(read.agrees(&other), Err(expected));
+    for told in [
+        head,
+        Head { height: 0, ..other },
+        Head { height: 2, ..other },
+        Head {
+            incarnation: 6,
+            ..other
+        },
+        Head {
+            incarnation: 8,
+            ..other
+        },
+    ] {
+        assert_eq!(read.agrees(&told), Ok(()), "{told:?}");
+    }
+    for start in [
+        ReadFrom::Genesis,
+        ReadFrom::At(at(7, None)),
+        ReadFrom::At(at(7, 1)),
+    ] {
+        assert_eq!(reading(start).agrees(&other), Ok(()), "no hash is known");
     }
 }
 

@@ -2,25 +2,29 @@
 
 use bytes::Bytes;
 use kittengrad_journal::{
-    Follower, MemoryStore, StateError, Write, applied, keep_applied, keep_chain, publisher_chain,
+    Applied, Follower, MemoryStore, StateError, StoreError, Write, applied, chain, keep_applied,
+    keep_chain, publisher_chain,
 };
 use kittengrad_proto::{
     block::Head,
     certificate::Chain,
     id::{Id, PublicKey},
 };
-use kittengrad_ring::KeyRanges;
+use kittengrad_ring::{KeyRange, KeyRanges, Point};
 
 const SUBJECT: PublicKey = PublicKey::new([0x11; 32]);
 
 fn position() -> Write {
+    keep_applied(&follower(), &KeyRanges::whole()).unwrap()
+}
+
+fn follower() -> Follower {
     let head = Head {
         incarnation: 7,
         height: 42,
         hash: Id::new([0xaa; 32]),
     };
-    let follower = Follower::after(SUBJECT, head, 1_000);
-    keep_applied(&follower, &KeyRanges::whole()).unwrap()
+    Follower::after(SUBJECT, head, 1_000)
 }
 
 fn vouched() -> [Write; 2] {
@@ -68,4 +72,85 @@ fn a_publishers_chain_of_another_version_or_length_is_damage() {
     check(&vouched(), |store| {
         publisher_chain(store, SUBJECT).map(|chain| chain.is_some())
     });
+}
+
+#[test]
+fn a_position_of_version_1_with_arcs_is_damage() {
+    let Write::State(key, value) = position() else {
+        panic!("a position is a state")
+    };
+    let mut store = MemoryStore::default();
+    let old = [&[1], &value[1..]].concat();
+    store.commit(vec![Write::State(key, old.into())]);
+    let refused = StateError::Form {
+        key: SUBJECT,
+        version: 1,
+        bytes: value.len(),
+    };
+    let read = applied(&store, SUBJECT, &KeyRanges::whole());
+    assert_eq!(read, Err(refused));
+}
+
+#[test]
+fn a_position_keeps_every_arc_that_was_held() {
+    let at = |byte| Point::new([byte; 32]);
+    let arcs = [(0x10, 0x20), (0x30, 0x40), (0xf0, 0x08)];
+    let held: KeyRanges = arcs
+        .into_iter()
+        .map(|(from, to)| KeyRange::new(at(from), at(to)))
+        .collect();
+    for held in [held, KeyRanges::EMPTY] {
+        let mut store = MemoryStore::default();
+        store.commit(keep_applied(&follower(), &held).into_iter().collect());
+        let found = applied(&store, SUBJECT, &KeyRanges::whole());
+        let follower = follower();
+        assert_eq!(found, Ok(Some(Applied { follower, held })));
+    }
+}
+
+#[test]
+fn a_position_and_a_chain_of_one_key_are_two_values() {
+    let mut store = MemoryStore::default();
+    store.commit(vouched().into());
+    store.commit(vec![position()]);
+    let found = applied(&store, SUBJECT, &KeyRanges::EMPTY).unwrap();
+    assert_eq!(found.map(|found| found.follower), Some(follower()));
+    assert!(publisher_chain(&store, SUBJECT).unwrap().is_some());
+}
+
+#[test]
+fn a_chain_that_was_not_kept_is_not_found() {
+    let [kept, vouched] = vouched();
+    let Write::Chain(id, _) = &kept else {
+        panic!("{kept:?} is not a chain")
+    };
+    let mut store = MemoryStore::default();
+    assert_eq!(publisher_chain(&store, SUBJECT), Ok(None));
+    assert_eq!(chain(&store, id), Ok(None));
+    store.commit(vec![vouched]);
+    assert_eq!(publisher_chain(&store, SUBJECT), Ok(None));
+    store.commit(vec![kept.clone()]);
+    assert!(publisher_chain(&store, SUBJECT).unwrap().is_some());
+    assert_eq!(chain(&store, &Id::ZERO), Ok(None));
+    assert_eq!(
+        publisher_chain(&store, PublicKey::new([0x22; 32])),
+        Ok(None)
+    );
+}
+
+#[test]
+fn a_chain_that_cannot_be_read_is_damage() {
+    let [kept, vouched] = vouched();
+    let Write::Chain(id, _) = kept else {
+        panic!("{kept:?} is not a chain")
+    };
+    let mut store = MemoryStore::default();
+    store.commit(vec![vouched]);
+    for bytes in [&b""[..], b"?"] {
+        store.commit(vec![Write::Chain(id, Bytes::from_static(bytes))]);
+        for read in [chain(&store, &id), publisher_chain(&store, SUBJECT)] {
+            let is_damage = matches!(read, Err(StateError::Store(StoreError::Damaged(_))));
+            assert!(is_damage, "{read:?}");
+        }
+    }
 }
