@@ -37,7 +37,7 @@ mod tests {
         let arcs = [KeyRange::new(c, a), KeyRange::new(b, c)];
         let mut bytes = vec![0xff];
         write_arcs(&arcs, &mut bytes);
-        assert_eq!(bytes[0], 0xff, "what was there stays");
+        assert_eq!(bytes[0], 0xff, "earlier bytes stay");
         assert_eq!(read_arcs(&bytes[1..]), Some(arcs.to_vec()));
         assert_eq!(read_arcs(&[]), Some(Vec::new()));
     }

@@ -67,6 +67,7 @@ fn a_cut_has_the_block_that_is_stored_and_its_tree() {
         assert_eq!((header.item_count, cut.block.items.len()), (2, 2));
         assert_eq!(cut.tree.root(), header.items_root);
         assert_eq!(header.time_ms, wall_ms);
+        assert_eq!((cut.listed.len(), cut.added.len()), (1, 1));
         let stored = owner.store.block(7, header.height).unwrap().unwrap();
         assert_eq!(stored.block, cut.block);
         let tip = owner.journal.tip().unwrap();

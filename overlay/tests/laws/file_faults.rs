@@ -24,7 +24,7 @@ fn line(line: usize) -> Place {
     Place { path: None, line }
 }
 
-/// The text of a file with one member more, whatever that is.
+/// The text of a file with one more member, which may be a wrong one.
 fn with_member(text: &str, identity: &Identity) -> String {
     let encoded = BASE64URL_NOPAD.encode(&identity.signed().encode());
     format!("{text}\n[[member]]\nidentity = \"{encoded}\"\n")
