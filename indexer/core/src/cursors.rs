@@ -141,4 +141,16 @@ mod tests {
         assert!(cursors.advance(&last(1, 4, 0)));
         assert_eq!(cursors.last(&PublicKey::new([1; 32])), Some(last(1, 4, 0)));
     }
+
+    #[test]
+    fn a_journal_is_forgotten_once_and_alone() {
+        let mut cursors = Cursors::default();
+        assert!(!cursors.forget(&PublicKey::new([1; 32])));
+        cursors.advance(&last(1, 5, 7));
+        cursors.advance(&last(2, 1, 0));
+        assert!(cursors.forget(&PublicKey::new([1; 32])));
+        assert!(!cursors.forget(&PublicKey::new([1; 32])));
+        assert!(cursors.all().eq([last(2, 1, 0)]));
+        assert_eq!(cursors.current(), Some(last(2, 1, 0).cursor()));
+    }
 }

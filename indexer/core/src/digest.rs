@@ -226,8 +226,11 @@ mod tests {
     fn a_digest_is_stored_and_read_back() {
         let digest = of(&[7, 8]);
         assert_eq!(Digest::decode(&digest.encode()), Ok(digest));
-        for bad in ["", "00", &"zz".repeat(2048)] {
-            assert!(Digest::decode(bad).is_err());
+        let (shorter, longer) = ("00".repeat(2047), "00".repeat(2049));
+        let (foreign, upper) = ("zz".repeat(2048), "AB".repeat(2048));
+        for bad in ["", "00", &shorter, &longer, &foreign, &upper] {
+            let found = bad.len();
+            assert_eq!(Digest::decode(bad), Err(DigestError { found }));
         }
     }
 }

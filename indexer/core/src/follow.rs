@@ -116,16 +116,20 @@ mod tests {
         }
     }
 
-    fn at_100() -> Following {
-        Following::new(Some(Last {
+    fn last(height: u64) -> Last {
+        Last {
             journal: JOURNAL,
             head: Head {
                 incarnation: 5,
-                height: 100,
-                hash: Id::ZERO,
+                height,
+                hash: Id::of(&[&height.to_be_bytes()]),
             },
-            time_ms: 1,
-        }))
+            time_ms: height + 7,
+        }
+    }
+
+    fn at_100() -> Following {
+        Following::new(Some(last(100)))
     }
 
     #[test]
@@ -151,21 +155,50 @@ mod tests {
         }
         assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000]);
         following.begin();
-        following.read(Last {
-            journal: JOURNAL,
-            head: Head {
-                incarnation: 5,
-                height: 101,
-                hash: Id::ZERO,
-            },
-            time_ms: 2,
-        });
+        following.read(last(101));
         assert_eq!(following.ended(End::Failed, 0).1, 500);
+        following.begin();
+        assert_eq!(following.ended(End::Failed, 0).1, 1_000);
+    }
+
+    #[test]
+    fn pauses_double_while_a_journal_is_read_again_and_again() {
+        let mut following = at_100();
+        let mut pauses = Vec::new();
+        for end in [End::Other, End::Other, End::Moved(cursor(5, Some(80)))] {
+            following.begin();
+            following.read(last(101));
+            pauses.push(following.ended(end, 0));
+        }
+        let again = |pause_ms| (Next::Again, pause_ms);
+        assert_eq!(pauses, [again(500), again(1_000), again(2_000)]);
+
+        // A start that skips blocks is no such failure.
+        following.begin();
+        following.read(last(102));
+        let start = cursor(6, None);
+        let found = following.ended(End::Moved(start), 0);
+        assert_eq!(found, (Next::From(start), 500));
+        following.begin();
+        let later = cursor(7, None);
+        let found = following.ended(End::Moved(later), 0);
+        assert_eq!(found, (Next::From(later), 1_000), "nothing was read");
     }
 
     #[test]
     fn the_next_subscription_begins_where_the_end_says() {
+        assert_eq!(Following::new(None).begin(), ReadFrom::Genesis);
+        let after = |height| ReadFrom::After {
+            head: last(height).head,
+            time_ms: height + 7,
+        };
         let mut following = at_100();
+        assert_eq!(following.begin(), after(100));
+        following.ended(End::Failed, 0);
+        assert_eq!(following.begin(), after(100));
+        following.read(last(101));
+        following.ended(End::Failed, 0);
+        assert_eq!(following.begin(), after(101));
         let from = cursor(6, None);
         following.ended(End::Moved(from), 0);
         assert_eq!(following.begin(), ReadFrom::At(from));

@@ -79,4 +79,35 @@ mod tests {
         }
         assert_eq!(Publishers::default().name(&key), None);
     }
+
+    #[test]
+    fn a_newer_time_of_the_same_name_is_learnt() {
+        let key = PublicKey::new([1; 32]);
+        let tate = |created_ms| PublisherName {
+            created_ms,
+            name: "Tate".to_owned(),
+        };
+        let mut publishers = Publishers::default();
+        for (created_ms, is_newer) in [(5, true), (5, false), (4, false), (6, true), (5, false)] {
+            let found = publishers.learn(key, tate(created_ms));
+            assert_eq!(found, is_newer, "{created_ms}");
+        }
+        assert!(publishers.iter().eq([(&key, &tate(6))]));
+    }
+
+    #[test]
+    fn all_publishers_of_a_name_are_found_and_no_others() {
+        let [one, two, three] = [1, 2, 3].map(|byte| PublicKey::new([byte; 32]));
+        let mut publishers = Publishers::default();
+        for (key, name) in [(three, "TATE"), (two, "Tate Britain"), (one, "Tate")] {
+            let heard = PublisherName {
+                created_ms: 1,
+                name: name.to_owned(),
+            };
+            publishers.learn(key, heard);
+        }
+        assert!(publishers.named("tate").eq([one, three]));
+        assert!(publishers.named("tate britain").eq([two]));
+        assert_eq!(publishers.named("Tat").count(), 0);
+    }
 }

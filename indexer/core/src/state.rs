@@ -223,6 +223,41 @@ mod tests {
     }
 
     #[test]
+    fn the_damaged_part_of_a_state_is_named() {
+        let mut state = State::new(Overlay {
+            network: Id::of(&[b"root"]),
+            namespace: "demo".parse().unwrap(),
+        });
+        let hash = Id::of(&[b"block"]);
+        state.cursors.advance(&Last {
+            journal: PublicKey::new([1; 32]),
+            head: Head {
+                incarnation: 7,
+                height: 9,
+                hash,
+            },
+            time_ms: 5,
+        });
+        let text = state.encode();
+        let damaged = |part: &str, by: &str| {
+            assert!(text.contains(part), "{part}");
+            State::decode(&text.replace(part, by)).unwrap_err()
+        };
+        let network = damaged(&state.overlay.network.to_string(), "ab");
+        assert!(matches!(network, StateError::Network(_)), "{network}");
+        let hash = damaged(&hash.to_string(), "ab");
+        assert!(matches!(hash, StateError::Network(_)), "{hash}");
+        let namespace = damaged("demo", "De mo");
+        assert!(matches!(namespace, StateError::Namespace(_)), "{namespace}");
+        let cursor = damaged("/7/9", "/7");
+        assert!(matches!(cursor, StateError::Cursor(_)), "{cursor}");
+        let genesis = damaged("/7/9", "/7/genesis");
+        assert!(matches!(genesis, StateError::Malformed(_)), "{genesis}");
+        let digest = damaged(&state.digest.encode(), "00");
+        assert!(matches!(digest, StateError::Digest(_)), "{digest}");
+    }
+
+    #[test]
     fn a_state_of_the_previous_version_is_read() {
         let text = format!(
             r#"{{"version":1,"network":"{}","namespace":"demo","cursors":["{}/7/9"],"counts":{{"documents":1,"updates":2,"absent":3}},"digest":"{}"}}"#,

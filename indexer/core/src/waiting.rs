@@ -186,6 +186,63 @@ mod tests {
     }
 
     #[test]
+    fn the_earliest_are_looked_up_first() {
+        let mut waiting = Waiting::default();
+        for n in (0..5).rev() {
+            waiting.add(u64::from(4 - n), id(n));
+        }
+        assert_eq!(waiting.len(), 5);
+        assert_eq!(waiting.due(1_000), [id(4)]);
+        assert_eq!(waiting.due(1_003), [id(3), id(2), id(1)]);
+        assert_eq!(waiting.due(1_003), []);
+        assert_eq!(waiting.due(3_000), [id(0), id(4)]);
+    }
+
+    #[test]
+    fn one_that_waits_already_keeps_its_time() {
+        let mut waiting = Waiting::default();
+        assert!(waiting.is_empty());
+        waiting.add(5_000, id(1));
+        waiting.add(5_900, id(1));
+        waiting.refill(5_950, &[id(1)]);
+        assert_eq!((waiting.len(), waiting.is_empty()), (1, false));
+        assert_eq!(waiting.due(5_999), []);
+        assert_eq!(waiting.due(6_000), [id(1)]);
+        assert_eq!(waiting.due(7_999), []);
+        waiting.remove(&id(1));
+        waiting.remove(&id(1));
+        assert!(waiting.is_empty() && waiting.by_time.is_empty());
+    }
+
+    #[test]
+    fn only_those_of_the_longest_wait_make_room() {
+        let mut waiting = Waiting::default();
+        waiting.add(0, id(1));
+        waiting.forget();
+        let mut asked = Vec::new();
+        for seconds in 0..2_000 {
+            if waiting.due(seconds * 1_000) == [id(1)] {
+                asked.push(seconds);
+            }
+        }
+        assert_eq!(asked, [1, 3, 7, 15, 31, 63, 127, 255, 511]);
+        assert!(waiting.is_empty() && waiting.should_refill());
+    }
+
+    #[test]
+    fn the_store_is_asked_once_half_of_the_room_is_free() {
+        let mut waiting = Waiting::default();
+        let half = u32::try_from(WAITING_MAX / 2).unwrap();
+        (0..=half).for_each(|n| waiting.add(0, id(n)));
+        waiting.forget();
+        assert!(!waiting.should_refill());
+        waiting.remove(&id(0));
+        assert!(waiting.should_refill());
+        waiting.refill(0, &[]);
+        assert!(!waiting.should_refill());
+    }
+
+    #[test]
     fn what_does_not_fit_is_asked_of_the_store_later() {
         let mut waiting = Waiting::default();
         let all: Vec<_> = (0..WAITING_MAX as u32 + 1).map(id).collect();

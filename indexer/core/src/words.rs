@@ -155,6 +155,58 @@ mod tests {
         );
     }
 
+    /// The summary of these strings, in this order.
+    fn summary_of(strings: &[&str]) -> String {
+        let numbered = (0..10).zip(strings);
+        let fields = numbered.map(|(n, text)| (format!("{n}"), Ipld::String((*text).to_owned())));
+        short_strings(&fields.collect(), &[])
+    }
+
+    #[test]
+    fn a_summary_has_140_characters_at_most() {
+        let [most, more, rest] = [140, 141, 40].map(|length| "é".repeat(length));
+        assert_eq!(summary_of(&[&more, &most]), most);
+        assert_eq!(summary_of(&[&most, "abc"]), most);
+        let hundred = "x".repeat(100);
+        let found = summary_of(&[&hundred, &"y".repeat(41), &rest, "abc"]);
+        assert_eq!(found, format!("{hundred} · {rest}"));
+    }
+
+    #[test]
+    fn a_summary_is_five_strings_of_three_characters() {
+        assert_eq!(summary_of(&["ab", "éé", "abc", " d "]), "abc");
+        let all = ["one", "two", "three", "four", "five", "six"];
+        assert_eq!(summary_of(&all), "one · two · three · four · five");
+        let nested = Ipld::Map(BTreeMap::from([(
+            "in".to_owned(),
+            Ipld::List(all.map(|text| Ipld::String(text.to_owned())).into()),
+        )]));
+        let outer = Ipld::String("outer".to_owned());
+        let meta = BTreeMap::from([("a".to_owned(), nested), ("b".to_owned(), outer)]);
+        let found = short_strings(&meta, &[Some("two"), Some("none")]);
+        assert_eq!(found, "outer · one · three · four · five");
+    }
+
+    #[test]
+    fn addresses_begin_with_a_scheme_and_have_no_spaces() {
+        for (text, expected) in [
+            ("http://tate.org.uk", true),
+            ("https://tate.org.uk", true),
+            ("HTTPS://tate.org.uk", true),
+            ("data:image/png", true),
+            ("urn:isbn:1", true),
+            ("  urn:isbn:1", true),
+            ("urn: a vase", false),
+            ("https", false),
+            ("ftp://tate.org.uk", false),
+            ("at http://tate.org.uk", false),
+            ("éééé", false),
+            ("", false),
+        ] {
+            assert_eq!(is_address(text), expected, "{text}");
+        }
+    }
+
     #[test]
     fn strings_are_gathered_at_any_depth_without_keys() {
         let deep = Ipld::List(vec![Ipld::Map(BTreeMap::from([(
@@ -190,5 +242,16 @@ mod tests {
         let meta = BTreeMap::from([("a".to_owned(), Ipld::String("x".repeat(TEXT_BYTES_MAX / 3)))]);
         let found = text(std::iter::empty(), std::iter::repeat_n(&meta, 9));
         assert!(found.len() < TEXT_BYTES_MAX && found.len() > TEXT_BYTES_MAX / 2);
+    }
+
+    #[test]
+    fn a_string_without_room_is_left_out_and_the_next_one_not() {
+        let none: [&BTreeMap<String, Ipld>; 0] = [];
+        let of = |names: [&str; 3]| text(names.into_iter(), none.into_iter());
+        // Each string takes a byte more for the end of its line.
+        let most = "x".repeat(TEXT_BYTES_MAX - 3);
+        assert!(of([&most, "y", "z"]) == format!("{most}\ny\n"));
+        let more = "x".repeat(TEXT_BYTES_MAX);
+        assert_eq!(of([&more, "y", " z "]), "y\nz\n");
     }
 }

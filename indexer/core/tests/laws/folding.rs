@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use ipld_core::ipld::Ipld;
 use kittengrad_client_core::view::{
     document::{Claim, Document},
     fold::fold,
 };
-use kittengrad_indexer_core::{Fetched, Input, document_hash, searched_text};
+use kittengrad_indexer_core::{Fetched, Input, document_hash, searched_text, summary};
 use kittengrad_proto::{
     heads::Standing,
     id::RecordId,
@@ -83,6 +84,28 @@ fn what_was_replaced_or_retracted_is_shown_and_not_searched() {
     assert_eq!(document.publishers(), [TATE].into());
     assert_eq!(document.speakers(), [TATE, CMOA].into());
     assert!(!searched_text(&document).contains("Wrong"));
+}
+
+#[test]
+fn a_summary_is_of_the_newest_head() {
+    let (of, _) = canonical(0);
+    let update = |publisher, timestamp_ms, name: &str, texts: [&str; 2]| {
+        let mut update = update(of, publisher, timestamp_ms, name, &[]);
+        let texts = texts.map(|text| Ipld::String(text.to_owned()));
+        update
+            .meta
+            .insert("texts".to_owned(), Ipld::List(texts.into()));
+        Record::Update(update)
+    };
+    let older = update(CMOA, 3, "Snowstorm", ["test:0", "gouache"]);
+    let newer = update(TATE, 5, "Snow Storm", ["test:0", "oil paint"]);
+    let document = folded(&[older, newer]);
+    assert_eq!(
+        summary(&document),
+        "oil paint",
+        "neither name nor identifier"
+    );
+    assert_eq!(summary(&folded(&[])), "");
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! Golden vectors: the stored forms of sets and states, in a file that never changes.
 
 use bytes::Bytes;
-use kittengrad_indexer_core::{Counts, Cursors, Last, Set, State};
+use kittengrad_client_core::view::document::{Claim, Document, Statement};
+use kittengrad_indexer_core::{Counts, Cursors, Digest, Last, Set, State, document_hash};
 use kittengrad_proto::{
     block::Head,
+    heads::Standing,
     id::{Id, PublicKey, RecordId},
     namespace::Overlay,
+    record::Retraction,
 };
+use kittengrad_support::samples::update;
 
 const STORED: &str = include_str!("../../testdata/stored.txt");
 
@@ -63,4 +67,52 @@ fn a_state_has_the_text_that_it_always_had() {
     // Cursors of the version before are dropped.
     state.cursors = Cursors::default();
     assert_eq!(State::decode(vector("state.1")), Ok(state));
+}
+
+#[test]
+fn a_document_has_the_hash_that_it_always_had() {
+    let (canonical, publisher) = (RecordId::new([12; 32]), PublicKey::new([2; 32]));
+    let update = |standing| Claim::Update {
+        update: update(canonical, publisher, 1),
+        standing,
+    };
+    let retraction = |is_effective| Claim::Retraction {
+        retraction: Retraction {
+            reference: canonical,
+            target: RecordId::new([1; 32]),
+            publisher,
+            timestamp_ms: 1,
+        },
+        is_effective,
+    };
+    let claims = [
+        update(Standing::Head),
+        update(Standing::Replaced),
+        update(Standing::Retracted),
+        retraction(true),
+        retraction(false),
+        Claim::Absent,
+        Claim::Unusable,
+    ];
+    let statements = (1..).zip(claims).map(|(byte, claim)| Statement {
+        id: RecordId::new([byte; 32]),
+        claim,
+    });
+    let mut document = Document {
+        canonical,
+        record: None,
+        statements: statements.collect(),
+    };
+    let hash = document_hash(&document);
+    assert_eq!(hash.to_string(), vector("document"));
+    let mut digest = Digest::default();
+    digest.add(&hash);
+    assert_eq!(digest.id().to_string(), vector("digest"));
+
+    // Names and their order count.
+    document.statements.swap(0, 1);
+    assert_ne!(document_hash(&document), hash);
+    document.statements.swap(0, 1);
+    document.statements[6].id = RecordId::new([8; 32]);
+    assert_ne!(document_hash(&document), hash);
 }

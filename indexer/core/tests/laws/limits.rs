@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use kittengrad_client_core::view::{document::NAMES_MAX, fold::fold};
-use kittengrad_indexer_core::{
-    Fetched, Input,
-    limits::{BACK_OFF_MS_MIN, FETCH_CANONICALS_MAX, FETCH_RECORDS_MAX, FETCH_RECORDS_OF_ONE_MAX},
-};
+use kittengrad_indexer_core::{Fetched, Input, Store as _, limits::BACK_OFF_MS_MIN};
 use kittengrad_proto::{id::RecordId, record::Record, transaction::Element};
 use kittengrad_support::samples::named;
 
@@ -32,10 +29,10 @@ fn absent(count: u32, updates: u32) -> Driver {
 
 #[test]
 fn a_hundred_canonicals_are_looked_up_at_a_time() {
-    let mut driver = absent(FETCH_CANONICALS_MAX as u32 + 1, 0);
+    let mut driver = absent(101, 0);
     let first = driver.feed(BACK_OFF_MS_MIN, Input::Tick);
     let rest = driver.feed(BACK_OFF_MS_MIN, Input::Tick);
-    assert_eq!((first.len(), rest.len()), (FETCH_CANONICALS_MAX, 1));
+    assert_eq!((first.len(), rest.len()), (100, 1));
     assert!(!first.contains(&rest[0]));
 }
 
@@ -45,7 +42,7 @@ fn of_one_canonical_other_records_are_looked_up_each_time() {
     let mut asked = BTreeSet::new();
     for seconds in 1..200 {
         for wanted in driver.fed(seconds * 1_007, Input::Tick) {
-            assert_eq!(wanted.records.len(), FETCH_RECORDS_OF_ONE_MAX);
+            assert_eq!(wanted.records.len(), 100);
             asked.extend(wanted.records);
         }
     }
@@ -57,7 +54,7 @@ fn a_thousand_records_are_looked_up_at_a_time() {
     let mut driver = absent(30, 39);
     let wanted = driver.fed(BACK_OFF_MS_MIN, Input::Tick);
     let records = wanted.iter().map(|wanted| wanted.records.len());
-    assert_eq!(records.sum::<usize>(), FETCH_RECORDS_MAX);
+    assert_eq!(records.sum::<usize>(), 1_000);
     assert!(wanted.iter().all(|wanted| !wanted.records.is_empty()));
 }
 
@@ -97,6 +94,7 @@ fn what_was_fetched_and_what_was_loaded_weighs() {
     assert_eq!(driver.indexer.pending_bytes(), length);
     driver.cut();
     assert_eq!(driver.indexer.pending_bytes(), 0);
+    let stored = driver.disk.load(&of).unwrap().unwrap().set.weight_bytes();
 
     // A pending set keeps its stored records in memory, besides those of the block.
     let again = Element {
@@ -106,7 +104,31 @@ fn what_was_fetched_and_what_was_loaded_weighs() {
     driver.block(&block(1, TATE, &[(again, vec![(of, record.clone())])]));
     assert_eq!(driver.indexer.pending_bytes(), record.len());
     let weight = driver.indexer.pending_weight_bytes();
-    assert!(weight >= length + record.len(), "{weight} bytes");
+    assert_eq!(weight, stored + record.len());
+}
+
+#[test]
+fn new_elements_and_their_records_are_counted() {
+    let (of, record) = canonical(0);
+    let (id, bytes) = named(&Record::Update(update(of, TATE, 1, "Snow Storm", &[])));
+    let element = |update| Element {
+        canonical: of,
+        update,
+    };
+    let mut driver = Driver::new();
+    driver.block(&block(0, TATE, &[(element(None), Vec::new())]));
+    let each = driver.indexer.pending_bytes();
+    assert!(each > 0);
+    let absent = element(Some(RecordId::of(b"absent")));
+    driver.block(&block(1, TATE, &[(absent, Vec::new())]));
+    assert_eq!(driver.indexer.pending_bytes(), 2 * each);
+    let expected = 3 * each + record.len() + bytes.len();
+    let records = vec![(of, record), (id, bytes)];
+    for height in [2, 3] {
+        let said = element(Some(id));
+        driver.block(&block(height, TATE, &[(said, records.clone())]));
+        assert_eq!(driver.indexer.pending_bytes(), expected, "{height}");
+    }
 }
 
 /// Folds updates with these names, the newest last; returns the names of the document.

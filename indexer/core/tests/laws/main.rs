@@ -4,9 +4,12 @@
     reason = "a test may fail where it stands; clippy's own exception covers test functions alone"
 )]
 
+mod commits;
 mod convergence;
 mod folding;
 mod golden;
 mod limits;
+mod lookups;
+mod pace;
 mod stored;
 mod world;

@@ -334,16 +334,21 @@ impl Driver {
 
     /// Hands an input in; returns the records to look up.
     pub(crate) fn fed(&mut self, now_ms: u64, input: Input) -> Vec<Wanted> {
+        self.handle(now_ms, input).fetch
+    }
+
+    /// Hands an input in, and writes its commit.
+    pub(crate) fn handle(&mut self, now_ms: u64, input: Input) -> Output {
         let mut out = Output::default();
         self.indexer
             .handle(now_ms, input, &self.disk, &mut out)
             .unwrap();
-        if let Some(commit) = out.commit {
+        if let Some(commit) = out.commit.clone() {
             self.news += commit.news.len();
             self.disk.write(commit);
             self.disk.check();
         }
-        out.fetch
+        out
     }
 
     pub(crate) fn block(&mut self, block: &Block) {
