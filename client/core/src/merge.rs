@@ -274,7 +274,70 @@ mod tests {
         for consistency in [Consistency::One, Consistency::Quorum, Consistency::All] {
             assert_eq!(consistency.as_str().parse(), Ok(consistency));
         }
-        assert!("ALL".parse::<Consistency>().is_err());
+        for (word, consistency) in [
+            ("one", Consistency::One),
+            ("quorum", Consistency::Quorum),
+            ("all", Consistency::All),
+        ] {
+            assert_eq!(consistency.to_string(), word);
+        }
+        assert_eq!(Consistency::default(), Consistency::Quorum);
+        for other in ["ALL", "", "one ", "two"] {
+            let error = ConsistencyError(other.to_owned());
+            assert_eq!(other.parse::<Consistency>(), Err(error));
+        }
+    }
+
+    #[test]
+    fn all_but_a_quorum_and_one_more_see_every_write() {
+        for (holders, replicas, expected) in [
+            (0, 3, 1),
+            (1, 3, 1),
+            (2, 3, 1),
+            (3, 3, 2),
+            (5, 5, 3),
+            (4, 5, 2),
+            (7, 7, 4),
+            (1, 1, 1),
+        ] {
+            let found = sees_every_acknowledged_write(holders, Replicas::new(replicas).unwrap());
+            assert_eq!(found, expected, "{holders} of {replicas}");
+        }
+    }
+
+    #[test]
+    fn a_canonical_exists_if_one_replica_has_an_element() {
+        let exists = |replies: &[Reply]| {
+            merge(replies, &[key(1)], Replicas::default(), Consistency::One).exists
+        };
+        // An insert without an update.
+        let bare = Reply {
+            exists: true,
+            ..reply(1, 1, &[])
+        };
+        let absent = reply(2, 1, &[]);
+        assert!(!exists(&[]));
+        assert!(!exists(std::slice::from_ref(&absent)));
+        assert!(exists(&[bare.clone(), absent.clone()]));
+        assert!(exists(&[absent, bare]));
+    }
+
+    #[test]
+    fn all_who_answered_are_listed_once_by_their_keys() {
+        let replies = [
+            reply(9, 4, &[3]),
+            reply(1, 7, &[2]),
+            reply(9, 5, &[1]),
+            reply(2, 1, &[2]),
+        ];
+        let holders = [key(1), key(2), key(2)];
+        let merged = merge(&replies, &holders, Replicas::default(), Consistency::All);
+        let answered = merged.answered_by.iter();
+        let answered: Vec<_> = answered.map(|(peer, head)| (*peer, head.height)).collect();
+        assert_eq!(answered, [(key(1), 7), (key(2), 1), (key(9), 4)]);
+        let updates = [1, 2, 3].map(|byte| RecordId::new([byte; 32]));
+        assert!(merged.updates.into_iter().eq(updates));
+        assert!(merged.complete, "both holders answered");
     }
 
     fn replies() -> impl Strategy<Value = Vec<Reply>> {

@@ -68,9 +68,21 @@ fn a_line_becomes_a_canonical_an_update_and_links() {
             .collect::<Vec<_>>()
     );
 
+    let previous = vec![RecordId::new([8; 32])];
     let update = mapped
         .clone()
-        .update(PublicKey::new([7; 32]), 5, Vec::new());
+        .update(PublicKey::new([7; 32]), 5, previous.clone());
+    let expected = Update {
+        reference: mapped.canonical_id,
+        publisher: PublicKey::new([7; 32]),
+        timestamp_ms: 5,
+        name: mapped.name.clone(),
+        meta: mapped.meta.clone(),
+        previous,
+        links: mapped.links.clone(),
+        salt: None,
+    };
+    assert_eq!(update, expected);
     assert!(mapped.is_said_by(&update));
     for change in [
         (|update| update.name = None) as fn(&mut Update),

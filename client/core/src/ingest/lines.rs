@@ -157,6 +157,44 @@ mod tests {
         assert!(lines([&file[..]])[0].2);
     }
 
+    #[test]
+    fn only_the_line_that_is_too_long_is_cut() {
+        let long = vec![b' '; LINE_BYTES_MAX + 1];
+        let found = lines([&long[..], b"\nne", b"xt\n", b"", b"last\n"]);
+        let found: Vec<_> = found
+            .iter()
+            .map(|(n, text, cut)| (*n, text.len(), *cut))
+            .collect();
+        let expected = [(1, LINE_BYTES_MAX, true), (2, 4, false), (3, 4, false)];
+        assert_eq!(found, expected);
+
+        // The last line of a file without an end, and the longest one in two pieces.
+        assert_eq!(lines([&long[..]]), [(1, long[1..].to_vec(), true)]);
+        let (whole, end) = (vec![b'x'; LINE_BYTES_MAX - 1], b"x\n");
+        let found = lines([&whole[..], end]);
+        assert_eq!(
+            (found.len(), found[0].1.len(), found[0].2),
+            (1, LINE_BYTES_MAX, false)
+        );
+    }
+
+    #[test]
+    fn a_cut_line_is_refused_whatever_it_begins_with() {
+        let map = Map::parse("publisher = 'p'\ntype = 'entity'\nid = 'p:{/id}'").unwrap();
+        let line = |is_cut| Line {
+            number: 1,
+            text: br#"{"id":1}"#,
+            is_cut,
+        };
+        let bytes_max = LINE_BYTES_MAX;
+        assert_eq!(
+            line(true).read(&map),
+            Err(Refusal::LineTooLong { bytes_max })
+        );
+        let mapped = line(false).read(&map).unwrap();
+        assert_eq!(mapped, map.apply(line(false).text).unwrap());
+    }
+
     proptest! {
         #[test]
         fn pieces_do_not_matter(file in "[a\n\r ]{0,60}", cuts in prop::collection::vec(0..61_usize, 0..6)) {

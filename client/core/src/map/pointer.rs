@@ -118,6 +118,11 @@ mod tests {
         check("/ ", record, Some("7"));
         check("/m~0n", record, Some("8"));
         check("", "[1]", Some("[1]"));
+        // A number is a key of an object, and an index of an array.
+        check("/a/0", r#"{"a":{"0":7}}"#, Some("7"));
+        check("/a/01", r#"{"a":{"01":7}}"#, Some("7"));
+        check("/a/10", r#"{"a":[0,1,2,3,4,5,6,7,8,9,10]}"#, Some("10"));
+        check("/~01", r#"{"~1":7,"/":8}"#, Some("7"));
     }
 
     #[test]

@@ -7,12 +7,12 @@ use ipld_core::ipld::Ipld;
 use kittengrad_client_core::view::{
     document::{Document, NAMES_MAX},
     fold::fold,
-    json::DocumentJson,
-    json::PublisherNames,
+    json::{DocumentJson, PublisherNames},
 };
 use kittengrad_proto::{
-    id::{PublicKey, RecordId},
-    record::{Canonical, CanonicalType, Record, Retraction, Update},
+    certificate::{Holder, Role},
+    id::{Id, PublicKey, RecordId},
+    record::{Canonical, CanonicalType, Link, Record, Retraction, Update},
 };
 use serde_json::{Value, json};
 
@@ -170,6 +170,164 @@ fn an_absent_record_is_null() {
         }],
     });
     assert_eq!(line, expected);
+}
+
+#[test]
+fn links_previous_and_targets_are_listed() {
+    let first = named(&update(TATE, 5, &[]));
+    let links = vec![Link {
+        rel: "createdBy".to_owned(),
+        to: RecordId::of(b"artist"),
+    }];
+    let second = named(&Record::Update(Update {
+        links,
+        ..update_named(TATE, 7, &[first.0], "said at 7")
+    }));
+    let back = named(&retraction(CMOA, second.0));
+    let (first_id, second_id, back_id) = (first.0, second.0, back.0);
+    let line = json_of(&document([first, second, back]));
+    let updates = line["updates"].as_array().unwrap();
+    let ids = updates.iter().map(|update| update["cid"].clone());
+    let expected = [first_id, second_id, back_id].map(|id| json!(id.to_string()));
+    assert!(ids.eq(expected), "{updates:?}");
+    assert_eq!(updates[0]["head"], json!(false));
+    assert_eq!(updates[1]["head"], json!(true));
+    assert_eq!(updates[1]["previous"], json!([first_id.to_string()]));
+    let artist = RecordId::of(b"artist").to_string();
+    let links = json!([{"rel": "createdBy", "to": artist}]);
+    assert_eq!(updates[1]["links"], links);
+    assert_eq!(updates[0]["links"], json!([]));
+    let expected = json!({
+        "cid": back_id.to_string(), "publisher": CMOA.to_string(), "publisher_name": null,
+        "timestamp_ms": 9, "previous": [], "links": [], "name": null,
+        "meta": null, "head": false, "standing": "opinion", "target": second_id.to_string(),
+    });
+    assert_eq!(updates[2], expected);
+}
+
+#[test]
+fn publishers_links_and_names_are_those_of_the_heads() {
+    let link = |to: &[u8]| Link {
+        rel: "createdBy".to_owned(),
+        to: RecordId::of(to),
+    };
+    let said = |publisher, time, previous: &[RecordId], name: Option<&str>, to: &[u8]| {
+        named(&Record::Update(Update {
+            name: name.map(str::to_owned),
+            links: vec![link(to)],
+            ..update_named(publisher, time, previous, "")
+        }))
+    };
+    let other = PublicKey::new([3; 32]);
+    let old = said(TATE, 1, &[], Some("Old"), b"old");
+    let new = said(TATE, 2, &[old.0], Some("New"), b"new");
+    let newer = said(other, 3, &[], Some("Newer"), b"newer");
+    let newest = said(other, 4, &[], None, b"newest");
+    let wrong = said(CMOA, 5, &[], Some("Wrong"), b"wrong");
+    let back = named(&retraction(CMOA, wrong.0));
+    let heads = [new.0, newer.0, newest.0];
+    let document = document([old, new, newer, newest, wrong, back]);
+    assert!(document.heads().map(|(id, _)| id).eq(heads));
+    assert!(document.names().eq(["Newer", "New"]));
+    assert_eq!(document.name(), Some("Newer"), "the newest that has one");
+    assert_eq!(document.publishers(), [TATE, other].into());
+    assert_eq!(document.speakers(), [TATE, CMOA, other].into());
+    let mut links = [link(b"new"), link(b"newer"), link(b"newest")];
+    links.sort();
+    assert!(document.links().into_iter().eq(&links));
+    assert_eq!(document.updated_ms(), Some(4));
+    let identifier = Some("tate:artwork:1");
+    let kind = Some(CanonicalType::Artefact);
+    assert_eq!((document.identifier(), document.kind()), (identifier, kind));
+}
+
+#[test]
+fn a_document_without_heads_has_neither_name_nor_time() {
+    let id = canonical().0;
+    let document = fold(id, None, &BTreeMap::new());
+    assert_eq!(document.canonical, id);
+    assert_eq!((document.name(), document.updated_ms()), (None, None));
+    assert_eq!((document.identifier(), document.kind()), (None, None));
+
+    let unnamed = Canonical {
+        kind: CanonicalType::Entity,
+        meta: BTreeMap::from([("id".to_owned(), Ipld::Integer(1))]),
+    };
+    let (id, bytes) = named(&Record::Canonical(unnamed));
+    let document = fold(id, bytes.as_deref(), &BTreeMap::new());
+    assert_eq!(document.identifier(), None, "only text is an identifier");
+    assert_eq!(document.kind(), Some(CanonicalType::Entity));
+}
+
+#[test]
+fn a_record_of_another_kind_has_no_place_in_a_document() {
+    let (of, own) = canonical();
+    let (said, bytes) = named(&update(TATE, 5, &[]));
+    let elsewhere = named(&Record::Retraction(Retraction {
+        reference: RecordId::of(b"another"),
+        target: said,
+        publisher: TATE,
+        timestamp_ms: 1,
+    }));
+    let set = [(said, bytes.clone()), elsewhere, (of, Some(own))].into();
+    let document = fold(of, bytes.as_deref(), &set);
+    assert_eq!(document.record, None, "an update is no canonical");
+    let standings = document.statements.iter().map(|one| one.standing());
+    assert!(standings.eq(["head", "unusable", "unusable"]));
+    let garbage = fold(of, Some(b"garbage"), &BTreeMap::new());
+    assert_eq!(garbage.record, None);
+}
+
+#[test]
+fn statements_of_one_time_come_by_name_and_absent_ones_last() {
+    let [a, b, c] = ["a", "b", "c"].map(|name| {
+        let update = update_named(TATE, u64::MAX, &[], name);
+        named(&Record::Update(update))
+    });
+    let [first, last] = [0, 0xff].map(|byte| RecordId::new([byte; 32]));
+    let noise = Some(Bytes::from_static(b"noise"));
+    let mut named = [a.0, b.0, c.0];
+    named.sort();
+    let document = document([c, (first, None), b, (last, noise), a]);
+    let ids = document.statements.iter().map(|one| one.id);
+    assert!(ids.eq([named[0], named[1], named[2], last, first]));
+}
+
+#[test]
+fn a_retraction_takes_back_a_known_update_only() {
+    let said = named(&update(TATE, 5, &[]));
+    let back = named(&retraction(TATE, said.0));
+    let of_nothing = named(&retraction(TATE, RecordId::of(b"unknown")));
+    let of_retraction = named(&retraction(TATE, back.0));
+    let of_absent = named(&retraction(TATE, RecordId::of(b"absent")));
+    let absent = (RecordId::of(b"absent"), None);
+    let effective = back.0;
+    let document = document([said, back, of_nothing, of_retraction, of_absent, absent]);
+    for statement in &document.statements[1..5] {
+        let expected = if statement.id == effective {
+            "retraction"
+        } else {
+            "opinion"
+        };
+        assert_eq!(statement.standing(), expected);
+    }
+    assert_eq!(document.statements[0].standing(), "retracted");
+}
+
+#[test]
+fn names_of_publishers_are_those_of_their_certificates() {
+    let holder = Holder {
+        key: TATE,
+        role: Role::Client,
+        name: "Tate".to_owned(),
+        issuer: CMOA,
+        not_before_ms: 0,
+        not_after_ms: 1,
+        chain: Id::ZERO,
+    };
+    let names = BTreeMap::from([(TATE, holder)]);
+    assert_eq!(names.name(&TATE), Some("Tate"));
+    assert_eq!(names.name(&CMOA), None);
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! The promises of a call, for all answers of the replicas.
 
+mod health;
+mod reports;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use kittengrad_proto::id::PublicKey;
