@@ -101,7 +101,7 @@ pub(crate) struct Source {
     /// The last block taken in. `None` before the first.
     taken: Option<Follower>,
     /// While the journal is read again from its beginning: blocks from this incarnation on are ignored until an earlier
-    /// one arrives.
+    /// one arrives, or the first one of a new disk.
     again_before: Option<u64>,
     queue: VecDeque<Queued>,
     /// The last block wholly emitted; `emitted_at` has its times.
@@ -168,7 +168,9 @@ impl Source {
         let SourceBlock { block, entries } = block;
         let header = &block.header;
         let (incarnation, height) = (header.incarnation, header.height);
-        if self.again_before.is_some_and(|began| incarnation >= began) {
+        // An empty disk has nothing earlier: the source lost the old one before the journal was read again.
+        let is_root = height == 0 && header.fork.is_none();
+        if !is_root && self.again_before.is_some_and(|began| incarnation >= began) {
             // The source sent it before the journal was read again.
             return Ok(Taken::Known);
         }
@@ -320,7 +322,10 @@ impl Source {
             .drain(..)
             .flat_map(|queued| queued.waiting)
             .collect();
-        self.taken = self.emitted;
+        // A journal that is read again from its beginning is still read from there.
+        if self.again_before.is_none() {
+            self.taken = self.emitted;
+        }
         self.settled_taken = self.settled.clone();
         (waiting, blocks)
     }

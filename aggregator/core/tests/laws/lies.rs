@@ -14,19 +14,8 @@ use kittengrad_proto::{
 
 use crate::{
     peers::{Peers, canonical, chain, publisher, sign, statement, transact},
-    process::Process,
+    process::{Process, scene},
 };
-
-/// Three peers that hold everything, an aggregator that follows one of them, and the key and number of that peer.
-fn scene() -> (Peers, Process, PublicKey, usize) {
-    let peers = Peers::new(3, 3);
-    let mut process = Process::start(&peers);
-    let source = process.sources()[0];
-    let number = peers.number(source);
-    assert!(process.deliver(source, &peers), "the first block");
-    process.flush();
-    (peers, process, source, number)
-}
 
 fn state(process: &Process) -> SourceState {
     process.view().sources[0].state

@@ -1,6 +1,7 @@
 //! Plans that add, leave out and add sources again, and journals that are read again.
 
 use kittengrad_aggregator_core::{Event, Input, Plan, Planned, SourceState};
+use kittengrad_journal::BlockStore;
 use kittengrad_proto::{block::Item, id::PublicKey, submission::Submission};
 use kittengrad_ring::{KeyRange, Point};
 
@@ -130,8 +131,9 @@ fn a_block_of_long_ago_takes_nothing_from_what_is_proved() {
     assert!(view.is_complete, "{:?}", view.reasons);
 }
 
-#[test]
-fn blocks_on_their_way_do_not_disturb_reading_again() {
+/// A source whose new disk was read, and then its old disk came back with unread blocks in incarnation 10. Incarnation
+/// 12 continues from the old disk, with two transactions.
+fn old_disk_came_back() -> (Peers, Process, PublicKey, usize) {
     let mut peers = Peers::new(3, 3);
     let mut process = Process::start(&peers);
     let source = process.sources()[0];
@@ -148,6 +150,32 @@ fn blocks_on_their_way_do_not_disturb_reading_again() {
         peers.apply(number, &transact(nonce, &[(nonce, &[1])]));
         peers.peers[number].cut();
     }
+    (peers, process, source, number)
+}
+
+/// The source sends a block of any incarnation on its disk.
+fn send(process: &mut Process, peers: &Peers, number: usize, (incarnation, height): (u64, u64)) {
+    let peer = &peers.peers[number];
+    let stored = BlockStore::block(&peer.store, incarnation, height);
+    let frame = peer.frame(stored.unwrap().unwrap());
+    process.handle(Input::Block(peer.key(), Box::new(frame)));
+}
+
+/// The source sends its journal from the beginning of the old disk, and it is complete.
+fn read_again(process: &mut Process, peers: &Peers, number: usize) {
+    for place in [(10, 0), (10, 1), (12, 0), (12, 1), (12, 2)] {
+        send(process, peers, number, place);
+    }
+    process.flush();
+    hear(process, peers.peers[number].key(), peers);
+    assert_eq!(process.emitted().len(), 3);
+    let view = process.view();
+    assert!(view.is_complete, "{:?}", view.reasons);
+}
+
+#[test]
+fn blocks_on_their_way_do_not_disturb_reading_again() {
+    let (peers, mut process, source, number) = old_disk_came_back();
     // The reader requested the whole new incarnation before it saw the fork of its first block.
     for height in 0..3 {
         let peer = &peers.peers[number];
@@ -156,20 +184,41 @@ fn blocks_on_their_way_do_not_disturb_reading_again() {
         assert_eq!(out.done.get(&source), Some(&1), "block {height}");
     }
     let behind = Event::Behind { source };
-    assert!(process.events.contains(&behind), "{:?}", process.events);
+    let is_behind = process.events.iter().filter(|event| **event == behind);
+    assert_eq!(is_behind.count(), 1, "{:?}", process.events);
     assert_ne!(process.view().sources[0].state, SourceState::Lying);
+    read_again(&mut process, &peers, number);
+}
 
-    for (incarnation, heights) in [(10, 0..2), (12, 0..3)] {
-        for height in heights {
-            let peer = &peers.peers[number];
-            let stored = kittengrad_journal::BlockStore::block(&peer.store, incarnation, height);
-            let frame = peer.frame(stored.unwrap().unwrap());
-            process.handle(Input::Block(source, Box::new(frame)));
-        }
-    }
-    process.flush();
-    hear(&mut process, source, &peers);
-    assert_eq!(process.emitted().len(), 3);
+#[test]
+fn reading_again_goes_on_after_a_source_was_left_out() {
+    let (peers, mut process, source, number) = old_disk_came_back();
+    send(&mut process, &peers, number, (12, 0));
+    process.handle(none());
+    process.handle(Input::Plan(peers.plan()));
+    assert_eq!(process.taken(source), None, "from its beginning");
+    read_again(&mut process, &peers, number);
+}
+
+#[test]
+fn reading_again_goes_on_after_a_source_lied() {
+    let (peers, mut process, source, number) = old_disk_came_back();
+    send(&mut process, &peers, number, (12, 0));
+    process.handle(Input::Lying(source, "forged".to_owned()));
+    process.handle(Input::Retry(source));
+    assert_eq!(process.taken(source), None, "from its beginning");
+    read_again(&mut process, &peers, number);
+}
+
+#[test]
+fn a_disk_lost_before_it_is_read_again_does_not_stop_reading() {
+    let (mut peers, mut process, source, number) = old_disk_came_back();
+    send(&mut process, &peers, number, (12, 0));
+    peers.wipe(number, 13);
+    peers.apply(number, &transact(4, &[(4, &[1])]));
+    peers.peers[number].cut();
+    read(&mut process, source, &peers);
+    assert_eq!(process.emitted().len(), 1);
     let view = process.view();
     assert!(view.is_complete, "{:?}", view.reasons);
 }

@@ -5,14 +5,26 @@ use std::sync::Arc;
 use kittengrad_aggregator_core::{
     Aggregator, Config, Event, Fetch, Input, Now, Output, Plan, Timing,
 };
-use kittengrad_journal::{BlockStore as _, Follower, MemoryStore, Step, entries};
+use kittengrad_journal::{BlockStore as _, Follower, MemoryStore, Step, Write, entries};
 use kittengrad_proto::{
+    block::Head,
     id::{Id, PublicKey},
     signed::{Ed25519, SigningKey},
     transaction::Element,
 };
 
 use crate::peers::{Peers, overlay};
+
+/// Three peers that hold everything, an aggregator that follows one of them, and the key and number of that peer.
+pub(crate) fn scene() -> (Peers, Process, PublicKey, usize) {
+    let peers = Peers::new(3, 3);
+    let mut process = Process::start(&peers);
+    let source = process.sources()[0];
+    let number = peers.number(source);
+    assert!(process.deliver(source, &peers), "the first block");
+    process.flush();
+    (peers, process, source, number)
+}
 
 /// An aggregator with its disk. Its process may end at any moment.
 pub(crate) struct Process {
@@ -44,17 +56,22 @@ impl Process {
         process
     }
 
-    fn begin(&mut self) {
+    fn begin(&mut self) -> Vec<Write> {
         self.handle(Input::Plan(self.plan.clone()));
-        self.flush();
+        self.flushed()
     }
 
     /// Ends the process and starts it again, from its disk alone.
     pub(crate) fn crash(&mut self) {
+        self.restarted();
+    }
+
+    /// Like [`Process::crash`]. Returns the writes of the first flush.
+    pub(crate) fn restarted(&mut self) -> Vec<Write> {
         self.now.wall_ms += 1;
         self.aggregator = open_aggregator(&self.store, self.now);
         self.fetches.clear();
-        self.begin();
+        self.begin()
     }
 
     /// Passes an input to the core. Only a flush may write.
@@ -79,9 +96,15 @@ impl Process {
 
     /// Cuts a block and commits it.
     pub(crate) fn flush(&mut self) {
+        self.flushed();
+    }
+
+    /// Cuts a block and commits it. Returns the writes.
+    pub(crate) fn flushed(&mut self) -> Vec<Write> {
         let out = self.handled(Input::Flush);
-        self.store.commit(out.writes);
+        self.store.commit(out.writes.clone());
         self.aggregator.committed();
+        out.writes
     }
 
     /// Cuts a block, and crashes before its commit.
@@ -95,6 +118,11 @@ impl Process {
         self.now.monotonic_ms += ms;
         self.now.wall_ms += ms;
         self.handle(Input::Tick);
+    }
+
+    /// The last block taken in from a source.
+    pub(crate) fn taken(&self, source: PublicKey) -> Option<Head> {
+        self.aggregator.taken(&source)?.head()
     }
 
     /// The sources of the plan.
@@ -192,7 +220,7 @@ impl Process {
     }
 }
 
-fn open_aggregator(store: &MemoryStore, now: Now) -> Aggregator {
+pub(crate) fn open_aggregator(store: &MemoryStore, now: Now) -> Aggregator {
     let config = Config {
         overlay: overlay(),
         signer: Arc::new(SigningKey::from_seed(&[77; 32])),

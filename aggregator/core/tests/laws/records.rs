@@ -10,19 +10,8 @@ use kittengrad_proto::{
 
 use crate::{
     peers::{Peers, canonical, publisher, statement, transact},
-    process::Process,
+    process::{Process, scene},
 };
-
-/// Three peers that hold everything, an aggregator that follows one of them, and the key and number of that peer.
-fn scene() -> (Peers, Process, PublicKey, usize) {
-    let peers = Peers::new(3, 3);
-    let mut process = Process::start(&peers);
-    let source = process.sources()[0];
-    let number = peers.number(source);
-    process.deliver(source, &peers);
-    process.flush();
-    (peers, process, source, number)
-}
 
 /// The source signs a block. The block arrives without the bytes of its records.
 fn deliver_bare(process: &mut Process, source: PublicKey, peers: &mut Peers) {
