@@ -147,7 +147,8 @@ impl Absent {
 #[cfg(test)]
 mod tests {
     use kittengrad_journal::MemoryStore;
-    use kittengrad_support::samples::{artefact, named};
+    use kittengrad_proto::record::Record;
+    use kittengrad_support::samples::{artefact, named, update};
 
     use super::*;
 
@@ -185,6 +186,62 @@ mod tests {
                 5, 15, 35, 75, 155, 315, 635, 1_235, 1_835, 2_435, 3_035, 3_635
             ]
         );
+    }
+
+    #[test]
+    fn stored_absent_records_have_the_documented_layout() {
+        let mut absent = Absent::default();
+        absent.add(fetch(2), PublicKey::new([7; 32]), 0);
+        absent.add(fetch(3), PublicKey::new([8; 32]), 0);
+        let rows = [[1; 32], [2; 32], [7; 32], [1; 32], [3; 32], [8; 32]];
+        let value = [&[1][..], &rows.concat()].concat();
+        let (key, value) = (Bytes::from_static(&[0x42]), Bytes::from(value));
+        assert_eq!(absent.unkept(), Some(Write::State(key, value)));
+    }
+
+    #[test]
+    fn a_loaded_absent_record_is_due_five_seconds_after_the_start() {
+        let mut absent = Absent::default();
+        absent.add(fetch(2), PublicKey::new([7; 32]), 0);
+        let mut store = MemoryStore::default();
+        store.commit(vec![absent.unkept().unwrap()]);
+        let mut absent = Absent::load(&store, 100_000).unwrap();
+        let mut fetches = Vec::new();
+        absent.due(104_999, &mut fetches);
+        assert_eq!(fetches, []);
+        absent.due(105_000, &mut fetches);
+        assert_eq!(fetches, [fetch(2)]);
+    }
+
+    #[test]
+    fn an_absent_record_that_is_added_again_stays_as_it_was() {
+        let mut absent = Absent::default();
+        absent.add(fetch(2), PublicKey::new([7; 32]), 0);
+        assert!(absent.unkept().is_some());
+        absent.add(fetch(2), PublicKey::new([7; 32]), 4_000);
+        assert_eq!(absent.unkept(), None, "the list did not change");
+        let mut fetches = Vec::new();
+        absent.due(5_000, &mut fetches);
+        assert_eq!(fetches, [fetch(2)], "it is due as before");
+    }
+
+    #[test]
+    fn a_loaded_absent_record_is_taken_if_it_fits_its_element() {
+        let publisher = PublicKey::new([7; 32]);
+        let canonical = RecordId::new([1; 32]);
+        let (record, bytes) = named(&Record::Update(update(canonical, publisher, 1)));
+        let mut absent = Absent::default();
+        absent.add(Fetch { canonical, record }, publisher, 0);
+        let mut store = MemoryStore::default();
+        store.commit(vec![absent.unkept().unwrap()]);
+        let mut absent = Absent::load(&store, 0).unwrap();
+        let other = named(&artefact("another work")).1;
+        assert_eq!(absent.came(&other), None, "nobody lacks it");
+        assert_eq!(absent.unkept(), None);
+        let write = Write::Record(record, bytes.clone());
+        assert_eq!(absent.came(&bytes), Some(write));
+        assert_eq!(absent.came(&bytes), None, "it is here");
+        assert!(absent.unkept().is_some(), "the list changed");
     }
 
     #[test]

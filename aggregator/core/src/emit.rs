@@ -349,10 +349,15 @@ fn fits(bytes: &Bytes, id: &RecordId, entry: &Entry, publisher: PublicKey) -> bo
 
 #[cfg(test)]
 mod tests {
-    use kittengrad_proto::record::Record;
-    use kittengrad_support::samples::{artefact, named, update};
+    use kittengrad_journal::{MemoryStore, Write};
+    use kittengrad_proto::{certificate::Chain, record::Record};
+    use kittengrad_support::{
+        journals::{FakeKey, overlay, submission},
+        samples::{artefact, named, update},
+    };
 
     use super::*;
+    use crate::io::SourceEntry;
 
     const PUBLISHER: PublicKey = PublicKey::new([7; 32]);
 
@@ -379,5 +384,50 @@ mod tests {
         let other = entry(RecordId::new([9; 32]), &[canonical, update]);
         assert!(!fits(&canonical_bytes, &canonical, &other, PUBLISHER));
         assert!(!fits(&update_bytes, &update, &other, PUBLISHER));
+    }
+
+    /// Keeps a chain after `kept` others. Returns the number of its writes, and of the chains remembered then.
+    fn keep_after(kept: usize, store: &MemoryStore, times: usize) -> (usize, usize) {
+        let signer = Arc::new(FakeKey(1));
+        let mut journal = Journal::open(overlay(), signer, 1, None, &[]);
+        let mut memory = Memory::default();
+        let number = |n: usize| Id::of(&[&n.to_be_bytes()]);
+        memory.chains_kept = (0..kept).map(number).collect();
+        let mut emitter = Emitter {
+            journal: &mut journal,
+            memory: &mut memory,
+            timing: Timing::default(),
+            now: Now::default(),
+            store,
+            plants: Plants::NONE,
+        };
+        let der = [&b"leaf"[..], b"level 0"].map(Bytes::from_static);
+        let waiting = Waiting {
+            entry: SourceEntry {
+                transaction: submission(1, &[(1, true, vec![])]).transaction,
+                records: BTreeMap::new(),
+                chain: Arc::new(Chain::from_der(der.into()).unwrap()),
+            },
+            bitmap: Bitmap::new([true]),
+            blocked: None,
+        };
+        for _ in 0..times {
+            emitter.keep_chain(&waiting).unwrap();
+        }
+        let mut writes = Vec::new();
+        journal.cut(1, &mut writes);
+        let is_chain = |write: &&Write| matches!(write, Write::Chain(..));
+        let chains = writes.iter().filter(is_chain).count();
+        (chains, memory.chains_kept.len())
+    }
+
+    #[test]
+    fn the_chains_remembered_as_kept_are_few() {
+        let store = MemoryStore::default();
+        for (kept, remembered) in [(0, 1), (65_535, 65_536), (65_536, 1)] {
+            let found = keep_after(kept, &store, 1);
+            assert_eq!(found, (1, remembered), "after {kept}");
+        }
+        assert_eq!(keep_after(0, &store, 2), (1, 1), "written once");
     }
 }

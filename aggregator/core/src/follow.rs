@@ -179,4 +179,82 @@ mod tests {
         let next = Following::new(source).ended(End::Lied, None);
         assert!(next.tell.is_none() && matches!(next.then, Some(Input::Retry(_))));
     }
+
+    const SOURCE: PublicKey = PublicKey::new([1; 32]);
+
+    fn follower(incarnation: u64) -> Option<Follower> {
+        let head = Head {
+            incarnation,
+            height: 9,
+            hash: Id::ZERO,
+        };
+        Some(Follower::after(SOURCE, head, 17))
+    }
+
+    fn cursor(incarnation: u64) -> Cursor {
+        Cursor {
+            journal: SOURCE,
+            incarnation,
+            height: None,
+        }
+    }
+
+    #[test]
+    fn a_source_is_read_after_the_last_block_taken_in() {
+        let following = Following::new(SOURCE);
+        let head = follower(5).and_then(|taken| taken.head()).unwrap();
+        let after = ReadFrom::After { head, time_ms: 17 };
+        assert_eq!(following.start(follower(5)), after);
+        let before_the_first = Some(Follower::new(SOURCE, 5));
+        assert_eq!(following.start(before_the_first), ReadFrom::Genesis);
+    }
+
+    /// Actions after an end: the word of the input told at once, the pause, and whether the source is tried again by
+    /// an input.
+    fn actions(next: &Next) -> (&'static str, u64, bool) {
+        let tell = match &next.tell {
+            None => "nothing",
+            Some(Input::Down(SOURCE, why)) if why == "why" => "down",
+            Some(Input::Lying(SOURCE, why)) if why == "why" => "lying",
+            Some(_) => "something else",
+        };
+        let is_retried = matches!(next.then, Some(Input::Retry(SOURCE)));
+        assert_eq!(next.then.is_some(), is_retried);
+        (tell, next.pause_ms, is_retried)
+    }
+
+    #[test]
+    fn each_end_has_its_pause_and_its_inputs() {
+        let why = || "why".to_owned();
+        let refused = |start| End::Refused { start, why: why() };
+        let newer = Some(cursor(6));
+        for (end, expected) in [
+            (refused(None), ("down", 5_000, false)),
+            (refused(Some(cursor(5))), ("down", 5_000, false)),
+            (refused(newer), ("nothing", 0, false)),
+            (End::Tampered(why()), ("lying", 30_000, true)),
+            (End::Lied, ("nothing", 30_000, true)),
+            (End::Behind, ("nothing", 0, false)),
+            (End::Closed, ("nothing", 5_000, false)),
+        ] {
+            let next = Following::new(SOURCE).ended(end.clone(), follower(5));
+            assert_eq!(actions(&next), expected, "{end:?}");
+        }
+    }
+
+    #[test]
+    fn a_redirection_counts_for_one_subscription() {
+        let mut following = Following::new(SOURCE);
+        let refused = || End::Refused {
+            start: Some(cursor(6)),
+            why: "why".to_owned(),
+        };
+        let redirected = ReadFrom::At(cursor(6));
+        for end in [End::Closed, End::Behind, End::Lied, refused()] {
+            assert_eq!(following.ended(refused(), follower(5)).pause_ms, 0);
+            assert_eq!(following.start(follower(5)), redirected, "before {end:?}");
+            following.ended(end.clone(), follower(5));
+            assert_ne!(following.start(follower(5)), redirected, "after {end:?}");
+        }
+    }
 }

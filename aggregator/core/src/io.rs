@@ -240,3 +240,37 @@ impl Moment {
         self.age_ms(now) < fresh_ms && self.ahead_ms(now) <= fresh_ms
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_age_of_a_moment_is_what_either_clock_shows() {
+        let moment = Moment {
+            signed_ms: 10_000,
+            heard_ms: 1_000,
+        };
+        // Monotonic time, wall time, age, time ahead, whether it is young.
+        for (monotonic_ms, wall_ms, age_ms, ahead_ms, is_young) in [
+            (1_000, 10_000, 0, 0, true),
+            (1_000, 14_999, 4_999, 0, true),
+            (1_000, 15_000, 5_000, 0, false),
+            (5_999, 10_000, 4_999, 0, true),
+            (6_000, 10_000, 5_000, 0, false),
+            (1_300, 10_200, 300, 0, true),
+            (1_200, 10_300, 300, 0, true),
+            (1_000, 5_000, 0, 5_000, true),
+            (1_000, 4_999, 0, 5_001, false),
+            (500, 10_000, 0, 0, true),
+        ] {
+            let now = Now {
+                monotonic_ms,
+                wall_ms,
+            };
+            let found = (moment.age_ms(now), moment.ahead_ms(now));
+            assert_eq!(found, (age_ms, ahead_ms), "{now:?}");
+            assert_eq!(moment.is_young(now, 5_000), is_young, "{now:?}");
+        }
+    }
+}

@@ -50,3 +50,67 @@ impl Plan {
         plan
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kittengrad_ring::Replicas;
+
+    use super::*;
+
+    const MEMBERS: [Point; 4] = [
+        Point::new([0x20; 32]),
+        Point::new([0x60; 32]),
+        Point::new([0xa0; 32]),
+        Point::new([0xe0; 32]),
+    ];
+
+    /// A ring in which each member alone holds its cell.
+    fn ring() -> Ring {
+        Ring::new(MEMBERS, Replicas::new(1).unwrap()).unwrap()
+    }
+
+    fn key(point: Point) -> PublicKey {
+        PublicKey::new(*point.as_bytes())
+    }
+
+    fn cell(member: usize) -> KeyRange {
+        ring().cell(MEMBERS[member]).unwrap()
+    }
+
+    /// The plan as numbers of members, each with its arc.
+    fn planned(plan: &Plan) -> Vec<(usize, KeyRange)> {
+        let number = |of: &Planned| MEMBERS.iter().position(|point| key(*point) == of.source);
+        let sources = plan.sources.iter();
+        sources.map(|of| (number(of).unwrap(), of.arc)).collect()
+    }
+
+    #[test]
+    fn each_source_is_planned_by_its_key_for_its_arc() {
+        let plan = Plan::cover(&ring(), |point| Some(key(point)), |_| true);
+        let all = [0, 1, 2, 3].map(|member| (member, cell(member)));
+        assert_eq!(planned(&plan), all);
+        assert_eq!(plan.uncovered, []);
+    }
+
+    #[test]
+    fn the_arc_of_a_source_without_a_key_is_uncovered() {
+        let known = |point| Some(key(point)).filter(|_| point != MEMBERS[1]);
+        let plan = Plan::cover(&ring(), known, |_| true);
+        let others = [0, 2, 3].map(|member| (member, cell(member)));
+        assert_eq!(planned(&plan), others);
+        assert_eq!(plan.uncovered, [cell(1)]);
+        // An arc without a member that is up stays uncovered, too.
+        let plan = Plan::cover(&ring(), known, |point| point != MEMBERS[3]);
+        let others = [0, 2].map(|member| (member, cell(member)));
+        assert_eq!(planned(&plan), others);
+        assert!(plan.uncovered.contains(&cell(1)) && plan.uncovered.contains(&cell(3)));
+        assert_eq!(plan.uncovered.len(), 2);
+    }
+
+    #[test]
+    fn without_a_member_that_is_up_everything_is_uncovered() {
+        let plan = Plan::cover(&ring(), |point| Some(key(point)), |_| false);
+        assert_eq!(plan.sources, []);
+        assert!(matches!(plan.uncovered[..], [arc] if arc.is_whole()));
+    }
+}

@@ -149,6 +149,28 @@ mod tests {
     }
 
     #[test]
+    fn a_source_is_settled_where_any_of_its_arcs_is() {
+        let mut settled = Settled::default();
+        let arcs = [arc(1, 5), arc(5, 9)].map(Item::Settled);
+        assert!(settled.take(1, &arcs));
+        assert!(settled.covers(&arc(2, 4)) && settled.covers(&arc(6, 9)));
+        assert!(!settled.covers(&arc(4, 6)), "across two arcs");
+        assert!(!settled.take(1, &[Item::Drop(arc(9, 12))]), "another arc");
+        assert!(settled.take(1, &[Item::Drop(arc(2, 3))]));
+        assert!(!settled.covers(&arc(3, 5)) && settled.covers(&arc(5, 9)));
+        assert!(settled.take(1, &[Item::Settled(arc(1, 5))]), "settled anew");
+        assert!(settled.covers(&arc(1, 5)));
+    }
+
+    #[test]
+    fn a_source_that_is_settled_everywhere_covers_every_arc() {
+        let mut settled = Settled::default();
+        settled.take(1, &[Item::Settled(arc(5, 5))]);
+        assert!(settled.covers(&arc(1, 2)) && settled.covers(&arc(9, 1)));
+        assert!(settled.covers(&arc(0, 0)));
+    }
+
+    #[test]
     fn a_damaged_value_is_said_to_be_damaged() {
         let source = PublicKey::new([7; 32]);
         for value in [&b""[..], &[9; 9], &[1; 10], &[1; 72]] {

@@ -100,4 +100,32 @@ mod tests {
         assert_eq!(fetches, [fetch; 2]);
         assert_eq!(wants.get(&fetch.record), Some(&bytes));
     }
+
+    #[test]
+    fn a_record_that_two_transactions_want_is_fetched_once() {
+        let bytes = Bytes::from_static(b"a record");
+        let fetch = Fetch {
+            canonical: RecordId::new([1; 32]),
+            record: RecordId::of(&bytes),
+        };
+        let (mut wants, mut fetches) = (Wants::default(), Vec::new());
+        wants.add(fetch, 1_000, &mut fetches);
+        wants.add(fetch, 1_050, &mut fetches);
+        assert_eq!((fetches.len(), wants.len()), (1, 1));
+        wants.retry(1_099, 100, &mut fetches);
+        assert_eq!(fetches.len(), 1, "100 ms after the first fetch");
+        wants.retry(1_100, 100, &mut fetches);
+        assert_eq!(fetches, [fetch; 2]);
+
+        wants.came(bytes.clone());
+        wants.came(Bytes::from_static(b"another record"));
+        assert_eq!(wants.len(), 1, "nobody wants the other one");
+        wants.release(&fetch.record);
+        assert_eq!(wants.get(&fetch.record), Some(&bytes));
+        wants.release(&fetch.record);
+        assert_eq!((wants.get(&fetch.record), wants.len()), (None, 0));
+        // Wanted anew, it is fetched anew.
+        wants.add(fetch, 2_000, &mut fetches);
+        assert_eq!(fetches, [fetch; 3]);
+    }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kittengrad_aggregator_core::{Event, Input, SourceBlock, SourceEntry, SourceState};
 use kittengrad_proto::{
     block::{Bitmap, Item},
-    id::{PublicKey, RecordId},
+    id::RecordId,
     signed::{Signer as _, SigningKey},
     submission::Submission,
     transaction::Entry,
@@ -200,4 +200,65 @@ fn a_liar_that_goes_away_and_comes_again_is_not_read() {
     process.deliver(source, &peers);
     process.flush();
     assert_eq!(emitted(&process), 1, "after the retry");
+}
+
+#[test]
+fn a_block_of_another_owner_is_a_lie() {
+    let peers = Peers::new(3, 3);
+    let mut process = Process::start(&peers);
+    let source = process.sources()[0];
+    let other = peers.peers.iter().find(|peer| peer.key() != source);
+    let other = other.unwrap();
+    let frame = other.frame(other.block(0));
+    process.handle(Input::Block(source, Box::new(frame)));
+    assert_eq!(state(&process), SourceState::Lying);
+    process.handle(Input::Retry(source));
+    process.deliver(source, &peers);
+    process.flush();
+    assert_eq!(process.taken(source), Some(peers.by_key(source).head()));
+}
+
+#[test]
+fn a_source_does_not_answer_for_records_that_it_does_not_list() {
+    let mut peers = Peers::new(5, 3);
+    let mut process = Process::start(&peers);
+    let source = process.sources()[0];
+    let number = peers.number(source);
+    process.deliver(source, &peers);
+    let is_held = |of: &u8| {
+        let canonical = RecordId::of(&canonical(*of));
+        peers.holders(canonical).contains(&number)
+    };
+    let held = (0..=255).find(is_held).unwrap();
+    let other = (0..=255).find(|of| !is_held(of)).unwrap();
+    let another = SigningKey::from_seed(&[98; 32]).public();
+    let by = [(held, publisher().public()), (other, another)];
+    let mut records = BTreeMap::new();
+    let mut name = |bytes: Bytes| {
+        let id = RecordId::of(&bytes);
+        records.insert(id, bytes);
+        id
+    };
+    let entries = by.map(|(number, publisher)| Entry {
+        canonical: name(canonical(number)),
+        insert: true,
+        updates: vec![name(statement(number, 1, publisher))],
+    });
+    let submission = Submission {
+        transaction: Arc::new(sign(0, entries.into())),
+        records,
+    };
+    for peer in 0..5 {
+        peers.apply(peer, &submission);
+        peers.peers[peer].cut();
+    }
+    process.deliver(source, &peers);
+    process.answer(&peers);
+    process.flush();
+    let partly = |event: &Event| matches!(event, Event::Partly { canonicals: 1, .. });
+    assert!(process.events.iter().any(partly), "{:?}", process.events);
+    assert_eq!(emitted(&process), 1, "the element that it lists");
+    let view = process.view();
+    let mut states = view.sources.iter().map(|of| of.state);
+    assert!(states.all(|state| state != SourceState::Lying));
 }

@@ -2,10 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod anything_goes;
+mod chains;
 mod lies;
+mod links;
 mod peers;
 mod plans;
 mod process;
+mod reading;
 mod records;
+mod restarts;
+mod room;
+mod rounds;
 mod status;
 mod stories;

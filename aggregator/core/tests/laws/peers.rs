@@ -79,6 +79,25 @@ pub(crate) fn transact(nonce: u8, entries: &[(u8, &[u8])]) -> Submission {
     }
 }
 
+/// A transaction of 21 canonicals of 60 kB: 1.26 MB.
+pub(crate) fn transact_much(nonce: u8) -> Submission {
+    let filler = "x".repeat(60_000);
+    let artefact = |number| samples::artefact(format!("{nonce}:{number}:{filler}"));
+    let records: BTreeMap<_, _> = (0..21)
+        .map(|number| samples::named(&artefact(number)))
+        .collect();
+    let entry = |canonical: &RecordId| Entry {
+        canonical: *canonical,
+        insert: true,
+        updates: Vec::new(),
+    };
+    let transaction = sign(nonce, records.keys().map(entry).collect());
+    Submission {
+        transaction: Arc::new(transaction),
+        records,
+    }
+}
+
 /// The key of the publisher.
 pub(crate) fn publisher() -> SigningKey {
     SigningKey::from_seed(&[99; 32])
@@ -100,7 +119,7 @@ pub(crate) struct Peer {
     key: SigningKey,
     pub(crate) store: MemoryStore,
     pub(crate) journal: Journal,
-    wall_ms: u64,
+    pub(crate) wall_ms: u64,
 }
 
 /// All peers of the ring.

@@ -1,6 +1,6 @@
 //! The status and the events of an aggregator: no arc is complete without a source, and no event or write repeats.
 
-use kittengrad_aggregator_core::Input;
+use kittengrad_aggregator_core::{Input, SourceState};
 
 use crate::{
     peers::{Peers, transact},
@@ -21,6 +21,35 @@ fn an_arc_without_a_source_is_never_complete() {
     process.hear_all(&peers);
     let view = process.view();
     assert!(!view.is_complete && !view.is_fresh && !view.is_ready);
+    assert_eq!(view.uncovered, [peers.plan().sources[0].arc]);
+    let named = |why: &&String| why.contains("no source holds the arc");
+    assert_eq!(view.reasons.iter().filter(named).count(), 1);
+}
+
+#[test]
+fn only_the_sources_of_the_plan_are_in_the_status() {
+    let peers = Peers::new(5, 3);
+    let mut process = Process::start(&peers);
+    let mut plan = peers.plan();
+    let left = plan.sources.remove(0);
+    process.handle(Input::Plan(plan));
+    let found: Vec<_> = process.view().sources.iter().map(|of| of.source).collect();
+    assert!(found.len() == 1 && found != [left.source]);
+    process.handle(Input::Plan(peers.plan()));
+    assert_eq!(process.view().sources.len(), 2);
+}
+
+#[test]
+fn each_state_of_a_source_has_its_word() {
+    for (state, word) in [
+        (SourceState::Level, "level"),
+        (SourceState::Behind, "behind"),
+        (SourceState::Fetching, "fetching"),
+        (SourceState::Waiting, "waiting"),
+        (SourceState::Lying, "lying"),
+    ] {
+        assert_eq!(state.as_str(), word);
+    }
 }
 
 #[test]

@@ -80,6 +80,7 @@ fn records_are_fetched_before_their_transaction_is_emitted() {
     );
     process.flush();
     assert_eq!(process.emitted().len(), 0, "the transaction waits");
+    assert_eq!(process.view().records_wanted, 12);
     assert_eq!(
         process
             .view()
@@ -93,6 +94,31 @@ fn records_are_fetched_before_their_transaction_is_emitted() {
     process.flush();
     assert_eq!(process.emitted().len(), 14, "whole, at first sight");
     assert_eq!(process.view().records_wanted, 0);
+}
+
+#[test]
+fn a_source_that_waits_does_not_hold_up_another() {
+    let mut peers = Peers::new(5, 3);
+    let mut process = Process::start(&peers);
+    let sources = process.sources();
+    let works = one_per_cell(&peers);
+    for (nonce, source) in sources.iter().enumerate() {
+        let (nonce, peer) = (nonce as u8, peers.number(*source));
+        process.deliver(*source, &peers);
+        for update in 1..=3 {
+            peers.apply(peer, &transact(nonce, &[(works[peer], &[update])]));
+            peers.peers[peer].cut();
+        }
+    }
+    let peer = peers.by_key(sources[0]);
+    let mut frame = peer.frame(peer.block(1));
+    frame.entries[0].records.clear();
+    process.handle(Input::Block(sources[0], Box::new(frame)));
+    for read in 1..=3 {
+        process.deliver(sources[1], &peers);
+        process.flush();
+        assert_eq!(process.emitted().len(), read);
+    }
 }
 
 #[test]
