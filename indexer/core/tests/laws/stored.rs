@@ -97,7 +97,9 @@ fn a_set_weighs_its_elements_and_records_once() {
 fn absent_records_are_listed_after_the_canonicals_own() {
     let [own, one, two, three] = [9, 1, 2, 3].map(|byte| RecordId::new([byte; 32]));
     let mut set = Set::default();
-    [three, one, two].map(|element| set.add(element));
+    for element in [three, one, two] {
+        set.add(element);
+    }
     set.supply(two, &Bytes::from_static(b"update"));
     assert!(set.absent(own).eq([own, one, three]));
     assert_eq!(set.absent_count(), 3);
