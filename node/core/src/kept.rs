@@ -280,4 +280,27 @@ mod tests {
         check(&keep_partial(&id, true), "partial.key", "partial.value");
         check(&keep_partial(&id, false), "partial.key", "partial.done");
     }
+
+    #[test]
+    fn a_seen_head_in_another_form_is_damage() {
+        let key = |partner: PublicKey| key(SEEN, partner.as_bytes());
+        for bytes in [&[][..], &[3], &[SEEN_VERSION], &[SEEN_VERSION, 0xff, 0xff]] {
+            let mut store = MemoryStore::default();
+            let value = Bytes::copy_from_slice(bytes);
+            store.commit(vec![Write::State(key(Stamp.public()), value)]);
+            let found = seen(Stamp.public(), &overlay(), &store);
+            assert!(matches!(found, Err(StoreError::Damaged(_))), "{found:?}");
+            let other = PublicKey::new([0x23; 32]);
+            assert_eq!(seen(other, &overlay(), &store), Ok(None));
+        }
+    }
+
+    #[test]
+    fn an_unfinished_transaction_under_another_key_is_damage() {
+        let mut store = MemoryStore::default();
+        let value = Bytes::copy_from_slice(&[VERSION, 1]);
+        store.commit(vec![Write::State(key(PARTIAL, &[7; 31]), value)]);
+        let found = partial(&store);
+        assert!(matches!(found, Err(StoreError::Damaged(_))), "{found:?}");
+    }
 }

@@ -40,6 +40,8 @@ mod birth;
 mod catch_up;
 mod config;
 pub mod driver;
+#[cfg(test)]
+mod fixtures;
 mod io;
 mod kept;
 mod misbehaviour;

@@ -160,6 +160,7 @@ mod tests {
     use kittengrad_ring::{KeyRange, Point};
 
     use super::*;
+    use crate::fixtures::head;
 
     fn arc(from: u8, to: u8) -> KeyRanges {
         KeyRange::new(Point::new([from; 32]), Point::new([to; 32])).into()
@@ -175,5 +176,34 @@ mod tests {
         assert!(!life.is_filling());
         life.hold(arc(1, 9));
         assert!(life.is_filling());
+    }
+
+    #[test]
+    fn a_peer_fills_until_it_is_settled_in_every_arc_that_it_holds() {
+        let both: KeyRanges = [arc(1, 3), arc(5, 9)]
+            .iter()
+            .flat_map(|arcs| arcs.arcs().to_vec())
+            .collect();
+        let mut life = Life::new(0, Plants::NONE);
+        life.hold(both.clone());
+        assert!(life.is_filling() && !life.is_settled());
+        for part in [arc(1, 3), arc(5, 9)] {
+            life.settle(part);
+            assert!(life.is_filling() && !life.is_settled());
+        }
+        life.settle(both);
+        assert!(!life.is_filling() && life.is_settled());
+    }
+
+    #[test]
+    fn a_forgotten_head_ends_the_process_after_its_round() {
+        let forgotten = head(5, 3);
+        let mut end = Forgotten::new(forgotten);
+        for input in [Input::Tick, Input::Tick, Input::Flush] {
+            assert_eq!(end.end(&input), Ok(()));
+        }
+        for input in [Input::Tick, Input::Flush] {
+            assert_eq!(end.end(&input), Err(Fatal::Forgotten(forgotten)));
+        }
     }
 }

@@ -163,20 +163,25 @@ pub(crate) fn is_forgotten(seen: &Head, store: &dyn Store) -> Result<bool, Store
 #[cfg(test)]
 mod tests {
     use kittengrad_journal::{MemoryStore, Write};
-    use kittengrad_proto::id::Id;
+    use kittengrad_ring::{KeyRange, Point};
     use kittengrad_support::journals::stored_block;
 
     use super::*;
+    use crate::fixtures::head;
 
     const PARTNER: PublicKey = PublicKey::new([1; 32]);
+    const OTHER: PublicKey = PublicKey::new([2; 32]);
 
-    fn head(incarnation: u64, height: u64) -> Head {
-        let hash = Id::of(&[b"a block that was lost"]);
-        Head {
-            incarnation,
-            height,
-            hash,
+    /// A disk with blocks at these places, and their heads.
+    fn disk(places: &[(u64, u64)]) -> (MemoryStore, Vec<Head>) {
+        let mut store = MemoryStore::default();
+        let mut heads = Vec::new();
+        for (incarnation, height) in places {
+            let stored = stored_block(*incarnation, *height, Vec::new(), 0);
+            heads.push(stored.block.head());
+            store.commit(vec![Write::Block(Box::new(stored))]);
         }
+        (store, heads)
     }
 
     #[test]
@@ -186,6 +191,11 @@ mod tests {
         assert!(!starting.is_satisfied(2, 1, 5_999, 5_000));
         assert!(starting.is_satisfied(2, 1, 6_000, 5_000));
         assert!(!starting.is_satisfied(2, 2, 6_000, 5_000));
+        starting.answer(PARTNER, None);
+        assert_eq!(starting.answered(), 1);
+        assert!(!starting.is_satisfied(2, 2, 6_000, 5_000));
+        starting.answer(OTHER, None);
+        assert!(starting.is_satisfied(2, 2, 1_000, 5_000));
     }
 
     #[test]
@@ -207,5 +217,92 @@ mod tests {
             };
             assert_eq!(items, [gap]);
         }
+    }
+
+    #[test]
+    fn a_head_is_forgotten_by_a_disk_behind_it_or_with_another_block() {
+        let (store, ours) = disk(&[(5, 0), (7, 0), (7, 1), (7, 3)]);
+        for (seen, expected) in [
+            (head(7, 4), true),
+            (head(8, 0), true),
+            (ours[3], false),
+            (ours[1], false),
+            (head(7, 3), true),
+            (head(7, 1), true),
+            // The disk has no block at this height.
+            (head(7, 2), true),
+            // Nothing is signed in an older incarnation.
+            (head(5, 9), false),
+            (head(5, 0), false),
+            (head(6, 0), false),
+        ] {
+            assert_eq!(is_forgotten(&seen, &store), Ok(expected), "{seen:?}");
+        }
+        assert_eq!(is_forgotten(&ours[0], &MemoryStore::default()), Ok(true));
+    }
+
+    #[test]
+    fn a_new_incarnation_has_a_higher_number_than_all_before() {
+        for (on_disk, seen, wall_ms, expected) in [
+            (None, None, 0, 0),
+            (None, None, 1_000, 1_000),
+            (None, Some(999), 1_000, 1_000),
+            (None, Some(1_000), 1_000, 2_000),
+            (None, Some(5_000), 1_000, 6_000),
+            (None, Some(5), 0, 6),
+            (None, Some(u64::MAX), 1_000, u64::MAX),
+            (Some(900), Some(950), 1_000, 1_000),
+            (Some(900), Some(5_000), 1_000, 6_000),
+            (Some(5_000), Some(5_000), 1_000, 6_000),
+        ] {
+            let place = on_disk.map(|incarnation| (incarnation, 0));
+            let (store, _) = disk(&Vec::from_iter(place));
+            let mut starting = Starting::new(0, Plants::NONE);
+            starting.answer(PARTNER, seen.map(|incarnation| head(incarnation, 3)));
+            let decision = starting.decide(&store, &KeyRanges::EMPTY, wall_ms);
+            let Ok(Decision::Begin { incarnation, .. }) = decision else {
+                panic!("{decision:?}")
+            };
+            assert_eq!(incarnation, expected, "{on_disk:?} {seen:?} {wall_ms}");
+        }
+    }
+
+    #[test]
+    fn a_new_incarnation_begins_with_all_held_arcs_and_the_gap() {
+        let arc = |byte| KeyRange::new(Point::new([byte; 32]), Point::new([byte + 1; 32]));
+        let held: KeyRanges = [arc(1), arc(5)].into_iter().collect();
+        let holds = || [arc(1), arc(5)].map(Item::Hold).to_vec();
+        let begun = |fork, seen: Option<Head>, gap: Option<u64>| {
+            let gap = gap.map(|from_height| Item::Gap {
+                incarnation: 5,
+                from_height,
+            });
+            let items = holds().into_iter().chain(gap).collect();
+            let incarnation = 1_000;
+            Ok(Decision::Begin {
+                incarnation,
+                fork,
+                seen,
+                items,
+            })
+        };
+        let mut starting = Starting::new(0, Plants::NONE);
+        let decided = |starting: &Starting, store: &MemoryStore| starting.decide(store, &held, 1_000);
+        let (empty, _) = disk(&[]);
+        assert_eq!(decided(&starting, &empty), begun(None, None, None));
+
+        let (store, ours) = disk(&[(5, 0), (5, 1)]);
+        assert_eq!(decided(&starting, &store), Ok(Decision::Resume));
+        starting.answer(PARTNER, Some(ours[1]));
+        assert_eq!(decided(&starting, &store), Ok(Decision::Resume));
+        starting.answer(OTHER, Some(head(5, 4)));
+        let fork = Some(ours[1]);
+        let seen = Some(head(5, 4));
+        assert_eq!(decided(&starting, &store), begun(fork, seen, Some(2)));
+        // The process before heard of a higher head.
+        starting.remember(head(5, 7));
+        let seen = Some(head(5, 7));
+        assert_eq!(decided(&starting, &store), begun(fork, seen, Some(2)));
+        assert_eq!(decided(&starting, &empty), begun(None, seen, Some(0)));
     }
 }

@@ -264,6 +264,7 @@ mod tests {
     use kittengrad_support::journals::{FakeKey, overlay};
 
     use super::*;
+    use crate::fixtures::head;
 
     /// Cuts so many blocks of so many items each.
     fn round(blocks: usize, items: usize) -> Vec<Cut> {
@@ -297,5 +298,28 @@ mod tests {
         assert!((2..7).contains(&part), "{part}");
         assert_eq!(sizes(&large)[0], part);
         assert!(sizes(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_reader_gets_the_block_that_it_asks_for_or_the_next_incarnation() {
+        let heads = [head(5, 2), head(7, 0), head(9, 4)];
+        for (asked, expected) in [
+            ((0, 0), Some((5, 0))),
+            ((0, 9), Some((5, 0))),
+            ((5, 0), Some((5, 0))),
+            ((5, 2), Some((5, 2))),
+            ((5, 3), Some((7, 0))),
+            ((6, 1), Some((7, 0))),
+            ((7, 0), Some((7, 0))),
+            ((7, 1), Some((9, 0))),
+            ((9, 4), Some((9, 4))),
+            ((9, 5), None),
+            ((10, 0), None),
+        ] {
+            let (incarnation, from_height) = asked;
+            let start = start_of(&heads, incarnation, from_height);
+            assert_eq!(start, expected, "{asked:?}");
+        }
+        assert_eq!(start_of(&[], 0, 0), None);
     }
 }

@@ -96,3 +96,29 @@ fn records_for(view: &View, member: &PublicKey, submission: &Submission) -> Vec<
         .filter_map(|id| submission.records.get(&id).cloned())
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use kittengrad_support::journals::stored_block;
+
+    use super::*;
+
+    #[test]
+    fn the_newest_of_some_proofs_is_the_one_of_the_last_block() {
+        let proof = |(incarnation, height): (u64, u64)| ItemProof {
+            header: stored_block(incarnation, height, Vec::new(), 0).block.header,
+            item: Bytes::new(),
+            index: 0,
+            path: Vec::new(),
+            transaction: None,
+        };
+        let places = [(5, 9), (6, 1), (6, 0), (5, 3)];
+        for turn in 0..places.len() {
+            let mut proofs: Vec<_> = places.into_iter().map(proof).collect();
+            proofs.rotate_left(turn);
+            let place = newest(&proofs).map(|head| head.place());
+            assert_eq!(place, Some((6, 1)), "{turn}");
+        }
+        assert_eq!(newest(&[]), None);
+    }
+}
