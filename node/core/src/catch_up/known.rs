@@ -167,11 +167,163 @@ pub(crate) fn records_of(entry: &Entry) -> impl Iterator<Item = RecordId> + '_ {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use kittengrad_journal::{Journal, MemoryStore};
+    use kittengrad_support::journals::{FakeKey, overlay, record, submission};
+
     use super::*;
+    use crate::fixtures::{keys, view_of};
+
+    fn id(number: usize) -> Id {
+        Id::of(&[&number.to_be_bytes()])
+    }
+
+    fn listed(id: Id, bits: &[bool]) -> Listed {
+        let added = Bitmap::new(bits.iter().copied());
+        Listed { id, added }
+    }
+
+    /// A view in which this peer holds everything.
+    fn everywhere() -> Arc<View> {
+        let keys = keys(1);
+        view_of(keys[0], &keys, 3)
+    }
+
+    /// The listings that a peer with this store lacks.
+    fn lacking(known: &Known, all: &[Listed], store: &MemoryStore) -> Vec<Listed> {
+        known.lacking(all.to_vec(), &everywhere(), store).unwrap()
+    }
+
+    #[test]
+    fn only_transactions_that_are_not_here_are_lacking() {
+        let mut known = Known::default();
+        known.mark_whole(id(1), true);
+        known.mark_whole(id(2), false);
+        let all = [1, 2, 3].map(|number| listed(id(number), &[true]));
+        let store = MemoryStore::default();
+        assert_eq!(lacking(&known, &all, &store), all[2..]);
+        // After the round the store lists the first, if it was committed. It never lists the second.
+        known.end_round();
+        let expected = [all[0].clone(), all[2].clone()];
+        assert_eq!(lacking(&known, &all, &store), expected);
+    }
+
+    #[test]
+    fn a_part_is_here_for_listings_of_that_part_only() {
+        let submission = submission(1, &[(1, true, vec![2]), (3, true, vec![4])]);
+        let id = submission.transaction.id();
+        let first = submission.transaction.entries()[0].canonical;
+        let mut journal = Journal::open(overlay(), Arc::new(FakeKey(1)), 7, None, &[]);
+        let (mut store, mut writes) = (MemoryStore::default(), Vec::new());
+        let takes = |canonical: &RecordId| *canonical == first;
+        journal.add(&submission, takes, &store).unwrap();
+        journal.cut(1, &mut writes).unwrap();
+        let all = [[true, false], [false, true], [true, true]].map(|bits| listed(id, &bits));
+        let mut known = Known::default();
+        known.mark_part(id);
+        assert_eq!(lacking(&known, &all, &store), all, "nothing is committed");
+        store.commit(writes);
+        assert_eq!(lacking(&known, &all, &store), all[1..]);
+        // Without the note the store's word is enough.
+        known.mark_whole(id, true);
+        known.end_round();
+        assert!(lacking(&known, &all, &store).is_empty());
+    }
+
+    #[test]
+    fn a_part_is_kept_once_until_the_transaction_is_whole() {
+        let mut known = Known::default();
+        let part = id(1);
+        assert_eq!(known.mark_part(part), Some(kept::keep_partial(&part, true)));
+        assert_eq!(known.mark_part(part), None);
+        let whole = Some(kept::keep_partial(&part, false));
+        assert_eq!(known.mark_whole(part, true), whole);
+        assert_eq!(known.mark_whole(part, true), None);
+        assert_eq!(known.mark_whole(id(2), true), None);
+        // The next process reads the notes.
+        let mut store = MemoryStore::default();
+        store.commit(vec![kept::keep_partial(&part, true)]);
+        let mut next = Known::new(&store).unwrap();
+        assert_eq!(next.mark_part(part), None);
+        assert_eq!(next.mark_whole(part, true), whole);
+    }
+
+    #[test]
+    fn the_oldest_repeat_is_forgotten_first() {
+        let mut known = Known::default();
+        for number in 0..REPEATS_MAX {
+            known.mark_whole(id(number), false);
+        }
+        // A repeat of a repeat takes no further room.
+        known.mark_whole(id(0), false);
+        known.end_round();
+        let oldest = [0, 1, 2].map(|number| listed(id(number), &[true]));
+        let store = MemoryStore::default();
+        assert!(lacking(&known, &oldest, &store).is_empty());
+        known.mark_whole(id(REPEATS_MAX), false);
+        assert_eq!(lacking(&known, &oldest, &store), oldest[..1]);
+        known.mark_whole(id(REPEATS_MAX + 1), false);
+        assert_eq!(lacking(&known, &oldest, &store), oldest[..2]);
+    }
+
+    #[test]
+    fn entries_are_verified_if_they_are_held_and_can_be() {
+        let keys = keys(7);
+        let view = view_of(keys[0], &keys, 3);
+        let canonical = |number: u64| RecordId::of(&record(number, 100));
+        let (held, others): (Vec<u64>, Vec<u64>) =
+            (1..50).partition(|number| view.holds_here(&canonical(*number)));
+        let (inserted, updated, other) = (held[0], held[1], others[0]);
+        let entries = [
+            (inserted, true, vec![101, 102]),
+            (updated, false, vec![103]),
+            (other, true, vec![104]),
+        ];
+        let transaction = submission(1, &entries).transaction;
+        for (records, expected) in [
+            (
+                vec![inserted, 101, 102, 103, other, 104],
+                vec![inserted, updated],
+            ),
+            (vec![inserted, 101, 102], vec![inserted]),
+            (vec![101, 102, 103], vec![updated]),
+            (vec![inserted, 101, 103], vec![updated]),
+            (vec![inserted, updated, other, 104], vec![]),
+            (vec![], vec![]),
+        ] {
+            let records: Vec<_> = records.iter().map(|number| record(*number, 100)).collect();
+            let verified = entries_to_verify(&view, Delivery::Body, &transaction, &records);
+            let expected: BTreeSet<_> = expected.into_iter().map(canonical).collect();
+            assert_eq!(verified, expected);
+            // A push must be whole, so all held entries are verified.
+            let pushed = entries_to_verify(&view, Delivery::Push, &transaction, &records);
+            assert_eq!(pushed, [inserted, updated].map(canonical).into());
+        }
+    }
+
+    #[test]
+    fn a_listing_concerns_its_own_elements_that_are_held_here() {
+        let keys = keys(7);
+        let view = view_of(keys[0], &keys, 3);
+        let is_held = |number: &u64| view.holds_here(&RecordId::of(&record(*number, 100)));
+        let (held, others): (Vec<u64>, Vec<u64>) = (1..50).partition(is_held);
+        let entries =
+            [held[0], held[1], others[0]].map(|number| (number, true, vec![number + 100]));
+        let transaction = submission(1, &entries).transaction;
+        // Entries are in the order of their canonicals.
+        let elements: Vec<_> = transaction.elements().collect();
+        for number in 0..3 {
+            let added = Bitmap::new((0..3).map(|bit| bit == number));
+            let element = elements[number];
+            let expected = view.holds_here(&element.canonical).then_some(element);
+            let found = shared(&transaction, &added, &view);
+            assert_eq!(found, Vec::from_iter(expected));
+        }
+    }
 
     #[test]
     fn chains_are_forgotten_when_too_many_were_noted() {
-        let id = |number: usize| Id::of(&[&number.to_be_bytes()]);
         let mut known = Known::default();
         for number in 0..CHAINS_MAX {
             assert!(known.note_chain(id(number)));

@@ -16,4 +16,6 @@ pub(crate) mod known;
 pub(crate) mod read;
 pub(crate) mod resolve;
 pub(crate) mod serve;
+#[cfg(test)]
+mod tests;
 pub(crate) mod wants;

@@ -137,3 +137,103 @@ impl Link {
             .flatten()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kittengrad_plants::Plants;
+    use kittengrad_proto::signed::Signer as _;
+    use kittengrad_ring::KeyRanges;
+    use kittengrad_support::journals::{FakeKey, overlay, stored_block};
+
+    use super::*;
+    use crate::fixtures::head;
+
+    const PARTNER: FakeKey = FakeKey(1);
+
+    fn link() -> Link {
+        let held = KeyRanges::whole();
+        let following = Following::new(PARTNER.public(), None, &held, Plants::NONE);
+        Link::new(following, None)
+    }
+
+    fn header(incarnation: u64, height: u64) -> Header {
+        stored_block(incarnation, height, Vec::new(), 0)
+            .block
+            .header
+    }
+
+    fn heartbeat(incarnation: u64, height: u64) -> Heartbeat {
+        Heartbeat::sign(&overlay(), head(incarnation, height), 1, &PARTNER)
+    }
+
+    #[test]
+    fn the_highest_head_seen_is_kept_once() {
+        let mut link = link();
+        assert_eq!(link.take_dirty_seen(), None);
+        let first = header(5, 3);
+        link.saw_header(&first);
+        let seen = SignedHead::Header(Box::new(first.clone()));
+        assert_eq!(link.take_dirty_seen(), Some(&seen));
+        assert_eq!(link.take_dirty_seen(), None);
+        // Neither the same head nor a lower one replaces it.
+        link.saw_header(&first);
+        link.saw_header(&header(5, 2));
+        link.saw_heartbeat(&heartbeat(5, 3));
+        link.saw_heartbeat(&heartbeat(4, 9));
+        assert_eq!((link.seen(), link.is_seen_dirty), (Some(&seen), false));
+        for higher in [heartbeat(5, 4), heartbeat(6, 0)] {
+            link.saw_heartbeat(&higher);
+            let seen = SignedHead::Heartbeat(Box::new(higher));
+            assert_eq!(link.take_dirty_seen(), Some(&seen));
+            assert_eq!(link.seen(), Some(&seen));
+        }
+    }
+
+    #[test]
+    fn only_the_state_of_a_connection_ends_with_it() {
+        let mut link = link();
+        link.is_up = true;
+        link.hello = Some(Heard {
+            is_settled: true,
+            is_open: true,
+        });
+        link.told_time(7, 5);
+        link.sent_chains.insert(Id::ZERO);
+        link.reader = Some(Reader {
+            incarnation: 1,
+            next_height: 1,
+            is_live: true,
+        });
+        link.saw_heartbeat(&heartbeat(5, 4));
+        link.went_down();
+        assert!(!link.is_up && link.hello.is_none() && link.reader.is_none());
+        assert!(link.sent_chains.is_empty() && link.clock_ahead_ms().is_none());
+        // The head was seen, and has to be kept, whatever happens to the connection.
+        assert_eq!(link.seen().map(SignedHead::head), Some(head(5, 4)));
+        assert!(link.take_dirty_seen().is_some());
+    }
+
+    #[test]
+    fn a_partner_is_what_its_hello_says() {
+        let mut link = link();
+        assert!(!link.is_open() && !link.is_settled());
+        for (is_open, is_settled) in [(true, false), (false, true), (true, true)] {
+            link.hello = Some(Heard {
+                is_settled,
+                is_open,
+            });
+            assert_eq!((link.is_open(), link.is_settled()), (is_open, is_settled));
+        }
+    }
+
+    #[test]
+    fn a_clock_ahead_is_positive_and_one_behind_negative() {
+        for (time_ms, wall_ms, ahead_ms) in
+            [(9, 5, 4), (5, 9, -4), (5, 5, 0), (u64::MAX, 0, i64::MAX)]
+        {
+            let mut link = link();
+            link.told_time(time_ms, wall_ms);
+            assert_eq!(link.clock_ahead_ms(), Some(ahead_ms));
+        }
+    }
+}

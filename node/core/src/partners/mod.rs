@@ -97,3 +97,123 @@ impl Partners {
         writes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use kittengrad_journal::{Journal, MemoryStore};
+    use kittengrad_proto::{
+        block::{Bitmap, Block, Item},
+        id::Id,
+        identity::Heartbeat,
+        signed::Signer,
+        signed_head::SignedHead,
+    };
+    use kittengrad_support::journals::{Fake, FakeKey, overlay};
+
+    use super::*;
+    use crate::fixtures::{head, keys, view_of};
+
+    /// The first block of a journal.
+    fn genesis(key: FakeKey) -> Block {
+        let gap = Item::Gap {
+            incarnation: 6,
+            from_height: 0,
+        };
+        let mut journal = Journal::open(overlay(), Arc::new(key), 7, None, &[gap]);
+        journal.cut(1, &mut Vec::new()).unwrap().block
+    }
+
+    /// Applies the first block of a partner's journal.
+    fn read(partners: &mut Partners, key: FakeKey) -> Block {
+        let block = genesis(key);
+        let link = partners.get_mut(&key.public()).unwrap();
+        let hint = Bitmap::new([]);
+        link.following.accept(&block, &hint, true, &Fake).unwrap();
+        link.following.wait_for(Vec::new());
+        block
+    }
+
+    fn look(partners: &mut Partners, view: &View, wants: &mut Wants, store: &MemoryStore) {
+        partners.look(view, wants, Plants::NONE, store).unwrap();
+    }
+
+    #[test]
+    fn a_position_counts_only_for_arcs_that_were_never_given_up() {
+        let all = keys(8);
+        let me = all[4];
+        // A member beside this peer comes and goes, and this peer gives an arc up for that time.
+        let fewer: Vec<_> = [0, 1, 2, 4, 5, 6, 7].map(|number| all[number]).to_vec();
+        let (wide, narrow) = (view_of(me, &fewer, 3), view_of(me, &all, 3));
+        let arc = |view: &View| view.held_here().arcs()[0];
+        let (mut partners, mut wants) = (Partners::default(), Wants::default());
+        let store = MemoryStore::default();
+        look(&mut partners, &wide, &mut wants, &store);
+        let partner = all[5];
+        let target = read(&mut partners, partner).head();
+        let reached = |partners: &Partners| {
+            let following = &partners.get(&partner.public()).unwrap().following;
+            [arc(&wide), arc(&narrow)].map(|arc| following.has_reached(arc, target))
+        };
+        assert_eq!(reached(&partners), [true, true]);
+        look(&mut partners, &narrow, &mut wants, &store);
+        look(&mut partners, &wide, &mut wants, &store);
+        assert_eq!(reached(&partners), [false, true]);
+    }
+
+    #[test]
+    fn positions_and_seen_heads_are_written_once_and_read_again() {
+        let all = keys(3);
+        let view = view_of(all[0], &all, 3);
+        let (mut partners, mut wants) = (Partners::default(), Wants::default());
+        let mut store = MemoryStore::default();
+        look(&mut partners, &view, &mut wants, &store);
+        assert_eq!(partners.take_positions(Plants::NONE), []);
+        let block = read(&mut partners, all[1]);
+        let beat = Heartbeat::sign(&overlay(), head(9, 9), 1, &all[2]);
+        let link = partners.get_mut(&all[2].public()).unwrap();
+        link.saw_heartbeat(&beat);
+        let writes = partners.take_positions(Plants::NONE);
+        assert_eq!(writes.len(), 2);
+        assert_eq!(partners.take_positions(Plants::NONE), []);
+        store.commit(writes);
+        // Another view changes nothing for a known partner.
+        look(&mut partners, &view, &mut wants, &MemoryStore::default());
+        let applied = |partners: &Partners, key: FakeKey| {
+            let link = partners.get(&key.public()).unwrap();
+            link.following.applied_head()
+        };
+        assert_eq!(applied(&partners, all[1]), Some(block.head()));
+        // The next process reads both.
+        let mut next = Partners::default();
+        look(&mut next, &view, &mut wants, &store);
+        assert_eq!(applied(&next, all[1]), Some(block.head()));
+        assert_eq!(applied(&next, all[2]), None);
+        let seen = |key: FakeKey| next.get(&key.public()).unwrap().seen();
+        let expected = SignedHead::Heartbeat(Box::new(beat));
+        assert_eq!((seen(all[1]), seen(all[2])), (None, Some(&expected)));
+    }
+
+    #[test]
+    fn a_view_drops_former_partners_with_their_wants() {
+        let all = keys(6);
+        let me = all[2];
+        let (mut partners, mut wants) = (Partners::default(), Wants::default());
+        let store = MemoryStore::default();
+        look(&mut partners, &view_of(me, &all, 3), &mut wants, &store);
+        let (gone, staying) = (all[1].public(), all[3].public());
+        partners.get_mut(&staying).unwrap().is_up = true;
+        wants.add(Id::of(&[b"one"]), gone, 0);
+        wants.add(Id::of(&[b"both"]), gone, 0);
+        wants.add(Id::of(&[b"both"]), staying, 0);
+        let fewer: Vec<_> = all.into_iter().filter(|key| key.public() != gone).collect();
+        let view = view_of(me, &fewer, 3);
+        look(&mut partners, &view, &mut wants, &store);
+        assert!(partners.get(&gone).is_none());
+        assert!(partners.get(&staying).unwrap().is_up, "the link stays");
+        let keys: BTreeSet<_> = partners.keys().into_iter().collect();
+        assert_eq!(keys, view.partners().into_iter().collect());
+        assert_eq!((partners.len(), wants.len()), (keys.len(), 1));
+    }
+}

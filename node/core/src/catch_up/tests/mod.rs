@@ -1,0 +1,4 @@
+//! Tests of the parts that read partners' journals.
+
+mod follow;
+mod wants;
