@@ -3,6 +3,8 @@
 
 mod links;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::mem;
 

@@ -107,4 +107,30 @@ mod tests {
         let names: Vec<_> = names.collect();
         assert_eq!(names, ["forward", "commit", "tell", "send", "reply"]);
     }
+
+    #[test]
+    fn messages_can_be_sent_before_the_commit_and_writes_seen() {
+        let mut steps = Steps::of(Output {
+            forwards: vec![message(), message()],
+            writes: vec![Write::State(vec![1].into(), vec![2].into())],
+            events: vec![Event::Settled],
+            ..Output::default()
+        });
+        assert_eq!(steps.writes().len(), 1);
+        assert_eq!(steps.forward(), Some(message()));
+        assert_eq!(steps.forward(), Some(message()));
+        assert_eq!(steps.forward(), None);
+        assert_eq!(steps.writes().len(), 1);
+        assert!(matches!(steps.next(), Some(Step::Commit(writes)) if writes.len() == 1));
+        assert!(steps.writes().is_empty());
+        assert!(matches!(steps.next(), Some(Step::Tell(Event::Settled))));
+        assert!(steps.next().is_none());
+    }
+
+    #[test]
+    fn a_round_without_writes_has_a_commit_too() {
+        let mut steps = Steps::of(Output::default());
+        assert!(matches!(steps.next(), Some(Step::Commit(writes)) if writes.is_empty()));
+        assert!(steps.next().is_none());
+    }
 }
