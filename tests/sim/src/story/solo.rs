@@ -144,7 +144,10 @@ impl Solo {
         for step in steps {
             match step {
                 Step::Forward(send) => output.forwards.push(send),
-                Step::Commit(writes) => self.machine.disk.commit(writes),
+                Step::Commit(writes) => {
+                    output.writes.clone_from(&writes);
+                    self.machine.disk.commit(writes);
+                }
                 Step::Tell(event) => self.told.push(event),
                 Step::Send(send) => output.sends.push(send),
                 Step::Reply(reply) => output.replies.push(reply),
@@ -184,8 +187,13 @@ impl Solo {
 
     /// Lets time pass, and runs a round with a tick.
     pub fn wait(&mut self, ms: u64) -> Output {
-        self.now_us += ms * 1_000;
+        self.pass(ms);
         self.round(vec![Input::Tick])
+    }
+
+    /// Lets time pass without a round.
+    pub fn pass(&mut self, ms: u64) {
+        self.now_us += ms * 1_000;
     }
 
     /// Runs a round with a transaction of a partner.

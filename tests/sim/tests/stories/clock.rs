@@ -2,7 +2,7 @@
 
 use kittengrad_node_core::{Event, Refusal};
 use kittengrad_overlay::quorum::Ack;
-use kittengrad_proto::{block::Item, link::Message};
+use kittengrad_proto::{block::Item, identity::Heartbeat, link::Message};
 
 use kittengrad_sim::{
     Shape, World,
@@ -52,6 +52,30 @@ fn the_clock_of_a_partner_that_is_gone_does_not_count() {
     assert_eq!(solo.status().why_clock, None);
     let output = solo.round(vec![submit(2, &publication, Ack::One)]);
     assert!(output.replies[0].outcome.is_ok());
+}
+
+#[test]
+fn the_last_time_that_a_partner_told_counts() {
+    let (mut solo, partners) = Solo::open(Shape::new(3, 3));
+    assert_eq!(solo.status().clock_behind_ms, 0);
+    let now_ms = 1_790_000_000_000;
+    for ahead_ms in [60_000_i64, -30_000] {
+        for partner in &partners {
+            let time_ms = u64::checked_add_signed(now_ms, ahead_ms).unwrap();
+            let head = kittengrad_proto::block::Head {
+                incarnation: 1,
+                height: 0,
+                hash: kittengrad_proto::id::Id::ZERO,
+            };
+            let told = Heartbeat::sign(partner.overlay(), head, time_ms, &partner.signer());
+            solo.hear(partner, Message::Alive(told));
+        }
+        assert_eq!(solo.status().clock_behind_ms, ahead_ms);
+    }
+    for partner in &partners {
+        solo.hear(partner, hour_ahead(partner));
+    }
+    assert_eq!(solo.status().clock_behind_ms, 3_600_000);
 }
 
 #[test]

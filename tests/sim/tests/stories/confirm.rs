@@ -117,7 +117,14 @@ fn a_replica_that_is_not_open_is_pushed_to_once_it_is() {
 
 /// Asks a core to prove `repeat`, as a client and as a coordinator. Returns whether it refuses both.
 fn refuses(solo: &mut Solo, coordinator: &Partner, repeat: &Publication) -> bool {
-    let output = solo.round(vec![submit(0, repeat, Ack::One)]);
+    // Two clients ask at once, and both get an answer.
+    let asks = [0, 1].map(|request| submit(request, repeat, Ack::One));
+    let output = solo.round(asks.to_vec());
+    assert_eq!(output.replies.len(), 2);
+    assert_eq!(
+        output.replies[0].outcome.is_err(),
+        output.replies[1].outcome.is_err()
+    );
     let is_refused = match &output.replies[0].outcome {
         Ok(submitted) => {
             assert!(submitted.is_acknowledged && submitted.receipt.is_some());

@@ -144,3 +144,91 @@ fn a_client_brings_a_transaction_that_a_partner_lists() {
     let proofs = &receipt.unwrap().confirmations[0].proofs;
     assert!(proofs.iter().all(|proof| proof.transaction.is_none()));
 }
+
+#[test]
+fn a_hello_tells_the_head_the_ring_the_time_and_the_phase() {
+    let (mut solo, partners) = Solo::start(Shape::new(3, 3));
+    let Message::Hello(theirs) = partners[0].hello(None) else {
+        unreachable!("a hello is a hello")
+    };
+    let greeting = |solo: &mut Solo| {
+        let output = solo.round(vec![Input::LinkUp(partners[0].key())]);
+        hello(&output, &partners[0]).unwrap().clone()
+    };
+    let told = greeting(&mut solo);
+    assert_eq!(
+        (told.head, told.is_open, told.is_settled),
+        (None, false, false)
+    );
+    assert_eq!((told.ring, told.time_ms), (theirs.ring, theirs.time_ms));
+    assert_eq!((told.identity.key, told.seen), (solo.key(), None));
+    solo.meet(&partners[0]);
+    let output = solo.meet(&partners[1]);
+    let head = solo.status().tip.map(|tip| tip.head);
+    for partner in &partners {
+        let told = hello(&output, partner).unwrap();
+        assert_eq!(
+            (told.head, told.is_open, told.is_settled),
+            (head, true, true)
+        );
+    }
+    // Until it is open again, its head is the one on disk.
+    solo.restart();
+    solo.pass(5_000);
+    let told = greeting(&mut solo);
+    assert_eq!((told.head, told.is_open), (head, false));
+    assert_eq!(told.time_ms, theirs.time_ms + 5_000);
+}
+
+#[test]
+fn a_heartbeat_tells_the_head_at_each_tick_once_there_is_one() {
+    let beats = |output: &Output, partner: &Partner| -> Vec<Heartbeat> {
+        let messages = said_to(output, partner).into_iter();
+        let beats = messages.filter_map(|message| match message {
+            Message::Alive(heartbeat) => Some(heartbeat.clone()),
+            _ => None,
+        });
+        beats.collect()
+    };
+    let (mut solo, partners) = Solo::start(Shape::new(3, 3));
+    solo.meet(&partners[0]);
+    assert!(
+        beats(&solo.wait(1_000), &partners[0]).is_empty(),
+        "no block"
+    );
+    solo.meet(&partners[1]);
+    let head = solo.status().tip.unwrap().head;
+    let start_ms = hello(&solo.meet(&partners[0]), &partners[0])
+        .unwrap()
+        .time_ms;
+    let output = solo.wait(1_000);
+    for partner in &partners {
+        let [beat] = &beats(&output, partner)[..] else {
+            panic!("one heartbeat")
+        };
+        let time_ms = start_ms + 1_000;
+        assert_eq!(
+            (beat.peer, beat.head, beat.time_ms),
+            (solo.key(), head, time_ms)
+        );
+    }
+    let output = solo.round(Vec::new());
+    assert!(beats(&output, &partners[0]).is_empty(), "no tick");
+}
+
+#[test]
+fn an_open_partner_that_fills_is_not_settled() {
+    let (mut solo, partners) = Solo::start(Shape::new(3, 3));
+    solo.round(vec![Input::LinkUp(partners[0].key())]);
+    for (is_open, is_settled) in [(false, false), (true, false), (true, true)] {
+        let told = partners[0].hello_with(|hello| {
+            (hello.is_open, hello.is_settled) = (is_open, is_settled);
+        });
+        solo.hear(&partners[0], told);
+        let of = solo.status_of(&partners[0]);
+        assert_eq!(
+            (of.is_up, of.is_open, of.is_settled),
+            (true, is_open, is_settled)
+        );
+    }
+}

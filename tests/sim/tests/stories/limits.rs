@@ -200,9 +200,9 @@ fn transaction_asked_for_repeatedly_waits_in_few_places() {
                 .or_default() += 1;
         }
     }
-    assert!(outcomes[&true] > 900 && !outcomes.contains_key(&false));
+    assert!(!outcomes.contains_key(&false));
     let late = solo.wait(10_000).replies;
-    assert_eq!(late.len() + outcomes[&true], 1_000);
+    assert_eq!((late.len(), outcomes[&true]), (64, 936));
     assert!(
         late.iter()
             .all(|reply| !reply.outcome.as_ref().unwrap().is_acknowledged)

@@ -1,6 +1,7 @@
 //! The network under test: real cores in a simulated world, all from one seed.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod blame;
 mod bodies;
 mod catch_up;
 mod clock;
@@ -14,8 +15,12 @@ mod memory;
 mod order;
 mod parts;
 mod plants;
+mod refusals;
+mod requests;
 mod ring;
+mod rows;
 mod seeds;
+mod serve;
 mod start;
 mod view;
 mod write;

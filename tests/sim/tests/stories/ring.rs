@@ -38,6 +38,16 @@ fn a_partner_that_came_into_the_view_is_greeted() {
 }
 
 #[test]
+fn a_partner_that_stays_in_the_view_stays_connected() {
+    let (mut solo, all) = Solo::open(Shape::new(5, 3));
+    solo.round(vec![Input::View(solo.view_with(&all[1..]))]);
+    for partner in &all[1..] {
+        let of = solo.status_of(partner);
+        assert!(of.is_up && of.is_open && of.is_settled);
+    }
+}
+
+#[test]
 fn a_peer_is_not_settled_in_an_arc_that_it_gained() {
     let (mut solo, all) = Solo::open(Shape::new(7, 3));
     assert!(solo.status().is_settled);

@@ -47,6 +47,41 @@ fn nobody_signs_before_a_quorum_less_one_of_partners_answered() {
 }
 
 #[test]
+fn an_opening_tells_the_incarnation_and_what_came_before() {
+    let opening = |solo: &Solo| {
+        let told = solo.told.iter().rev().find_map(|told| match told {
+            Event::Opened {
+                incarnation,
+                began_after,
+            } => Some((*incarnation, *began_after)),
+            _ => None,
+        });
+        told.unwrap()
+    };
+    let (mut solo, partners) = Solo::open(Shape::new(3, 3));
+    let tip = solo.status().tip.unwrap().head;
+    assert_eq!(opening(&solo), (tip.incarnation, Some(None)));
+    solo.restart();
+    for partner in &partners {
+        solo.meet(partner);
+    }
+    assert_eq!(opening(&solo), (tip.incarnation, None));
+    // A partner saw more than the disk has.
+    solo.restart();
+    let seen = Head {
+        height: tip.height + 2,
+        ..tip
+    };
+    let told = partners[0].hello(Some(solo.signed(seen)));
+    let told = Input::Message(partners[0].key(), told);
+    solo.round(vec![Input::LinkUp(partners[0].key()), told]);
+    solo.meet(&partners[1]);
+    let begun = solo.status().tip.unwrap().head.incarnation;
+    assert_eq!(opening(&solo), (begun, Some(Some(seen))));
+    assert!(begun > tip.incarnation);
+}
+
+#[test]
 fn start_waits_for_every_partner_up_to_the_suspicion_time() {
     let shape = Shape::new(3, 3);
     let mut c = World::new(1, shape.clone());
