@@ -28,3 +28,5 @@ pub(crate) mod confirm;
 mod prove;
 pub(crate) mod push;
 pub(crate) mod submit;
+#[cfg(test)]
+mod tests;

@@ -106,7 +106,9 @@ mod tests {
     #[test]
     fn the_newest_of_some_proofs_is_the_one_of_the_last_block() {
         let proof = |(incarnation, height): (u64, u64)| ItemProof {
-            header: stored_block(incarnation, height, Vec::new(), 0).block.header,
+            header: stored_block(incarnation, height, Vec::new(), 0)
+                .block
+                .header,
             item: Bytes::new(),
             index: 0,
             path: Vec::new(),

@@ -2,16 +2,30 @@
 
 use kittengrad_node_core::{Input, Output, Refusal};
 use kittengrad_overlay::quorum::Ack;
-use kittengrad_proto::{identity::Identity, link::Message};
+use kittengrad_proto::{
+    block::{Bitmap, Item},
+    identity::Identity,
+    link::Message,
+    receipt::ItemProof,
+};
 
 use kittengrad_sim::{
     About, Publication, Shape, World, canonical,
-    story::solo::{Partner, Solo, pushed, submit},
+    story::solo::{Partner, Solo, confirmation, pushed, submit},
 };
 
 /// A transaction in a three-member network.
 fn publication() -> Publication {
     World::new(1, Shape::new(3, 3)).say(&["a work"])
+}
+
+/// A transaction about one canonical with these updates.
+fn updates(cluster: &mut World, name: &str, texts: &[&str]) -> Publication {
+    cluster.say_all(vec![About {
+        name: name.to_owned(),
+        inserts: true,
+        updates: texts.iter().map(|text| (*text).to_owned()).collect(),
+    }])
 }
 
 /// The requests that a round answered.
@@ -73,12 +87,7 @@ fn a_receipt_states_its_quorum_and_has_the_proofs_of_each_member() {
     for (ack, quorum) in [(Ack::One, 1), (Ack::Quorum, 2), (Ack::All, 3)] {
         let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
         let mut cluster = World::new(1, Shape::new(3, 3));
-        let texts = ["a", "b", "c"].map(str::to_owned);
-        let publication = cluster.say_all(vec![About {
-            name: "a work".to_owned(),
-            inserts: true,
-            updates: texts.to_vec(),
-        }]);
+        let publication = updates(&mut cluster, "a work", &["a", "b", "c"]);
         let mut output = solo.round(vec![submit(1, &publication, ack)]);
         for partner in &mut partners[..quorum - 1] {
             assert!(output.replies.is_empty());
@@ -154,7 +163,7 @@ fn a_replica_with_a_new_incarnation_has_to_confirm_again() {
     let publication = publication();
     solo.round(vec![submit(1, &publication, Ack::All)]);
     for partner in &mut partners {
-        partner.write(&[kittengrad_proto::block::Item::Gap {
+        partner.write(&[Item::Gap {
             incarnation: 0,
             from_height: 0,
         }]);
@@ -167,7 +176,7 @@ fn a_replica_with_a_new_incarnation_has_to_confirm_again() {
     let confirmed = partners[1].confirm(&publication);
     let output = solo.hear(&partners[1], confirmed);
     assert!(output.replies.is_empty());
-    let again = kittengrad_sim::story::solo::confirmation(&publication, again);
+    let again = confirmation(&publication, again);
     let output = solo.hear(&partners[0], again);
     assert!(output.replies[0].outcome.as_ref().unwrap().is_acknowledged);
 }
@@ -196,4 +205,85 @@ fn canonicals_are_taken_by_the_newest_view() {
     assert_eq!(ask(&mut solo), None);
     solo.round(vec![Input::View(all.clone())]);
     assert_eq!(ask(&mut solo), Some(refused));
+}
+
+#[test]
+fn the_answer_to_a_repeat_names_the_block_that_added_it() {
+    let (mut solo, _) = Solo::open(Shape::new(3, 3));
+    let mut cluster = World::new(1, Shape::new(3, 3));
+    let first = updates(&mut cluster, "a work", &["a", "b"]);
+    let other = updates(&mut cluster, "another work", &["a"]);
+    let mut block_of = |publication: &Publication| {
+        let output = solo.round(vec![submit(1, publication, Ack::One)]);
+        let block = output.replies[0].outcome.as_ref().unwrap().block;
+        (block, solo.status().tip.unwrap().head)
+    };
+    let (block, head) = block_of(&first);
+    assert_eq!(block, head);
+    assert_eq!(block_of(&other).1.height, head.height + 1);
+    assert_eq!(block_of(&first).0, block);
+    // Of two blocks with its elements it is the newer one.
+    let more = updates(&mut cluster, "a work", &["a", "c"]);
+    let (newer, head) = block_of(&more);
+    assert_eq!((newer, newer.height), (head, block.height + 2));
+    let both = updates(&mut cluster, "a work", &["a", "b", "c"]);
+    assert_eq!(block_of(&both).0, newer);
+}
+
+#[test]
+fn a_confirmation_from_two_blocks_counts_and_shows_the_newer() {
+    let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
+    let mut cluster = World::new(1, Shape::new(3, 3));
+    let publication = updates(&mut cluster, "a work", &["a", "b"]);
+    solo.round(vec![submit(1, &publication, Ack::Quorum)]);
+    for bits in [[true, false], [false, true]] {
+        partners[0].write(&[Item::Transaction {
+            id: publication.id(),
+            bitmap: Bitmap::new(bits),
+        }]);
+    }
+    // The newer proof comes first.
+    let proofs = partners[0].blocks.iter().rev().map(|block| ItemProof {
+        header: block.header.clone(),
+        item: block.items[0].clone(),
+        index: 0,
+        path: Vec::new(),
+        transaction: None,
+    });
+    let confirmed = confirmation(&publication, proofs.collect());
+    let output = solo.hear(&partners[0], confirmed);
+    assert!(output.replies[0].outcome.as_ref().unwrap().is_acknowledged);
+    let head = partners[0].blocks.last().map(|block| block.head());
+    assert_eq!(solo.status_of(&partners[0]).head, head);
+}
+
+#[test]
+fn a_transaction_is_proved_from_all_blocks_of_its_round() {
+    let (mut solo, _) = Solo::open(Shape::new(3, 3));
+    let mut cluster = World::new(1, Shape::new(3, 3));
+    let first = updates(&mut cluster, "a work", &["a"]);
+    let text = "x".repeat(60_000);
+    let large = (0..10).map(|number| {
+        let texts: Vec<_> = (0..16).map(|n| format!("{n} {number} {text}")).collect();
+        let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+        updates(&mut cluster, "a large work", &texts)
+    });
+    let large: Vec<_> = large.collect();
+    let more = updates(&mut cluster, "a work", &["a", "b"]);
+    let all = [&first].into_iter().chain(&large).chain([&more]);
+    let all = (0..).zip(all);
+    let submits = all.map(|(request, publication)| submit(request, publication, Ack::One));
+    let output = solo.round(submits.collect());
+    let of_last = output.replies.iter().find(|reply| reply.request == 11);
+    let submitted = of_last.unwrap().outcome.clone().unwrap();
+    assert_eq!(submitted.added.count(), 1);
+    assert_eq!(Some(submitted.block), solo.status().tip.map(|tip| tip.head));
+    let proofs = &submitted.receipt.unwrap().confirmations[0].proofs;
+    let named = proofs.iter().map(|proof| {
+        let other = proof.transaction.as_ref().map(|other| other.id());
+        (proof.header.height, other)
+    });
+    let last = submitted.block.height;
+    let expected = [(last - 1, Some(first.id())), (last, None)];
+    assert_eq!(named.collect::<Vec<_>>(), expected);
 }

@@ -1,10 +1,10 @@
 //! Serving: what a peer sends to partners that read its journal, and how much of it at once.
 
-use kittengrad_node_core::Output;
+use kittengrad_node_core::{Delivery, Output};
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{
     block::{Bitmap, Block, Head},
-    id::Id,
+    id::{Id, RecordId},
     limits::FRAMES_BYTES_MAX,
     link::{Frames, Message, Push},
 };
@@ -336,4 +336,23 @@ fn an_answer_to_a_fetch_ends_with_the_body_that_reaches_the_limit() {
     let found: Vec<_> = bodies.iter().map(|body| body.transaction.id()).collect();
     // The rest is in neither list, so that the partner asks again.
     assert_eq!((&found[..], missing), (&ids[..expected], &[][..]));
+}
+
+#[test]
+fn of_a_part_the_entries_that_are_here_are_served() {
+    let (mut it, mut partners) = Writing::start();
+    let publication = it.cluster.say(&["a work", "another work"]);
+    partners[0].list(&publication);
+    it.solo.hear(&partners[0], partners[0].frames(0));
+    let entry = &publication.submission.transaction.entries()[1];
+    let needed = [entry.canonical, entry.updates[0]];
+    let mut part = publication.clone();
+    part.submission.records.retain(|id, _| needed.contains(id));
+    it.solo.deliver(&partners[0], Delivery::Body, &part);
+    let fetch = Message::Fetch(vec![publication.id()]);
+    let output = it.solo.hear(&partners[1], fetch);
+    let (bodies, missing) = answer(&output, &partners[1]);
+    let records = bodies.iter().flat_map(|body| &body.records);
+    let found: Vec<_> = records.map(|bytes| RecordId::of(bytes)).collect();
+    assert_eq!((found, missing), (needed.to_vec(), &[][..]));
 }
