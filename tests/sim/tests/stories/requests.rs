@@ -195,7 +195,7 @@ fn canonicals_are_taken_by_the_newest_view() {
     let name = std::iter::repeat_with(|| cluster.name()).find(gained);
     let name = name.unwrap();
     let publication = cluster.say(&[&name]);
-    let mut ask = |solo: &mut Solo| {
+    let ask = |solo: &mut Solo| {
         let output = solo.round(vec![submit(1, &publication, Ack::One)]);
         output.replies[0].outcome.as_ref().err().cloned()
     };

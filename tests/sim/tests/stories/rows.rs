@@ -96,13 +96,13 @@ fn certificates_are_written_once_whatever_is_restarted() {
 #[test]
 fn a_position_is_written_with_other_rows_or_at_a_tick() {
     let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
-    let mut read = |solo: &mut Solo, partners: &mut Vec<Partner>| {
+    let write = |partners: &mut [Partner]| {
         let height = partners[0].blocks.len() as u64;
         partners[0].write(&[gap(height)]);
         let frames = partners[0].frames(height);
         (partners[0].blocks.last().map(|block| block.head()), frames)
     };
-    let (first, frames) = read(&mut solo, &mut partners);
+    let (first, frames) = write(&mut partners);
     assert_eq!(solo.hear(&partners[0], frames).writes, []);
     assert_eq!(kept(&solo, &partners[0]), None);
     // The position, and the head that was seen.
@@ -110,7 +110,7 @@ fn a_position_is_written_with_other_rows_or_at_a_tick() {
     assert_eq!(kept(&solo, &partners[0]), first);
     assert_eq!(solo.wait(1_000).writes, []);
 
-    let (second, frames) = read(&mut solo, &mut partners);
+    let (second, frames) = write(&mut partners);
     let publication = World::new(1, Shape::new(3, 3)).say(&["a work"]);
     let heard = kittengrad_node_core::Input::Message(partners[0].key(), frames);
     solo.round(vec![heard, submit(1, &publication, Ack::One)]);
