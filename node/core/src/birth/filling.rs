@@ -112,7 +112,8 @@ mod tests {
                 filling.heard(*partner, Some(head(5, 3)));
             }
             let is_settled = partners[..settled].iter().copied().collect();
-            let has_reached = |key: &PublicKey, _: KeyRange, _: Head| partners[..read].contains(key);
+            let has_reached =
+                |key: &PublicKey, _: KeyRange, _: Head| partners[..read].contains(key);
             let is_done = filling.is_done(&view, &is_settled, has_reached);
             assert_eq!(is_done, expected, "{replicas} {members} {read} {settled}");
         }

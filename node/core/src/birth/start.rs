@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_forgotten_by_a_disk_behind_it_or_with_another_block() {
+    fn a_head_is_forgotten_by_a_disk_behind_or_unlike_it() {
         let (store, ours) = disk(&[(5, 0), (7, 0), (7, 1), (7, 3)]);
         for (seen, expected) in [
             (head(7, 4), true),
@@ -287,7 +287,8 @@ mod tests {
             })
         };
         let mut starting = Starting::new(0, Plants::NONE);
-        let decided = |starting: &Starting, store: &MemoryStore| starting.decide(store, &held, 1_000);
+        let decided =
+            |starting: &Starting, store: &MemoryStore| starting.decide(store, &held, 1_000);
         let (empty, _) = disk(&[]);
         assert_eq!(decided(&starting, &empty), begun(None, None, None));
 

@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_gets_the_block_that_it_asks_for_or_the_next_incarnation() {
+    fn a_reader_gets_what_it_asks_for_or_the_next_incarnation() {
         let heads = [head(5, 2), head(7, 0), head(9, 4)];
         for (asked, expected) in [
             ((0, 0), Some((5, 0))),

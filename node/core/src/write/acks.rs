@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_answers_are_forgotten_when_too_much_is_remembered() {
+    fn the_oldest_answers_are_forgotten_first() {
         let id = |number: u8| Id::new([number; 32]);
         let mut answered = Answered::default();
         // Each answer weighs one more than the canonicals that it lists.

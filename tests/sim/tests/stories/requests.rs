@@ -83,7 +83,7 @@ fn identity_of(partner: &Partner) -> Identity {
 }
 
 #[test]
-fn a_receipt_states_its_quorum_and_has_the_proofs_of_each_member() {
+fn a_receipt_states_its_quorum_and_proves_each_member() {
     for (ack, quorum) in [(Ack::One, 1), (Ack::Quorum, 2), (Ack::All, 3)] {
         let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
         let mut cluster = World::new(1, Shape::new(3, 3));

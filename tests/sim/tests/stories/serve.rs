@@ -143,7 +143,7 @@ fn the_first_block_of_all_is_sent_to_those_who_wait_for_it() {
 }
 
 #[test]
-fn blocks_of_a_large_round_come_in_order_each_part_with_its_head() {
+fn blocks_of_a_large_round_come_in_order_and_parts() {
     let (mut it, partners) = Writing::start();
     let head = it.head();
     it.solo
@@ -286,7 +286,7 @@ fn answer<'a>(output: &'a Output, partner: &Partner) -> (&'a [Push], &'a [Id]) {
 }
 
 #[test]
-fn a_fetch_of_many_is_answered_in_its_order_with_certificates_once() {
+fn a_fetch_of_many_is_answered_in_its_order() {
     let (mut it, partners) = Writing::start();
     let all: Vec<_> = (0..100)
         .map(|number| it.cluster.say(&[&format!("work {number}")]))
@@ -313,7 +313,7 @@ fn a_fetch_of_many_is_answered_in_its_order_with_certificates_once() {
 }
 
 #[test]
-fn an_answer_to_a_fetch_ends_with_the_body_that_reaches_the_limit() {
+fn an_answer_to_a_fetch_ends_where_the_limit_is_reached() {
     let (mut it, partners) = Writing::start();
     let all: Vec<_> = (0..10)
         .map(|number| large(&mut it.cluster, number))

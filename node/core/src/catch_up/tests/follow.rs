@@ -193,7 +193,7 @@ fn requests_go_on_after_the_last_block_and_repeat_when_late() {
 }
 
 #[test]
-fn a_reader_is_live_once_it_has_the_head_that_came_with_the_blocks() {
+fn a_reader_is_live_once_it_has_the_head_that_came() {
     let blocks = journal_of(2);
     let mut following = following();
     following.ask(0, PATIENCE_MS);
@@ -226,7 +226,7 @@ fn blocks_that_a_live_reader_missed_are_asked_for() {
 }
 
 #[test]
-fn an_answer_without_a_block_ends_the_requests_until_more_is_told() {
+fn an_answer_without_a_block_ends_the_requests() {
     let blocks = journal_of(1);
     let mut following = following();
     apply(&mut following, &blocks[0]);
