@@ -73,7 +73,7 @@ fn heads_and_heartbeats_with_a_wrong_signature_are_named() {
 }
 
 #[test]
-fn the_fault_of_a_journal_is_named_and_nothing_after_it_is_read() {
+fn the_fault_of_a_journal_is_named_and_ends_the_reading() {
     let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
     partners[0].write(&[gap(0)]);
     partners[0].write(&[gap(1)]);

@@ -219,7 +219,7 @@ fn held_and_settled_arcs_are_in_the_first_block_of_a_new_peer() {
 }
 
 #[test]
-fn a_peer_settles_in_a_block_of_its_own_if_the_last_one_is_full() {
+fn a_peer_settles_in_another_block_if_the_last_one_is_full() {
     use kittengrad_proto::limits::BLOCK_ITEMS_MAX;
 
     let mut cluster = World::new(0, Shape::new(3, 3));
