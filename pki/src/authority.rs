@@ -18,7 +18,7 @@ use kittengrad_proto::{
 use thiserror::Error;
 
 use crate::{
-    issue::{Authorised, Shape, Validity, issue, millis, self_sign},
+    issue::{Authorised, Public, Shape, Validity, issue, millis, self_sign},
     key_file::{KeyFileError, generate_key},
 };
 
@@ -132,9 +132,9 @@ impl Authority {
         let until = |length| Validity::of(now_ms, length, u64::MAX);
 
         let root_der = self_sign(&root, until(ROOT_VALIDITY))?;
-        let (of, key) = (&principal.name, principal.key.public());
+        let (of, key) = (&principal.name, Public(principal.key.public()));
         let level0 = issue(Shape::Principal, of, &key, until(PRINCIPAL_VALIDITY), &root)?;
-        let (of, key) = (&registrar.name, registrar.key.public());
+        let (of, key) = (&registrar.name, Public(registrar.key.public()));
         let shape = Shape::Member(Role::Registrar);
         let registrar_der = issue(shape, of, &key, until(REGISTRAR_VALIDITY), &principal)?;
 
@@ -256,7 +256,7 @@ impl Authority {
         }
         let mut validity = Validity::of(now_ms, validity, issuer.not_after_ms);
         validity.not_before_ms = validity.not_before_ms.min(from_ms);
-        let der = issue(shape, name, key, validity, issuer)?;
+        let der = issue(shape, name, &Public(*key), validity, issuer)?;
         let chain = Chain::from_der(if is_level1 {
             vec![der, self.level0.clone()]
         } else {

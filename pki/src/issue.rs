@@ -55,7 +55,7 @@ pub(crate) enum Shape<'a> {
     Member(Role),
     /// A Level-2.
     Client(Role),
-    /// The transport leaf of the member with this key.
+    /// The transport leaf of the member with this key. The leaf has another one.
     Transport(&'a PublicKey, Role),
 }
 
@@ -85,11 +85,12 @@ pub(crate) struct Authorised {
     pub(crate) not_after_ms: u64,
 }
 
-/// Makes a certificate for `subject`, signed by `issuer`.
+/// Makes a certificate for `subject`, signed by `issuer`. The profile wants a P-256 key in a transport leaf and a
+/// [`Public`] key in the others.
 pub(crate) fn issue(
     shape: Shape<'_>,
     name: &str,
-    subject: &PublicKey,
+    subject: &impl PublicKeyData,
     validity: Validity,
     issuer: &Authorised,
 ) -> Result<Bytes, IssueError> {
@@ -97,9 +98,7 @@ pub(crate) fn issue(
     let mut above = CertificateParams::default();
     above.distinguished_name = common_name(&issuer.name);
     let issuer = Issuer::from_params(&above, Pair::of(&issuer.key));
-    let made = params
-        .signed_by(&Public(*subject), &issuer)
-        .map_err(refused)?;
+    let made = params.signed_by(subject, &issuer).map_err(refused)?;
     Ok(Bytes::copy_from_slice(made.der()))
 }
 
@@ -205,8 +204,8 @@ pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The key in a certificate.
-struct Public(PublicKey);
+/// The Ed25519 key in a certificate.
+pub(crate) struct Public(pub(crate) PublicKey);
 
 impl PublicKeyData for Public {
     fn der_bytes(&self) -> &[u8] {

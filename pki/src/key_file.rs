@@ -2,6 +2,7 @@
 
 use getrandom::fill;
 use kittengrad_proto::{certificate::pem::write_section, signed::SigningKey};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -80,7 +81,12 @@ impl KeyFile {
 /// The text of a key file.
 #[must_use]
 pub fn write_key(key: &SigningKey) -> Zeroizing<String> {
-    Zeroizing::new(write_section("PRIVATE KEY", &pkcs8(key)))
+    write_pkcs8(&pkcs8(key))
+}
+
+/// The text of a key file, of a key as PKCS#8.
+pub(crate) fn write_pkcs8(der: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(write_section("PRIVATE KEY", der))
 }
 
 /// The key as PKCS#8, version 1.
@@ -97,6 +103,12 @@ pub fn generate_key() -> Result<SigningKey, KeyFileError> {
     let mut seed = Zeroizing::new([0; 32]);
     fill(&mut *seed).map_err(|e| KeyFileError::Randomness(e.to_string()))?;
     Ok(SigningKey::from_seed(&seed))
+}
+
+/// A new key for a transport leaf.
+pub(crate) fn generate_transport_key() -> Result<KeyPair, KeyFileError> {
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)
+        .map_err(|e| KeyFileError::Randomness(e.to_string()))
 }
 
 #[cfg(test)]

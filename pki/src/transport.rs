@@ -2,7 +2,8 @@
 //!
 //! A Level-1 certificate is a CA, and TLS libraries refuse a CA as an end entity. So a peer or aggregator issues itself
 //! a leaf for a new key, in memory, at each start and before the leaf expires. Its journal key signs journals and
-//! certificates, never a handshake.
+//! certificates, never a handshake. The leaf's key is P-256, because gRPC clients built on BoringSSL accept no Ed25519
+//! signature of a server in a handshake (rfd 1).
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use kittengrad_proto::{
         CertificateError, Chain, Holder, Role, Root, pem::write_certificates, transport_label,
     },
     id::PublicKey,
-    signed::{Ed25519, Signer, SigningKey},
+    signed::Ed25519,
 };
 use rustls::{crypto::aws_lc_rs, sign::CertifiedKey};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -23,7 +24,7 @@ use crate::{
     authority::TRANSPORT_VALIDITY,
     credentials::Credentials,
     issue::{Authorised, IssueError, Shape, Validity, issue},
-    key_file::{KeyFileError, generate_key, pkcs8, write_key},
+    key_file::{KeyFileError, generate_transport_key, pkcs8, write_pkcs8},
 };
 
 /// Why a process has no new TLS identity. Nothing changed.
@@ -129,23 +130,21 @@ impl TlsIdentity {
         let holder = credentials.holder();
         holder.check_at(now_ms)?;
         let (chain, key) = match holder.role {
-            Role::Client | Role::Indexer => {
-                (credentials.chain().clone(), credentials.key().clone())
-            }
+            Role::Client | Role::Indexer => (credentials.chain().clone(), pkcs8(credentials.key())),
             Role::Registrar => return Err(TransportError::Registrar),
             Role::Peer | Role::Aggregator => issue_leaf(credentials, now_ms)?,
         };
         let holder = chain.verify(credentials.root(), &Ed25519)?;
         holder.check_at(now_ms)?;
         let certificates = rustls_certificates(&chain);
-        let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pkcs8(&key).to_vec()));
+        let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.to_vec()));
         let certified = CertifiedKey::from_der(certificates, der, &aws_lc_rs::default_provider());
         let certified = Arc::new(certified.map_err(TransportError::Rustls)?);
         Ok(Self {
             chain,
             holder,
             certified,
-            key_pem: write_key(&key),
+            key_pem: write_pkcs8(&key),
         })
     }
 
@@ -174,13 +173,13 @@ impl TlsIdentity {
     }
 }
 
-/// The leaf of a member for a new key, followed by the rest of the chain.
+/// The leaf of a member for a new key, followed by the rest of the chain; and the key as PKCS#8.
 fn issue_leaf(
     credentials: &Credentials,
     now_ms: u64,
-) -> Result<(Chain, SigningKey), TransportError> {
+) -> Result<(Chain, Zeroizing<Vec<u8>>), TransportError> {
     let holder = credentials.holder();
-    let key = generate_key()?;
+    let key = generate_transport_key()?;
     let issuer = Authorised {
         name: holder.name.clone(),
         key: credentials.key().clone(),
@@ -189,11 +188,11 @@ fn issue_leaf(
     let shape = Shape::Transport(&holder.key, holder.role);
     let validity = Validity::of(now_ms, TRANSPORT_VALIDITY, issuer.not_after_ms);
     let label = transport_label(&holder.key);
-    let leaf = issue(shape, &label, &key.public(), validity, &issuer)?;
+    let leaf = issue(shape, &label, &key, validity, &issuer)?;
     let above = credentials.chain().certificates().iter().cloned();
     Ok((
         Chain::from_der([leaf].into_iter().chain(above).collect())?,
-        key,
+        Zeroizing::new(key.serialize_der()),
     ))
 }
 

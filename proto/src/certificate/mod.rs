@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! root ── Level-0 ── Level-1 ┬─ Level-2            role client or indexer; a client's key is the publisher's
-//!         principal  peer    └─ transport leaf     presented by a peer or aggregator in TLS, with a key of its own
-//!                    aggregator
+//!         principal  peer    └─ transport leaf     presented by a peer or aggregator in TLS, with a P-256 key of
+//!                    aggregator                    its own; all other keys are Ed25519
 //!                    registrar
 //! ```
 //!
@@ -13,6 +13,7 @@
 
 mod der;
 mod error;
+mod key;
 pub mod pem;
 mod profile;
 mod role;
@@ -24,7 +25,8 @@ use prost::Message;
 pub use error::{CertificateError, Level};
 pub use role::{Role, RoleError, transport_label, transport_name};
 
-use profile::{Certificate, Subject};
+use key::Purpose;
+use profile::Certificate;
 use role::{PRINCIPAL, ROOT};
 
 use crate::{
@@ -69,8 +71,8 @@ impl Root {
                 what,
             });
         }
-        certificate.check_issuer(&certificate.subject, &Ed25519)?;
-        let (key, name) = (certificate.subject.key, certificate.name.to_owned());
+        certificate.check_issuer(&certificate, &Ed25519)?;
+        let (key, name) = (certificate.key()?, certificate.name.to_owned());
         Ok(Self {
             network: Id::of(&[&der]),
             key,
@@ -184,7 +186,7 @@ impl Chain {
             other => return Err(CertificateError::Count(other.len())),
         };
         let root = Certificate::read(Level::Root, &root.der)?;
-        let level0 = below(Level::Zero, level0, &root.subject, verifier)?;
+        let level0 = below(Level::Zero, level0, &root, verifier)?;
         if level0.role != PRINCIPAL {
             let what = "its role is not principal";
             return Err(CertificateError::Profile {
@@ -192,9 +194,9 @@ impl Chain {
                 what,
             });
         }
-        let level1 = below(Level::One, level1, &level0.subject, verifier)?;
+        let level1 = below(Level::One, level1, &level0, verifier)?;
         let leaf = leaf
-            .map(|der| below(Level::Leaf, der, &level1.subject, verifier))
+            .map(|der| below(Level::Leaf, der, &level1, verifier))
             .transpose()?;
         let path: Vec<_> = [Some(&root), Some(&level0), Some(&level1), leaf.as_ref()]
             .into_iter()
@@ -204,9 +206,9 @@ impl Chain {
 
         let admission = admit(&level0, &level1, leaf.as_ref())?;
         Ok(Holder {
-            key: admission.certificate.subject.key,
+            key: admission.key,
             role: admission.role,
-            name: admission.certificate.name.to_owned(),
+            name: admission.name.to_owned(),
             issuer: admission.issuer,
             not_before_ms: path
                 .iter()
@@ -300,7 +302,7 @@ impl Holder {
 fn below<'a>(
     level: Level,
     der: &'a [u8],
-    issuer: &Subject<'_>,
+    issuer: &Certificate<'_>,
     verifier: &dyn Verifier,
 ) -> Result<Certificate<'a>, CertificateError> {
     let certificate = Certificate::read(level, der)?;
@@ -308,18 +310,19 @@ fn below<'a>(
     Ok(certificate)
 }
 
-/// The certificate of a chain whose key acts, its role, and the key that issued it.
+/// The key of a chain that acts, its role and name, and the key that issued its certificate.
 struct Admission<'a> {
-    certificate: &'a Certificate<'a>,
+    key: PublicKey,
     role: Role,
+    name: &'a str,
     issuer: PublicKey,
 }
 
 /// Decides the role of a chain's holder, by the roles in its certificates.
 fn admit<'a>(
     level0: &Certificate<'_>,
-    level1: &'a Certificate<'a>,
-    leaf: Option<&'a Certificate<'a>>,
+    level1: &Certificate<'a>,
+    leaf: Option<&Certificate<'a>>,
 ) -> Result<Admission<'a>, CertificateError> {
     let Ok(role @ (Role::Peer | Role::Aggregator | Role::Registrar)) = level1.role.parse() else {
         let what = "its role is not peer, aggregator or registrar";
@@ -329,16 +332,19 @@ fn admit<'a>(
         });
     };
     let member = Admission {
-        certificate: level1,
+        key: level1.key()?,
         role,
-        issuer: level0.subject.key,
+        name: level1.name,
+        issuer: level0.key()?,
     };
     let Some(leaf) = leaf else {
         return Ok(member);
     };
-    match (role, leaf.role.parse(), leaf.dns_name) {
-        (Role::Peer | Role::Aggregator, Ok(same), Some(dns_name)) if same == role => {
-            if dns_name == transport_name(&level1.subject.key, role) {
+    match (role, leaf.role.parse(), leaf.purpose) {
+        (Role::Peer | Role::Aggregator, Ok(same), Purpose::Transport { dns_name })
+            if same == role =>
+        {
+            if dns_name == transport_name(&member.key, role) {
                 return Ok(member);
             }
             let what = "its DNS name is not that of its issuer";
@@ -347,11 +353,12 @@ fn admit<'a>(
                 what,
             })
         }
-        (Role::Peer | Role::Registrar, Ok(role @ Role::Client), None)
-        | (Role::Registrar, Ok(role @ Role::Indexer), None) => Ok(Admission {
-            certificate: leaf,
+        (Role::Peer | Role::Registrar, Ok(role @ Role::Client), Purpose::Identity(key))
+        | (Role::Registrar, Ok(role @ Role::Indexer), Purpose::Identity(key)) => Ok(Admission {
+            key,
             role,
-            issuer: level1.subject.key,
+            name: leaf.name,
+            issuer: member.key,
         }),
         _ => {
             let leaf = leaf.role.chars().take(80).collect();
@@ -361,11 +368,13 @@ fn admit<'a>(
 }
 
 /// No key occurs twice, so that a signature of one level never passes for one of another level.
+///
+/// The key of a transport leaf is left out: a P-256 key never equals the Ed25519 keys above it.
 fn check_keys_differ(path: &[&Certificate<'_>]) -> Result<(), CertificateError> {
-    for (i, certificate) in path.iter().enumerate() {
-        let key = certificate.subject.key;
-        if path[..i].iter().any(|above| above.subject.key == key) {
-            return Err(CertificateError::SameKey(key));
+    let keys: Vec<_> = path.iter().filter_map(|c| c.key().ok()).collect();
+    for (i, key) in keys.iter().enumerate() {
+        if keys[..i].contains(key) {
+            return Err(CertificateError::SameKey(*key));
         }
     }
     Ok(())

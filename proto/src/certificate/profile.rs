@@ -7,10 +7,11 @@
 //! extended usage      none          none            none                   client, or server and client
 //! role URI            root          principal       peer, aggregator,      peer or aggregator with a DNS name,
 //!                                                   registrar              client, indexer
+//! key                 Ed25519       Ed25519         Ed25519                P-256 with a DNS name, else Ed25519
 //! ```
 //!
-//! All: version 3, serial of 1 to 20 bytes above 0, Ed25519 without parameters, a subject that is one
-//! common name, subject and authority key identifiers of 20 bytes, basic constraints and key usage
+//! All: version 3, serial of 1 to 20 bytes above 0, signed with Ed25519 without parameters, a subject that is
+//! one common name, subject and authority key identifiers of 20 bytes, basic constraints and key usage
 //! critical and the other extensions not. Further extensions are let through if they are not critical.
 
 use super::{
@@ -19,6 +20,7 @@ use super::{
         time_ms,
     },
     error::{CertificateError, Level},
+    key::{Key, Purpose},
     role::ROLE_URI_PREFIX,
     shape::Shape,
 };
@@ -36,11 +38,6 @@ pub(super) const NAME_BYTES_MAX: usize = 64;
 const VERSION_3: &[u8] = &[0xa0, 3, INTEGER, 1, 2];
 /// `SEQUENCE { id-Ed25519 }` (RFC 8410).
 const ALGORITHM: &[u8] = &[SEQUENCE, 5, OBJECT_IDENTIFIER, 3, 0x2b, 0x65, 0x70];
-/// `SEQUENCE { SEQUENCE { id-Ed25519 }, BIT STRING` of a key, which follows as 32 bytes.
-#[rustfmt::skip]
-const KEY_PREFIX: &[u8] = &[
-    SEQUENCE, 0x2a, SEQUENCE, 5, OBJECT_IDENTIFIER, 3, 0x2b, 0x65, 0x70, BIT_STRING, 0x21, 0,
-];
 /// `id-at-commonName`.
 const COMMON_NAME: &[u8] = &[OBJECT_IDENTIFIER, 3, 0x55, 4, 3];
 /// Tag of the list of extensions.
@@ -64,22 +61,20 @@ pub(super) struct Certificate<'a> {
     authority_key_id: &'a [u8; KEY_ID_BYTES],
     pub(super) not_before_ms: u64,
     pub(super) not_after_ms: u64,
-    pub(super) subject: Subject<'a>,
+    subject: Subject<'a>,
+    pub(super) purpose: Purpose<'a>,
     /// The common name.
     pub(super) name: &'a str,
     /// The text after `urn:kittengrad:role:`.
     pub(super) role: &'a str,
-    /// The DNS name of a transport leaf.
-    pub(super) dns_name: Option<&'a str>,
 }
 
 /// The fields that the certificates below must repeat.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Subject<'a> {
-    pub(super) key: PublicKey,
+struct Subject<'a> {
     /// The name, as DER.
-    pub(super) name: &'a [u8],
-    pub(super) key_id: &'a [u8; KEY_ID_BYTES],
+    name: &'a [u8],
+    key_id: &'a [u8; KEY_ID_BYTES],
 }
 
 impl<'a> Certificate<'a> {
@@ -105,7 +100,8 @@ impl<'a> Certificate<'a> {
             validity(&mut fields).ok_or("its validity is not two strict times in order")?;
         let (subject, common_name) =
             name(&mut fields).ok_or("its subject is not one common name")?;
-        let key = key(&mut fields).ok_or("its key is not Ed25519")?;
+        let key = Key::read(&mut fields)
+            .ok_or("its key is neither Ed25519 nor an uncompressed P-256 point")?;
         let mut list = fields
             .nested(EXTENSIONS)
             .and_then(|mut tagged| tagged.nested(SEQUENCE).and_then(|list| tagged.end(list)))
@@ -131,15 +127,31 @@ impl<'a> Certificate<'a> {
             not_before_ms,
             not_after_ms,
             subject: Subject {
-                key,
                 name: subject,
                 key_id: subject_key_id(extensions.subject_key_id)
                     .ok_or("its subject key identifier is missing or not 20 bytes")?,
             },
+            purpose: Purpose::of(key, dns_name)?,
             name: common_name,
             role,
-            dns_name,
         })
+    }
+
+    /// The key that names the holder and signs.
+    ///
+    /// # Errors
+    /// If this is a transport leaf.
+    pub(super) fn key(&self) -> Result<PublicKey, CertificateError> {
+        match self.purpose {
+            Purpose::Identity(key) => Ok(key),
+            Purpose::Transport { .. } => {
+                let (level, what) = (
+                    self.level,
+                    "it is a transport leaf, whose P-256 key names nobody",
+                );
+                Err(CertificateError::Profile { level, what })
+            }
+        }
     }
 
     /// Checks names, key identifiers and the signature against the certificate above.
@@ -148,27 +160,22 @@ impl<'a> Certificate<'a> {
     /// lengths, and OpenSSL takes it for a root.
     pub(super) fn check_issuer(
         &self,
-        issuer: &Subject<'_>,
+        issuer: &Certificate<'_>,
         verifier: &dyn Verifier,
     ) -> Result<(), CertificateError> {
         let level = self.level;
-        if self.issuer != issuer.name || self.authority_key_id != issuer.key_id {
-            return Err(CertificateError::Unlinked {
-                level,
-                issuer: issuer.key,
-            });
+        let (above, issuer) = (issuer.subject, issuer.key()?);
+        if self.issuer != above.name || self.authority_key_id != above.key_id {
+            return Err(CertificateError::Unlinked { level, issuer });
         }
-        if level != Level::Root && self.subject.name == issuer.name {
+        if level != Level::Root && self.subject.name == above.name {
             let what = "its subject has the same name as its issuer";
             return Err(CertificateError::Profile { level, what });
         }
-        if verifier.verify(&issuer.key, self.signed, &self.signature) {
+        if verifier.verify(&issuer, self.signed, &self.signature) {
             Ok(())
         } else {
-            Err(CertificateError::Forged {
-                level,
-                issuer: issuer.key,
-            })
+            Err(CertificateError::Forged { level, issuer })
         }
     }
 }
@@ -218,11 +225,6 @@ fn validity(fields: &mut Reader<'_>) -> Option<(u64, u64)> {
     let (not_before_ms, not_after_ms) = (time_ms(&mut times)?, time_ms(&mut times)?);
     times.end(())?;
     (not_before_ms <= not_after_ms).then_some((not_before_ms, not_after_ms))
-}
-
-fn key(fields: &mut Reader<'_>) -> Option<PublicKey> {
-    fields.literal(KEY_PREFIX)?;
-    fields.array().map(PublicKey::new)
 }
 
 /// The values of the known extensions.
@@ -302,4 +304,21 @@ fn alternative_names(value: &[u8]) -> Option<(Option<&str>, &str)> {
     };
     let uri = str::from_utf8(names.content(URI)?).ok()?;
     names.end((dns_name, uri.strip_prefix(ROLE_URI_PREFIX)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transport_leaf_has_no_key_that_names_a_holder() {
+        let vectors = include_str!("../../testdata/certificates.txt");
+        let mut lines = vectors.lines();
+        let der = lines.find_map(|line| line.strip_prefix("transport.der "));
+        let der = hex::decode(der.unwrap()).unwrap();
+        let what = "it is a transport leaf, whose P-256 key names nobody";
+        let level = Level::Leaf;
+        let leaf = Certificate::read(level, &der).unwrap();
+        assert_eq!(leaf.key(), Err(CertificateError::Profile { level, what }));
+    }
 }

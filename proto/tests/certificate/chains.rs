@@ -68,11 +68,8 @@ fn a_transport_leaf_stands_for_the_key_of_its_level_1() {
         (&tower.peer, Role::Peer),
         (&tower.aggregator, Role::Aggregator),
     ] {
-        let leaf = tower.transport(member, role, 9);
-        let holder = tower
-            .leaf(&leaf, member)
-            .verify(&tower.trusted(), &Ed25519)
-            .unwrap();
+        let chain = tower.transport(member, role, 9);
+        let holder = chain.verify(&tower.trusted(), &Ed25519).unwrap();
         assert_eq!((holder.key, holder.role), (member.public(), role));
         assert_eq!(holder.issuer, tower.level0.public());
         assert_eq!(holder.name, format!("Sample {role}"));
@@ -92,12 +89,12 @@ fn a_level_1_issues_only_leaves_of_its_role() {
     for (issuer, issuer_role) in level1s {
         for role in Role::ALL {
             for is_transport in [false, true] {
-                let params = if is_transport {
-                    transport_params(&issuer.public(), role)
+                let leaf = if is_transport {
+                    issuer.issue_transport(transport_params(&issuer.public(), role), 9)
                 } else {
-                    level2_params("leaf", role)
+                    issuer.issue(level2_params("leaf", role), 9).der
                 };
-                let chain = tower.leaf(&issuer.issue(params, 9), issuer);
+                let chain = tower.chain(&[&leaf, &issuer.der]);
                 let is_allowed = match (issuer_role, role) {
                     (Role::Peer, Role::Peer) | (Role::Aggregator, Role::Aggregator) => is_transport,
                     (Role::Peer, Role::Client)
@@ -131,10 +128,10 @@ fn a_transport_leaf_for_the_name_of_another_member_is_refused() {
         params.subject_alt_names[0] = SanType::DnsName("localhost".try_into().unwrap());
         params
     }] {
-        let leaf = tower.peer.issue(params, 9);
+        let leaf = tower.peer.issue_transport(params, 9);
         assert!(matches!(
             tower
-                .leaf(&leaf, &tower.peer)
+                .chain(&[&leaf, &tower.peer.der])
                 .verify(&tower.trusted(), &Ed25519),
             Err(CertificateError::Profile {
                 level: Level::Leaf,

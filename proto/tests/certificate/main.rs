@@ -4,6 +4,7 @@
 mod chains;
 mod deviations;
 mod encodings;
+mod keys;
 mod mutations;
 mod rewritten;
 mod vectors;

@@ -19,10 +19,9 @@ fn chains() -> (Root, [Vec<Bytes>; 2]) {
     let client = tower
         .registrar
         .issue(level2_params("Tate", Role::Client), 9);
-    let transport = tower.transport(&tower.peer, Role::Peer, 10);
     let chains = [
         tower.leaf(&client, &tower.registrar),
-        tower.leaf(&transport, &tower.peer),
+        tower.transport(&tower.peer, Role::Peer, 10),
     ];
     (
         tower.trusted(),

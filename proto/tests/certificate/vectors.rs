@@ -47,7 +47,7 @@ fn made() -> Vec<(&'static str, Bytes)> {
         ("registrar", tower.registrar.der),
         ("client", client.der),
         ("indexer", indexer.der),
-        ("transport", transport.der),
+        ("transport", transport.certificates()[0].clone()),
     ]
 }
 

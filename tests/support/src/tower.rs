@@ -8,8 +8,8 @@ use kittengrad_proto::{
 };
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyUsagePurpose, PKCS_ED25519, PublicKeyData, SanType, SerialNumber,
-    SignatureAlgorithm, date_time_ymd,
+    Issuer, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKeyData, SanType,
+    SerialNumber, SignatureAlgorithm, date_time_ymd,
 };
 
 /// A key that rcgen can sign with.
@@ -55,6 +55,31 @@ impl rcgen::SigningKey for Key {
     }
 }
 
+/// The key of all transport leaves here: the generator of P-256. No test signs with it.
+pub struct TransportKey;
+
+impl TransportKey {
+    /// The point, uncompressed (SEC 2, section 2.4.2).
+    #[rustfmt::skip]
+    pub const POINT: [u8; 65] = [
+        4,
+        0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2,
+        0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96,
+        0x4f, 0xe3, 0x42, 0xe2, 0xfe, 0x1a, 0x7f, 0x9b, 0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f, 0x9e, 0x16,
+        0x2b, 0xce, 0x33, 0x57, 0x6b, 0x31, 0x5e, 0xce, 0xcb, 0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5,
+    ];
+}
+
+impl PublicKeyData for TransportKey {
+    fn der_bytes(&self) -> &[u8] {
+        &Self::POINT
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ECDSA_P256_SHA256
+    }
+}
+
 /// A certificate with its key and parameters.
 pub struct Made {
     /// The signed content, except issuer and key.
@@ -79,21 +104,26 @@ impl Made {
             .serial_number
             .get_or_insert_with(|| SerialNumber::from_slice(&[1, seed]));
         let key = Key::of(seed);
-        let issuer = Issuer::from_params(&self.params, &self.key);
-        let der = params
-            .signed_by(&key, &issuer)
-            .unwrap()
-            .der()
-            .to_vec()
-            .into();
+        let der = self.certify(&params, &key);
         Self { params, key, der }
     }
 
     /// A certificate of the key of a whole seed, signed by this certificate's key.
     pub fn issue_to(&self, seed: &[u8; 32], mut params: CertificateParams) -> Bytes {
         params.serial_number = Some(SerialNumber::from_slice(&[1]));
+        self.certify(&params, &Key::from_seed(seed))
+    }
+
+    /// A certificate of [`TransportKey`], signed by this certificate's key.
+    pub fn issue_transport(&self, mut params: CertificateParams, serial: u8) -> Bytes {
+        params.serial_number = Some(SerialNumber::from_slice(&[1, serial]));
+        self.certify(&params, &TransportKey)
+    }
+
+    /// A certificate of any key, signed by this certificate's key.
+    pub fn certify(&self, params: &CertificateParams, key: &impl PublicKeyData) -> Bytes {
         let issuer = Issuer::from_params(&self.params, &self.key);
-        let issued = params.signed_by(&Key::from_seed(seed), &issuer).unwrap();
+        let issued = params.signed_by(key, &issuer).unwrap();
         issued.der().to_vec().into()
     }
 
@@ -251,8 +281,9 @@ impl Tower {
         Chain::from_der(all).unwrap()
     }
 
-    /// The leaf that `member` shows in TLS.
-    pub fn transport(&self, member: &Made, role: Role, seed: u8) -> Made {
-        member.issue(transport_params(&member.public(), role), seed)
+    /// The chain of the leaf that `member` shows in TLS.
+    pub fn transport(&self, member: &Made, role: Role, serial: u8) -> Chain {
+        let leaf = member.issue_transport(transport_params(&member.public(), role), serial);
+        self.chain(&[&leaf, &member.der])
     }
 }
