@@ -15,7 +15,7 @@ use kittengrad_support::{
 };
 use rustls::{
     ClientConfig, ClientConnection, Connection, HandshakeKind, RootCertStore, ServerConfig,
-    ServerConnection, SupportedProtocolVersion,
+    ServerConnection, SignatureScheme, SupportedProtocolVersion, crypto::aws_lc_rs,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 
@@ -122,6 +122,27 @@ fn every_role_can_call_a_peer_or_aggregator() {
             );
         }
     }
+}
+
+/// Clients built on BoringSSL are such callers: they verify Ed25519 in the certificates above the leaf, they sign with
+/// it, and they do not offer it to servers.
+#[test]
+fn a_caller_that_offers_no_ed25519_gets_through() {
+    let net = Net::new();
+    let caller = net.transport(Role::Client);
+    let config = without_ed25519(&caller);
+    for listener in [Role::Peer, Role::Aggregator].map(|role| net.transport(role)) {
+        let (client, server) = shake(&config, name_of(&listener), &server(&listener)).unwrap();
+        assert_eq!(net.holder(client.peer_certificates()), listener.holder());
+        assert_eq!(net.holder(server.peer_certificates()), caller.holder());
+    }
+    // A listener with an Ed25519 key, such as a client's, has no signature for this caller.
+    let listener = net.transport(Role::Client);
+    check_refused(
+        shake(&config, name_of(&listener), &server(&listener)),
+        "server",
+        "NoSignatureSchemesInCommon",
+    );
 }
 
 #[test]
@@ -340,6 +361,25 @@ type WantsClientCert = rustls::ConfigBuilder<ClientConfig, rustls::client::Wants
 fn anonymous(roots: RootCertStore) -> WantsClientCert {
     const TLS13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
     ClientConfig::builder_with_protocol_versions(TLS13).with_root_certificates(roots)
+}
+
+/// The configuration of a caller that accepts Ed25519 in certificates only.
+fn without_ed25519(caller: &Arc<Transport>) -> Arc<ClientConfig> {
+    let mut provider = aws_lc_rs::default_provider();
+    let algorithms = &mut provider.signature_verification_algorithms;
+    let mut offered = algorithms.mapping.to_vec();
+    offered.retain(|(scheme, _)| *scheme != SignatureScheme::ED25519);
+    algorithms.mapping = offered.leak();
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from(caller.root().der().to_vec()))
+        .unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_cert_resolver(caller.clone());
+    with_alpn(config)
 }
 
 fn with_alpn(mut config: ClientConfig) -> Arc<ClientConfig> {

@@ -20,6 +20,7 @@ use kittengrad_support::{
     authority::{Admit, admit_at, authority_at},
     clock::{DAY_MS, HOUR_MS, NOW_MS},
 };
+use rustls::SignatureScheme;
 
 fn request(role: Role, name: &str, key: &PublicKey, now_ms: u64) -> Result<(), AuthorityError> {
     let validity = default_validity(role);
@@ -181,6 +182,28 @@ fn a_member_shows_a_leaf_of_a_month_with_a_key_of_its_own() {
         let again = Transport::of(&member, now_ms).unwrap();
         assert_ne!(transport.identity().key_pem(), again.identity().key_pem());
         assert!(transport_name(&holder.key, role).ends_with(&format!(".{role}.kittengrad")));
+    }
+}
+
+#[test]
+fn a_member_signs_handshakes_with_p256_and_a_client_with_ed25519() {
+    const P256: SignatureScheme = SignatureScheme::ECDSA_NISTP256_SHA256;
+    let authority = authority_at(NOW_MS);
+    for (role, scheme) in [
+        (Role::Peer, P256),
+        (Role::Aggregator, P256),
+        (Role::Client, SignatureScheme::ED25519),
+        (Role::Indexer, SignatureScheme::ED25519),
+    ] {
+        let owner = admit_at(NOW_MS, &authority, role);
+        let certified = Transport::of(&owner, NOW_MS)
+            .unwrap()
+            .identity()
+            .certified();
+        for offered in [P256, SignatureScheme::ED25519] {
+            let signer = certified.key.choose_scheme(&[offered]);
+            assert_eq!(signer.is_some(), offered == scheme, "{role}, {offered:?}");
+        }
     }
 }
 

@@ -150,6 +150,12 @@ fn openssl_verifies_a_transport_leaf_as_the_server_it_names() {
             &dir,
             &format!("{verify} -verify_hostname x{name} transport.pem"),
         );
+        let text = check(&dir, "pkey -in transport.key -noout -text");
+        assert!(text.contains("NIST CURVE: P-256"), "{text}");
+        assert_eq!(
+            check(&dir, "x509 -in transport.pem -noout -pubkey"),
+            check(&dir, "pkey -in transport.key -pubout")
+        );
     }
 }
 
