@@ -145,10 +145,8 @@ impl<'a> Certificate<'a> {
         match self.purpose {
             Purpose::Identity(key) => Ok(key),
             Purpose::Transport { .. } => {
-                let (level, what) = (
-                    self.level,
-                    "it is a transport leaf, whose P-256 key names nobody",
-                );
+                let what = "it is a transport leaf, whose P-256 key names nobody";
+                let level = self.level;
                 Err(CertificateError::Profile { level, what })
             }
         }
@@ -160,7 +158,7 @@ impl<'a> Certificate<'a> {
     /// lengths, and OpenSSL takes it for a root.
     pub(super) fn check_issuer(
         &self,
-        issuer: &Certificate<'_>,
+        issuer: &Self,
         verifier: &dyn Verifier,
     ) -> Result<(), CertificateError> {
         let level = self.level;
