@@ -5,7 +5,10 @@ use std::{env, error::Error, fs, path::PathBuf};
 use prost::Message;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let files = ["objects", "link", "service"].map(|name| format!("kittengrad/v1/{name}.proto"));
+    let ours = ["objects", "link", "service"];
+    let ours = ours.map(|name| format!("kittengrad/v1/{name}.proto"));
+    let standard = ["status", "error_details"].map(|name| format!("google/rpc/{name}.proto"));
+    let files = ours.into_iter().chain(standard);
     let descriptors = protox::compile(files, ["schema"])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
@@ -15,6 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_client(grpc)
         .build_server(grpc)
         .bytes(".")
+        // Ordered maps, so that equal messages have equal bytes.
+        .btree_map(".")
         .codec_path("crate::codec::WeighedCodec")
         .compile_fds(descriptors)?;
     println!("cargo:rerun-if-changed=schema");

@@ -30,6 +30,7 @@
 //! | --- | --- |
 //! | [`link`] | messages between partners, checked in structure when they are read |
 //! | [`wire`] | types generated from `proto/schema`, and with the feature `grpc` the services |
+//! | [`rpc`] | the standard types of an error, generated too |
 //! | [`error`](mod@error) | stable error codes, and the detail beside a gRPC status |
 //! | [`limits`] | every size and every age that a peer accepts |
 //!
@@ -78,7 +79,9 @@ pub mod submission;
 pub mod transaction;
 mod weight;
 
-/// Types generated from the schemas, as they travel; the other modules check and name their content.
+pub use generated::{google::rpc, kittengrad::v1 as wire};
+
+/// Types generated from the schemas, in a module for each package.
 #[allow(
     missing_docs,
     unreachable_pub,
@@ -88,9 +91,22 @@ mod weight;
     clippy::doc_lazy_continuation,
     reason = "generated code"
 )]
-pub mod wire {
-    include!(concat!(env!("OUT_DIR"), "/kittengrad.v1.rs"));
+mod generated {
+    pub mod google {
+        /// The standard messages of an error, as they travel; [`error`](crate::error) checks and names their content.
+        pub mod rpc {
+            include!(concat!(env!("OUT_DIR"), "/google.rpc.rs"));
+        }
+    }
 
-    /// The schemas as a protobuf `FileDescriptorSet`, for gRPC reflection.
-    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+    pub mod kittengrad {
+        /// Messages and services, as they travel; the other modules check and name their content.
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/kittengrad.v1.rs"));
+
+            /// The schemas as a protobuf `FileDescriptorSet`, for gRPC reflection.
+            pub const DESCRIPTORS: &[u8] =
+                include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+        }
+    }
 }

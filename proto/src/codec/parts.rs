@@ -106,8 +106,10 @@ mod tests {
     #[test]
     fn whatever_a_message_of_a_service_may_have_many_of_is_weighed() {
         let files = FileDescriptorSet::decode(wire::DESCRIPTORS).unwrap().file;
-        let messages = files.iter().flat_map(|file| &file.message_type);
-        let named = messages.map(|m| (format!(".kittengrad.v1.{}", m.name()), m.clone()));
+        let named = files.iter().flat_map(|file| {
+            let messages = file.message_type.iter();
+            messages.map(|m| (format!(".{}.{}", file.package(), m.name()), m.clone()))
+        });
         let all: Messages = named.collect();
         let methods = files
             .iter()
