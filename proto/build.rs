@@ -5,7 +5,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 use prost::Message;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let ours = ["objects", "link", "service"];
+    let ours = ["objects", "errors", "link", "service"];
     let ours = ours.map(|name| format!("kittengrad/v1/{name}.proto"));
     let standard = ["status", "error_details"].map(|name| format!("google/rpc/{name}.proto"));
     let files = ours.into_iter().chain(standard);

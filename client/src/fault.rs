@@ -9,7 +9,7 @@ use kittengrad_proto::{
     namespace::Overlay,
 };
 use thiserror::Error;
-use tonic::{Code, Status};
+use tonic::Status;
 
 /// Why one member did not give a good answer. Another member may.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -49,6 +49,9 @@ pub enum CallError {
         hint: String,
         /// With [`ErrorCode::NotResponsible`]: the members that hold the canonical.
         responsible: Vec<Responsible>,
+        /// The time in milliseconds after which the member may answer well; `None` if waiting does not help. Calls of
+        /// this SDK ask other members sooner.
+        retry_after_ms: Option<u64>,
     },
     /// The member has the transaction, but too few other disks confirmed it in time. It replicates later.
     #[error("{peer:?} stored the transaction, but only {synced} disks have it so far")]
@@ -72,44 +75,23 @@ impl CallError {
     /// Converts the status of a failed call to `peer`.
     pub(crate) fn of(peer: PublicKey, status: &Status, overlay: &Overlay) -> Self {
         let message = describe(status);
-        let details = bytes::Bytes::copy_from_slice(status.details());
-        if !details.is_empty()
-            && let Ok(ErrorDetail {
-                code,
-                hint,
-                responsible,
-            }) = ErrorDetail::decode(details, overlay)
-        {
-            return Self::Refused {
-                peer,
-                code,
-                message,
-                hint,
-                responsible,
-            };
-        }
-        let refused = |code: ErrorCode| {
-            let hint = code.hint().to_owned();
-            Self::Refused {
-                peer,
-                code,
-                message: message.clone(),
-                hint,
-                responsible: Vec::new(),
-            }
+        let told = match status.details() {
+            [] => None,
+            details => ErrorDetail::decode(details, overlay).ok(),
         };
-        match status.code() {
-            Code::InvalidArgument
-            | Code::OutOfRange
-            | Code::FailedPrecondition
-            | Code::PermissionDenied
-            | Code::Unauthenticated
-            | Code::Unimplemented => refused(ErrorCode::Invalid),
-            Code::ResourceExhausted => refused(ErrorCode::Overloaded),
-            Code::Internal | Code::DataLoss if status.source().is_none() => {
-                refused(ErrorCode::Internal)
-            }
-            _ => Self::Unreachable { peer, why: message },
+        let code = ErrorCode::from_grpc_status(status.code().into());
+        // A status of the connection itself has a source. Such an error is not the member's.
+        let code = code.filter(|code| *code != ErrorCode::Internal || status.source().is_none());
+        let Some(detail) = told.or_else(|| code.map(ErrorDetail::new)) else {
+            return Self::Unreachable { peer, why: message };
+        };
+        Self::Refused {
+            peer,
+            code: detail.code,
+            message,
+            hint: detail.hint,
+            responsible: detail.responsible,
+            retry_after_ms: detail.retry_after_ms,
         }
     }
 
@@ -192,6 +174,7 @@ fn describe(status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use kittengrad_proto::id::Id;
+    use tonic::Code;
 
     use super::*;
 
@@ -214,7 +197,7 @@ mod tests {
             (ErrorCode::UnknownCanonical, Trouble::Unknown),
             (ErrorCode::DiskFull, Trouble::Overloaded),
         ] {
-            let details = ErrorDetail::new(code).encode();
+            let details = ErrorDetail::new(code).encode("no");
             check(
                 &Status::with_details(Code::Unknown, "no", details),
                 expected,

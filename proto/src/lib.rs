@@ -31,7 +31,7 @@
 //! | [`link`] | messages between partners, checked in structure when they are read |
 //! | [`wire`] | types generated from `proto/schema`, and with the feature `grpc` the services |
 //! | [`rpc`] | the standard types of an error, generated too |
-//! | [`error`](mod@error) | stable error codes, and the detail beside a gRPC status |
+//! | [`error`](mod@error) | stable error codes, and the detail of a failed call |
 //! | [`limits`] | every size and every age that a peer accepts |
 //!
 //! # Rules

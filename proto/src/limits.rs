@@ -93,16 +93,23 @@ pub const FRAMES_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const FETCH_MAX: usize = 256;
 /// Items in the proof of one transaction by one peer.
 pub const PROOFS_MAX: usize = 1_000;
-/// Bytes of a partner's reason to refuse a transaction.
-pub const REFUSAL_BYTES_MAX: usize = 1024;
-/// Bytes of the detail of a failed call. It travels in a header in base64, for which gRPC libraries allow 8 KiB by
-/// default.
-pub const ERROR_DETAIL_BYTES_MAX: usize = 6 * 1024;
+/// Bytes of the message of an error, on gRPC and between partners.
+pub const ERROR_MESSAGE_BYTES_MAX: usize = 1024;
+/// Bytes of the hint of an error.
+pub const ERROR_HINT_BYTES_MAX: usize = 512;
+/// Bytes of the status of a failed call, with its details. It travels as base64 in a header.
+pub const ERROR_STATUS_BYTES_MAX: usize = 5 * 1024;
+/// Details in the status of a failed call.
+pub const ERROR_DETAILS_MAX: usize = 16;
+/// Milliseconds for which an error asks its caller to wait. A longer time counts as this one.
+pub const RETRY_AFTER_MS_MAX: u64 = 60 * 60 * 1_000;
 
 /// At least the tags and lengths, names, times and nonce around the lists of any signed body.
 const ENVELOPE_BYTES: usize = 512;
 /// At least the tag and length before a record or certificate.
 const TAG_BYTES: usize = 8;
+/// Bytes of all headers of an answer that gRPC libraries accept by default.
+const HEADERS_BYTES_MAX: usize = 8 * 1024;
 /// A member in an aggregator's checkpoint: the position in its journal, and its share of the journals followed and of
 /// the arcs that cannot be proved.
 const CHECKPOINT_MEMBER_BYTES: usize = 100;
@@ -137,3 +144,6 @@ const _: () = assert!(
         && GET_RECORD_MAX * 32 + NAMESPACE_BYTES_MAX + ENVELOPE_BYTES <= REQUEST_BYTES_MAX
 );
 const _: () = assert!(LOOKUP_BYTES_MAX + LOOKUP_CANONICALS_MAX * 64 < MESSAGE_BYTES_MAX);
+const _: () = assert!(
+    ERROR_STATUS_BYTES_MAX.div_ceil(3) * 4 + ERROR_MESSAGE_BYTES_MAX + 256 <= HEADERS_BYTES_MAX
+);

@@ -5,12 +5,12 @@ use std::fmt;
 use kittengrad_journal::{StateError, StoreError};
 pub use kittengrad_proto::error::ErrorCode;
 use kittengrad_proto::{
-    error::{ErrorDetail, Responsible},
+    error::{ErrorDetail, Responsible, cut_message},
     namespace::Overlay,
 };
 use tonic::{Code, Status};
 
-/// Why a call is refused. Becomes a gRPC status with an [`ErrorDetail`].
+/// Why a call is refused. Becomes a gRPC status with the bytes of an [`ErrorDetail`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     message: String,
@@ -66,8 +66,9 @@ impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         let code = Code::from(refusal.detail.code.grpc_status());
         // Only the detail has the hint. In the message too, clients would show it twice.
-        let detail = refusal.detail.encode();
-        Self::with_details(code, refusal.message, detail)
+        let message = cut_message(&refusal.message);
+        let details = refusal.detail.encode(message);
+        Self::with_details(code, message, details)
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::{net::UdpSocket, path::PathBuf};
 
-use bytes::Bytes;
 use kittengrad_client::{
     Client,
     config::Timeouts,
@@ -298,8 +297,8 @@ async fn what_was_not_signed_lately_is_refused_by_its_coordinator() {
         };
         let member = client.member(&cluster.keys[0]).unwrap();
         let refused = member.store().submit(request).await.err()?;
-        let detail = Bytes::copy_from_slice(refused.details());
-        Some(ErrorDetail::decode(detail, view.overlay()).unwrap().code)
+        let detail = ErrorDetail::decode(refused.details(), view.overlay());
+        Some(detail.unwrap().code)
     };
     let now_ms = unix_ms();
     let ahead = submit(now_ms + CREATED_AHEAD_MS_MAX + 60_000).await;

@@ -117,8 +117,7 @@ async fn a_submission_is_refused_with_those_who_take_it() {
     let mut store = world.client.member(&world.aggregator).unwrap().store();
     let refused = store.submit(request).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
-    let details = bytes::Bytes::copy_from_slice(refused.details());
-    let detail = ErrorDetail::decode(details, &world.overlay).unwrap();
+    let detail = ErrorDetail::decode(refused.details(), &world.overlay).unwrap();
     assert_eq!(detail.code, ErrorCode::NotResponsible);
     let named: Vec<_> = detail.responsible[0]
         .peers

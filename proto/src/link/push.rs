@@ -9,7 +9,7 @@ use super::{LinkError, at_most};
 use crate::{
     certificate::Chain,
     id::Id,
-    limits::{PROOFS_MAX, REFUSAL_BYTES_MAX, SUBMISSION_RECORDS_MAX},
+    limits::{ERROR_MESSAGE_BYTES_MAX, PROOFS_MAX, SUBMISSION_RECORDS_MAX},
     namespace::Overlay,
     receipt::ItemProof,
     transaction::Transaction,
@@ -61,7 +61,7 @@ pub enum PushRefusal {
     /// The replica does not have the publisher's certificates. The coordinator sends the transaction again, with them.
     #[error("{CHAIN_UNKNOWN}")]
     ChainUnknown,
-    /// Any other reason, such as a replica that starts or a full disk. The text is cut to [`REFUSAL_BYTES_MAX`] bytes.
+    /// Any other reason, such as a replica that starts or a full disk. The text is cut to [`ERROR_MESSAGE_BYTES_MAX`] bytes.
     #[error("{0}")]
     Other(String),
 }
@@ -87,7 +87,11 @@ impl PushResult {
 
     pub(super) fn from_wire(wire: wire::PushResult, overlay: &Overlay) -> Result<Self, LinkError> {
         at_most("proofs", wire.proofs.len(), PROOFS_MAX)?;
-        at_most("bytes of refusal", wire.refused.len(), REFUSAL_BYTES_MAX)?;
+        at_most(
+            "bytes of refusal",
+            wire.refused.len(),
+            ERROR_MESSAGE_BYTES_MAX,
+        )?;
         let proof = |proof| ItemProof::from_wire(proof, overlay);
         Ok(Self {
             id: Id::from_slice(&wire.id)?,
@@ -110,7 +114,7 @@ impl PushRefusal {
         if why.is_empty() {
             return "refused".to_owned();
         }
-        why[..why.floor_char_boundary(REFUSAL_BYTES_MAX)].to_owned()
+        why[..why.floor_char_boundary(ERROR_MESSAGE_BYTES_MAX)].to_owned()
     }
 
     fn from_text(text: String) -> Option<Self> {

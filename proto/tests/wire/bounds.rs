@@ -11,9 +11,10 @@ use kittengrad_proto::{
     id::Id,
     identity::{Heartbeat, Identity, IdentityError, State},
     limits::{
-        BLOCK_ITEMS_MAX, ERROR_DETAIL_BYTES_MAX, FETCH_MAX, GET_BLOCKS_MAX, HEADER_BYTES_MAX,
-        HEARTBEAT_BYTES_MAX, IDENTITY_BYTES_MAX, ITEM_BYTES_MAX, MESSAGE_BYTES_MAX, PROOFS_MAX,
-        REFUSAL_BYTES_MAX, SIGNED_HEAD_BYTES_MAX, SUBMISSION_RECORDS_MAX, TRANSACTION_BYTES_MAX,
+        BLOCK_ITEMS_MAX, ERROR_MESSAGE_BYTES_MAX, ERROR_STATUS_BYTES_MAX, FETCH_MAX,
+        GET_BLOCKS_MAX, HEADER_BYTES_MAX, HEARTBEAT_BYTES_MAX, IDENTITY_BYTES_MAX, ITEM_BYTES_MAX,
+        MESSAGE_BYTES_MAX, PROOFS_MAX, SIGNED_HEAD_BYTES_MAX, SUBMISSION_RECORDS_MAX,
+        TRANSACTION_BYTES_MAX,
     },
     link::{Frames, LinkError, Message, Push, PushRefusal, PushResult},
     receipt::{Receipt, ReceiptError},
@@ -202,9 +203,9 @@ fn messages_and_details_are_read_up_to_their_size_limit() {
     assert_eq!(read(beyond), Err(LinkError::Malformed(why)));
 
     let detail = ErrorDetail::new(ErrorCode::Overloaded);
-    let read = |bytes| ErrorDetail::decode(padded(&detail.encode(), bytes), overlay());
-    assert_eq!(read(ERROR_DETAIL_BYTES_MAX).as_ref(), Ok(&detail));
-    let beyond = ERROR_DETAIL_BYTES_MAX + 1;
+    let read = |bytes| ErrorDetail::decode(&padded(&detail.encode("why"), bytes), overlay());
+    assert_eq!(read(ERROR_STATUS_BYTES_MAX).as_ref(), Ok(&detail));
+    let beyond = ERROR_STATUS_BYTES_MAX + 1;
     let why = format!("it has {beyond} bytes");
     assert_eq!(read(beyond), Err(DetailError::Malformed(why)));
 }
@@ -240,9 +241,12 @@ fn a_refusal_stays_one_however_it_is_worded() {
     assert_eq!(after_travelling(unknown.clone()), unknown);
     assert_eq!(refused("the disk is full"), "the disk is full");
     assert_eq!(refused(""), "refused");
-    let cut = refused(&"ü".repeat(REFUSAL_BYTES_MAX));
-    assert_eq!(cut, "ü".repeat(REFUSAL_BYTES_MAX / 2));
-    assert_eq!(refused(&format!("x{cut}")).len(), REFUSAL_BYTES_MAX - 1);
+    let cut = refused(&"ü".repeat(ERROR_MESSAGE_BYTES_MAX));
+    assert_eq!(cut, "ü".repeat(ERROR_MESSAGE_BYTES_MAX / 2));
+    assert_eq!(
+        refused(&format!("x{cut}")).len(),
+        ERROR_MESSAGE_BYTES_MAX - 1
+    );
 }
 
 #[test]

@@ -134,10 +134,13 @@ fn message(bytes: Bytes) -> Option<Taken> {
     })
 }
 
+/// The message of a failed call; a reader of the detail does not keep it.
+const WHY: &str = "why";
+
 fn error_detail(bytes: Bytes) -> Option<Taken> {
-    let found = ErrorDetail::decode(bytes, overlay()).ok()?;
+    let found = ErrorDetail::decode(&bytes, overlay()).ok()?;
     Some(Taken {
-        again: found.encode().to_vec(),
+        again: found.encode(WHY).to_vec(),
         is_genuine: None,
     })
 }
@@ -198,7 +201,7 @@ fn valid() -> Vec<(Decoder, Vec<u8>)> {
         (block, as_block(ordinary()).encode_to_vec()),
         (item_proof, prove(&ordinary(), 0).to_wire().encode_to_vec()),
         (receipts, receipt().encode()),
-        (error_detail, detail.encode().to_vec()),
+        (error_detail, detail.encode(WHY).to_vec()),
         (cursor, at.to_wire().encode_to_vec()),
     ];
     let items = [genesis().items, ordinary().items].concat();

@@ -6,7 +6,7 @@ use kittengrad_proto::{
     certificate::CertificateError,
     id::{Id, IdError},
     identity::IdentityError,
-    limits::REFUSAL_BYTES_MAX,
+    limits::ERROR_MESSAGE_BYTES_MAX,
     link::{Hello, LinkError, Message, PushRefusal},
     receipt::ReceiptError,
     signed::SignedError,
@@ -179,8 +179,8 @@ fn a_result_with_a_reason_is_a_refusal_beside_any_proof() {
 #[test]
 fn a_reason_to_refuse_is_read_up_to_its_limit() {
     let read = |bytes| read(Kind::PushResult(pushed(&"x".repeat(bytes))));
-    assert!(read(REFUSAL_BYTES_MAX).is_ok());
+    assert!(read(ERROR_MESSAGE_BYTES_MAX).is_ok());
     let why = "it has 1025 bytes of refusal, at most 1024 are allowed";
     let refused = LinkError::Malformed(why.to_owned());
-    assert_eq!(read(REFUSAL_BYTES_MAX + 1), Err(refused));
+    assert_eq!(read(ERROR_MESSAGE_BYTES_MAX + 1), Err(refused));
 }

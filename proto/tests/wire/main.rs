@@ -6,6 +6,7 @@ mod bounds;
 mod damage;
 mod details;
 mod encodings;
+mod errors;
 mod golden;
 mod headers;
 mod limits;

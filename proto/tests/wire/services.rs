@@ -187,8 +187,25 @@ fn detail() -> ErrorDetail {
     ErrorDetail {
         code: ErrorCode::NotResponsible,
         hint: "ask one of the peers named".to_owned(),
+        retry_after_ms: None,
         responsible: vec![responsible],
     }
+}
+
+/// An error that waiting may end.
+fn busy() -> ErrorDetail {
+    ErrorDetail {
+        retry_after_ms: Some(1_500),
+        ..ErrorDetail::new(ErrorCode::Overloaded)
+    }
+}
+
+/// The errors in the file: their names, messages and details.
+fn errors() -> [(&'static str, &'static str, ErrorDetail); 2] {
+    [
+        ("error.not-responsible", "another peer has it", detail()),
+        ("error.overloaded", "no room", busy()),
+    ]
 }
 
 #[test]
@@ -196,37 +213,38 @@ fn calls_have_the_bytes_that_they_always_had() {
     let mut made = store();
     made.extend(routing());
     made.extend(journal());
-    made.push(("error-detail", hex::encode(detail().encode())));
+    let errors = errors().map(|(name, why, detail)| (name, hex::encode(detail.encode(why))));
+    made.extend(errors);
     check(SERVICES, &made);
 }
 
 #[test]
-fn a_detail_in_the_file_means_what_it_always_meant() {
+fn an_error_in_the_file_means_what_it_always_meant() {
     let vectors = read(SERVICES);
-    let (_, bytes) = vectors
-        .iter()
-        .find(|(name, _)| name == "error-detail")
-        .unwrap();
-    let bytes = hex::decode(bytes).unwrap();
-    assert_eq!(ErrorDetail::decode(bytes.into(), overlay()), Ok(detail()));
+    for (expected, _, detail) in errors() {
+        let mut found = vectors.iter().filter(|(name, _)| name == expected);
+        let bytes = hex::decode(&found.next().unwrap().1).unwrap();
+        assert_eq!(ErrorDetail::decode(&bytes, overlay()), Ok(detail));
+    }
 }
 
 #[test]
-fn codes_are_the_words_that_they_always_were() {
-    let codes = ErrorCode::ALL.map(|code| format!("{code} {}", code.grpc_status()));
+fn codes_are_the_names_and_numbers_that_they_always_were() {
+    let codes = ErrorCode::ALL
+        .map(|code| format!("{code} {} {}", code.to_wire() as i32, code.grpc_status()));
     let expected = [
-        "NOT_RESPONSIBLE 9",
-        "FILLING 14",
-        "STARTING 14",
-        "CHAIN_UNKNOWN 9",
-        "INVALID 3",
-        "NOT_FRESH 9",
-        "UNKNOWN_CANONICAL 5",
-        "OVERLOADED 8",
-        "DISK_FULL 8",
-        "TOO_LARGE 3",
-        "WRONG_NAMESPACE 9",
-        "INTERNAL 13",
+        "NOT_RESPONSIBLE 1 9",
+        "FILLING 2 14",
+        "STARTING 3 14",
+        "CHAIN_UNKNOWN 4 9",
+        "INVALID 5 3",
+        "NOT_FRESH 6 9",
+        "UNKNOWN_CANONICAL 7 5",
+        "OVERLOADED 8 8",
+        "DISK_FULL 9 8",
+        "TOO_LARGE 10 3",
+        "WRONG_NAMESPACE 11 9",
+        "INTERNAL 12 13",
     ];
     assert_eq!(codes, expected);
 }

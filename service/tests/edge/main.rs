@@ -3,6 +3,7 @@
 
 mod cursors;
 mod doors;
+mod errors;
 mod lookups;
 mod network;
 mod pages;

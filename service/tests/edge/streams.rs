@@ -352,8 +352,7 @@ async fn a_request_that_makes_no_sense_is_refused_with_what_to_do() {
     ] {
         let mut journal = served.journal(&world.publisher).await;
         let refused = soon(journal.subscribe(request)).await.unwrap_err();
-        let details = bytes::Bytes::copy_from_slice(refused.details());
-        let detail = ErrorDetail::decode(details, &world.overlay).unwrap();
+        let detail = ErrorDetail::decode(refused.details(), &world.overlay).unwrap();
         let text = format!("{}; {}", refused.message(), detail.hint);
         assert!(text.contains(words), "{text:?} lacks {words:?}");
     }

@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use bytes::Bytes;
 use kittengrad_client::{
     Client,
     submit::{Draft, GroupLimits, Prepared, SubmitOptions},
@@ -105,9 +104,8 @@ impl Full {
             return Ok(());
         };
         self.drafts.pop();
-        let details = Bytes::copy_from_slice(status.details());
-        let details = ErrorDetail::decode(details, view.overlay());
-        Err(details.unwrap_or_else(|error| panic!("{error}: {status}")))
+        let detail = ErrorDetail::decode(status.details(), view.overlay());
+        Err(detail.unwrap_or_else(|error| panic!("{error}: {status}")))
     }
 
     /// Whether the peer has every acknowledged record.

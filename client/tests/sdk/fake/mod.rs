@@ -81,7 +81,8 @@ pub(crate) struct Log {
 /// A status with one of our codes.
 pub(crate) fn refusal(code: ErrorCode) -> Status {
     let grpc = Code::from_i32(code.grpc_status());
-    Status::with_details(grpc, "as told", ErrorDetail::new(code).encode())
+    let details = ErrorDetail::new(code).encode("as told");
+    Status::with_details(grpc, "as told", details)
 }
 
 impl Fake {
