@@ -25,7 +25,7 @@ use super::{
 };
 
 /// The name of the protocol in TLS (ALPN).
-pub(crate) const PROTOCOL: &[u8] = b"kittengrad-link/1";
+pub(crate) const PROTOCOL: &[u8] = b"kittengrad-link/2";
 /// The deadline of a handshake.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(3);
 /// The idle time after which a silent connection ends.

@@ -3,6 +3,7 @@
 
 use kittengrad_proto::{
     certificate::{CertificateError, Holder, Role, Root},
+    error::ErrorCode,
     id::PublicKey,
     identity::{Identity, IdentityError},
     link::{PushRefusal, PushResult},
@@ -36,14 +37,15 @@ impl Vouched {
         let PushResult { id, outcome } = result;
         let holder = self.0.lock().clone();
         let outcome = outcome.and_then(|proofs| match &holder {
-            None => Err(PushRefusal::Other(
-                "a confirmation came before the hello".to_owned(),
+            None => Err(PushRefusal::new(
+                ErrorCode::Internal,
+                "a confirmation came before the hello",
             )),
             Some(holder) => match check_all(holder, &proofs) {
                 Ok(()) => Ok(proofs),
                 Err(error) => {
                     tracing::warn!(?partner, %error, "a confirmation does not count");
-                    Err(PushRefusal::Other(error.to_string()))
+                    Err(PushRefusal::new(ErrorCode::Internal, error.to_string()))
                 }
             },
         });

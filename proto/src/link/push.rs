@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::{LinkError, at_most};
 use crate::{
     certificate::Chain,
+    error::{ErrorCode, cut_message},
     id::Id,
     limits::{ERROR_MESSAGE_BYTES_MAX, PROOFS_MAX, SUBMISSION_RECORDS_MAX},
     namespace::Overlay,
@@ -57,46 +58,66 @@ pub struct PushResult {
 
 /// Why a replica did not confirm a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum PushRefusal {
-    /// The replica does not have the publisher's certificates. The coordinator sends the transaction again, with them.
-    #[error("{CHAIN_UNKNOWN}")]
-    ChainUnknown,
-    /// Any other reason, such as a replica that starts or a full disk. The text is cut to [`ERROR_MESSAGE_BYTES_MAX`] bytes.
-    #[error("{0}")]
-    Other(String),
+#[error("{message} ({code})")]
+pub struct PushRefusal {
+    /// The cause. After [`ErrorCode::ChainUnknown`] the coordinator sends the transaction again, with the publisher's
+    /// certificates. After any other code the replica gets the transaction from its partners' journals.
+    pub code: ErrorCode,
+    /// The cause, for people. At most [`ERROR_MESSAGE_BYTES_MAX`] bytes of it travel.
+    pub message: String,
 }
 
-/// The text that stands for [`PushRefusal::ChainUnknown`].
-const CHAIN_UNKNOWN: &str = "CHAIN_UNKNOWN";
+impl PushRefusal {
+    /// A refusal with this cause.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    fn to_wire(&self) -> wire::PushRefusal {
+        wire::PushRefusal {
+            code: self.code.to_wire().into(),
+            message: cut_message(&self.message).to_owned(),
+        }
+    }
+
+    fn from_wire(wire: wire::PushRefusal) -> Result<Self, LinkError> {
+        at_most(
+            "bytes of refusal",
+            wire.message.len(),
+            ERROR_MESSAGE_BYTES_MAX,
+        )?;
+        Ok(Self {
+            // A newer replica has more codes. None of them asks the coordinator for anything that it could do.
+            code: ErrorCode::from_wire(wire.code).unwrap_or(ErrorCode::Internal),
+            message: wire.message,
+        })
+    }
+}
 
 impl PushResult {
     pub(super) fn to_wire(&self) -> wire::PushResult {
-        let (refused, proofs) = match &self.outcome {
-            Ok(proofs) => (
-                String::new(),
-                proofs.iter().map(ItemProof::to_wire).collect(),
-            ),
-            Err(refusal) => (refusal.to_text(), Vec::new()),
+        let (refusal, proofs) = match &self.outcome {
+            Ok(proofs) => (None, proofs.iter().map(ItemProof::to_wire).collect()),
+            Err(refusal) => (Some(refusal.to_wire()), Vec::new()),
         };
         wire::PushResult {
             id: Bytes::copy_from_slice(self.id.as_bytes()),
-            refused,
+            refusal,
             proofs,
         }
     }
 
     pub(super) fn from_wire(wire: wire::PushResult, overlay: &Overlay) -> Result<Self, LinkError> {
         at_most("proofs", wire.proofs.len(), PROOFS_MAX)?;
-        at_most(
-            "bytes of refusal",
-            wire.refused.len(),
-            ERROR_MESSAGE_BYTES_MAX,
-        )?;
         let proof = |proof| ItemProof::from_wire(proof, overlay);
         Ok(Self {
             id: Id::from_slice(&wire.id)?,
-            outcome: match PushRefusal::from_text(wire.refused) {
-                Some(refusal) => Err(refusal),
+            outcome: match wire.refusal {
+                Some(refusal) => Err(PushRefusal::from_wire(refusal)?),
                 None => Ok(wire
                     .proofs
                     .into_iter()
@@ -104,24 +125,5 @@ impl PushResult {
                     .collect::<Result<_, _>>()?),
             },
         })
-    }
-}
-
-impl PushRefusal {
-    /// The text of the wire form. It is never empty, because an empty one means a confirmation.
-    fn to_text(&self) -> String {
-        let why = self.to_string();
-        if why.is_empty() {
-            return "refused".to_owned();
-        }
-        why[..why.floor_char_boundary(ERROR_MESSAGE_BYTES_MAX)].to_owned()
-    }
-
-    fn from_text(text: String) -> Option<Self> {
-        match text.as_str() {
-            "" => None,
-            CHAIN_UNKNOWN => Some(Self::ChainUnknown),
-            _ => Some(Self::Other(text)),
-        }
     }
 }

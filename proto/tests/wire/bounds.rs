@@ -11,12 +11,11 @@ use kittengrad_proto::{
     id::Id,
     identity::{Heartbeat, Identity, IdentityError, State},
     limits::{
-        BLOCK_ITEMS_MAX, ERROR_MESSAGE_BYTES_MAX, ERROR_STATUS_BYTES_MAX, FETCH_MAX,
-        GET_BLOCKS_MAX, HEADER_BYTES_MAX, HEARTBEAT_BYTES_MAX, IDENTITY_BYTES_MAX, ITEM_BYTES_MAX,
-        MESSAGE_BYTES_MAX, PROOFS_MAX, SIGNED_HEAD_BYTES_MAX, SUBMISSION_RECORDS_MAX,
-        TRANSACTION_BYTES_MAX,
+        BLOCK_ITEMS_MAX, ERROR_STATUS_BYTES_MAX, FETCH_MAX, GET_BLOCKS_MAX, HEADER_BYTES_MAX,
+        HEARTBEAT_BYTES_MAX, IDENTITY_BYTES_MAX, ITEM_BYTES_MAX, MESSAGE_BYTES_MAX, PROOFS_MAX,
+        SIGNED_HEAD_BYTES_MAX, SUBMISSION_RECORDS_MAX, TRANSACTION_BYTES_MAX,
     },
-    link::{Frames, LinkError, Message, Push, PushRefusal, PushResult},
+    link::{Frames, LinkError, Message, Push, PushResult},
     receipt::{Receipt, ReceiptError},
     signed::{Ed25519, Kind, Signed, SignedError},
     signed_head::SignedHead,
@@ -219,33 +218,6 @@ fn a_stored_head_is_read_up_to_its_size_limit() {
     assert!(
         matches!(refused, Err(IdentityError::Malformed(_))),
         "{refused:?}"
-    );
-}
-
-#[test]
-fn a_refusal_stays_one_however_it_is_worded() {
-    let after_travelling = |refusal| {
-        let outcome = Err(refusal);
-        match sent(&Message::PushResult(PushResult {
-            id: Id::ZERO,
-            outcome,
-        }))
-        .unwrap()
-        {
-            Message::PushResult(result) => result.outcome.unwrap_err(),
-            other => panic!("{other:?}"),
-        }
-    };
-    let refused = |why: &str| after_travelling(PushRefusal::Other(why.to_owned())).to_string();
-    let unknown = PushRefusal::ChainUnknown;
-    assert_eq!(after_travelling(unknown.clone()), unknown);
-    assert_eq!(refused("the disk is full"), "the disk is full");
-    assert_eq!(refused(""), "refused");
-    let cut = refused(&"ü".repeat(ERROR_MESSAGE_BYTES_MAX));
-    assert_eq!(cut, "ü".repeat(ERROR_MESSAGE_BYTES_MAX / 2));
-    assert_eq!(
-        refused(&format!("x{cut}")).len(),
-        ERROR_MESSAGE_BYTES_MAX - 1
     );
 }
 

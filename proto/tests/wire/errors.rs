@@ -1,8 +1,13 @@
-//! Errors of calls: their standard form, and readers of less, of more and of something else.
+//! Errors of calls and pushes: their standard form, and readers of less, of more and of something else.
 
+use bytes::Bytes;
 use kittengrad_proto::{
     error::{DetailError, ErrorCode, ErrorDetail},
-    limits::{ERROR_DETAILS_MAX, ERROR_HINT_BYTES_MAX, RETRY_AFTER_MS_MAX},
+    id::Id,
+    limits::{
+        ERROR_DETAILS_MAX, ERROR_HINT_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, RETRY_AFTER_MS_MAX,
+    },
+    link::{Message as Link, PushRefusal, PushResult},
     rpc, wire,
 };
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -165,6 +170,52 @@ fn a_long_hint_is_cut_between_characters() {
     let detail = packed("kittengrad.v1.ErrorDetail", detail.encode_to_vec());
     let found = read(3, vec![detail]).unwrap();
     assert_eq!(found.hint.len(), ERROR_HINT_BYTES_MAX - 1);
+}
+
+/// The refusal that arrives.
+fn arrived(refusal: wire::PushRefusal) -> PushRefusal {
+    let result = wire::PushResult {
+        id: Bytes::copy_from_slice(Id::ZERO.as_bytes()),
+        refusal: Some(refusal),
+        proofs: Vec::new(),
+    };
+    let kind = Some(wire::link_message::Kind::PushResult(result));
+    let bytes = wire::LinkMessage { kind }.encode_to_vec();
+    match Link::decode(bytes.into(), overlay()) {
+        Ok(Link::PushResult(result)) => result.outcome.unwrap_err(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_push_is_refused_with_code_and_words() {
+    let after_travelling = |code, words: &str| {
+        let outcome = Err(PushRefusal::new(code, words));
+        let id = Id::ZERO;
+        let sent = Link::PushResult(PushResult { id, outcome }).encode(overlay());
+        match Link::decode(sent.into(), overlay()) {
+            Ok(Link::PushResult(result)) => result.outcome.unwrap_err(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for code in ErrorCode::ALL {
+        for words in ["", "the disk is full"] {
+            let expected = PushRefusal::new(code, words);
+            assert_eq!(after_travelling(code, words), expected);
+        }
+    }
+    let long = "ü".repeat(ERROR_MESSAGE_BYTES_MAX);
+    let cut = after_travelling(ErrorCode::DiskFull, &long).message;
+    assert_eq!(cut, "ü".repeat(ERROR_MESSAGE_BYTES_MAX / 2));
+}
+
+#[test]
+fn a_push_refused_by_a_newer_replica_failed_there() {
+    for code in [-1, 0, 1_000] {
+        let message = "why".to_owned();
+        let found = arrived(wire::PushRefusal { code, message });
+        assert_eq!(found, PushRefusal::new(ErrorCode::Internal, "why"));
+    }
 }
 
 prop_compose! {

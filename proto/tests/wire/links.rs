@@ -4,6 +4,7 @@ use bytes::Bytes;
 use kittengrad_proto::{
     block::{BlockError, HeaderError},
     certificate::CertificateError,
+    error::ErrorCode,
     id::{Id, IdError},
     identity::IdentityError,
     limits::ERROR_MESSAGE_BYTES_MAX,
@@ -149,10 +150,14 @@ fn a_message_without_its_signed_object_is_refused() {
     assert_eq!(read(Kind::Push(push)), Err(refused.into()));
 }
 
-fn pushed(refused: &str) -> wire::PushResult {
+fn pushed(refusal: Option<(wire::ErrorCode, &str)>) -> wire::PushResult {
+    let refusal = refusal.map(|(code, message)| wire::PushRefusal {
+        code: code.into(),
+        message: message.to_owned(),
+    });
     wire::PushResult {
         id: Bytes::copy_from_slice(updates().id().as_bytes()),
-        refused: refused.to_owned(),
+        refusal,
         proofs: Vec::new(),
     }
 }
@@ -164,21 +169,27 @@ fn a_result_with_a_reason_is_a_refusal_beside_any_proof() {
         other => panic!("{other:?}"),
     };
     let proof = prove(&ordinary(), 0);
-    let with_proof = |refused| wire::PushResult {
+    let with_proof = |refusal| wire::PushResult {
         proofs: vec![proof.to_wire()],
-        ..pushed(refused)
+        ..pushed(refusal)
     };
-    assert_eq!(outcome(with_proof("")), Ok(vec![proof.clone()]));
-    assert_eq!(outcome(pushed("")), Ok(Vec::new()));
-    let full = PushRefusal::Other("full".to_owned());
-    assert_eq!(outcome(with_proof("full")), Err(full));
-    let unknown = PushRefusal::ChainUnknown;
-    assert_eq!(outcome(with_proof("CHAIN_UNKNOWN")), Err(unknown));
+    assert_eq!(outcome(with_proof(None)), Ok(vec![proof.clone()]));
+    assert_eq!(outcome(pushed(None)), Ok(Vec::new()));
+    let full = Some((wire::ErrorCode::DiskFull, "full"));
+    let expected = PushRefusal::new(ErrorCode::DiskFull, "full");
+    assert_eq!(outcome(with_proof(full)), Err(expected));
+    let nothing = Some((wire::ErrorCode::Unspecified, ""));
+    let expected = PushRefusal::new(ErrorCode::Internal, "");
+    assert_eq!(outcome(with_proof(nothing)), Err(expected));
 }
 
 #[test]
 fn a_reason_to_refuse_is_read_up_to_its_limit() {
-    let read = |bytes| read(Kind::PushResult(pushed(&"x".repeat(bytes))));
+    let read = |bytes| {
+        let long = "x".repeat(bytes);
+        let refusal = (wire::ErrorCode::DiskFull, long.as_str());
+        read(Kind::PushResult(pushed(Some(refusal))))
+    };
     assert!(read(ERROR_MESSAGE_BYTES_MAX).is_ok());
     let why = "it has 1025 bytes of refusal, at most 1024 are allowed";
     let refused = LinkError::Malformed(why.to_owned());

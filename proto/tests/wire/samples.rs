@@ -6,6 +6,7 @@ use bytes::Bytes;
 use kittengrad_proto::{
     block::{Bitmap, Block, Head, Header, HeaderFields, Item},
     certificate::{Chain, Role, Root},
+    error::ErrorCode,
     id::{Id, PublicKey, RecordId},
     identity::{Addresses, Heartbeat, Identity, IdentityFields, State},
     link::{Frames, Hello, Message, Push, PushRefusal, PushResult},
@@ -325,7 +326,10 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         ),
         (
             "push-result.refused",
-            result(Err(PushRefusal::ChainUnknown)),
+            result(Err(PushRefusal::new(
+                ErrorCode::ChainUnknown,
+                "the certificates are not here",
+            ))),
         ),
         (
             "follow",

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use kittengrad_plants::Plant;
 use kittengrad_proto::{
     certificate::Chain,
+    error::ErrorCode,
     id::{Id, PublicKey, RecordId},
     link::{Message, PushRefusal, PushResult},
     submission::Submission,
@@ -66,13 +67,20 @@ impl Arriving<'_> {
         outcome: Verified,
     ) -> Result<(), Fatal> {
         let refused = match outcome {
-            Err(Unverified::ChainUnknown) => {
-                self.refuse(from, id, PushRefusal::ChainUnknown);
-                return Ok(());
+            Err(unverified) => {
+                let code = match &unverified {
+                    Unverified::ChainUnknown => ErrorCode::ChainUnknown,
+                    Unverified::Refused(_) => ErrorCode::Invalid,
+                    Unverified::Failed(_) => ErrorCode::Internal,
+                };
+                PushRefusal::new(code, unverified.to_string())
             }
-            Err(Unverified::Refused(why) | Unverified::Failed(why)) => why,
-            Ok(_) if !self.life.has_space => Refusal::DiskFull.to_string(),
-            Ok(_) if !self.partners.is_clock_right() => self.partners.why_clock(),
+            Ok(_) if !self.life.has_space => {
+                PushRefusal::new(ErrorCode::DiskFull, Refusal::DiskFull.to_string())
+            }
+            Ok(_) if !self.partners.is_clock_right() => {
+                PushRefusal::new(ErrorCode::Starting, self.partners.why_clock())
+            }
             Ok((submission, chain)) => match self.add(&submission, &chain, |_| true) {
                 Ok(added) => {
                     self.resolving().mark_whole(id, &added.bitmap);
@@ -83,11 +91,13 @@ impl Arriving<'_> {
                     return Ok(());
                 }
                 Err(AddError::Fatal(fatal)) => return Err(fatal),
-                Err(AddError::Starting) => self.life.why_starting(self.partners),
-                Err(AddError::Refused(why)) => why,
+                Err(AddError::Starting) => {
+                    PushRefusal::new(ErrorCode::Starting, self.life.why_starting(self.partners))
+                }
+                Err(AddError::Refused(why)) => PushRefusal::new(ErrorCode::Invalid, why),
             },
         };
-        self.refuse(from, id, PushRefusal::Other(refused));
+        self.refuse(from, id, refused);
         Ok(())
     }
 

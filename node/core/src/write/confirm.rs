@@ -6,6 +6,7 @@ use kittengrad_journal::Cut;
 use kittengrad_plants::Plant;
 use kittengrad_proto::{
     block::Head,
+    error::ErrorCode,
     id::{Id, PublicKey},
     link::{Message, PushRefusal, PushResult},
     receipt::ItemProof,
@@ -31,9 +32,10 @@ impl Confirming<'_> {
     /// Confirms the pushes and submissions of this round, from the blocks `cuts`. The messages leave after the commit.
     pub(crate) fn confirm_round(&mut self, cuts: &[Cut]) -> Result<(), Fatal> {
         for (coordinator, transaction) in self.acks.take_owed() {
+            let proved = prove_held(self.scope, cuts, &transaction)?;
             let result = PushResult {
                 id: transaction.id(),
-                outcome: prove_held(self.scope, cuts, &transaction)?.map_err(PushRefusal::Other),
+                outcome: proved.map_err(|why| PushRefusal::new(ErrorCode::Internal, why)),
             };
             let sends = match self.scope.has(Plant::ConfirmBeforeSync) {
                 true => &mut self.out.forwards,
@@ -74,12 +76,12 @@ impl Confirming<'_> {
                 }
                 self.answering().answer(&result.id);
             }
-            Err(PushRefusal::ChainUnknown) => {
+            Err(refusal) if refusal.code == ErrorCode::ChainUnknown => {
                 let (mut pushing, acks) = self.pushing();
                 pushing.push_with_chain(from, &result.id, acks);
             }
             // The replica is starting or its disk is full. It gets the transaction from its partners' journals later.
-            Err(PushRefusal::Other(_)) => {}
+            Err(_) => {}
         }
     }
 

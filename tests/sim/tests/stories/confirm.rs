@@ -4,6 +4,7 @@ use kittengrad_node_core::{Delivery, Input, Refusal};
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{
     block::Header,
+    error::ErrorCode,
     link::{Message, PushRefusal, PushResult},
 };
 
@@ -83,7 +84,7 @@ fn a_replica_that_lacks_certificates_is_pushed_to_with_them() {
     }
     let unknown = PushResult {
         id: second.id(),
-        outcome: Err(PushRefusal::ChainUnknown),
+        outcome: Err(PushRefusal::new(ErrorCode::ChainUnknown, "not here")),
     };
     let output = solo.hear(&partners[0], Message::PushResult(unknown));
     let pushes = pushed(&output, &partners[0]);

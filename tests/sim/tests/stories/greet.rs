@@ -4,8 +4,9 @@ use kittengrad_node_core::{Delivery, Input, Output, Unverified};
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{
     block::Item,
+    error::ErrorCode,
     identity::Heartbeat,
-    link::{Hello, Message, PushRefusal},
+    link::{Hello, Message},
 };
 
 use kittengrad_sim::{
@@ -125,7 +126,7 @@ fn a_coordinator_hears_that_certificates_are_missing() {
     }]);
     let refused = said_to(&output, &partners[0]).into_iter().any(|message| {
         matches!(message, Message::PushResult(result)
-            if result.outcome == Err(PushRefusal::ChainUnknown))
+            if result.outcome.as_ref().is_err_and(|e| e.code == ErrorCode::ChainUnknown))
     });
     assert!(refused, "{output:?}");
 }

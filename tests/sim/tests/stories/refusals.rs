@@ -2,7 +2,10 @@
 
 use kittengrad_node_core::{Delivery, Input, Output, Refusal, Unverified};
 use kittengrad_overlay::quorum::Ack;
-use kittengrad_proto::link::{Message, PushRefusal, PushResult};
+use kittengrad_proto::{
+    error::ErrorCode,
+    link::{Message, PushRefusal, PushResult},
+};
 
 use kittengrad_sim::{
     Publication, Shape, World,
@@ -29,17 +32,14 @@ fn refused(output: &Output) -> Refusal {
     reply.outcome.clone().unwrap_err()
 }
 
-/// The text with which a push was refused.
-fn push_refused(output: &Output, coordinator: &Partner) -> Option<String> {
+/// The refusal of a push.
+fn push_refused(output: &Output, coordinator: &Partner) -> Option<PushRefusal> {
     let messages = said_to(output, coordinator).into_iter();
-    let mut texts = messages.filter_map(|message| match message {
-        Message::PushResult(result) => Some(match &result.outcome {
-            Err(PushRefusal::Other(why)) => why.clone(),
-            other => panic!("{other:?}"),
-        }),
+    let mut refusals = messages.filter_map(|message| match message {
+        Message::PushResult(result) => Some(result.outcome.clone().unwrap_err()),
         _ => None,
     });
-    texts.next()
+    refusals.next()
 }
 
 /// The outcome of a verification, as a push of a partner.
@@ -61,7 +61,8 @@ fn a_peer_that_starts_says_how_many_partners_it_waits_for() {
         let output = solo.round(vec![submit(1, &publication, Ack::One)]);
         assert_eq!(refused(&output), Refusal::Starting(why.clone()));
         let output = solo.round(vec![verified(partner, &publication, Ok(()))]);
-        assert_eq!(push_refused(&output, partner), Some(why));
+        let expected = PushRefusal::new(ErrorCode::Starting, why);
+        assert_eq!(push_refused(&output, partner), Some(expected));
         solo.meet(partner);
     }
     let output = solo.round(vec![submit(1, &publication, Ack::One)]);
@@ -87,26 +88,34 @@ fn a_peer_that_starts_with_a_wrong_clock_says_so() {
 #[test]
 fn a_coordinator_hears_why_its_push_is_refused() {
     let publication = publication();
-    let outcomes = [
-        Err(Unverified::Refused("it is forged".to_owned())),
-        Err(Unverified::Failed("the disk does not answer".to_owned())),
-    ];
+    let (forged, failed) = ("it is forged", "the disk does not answer");
     let (mut solo, partners) = Solo::open(Shape::new(3, 3));
-    for (outcome, why) in outcomes
-        .into_iter()
-        .zip(["it is forged", "the disk does not answer"])
-    {
-        let output = solo.round(vec![verified(&partners[0], &publication, outcome)]);
-        assert_eq!(push_refused(&output, &partners[0]).as_deref(), Some(why));
+    for (unverified, code, why) in [
+        (
+            Unverified::Refused(forged.to_owned()),
+            ErrorCode::Invalid,
+            forged,
+        ),
+        (
+            Unverified::Failed(failed.to_owned()),
+            ErrorCode::Internal,
+            failed,
+        ),
+    ] {
+        let output = solo.round(vec![verified(&partners[0], &publication, Err(unverified))]);
+        let expected = PushRefusal::new(code, why);
+        assert_eq!(push_refused(&output, &partners[0]), Some(expected));
         assert_eq!(push_refused(&output, &partners[1]), None);
     }
     let part = incomplete(&publication);
     let output = solo.round(vec![verified(&partners[0], &part, Ok(()))]);
-    assert!(push_refused(&output, &partners[0]).is_some_and(|why| why.contains("missing")));
+    let refusal = push_refused(&output, &partners[0]).unwrap();
+    assert_eq!(refusal.code, ErrorCode::Invalid);
+    assert!(refusal.message.contains("missing"), "{refusal}");
     solo.round(vec![Input::Space(false)]);
     let output = solo.round(vec![verified(&partners[0], &publication, Ok(()))]);
-    let full = Some(Refusal::DiskFull.to_string());
-    assert_eq!(push_refused(&output, &partners[0]), full);
+    let full = PushRefusal::new(ErrorCode::DiskFull, Refusal::DiskFull.to_string());
+    assert_eq!(push_refused(&output, &partners[0]), Some(full));
     solo.round(vec![Input::Space(true)]);
     for partner in &partners {
         solo.hear(
@@ -115,9 +124,8 @@ fn a_coordinator_hears_why_its_push_is_refused() {
         );
     }
     let output = solo.round(vec![verified(&partners[0], &publication, Ok(()))]);
-    let why = solo.status().why_clock;
-    assert_eq!(push_refused(&output, &partners[0]), why);
-    assert!(why.is_some());
+    let wrong = PushRefusal::new(ErrorCode::Starting, solo.status().why_clock.unwrap());
+    assert_eq!(push_refused(&output, &partners[0]), Some(wrong));
 }
 
 #[test]
@@ -145,7 +153,7 @@ fn a_replica_that_refuses_a_push_is_left_alone() {
     solo.round(vec![submit(1, &publication, Ack::Quorum)]);
     let refusal = PushResult {
         id: publication.id(),
-        outcome: Err(PushRefusal::Other("its disk is full".to_owned())),
+        outcome: Err(PushRefusal::new(ErrorCode::DiskFull, "its disk is full")),
     };
     let output = solo.hear(&partners[0], Message::PushResult(refusal));
     assert!(pushed(&output, &partners[0]).is_empty() && output.replies.is_empty());
