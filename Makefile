@@ -7,8 +7,9 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/kittengrad-target
 DEMO_DIR ?= kittengrad-demo
 DENY_VERSION := 0.20.2
 MACHETE_VERSION := 0.9.2
+BUF_VERSION := 1.75.0
 
-.PHONY: help demo test check verify fix docs sim torture mutants deps deny machete
+.PHONY: help demo test check verify fix docs sim torture mutants deps deny machete buf
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -26,7 +27,7 @@ check: deps ## Check formatting, the rules of the sources and lints; run it befo
 	cargo test --quiet --package kittengrad-tidy --locked
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
-verify: check deny machete ## Check formatting, lints, documentation, licences and dependencies; never writes
+verify: check deny machete buf ## Check formatting, lints, schemas, documentation, licences and dependencies; never writes
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	cargo deny --locked check licenses bans sources
 	cargo machete
@@ -65,3 +66,7 @@ deny:
 machete:
 	@cargo machete --version 2>/dev/null | grep -qF "$(MACHETE_VERSION)" || \
 	    cargo install cargo-machete --version "$(MACHETE_VERSION)" --locked --debug
+
+buf:
+	@if command -v npx >/dev/null; then npx --yes "@bufbuild/buf@$(BUF_VERSION)" lint proto; \
+	    else echo "the schemas are not linted: install Node" >&2; fi

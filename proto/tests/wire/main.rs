@@ -18,6 +18,7 @@ mod receipt_errors;
 mod receipt_limits;
 mod receipts;
 mod samples;
+mod schemas;
 mod services;
 mod signatures;
 mod submissions;
