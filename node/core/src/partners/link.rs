@@ -98,7 +98,8 @@ impl Link {
     /// Takes the time in a partner's message. `time_ms` and this peer's `wall_ms` are Unix times in milliseconds.
     pub(crate) fn told_time(&mut self, time_ms: u64, wall_ms: u64) {
         let ahead_ms = i128::from(time_ms) - i128::from(wall_ms);
-        self.clock_ahead_ms = Some(i64::try_from(ahead_ms).unwrap_or(i64::MAX));
+        let farthest_ms = if ahead_ms < 0 { i64::MIN } else { i64::MAX };
+        self.clock_ahead_ms = Some(i64::try_from(ahead_ms).unwrap_or(farthest_ms));
     }
 
     /// The highest head of the partner's journal that this peer ever saw.
@@ -228,9 +229,13 @@ mod tests {
 
     #[test]
     fn a_clock_ahead_is_positive_and_one_behind_negative() {
-        for (time_ms, wall_ms, ahead_ms) in
-            [(9, 5, 4), (5, 9, -4), (5, 5, 0), (u64::MAX, 0, i64::MAX)]
-        {
+        for (time_ms, wall_ms, ahead_ms) in [
+            (9, 5, 4),
+            (5, 9, -4),
+            (5, 5, 0),
+            (u64::MAX, 0, i64::MAX),
+            (0, u64::MAX, i64::MIN),
+        ] {
             let mut link = link();
             link.told_time(time_ms, wall_ms);
             assert_eq!(link.clock_ahead_ms(), Some(ahead_ms));
