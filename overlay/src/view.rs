@@ -49,7 +49,6 @@ impl Cell {
 /// One version of the ring: keys, states and the geometry that follows. It never changes; a newer one replaces it.
 /// Code that needs a view for longer than one decision reads it from a channel, because members come, go and change
 /// addresses.
-/// move to other addresses.
 #[derive(Debug, Clone)]
 pub struct View {
     overlay: Overlay,

@@ -10,7 +10,7 @@
 //! -----END CERTIFICATE-----
 //! """
 //!
-//! # peer 3b6a27bcceb6a42d...: grpc 127.0.0.1:4701, quic 127.0.0.1:4702, http 127.0.0.1:4703
+//! # peer 3b6a27bcceb6a42d...: grpc 127.0.0.1:4701 quic 127.0.0.1:4702 http 127.0.0.1:4703
 //! [[member]]
 //! identity = "CqUE..."
 //! ```
