@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_position_is_written_and_read_back() {
-        for tail in ["5/genesis", "5/0", "1795171200000/41", "5/41+7"] {
+        for tail in ["5/genesis", "5/0", "1795171200000/41", "5/41+1", "5/41+7"] {
             let text = format!("{}/{tail}", key());
             let position: Position = text.parse().unwrap();
             assert_eq!(position.to_string(), text);

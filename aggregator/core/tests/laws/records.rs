@@ -150,19 +150,22 @@ fn a_wait_is_in_vain_if_elements_are_left_for_later() {
 
 #[test]
 fn a_transaction_waits_until_all_its_records_arrived() {
-    let (mut peers, mut process, source, number) = scene();
-    peers.apply(number, &transact(0, &[(1, &[1])]));
-    deliver_bare(&mut process, source, &mut peers);
-    process.handle(Input::Records(vec![canonical(1)]));
-    process.flush();
-    let view = process.view();
-    let found = (view.sources[0].state, view.records_wanted);
-    assert_eq!(found, (SourceState::Fetching, 2));
-    assert_eq!(emitted(&process), 0);
-    process.handle(Input::Records(vec![update(1, 1)]));
-    process.flush();
-    assert_eq!(process.view().records_wanted, 0);
-    assert_eq!(emitted(&process), 1);
+    let (canonical, update) = (canonical(1), update(1, 1));
+    for [first, last] in [[&canonical, &update], [&update, &canonical]] {
+        let (mut peers, mut process, source, number) = scene();
+        peers.apply(number, &transact(0, &[(1, &[1])]));
+        deliver_bare(&mut process, source, &mut peers);
+        process.handle(Input::Records(vec![first.clone()]));
+        process.flush();
+        let view = process.view();
+        let found = (view.sources[0].state, view.records_wanted);
+        assert_eq!(found, (SourceState::Fetching, 2));
+        assert_eq!(emitted(&process), 0);
+        process.handle(Input::Records(vec![last.clone()]));
+        process.flush();
+        assert_eq!(process.view().records_wanted, 0);
+        assert_eq!(emitted(&process), 1);
+    }
 }
 
 #[test]

@@ -27,6 +27,26 @@ fn an_arc_without_a_source_is_never_complete() {
 }
 
 #[test]
+fn an_aggregator_is_not_ready_before_its_source_is_settled() {
+    let mut peers = Peers::new(3, 3);
+    let mut process = Process::start(&peers);
+    let number = peers.number(process.sources()[0]);
+    peers.open_filling(number, 11);
+    process.read_all(&peers, true);
+    process.hear_all(&peers);
+    let view = process.view();
+    assert!(view.is_fresh && !view.is_ready);
+    let [why] = &view.reasons[..] else {
+        panic!("one reason: {:?}", view.reasons)
+    };
+    assert!(why.contains("is not settled in its part"), "{why}");
+    peers.settle(number);
+    process.read_all(&peers, true);
+    process.hear_all(&peers);
+    assert!(process.view().is_ready, "{:?}", process.view().reasons);
+}
+
+#[test]
 fn only_the_sources_of_the_plan_are_in_the_status() {
     let peers = Peers::new(5, 3);
     let mut process = Process::start(&peers);

@@ -1,7 +1,7 @@
 //! Bodies and confirmations of partners: a wrong one harms only its sender.
 
 use kittengrad_journal::ElementStore as _;
-use kittengrad_node_core::{Delivery, Event, Input};
+use kittengrad_node_core::{Delivery, Event, Input, Unverified};
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{
     block::Item,
@@ -238,28 +238,33 @@ fn a_confirmation_that_proves_nothing_does_not_count() {
 }
 
 #[test]
-fn unknown_certificates_are_sent_again_and_lose_nothing() {
-    let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
-    let publication = publication(6);
-    partners[0].list(&publication);
-    solo.hear(&partners[0], partners[0].frames(0));
-    let refused = Input::Verified {
-        from: partners[0].key(),
-        delivery: Delivery::Body,
-        id: publication.id(),
-        outcome: Err(kittengrad_node_core::Unverified::ChainUnknown),
-    };
-    let delivered = Input::Bodies {
-        from: partners[0].key(),
-        delivered: vec![publication.id()],
-        missing: Vec::new(),
-    };
-    solo.round(vec![delivered, refused]);
-    assert_eq!(solo.status().missing, 1);
-    assert_eq!(solo.complaints(&partners[0]), 0);
-    assert_eq!(fetched(&solo.wait(5_000), &partners[0]), [publication.id()]);
-    solo.deliver(&partners[0], Delivery::Body, &publication);
-    assert_eq!(solo.status().missing, 0);
+fn a_body_that_cannot_be_verified_yet_is_fetched_again() {
+    // The certificates are unknown, or this peer itself fails. The sender is not to blame.
+    let failed = Unverified::Failed("the disk does not answer".to_owned());
+    for why in [Unverified::ChainUnknown, failed] {
+        let (mut solo, mut partners) = Solo::open(Shape::new(3, 3));
+        let publication = publication(6);
+        partners[0].list(&publication);
+        solo.hear(&partners[0], partners[0].frames(0));
+        let unverified = Input::Verified {
+            from: partners[0].key(),
+            delivery: Delivery::Body,
+            id: publication.id(),
+            outcome: Err(why.clone()),
+        };
+        let delivered = Input::Bodies {
+            from: partners[0].key(),
+            delivered: vec![publication.id()],
+            missing: Vec::new(),
+        };
+        solo.round(vec![delivered, unverified]);
+        assert_eq!(solo.status().missing, 1);
+        assert_eq!(solo.complaints(&partners[0]), 0, "{why:?}");
+        let again = solo.wait(5_000);
+        assert_eq!(fetched(&again, &partners[0]), [publication.id()]);
+        solo.deliver(&partners[0], Delivery::Body, &publication);
+        assert_eq!(solo.status().missing, 0);
+    }
 }
 
 #[test]
