@@ -176,8 +176,9 @@ fn read_again(process: &mut Process, peers: &Peers, number: usize) {
 #[test]
 fn blocks_on_their_way_do_not_disturb_reading_again() {
     let (peers, mut process, source, number) = old_disk_came_back();
-    // The reader requested the whole new incarnation before it saw the fork of its first block.
-    for height in 0..3 {
+    // The reader requested the whole new incarnation before it saw the fork of its first block, and requested it again
+    // when its connection was lost.
+    for height in [0, 1, 2, 0] {
         let peer = &peers.peers[number];
         let frame = peer.frame(peer.block(height));
         let out = process.handled(Input::Block(source, Box::new(frame)));
@@ -186,6 +187,7 @@ fn blocks_on_their_way_do_not_disturb_reading_again() {
     let behind = Event::Behind { source };
     let is_behind = process.events.iter().filter(|event| **event == behind);
     assert_eq!(is_behind.count(), 1, "{:?}", process.events);
+    assert_eq!(process.taken(source), None, "from its beginning");
     assert_ne!(process.view().sources[0].state, SourceState::Lying);
     read_again(&mut process, &peers, number);
 }

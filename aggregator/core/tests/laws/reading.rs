@@ -161,6 +161,20 @@ fn a_position_dated_ahead_proves_nothing_about_now() {
 }
 
 #[test]
+fn a_head_dated_ahead_is_named_before_it_is_read() {
+    let (mut peers, mut process, _, number) = scene();
+    let now_ms = process.now.wall_ms;
+    hear_at(&mut process, &peers, now_ms);
+    peers.apply(number, &transact(0, &[(1, &[1])]));
+    peers.peers[number].cut();
+    hear_at(&mut process, &peers, now_ms + 3_600_000);
+    let view = process.view();
+    assert!(view.is_complete && !view.is_fresh && !view.is_ready);
+    let named = |why: &String| why.contains("3600000 ms ahead of our clock");
+    assert!(view.reasons.iter().any(named), "{:?}", view.reasons);
+}
+
+#[test]
 fn the_own_block_has_the_time_of_the_wall_clock() {
     let (mut peers, mut process, source, number) = scene();
     process.pass(1_234);

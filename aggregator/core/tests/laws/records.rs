@@ -329,6 +329,21 @@ fn absent_records_are_fetched_and_taken_after_a_restart() {
 }
 
 #[test]
+fn absent_records_are_fetched_five_seconds_after_the_wait() {
+    let (mut peers, mut process, source, number) = scene();
+    peers.apply(number, &transact(0, &[(1, &[1])]));
+    deliver_bare(&mut process, source, &mut peers);
+    process.pass(3_000);
+    process.flush();
+    process.fetches.clear();
+    process.pass(4_999);
+    assert_eq!(process.fetches, []);
+    process.pass(1);
+    process.fetches.sort();
+    assert_eq!(process.fetches, fetches_of(1, &[1]));
+}
+
+#[test]
 fn an_absent_record_may_be_wanted_by_another_transaction() {
     let (mut peers, mut process, source, number) = scene();
     peers.apply(number, &transact(0, &[(1, &[1])]));
