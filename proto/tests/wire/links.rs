@@ -134,7 +134,7 @@ fn a_message_without_its_signed_object_is_refused() {
     };
     let result = wire::PushResult {
         proofs: vec![proof],
-        ..pushed("")
+        ..pushed(None)
     };
     let refused = ReceiptError::Header(no_header);
     assert_eq!(read(Kind::PushResult(result)), Err(refused.into()));
