@@ -228,8 +228,6 @@ fn a_key_stands_in_a_chain_once() {
         let peer = tower.level0.issue(params, seed);
         check(tower.member(&peer), &peer);
     }
-    let own = tower.transport(&tower.peer, Role::Peer, 3);
-    check(tower.leaf(&own, &tower.peer), &own);
     let level0 = tower.root.issue(level0_params(), 1);
     let peer = level0.issue(level1_params("Other peer", Role::Peer), 8);
     check(
