@@ -30,6 +30,11 @@ const SHRINKS_MAX: usize = 200;
 const RUNS: u64 = 200;
 
 fn main() -> anyhow::Result<ExitCode> {
+    if let Some(argument) = env::args_os().nth(1) {
+        anyhow::bail!(
+            "{argument:?}: the simulator takes no arguments; `make sim SEED=17` sets options"
+        );
+    }
     if env::var("LIST").is_ok_and(|value| value == "plants") {
         list();
         return Ok(ExitCode::SUCCESS);

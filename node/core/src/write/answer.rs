@@ -154,7 +154,7 @@ impl Replying<'_> {
         let quorum = match ack {
             // The number of replicas, which is at least a quorum.
             Ack::All => smallest.unwrap_or_default(),
-            ack => ack.needed(view.replication(), 0),
+            Ack::One | Ack::Quorum => ack.needed(view.replication(), 0),
         };
         let confirmations = confirmed.iter().filter_map(|(member, proofs)| {
             let chain = if *member == self.scope.me() {
