@@ -37,7 +37,7 @@ use tower::service_fn;
 
 use crate::clock::wall_ms;
 
-/// Time for TCP and TLS together (design section 4, "Links").
+/// Time for TCP and TLS together (S11 in `docs/promises.md`).
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time between probes of a quiet connection.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);

@@ -3,9 +3,6 @@
 //! A member whose change is not finished is *doubtful*: some members count it as in, others as out. All rings that
 //! result from counting each doubtful member in or out are in force, and a promise must hold in every one of them.
 //! Membership is fixed today, so one ring is in force: that of the newest view.
-//!
-//! # Source
-//! Design section 4, "Membership", rules 2 and 3.
 
 use std::{collections::BTreeSet, sync::Arc};
 

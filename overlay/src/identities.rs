@@ -13,9 +13,6 @@ use kittengrad_proto::{id::PublicKey, identity::Identity};
 /// This is a map of last-writer-wins registers. The rank ends with the identity's own id, so that all members keep the
 /// same one of two statements with equal numbers. Example: of (seq 3, id 9a…) and (seq 3, id 41…), the first is kept in
 /// either order of arrival.
-///
-/// # Source
-/// Design section 4, "Membership".
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identities {
     by_key: BTreeMap<PublicKey, Identity>,

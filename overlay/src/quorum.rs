@@ -21,7 +21,7 @@ impl Ack {
     /// quorum and "all" both need two, so neither is reached before a second peer has the transaction.
     ///
     /// # Source
-    /// Design section 4, "Insert and update".
+    /// S1 in `docs/promises.md`; `docs/ARCHITECTURE.md`, "A write".
     #[must_use]
     pub fn needed(self, replicas: Replicas, holders: usize) -> usize {
         match self {

@@ -40,9 +40,6 @@ pub struct Placed<'a> {
 /// Determines the standing of all updates in `statements`, the known records of one canonical's set. The result is
 /// ordered by (timestamp, CID).
 /// Canonicals and duplicates are ignored. The result depends on the set alone, not on its order.
-///
-/// # Source
-/// Design section 2, "Record".
 #[must_use]
 pub fn place<'a>(statements: impl IntoIterator<Item = (RecordId, &'a Record)>) -> Vec<Placed<'a>> {
     let mut updates: BTreeMap<RecordId, &Update> = BTreeMap::new();

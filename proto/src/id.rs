@@ -160,7 +160,7 @@ impl Id {
 }
 
 impl PublicKey {
-    /// The point of this key's owner on the circle: SHA-256 of the raw key (design section 3).
+    /// The point of this key's owner on the circle: SHA-256 of the raw key.
     #[must_use]
     pub fn point(&self) -> Point {
         Point::new(Sha256::digest(self.0).into())

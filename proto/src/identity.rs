@@ -229,7 +229,7 @@ impl Identity {
     }
 }
 
-/// The id of a ring (design section 3, rfd 8):
+/// The id of a ring (rfd 8):
 ///
 /// ```text
 /// SHA-256(R (1) ‖ for each member, ascending by key: key (32) ‖ state (1): joining 1, active 2, leaving 3)

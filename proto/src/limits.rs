@@ -1,6 +1,6 @@
 //! The limits of every size and age that a peer accepts. Relations between them are checked at compile time.
 
-/// Bytes of one record as DAG-CBOR (design section 2).
+/// Bytes of one record as DAG-CBOR.
 pub const RECORD_BYTES_MAX: usize = 64 * 1024;
 /// Levels of maps and lists in a record's field, without the record's own map.
 pub const RECORD_DEPTH_MAX: usize = 64;

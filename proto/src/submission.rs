@@ -1,7 +1,7 @@
 //! Submissions: a transaction with its records, and the checks that every replica makes.
 //!
-//! The checks are a pure function of signed data, so that every peer gives the same verdict for ever (design section
-//! 4). Freshness, quota and load are checked by the coordinator alone.
+//! The checks are a pure function of signed data, so that every peer gives the same verdict for ever
+//! (`docs/ARCHITECTURE.md`, "A write"). Freshness and load are checked by the coordinator alone.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -33,8 +33,8 @@ impl Ring {
     /// No smaller set of them holds as much. With all N members up it is every R-th, ceil(N/R) in all. A cell whose
     /// holders are all down is uncovered. `up` is called once for each member; the same answers give the same cover.
     /// # Source
-    /// Seed 001, "Streaming, Aggregation and Online Indexing"; the sweep is the one known from
-    /// covering a circle by arcs.
+    /// *Radical Kittengrad* (Mediachain, 2016), "Streaming, Aggregation and Online Indexing"; the
+    /// sweep is the one known from covering a circle by arcs.
     pub fn cover(&self, up: impl Fn(Point) -> bool) -> Cover {
         let plan = Plan {
             ring: self,

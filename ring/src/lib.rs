@@ -40,8 +40,7 @@
 //! allocator.
 //!
 //! # Source
-//! *Radical Kittengrad* (seed 001), "Inverting the Blockchain" and "Overlay Dynamics"; design
-//! section 3.
+//! *Radical Kittengrad* (Mediachain, 2016), "Inverting the Blockchain" and "Overlay Dynamics".
 
 #![no_std]
 #![warn(missing_docs)]

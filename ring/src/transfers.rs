@@ -36,7 +36,7 @@ impl Ring {
     /// those change. The transfers to one member are disjoint. They come in the order of the
     /// members, then clockwise.
     /// # Source
-    /// Seed 001, "Overlay Dynamics"; design section 3.
+    /// *Radical Kittengrad* (Mediachain, 2016), "Overlay Dynamics".
     pub fn transfers(&self, next: &Self) -> Vec<Transfer> {
         let mut gains: BTreeMap<Point, Vec<Transfer>> = BTreeMap::new();
         for arc in elementary_arcs(self, next) {

@@ -104,7 +104,7 @@ impl Family {
 /// Puts values of 1 KiB or more into blob files, which compaction does not rewrite.
 ///
 /// # Source
-/// Mediachain RFC 2, "Storage"; design section 7.
+/// Mediachain RFC 2, "Storage".
 fn keep_large_values_apart(options: &mut Options) {
     options.set_enable_blob_files(true);
     options.set_min_blob_size(BLOB_BYTES_MIN);

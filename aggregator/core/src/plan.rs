@@ -26,7 +26,7 @@ impl Plan {
     ///
     /// If all of N members are up, the plan has exactly ceil(N/R) sources.
     /// # Source
-    /// Design section 5 and section 3, "Cover".
+    /// `docs/ARCHITECTURE.md`, "A stream".
     #[must_use]
     pub fn cover(
         ring: &Ring,

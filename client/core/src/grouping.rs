@@ -18,7 +18,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //! # Source
-//! Design section 2, "Transaction".
+//! `docs/ARCHITECTURE.md`, "A write".
 
 use std::collections::BTreeMap;
 

@@ -187,8 +187,6 @@ impl Record {
     ///
     /// # Errors
     /// [`RecordError`] for bytes that are not the one encoding of a record within its limits.
-    /// # Source
-    /// Design section 2, "Record".
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         decode::decode(bytes)
     }

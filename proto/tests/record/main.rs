@@ -1,4 +1,4 @@
-//! Records have the bytes that the design defines, and both readers accept no others.
+//! Each record has one encoding, and both readers accept no other bytes.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod fields;

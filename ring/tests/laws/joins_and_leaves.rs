@@ -9,8 +9,8 @@ use crate::brute;
 use crate::strategies::{ring_and_member, ring_of};
 
 proptest! {
-    /// Seed 001: "The canonical space corresponding to the departing is now split between its two
-    /// adjacent Peers."
+    /// *Radical Kittengrad* (Mediachain, 2016): "The canonical space corresponding to the departing
+    /// is now split between its two adjacent Peers."
     #[test]
     fn departing_space_is_split_between_its_two_adjacent_peers(
         (with, leaver) in ring_and_member(200),

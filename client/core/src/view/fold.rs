@@ -16,7 +16,7 @@ use super::document::{Claim, Document, Statement};
 /// The result depends on the arguments alone, not on the order in which elements arrived. An absent record is part of
 /// it. Each record must have the hash that its name says; the caller checked that when it fetched the record.
 /// # Source
-/// Design section 6; section 2, "Record", for which statements count.
+/// S6 in `docs/promises.md`; rfd 6 for which statements count.
 #[must_use]
 pub fn fold(
     canonical: RecordId,

@@ -6,8 +6,7 @@
 //! its own copy, so it does not count among the n−W+1. Example: with n = 3 and W = 2, two settled replicas are read.
 //!
 //! # Source
-//! Design section 1 (settled, filling) and section 4 (a filling replica counts for new writes, not for reads);
-//! rfd 4 for the rule.
+//! rfd 4, "A settled peer has read enough of the others" and "A filling peer".
 
 use std::collections::BTreeSet;
 

@@ -7,7 +7,7 @@
 //! incarnation. A head counts only with the peer's own signature, so nobody can invent a past for it.
 //!
 //! # Source
-//! Design section 4, "Start"; reliability, faults 13 to 15; rfd 4 for the set of the new incarnation.
+//! rfd 4, also for the set of the new incarnation; S7 in `docs/promises.md`.
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 //! back, so one wrong time would stay in the journal.
 //!
 //! # Source
-//! Design section 2, "Block"; reliability, fault 17.
+//! S4 in `docs/promises.md`.
 
 use crate::partners::{Partners, link::Link};
 

@@ -5,7 +5,7 @@
 //! header and the inclusion proof. Both are checked before they count.
 //!
 //! # Source
-//! Design section 4, "Insert and update"; section 2, "Receipt".
+//! `docs/ARCHITECTURE.md`, "A write"; S1 in `docs/promises.md`.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
