@@ -27,7 +27,7 @@ check: deps ## Check formatting, the rules of the sources and lints; run it befo
 	cargo test --quiet --package kittengrad-tidy --locked
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
-verify: check deny machete buf ## Check formatting, lints, schemas, documentation, licences and dependencies; never writes
+verify: check deny machete buf ## Check formatting, lints, schemas, documentation, licences and dependencies; never changes the sources
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	cargo deny --locked check licenses bans sources
 	cargo machete

@@ -1,5 +1,7 @@
 //! Follows the journal of the network's aggregator from its first block, and prints each element.
 //!
+//! Needs a running `make demo`.
+//!
 //! ```sh
 //! cargo run --example follow -- kittengrad-demo/client.toml 10
 //! ```

@@ -3,6 +3,8 @@
 //! The file has one line for each canonical, and fits into memory.
 //! `kittengrad ingest` does the same for files of any size, with a progress bar and a file of refused lines.
 //!
+//! Needs a running `make demo`, and the publisher `mine`, `mine.toml` and `mine.ndjson` of the README.
+//!
 //! ```sh
 //! cargo run --example ingest -- kittengrad-demo/client.toml mine.toml mine.ndjson
 //! ```

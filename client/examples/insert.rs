@@ -1,5 +1,7 @@
 //! Inserts an artefact with a first update, and prints how many disks have it.
 //!
+//! Needs a running `make demo`.
+//!
 //! ```sh
 //! cargo run --example insert -- kittengrad-demo/client.toml work:composition-viii 'Composition VIII'
 //! ```

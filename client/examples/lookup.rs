@@ -1,5 +1,7 @@
 //! Looks a canonical up at a quorum of its replicas, and prints the statements about it.
 //!
+//! Needs a running `make demo`.
+//!
 //! ```sh
 //! cargo run --example lookup -- kittengrad-demo/client.toml bafyrei...
 //! ```
