@@ -186,7 +186,7 @@ fn a_member_shows_a_leaf_of_a_month_with_a_key_of_its_own() {
 }
 
 #[test]
-fn a_member_signs_handshakes_with_p256_and_a_client_with_ed25519() {
+fn members_sign_handshakes_with_p256_and_clients_with_ed25519() {
     const P256: SignatureScheme = SignatureScheme::ECDSA_NISTP256_SHA256;
     let authority = authority_at(NOW_MS);
     for (role, scheme) in [
