@@ -60,13 +60,15 @@ impl Following {
         memory: &Arc<Semaphore>,
     ) -> Result<(), Gone> {
         let taken = self.position().await?;
-        let end = self.read(following.start(taken).into(), memory).await?;
+        let end = self
+            .read(following.start(taken.as_ref()).into(), memory)
+            .await?;
         let is_lie = matches!(end, End::Tampered(_) | End::Lied);
         let Next {
             tell,
             pause_ms,
             then,
-        } = following.ended(end, taken);
+        } = following.ended(end, taken.as_ref());
         if let Some(input) = tell {
             self.input(input).await?;
         }

@@ -1,8 +1,8 @@
-//! Following another owner's journal, with checks of every link, signature and time. Rfd 4 describes how a follower
-//! crosses over to a new incarnation.
+//! Following another owner's journal, with checks of every link, signature and time, and of every item against the arcs
+//! that the owner holds. Rfd 4 describes how a follower crosses over to a new incarnation.
 
 use kittengrad_proto::{
-    block::{Block, BlockError, Head, Header},
+    block::{Block, BlockError, Head, Header, Holds, Item},
     cursor::Cursor,
     id::{Id, PublicKey},
     signed::Verifier,
@@ -78,12 +78,25 @@ pub enum Step {
     Known,
 }
 
-/// A follower of one journal: its position, and the hash and time of its last block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An accepted block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// How the block continues the journal.
+    pub step: Step,
+    /// The items of the block; none for [`Step::Known`].
+    pub items: Vec<Item>,
+    /// The arcs that the owner holds from the block on, to which its `cells` refer. `None` if they are not known; see
+    /// [`Follower::holds`].
+    pub holds: Option<Holds>,
+}
+
+/// A follower of one journal: its position, the hash and time of its last block, and the arcs that the owner holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Follower {
     journal: PublicKey,
     incarnation: u64,
     last: Option<(u64, Id, u64)>,
+    holds: Option<Holds>,
 }
 
 impl Follower {
@@ -94,6 +107,7 @@ impl Follower {
             journal,
             incarnation,
             last: None,
+            holds: None,
         }
     }
 
@@ -104,7 +118,21 @@ impl Follower {
             journal,
             incarnation: head.incarnation,
             last: Some((head.height, head.hash, time_ms)),
+            holds: None,
         }
+    }
+
+    /// The same follower with the arcs that the owner held after the last block, as far as they are known.
+    #[must_use]
+    pub fn holding(self, holds: Option<Holds>) -> Self {
+        Self { holds, ..self }
+    }
+
+    /// The arcs that the owner holds after the last block accepted. `None` before the first block, and for a follower
+    /// that began in the middle until it meets a `hold`: it cannot check items before.
+    #[must_use]
+    pub const fn holds(&self) -> Option<&Holds> {
+        self.holds.as_ref()
     }
 
     /// The last block accepted, as a cursor.
@@ -160,11 +188,58 @@ impl Follower {
             && header.fork.is_none_or(has_read)
     }
 
-    /// Checks a block's link, time and signature, and moves to it if it is next.
+    /// Checks a block's link, time, signature and items, and moves to it if it is next.
     ///
     /// # Errors
     /// If it does not continue the journal. The follower is then unchanged.
-    pub fn accept(&mut self, block: &Block, verifier: &dyn Verifier) -> Result<Step, FollowError> {
+    pub fn accept(
+        &mut self,
+        block: &Block,
+        verifier: &dyn Verifier,
+    ) -> Result<Accepted, FollowError> {
+        let (step, items) = match self.place(block, verifier)? {
+            Step::Known => (Step::Known, Vec::new()),
+            step => (step, block.decode_items()?),
+        };
+        let holds = self.take(block, step, &items)?;
+        Ok(Accepted { step, items, holds })
+    }
+
+    /// Like [`Follower::accept`], for a caller that decoded the items of the block. Returns how the block continues the
+    /// journal, and the arcs that the owner holds from the block on.
+    ///
+    /// # Errors
+    /// If it does not continue the journal. The follower is then unchanged.
+    pub fn accept_decoded(
+        &mut self,
+        block: &Block,
+        items: &[Item],
+        verifier: &dyn Verifier,
+    ) -> Result<(Step, Option<Holds>), FollowError> {
+        let step = self.place(block, verifier)?;
+        Ok((step, self.take(block, step, items)?))
+    }
+
+    /// Checks the items of a block in its place, and moves to it.
+    fn take(
+        &mut self,
+        block: &Block,
+        step: Step,
+        items: &[Item],
+    ) -> Result<Option<Holds>, FollowError> {
+        if step == Step::Known {
+            return Ok(self.holds.clone());
+        }
+        let header = &block.header;
+        let holds = block.check_items(items, self.holds.as_ref())?;
+        self.incarnation = header.incarnation;
+        self.last = Some((header.height, header.hash(), header.time_ms));
+        self.holds.clone_from(&holds);
+        Ok(holds)
+    }
+
+    /// Checks a block's link, time and signature.
+    fn place(&self, block: &Block, verifier: &dyn Verifier) -> Result<Step, FollowError> {
         let header = &block.header;
         let height = header.height;
         if header.peer != self.journal {
@@ -209,8 +284,6 @@ impl Follower {
             });
         }
         block.verify(verifier)?;
-        self.incarnation = header.incarnation;
-        self.last = Some((height, header.hash(), header.time_ms));
         Ok(if begins { Step::Began } else { Step::Next })
     }
 

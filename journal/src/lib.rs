@@ -2,7 +2,8 @@
 //!
 //! A journal's owner applies transactions to its set, lists the elements that each adds, and signs the list: a block.
 //! **The set at a height is the fold of the items up to that height.** Peers and aggregators both keep a journal this
-//! way (rfd 3). A reader checks a journal with [`Follower`].
+//! way (rfd 3). A journal says which arcs its owner holds, and each item which of them it touches. A reader checks a
+//! journal with [`Follower`].
 //!
 //! Nothing here has a clock, a disk or a thread. Changes are values, [`Write`]s. The owner commits them in one synced
 //! batch before it shows the block.
@@ -20,13 +21,14 @@ mod store;
 mod writer;
 
 pub use arcs::{read_arcs, write_arcs};
-pub use follower::{FollowError, Follower, Step};
+pub use follower::{Accepted, FollowError, Follower, Step};
 pub use memory::MemoryStore;
 pub use prove::{ProveError, prove};
 pub use read::{Blocks, Entry, blocks, entries};
 pub use reading::{Continued, ReadFrom, Reading};
 pub use state::{
-    Applied, StateError, StateKey, applied, chain, keep_applied, keep_chain, publisher_chain,
+    Applied, StateError, StateKey, applied, chain, holds, keep_applied, keep_chain, keep_holds,
+    publisher_chain,
 };
 pub use store::{
     BlockStore, ChainStore, ElementPage, ElementStore, Locator, RecordStore, RowKey, StateStore,

@@ -77,7 +77,7 @@ pub fn entries(
         .into_iter()
         .enumerate()
         .filter_map(|(index, item)| match item {
-            Item::Transaction { id, bitmap } => Some((index, id, bitmap)),
+            Item::Transaction { id, bitmap, .. } => Some((index, id, bitmap)),
             _ => None,
         })
         .collect();

@@ -2,7 +2,7 @@
 //! block.
 
 use kittengrad_proto::{
-    block::{Block, Head, Header},
+    block::{Block, Head, Header, Holds, Item},
     cursor::Cursor,
     id::PublicKey,
     signed::Verifier,
@@ -11,7 +11,7 @@ use kittengrad_proto::{
 use crate::follower::{FollowError, Follower, Step};
 
 /// The start of reading a journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadFrom {
     /// At the first block that the owner has.
     Genesis,
@@ -23,13 +23,15 @@ pub enum ReadFrom {
         head: Head,
         /// Its time, in Unix milliseconds.
         time_ms: u64,
+        /// The arcs that the owner held after it, if they are known. Until they are, items are not checked against them.
+        holds: Option<Holds>,
     },
 }
 
 impl ReadFrom {
     /// Whether a journal that begins at `start` continues from here. It may skip blocks, but must not go back.
     #[must_use]
-    pub fn is_before(self, start: Cursor) -> bool {
+    pub fn is_before(&self, start: Cursor) -> bool {
         let read = match self {
             Self::Genesis => return true,
             Self::At(cursor) => (cursor.incarnation, cursor.height),
@@ -40,7 +42,7 @@ impl ReadFrom {
 }
 
 /// The known facts about the block before the next one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Anchor {
     /// None: the next block is the first one that the owner has.
     Genesis,
@@ -51,19 +53,22 @@ enum Anchor {
 }
 
 /// A reader's place in one journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
     source: PublicKey,
     anchor: Anchor,
 }
 
 /// A block that continues a journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Continued {
     /// The reader's place after the block. The caller takes it over once it has checked the rest of the block.
     pub reading: Reading,
     /// How the block continues the journal. For [`Step::Known`] the place is unchanged.
     pub step: Step,
+    /// The arcs that the owner holds from the block on, to which its `cells` refer. `None` if the reader began in the
+    /// middle and met no `hold` yet.
+    pub holds: Option<Holds>,
     /// Whether this is the first block since [`ReadFrom::Genesis`].
     pub is_first: bool,
 }
@@ -71,16 +76,18 @@ pub struct Continued {
 impl Reading {
     /// Makes a reader of the journal of `source` that begins at `start`.
     #[must_use]
-    pub const fn new(source: PublicKey, start: ReadFrom) -> Self {
+    pub fn new(source: PublicKey, start: ReadFrom) -> Self {
         let anchor = match start {
             ReadFrom::Genesis => Anchor::Genesis,
             ReadFrom::At(cursor) => match cursor.height {
                 None => Anchor::Known(Follower::new(source, cursor.incarnation)),
                 Some(_) => Anchor::Place(cursor),
             },
-            ReadFrom::After { head, time_ms } => {
-                Anchor::Known(Follower::after(source, head, time_ms))
-            }
+            ReadFrom::After {
+                head,
+                time_ms,
+                holds,
+            } => Anchor::Known(Follower::after(source, head, time_ms).holding(holds)),
         };
         Self { source, anchor }
     }
@@ -94,32 +101,39 @@ impl Reading {
     /// The block after which a subscription begins. `None` to begin at the first block that the owner has.
     #[must_use]
     pub fn cursor(&self) -> Option<Cursor> {
-        match self.anchor {
+        match &self.anchor {
             Anchor::Genesis => None,
-            Anchor::Place(cursor) => Some(cursor),
+            Anchor::Place(cursor) => Some(*cursor),
             Anchor::Known(follower) => Some(follower.cursor()),
         }
     }
 
-    /// Checks the next block and its link to the one before.
+    /// Checks the next block, its link to the one before, and its `items` against the arcs that the owner holds. The
+    /// caller decoded the items from the block.
     ///
     /// # Errors
     /// If the block does not continue the journal.
-    pub fn next(&self, block: &Block, verifier: &dyn Verifier) -> Result<Continued, FollowError> {
+    pub fn next(
+        &self,
+        block: &Block,
+        items: &[Item],
+        verifier: &dyn Verifier,
+    ) -> Result<Continued, FollowError> {
         let header = &block.header;
-        let mut follower = match self.anchor {
-            Anchor::Known(follower) => follower,
-            Anchor::Place(cursor) => follower_after(self.source, cursor, header),
+        let mut follower = match &self.anchor {
+            Anchor::Known(follower) => follower.clone(),
+            Anchor::Place(cursor) => follower_after(self.source, *cursor, header),
             Anchor::Genesis => follower_before(self.source, header),
         };
-        let step = follower.accept(block, verifier)?;
+        let (step, holds) = follower.accept_decoded(block, items, verifier)?;
         let anchor = match step {
-            Step::Known => self.anchor,
+            Step::Known => self.anchor.clone(),
             _ => Anchor::Known(follower),
         };
         Ok(Continued {
             reading: Self { anchor, ..*self },
             step,
+            holds,
             is_first: self.anchor == Anchor::Genesis,
         })
     }
@@ -129,7 +143,7 @@ impl Reading {
     /// # Errors
     /// [`FollowError::Equivocation`] if they are different blocks at the same place.
     pub fn agrees(&self, head: &Head) -> Result<(), FollowError> {
-        let Anchor::Known(follower) = self.anchor else {
+        let Anchor::Known(follower) = &self.anchor else {
             return Ok(());
         };
         match follower.head() {

@@ -1,17 +1,20 @@
-//! Small values stored besides set and journal: the owner's positions in other journals, and the certificate chains of
-//! publishers.
+//! Small values stored besides set and journal: the owner's positions in other journals, the certificate chains of
+//! publishers, and the arcs of the owner's last `hold`.
 //!
 //! ```text
-//! key       = kind (1 byte) ‖ key of a journal's owner or a publisher (32 bytes)
-//! applied   = 2 (1 byte) ‖ incarnation (8) ‖ height (8) ‖ hash (32) ‖ time_ms (8) ‖ arcs held, each from (32) ‖ to (32)
-//! publisher = 1 (1 byte) ‖ id of the publisher's certificate chain (32)
+//! key       = kind (1 byte) ‖ key of a journal's owner or a publisher (32 bytes), except for `holds`
+//! applied   = 1 ‖ journal    3 (1 byte) ‖ incarnation (8) ‖ height (8) ‖ hash (32) ‖ time_ms (8)
+//!                            ‖ number of arcs that the journal's owner holds (2); 0xffff if they are not known
+//!                            ‖ these arcs ‖ arcs held here
+//! publisher = 2 ‖ publisher  1 (1 byte) ‖ id of the publisher's certificate chain (32)
+//! holds     = 3              1 (1 byte) ‖ incarnation (8) ‖ arcs of the last `hold` in the owner's journal
 //! ```
-//! Integers are big-endian. Version 1 of `applied` has no arcs. It was written while the ring never changed, so the
-//! arcs held now were held then.
+//! Integers are big-endian. Each arc is from (32) ‖ to (32). Versions 1 and 2 of `applied` had no arcs of the journal's
+//! owner. A store of their time is refused as a whole.
 
 use bytes::Bytes;
 use kittengrad_proto::{
-    block::Head,
+    block::{Head, Holds},
     certificate::Chain,
     id::{Id, PublicKey},
     wire,
@@ -26,18 +29,21 @@ use crate::{
     store::{Store, StoreError, Write},
 };
 
-/// The version of a position without arcs. It is read, but no longer written.
-const APPLIED_WITHOUT_ARCS: u8 = 1;
-const APPLIED_VERSION: u8 = 2;
+const APPLIED_VERSION: u8 = 3;
 /// Bytes of a position before its arcs.
-const APPLIED_BYTES: usize = 1 + 8 + 8 + 32 + 8;
+const APPLIED_BYTES: usize = 1 + 8 + 8 + 32 + 8 + 2;
+/// The number of arcs of an owner whose arcs are not known. A `hold` has fewer.
+const UNKNOWN: u16 = u16::MAX;
 const PUBLISHER_VERSION: u8 = 1;
 const PUBLISHER_BYTES: usize = 1 + 32;
+const HOLDS_VERSION: u8 = 1;
+/// Bytes of the last `hold` before its arcs.
+const HOLDS_BYTES: usize = 1 + 8;
 
 /// A position in another owner's journal up to which everything was applied here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
-    /// The last block applied.
+    /// The last block applied, and the arcs that the journal's owner holds after it.
     pub follower: Follower,
     /// The arcs that were held while the journal was read up to the position. In other arcs, elements that the journal
     /// lists may be missing here.
@@ -69,6 +75,8 @@ pub enum StateKey {
     Applied(PublicKey),
     /// The id of the certificate chain of this publisher.
     Publisher(PublicKey),
+    /// The arcs of the last `hold` in the owner's own journal.
+    Holds,
 }
 
 impl StateKey {
@@ -76,6 +84,7 @@ impl StateKey {
         let (kind, subject) = match self {
             Self::Applied(journal) => (1, journal),
             Self::Publisher(publisher) => (2, publisher),
+            Self::Holds => return Bytes::from_static(&[3]),
         };
         let mut key = vec![kind];
         key.extend_from_slice(subject.as_bytes());
@@ -95,6 +104,12 @@ pub fn keep_applied(follower: &Follower, held: &KeyRanges) -> Option<Write> {
     value.extend_from_slice(&head.height.to_be_bytes());
     value.extend_from_slice(head.hash.as_bytes());
     value.extend_from_slice(&follower.time_ms().to_be_bytes());
+    let holds = follower.holds();
+    let count = holds.map_or(UNKNOWN, |holds| {
+        u16::try_from(holds.arcs().len()).expect("a hold has at most 400 arcs")
+    });
+    value.extend_from_slice(&count.to_be_bytes());
+    write_arcs(holds.map_or(&[], Holds::arcs), &mut value);
     write_arcs(held.arcs(), &mut value);
     Some(Write::State(
         StateKey::Applied(follower.cursor().journal).encode(),
@@ -102,15 +117,11 @@ pub fn keep_applied(follower: &Follower, held: &KeyRanges) -> Option<Write> {
     ))
 }
 
-/// Reads the position in a journal. `held` are the arcs held now; a value of version 1 gets them.
+/// Reads the position in a journal.
 ///
 /// # Errors
 /// If the store does not answer or the value is malformed.
-pub fn applied(
-    store: &dyn Store,
-    journal: PublicKey,
-    held: &KeyRanges,
-) -> Result<Option<Applied>, StateError> {
+pub fn applied(store: &dyn Store, journal: PublicKey) -> Result<Option<Applied>, StateError> {
     let Some(stored) = store.state(&StateKey::Applied(journal).encode())? else {
         return Ok(None);
     };
@@ -118,11 +129,18 @@ pub fn applied(
     let (value, arcs) = stored
         .split_first_chunk::<APPLIED_BYTES>()
         .ok_or_else(form)?;
-    let held = match (value[0], read_arcs(arcs)) {
-        (APPLIED_VERSION, Some(arcs)) => arcs.into_iter().collect(),
-        (APPLIED_WITHOUT_ARCS, Some(arcs)) if arcs.is_empty() => held.clone(),
-        _ => return Err(form()),
+    let arcs = read_arcs(arcs).filter(|_| value[0] == APPLIED_VERSION);
+    let arcs = arcs.ok_or_else(form)?;
+    let (holds, held) = match u16::from_be_bytes([value[57], value[58]]) {
+        UNKNOWN => (None, &arcs[..]),
+        count => {
+            let split = arcs.split_at_checked(usize::from(count));
+            let (owners, held) = split.ok_or_else(form)?;
+            let holds = Holds::new(owners.to_vec()).map_err(|_| form())?;
+            (Some(holds), held)
+        }
     };
+    let held = held.iter().copied().collect();
     let number = |at: usize| {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&value[at..at + 8]);
@@ -135,8 +153,42 @@ pub fn applied(
         height: number(9),
         hash: Id::new(hash),
     };
-    let follower = Follower::after(journal, head, number(49));
+    let follower = Follower::after(journal, head, number(49)).holding(holds);
     Ok(Some(Applied { follower, held }))
+}
+
+/// Makes the write of the arcs of the last `hold` in the owner's journal.
+#[must_use]
+pub fn keep_holds(incarnation: u64, holds: &Holds) -> Write {
+    let mut value = vec![HOLDS_VERSION];
+    value.extend_from_slice(&incarnation.to_be_bytes());
+    write_arcs(holds.arcs(), &mut value);
+    Write::State(StateKey::Holds.encode(), value.into())
+}
+
+/// Reads the arcs of the last `hold` in this incarnation of the owner's journal. Every incarnation begins with one.
+///
+/// # Errors
+/// If the store does not answer, or the value is missing, malformed or of another incarnation.
+pub fn holds(store: &dyn Store, incarnation: u64) -> Result<Holds, StoreError> {
+    let damaged = |what: &str| {
+        let why = format!("the arcs held in incarnation {incarnation} are {what}");
+        StoreError::Damaged(why)
+    };
+    let value = store.state(&StateKey::Holds.encode())?;
+    let value = value.ok_or_else(|| damaged("missing"))?;
+    let unreadable = || damaged("unreadable");
+    let (head, arcs) = value
+        .split_first_chunk::<HOLDS_BYTES>()
+        .ok_or_else(unreadable)?;
+    if head[0] != HOLDS_VERSION {
+        return Err(unreadable());
+    }
+    if head[1..] != incarnation.to_be_bytes() {
+        return Err(damaged("of another incarnation"));
+    }
+    let arcs = read_arcs(arcs).ok_or_else(unreadable)?;
+    Holds::new(arcs).map_err(|_| unreadable())
 }
 
 /// Makes the writes of a publisher's certificate chain: the chain, and its id under the publisher.

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use kittengrad_proto::{
+    block::Holds,
     certificate::{Role, Root},
     id::{Id, PublicKey, RecordId},
     identity::{Identity, IdentityError, State, ring_id},
@@ -61,6 +62,8 @@ pub struct View {
     held: BTreeMap<PublicKey, KeyRange>,
     /// The member that this process is; `None` for a client, an aggregator or an indexer.
     me: Option<PublicKey>,
+    /// The arcs that this process keeps, cut at the borders of cells.
+    arcs_here: Holds,
 }
 
 impl View {
@@ -91,6 +94,7 @@ impl View {
             keys,
             held,
             me: None,
+            arcs_here: Holds::default(),
         })
     }
 
@@ -102,10 +106,16 @@ impl View {
         if !self.held.contains_key(&me) {
             return Err(StrangerError(me));
         }
-        Ok(Self {
-            me: Some(me),
-            ..self
-        })
+        Ok(self.with_me(Some(me)))
+    }
+
+    fn with_me(mut self, me: Option<PublicKey>) -> Self {
+        self.me = me;
+        let cells = self.cells_here();
+        let mut arcs: Vec<_> = cells.iter().map(Cell::arc).collect();
+        arcs.sort_by_key(|arc| arc.from);
+        self.arcs_here = Holds::new(arcs).expect("the cells of a ring do not overlap");
+        self
     }
 
     /// The view with additional identities; `None` if all of them are known.
@@ -131,9 +141,9 @@ impl View {
         }
         // A ring is empty only if every peer says that it is joining. Then the old view stays.
         let newer = Self::new(self.overlay.clone(), self.replication(), identities).ok();
-        Ok(newer.map(|newer| Self {
-            me: self.me.filter(|me| newer.held.contains_key(me)),
-            ..newer
+        Ok(newer.map(|newer| {
+            let me = self.me.filter(|me| newer.held.contains_key(me));
+            newer.with_me(me)
         }))
     }
 
@@ -316,6 +326,12 @@ impl View {
     #[must_use]
     pub fn holds_here(&self, canonical: &RecordId) -> bool {
         self.me.is_some_and(|me| self.holds(&me, canonical))
+    }
+
+    /// The arcs that this process keeps, cut at the borders of cells, as its journal says them.
+    #[must_use]
+    pub const fn arcs_here(&self) -> &Holds {
+        &self.arcs_here
     }
 
     /// The arcs that this process keeps.

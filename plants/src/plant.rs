@@ -65,8 +65,8 @@ catalogue! {
     PartIsWhole = "part-is-whole",
     /// The note that a part of a transaction is missing is not written to disk.
     PartNotKept = "part-not-kept",
-    /// The hint for an item depends on its last element only.
-    HintOverwritten = "hint-overwritten",
+    /// The cells of an item are those of its last element only.
+    CellOverwritten = "cell-overwritten",
     /// A push without new elements is not confirmed.
     RepeatUnconfirmed = "repeat-unconfirmed",
     /// The certificates of a publisher are not written to disk.

@@ -48,9 +48,11 @@ pub const CREATED_AHEAD_MS_MAX: u64 = 10 * 60 * 1_000;
 pub const BLOCK_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Items of one block.
 pub const BLOCK_ITEMS_MAX: usize = 10_000;
-/// Bytes of one item. An item of a transaction has at most 300. The evidence of a drop is a signed header with a
+/// Bytes of one item. An item of a transaction has at most 400. The evidence of a drop is a signed header with a
 /// checkpoint of each replica, about 2 KiB each.
 pub const ITEM_BYTES_MAX: usize = 32 * 1024;
+/// Arcs in one `hold`, `settled` or `drop`. A peer holds R cells, at most 255, and more while the ring changes.
+pub const HOLD_ARCS_MAX: usize = 400;
 /// Bytes of a block's header. Without a checkpoint it has 300; an aggregator's checkpoint names every member.
 pub const HEADER_BYTES_MAX: usize = 1024 * 1024;
 /// Hashes in the proof that an item is in a block.
@@ -106,6 +108,8 @@ pub const RETRY_AFTER_MS_MAX: u64 = 60 * 60 * 1_000;
 
 /// At least the tags and lengths, names, times and nonce around the lists of any signed body.
 const ENVELOPE_BYTES: usize = 512;
+/// Bytes of an arc in an item: two points, their tags and lengths, and those of the arc.
+const ARC_BYTES: usize = 2 * (32 + 2) + 2;
 /// At least the tag and length before a record or certificate.
 const TAG_BYTES: usize = 8;
 /// Bytes of all headers of an answer that gRPC libraries accept by default.
@@ -126,7 +130,9 @@ const _: () = assert!(RECORD_BYTES_MAX + TRANSACTION_BYTES_MAX < SUBMISSION_BYTE
 const _: () = assert!(
     SUBMISSION_BYTES_MAX + CHAIN_BYTES_MAX + ITEM_BYTES_MAX + HEADER_BYTES_MAX < BLOCK_BYTES_MAX
 );
-const _: () = assert!(TRANSACTION_ELEMENTS_MAX.div_ceil(8) + 64 < ITEM_BYTES_MAX);
+const _: () =
+    assert!(TRANSACTION_ELEMENTS_MAX.div_ceil(8) + HOLD_ARCS_MAX.div_ceil(8) + 64 < ITEM_BYTES_MAX);
+const _: () = assert!(HOLD_ARCS_MAX * ARC_BYTES + 64 < ITEM_BYTES_MAX);
 const _: () = assert!(1 << ITEM_PATH_MAX >= BLOCK_ITEMS_MAX);
 const _: () = assert!(RING_MEMBERS_MAX * CHECKPOINT_MEMBER_BYTES <= HEADER_BYTES_MAX);
 const _: () = assert!(NAMESPACE_BYTES_MAX + ENVELOPE_BYTES <= HEARTBEAT_BYTES_MAX);

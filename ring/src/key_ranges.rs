@@ -54,6 +54,11 @@ impl KeyRanges {
         self.arcs.iter().any(|own| own.covers(arc))
     }
 
+    /// Whether a point of `arc` is in it.
+    pub fn overlaps(&self, arc: KeyRange) -> bool {
+        self.arcs.iter().any(|own| !own.intersect(arc).is_empty())
+    }
+
     /// Adds the points of an arc.
     pub fn insert(&mut self, arc: KeyRange) {
         let mut joined = arc;

@@ -47,7 +47,7 @@ pub enum OpenError {
         why: String,
     },
     /// A program with another format version wrote the directory.
-    #[error("data directory {} has format {found}, this program reads format {}: use the program that wrote it", .path.display(), rows::VERSION)]
+    #[error("data directory {} has format {found}, this program reads format {}: use the program that wrote it, or move the directory away and load its data again", .path.display(), rows::FORMAT)]
     Version {
         /// The directory.
         path: PathBuf,
@@ -127,7 +127,7 @@ fn create(directory: &Path, owner: &Owner, options: &Options) -> Result<(), Refu
 
 /// The value of the owner's row: the format version, then the owner.
 pub(crate) fn owner_value(owner: &Owner) -> Vec<u8> {
-    [&[rows::VERSION], &owner.encode()[..]].concat()
+    [&[rows::FORMAT], &owner.encode()[..]].concat()
 }
 
 /// Opens an existing database. Checks that it belongs to `owner` and lost no synced write.
@@ -173,7 +173,7 @@ fn check_meta(db: &DB, owner: &Owner) -> Result<(), Refusal> {
         .as_ref()
         .and_then(|value| value.split_first())
         .ok_or_else(no_owner)?;
-    if format != rows::VERSION {
+    if format != rows::FORMAT {
         return Err(Refusal::Version(format));
     }
     let found = Owner::decode(value).ok_or_else(no_owner)?;

@@ -25,8 +25,11 @@ use kittengrad_proto::{
 };
 use thiserror::Error;
 
-/// The version of all rows, and the format version of a store.
+/// The version of all rows.
 pub(crate) const VERSION: u8 = 1;
+/// The format of a store: of its rows and of the signed objects in them. Format 1 had blocks of version 1, whose journals
+/// do not say what their owners hold.
+pub(crate) const FORMAT: u8 = 2;
 
 const _: () = assert!(ITEM_BYTES_MAX <= u16::MAX as usize);
 

@@ -9,12 +9,12 @@ use std::{
 use kittengrad_journal::{Follower, Journal, Store, Tip, keep_applied};
 use kittengrad_plants::Plants;
 use kittengrad_proto::{
-    block::Item,
+    block::Holds,
     id::PublicKey,
     namespace::Overlay,
     signed::{Signer, Verifier},
 };
-use kittengrad_ring::{KeyRange, KeyRanges, Point};
+use kittengrad_ring::KeyRanges;
 
 use crate::{
     absent::Absent,
@@ -81,8 +81,7 @@ impl Aggregator {
         } = config;
         let resumed = Journal::resume(overlay.clone(), Arc::clone(&signer), store)?;
         let journal = resumed.unwrap_or_else(|| {
-            let whole = Item::Hold(KeyRange::new(Point::ZERO, Point::ZERO));
-            Journal::open(overlay, signer, now.wall_ms, None, &[whole])
+            Journal::open(overlay, signer, now.wall_ms, None, Holds::whole(), &[])
         });
         let journal = journal.planted(plants);
         Ok(Self {
@@ -162,7 +161,7 @@ impl Aggregator {
     /// The last block taken in from the journal of a source, after which to go on. `None` before the first.
     #[must_use]
     pub fn taken(&self, source: &PublicKey) -> Option<Follower> {
-        self.sources.get(source)?.taken()
+        self.sources.get(source)?.taken().cloned()
     }
 
     /// The status at `now`.

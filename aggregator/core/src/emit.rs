@@ -350,7 +350,7 @@ fn fits(bytes: &Bytes, id: &RecordId, entry: &Entry, publisher: PublicKey) -> bo
 #[cfg(test)]
 mod tests {
     use kittengrad_journal::{MemoryStore, Write};
-    use kittengrad_proto::{certificate::Chain, record::Record};
+    use kittengrad_proto::{block::Holds, certificate::Chain, record::Record};
     use kittengrad_support::{
         journals::{FakeKey, overlay, submission},
         samples::{artefact, named, update},
@@ -389,7 +389,7 @@ mod tests {
     /// Keeps a chain after `kept` others. Returns the number of its writes, and of the chains remembered then.
     fn keep_after(kept: usize, store: &MemoryStore, times: usize) -> (usize, usize) {
         let signer = Arc::new(FakeKey(1));
-        let mut journal = Journal::open(overlay(), signer, 1, None, &[]);
+        let mut journal = Journal::open(overlay(), signer, 1, None, Holds::whole(), &[]);
         let mut memory = Memory::default();
         let number = |n: usize| Id::of(&[&n.to_be_bytes()]);
         memory.chains_kept = (0..kept).map(number).collect();

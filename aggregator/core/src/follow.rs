@@ -61,13 +61,16 @@ impl Following {
 
     /// Returns the start of the next subscription. `taken` is the last block that the aggregator took in.
     #[must_use]
-    pub fn start(&self, taken: Option<Follower>) -> ReadFrom {
+    pub fn start(&self, taken: Option<&Follower>) -> ReadFrom {
         if let Some(cursor) = self.redirected {
             return ReadFrom::At(cursor);
         }
         let after = taken.and_then(|taken| {
-            let (head, time_ms) = (taken.head()?, taken.time_ms());
-            Some(ReadFrom::After { head, time_ms })
+            Some(ReadFrom::After {
+                head: taken.head()?,
+                time_ms: taken.time_ms(),
+                holds: taken.holds().cloned(),
+            })
         });
         after.unwrap_or(ReadFrom::Genesis)
     }
@@ -76,7 +79,7 @@ impl Following {
     ///
     /// If the source gave its beginning, it is followed from there at once. This must skip nothing ([`redirect`]), and
     /// must not happen twice in a row.
-    pub fn ended(&mut self, end: End, taken: Option<Follower>) -> Next {
+    pub fn ended(&mut self, end: End, taken: Option<&Follower>) -> Next {
         let was_redirected = self.redirected.take().is_some();
         let after = |pause_ms, tell, then| Next {
             tell,
@@ -108,7 +111,7 @@ impl Following {
 /// beginning of the next one. A `start` in the same incarnation is of no use: our blocks are on disk, and the
 /// aggregator waits for the source.
 #[must_use]
-pub fn redirect(start: Cursor, taken: Option<Follower>) -> Option<Cursor> {
+pub fn redirect(start: Cursor, taken: Option<&Follower>) -> Option<Cursor> {
     let is_newer = taken.is_none_or(|taken| start.incarnation > taken.cursor().incarnation);
     is_newer.then_some(start)
 }
@@ -116,7 +119,7 @@ pub fn redirect(start: Cursor, taken: Option<Follower>) -> Option<Cursor> {
 #[cfg(test)]
 mod tests {
     use kittengrad_proto::{
-        block::Head,
+        block::{Head, Holds},
         id::{Id, PublicKey},
     };
 
@@ -135,7 +138,8 @@ mod tests {
             height: 9,
             hash: Id::ZERO,
         };
-        let taken = Some(Follower::after(journal, head, 1));
+        let taken = Follower::after(journal, head, 1);
+        let taken = Some(&taken);
         assert_eq!(redirect(start(6), taken), Some(start(6)));
         assert_eq!(redirect(start(5), taken), None);
         assert_eq!(redirect(start(4), taken), None);
@@ -203,10 +207,18 @@ mod tests {
     fn a_source_is_read_after_the_last_block_taken_in() {
         let following = Following::new(SOURCE);
         let head = follower(5).and_then(|taken| taken.head()).unwrap();
-        let after = ReadFrom::After { head, time_ms: 17 };
-        assert_eq!(following.start(follower(5)), after);
-        let before_the_first = Some(Follower::new(SOURCE, 5));
-        assert_eq!(following.start(before_the_first), ReadFrom::Genesis);
+        let after = |holds| ReadFrom::After {
+            head,
+            time_ms: 17,
+            holds,
+        };
+        let taken = follower(5).unwrap();
+        assert_eq!(following.start(Some(&taken)), after(None));
+        let holds = Some(Holds::whole());
+        let taken = taken.holding(holds.clone());
+        assert_eq!(following.start(Some(&taken)), after(holds));
+        let before_the_first = Follower::new(SOURCE, 5);
+        assert_eq!(following.start(Some(&before_the_first)), ReadFrom::Genesis);
     }
 
     /// Actions after an end: the word of the input told at once, the pause, and whether the source is tried again by
@@ -237,7 +249,7 @@ mod tests {
             (End::Behind, ("nothing", 0, false)),
             (End::Closed, ("nothing", 5_000, false)),
         ] {
-            let next = Following::new(SOURCE).ended(end.clone(), follower(5));
+            let next = Following::new(SOURCE).ended(end.clone(), follower(5).as_ref());
             assert_eq!(actions(&next), expected, "{end:?}");
         }
     }
@@ -250,11 +262,13 @@ mod tests {
             why: "why".to_owned(),
         };
         let redirected = ReadFrom::At(cursor(6));
+        let taken = follower(5);
+        let taken = taken.as_ref();
         for end in [End::Closed, End::Behind, End::Lied, refused()] {
-            assert_eq!(following.ended(refused(), follower(5)).pause_ms, 0);
-            assert_eq!(following.start(follower(5)), redirected, "before {end:?}");
-            following.ended(end.clone(), follower(5));
-            assert_ne!(following.start(follower(5)), redirected, "after {end:?}");
+            assert_eq!(following.ended(refused(), taken).pause_ms, 0);
+            assert_eq!(following.start(taken), redirected, "before {end:?}");
+            following.ended(end.clone(), taken);
+            assert_ne!(following.start(taken), redirected, "after {end:?}");
         }
     }
 }

@@ -10,7 +10,7 @@
 use bytes::Bytes;
 use kittengrad_journal::{Store, Write, read_arcs, write_arcs};
 use kittengrad_proto::{block::Item, id::PublicKey};
-use kittengrad_ring::KeyRange;
+use kittengrad_ring::{KeyRange, KeyRanges};
 
 use crate::io::Fatal;
 
@@ -62,14 +62,29 @@ impl Settled {
         }
         for item in items {
             match item {
-                Item::Settled(arc) if self.arcs.len() < ARCS_MAX && !self.arcs.contains(arc) => {
-                    self.arcs.push(*arc);
-                }
-                Item::Drop(dropped) => self.arcs.retain(|arc| arc.intersect(*dropped).is_empty()),
-                _ => {}
+                Item::Hold(holds) => self.seal(&holds.ranges()),
+                Item::Settled(settled) => settled.arcs().iter().for_each(|arc| self.add(*arc)),
+                Item::Drop(dropped) => self.arcs.retain(|arc| !dropped.overlaps(*arc)),
+                Item::Transaction { .. } | Item::Gap { .. } => {}
             }
         }
         *self != before
+    }
+
+    fn add(&mut self, arc: KeyRange) {
+        if self.arcs.len() < ARCS_MAX && !self.arcs.contains(&arc) {
+            self.arcs.push(arc);
+        }
+    }
+
+    /// Keeps only the parts of the arcs that are still held.
+    fn seal(&mut self, held: &KeyRanges) {
+        let kept = |arc: &KeyRange| -> Vec<_> {
+            let held = held.arcs().iter();
+            held.flat_map(|held| arc.intersect(*held)).collect()
+        };
+        self.arcs = self.arcs.iter().flat_map(kept).collect();
+        self.arcs.truncate(ARCS_MAX);
     }
 
     /// Whether one of the settled arcs contains `arc`.
@@ -103,6 +118,14 @@ mod tests {
         KeyRange::new(Point::new([from; 32]), Point::new([to; 32]))
     }
 
+    fn settles(from: u8, to: u8) -> Item {
+        Item::Settled(arc(from, to).into())
+    }
+
+    fn drops(from: u8, to: u8) -> Item {
+        Item::Drop(arc(from, to).into())
+    }
+
     #[test]
     fn what_is_kept_has_the_bytes_that_it_always_had() {
         let vectors = include_str!("../testdata/settled.txt");
@@ -113,7 +136,7 @@ mod tests {
         let hex = |bytes: &Bytes| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };
         let source = PublicKey::new([7; 32]);
         let mut settled = Settled::default();
-        let arcs = [Item::Settled(arc(1, 5)), Item::Settled(arc(5, 9))];
+        let arcs = [settles(1, 5), settles(5, 9)];
         settled.take(1_780_000_000_000, &arcs);
         let Write::State(key, value) = settled.keep(source) else {
             panic!("it is kept as state")
@@ -127,8 +150,8 @@ mod tests {
         let source = PublicKey::new([7; 32]);
         let mut settled = Settled::default();
         assert!(!settled.covers(&arc(1, 2)));
-        assert!(settled.take(5, &[Item::Hold(arc(1, 9)), Item::Settled(arc(1, 9))]));
-        assert!(!settled.take(5, &[Item::Settled(arc(1, 9))]));
+        assert!(settled.take(5, &[Item::Hold(arc(1, 9).into()), settles(1, 9)]));
+        assert!(!settled.take(5, &[settles(1, 9)]));
         assert!(settled.covers(&arc(1, 2)) && settled.covers(&arc(1, 9)));
         assert!(!settled.covers(&arc(0, 2)) && !settled.covers(&arc(9, 1)));
 
@@ -143,31 +166,41 @@ mod tests {
     #[test]
     fn a_dropped_arc_is_no_longer_settled() {
         let mut settled = Settled::default();
-        settled.take(1, &[Item::Settled(arc(1, 5)), Item::Settled(arc(5, 9))]);
-        settled.take(1, &[Item::Drop(arc(6, 7))]);
+        settled.take(1, &[settles(1, 5), settles(5, 9)]);
+        settled.take(1, &[drops(6, 7)]);
         assert!(settled.covers(&arc(1, 5)) && !settled.covers(&arc(5, 6)));
     }
 
     #[test]
     fn a_source_is_settled_where_any_of_its_arcs_is() {
         let mut settled = Settled::default();
-        let arcs = [arc(1, 5), arc(5, 9)].map(Item::Settled);
+        let arcs = [settles(1, 5), settles(5, 9)];
         assert!(settled.take(1, &arcs));
         assert!(settled.covers(&arc(2, 4)) && settled.covers(&arc(6, 9)));
         assert!(!settled.covers(&arc(4, 6)), "across two arcs");
-        assert!(!settled.take(1, &[Item::Drop(arc(9, 12))]), "another arc");
-        assert!(settled.take(1, &[Item::Drop(arc(2, 3))]));
+        assert!(!settled.take(1, &[drops(9, 12)]), "another arc");
+        assert!(settled.take(1, &[drops(2, 3)]));
         assert!(!settled.covers(&arc(3, 5)) && settled.covers(&arc(5, 9)));
-        assert!(settled.take(1, &[Item::Settled(arc(1, 5))]), "settled anew");
+        assert!(settled.take(1, &[settles(1, 5)]), "settled anew");
         assert!(settled.covers(&arc(1, 5)));
     }
 
     #[test]
     fn a_source_that_is_settled_everywhere_covers_every_arc() {
         let mut settled = Settled::default();
-        settled.take(1, &[Item::Settled(arc(5, 5))]);
+        settled.take(1, &[settles(5, 5)]);
         assert!(settled.covers(&arc(1, 2)) && settled.covers(&arc(9, 1)));
         assert!(settled.covers(&arc(0, 0)));
+    }
+
+    #[test]
+    fn an_arc_that_is_no_longer_held_is_no_longer_settled() {
+        let mut settled = Settled::default();
+        settled.take(1, &[settles(1, 5), settles(5, 9)]);
+        assert!(!settled.take(1, &[Item::Hold(arc(1, 9).into())]));
+        assert!(settled.take(1, &[Item::Hold(arc(3, 7).into())]));
+        assert!(settled.covers(&arc(3, 5)) && settled.covers(&arc(5, 7)));
+        assert!(!settled.covers(&arc(2, 5)) && !settled.covers(&arc(5, 8)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The status of an aggregator: complete, fresh, and the reasons why not. Never true by default.
 
-use kittengrad_journal::Tip;
+use kittengrad_journal::{Follower, Tip};
 use kittengrad_proto::{block::Head, id::PublicKey};
 use kittengrad_ring::KeyRange;
 
@@ -127,7 +127,7 @@ impl Status {
 
     fn look_at(&mut self, source: &Source, arc: KeyRange, now: Now, timing: Timing) {
         let key = source.key;
-        let position = source.durable.and_then(|follower| follower.head());
+        let position = source.durable.as_ref().and_then(Follower::head);
         let head = source.heard.map(|heard| heard.head);
         let is_level = head.is_some() && head == position;
         let is_settled = source.settled.covers(&arc);

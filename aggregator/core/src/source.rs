@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 
-use kittengrad_journal::{FollowError, Follower, Step, Store, applied};
+use kittengrad_journal::{Accepted, FollowError, Follower, Step, Store, applied};
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
-    block::{Bitmap, BitmapError, Block, BlockError, Item},
+    block::{Bitmap, Block, CellsError, Holds, Item},
     id::{Id, PublicKey, RecordId},
     signed::Verifier,
 };
-use kittengrad_ring::{KeyRange, KeyRanges};
+use kittengrad_ring::KeyRange;
 use thiserror::Error;
 
 use crate::{
@@ -22,8 +22,6 @@ use crate::{
 pub(crate) enum SourceError {
     #[error(transparent)]
     Follow(#[from] FollowError),
-    #[error(transparent)]
-    Block(#[from] BlockError),
     #[error("block {height} lists {items} transactions; {bodies} bodies arrived")]
     Count {
         height: u64,
@@ -33,10 +31,10 @@ pub(crate) enum SourceError {
     #[error("block {height} lists transaction {named:?}; {came:?} arrived")]
     Other { height: u64, named: Id, came: Id },
     #[error("block {height}, transaction {id:?}: {error}")]
-    Bitmap {
+    Cells {
         height: u64,
         id: Id,
-        error: BitmapError,
+        error: CellsError,
     },
 }
 
@@ -125,25 +123,26 @@ pub(crate) struct Source {
 impl Source {
     /// Loads the position and the settled arcs of a source.
     pub(crate) fn load(key: PublicKey, plants: Plants, store: &dyn Store) -> Result<Self, Fatal> {
-        // An aggregator always holds the whole circle.
-        let applied = applied(store, key, &KeyRanges::whole())?;
+        let applied = applied(store, key)?;
         let follower = applied.map(|applied| applied.follower);
+        // The items after a position can be checked only with the arcs that the source held there.
+        let follower = follower.filter(|follower| follower.holds().is_some());
         let settled = Settled::load(key, store)?;
         Ok(Self {
             key,
             required: None,
             link: Link::Silent,
             heard: None,
-            taken: follower,
-            again_before: None,
-            queue: VecDeque::new(),
-            emitted: follower,
-            durable: follower,
-            emitted_at: Moment::default(),
-            reached: follower.map(|follower| Moment {
+            reached: follower.as_ref().map(|follower| Moment {
                 signed_ms: follower.time_ms(),
                 heard_ms: 0,
             }),
+            taken: follower.clone(),
+            again_before: None,
+            queue: VecDeque::new(),
+            emitted: follower.clone(),
+            durable: follower,
+            emitted_at: Moment::default(),
             has_caught_up: false,
             settled_taken: settled.clone(),
             settled,
@@ -153,8 +152,8 @@ impl Source {
     }
 
     /// The last block taken in.
-    pub(crate) const fn taken(&self) -> Option<Follower> {
-        self.taken
+    pub(crate) const fn taken(&self) -> Option<&Follower> {
+        self.taken.as_ref()
     }
 
     /// Puts a block into the queue, if it is the next one. A block signed less than `fresh_ms` ago counts as current.
@@ -174,10 +173,9 @@ impl Source {
             // The source sent it before the journal was read again.
             return Ok(Taken::Known);
         }
-        let mut follower = self
-            .taken
-            .unwrap_or_else(|| Follower::new(self.key, incarnation));
-        let step = follower.accept(&block, verifier)?;
+        let taken = self.taken.clone();
+        let mut follower = taken.unwrap_or_else(|| Follower::new(self.key, incarnation));
+        let Accepted { step, items, holds } = follower.accept(&block, verifier)?;
         if step == Step::Known {
             return Ok(Taken::Known);
         }
@@ -186,8 +184,9 @@ impl Source {
             return Ok(Taken::Behind);
         }
         self.again_before = None;
-        let items = block.decode_items()?;
-        let waiting = pair(height, &items, entries)?;
+        // They are known: each incarnation is read from its first block on, which says them.
+        let holds = holds.unwrap_or_default();
+        let waiting = pair(height, &items, &holds, entries)?;
         for item in &items {
             if let Item::Gap {
                 incarnation,
@@ -209,7 +208,7 @@ impl Source {
         }
         let changed = self.settled_taken.take(incarnation, &items);
         let settled = changed.then(|| self.settled_taken.clone());
-        self.taken = Some(follower);
+        self.taken = Some(follower.clone());
         let at = Moment {
             signed_ms: block.header.time_ms,
             heard_ms: now.monotonic_ms,
@@ -234,7 +233,8 @@ impl Source {
     /// In that case an old disk came back that had been given up. The aggregator does not remember how much of it was
     /// read, so it reads the journal again from its beginning.
     fn is_behind(&self, first: &Block) -> bool {
-        let read = self.taken.map(|taken| taken.cursor().incarnation);
+        let taken = self.taken.as_ref();
+        let read = taken.map(|taken| taken.cursor().incarnation);
         let fork = first.header.fork.map(|fork| fork.incarnation);
         !self.plants.has(Plant::AggregatorOldDisk) && fork.is_some() && fork < read
     }
@@ -282,7 +282,7 @@ impl Source {
 
     /// If the newest signed head is on disk, nothing was missing when it was signed.
     fn prove(&mut self) {
-        let durable = self.durable.and_then(|follower| follower.head());
+        let durable = self.durable.as_ref().and_then(Follower::head);
         if let Some(heard) = self.heard.filter(|heard| Some(heard.head) == durable) {
             self.reach(heard.at);
             let required = self.required.as_ref();
@@ -324,7 +324,7 @@ impl Source {
             .collect();
         // A journal that is read again from its beginning is still read from there.
         if self.again_before.is_none() {
-            self.taken = self.emitted;
+            self.taken.clone_from(&self.emitted);
         }
         self.settled_taken = self.settled.clone();
         (waiting, blocks)
@@ -333,10 +333,10 @@ impl Source {
     /// The position and the settled arcs to write, each if it changed.
     pub(crate) fn unkept(&mut self) -> (Option<Follower>, Option<&Settled>) {
         let position = match self.plants.has(Plant::AggregatorCursorEarly) {
-            true => self.taken,
-            false => self.emitted,
+            true => &self.taken,
+            false => &self.emitted,
         };
-        let position = position.filter(|_| position != self.durable);
+        let position = position.clone().filter(|_| *position != self.durable);
         let settled = (!self.is_settled_kept).then_some(&self.settled);
         self.is_settled_kept = true;
         (position, settled)
@@ -353,14 +353,16 @@ impl Source {
     }
 }
 
-/// Pairs each transaction item with its body, in order.
+/// Pairs each transaction item with its body, in order, and checks it against the body and the arcs that its owner
+/// holds.
 fn pair(
     height: u64,
     items: &[Item],
+    holds: &Holds,
     entries: Vec<SourceEntry>,
 ) -> Result<VecDeque<Waiting>, SourceError> {
     let listed = items.iter().filter_map(|item| match item {
-        Item::Transaction { id, bitmap } => Some((*id, bitmap)),
+        Item::Transaction { id, bitmap, cells } => Some((*id, bitmap, cells)),
         _ => None,
     });
     let listed: Vec<_> = listed.collect();
@@ -373,7 +375,7 @@ fn pair(
         });
     }
     let mut waiting = VecDeque::with_capacity(entries.len());
-    for ((named, bitmap), entry) in listed.into_iter().zip(entries) {
+    for ((named, bitmap, cells), entry) in listed.into_iter().zip(entries) {
         let came = entry.transaction.id();
         if named != came {
             return Err(SourceError::Other {
@@ -382,14 +384,12 @@ fn pair(
                 came,
             });
         }
-        let elements = entry.transaction.elements().count();
-        bitmap
-            .check(elements)
-            .map_err(|error| SourceError::Bitmap {
-                height,
-                id: named,
-                error,
-            })?;
+        let checked = holds.check(&entry.transaction, bitmap, cells);
+        checked.map_err(|error| SourceError::Cells {
+            height,
+            id: named,
+            error,
+        })?;
         waiting.push_back(Waiting {
             entry,
             bitmap: bitmap.clone(),

@@ -125,7 +125,8 @@ impl Peer {
             Arc::new(self.credentials.key().clone()),
             incarnation,
             fork,
-            &[Item::Hold(self.held), Item::Settled(self.held)],
+            self.held.into(),
+            &[Item::Settled(self.held.into())],
         );
         self.cut();
     }
@@ -185,9 +186,16 @@ fn begin(
     held: KeyRange,
     incarnation: u64,
 ) -> Journal {
-    let items = [Item::Hold(held), Item::Settled(held)];
+    let items = [Item::Settled(held.into())];
     let signer = Arc::new(credentials.key().clone());
-    Journal::open(overlay.clone(), signer, incarnation, None, &items)
+    Journal::open(
+        overlay.clone(),
+        signer,
+        incarnation,
+        None,
+        held.into(),
+        &items,
+    )
 }
 
 /// The part of the Store service that an aggregator calls.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use kittengrad_journal::FollowError;
 use kittengrad_proto::{
-    block::{Bitmap, BitmapError, Block, BlockError, Item},
+    block::{Bitmap, BitmapError, Block, BlockError, CellsError, Item},
     certificate::CertificateError,
     id::{Id, PublicKey, RecordId},
     identity::IdentityError,
@@ -85,6 +85,9 @@ pub enum BodyFault {
     /// The bitmap does not fit the transaction.
     #[error(transparent)]
     Bitmap(#[from] BitmapError),
+    /// The transaction refutes its item: a wrong cell bit, or an element outside the arcs that the owner holds.
+    #[error(transparent)]
+    Cells(#[from] CellsError),
     /// A record is not an element of the item, or not a valid statement.
     #[error("record {id} {why}")]
     Record {
@@ -190,7 +193,7 @@ fn listed(items: &[Item]) -> Vec<(usize, &Id, &Bitmap)> {
         .iter()
         .enumerate()
         .filter_map(|(number, item)| match item {
-            Item::Transaction { id, bitmap } => Some((number, id, bitmap)),
+            Item::Transaction { id, bitmap, .. } => Some((number, id, bitmap)),
             _ => None,
         });
     listed.collect()

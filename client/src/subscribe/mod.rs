@@ -38,7 +38,7 @@ use bytes::Bytes;
 use futures::Stream;
 use kittengrad_journal::ReadFrom;
 use kittengrad_proto::{
-    block::{Head, Header, Item},
+    block::{Head, Header, Holds, Item},
     cursor::{Cursor, Position},
     id::{PublicKey, RecordId},
     identity::Heartbeat,
@@ -81,7 +81,7 @@ impl Bodies {
 }
 
 /// The start of a subscription.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Start {
     /// The first block that the source still has.
     #[default]
@@ -102,9 +102,14 @@ impl From<ReadFrom> for Start {
                 cursor,
                 elements: 0,
             }),
-            ReadFrom::After { head, time_ms } => Self::Resume(Resume {
+            ReadFrom::After {
                 head,
                 time_ms,
+                holds,
+            } => Self::Resume(Resume {
+                head,
+                time_ms,
+                holds,
                 offset: None,
             }),
         }
@@ -112,18 +117,21 @@ impl From<ReadFrom> for Start {
 }
 
 /// The end of a block that was read, to continue after it later. From [`VerifiedBlock::resume`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resume {
     /// The block.
     pub head: Head,
     /// Its time, in Unix milliseconds.
     pub time_ms: u64,
+    /// The arcs that the journal's owner held after it. Without them, items are checked against them only after the
+    /// next `hold`.
+    pub holds: Option<Holds>,
     /// Elements of the incarnation up to the end of the block, if known.
     pub offset: Option<u64>,
 }
 
 /// Options of a subscription.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscribeOptions {
     /// The start.
     pub start: Start,
@@ -192,6 +200,9 @@ pub enum Event {
 pub struct VerifiedBlock {
     /// The signed header.
     pub header: Header,
+    /// The arcs that the journal's owner holds from the block on. `None` if the subscription started in the middle and
+    /// met no `hold` yet.
+    pub holds: Option<Holds>,
     /// Its items.
     pub items: Vec<Item>,
     /// The items' bytes, as signed.
@@ -254,11 +265,12 @@ impl VerifiedBlock {
 
     /// The value to continue after this block later.
     #[must_use]
-    pub const fn resume(&self) -> Resume {
+    pub fn resume(&self) -> Resume {
         let offset = Some((self.offset - self.skipped).saturating_add(self.added));
         Resume {
             head: self.header.head(),
             time_ms: self.header.time_ms,
+            holds: self.holds.clone(),
             offset,
         }
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use kittengrad_journal::{Continued, ReadFrom, Reading, Step};
 use kittengrad_proto::{
-    block::Item,
+    block::{Holds, Item},
     id::{Id, PublicKey},
     identity::Heartbeat,
     signed::{SIGNATURE_BYTES, Verifier},
@@ -46,9 +46,15 @@ impl Reader {
                 let Resume {
                     head,
                     time_ms,
+                    holds,
                     offset,
                 } = resume;
-                (ReadFrom::After { head, time_ms }, 0, offset)
+                let place = ReadFrom::After {
+                    head,
+                    time_ms,
+                    holds,
+                };
+                (place, 0, offset)
             }
         };
         Self {
@@ -88,14 +94,18 @@ impl Reader {
             self.chains.insert(vouched.chain.id(), Arc::clone(vouched));
         }
         let header = &frame.block.header;
-        let next = self.reading.next(&frame.block, &Checked);
+        let next = self.reading.next(&frame.block, &frame.items, &Checked);
         let Continued {
             reading,
             step,
+            holds,
             is_first,
         } = next.map_err(FrameFault::Follow)?;
         if step == Step::Known {
             return Ok(());
+        }
+        if let Some(holds) = &holds {
+            check_cells(&frame, holds)?;
         }
         if header.height == 0 {
             (self.offset, self.skip) = (Some(0), if step == Step::Began { 0 } else { self.skip });
@@ -127,7 +137,7 @@ impl Reader {
             incarnation,
             from_height,
         }));
-        let block = self.verified(frame)?;
+        let block = self.verified(frame, holds)?;
         self.reading = reading;
         events.push(Event::Block(block));
         Ok(())
@@ -145,7 +155,11 @@ impl Reader {
     }
 
     /// The block with the values that follow from its place in the journal.
-    fn verified(&mut self, frame: CheckedFrame) -> Result<VerifiedBlock, FrameFault> {
+    fn verified(
+        &mut self,
+        frame: CheckedFrame,
+        holds: Option<Holds>,
+    ) -> Result<VerifiedBlock, FrameFault> {
         let height = frame.block.header.height;
         let before = self.offset.unwrap_or(frame.offset_said);
         let skipped = std::mem::take(&mut self.skip);
@@ -187,6 +201,7 @@ impl Reader {
         self.offset = Some(before.saturating_add(frame.added));
         Ok(VerifiedBlock {
             header: frame.block.header,
+            holds,
             items: frame.items,
             item_bytes: frame.block.items,
             offset: before.saturating_add(skipped),
@@ -195,6 +210,22 @@ impl Reader {
             entries,
         })
     }
+}
+
+/// Checks the items whose transactions came against the arcs that the journal's owner holds.
+fn check_cells(frame: &CheckedFrame, holds: &Holds) -> Result<(), FrameFault> {
+    for body in &frame.bodies {
+        let Some(Item::Transaction { bitmap, cells, .. }) = frame.items.get(body.item) else {
+            continue;
+        };
+        let checked = holds.check(&body.transaction, bitmap, cells);
+        checked.map_err(|error| FrameFault::Body {
+            height: frame.block.header.height,
+            item: body.item,
+            fault: error.into(),
+        })?;
+    }
+    Ok(())
 }
 
 /// The signatures were verified when the frame was checked alone.

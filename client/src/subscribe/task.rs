@@ -125,7 +125,7 @@ impl Task {
         &self,
         reader: &'a mut Option<Reader>,
     ) -> Result<&'a mut Reader, CallError> {
-        let start = match (self.options.start, &reader) {
+        let start = match (self.options.start.clone(), &reader) {
             (Start::Now, None) => {
                 let head = self
                     .client
@@ -137,6 +137,7 @@ impl Task {
                     Start::Resume(Resume {
                         head,
                         time_ms: 0,
+                        holds: None,
                         offset: None,
                     })
                 })

@@ -199,7 +199,7 @@ async fn a_reader_continues_after_a_block_or_notices_another() {
         &client,
         fake.key(),
         SubscribeOptions {
-            start: Start::Resume(resume),
+            start: Start::Resume(resume.clone()),
             ..ONCE
         },
     )

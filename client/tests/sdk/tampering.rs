@@ -6,7 +6,7 @@ use kittengrad_client::subscribe::{
 };
 use kittengrad_journal::FollowError;
 use kittengrad_proto::{
-    block::{Bitmap, BlockError, Head, Header, HeaderFields, Item},
+    block::{Bitmap, BlockError, Cells, Head, Header, HeaderFields, Item},
     certificate::Role,
     id::Id,
     identity::{Heartbeat, IdentityError},
@@ -257,11 +257,11 @@ fn signed(world: &World, overlay: &Overlay) -> Transaction {
 async fn a_bitmap_that_does_not_fit_is_refused_even_if_it_is_signed() {
     let tamper = |_: &World, fake: &Fake| {
         resigned(fake, fake.credentials.key().clone(), |_, items| {
-            let Item::Transaction { id, .. } = Item::decode(&items[0]).unwrap() else {
+            let Item::Transaction { id, cells, .. } = Item::decode(&items[0]).unwrap() else {
                 panic!()
             };
             let bitmap = Bitmap::from_bytes(Bytes::from_static(&[0xff]));
-            items[0] = Item::Transaction { id, bitmap }.encode();
+            items[0] = Item::Transaction { id, bitmap, cells }.encode();
         })
     };
     check("bitmap", tamper, |fault| {
@@ -382,6 +382,7 @@ fn smuggled(
         items[0] = Item::Transaction {
             id,
             bitmap: Bitmap::new([true]),
+            cells: Cells::new([true]),
         }
         .encode();
     });

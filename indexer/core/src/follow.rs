@@ -51,20 +51,20 @@ impl Following {
     pub fn new(last: Option<Last>) -> Self {
         let at = last.map_or(ReadFrom::Genesis, after);
         Self {
+            began: at.clone(),
             at,
-            began: at,
             failures: 0,
         }
     }
 
     /// Begins a subscription; returns its first place.
-    pub const fn begin(&mut self) -> ReadFrom {
-        self.began = self.at;
-        self.at
+    pub fn begin(&mut self) -> ReadFrom {
+        self.began.clone_from(&self.at);
+        self.at.clone()
     }
 
     /// Notes that a block was read.
-    pub const fn read(&mut self, last: Last) {
+    pub fn read(&mut self, last: Last) {
         self.at = after(last);
     }
 
@@ -94,6 +94,7 @@ const fn after(last: Last) -> ReadFrom {
     ReadFrom::After {
         head: last.head,
         time_ms: last.time_ms,
+        holds: None,
     }
 }
 
@@ -191,6 +192,7 @@ mod tests {
         let after = |height| ReadFrom::After {
             head: last(height).head,
             time_ms: height + 7,
+            holds: None,
         };
         let mut following = at_100();
         assert_eq!(following.begin(), after(100));

@@ -5,13 +5,12 @@ use std::{net::SocketAddr, sync::Arc};
 use kittengrad_journal::{Journal, MemoryStore, Store, keep_chain};
 use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{
-    block::Item,
+    block::Holds,
     namespace::Overlay,
     signed::Ed25519,
     submission::Submission,
     transaction::{Entry, Envelope, POLICY, Transaction},
 };
-use kittengrad_ring::{KeyRange, Point};
 use kittengrad_service::{
     clock::unix_ms,
     handshakes::{GRPC, Handshakes},
@@ -49,9 +48,9 @@ impl<'a> Aggregator<'a> {
     ) -> Self {
         let signer = Arc::new(credentials.key().clone());
         let resumed = Journal::resume(overlay.clone(), signer.clone(), &store).unwrap();
-        let whole = Item::Hold(KeyRange::new(Point::ZERO, Point::ZERO));
-        let journal =
-            resumed.unwrap_or_else(|| Journal::open(overlay.clone(), signer, 7, None, &[whole]));
+        let journal = resumed.unwrap_or_else(|| {
+            Journal::open(overlay.clone(), signer, 7, None, Holds::whole(), &[])
+        });
         Self {
             overlay,
             credentials,

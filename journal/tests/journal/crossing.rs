@@ -9,7 +9,7 @@ use kittengrad_proto::{
     id::Id,
     signed::Signer,
 };
-use kittengrad_support::journals::{Fake, FakeKey};
+use kittengrad_support::journals::{Fake, FakeKey, Stepping as _};
 
 use crate::follower::{following, journal, owners_journal, resigned};
 
@@ -68,9 +68,9 @@ fn only_the_next_height_is_next() {
 fn an_older_incarnation_is_never_next() {
     let old = &journal(Arc::new(OWNER), 6, 1)[0];
     for mut follower in [following(&[]), following(&owners_journal())] {
-        let before = follower;
+        let before = follower.clone();
         assert!(!follower.is_next(&old.header));
-        assert_eq!(follower.accept(old, &Fake), Ok(Step::Known));
+        assert_eq!(follower.step(old, &Fake), Ok(Step::Known));
         assert_eq!(follower, before);
     }
 }
@@ -93,7 +93,7 @@ fn forks_are_compared_by_incarnation_and_then_height() {
         let mut follower = following(&blocks[..accepted]);
         let block = forked(place);
         assert_eq!(follower.is_next(&block.header), is_read, "{place:?}");
-        let began = follower.accept(&block, &Fake) == Ok(Step::Began);
+        let began = follower.step(&block, &Fake) == Ok(Step::Began);
         assert_eq!(began, is_read, "{accepted} blocks, fork at {place:?}");
     }
 }
@@ -109,7 +109,7 @@ fn a_new_incarnation_links_to_no_block() {
         previous,
         expected: Id::ZERO,
     };
-    assert_eq!(follower.accept(&linked, &Fake), Err(expected));
+    assert_eq!(follower.step(&linked, &Fake), Err(expected));
     assert_eq!(follower, following(&blocks));
 }
 
@@ -117,7 +117,7 @@ fn a_new_incarnation_links_to_no_block() {
 fn a_new_incarnation_may_begin_at_an_earlier_time() {
     let mut follower = following(&owners_journal());
     let early = resigned(&forked(None), &OWNER, |fields| fields.time_ms = 1);
-    assert_eq!(follower.accept(&early, &Fake), Ok(Step::Began));
+    assert_eq!(follower.step(&early, &Fake), Ok(Step::Began));
     assert_eq!(follower.time_ms(), 1);
     assert_eq!(follower.head(), Some(early.head()));
 }

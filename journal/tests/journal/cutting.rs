@@ -5,16 +5,25 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kittengrad_journal::{BlockStore, Journal, MemoryStore, Write};
 use kittengrad_proto::{
-    block::{Head, Item},
+    block::{Head, Holds, Item},
     id::{Id, RecordId},
     limits::BLOCK_BYTES_MAX,
 };
-use kittengrad_ring::KeyRange;
+use kittengrad_ring::KeyRanges;
 use kittengrad_support::journals::{FakeKey, overlay, record, submission};
 
 use crate::owner::{Owner, everything, first_half, second_half};
 
-const HOLD: Item = Item::Hold(KeyRange::WHOLE);
+fn settled() -> Item {
+    Item::Settled(KeyRanges::whole())
+}
+
+/// An owner whose first block, with its `hold`, was cut.
+fn begun() -> Owner {
+    let mut owner = Owner::new(everything);
+    owner.cut(1);
+    owner
+}
 
 /// A journal of incarnation 9 that forks from a block of incarnation 7.
 fn forked() -> (Journal, Head) {
@@ -23,14 +32,14 @@ fn forked() -> (Journal, Head) {
         height: 3,
         hash: Id::of(&[b"the last block"]),
     };
-    let journal = Journal::open(overlay(), Arc::new(FakeKey(1)), 9, Some(fork), &[HOLD]);
+    let key = Arc::new(FakeKey(1));
+    let journal = Journal::open(overlay(), key, 9, Some(fork), Holds::whole(), &[]);
     (journal, fork)
 }
 
 #[test]
 fn a_cut_names_the_item_of_each_transaction_and_element() {
     let mut owner = Owner::new(everything);
-    owner.journal.note(&HOLD);
     let submissions = [
         submission(1, &[(1, true, vec![10])]),
         submission(2, &[(1, true, vec![10])]),
@@ -58,9 +67,9 @@ fn a_cut_names_the_item_of_each_transaction_and_element() {
 
 #[test]
 fn a_cut_has_the_block_that_is_stored_and_its_tree() {
-    let mut owner = Owner::new(everything);
+    let mut owner = begun();
     for (wall_ms, number) in [(5, 1), (9, 2)] {
-        owner.journal.note(&HOLD);
+        owner.journal.note(&settled());
         owner.add(&submission(1, &[(number, true, vec![])]));
         let cut = owner.cut(wall_ms).unwrap();
         let header = &cut.block.header;
@@ -80,7 +89,7 @@ fn only_the_first_block_names_the_fork() {
     let (mut journal, fork) = forked();
     assert_eq!((journal.incarnation(), journal.tip()), (9, None));
     let first = journal.cut(100, &mut Vec::new()).unwrap().block;
-    journal.note(&HOLD);
+    journal.note(&settled());
     let second = journal.cut(90, &mut Vec::new()).unwrap().block;
     assert_eq!((first.header.fork, second.header.fork), (Some(fork), None));
     assert_eq!((first.header.time_ms, second.header.time_ms), (100, 100));
@@ -106,9 +115,9 @@ fn a_resumed_journal_has_its_incarnation_and_its_tip() {
 
 #[test]
 fn a_journal_is_idle_until_an_item_and_after_a_cut() {
-    let mut owner = Owner::new(everything);
+    let mut owner = begun();
     assert!(owner.journal.is_idle() && !forked().0.is_idle());
-    owner.journal.note(&HOLD);
+    owner.journal.note(&settled());
     assert!(!owner.journal.is_idle());
     owner.cut(1);
     assert!(owner.journal.is_idle());
@@ -118,10 +127,10 @@ fn a_journal_is_idle_until_an_item_and_after_a_cut() {
 
 #[test]
 fn a_block_without_items_has_room_for_any_submission() {
-    let mut owner = Owner::new(everything);
+    let mut owner = begun();
     for _ in 0..2 {
         assert!(owner.journal.has_room(BLOCK_BYTES_MAX));
-        owner.journal.note(&HOLD);
+        owner.journal.note(&settled());
         assert!(!owner.journal.has_room(BLOCK_BYTES_MAX));
         owner.cut(1);
     }
@@ -129,7 +138,7 @@ fn a_block_without_items_has_room_for_any_submission() {
 
 #[test]
 fn a_kept_write_leaves_with_the_next_cut() {
-    let mut owner = Owner::new(everything);
+    let mut owner = begun();
     let [first, second] = [1, 2].map(|byte| {
         let bytes = Bytes::from(vec![byte]);
         Write::State(bytes.clone(), bytes)
@@ -137,7 +146,7 @@ fn a_kept_write_leaves_with_the_next_cut() {
     let mut cut = |kept: &Write, is_idle: bool| {
         owner.journal.keep(kept.clone());
         if !is_idle {
-            owner.journal.note(&HOLD);
+            owner.journal.note(&settled());
         }
         let mut writes = Vec::new();
         let block = owner.journal.cut(1, &mut writes);
@@ -159,7 +168,7 @@ fn nothing_is_added_of_what_is_not_held() {
         .filter(first_half)
         .collect();
     assert!(!held.is_empty() && held.len() < 20);
-    let mut owner = Owner::new(everything);
+    let mut owner = begun();
     let store = &owner.store;
     let added = owner.journal.add(&submission, |_| false, store).unwrap();
     assert_eq!((added.bitmap.count(), added.created), (0, vec![]));

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use kittengrad_journal::{
-    Applied, Follower, MemoryStore, Write, applied, chain, keep_applied, keep_chain,
-    publisher_chain,
+    Applied, Follower, MemoryStore, StoreError, Write, applied, chain, holds, keep_applied,
+    keep_chain, keep_holds, publisher_chain,
 };
 use kittengrad_proto::{
-    block::Head,
+    block::{Head, Holds},
     certificate::Chain,
     id::{Id, PublicKey},
 };
@@ -40,13 +40,21 @@ fn the_state_of_a_journal_has_the_bytes_that_it_always_had() {
         height: 42,
         hash: Id::new([0xaa; 32]),
     };
+    let arc = |from, to| KeyRange::new(Point::new([from; 32]), Point::new([to; 32]));
+    let owners = Holds::new(vec![arc(1, 2), arc(2, 3)]).unwrap();
     let follower = Follower::after(journal, head, 1_780_000_000_123);
+    let unknown = follower.clone();
+    let follower = follower.holding(Some(owners.clone()));
     let certificates = [&b"leaf"[..], b"level-0"].map(Bytes::from_static);
     let certified = Chain::from_der(certificates.to_vec()).unwrap();
 
-    let held = KeyRanges::from_iter([KeyRange::new(Point::new([1; 32]), Point::new([2; 32]))]);
+    let held = KeyRanges::from_iter([arc(1, 2)]);
+    let position = keep_applied(&unknown, &held).unwrap();
+    check_state(&position, "applied.unknown");
     let position = keep_applied(&follower, &held).unwrap();
     check_state(&position, "applied");
+    let own = keep_holds(head.incarnation, &owners);
+    check_state(&own, "holds");
     let [kept, vouched] = keep_chain(&certified, publisher);
     check_state(&vouched, "publisher");
     let Write::Chain(id, bytes) = &kept else {
@@ -57,29 +65,40 @@ fn the_state_of_a_journal_has_the_bytes_that_it_always_had() {
 
     let id = *id;
     let mut store = MemoryStore::default();
-    store.commit(vec![position, kept, vouched]);
-    let found = applied(&store, journal, &KeyRanges::EMPTY).unwrap();
+    store.commit(vec![position, kept, vouched, own]);
+    assert_eq!(holds(&store, head.incarnation), Ok(owners));
+    let found = applied(&store, journal).unwrap();
     assert_eq!(found, Some(Applied { follower, held }));
     assert_eq!(chain(&store, &id), Ok(Some(certified.clone())));
     assert_eq!(publisher_chain(&store, publisher), Ok(Some(certified)));
 }
 
+/// Checks that the arcs held are damage as they are in the store, with an expected word.
+#[track_caller]
+fn check_damaged(store: &MemoryStore, incarnation: u64, why: &str) {
+    match holds(store, incarnation) {
+        Err(StoreError::Damaged(found)) => assert!(found.ends_with(why), "{found}"),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
-fn position_without_arcs_vouches_for_what_is_held_now() {
-    let journal = PublicKey::new([0x11; 32]);
-    let bytes = |name: &str| -> Bytes {
-        let digits = vector(name).as_bytes().chunks(2);
-        let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
-        digits.map(byte).collect()
-    };
+fn held_arcs_in_another_form_are_damage() {
     let mut store = MemoryStore::default();
-    let old = Write::State(bytes("applied.key"), bytes("applied.without-arcs"));
-    store.commit(vec![old]);
-    let found = applied(&store, journal, &KeyRanges::whole())
-        .unwrap()
-        .unwrap();
-    assert_eq!(found.held, KeyRanges::whole());
-    let head = found.follower.head().unwrap();
-    assert_eq!((head.incarnation, head.height), (1_780_000_000_000, 42));
-    assert_eq!(found.follower.time_ms(), 1_780_000_000_123);
+    check_damaged(&store, 7, "missing");
+    let write = keep_holds(7, &Holds::whole());
+    store.commit(vec![write.clone()]);
+    assert_eq!(holds(&store, 7), Ok(Holds::whole()));
+    check_damaged(&store, 8, "of another incarnation");
+    let Write::State(key, value) = write else {
+        panic!("it is a state")
+    };
+    let version = [&[2], &value[1..]].concat();
+    let longer = [&value[..], &[0]].concat();
+    let twice = [&value[..], &value[9..]].concat();
+    for damaged in [&value[..8], &version, &longer, &twice] {
+        let damaged = Bytes::copy_from_slice(damaged);
+        store.commit(vec![Write::State(key.clone(), damaged)]);
+        check_damaged(&store, 7, "unreadable");
+    }
 }

@@ -5,6 +5,7 @@ mod crossing;
 mod cutting;
 mod follower;
 mod golden;
+mod holds;
 mod memory;
 mod owner;
 mod place;

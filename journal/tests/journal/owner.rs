@@ -7,13 +7,13 @@ use kittengrad_journal::{
     blocks, entries,
 };
 use kittengrad_proto::{
-    block::Item,
+    block::{Holds, Item},
     id::{Id, RecordId},
     signed::Signer,
     submission::Submission,
     transaction::Element,
 };
-use kittengrad_support::journals::{Fake, FakeKey, overlay};
+use kittengrad_support::journals::{Fake, FakeKey, Stepping as _, overlay};
 
 /// An owner of a journal, which adds, cuts and commits like a peer.
 pub(crate) struct Owner {
@@ -24,7 +24,14 @@ pub(crate) struct Owner {
 
 impl Owner {
     pub(crate) fn new(holds: fn(&RecordId) -> bool) -> Self {
-        let journal = Journal::open(overlay(), Arc::new(FakeKey(1)), 7, None, &[]);
+        let journal = Journal::open(
+            overlay(),
+            Arc::new(FakeKey(1)),
+            7,
+            None,
+            Holds::whole(),
+            &[],
+        );
         Self {
             journal,
             store: MemoryStore::default(),
@@ -96,7 +103,7 @@ pub(crate) fn check_journal(owner: &Owner) {
         );
         assert!(header.time_ms >= time_ms, "time never goes back");
         assert_eq!(stored.offset, offset, "offsets count the elements before");
-        assert_eq!(follower.accept(&stored.block, &Fake), Ok(Step::Next));
+        assert_eq!(follower.step(&stored.block, &Fake), Ok(Step::Next));
         let added = entries(&owner.store, &overlay(), &stored.block).unwrap();
         offset += added
             .iter()

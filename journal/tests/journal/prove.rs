@@ -7,12 +7,11 @@ use kittengrad_journal::{
     Journal, Locator, MemoryStore, ProveError, RowKey, Store, StoreError, Write, prove,
 };
 use kittengrad_proto::{
-    block::Item,
+    block::Holds,
     receipt::ItemProof,
     signed::{Signer, SigningKey, Verifier},
     submission::Submission,
 };
-use kittengrad_ring::KeyRange;
 use kittengrad_support::journals::{EntrySpec, Fake, FakeKey, overlay, submission};
 use proptest::{collection::vec, prelude::*};
 
@@ -28,7 +27,7 @@ fn commit(journal: &mut Journal, store: &mut MemoryStore, submissions: &[Submiss
 }
 
 fn open(signer: Arc<dyn Signer>) -> Journal {
-    Journal::open(overlay(), signer, 7, None, &[])
+    Journal::open(overlay(), signer, 7, None, Holds::whole(), &[])
 }
 
 /// Proves all elements of a transaction, encodes and decodes the proofs, and verifies them.
@@ -151,16 +150,15 @@ fn an_item_is_proved_once_for_all_its_elements() {
         };
         proofs.into_iter().map(named).collect::<BTreeSet<_>>()
     };
-    assert_eq!(proved(&first), [(0, 1, None)].into());
+    assert_eq!(proved(&first), [(0, 2, None)].into());
     let of_first = Some(first.transaction.id());
-    assert_eq!(proved(&repeat), [(0, 1, of_first), (1, 0, None)].into());
+    assert_eq!(proved(&repeat), [(0, 2, of_first), (1, 0, None)].into());
 }
 
 #[test]
 fn a_set_row_that_names_another_item_is_damage() {
     let mut journal = open(Arc::new(FakeKey(1)));
     let mut store = MemoryStore::default();
-    journal.note(&Item::Hold(KeyRange::WHOLE));
     let known = submission(1, &[(1, true, vec![10])]);
     commit(&mut journal, &mut store, std::slice::from_ref(&known));
     let element = known.transaction.elements().next().unwrap();
@@ -176,7 +174,7 @@ fn a_set_row_that_names_another_item_is_damage() {
             .len(),
         1
     );
-    for (index, when) in [(0, "an arc"), (2, "behind the last item")] {
+    for (index, when) in [(0, "a hold"), (2, "behind the last item")] {
         let at = Locator {
             incarnation: 7,
             height: 0,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kittengrad_journal::{MemoryStore, RowKey, StoreError, Write, blocks, entries};
 use kittengrad_proto::block::Item;
-use kittengrad_ring::KeyRange;
+use kittengrad_ring::KeyRanges;
 use kittengrad_support::journals::{overlay, record, stored_block, submission};
 
 use crate::owner::{Owner, everything};
@@ -69,11 +69,10 @@ fn an_answer_has_blocks_of_one_incarnation() {
 #[test]
 fn an_entry_names_its_item_and_the_elements_that_it_adds() {
     let mut owner = Owner::new(everything);
-    owner.journal.note(&Item::Hold(KeyRange::WHOLE));
     let first = submission(1, &[(1, true, vec![10])]);
     let second = submission(2, &[(1, true, vec![10, 11, 12])]);
     let mut added = vec![owner.add(&first)];
-    owner.journal.note(&Item::Settled(KeyRange::WHOLE));
+    owner.journal.note(&Item::Settled(KeyRanges::whole()));
     added.push(owner.add(&second));
     owner.cut(1);
     assert_eq!((added[0].len(), added[1].len()), (1, 2));

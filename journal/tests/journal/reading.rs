@@ -1,8 +1,10 @@
 //! A reader's place in a journal: where it starts, and which blocks move it.
 
-use kittengrad_journal::{FollowError, MemoryStore, ReadFrom, Reading, Step, place::Beginning};
+use kittengrad_journal::{
+    Continued, FollowError, MemoryStore, ReadFrom, Reading, Step, place::Beginning,
+};
 use kittengrad_proto::{
-    block::{Block, Head},
+    block::{Block, Head, Holds},
     cursor::{Cursor, CursorError},
     id::Id,
     signed::Signer as _,
@@ -17,7 +19,8 @@ const OWNER: FakeKey = FakeKey(1);
 /// A journal of three blocks.
 fn journal() -> Vec<Block> {
     let signer = std::sync::Arc::new(OWNER);
-    let mut journal = kittengrad_journal::Journal::open(overlay(), signer, 7, None, &[]);
+    let mut journal =
+        kittengrad_journal::Journal::open(overlay(), signer, 7, None, Holds::whole(), &[]);
     let mut store = MemoryStore::default();
     let blocks = (0..3).map(|number| {
         let submission = submission(1, &[(number, true, vec![100 + number])]);
@@ -40,11 +43,19 @@ fn at(incarnation: u64, height: impl Into<Option<u64>>) -> Cursor {
 }
 
 fn after(head: Head) -> ReadFrom {
-    ReadFrom::After { head, time_ms: 1 }
+    ReadFrom::After {
+        head,
+        time_ms: 1,
+        holds: Some(Holds::whole()),
+    }
 }
 
 fn reading(start: ReadFrom) -> Reading {
     Reading::new(OWNER.public(), start)
+}
+
+fn next(reading: &Reading, block: &Block) -> Result<Continued, FollowError> {
+    reading.next(block, &block.decode_items().unwrap(), &Fake)
 }
 
 #[test]
@@ -112,7 +123,7 @@ fn a_subscription_begins_where_reading_starts() {
 #[test]
 fn first_block_is_any_that_the_owner_has() {
     for block in journal() {
-        let first = reading(ReadFrom::Genesis).next(&block, &Fake).unwrap();
+        let first = next(&reading(ReadFrom::Genesis), &block).unwrap();
         assert_eq!((first.step, first.is_first), (Step::Next, true));
         assert_eq!(first.reading.cursor(), Some(at(7, block.header.height)));
     }
@@ -121,33 +132,38 @@ fn first_block_is_any_that_the_owner_has() {
 #[test]
 fn only_the_first_block_since_genesis_is_the_first() {
     let blocks = journal();
-    let first = reading(ReadFrom::Genesis).next(&blocks[0], &Fake).unwrap();
-    let second = first.reading.next(&blocks[1], &Fake).unwrap();
+    let first = next(&reading(ReadFrom::Genesis), &blocks[0]).unwrap();
+    let second = next(&first.reading, &blocks[1]).unwrap();
     assert!(first.is_first && !second.is_first);
     for start in [ReadFrom::At(at(7, 0)), after(blocks[0].head())] {
-        let next = reading(start).next(&blocks[1], &Fake).unwrap();
-        assert!(!next.is_first, "{start:?}");
+        let second = next(&reading(start.clone()), &blocks[1]).unwrap();
+        assert!(!second.is_first, "{start:?}");
     }
 }
 
 #[test]
 fn next_block_is_the_one_after_the_start() {
     let blocks = journal();
-    for (start, expected) in [
-        (ReadFrom::At(at(7, None)), 0),
-        (ReadFrom::At(at(7, 0)), 1),
-        (after(blocks[0].head()), 1),
+    for (start, expected, holds) in [
+        (ReadFrom::At(at(7, None)), 0, Some(Holds::whole())),
+        (ReadFrom::At(at(7, 0)), 1, None),
+        (after(blocks[0].head()), 1, Some(Holds::whole())),
     ] {
-        let reading = reading(start);
-        let next = reading.next(&blocks[expected], &Fake).unwrap();
-        assert_eq!(next.step, Step::Next, "{start:?}");
-        assert_eq!(next.reading, self::reading(after(blocks[expected].head())));
+        let reading = reading(start.clone());
+        let continued = next(&reading, &blocks[expected]).unwrap();
+        assert_eq!(continued.step, Step::Next, "{start:?}");
+        let place = ReadFrom::After {
+            head: blocks[expected].head(),
+            time_ms: 1,
+            holds,
+        };
+        assert_eq!(continued.reading, self::reading(place));
         let skipped = FollowError::Skipped {
             incarnation: 7,
             expected: expected as u64,
             found: expected as u64 + 1,
         };
-        assert_eq!(reading.next(&blocks[expected + 1], &Fake), Err(skipped));
+        assert_eq!(next(&reading, &blocks[expected + 1]), Err(skipped));
     }
 }
 
@@ -161,7 +177,7 @@ fn a_reader_of_one_journal_refuses_blocks_of_another() {
         ReadFrom::At(at(7, 0)),
         after(blocks[0].head()),
     ] {
-        let refused = Reading::new(other, start).next(&blocks[1], &Fake);
+        let refused = next(&Reading::new(other, start.clone()), &blocks[1]);
         let expected = FollowError::OtherJournal {
             height: 1,
             expected: other,
@@ -176,15 +192,19 @@ fn a_start_with_a_hash_is_linked_to_and_not_older() {
     let blocks = journal();
     let head = blocks[0].head();
     let hash = Id::of(&[b"another block"]);
-    let unlinked = reading(after(Head { hash, ..head })).next(&blocks[1], &Fake);
+    let unlinked = next(&reading(after(Head { hash, ..head })), &blocks[1]);
     let expected = FollowError::Link {
         height: 1,
         previous: head.hash,
         expected: hash,
     };
     assert_eq!(unlinked, Err(expected));
-    let later = ReadFrom::After { head, time_ms: 6 };
-    let back = reading(later).next(&blocks[1], &Fake);
+    let later = ReadFrom::After {
+        head,
+        time_ms: 6,
+        holds: None,
+    };
+    let back = next(&reading(later), &blocks[1]);
     let (height, back_ms) = (1, 5);
     assert_eq!(back, Err(FollowError::TimeWentBack { height, back_ms }));
 }
@@ -193,9 +213,9 @@ fn a_start_with_a_hash_is_linked_to_and_not_older() {
 fn blocks_link_even_if_the_start_has_no_hash() {
     let blocks = journal();
     let unlinked = resigned(&blocks[2], &OWNER, |fields| fields.previous = Id::ZERO);
-    for (start, next) in [(ReadFrom::Genesis, 1), (ReadFrom::At(at(7, 0)), 1)] {
-        let reading = reading(start).next(&blocks[next], &Fake).unwrap().reading;
-        let refused = reading.next(&unlinked, &Fake);
+    for start in [ReadFrom::Genesis, ReadFrom::At(at(7, 0))] {
+        let reading = next(&reading(start), &blocks[1]).unwrap().reading;
+        let refused = next(&reading, &unlinked);
         assert!(matches!(refused, Err(FollowError::Link { height: 2, .. })));
     }
 }
@@ -208,11 +228,11 @@ fn a_new_incarnation_continues_any_start_before_it() {
         ReadFrom::At(at(7, 2)),
         after(journal()[2].head()),
     ] {
-        let next = reading(start).next(&began, &Fake).unwrap();
-        assert_eq!(next.step, Step::Began, "{start:?}");
-        assert_eq!(next.reading.cursor(), Some(at(9, 0)));
+        let continued = next(&reading(start.clone()), &began).unwrap();
+        assert_eq!(continued.step, Step::Began, "{start:?}");
+        assert_eq!(continued.reading.cursor(), Some(at(9, 0)));
     }
-    let first = reading(ReadFrom::Genesis).next(&began, &Fake).unwrap();
+    let first = next(&reading(ReadFrom::Genesis), &began).unwrap();
     assert_eq!(first.step, Step::Next);
     assert_eq!(first.reading.cursor(), Some(at(9, 0)));
 }
@@ -259,11 +279,11 @@ fn a_known_block_moves_no_reader() {
     let blocks = journal();
     let reading = Reading::new(OWNER.public(), ReadFrom::At(at(7, 1)));
     for block in &blocks[..2] {
-        let known = reading.next(block, &Fake).unwrap();
+        let known = next(&reading, block).unwrap();
         assert_eq!(known.step, Step::Known);
         assert_eq!(known.reading, reading);
     }
-    let next = reading.next(&blocks[2], &Fake).unwrap();
+    let next = next(&reading, &blocks[2]).unwrap();
     assert_eq!(next.step, Step::Next);
     assert_eq!(next.reading.cursor(), Some(at(7, 2)));
 }

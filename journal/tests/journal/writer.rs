@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kittengrad_journal::{BlockStore, Cut, Journal, JournalError, RecordStore, Write};
 use kittengrad_proto::{
-    block::{Header, Item},
+    block::{Header, Holds, Item},
     id::{Id, RecordId},
     limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, CHAIN_BYTES_MAX, HEADER_BYTES_MAX, ITEM_BYTES_MAX},
 };
@@ -79,6 +79,7 @@ fn a_canonical_with_several_new_elements_is_created_once() {
 #[test]
 fn entry_without_its_record_is_refused_and_leaves_nothing() {
     let mut owner = Owner::new(everything);
+    owner.cut(1);
     let mut broken = submission(1, &[(1, true, vec![10, 11])]);
     let missing = RecordId::of(&record(11, 100));
     broken.records.remove(&missing);
@@ -316,7 +317,8 @@ fn a_block_keeps_its_limit_in_items() {
         cuts.iter()
             .map(|cut| cut.block.items.len())
             .collect::<Vec<_>>(),
-        [BLOCK_ITEMS_MAX, 5]
+        [BLOCK_ITEMS_MAX, 6],
+        "the first block has a hold besides"
     );
     check_journal(&owner);
 }
@@ -336,6 +338,7 @@ fn new_incarnation_begins_at_height_0_and_names_its_fork() {
         Arc::new(FakeKey(1)),
         8,
         Some(before),
+        Holds::whole(),
         std::slice::from_ref(&gap),
     );
     let genesis = owner.cut(100).unwrap().block;
@@ -344,7 +347,8 @@ fn new_incarnation_begins_at_height_0_and_names_its_fork() {
         (genesis.header.previous, genesis.header.fork),
         (Id::ZERO, Some(before))
     );
-    assert_eq!(genesis.decode_items(), Ok(vec![gap]));
+    let hold = Item::Hold(Holds::whole());
+    assert_eq!(genesis.decode_items(), Ok(vec![hold, gap]));
     let newest = owner.store.incarnations().unwrap();
     assert_eq!(
         newest.iter().map(Header::head).collect::<Vec<_>>(),

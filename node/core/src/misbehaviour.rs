@@ -1,7 +1,7 @@
 //! Actions that only a faulty or hostile partner takes.
 
 use kittengrad_journal::FollowError;
-use kittengrad_proto::receipt::ReceiptError;
+use kittengrad_proto::{block::CellsError, id::Id, receipt::ReceiptError};
 use thiserror::Error;
 
 /// A violation of the protocol by a partner. The message in question was ignored.
@@ -19,6 +19,15 @@ pub enum Misbehaviour {
     /// A block breaks a rule of its journal, for example does not continue it.
     #[error("its journal: {0}")]
     Journal(#[from] FollowError),
+    /// An item of its journal is refuted by the transaction that it lists: a wrong cell bit, or an element outside the
+    /// arcs that the partner holds.
+    #[error("its journal lists transaction {id} wrongly: {error}")]
+    Cells {
+        /// The transaction.
+        id: Id,
+        /// The broken rule.
+        error: CellsError,
+    },
     /// It confirms a transaction without an entry that it holds.
     #[error("it confirms a transaction that it does not hold")]
     ConfirmsUnheld,

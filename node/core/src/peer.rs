@@ -207,6 +207,11 @@ impl Peer {
     /// Ends a round: cuts the last block, confirms its transactions, and sends the blocks to live readers.
     fn flush(&mut self, now: Now, store: &dyn Store, out: &mut Output) -> Result<(), Fatal> {
         self.opening(now, store, out).try_open()?;
+        if self.partners.is_clock_right() {
+            let arcs = self.change.newest().arcs_here();
+            self.round
+                .hold(&mut self.life, arcs, now.wall_ms, &mut out.writes);
+        }
         self.settling(now, store, out).try_settle();
         self.round.cut(&mut self.life, now.wall_ms, &mut out.writes);
         let cuts = self.round.take_cuts();

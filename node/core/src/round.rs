@@ -1,6 +1,7 @@
 //! The decisions of a round until its end.
 
 use kittengrad_journal::{Cut, Write};
+use kittengrad_proto::block::Holds;
 
 use crate::birth::life::Life;
 
@@ -18,6 +19,20 @@ impl Round {
         let journal = life.journal_mut();
         self.cuts
             .extend(journal.and_then(|journal| journal.cut(wall_ms, writes)));
+    }
+
+    /// Journals the arcs that this peer holds now, if the last `hold` has others. The items added so far become a block
+    /// of their own, because their cells are those of the last `hold`.
+    pub(crate) fn hold(
+        &mut self,
+        life: &mut Life,
+        arcs: &Holds,
+        wall_ms: u64,
+        writes: &mut Vec<Write>,
+    ) {
+        let journal = life.journal_mut();
+        self.cuts
+            .extend(journal.and_then(|journal| journal.hold(arcs, wall_ms, writes)));
     }
 
     /// Notes that the content of this peer's hello changed. The partners get a new one at the end of the round.

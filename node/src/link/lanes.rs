@@ -113,9 +113,8 @@ fn size_bytes(message: &Message) -> usize {
         }
         Message::Frames(frames) => {
             let blocks = frames.blocks.iter();
-            let items = blocks.map(|(block, _)| {
-                MESSAGE_BYTES + block.items.iter().map(Bytes::len).sum::<usize>()
-            });
+            let items = blocks
+                .map(|block| MESSAGE_BYTES + block.items.iter().map(Bytes::len).sum::<usize>());
             items.sum::<usize>() + MESSAGE_BYTES
         }
         Message::PushResult(result) => {

@@ -12,6 +12,23 @@ use crate::samples::{canonicals, identity, key, overlay, peer, view};
 
 proptest! {
     #[test]
+    fn arcs_here_are_the_cells_that_this_process_keeps(peers in 1..12_u8, half in 0..3_u8) {
+        let view = view(peers, 2 * half + 1, []);
+        prop_assert!(view.arcs_here().arcs().is_empty());
+        for member in 1..=peers {
+            let view = view.clone().seen_by(key(member)).unwrap();
+            let holds = view.arcs_here();
+            prop_assert_eq!(holds.ranges(), view.held_here());
+            let cells = view.cells_here();
+            prop_assert_eq!(holds.arcs().len(), cells.len());
+            prop_assert!(cells.iter().all(|cell| holds.arcs().contains(&cell.arc())));
+            for canonical in canonicals() {
+                prop_assert_eq!(holds.contains(canonical.point()), view.holds_here(&canonical));
+            }
+        }
+    }
+
+    #[test]
     fn keys_and_points_name_the_same_members(peers in 1..12_u8, half in 0..3_u8) {
         let view = view(peers, 2 * half + 1, []);
         let ring = view.ring();

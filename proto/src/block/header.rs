@@ -13,8 +13,9 @@ use crate::{
     wire,
 };
 
-/// The version of a header that this program reads and writes.
-const VERSION: u32 = 1;
+/// The version of a header, and of the items under it, that this program reads and writes. In version 1, items did not
+/// say which cells they touch.
+const VERSION: u32 = 2;
 
 /// Parts of which a header may have many.
 const PARTS: &[Part] = &[Part::new::<wire::Checkpoint>(

@@ -1,18 +1,22 @@
 //! Items: the entries of a block.
 
 use bytes::Bytes;
-use kittengrad_ring::{KeyRange, Point};
+use kittengrad_ring::{KeyRange, KeyRanges, Point};
 use prost::Message;
 use thiserror::Error;
 
-use super::Bitmap;
+use super::{
+    bitmap::Bitmap,
+    cells::{Cells, CellsError},
+    holds::{Holds, HoldsError},
+};
 use crate::{
     id::Id,
-    limits::ITEM_BYTES_MAX,
+    limits::{HOLD_ARCS_MAX, ITEM_BYTES_MAX},
     wire::{self, item::Kind},
 };
 
-/// Why bytes are not a item. Nothing changed.
+/// Why bytes are not an item, or not one of this place in a journal. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ItemError {
     /// More bytes than an item may have.
@@ -21,6 +25,24 @@ pub enum ItemError {
     /// Not a protobuf message, or one of an unknown kind.
     #[error("item is malformed: {0}")]
     Malformed(String),
+    /// It says nothing: it adds no element, touches no arc, or lists no arc.
+    #[error("item says nothing")]
+    Empty,
+    /// It lists arcs that no owner can hold.
+    #[error("item: {0}")]
+    Holds(#[from] HoldsError),
+    /// Its cells do not fit the arcs that its owner holds.
+    #[error("item: {0}")]
+    Cells(#[from] CellsError),
+    /// It is a `hold` after another item of its block, so that one block would have two meanings of `cells`.
+    #[error("a hold is not the first item of its block")]
+    LateHold,
+    /// It settles an arc that its owner does not hold.
+    #[error("item settles {0}, which its owner does not hold")]
+    SettlesUnheld(KeyRange),
+    /// It drops an arc that its owner holds.
+    #[error("item drops {0}, which its owner holds")]
+    DropsHeld(KeyRange),
 }
 
 /// One entry of a block's list.
@@ -32,13 +54,16 @@ pub enum Item {
         id: Id,
         /// The elements that it adds.
         bitmap: Bitmap,
+        /// The arcs of the owner's last `hold` in which these elements lie.
+        cells: Cells,
     },
-    /// The owner keeps this arc from here on.
-    Hold(KeyRange),
-    /// The set at this height has everything that this arc ever had.
-    Settled(KeyRange),
-    /// The owner no longer keeps this arc.
-    Drop(KeyRange),
+    /// All arcs that the owner holds from here on. It is the first item of its block. The owner takes nothing more in
+    /// an arc that it leaves out.
+    Hold(Holds),
+    /// The set at this height has everything that these arcs ever had.
+    Settled(KeyRanges),
+    /// The owner no longer has the elements of these arcs, which it held before.
+    Drop(KeyRanges),
     /// Blocks of an earlier incarnation, from this height on, are lost.
     Gap {
         /// The incarnation.
@@ -53,14 +78,15 @@ impl Item {
     #[must_use]
     pub fn encode(&self) -> Bytes {
         let kind = match self {
-            Self::Transaction { id, bitmap } => Kind::Transaction(wire::TransactionItem {
+            Self::Transaction { id, bitmap, cells } => Kind::Transaction(wire::TransactionItem {
                 id: Bytes::copy_from_slice(id.as_bytes()),
                 bitmap: bitmap.as_bytes().clone(),
+                cells: cells.as_bytes().clone(),
             }),
-            Self::Hold(arc) => Kind::Hold(arc_to_wire(arc)),
-            Self::Settled(arc) => Kind::Settled(arc_to_wire(arc)),
-            Self::Drop(arc) => Kind::Drop(wire::Drop {
-                arc: Some(arc_to_wire(arc)),
+            Self::Hold(holds) => Kind::Hold(arcs_to_wire(holds.arcs())),
+            Self::Settled(arcs) => Kind::Settled(arcs_to_wire(arcs.arcs())),
+            Self::Drop(arcs) => Kind::Drop(wire::Drop {
+                arcs: arcs.arcs().iter().map(arc_to_wire).collect(),
                 evidence: Vec::new(),
             }),
             Self::Gap {
@@ -75,10 +101,10 @@ impl Item {
     }
 
     /// Reads an item: exactly the bytes that [`Item::encode`] makes, so that every reader of a signed block folds it to
-    /// the same set.
+    /// the same set. [`Block::check_items`](super::Block::check_items) checks it in its place.
     ///
     /// # Errors
-    /// If it is too large, malformed, of an unknown kind, or has fields of another kind.
+    /// If it is too large, malformed, of an unknown kind, says nothing, or has fields of another kind.
     pub fn decode(bytes: &Bytes) -> Result<Self, ItemError> {
         if bytes.len() > ITEM_BYTES_MAX {
             return Err(ItemError::TooLarge(bytes.len()));
@@ -92,7 +118,19 @@ impl Item {
         if item.encode() != *bytes {
             return Err(malformed("it is not in its one encoding".to_owned()));
         }
+        if item.is_empty() {
+            return Err(ItemError::Empty);
+        }
         Ok(item)
+    }
+
+    /// Whether it says nothing. A `hold` without arcs says that its owner holds nothing.
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Transaction { bitmap, cells, .. } => bitmap.count() == 0 || cells.count() == 0,
+            Self::Settled(arcs) | Self::Drop(arcs) => arcs.is_empty(),
+            Self::Hold(_) | Self::Gap { .. } => false,
+        }
     }
 
     fn from_kind(kind: Kind) -> Result<Self, ItemError> {
@@ -101,16 +139,35 @@ impl Item {
             Kind::Transaction(item) => Ok(Self::Transaction {
                 id: Id::from_slice(&item.id).map_err(|e| malformed(e.to_string()))?,
                 bitmap: Bitmap::from_bytes(item.bitmap),
+                cells: Cells::from_bytes(item.cells),
             }),
-            Kind::Hold(arc) => Ok(Self::Hold(arc_from_wire(Some(&arc))?)),
-            Kind::Settled(arc) => Ok(Self::Settled(arc_from_wire(Some(&arc))?)),
-            Kind::Drop(drop) => Ok(Self::Drop(arc_from_wire(drop.arc.as_ref())?)),
+            Kind::Hold(hold) => Ok(Self::Hold(Holds::new(arcs_from_wire(&hold.arcs)?)?)),
+            Kind::Settled(settled) => Ok(Self::Settled(ranges_from_wire(&settled.arcs)?)),
+            Kind::Drop(drop) => Ok(Self::Drop(ranges_from_wire(&drop.arcs)?)),
             Kind::Gap(gap) => Ok(Self::Gap {
                 incarnation: gap.incarnation,
                 from_height: gap.from_height,
             }),
         }
     }
+}
+
+fn arcs_to_wire(arcs: &[KeyRange]) -> wire::Arcs {
+    wire::Arcs {
+        arcs: arcs.iter().map(arc_to_wire).collect(),
+    }
+}
+
+fn arcs_from_wire(arcs: &[wire::Arc]) -> Result<Vec<KeyRange>, ItemError> {
+    arcs.iter().map(|arc| arc_from_wire(Some(arc))).collect()
+}
+
+/// Reads arcs without borders of cells. A list with overlaps or in another order has another encoding afterwards.
+fn ranges_from_wire(arcs: &[wire::Arc]) -> Result<KeyRanges, ItemError> {
+    if arcs.len() > HOLD_ARCS_MAX {
+        return Err(HoldsError::TooMany(arcs.len()).into());
+    }
+    Ok(arcs_from_wire(arcs)?.into_iter().collect())
 }
 
 /// An arc as it travels.

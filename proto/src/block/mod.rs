@@ -5,16 +5,22 @@
 //! hash   = the header's id
 //! items  = byte strings; items_root is their RFC 9162 tree head
 //! ```
+//! A journal says what its owner holds: `hold` is the first item of the first block, and of each block from which on
+//! the owner holds other arcs. Each item of a transaction says which of these arcs it touches.
 
 mod bitmap;
+mod cells;
 mod header;
+mod holds;
 mod item;
 
 use bytes::Bytes;
 use thiserror::Error;
 
 pub use bitmap::{Bitmap, BitmapError};
+pub use cells::{Cells, CellsError};
 pub use header::{Head, Header, HeaderError, HeaderFields};
+pub use holds::{Holds, HoldsError};
 pub use item::{Item, ItemError, arc_from_wire, arc_to_wire};
 
 use crate::{
@@ -65,6 +71,18 @@ pub enum BlockError {
         /// Height of the block.
         height: u64,
     },
+    /// It has no items: a block that says nothing.
+    #[error("block {height} has no items")]
+    Empty {
+        /// Height of the block.
+        height: u64,
+    },
+    /// The first block of an incarnation does not begin with a `hold`.
+    #[error("block {height} does not say which arcs its owner holds")]
+    NoHold {
+        /// Height of the block.
+        height: u64,
+    },
 }
 
 /// A header and its items, which match the root in it.
@@ -95,6 +113,9 @@ impl Block {
                 found: items.len(),
                 said: header.item_count,
             });
+        }
+        if items.is_empty() {
+            return Err(BlockError::Empty { height });
         }
         if let Some(item) = items.iter().position(|item| item.len() > ITEM_BYTES_MAX) {
             return Err(BlockError::Item {
@@ -137,9 +158,59 @@ impl Block {
         self.items.iter().enumerate().map(decode).collect()
     }
 
+    /// Checks the decoded items of this block in their place, and returns the arcs that the owner holds after it.
+    ///
+    /// `before` are the arcs that the owner held before this block. They are `None` for a reader that began in the
+    /// middle of the journal and has met no `hold` yet; it cannot check the cells until it meets one. In the first
+    /// block of an incarnation, `before` does not count.
+    ///
+    /// # Errors
+    /// [`BlockError::Empty`] without items, [`BlockError::NoHold`] for a first block without `hold`, and
+    /// [`BlockError::Item`] for the first item that does not fit the arcs.
+    pub fn check_items(
+        &self,
+        items: &[Item],
+        before: Option<&Holds>,
+    ) -> Result<Option<Holds>, BlockError> {
+        let height = self.header.height;
+        let holds = match items.first() {
+            None => return Err(BlockError::Empty { height }),
+            Some(Item::Hold(holds)) => Some(holds.clone()),
+            Some(_) if height == 0 => return Err(BlockError::NoHold { height }),
+            Some(_) => before.cloned(),
+        };
+        for (number, item) in items.iter().enumerate() {
+            check_item(number, item, holds.as_ref()).map_err(|error| BlockError::Item {
+                height,
+                item: number,
+                error,
+            })?;
+        }
+        Ok(holds)
+    }
+
     /// This block as a head.
     #[must_use]
     pub fn head(&self) -> Head {
         self.header.head()
+    }
+}
+
+/// Checks an item against the arcs that the owner holds, if they are known.
+fn check_item(number: usize, item: &Item, holds: Option<&Holds>) -> Result<(), ItemError> {
+    match (item, holds) {
+        (Item::Hold(_), _) if number > 0 => Err(ItemError::LateHold),
+        (Item::Transaction { cells, .. }, Some(holds)) => Ok(cells.check(holds.arcs().len())?),
+        (Item::Settled(settled), Some(holds)) => {
+            let held = holds.ranges();
+            let unheld = settled.arcs().iter().find(|arc| !held.covers(**arc));
+            unheld.map_or(Ok(()), |arc| Err(ItemError::SettlesUnheld(*arc)))
+        }
+        (Item::Drop(dropped), Some(holds)) => {
+            let held = dropped.intersection(&holds.ranges());
+            let held = held.arcs().first();
+            held.map_or(Ok(()), |arc| Err(ItemError::DropsHeld(*arc)))
+        }
+        _ => Ok(()),
     }
 }

@@ -1,7 +1,5 @@
 //! Blocks on their way to a follower.
 
-use bytes::Bytes;
-
 use super::{LinkError, at_most};
 use crate::{
     block::{Block, Head},
@@ -13,18 +11,17 @@ use crate::{
 /// Consecutive blocks of the sender's journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frames {
-    /// The blocks. Each has a hint: bit i is set if item i adds something to the receiver's arcs.
-    pub blocks: Vec<(Block, Bytes)>,
+    /// The blocks, ascending.
+    pub blocks: Vec<Block>,
     /// The sender's head.
     pub head: Option<Head>,
 }
 
 impl Frames {
     pub(super) fn to_wire(&self) -> wire::Frames {
-        let blocks = self.blocks.iter().map(|(block, relevant)| wire::Block {
+        let blocks = self.blocks.iter().map(|block| wire::Block {
             header: Some(block.header.signed().to_wire()),
             items: block.items.clone(),
-            relevant: relevant.clone(),
         });
         wire::Frames {
             blocks: blocks.collect(),
@@ -34,23 +31,10 @@ impl Frames {
 
     pub(super) fn from_wire(wire: wire::Frames, overlay: &Overlay) -> Result<Self, LinkError> {
         at_most("blocks", wire.blocks.len(), GET_BLOCKS_MAX as usize)?;
-        let block = |wire: wire::Block| -> Result<_, LinkError> {
-            at_most(
-                "bytes of hint",
-                wire.relevant.len(),
-                wire.items.len().div_ceil(8),
-            )?;
-            Ok((
-                Block::from_wire(wire.header, wire.items, overlay)?,
-                wire.relevant,
-            ))
-        };
+        let blocks = wire.blocks.into_iter();
+        let blocks = blocks.map(|block| Block::from_wire(block.header, block.items, overlay));
         Ok(Self {
-            blocks: wire
-                .blocks
-                .into_iter()
-                .map(block)
-                .collect::<Result<_, _>>()?,
+            blocks: blocks.collect::<Result<_, _>>()?,
             head: Head::from_wire(wire.head.as_ref())?,
         })
     }

@@ -113,7 +113,7 @@ impl ItemProof {
         ) {
             return Err(refuse("the item is not proved to be in it"));
         }
-        let Item::Transaction { id, bitmap } = Item::decode(&self.item)? else {
+        let Item::Transaction { id, bitmap, .. } = Item::decode(&self.item)? else {
             return Err(refuse("the item is not a transaction"));
         };
         let named = match &self.transaction {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use kittengrad_proto::{
-    block::{Bitmap, Block, BlockError, Header, Item, ItemError},
+    block::{Bitmap, Block, BlockError, Cells, Header, Item, ItemError},
     id::Id,
     limits::{BLOCK_BYTES_MAX, ITEM_BYTES_MAX},
     merkle::Tree,
@@ -10,7 +10,7 @@ use kittengrad_proto::{
 };
 use prost::Message as _;
 
-use crate::samples::{TIME_MS, WORLD, fields, genesis, half, ordinary, overlay};
+use crate::samples::{TIME_MS, WORLD, fields, genesis, ordinary, overlay, whole};
 
 /// A header that signs these items, whatever they are.
 fn header(items: &[Bytes]) -> wire::Signed {
@@ -65,7 +65,7 @@ fn a_block_names_the_first_item_that_is_malformed() {
         incarnation: TIME_MS - 1_000,
         from_height: 42,
     };
-    let expected = vec![Item::Hold(half()), gap];
+    let expected = vec![Item::Hold(whole().into()), gap];
     assert_eq!(genesis().decode_items(), Ok(expected));
     let mut damaged = ordinary();
     damaged.items[1] = zeros(1);
@@ -85,6 +85,7 @@ fn an_item_is_read_up_to_its_limit_of_bytes() {
     let of_bits = |bytes| Item::Transaction {
         id: Id::ZERO,
         bitmap: Bitmap::from_bytes(vec![1; bytes].into()),
+        cells: Cells::new([true]),
     };
     let head = of_bits(ITEM_BYTES_MAX / 2 + 1).encode().len() - (ITEM_BYTES_MAX / 2 + 1);
     let largest = of_bits(ITEM_BYTES_MAX - head);
@@ -97,21 +98,27 @@ fn an_item_is_read_up_to_its_limit_of_bytes() {
 
 #[test]
 fn an_item_without_whole_names_and_points_is_refused() {
-    let arc = |from, to| wire::Arc {
-        from: zeros(from),
-        to: zeros(to),
+    let arcs = |from, to| {
+        vec![wire::Arc {
+            from: zeros(from),
+            to: zeros(to),
+        }]
     };
-    let dropped = |arc, evidence| Kind::Drop(wire::Drop { arc, evidence });
+    let arc = |from, to| wire::Arcs {
+        arcs: arcs(from, to),
+    };
+    let dropped = |arcs, evidence| Kind::Drop(wire::Drop { arcs, evidence });
     let transaction = |bytes| {
         Kind::Transaction(wire::TransactionItem {
             id: zeros(bytes),
             bitmap: Bytes::from_static(&[1]),
+            cells: Bytes::from_static(&[1]),
         })
     };
     let read = |kind| Item::decode(&wire::Item { kind: Some(kind) }.encode_to_vec().into());
     for whole in [
         Kind::Hold(arc(32, 32)),
-        dropped(Some(arc(32, 32)), Vec::new()),
+        dropped(arcs(32, 32), Vec::new()),
         transaction(32),
     ] {
         assert!(read(whole).is_ok());
@@ -121,9 +128,9 @@ fn an_item_without_whole_names_and_points_is_refused() {
         Kind::Hold(arc(32, 33)),
         Kind::Settled(arc(0, 32)),
         Kind::Settled(arc(32, 0)),
-        dropped(None, Vec::new()),
-        dropped(Some(arc(32, 31)), Vec::new()),
-        dropped(Some(arc(32, 32)), vec![wire::Signed::default()]),
+        Kind::Settled(arc(31, 31)),
+        dropped(arcs(32, 31), Vec::new()),
+        dropped(arcs(32, 32), vec![wire::Signed::default()]),
         transaction(31),
     ] {
         let refused = read(part.clone());

@@ -130,13 +130,9 @@ fn the_largest_honest_messages_are_taken() {
     check_taken(&Message::Fetch(vec![Id::ZERO; FETCH_MAX]));
     let items = vec![adds(&minimal(), &[true]); BLOCK_ITEMS_MAX];
     let full = block(&WORLD.peers[0], 1, Id::ZERO, &items);
-    let hint = Bytes::from(vec![0xff; BLOCK_ITEMS_MAX / 8]);
     let frames = |blocks| Message::Frames(Frames { blocks, head: None });
-    check_taken(&frames(vec![(full.clone(), hint)]));
-    check_taken(&frames(vec![
-        (ordinary(), Bytes::new());
-        GET_BLOCKS_MAX as usize
-    ]));
+    check_taken(&frames(vec![full.clone()]));
+    check_taken(&frames(vec![ordinary(); GET_BLOCKS_MAX as usize]));
     let outcome = Ok(vec![prove(&full, BLOCK_ITEMS_MAX - 1); PROOFS_MAX]);
     check_taken(&Message::PushResult(PushResult {
         id: minimal().id(),
@@ -172,14 +168,9 @@ fn messages_beyond_a_limit_are_refused() {
             missing,
         }),
     );
-    let blocks = vec![(ordinary(), Bytes::new()); GET_BLOCKS_MAX as usize + 1];
+    let blocks = vec![ordinary(); GET_BLOCKS_MAX as usize + 1];
     check_too_many(
         "blocks",
-        sent(&Message::Frames(Frames { blocks, head: None })),
-    );
-    let blocks = vec![(ordinary(), Bytes::from_static(&[1, 0]))];
-    check_too_many(
-        "bytes of hint",
         sent(&Message::Frames(Frames { blocks, head: None })),
     );
     let outcome = Ok(vec![prove(&ordinary(), 0); PROOFS_MAX + 1]);

@@ -89,7 +89,6 @@ fn block(bytes: Bytes) -> Option<Taken> {
     let again = wire::Block {
         header,
         items: found.items,
-        relevant: Bytes::new(),
     };
     Some(Taken {
         again: again.encode_to_vec(),
@@ -174,7 +173,6 @@ fn valid() -> Vec<(Decoder, Vec<u8>)> {
     let as_block = |block: Block| wire::Block {
         header: Some(block.header.signed().to_wire()),
         items: block.items,
-        relevant: Bytes::new(),
     };
     let peers = vec![identity(7, State::Active)];
     let responsible = vec![Responsible {

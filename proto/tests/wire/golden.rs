@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use kittengrad_proto::{
-    block::{Bitmap, Block, Head, Header, Item},
+    block::{Bitmap, Block, Cells, Head, Header, Holds, Item},
     certificate::Chain,
     cursor::{Cursor, Position},
     id::{Id, PublicKey},
@@ -13,7 +13,7 @@ use kittengrad_proto::{
     transaction::Transaction,
     wire::{self, cursor_problem, frame},
 };
-use kittengrad_ring::Replicas;
+use kittengrad_ring::{KeyRange, Point, Replicas};
 use prost::Message as _;
 
 use crate::samples::{
@@ -103,16 +103,23 @@ pub(crate) fn cursors() -> [(&'static str, Position); 3] {
     ]
 }
 
-fn items() -> [(&'static str, Item); 5] {
+fn items() -> [(&'static str, Item); 7] {
     let id = Id::new([0xa1; 32]);
     let bitmap = Bitmap::new([
         true, false, true, false, false, false, false, false, false, true,
     ]);
+    let cells = Cells::new([true, false, true]);
+    let transaction = Item::Transaction { id, bitmap, cells };
+    let point = |byte| Point::new([byte; 32]);
+    let arc = |from, to| KeyRange::new(point(from), point(to));
+    let cells = Holds::new(vec![arc(1, 5), arc(5, 9), arc(0xf0, 1)]).unwrap();
     [
-        ("item.transaction", Item::Transaction { id, bitmap }),
-        ("item.hold", Item::Hold(half())),
-        ("item.settled", Item::Settled(whole())),
-        ("item.drop", Item::Drop(half())),
+        ("item.transaction", transaction),
+        ("item.hold", Item::Hold(cells)),
+        ("item.hold.whole", Item::Hold(Holds::whole())),
+        ("item.hold.nothing", Item::Hold(Holds::default())),
+        ("item.settled", Item::Settled(whole().into())),
+        ("item.drop", Item::Drop(half().into())),
         (
             "item.gap",
             Item::Gap {

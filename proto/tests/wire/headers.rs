@@ -12,7 +12,7 @@ use prost::Message as _;
 use crate::samples::{TIME_MS, WORLD, fields, genesis, half, overlay};
 
 fn check(what: &str, expected: bool, change: impl Fn(&mut HeaderFields)) {
-    let (mut fields, _) = fields(0, Id::ZERO, &[Item::Hold(half())]);
+    let (mut fields, _) = fields(0, Id::ZERO, &[Item::Hold(half().into())]);
     change(&mut fields);
     let wire = Header::sign(overlay(), &fields, &WORLD.peers[0].key)
         .signed()

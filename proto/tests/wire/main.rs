@@ -9,6 +9,7 @@ mod encodings;
 mod errors;
 mod golden;
 mod headers;
+mod items;
 mod limits;
 mod links;
 mod members;

@@ -195,7 +195,7 @@ fn a_proof_leads_to_a_block_that_its_peer_signed() {
         |r| r.confirmations[1].proofs[1].item = all,
         is_proof,
     );
-    let bare = prove(&block(first, 1, Id::ZERO, &[Item::Hold(whole())]), 0);
+    let bare = prove(&block(first, 1, Id::ZERO, &[Item::Hold(whole().into())]), 0);
     check(
         "an item that adds nothing",
         |r| r.confirmations[0].proofs = vec![bare],

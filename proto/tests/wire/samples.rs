@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use kittengrad_proto::{
-    block::{Bitmap, Block, Head, Header, HeaderFields, Item},
+    block::{Bitmap, Block, Cells, Head, Header, HeaderFields, Item},
     certificate::{Chain, Role, Root},
     error::ErrorCode,
     id::{Id, PublicKey, RecordId},
@@ -155,10 +155,12 @@ pub(crate) fn whole() -> KeyRange {
     }
 }
 
+/// An item of a journal whose owner holds one arc.
 pub(crate) fn adds(transaction: &Transaction, bits: &[bool]) -> Item {
     Item::Transaction {
         id: transaction.id(),
         bitmap: Bitmap::new(bits.iter().copied()),
+        cells: Cells::new([true]),
     }
 }
 
@@ -190,7 +192,7 @@ pub(crate) fn genesis() -> Block {
         incarnation: TIME_MS - 1_000,
         from_height: 42,
     };
-    let (mut fields, items) = fields(0, Id::ZERO, &[Item::Hold(half()), gap]);
+    let (mut fields, items) = fields(0, Id::ZERO, &[Item::Hold(whole().into()), gap]);
     fields.fork = Some(Head {
         incarnation: TIME_MS - 1_000,
         height: 41,
@@ -212,7 +214,7 @@ fn listed() -> [Item; 3] {
     [
         whole,
         adds(&bulk(), &[&[true][..], &[false; 999]].concat()),
-        Item::Settled(half()),
+        Item::Settled(half().into()),
     ]
 }
 
@@ -341,10 +343,7 @@ pub(crate) fn messages() -> Vec<(&'static str, Message)> {
         (
             "frames",
             Message::Frames(Frames {
-                blocks: vec![
-                    (genesis(), Bytes::from_static(&[0])),
-                    (ordinary(), Bytes::from_static(&[1])),
-                ],
+                blocks: vec![genesis(), ordinary()],
                 head: Some(ordinary().head()),
             }),
         ),

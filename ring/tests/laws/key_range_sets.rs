@@ -72,6 +72,13 @@ proptest! {
     }
 
     #[test]
+    fn a_set_overlaps_the_arcs_that_share_a_point_with_it(arcs in arcs(), other in arc()) {
+        let set: KeyRanges = arcs.iter().copied().collect();
+        prop_assert!(arcs.iter().all(|arc| set.overlaps(*arc)));
+        prop_assert_eq!(set.overlaps(other), !set.intersection(&other.into()).is_empty());
+    }
+
+    #[test]
     fn an_intersection_of_sets_has_the_points_of_both(a in arcs(), b in arcs(), anywhere in point()) {
         let [one, two] = [&a, &b].map(|arcs| arcs.iter().copied().collect::<KeyRanges>());
         let both = one.intersection(&two);

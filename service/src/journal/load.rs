@@ -195,7 +195,7 @@ fn transactions(store: &dyn Store, items: &[Item]) -> Result<Vec<wire::Body>, St
 
 fn listed(items: &[Item]) -> impl Iterator<Item = (Id, &Bitmap)> {
     items.iter().filter_map(|item| match item {
-        Item::Transaction { id, bitmap } => Some((*id, bitmap)),
+        Item::Transaction { id, bitmap, .. } => Some((*id, bitmap)),
         _ => None,
     })
 }

@@ -88,7 +88,7 @@ async fn a_subscription_is_exactly_the_journal() {
     let mut offset = 0;
     for frame in all(&world, &served, WithBodies::Records).await {
         let block = block(&world, &frame);
-        match follower.accept(&block, &Ed25519).unwrap() {
+        match follower.accept(&block, &Ed25519).unwrap().step {
             Step::Next => {}
             Step::Began => offset = 0,
             Step::Known => panic!("block {} came twice", block.header.height),

@@ -7,7 +7,7 @@ use ipld_core::ipld::Ipld;
 use kittengrad_journal::{Journal, Store, Tip, Write, keep_chain};
 use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{
-    block::Item,
+    block::Holds,
     certificate::Role,
     id::{PublicKey, RecordId},
     namespace::Overlay,
@@ -16,7 +16,6 @@ use kittengrad_proto::{
     submission::Submission,
     transaction::{Entry, Envelope, POLICY, Transaction},
 };
-use kittengrad_ring::{KeyRange, Point};
 use kittengrad_support::{
     SharedStore,
     samples::{self, artefact},
@@ -170,9 +169,15 @@ impl World {
 }
 
 fn open(overlay: &Overlay, owner: &Credentials, incarnation: u64) -> Journal {
-    let whole = Item::Hold(KeyRange::new(Point::ZERO, Point::ZERO));
     let signer = Arc::new(owner.key().clone());
-    Journal::open(overlay.clone(), signer, incarnation, None, &[whole])
+    Journal::open(
+        overlay.clone(),
+        signer,
+        incarnation,
+        None,
+        Holds::whole(),
+        &[],
+    )
 }
 
 fn canonical(number: u32) -> Bytes {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use kittengrad_journal::{BlockStore, ElementStore, Journal, RecordStore};
-use kittengrad_proto::{id::RecordId, submission::Submission, transaction::Element};
+use kittengrad_proto::{block::Holds, id::RecordId, submission::Submission, transaction::Element};
 use kittengrad_store::{Options, RocksStore};
 use kittengrad_support::journals::{EntrySpec, FakeKey, overlay, submission_of};
 use tempfile::TempDir;
@@ -111,7 +111,8 @@ fn measure_journals(plan: &Plan, directory: &Path) {
         })
         .collect();
     race(plan, directory, |store| {
-        let mut journal = Journal::open(overlay(), Arc::new(FakeKey(1)), 1, None, &[]);
+        let holds = Holds::whole();
+        let mut journal = Journal::open(overlay(), Arc::new(FakeKey(1)), 1, None, holds, &[]);
         let mut block = |submissions: &Vec<Submission>| {
             timed(|| {
                 for submission in submissions {

@@ -133,7 +133,7 @@ fn a_directory_belongs_to_one_network_namespace_and_key() {
 
 #[test]
 fn a_directory_of_another_format_is_refused_with_both_numbers() {
-    for later_family in [None, Some("trees")] {
+    for (format, later_family) in [(1, None), (3, None), (3, Some("trees"))] {
         let directory = TempDir::new().unwrap();
         open(directory.path());
         let database = directory.path().join("db");
@@ -144,14 +144,18 @@ fn a_directory_of_another_format_is_refused_with_both_numbers() {
             db.create_cf(name, &options).unwrap();
         }
         let meta = db.cf_handle("meta").unwrap();
-        db.put_cf(meta, "owner", [2, 1, 1]).unwrap();
+        db.put_cf(meta, "owner", [format, 1, 1]).unwrap();
         drop(db);
         let error = refused(directory.path());
         assert!(
-            matches!(error, OpenError::Version { found: 2, .. }),
+            matches!(error, OpenError::Version { found, .. } if found == format),
             "{error}"
         );
-        check_contains(&error, &["format 2", "reads format 1"]);
+        let found = format!("has format {format}");
+        check_contains(
+            &error,
+            &[&found, "reads format 2", "move the directory away"],
+        );
     }
 }
 

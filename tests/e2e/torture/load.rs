@@ -292,7 +292,7 @@ async fn tail(client: Client, history: Arc<History>, source: PublicKey) {
     let mut last = None;
     loop {
         let options = SubscribeOptions {
-            start: last.map_or(Start::Genesis, Start::Resume),
+            start: last.clone().map_or(Start::Genesis, Start::Resume),
             bodies: Bodies::None,
             follow: true,
             give_up_after: None,

@@ -79,7 +79,7 @@ pub const ALL: [Known; Plant::ALL.len()] = [
     ),
     known(Plant::PartNotKept, &["progress", "positions"], 40),
     known(
-        Plant::HintOverwritten,
+        Plant::CellOverwritten,
         &["progress", "positions", "settled"],
         20,
     ),

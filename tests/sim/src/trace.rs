@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use kittengrad_proto::link::Message;
+use kittengrad_proto::{block::Block, link::Message};
 
 use crate::{host::Node, queue::Event, random::mix};
 
@@ -166,7 +166,7 @@ fn name_of(message: &Message) -> String {
             from_height,
         } => format!("follow {incarnation}/{from_height}"),
         Message::Frames(frames) => {
-            let first = frames.blocks.first().map(|(block, _)| block.head());
+            let first = frames.blocks.first().map(Block::head);
             let count = frames.blocks.len();
             format!("{count} blocks from {first:?}, head {:?}", frames.head)
         }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use kittengrad_journal::StoredBlock;
+use kittengrad_journal::{FollowError, Follower, Step, StoredBlock};
 use kittengrad_proto::{
     block::{Block, Header, HeaderFields},
     id::{Id, PublicKey, RecordId},
@@ -128,6 +128,21 @@ fn sign(
 /// A transaction with small records.
 pub fn submission(nonce: u8, entries: &[EntrySpec]) -> Submission {
     submission_of(nonce, entries, 100)
+}
+
+/// Following a journal in a test that asks for nothing but the step.
+pub trait Stepping {
+    /// Accepts a block, and returns how it continues the journal.
+    ///
+    /// # Errors
+    /// If it does not.
+    fn step(&mut self, block: &Block, verifier: &dyn Verifier) -> Result<Step, FollowError>;
+}
+
+impl Stepping for Follower {
+    fn step(&mut self, block: &Block, verifier: &dyn Verifier) -> Result<Step, FollowError> {
+        self.accept(block, verifier).map(|accepted| accepted.step)
+    }
 }
 
 /// A signed block of any items, without a link to another block.

@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use kittengrad_aggregator_core::{Event, Input, SourceBlock, SourceEntry, SourceState};
 use kittengrad_proto::{
-    block::{Bitmap, Item},
+    block::{Bitmap, Cells, Holds, Item},
     id::RecordId,
     signed::{Signer as _, SigningKey},
     submission::Submission,
     transaction::Entry,
 };
+use kittengrad_ring::{KeyRange, Point};
 
 use crate::{
     peers::{Peers, canonical, chain, publisher, sign, statement, transact},
@@ -68,6 +69,7 @@ fn a_bitmap_is_as_long_as_its_transaction() {
         peer.journal.note(&Item::Transaction {
             id: transaction.id(),
             bitmap: Bitmap::new(vec![true; bits]),
+            cells: Cells::new([true]),
         });
         peer.cut();
         let entry = SourceEntry {
@@ -83,6 +85,51 @@ fn a_bitmap_is_as_long_as_its_transaction() {
         process.flush();
         assert_eq!(state(&process), expected, "{bits} bits");
     }
+}
+
+/// Whether the aggregator believes a source that lists a transaction with these cells, after `hold`.
+fn believes(holds: Holds, cells: &[bool]) -> bool {
+    let (mut peers, mut process, source, number) = scene();
+    let Submission {
+        transaction,
+        records,
+    } = transact(0, &[(1, &[1])]);
+    let peer = &mut peers.peers[number];
+    peer.journal.note(&Item::Hold(holds));
+    peer.journal.note(&Item::Transaction {
+        id: transaction.id(),
+        bitmap: Bitmap::new([true]),
+        cells: Cells::new(cells.iter().copied()),
+    });
+    peer.cut();
+    let entry = SourceEntry {
+        transaction,
+        records,
+        chain: Arc::new(chain()),
+    };
+    let block = SourceBlock {
+        block: peer.block(1).block,
+        entries: vec![entry],
+    };
+    process.handle(Input::Block(source, Box::new(block)));
+    process.flush();
+    let is_believed = state(&process) == SourceState::Level;
+    assert_eq!(emitted(&process), usize::from(is_believed));
+    is_believed
+}
+
+#[test]
+fn source_that_signs_wrong_cells_is_a_liar() {
+    let point = RecordId::of(&canonical(1)).point();
+    let before = Point::new(point.as_bytes().map(|byte| byte / 2));
+    let [with, without] = [(before, point), (point, before)].map(|(a, b)| KeyRange::new(a, b));
+    let cut = Holds::new(vec![with, without]).unwrap();
+    assert!(believes(cut.clone(), &[true, false]));
+    assert!(!believes(cut.clone(), &[false, true]), "hidden");
+    assert!(!believes(cut.clone(), &[true, true]), "claimed");
+    assert!(!believes(cut, &[true; 9]), "too many arcs");
+    assert!(believes(with.into(), &[true]));
+    assert!(!believes(without.into(), &[true]), "not held");
 }
 
 /// A transaction about canonical 1 with `statement` as its update, valid or not.

@@ -183,8 +183,9 @@ impl Peers {
         let held = held(&self.ring, &self.peers[peer].key);
         let peer = &mut self.peers[peer];
         let (signer, fork) = (Arc::new(peer.key.clone()), disk.head().unwrap());
-        let items = [Item::Hold(held), Item::Settled(held)];
-        peer.journal = Journal::open(overlay(), signer, incarnation, fork, &items);
+        let items = [Item::Settled(held.into())];
+        let holds = held.into();
+        peer.journal = Journal::open(overlay(), signer, incarnation, fork, holds, &items);
         peer.store = disk;
         peer.cut();
     }
@@ -209,14 +210,15 @@ impl Peers {
         let held = held(&self.ring, &self.peers[peer].key);
         let peer = &mut self.peers[peer];
         let signer = Arc::new(peer.key.clone());
-        peer.journal = Journal::open(overlay(), signer, incarnation, None, &[Item::Hold(held)]);
+        let holds = held.into();
+        peer.journal = Journal::open(overlay(), signer, incarnation, None, holds, &[]);
         peer.cut();
     }
 
     /// The peer lists that it is settled in its arc.
     pub(crate) fn settle(&mut self, peer: usize) {
         let held = held(&self.ring, &self.peers[peer].key);
-        self.peers[peer].journal.note(&Item::Settled(held));
+        self.peers[peer].journal.note(&Item::Settled(held.into()));
         self.peers[peer].cut();
     }
 
@@ -264,8 +266,9 @@ fn held(ring: &Ring, key: &SigningKey) -> KeyRange {
 
 fn open(ring: &Ring, key: &SigningKey, incarnation: u64) -> Journal {
     let held = held(ring, key);
-    let items = [Item::Hold(held), Item::Settled(held)];
-    Journal::open(overlay(), Arc::new(key.clone()), incarnation, None, &items)
+    let items = [Item::Settled(held.into())];
+    let (signer, holds) = (Arc::new(key.clone()), held.into());
+    Journal::open(overlay(), signer, incarnation, None, holds, &items)
 }
 
 impl Peer {

@@ -232,7 +232,7 @@ fn no_more_than_64_arcs_of_a_source_are_remembered() {
     let at = |number: u8| Point::new([number; 32]);
     let arc = |number: u8| KeyRange::new(at(2 * number), at(2 * number + 1));
     for number_of_arc in 0..65 {
-        let settled = Item::Settled(arc(number_of_arc));
+        let settled = Item::Settled(arc(number_of_arc).into());
         peers.peers[number].journal.note(&settled);
     }
     peers.peers[number].cut();

@@ -13,6 +13,8 @@ use kittengrad_proto::{
     transaction::Element,
 };
 
+use kittengrad_support::journals::Stepping as _;
+
 use crate::peers::{Peers, overlay};
 
 /// Three peers that hold everything, an aggregator that follows one of them, and the key and number of that peer.
@@ -204,7 +206,7 @@ impl Process {
             let Some(stored) = self.store.block(first.incarnation, height).unwrap() else {
                 break;
             };
-            assert_eq!(follower.accept(&stored.block, &Ed25519), Ok(Step::Next));
+            assert_eq!(follower.step(&stored.block, &Ed25519), Ok(Step::Next));
             assert_eq!(
                 stored.offset,
                 emitted.len() as u64,

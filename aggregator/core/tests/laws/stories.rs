@@ -2,7 +2,11 @@
 
 use kittengrad_aggregator_core::{Event, Input, SourceState};
 use kittengrad_journal::{BlockStore, RecordStore};
-use kittengrad_proto::{block::Item, id::RecordId, signed::Ed25519};
+use kittengrad_proto::{
+    block::{Holds, Item},
+    id::RecordId,
+    signed::Ed25519,
+};
 
 use crate::{
     peers::{Peers, canonical, transact},
@@ -37,7 +41,7 @@ fn the_first_block_is_there_before_anything_is_read() {
     assert_eq!((head.incarnation, head.height), (60_000, 0));
     let genesis = process.store.block(60_000, 0).unwrap().unwrap();
     let items = genesis.block.decode_items().unwrap();
-    assert!(matches!(&items[..], [Item::Hold(arc)] if arc.is_whole()));
+    assert!(matches!(&items[..], [Item::Hold(holds)] if *holds == Holds::whole()));
 }
 
 #[test]

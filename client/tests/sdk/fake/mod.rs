@@ -14,7 +14,7 @@ use kittengrad_journal::{
 };
 use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{
-    block::{Head, Item},
+    block::{Head, Holds, Item},
     certificate::Chain,
     cursor::Cursor,
     error::{ErrorCode, ErrorDetail},
@@ -88,7 +88,14 @@ pub(crate) fn refusal(code: ErrorCode) -> Status {
 impl Fake {
     pub(crate) fn new(overlay: Overlay, credentials: Credentials) -> Self {
         let signer = Arc::new(credentials.key().clone());
-        let journal = Journal::open(overlay.clone(), signer, unix_ms(), None, &[]);
+        let journal = Journal::open(
+            overlay.clone(),
+            signer,
+            unix_ms(),
+            None,
+            Holds::whole(),
+            &[],
+        );
         let log = Log {
             journal,
             store: MemoryStore::default(),
@@ -121,7 +128,7 @@ impl Fake {
         self.refusals.lock().unwrap().push_back(status);
     }
 
-    /// Begins another incarnation, whose genesis lists `items`.
+    /// Begins another incarnation, whose genesis lists `items` after its `hold`.
     pub(crate) fn reincarnate(&self, items: &[Item]) {
         let mut log = self.log.lock().unwrap();
         let (incarnation, fork) = (
@@ -129,7 +136,8 @@ impl Fake {
             log.journal.tip().map(|tip| tip.head),
         );
         let signer = Arc::new(self.credentials.key().clone());
-        log.journal = Journal::open(self.overlay.clone(), signer, incarnation, fork, items);
+        let overlay = self.overlay.clone();
+        log.journal = Journal::open(overlay, signer, incarnation, fork, Holds::whole(), items);
         log.cut();
     }
 

@@ -36,6 +36,7 @@ impl Opening<'_> {
         } = self.scope;
         let overlay = self.scope.view().overlay().clone();
         let signer = Arc::clone(&config.signer);
+        let holds = self.scope.view().arcs_here().clone();
         let (journal, began_after) = match decision {
             Decision::Begin {
                 incarnation,
@@ -43,7 +44,7 @@ impl Opening<'_> {
                 seen,
                 items,
             } => (
-                Journal::open(overlay, signer, incarnation, fork, &items),
+                Journal::open(overlay, signer, incarnation, fork, holds, &items),
                 Some(seen.or(fork)),
             ),
             Decision::Resume => match Journal::resume(overlay, signer, store)? {
@@ -76,10 +77,6 @@ impl Opening<'_> {
         if !is_satisfied || !self.partners.is_clock_right() {
             return Ok(None);
         }
-        Ok(Some(starting.decide(
-            store,
-            self.life.held(),
-            now.wall_ms,
-        )?))
+        Ok(Some(starting.decide(store, now.wall_ms)?))
     }
 }

@@ -36,7 +36,7 @@ pub(crate) struct Settling<'a> {
 }
 
 impl Settling<'_> {
-    /// Settles the peer if it has read enough and its clock is right: journals a `settled` item for each held arc.
+    /// Settles the peer if it has read enough and its clock is right: journals that all held arcs are settled.
     pub(crate) fn try_settle(self) {
         if !self.is_filled() || !self.partners.is_clock_right() {
             return;
@@ -52,9 +52,7 @@ impl Settling<'_> {
         let Some(journal) = self.life.journal_mut() else {
             return;
         };
-        for arc in held.arcs() {
-            journal.note(&Item::Settled(*arc));
-        }
+        journal.note(&Item::Settled(held.clone()));
         journal.keep(kept::keep_settled(journal.incarnation(), &held));
         self.life.settle(held);
         self.round.tell_partners();

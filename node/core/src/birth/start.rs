@@ -17,7 +17,6 @@ use kittengrad_proto::{
     block::{Head, Item},
     id::PublicKey,
 };
-use kittengrad_ring::KeyRanges;
 
 /// The answers of partners so far.
 #[derive(Debug)]
@@ -34,7 +33,8 @@ pub(crate) struct Starting {
 pub(crate) enum Decision {
     /// The journal on disk: it has all heads that partners saw.
     Resume,
-    /// A new incarnation. It begins with `items`, and continues from `fork`, the last block on disk, if there is one.
+    /// A new incarnation. It begins with a `hold` and `items`, and continues from `fork`, the last block on disk, if
+    /// there is one.
     Begin {
         incarnation: u64,
         fork: Option<Head>,
@@ -95,12 +95,7 @@ impl Starting {
     }
 
     /// Decides between the journal on disk and a new incarnation.
-    pub(crate) fn decide(
-        &self,
-        store: &dyn Store,
-        held: &KeyRanges,
-        wall_ms: u64,
-    ) -> Result<Decision, StoreError> {
+    pub(crate) fn decide(&self, store: &dyn Store, wall_ms: u64) -> Result<Decision, StoreError> {
         let disk = store.head()?;
         let seen = self.seen().max_by_key(|head| head.place());
         let goes_on = self.plants.has(Plant::ResumeContradicted);
@@ -116,20 +111,19 @@ impl Starting {
             Some(highest) => highest.saturating_add(wall_ms.max(1)),
             None => wall_ms,
         };
-        let mut items: Vec<_> = held.arcs().iter().copied().map(Item::Hold).collect();
-        if let Some(seen) = seen {
+        let gap = seen.map(|seen| {
             let known = disk.filter(|disk| disk.incarnation == seen.incarnation);
             let from_height = known.map_or(0, |disk| disk.height + 1);
-            items.push(Item::Gap {
+            Item::Gap {
                 incarnation: seen.incarnation,
                 from_height,
-            });
-        }
+            }
+        });
         Ok(Decision::Begin {
             incarnation,
             fork: disk,
             seen: seen.copied(),
-            items,
+            items: gap.into_iter().collect(),
         })
     }
 
@@ -163,7 +157,6 @@ pub(crate) fn is_forgotten(seen: &Head, store: &dyn Store) -> Result<bool, Store
 #[cfg(test)]
 mod tests {
     use kittengrad_journal::{MemoryStore, Write};
-    use kittengrad_ring::{KeyRange, Point};
     use kittengrad_support::journals::stored_block;
 
     use super::*;
@@ -206,7 +199,7 @@ mod tests {
         for (seen, from_height) in [(head(5, 3), 1), (head(9, 3), 0)] {
             let mut starting = Starting::new(0, Plants::NONE);
             starting.answer(PARTNER, Some(seen));
-            let decision = starting.decide(&store, &KeyRanges::EMPTY, 1_000).unwrap();
+            let decision = starting.decide(&store, 1_000).unwrap();
             let Decision::Begin { items, .. } = decision else {
                 panic!("{decision:?}")
             };
@@ -259,7 +252,7 @@ mod tests {
             let (store, _) = disk(&Vec::from_iter(place));
             let mut starting = Starting::new(0, Plants::NONE);
             starting.answer(PARTNER, seen.map(|incarnation| head(incarnation, 3)));
-            let decision = starting.decide(&store, &KeyRanges::EMPTY, wall_ms);
+            let decision = starting.decide(&store, wall_ms);
             let Ok(Decision::Begin { incarnation, .. }) = decision else {
                 panic!("{decision:?}")
             };
@@ -268,16 +261,13 @@ mod tests {
     }
 
     #[test]
-    fn a_new_incarnation_begins_with_all_held_arcs_and_the_gap() {
-        let arc = |byte| KeyRange::new(Point::new([byte; 32]), Point::new([byte + 1; 32]));
-        let held: KeyRanges = [arc(1), arc(5)].into_iter().collect();
-        let holds = || [arc(1), arc(5)].map(Item::Hold).to_vec();
+    fn a_new_incarnation_begins_with_the_gap_behind_its_fork() {
         let begun = |fork, seen: Option<Head>, gap: Option<u64>| {
             let gap = gap.map(|from_height| Item::Gap {
                 incarnation: 5,
                 from_height,
             });
-            let items = holds().into_iter().chain(gap).collect();
+            let items = gap.into_iter().collect();
             let incarnation = 1_000;
             Ok(Decision::Begin {
                 incarnation,
@@ -287,8 +277,7 @@ mod tests {
             })
         };
         let mut starting = Starting::new(0, Plants::NONE);
-        let decided =
-            |starting: &Starting, store: &MemoryStore| starting.decide(store, &held, 1_000);
+        let decided = |starting: &Starting, store: &MemoryStore| starting.decide(store, 1_000);
         let (empty, _) = disk(&[]);
         assert_eq!(decided(&starting, &empty), begun(None, None, None));
 

@@ -83,7 +83,8 @@ impl Arriving<'_> {
             }
             Ok((submission, chain)) => match self.add(&submission, &chain, |_| true) {
                 Ok(added) => {
-                    self.resolving().mark_whole(id, &added.bitmap);
+                    let transaction = &submission.transaction;
+                    self.resolving().mark_whole(transaction, &added.bitmap);
                     let is_repeat = added.bitmap.count() == 0;
                     if !(is_repeat && self.scope.has(Plant::RepeatUnconfirmed)) {
                         self.acks.owe(from, submission.transaction);
@@ -135,11 +136,11 @@ impl Arriving<'_> {
             // The transaction is fetched again.
             Err(AddError::Starting | AddError::Refused(_)) => return Ok(()),
         };
+        let transaction = &submission.transaction;
         if self.has_rest(&submission, &came)? || self.scope.has(Plant::PartIsWhole) {
-            self.resolving().mark_whole(id, &added.bitmap);
+            self.resolving().mark_whole(transaction, &added.bitmap);
             return Ok(());
         }
-        let transaction = &submission.transaction;
         self.resolving().mark_part(from, transaction, &came)
     }
 

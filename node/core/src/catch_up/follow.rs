@@ -5,8 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
-use kittengrad_journal::{Applied, FollowError, Follower, Step, Write, keep_applied};
+use kittengrad_journal::{Accepted, Applied, FollowError, Follower, Step, Write, keep_applied};
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     block::{Bitmap, Block, Head, Item},
@@ -14,10 +13,11 @@ use kittengrad_proto::{
     limits::FETCH_MAX,
     link::Frames,
     signed::Verifier,
+    transaction::Transaction,
 };
 use kittengrad_ring::{KeyRange, KeyRanges};
 
-use crate::catch_up::known::Listed;
+use crate::{catch_up::known::Listed, misbehaviour::Misbehaviour};
 
 /// Missing transactions of one journal, at most. Above it, this peer asks for no more blocks.
 const MISSING_MAX: usize = 8 * FETCH_MAX;
@@ -62,8 +62,8 @@ pub(crate) struct Following {
     waiting: VecDeque<Waiting>,
     /// Number of the first block in `waiting`, counted from 0 on this connection.
     first: u64,
-    /// Missing transactions, each with the numbers of the blocks that list it and the elements that they add.
-    missing: BTreeMap<Id, Vec<(u64, Bitmap)>>,
+    /// Missing transactions, each with the numbers of the blocks that list it and their items.
+    missing: BTreeMap<Id, Vec<(u64, Listed)>>,
     pace: Pace,
     plants: Plants,
 }
@@ -83,7 +83,8 @@ impl Following {
         held: &KeyRanges,
         plants: Plants,
     ) -> Self {
-        match applied {
+        // The items after a position can be checked only with the arcs that the partner held there.
+        match applied.filter(|applied| applied.follower.holds().is_some()) {
             Some(Applied {
                 follower,
                 held: then,
@@ -92,15 +93,10 @@ impl Following {
         }
     }
 
-    const fn at(
-        journal: PublicKey,
-        applied: Option<Follower>,
-        held: KeyRanges,
-        plants: Plants,
-    ) -> Self {
+    fn at(journal: PublicKey, applied: Option<Follower>, held: KeyRanges, plants: Plants) -> Self {
         Self {
             journal,
-            accepted: applied,
+            accepted: applied.clone(),
             applied,
             held,
             is_dirty: false,
@@ -134,7 +130,7 @@ impl Following {
             self.pace = Pace::Behind;
             return;
         }
-        let (applied, held) = (self.applied, self.held.clone());
+        let (applied, held) = (self.applied.clone(), self.held.clone());
         let is_dirty = self.is_dirty;
         *self = Self::at(self.journal, applied, held, self.plants);
         self.is_dirty = is_dirty;
@@ -182,7 +178,7 @@ impl Following {
     pub(crate) fn is_answered_by(&self, frames: &Frames) -> bool {
         let first = frames.blocks.first();
         matches!(self.pace, Pace::Asked(_))
-            && first.is_none_or(|(block, _)| self.position().is_next(&block.header))
+            && first.is_none_or(|block| self.position().is_next(&block.header))
     }
 
     /// Chooses the next pace after frames with `accepted` new blocks. `head` is the head in these frames.
@@ -205,13 +201,12 @@ impl Following {
         }
     }
 
-    /// Checks a block, and returns the listed transactions that `hint` marks as relevant (bit i is item i).
+    /// Checks a block, and returns the transactions that it lists.
     ///
     /// Returns `None` for known blocks and blocks beyond a gap, and without room for a block that was not asked for.
     pub(crate) fn accept(
         &mut self,
         block: &Block,
-        hint: &Bitmap,
         is_answer: bool,
         verifier: &dyn Verifier,
     ) -> Result<Option<Vec<Listed>>, FollowError> {
@@ -219,34 +214,47 @@ impl Following {
             return Ok(None);
         }
         let mut follower = self.position();
-        let items = match follower.accept(block, verifier) {
-            Ok(Step::Known) => return Ok(None),
-            Ok(Step::Began) if self.is_behind(block) => {
+        let Accepted { step, items, holds } = match follower.accept(block, verifier) {
+            Ok(accepted) => accepted,
+            // Blocks were missed while there was no room. The next request asks for them.
+            Err(FollowError::Skipped { .. }) => return Ok(None),
+            Err(error) => {
+                self.pace = Pace::Quarantined;
+                return Err(error);
+            }
+        };
+        match step {
+            Step::Known => return Ok(None),
+            Step::Began if self.is_behind(block) => {
                 self.accepted = None;
                 self.pace = Pace::Behind;
                 return Ok(None);
             }
-            Ok(Step::Next | Step::Began) => block.decode_items().map_err(FollowError::from),
-            // Blocks were missed while there was no room. The next request asks for them.
-            Err(FollowError::Skipped { .. }) => return Ok(None),
-            Err(error) => Err(error),
-        };
-        let items = items.inspect_err(|_| self.pace = Pace::Quarantined)?;
-        self.accepted = Some(follower);
+            Step::Next | Step::Began => {}
+        }
+        self.accepted = Some(follower.clone());
         self.waiting.push_back(Waiting {
             after: follower,
             missing: 0,
         });
-        let items = items.into_iter().enumerate();
-        let listed = items.filter_map(|(number, item)| match item {
-            Item::Transaction { id, bitmap } if hint.is_set(number) => {
-                // A copy of the bitmap, which would otherwise keep the whole message in memory.
-                let added = Bitmap::from_bytes(Bytes::copy_from_slice(bitmap.as_bytes()));
-                Some(Listed { id, added })
-            }
+        // They are known: each incarnation is read from its first block on, which says them.
+        let holds = holds.unwrap_or_default();
+        let listed = items.into_iter().filter_map(|item| match item {
+            Item::Transaction { id, bitmap, cells } => Some(Listed {
+                id,
+                added: bitmap,
+                cells,
+                holds: holds.clone(),
+            }),
             _ => None,
         });
         Ok(Some(listed.collect()))
+    }
+
+    /// Takes back the last accepted block, and stops reading this journal until the connection ends.
+    pub(crate) fn refuse_last(&mut self) {
+        self.waiting.pop_back();
+        self.quarantine();
     }
 
     /// Lets the last accepted block wait for these transactions.
@@ -256,10 +264,24 @@ impl Following {
         };
         last.missing += missing.len();
         let number = self.first + self.waiting.len() as u64 - 1;
-        for Listed { id, added } in missing {
-            self.missing.entry(id).or_default().push((number, added));
+        for listed in missing {
+            let listings = self.missing.entry(listed.id).or_default();
+            listings.push((number, listed.detached()));
         }
         self.advance();
+    }
+
+    /// Checks the items that wait for a transaction against it. If it refutes one, their blocks are never applied, and
+    /// no block is read any more until the connection ends.
+    pub(crate) fn check(&mut self, transaction: &Transaction) -> Result<(), Misbehaviour> {
+        let id = transaction.id();
+        let mut listings = self.missing.get(&id).into_iter().flatten();
+        listings
+            .try_for_each(|(_, listed)| listed.check(transaction))
+            .inspect_err(|_| {
+                self.missing.remove(&id);
+                self.quarantine();
+            })
     }
 
     /// Resolves a transaction for those blocks whose added elements `is_here` confirms.
@@ -271,7 +293,7 @@ impl Following {
         mut is_here: impl FnMut(&Bitmap) -> bool,
     ) -> Option<bool> {
         let mut listings = self.missing.remove(id)?;
-        for (number, _) in listings.extract_if(.., |(_, added)| is_here(added)) {
+        for (number, _) in listings.extract_if(.., |(_, listed)| is_here(&listed.added)) {
             let index = usize::try_from(number - self.first).ok();
             if let Some(waiting) = index.and_then(|index| self.waiting.get_mut(index)) {
                 waiting.missing -= 1;
@@ -288,12 +310,12 @@ impl Following {
     /// Writes the applied position, if it is not on disk yet.
     pub(crate) fn take_dirty(&mut self) -> Option<Write> {
         let applied = match self.plants.has(Plant::CursorBeforeApply) {
-            true => self.accepted,
-            false => self.applied,
+            true => &self.accepted,
+            false => &self.applied,
         };
-        let applied = applied.filter(|_| self.is_dirty)?;
+        let applied = applied.as_ref().filter(|_| self.is_dirty)?;
         self.is_dirty = false;
-        keep_applied(&applied, &self.held)
+        keep_applied(applied, &self.held)
     }
 
     /// Advances the applied position over blocks without missing transactions.
@@ -320,8 +342,8 @@ impl Following {
 
     /// The position after the last accepted block; the beginning of the journal, if there is none.
     fn position(&self) -> Follower {
-        self.accepted
-            .unwrap_or_else(|| Follower::new(self.journal, 0))
+        let accepted = self.accepted.clone();
+        accepted.unwrap_or_else(|| Follower::new(self.journal, 0))
     }
 
     fn end(&self) -> Option<Head> {
@@ -338,7 +360,10 @@ mod tests {
     use std::sync::Arc;
 
     use kittengrad_journal::Journal;
-    use kittengrad_proto::signed::Signer as _;
+    use kittengrad_proto::{
+        block::{Cells, Holds},
+        signed::Signer as _,
+    };
     use kittengrad_ring::Point;
     use kittengrad_support::journals::{Fake, FakeKey, overlay};
 
@@ -348,7 +373,8 @@ mod tests {
 
     /// A journal whose blocks after the genesis all list the same transaction.
     fn journal(blocks: usize) -> Vec<Block> {
-        let mut journal = Journal::open(overlay(), Arc::new(OWNER), 7, None, &[]);
+        let holds = Holds::whole();
+        let mut journal = Journal::open(overlay(), Arc::new(OWNER), 7, None, holds, &[]);
         let cut = |journal: &mut Journal, item: &Item| {
             journal.note(item);
             journal.cut(1, &mut Vec::new()).unwrap().block
@@ -360,6 +386,7 @@ mod tests {
         let listed = Item::Transaction {
             id: Id::of(&[b"a transaction"]),
             bitmap: Bitmap::new([true]),
+            cells: Cells::new([true]),
         };
         let genesis = cut(&mut journal, &gap);
         let rest = (1..blocks).map(|_| cut(&mut journal, &listed));
@@ -373,8 +400,7 @@ mod tests {
 
     /// Accepts a block, whose transactions are all missing.
     fn accept(following: &mut Following, block: &Block) {
-        let hint = Bitmap::new([true]);
-        let listed = following.accept(block, &hint, true, &Fake).unwrap();
+        let listed = following.accept(block, true, &Fake).unwrap();
         following.wait_for(listed.unwrap());
     }
 

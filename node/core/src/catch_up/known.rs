@@ -4,36 +4,72 @@
 //! may never return; each other holder has only the entries of its own cells. The peer applies the entries that came.
 //! It keeps fetching the others from the partners that list the transaction.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use kittengrad_journal::{Store, StoreError, Write};
 use kittengrad_overlay::view::View;
 use kittengrad_proto::{
-    block::Bitmap,
+    block::{Bitmap, Cells, Holds},
     id::{Id, RecordId},
     transaction::{Element, Entry, Transaction},
 };
+use kittengrad_ring::KeyRanges;
 
-use crate::{io::Delivery, kept};
+use crate::{io::Delivery, kept, misbehaviour::Misbehaviour};
 
 /// Transactions without a new element that are remembered, at most, because the store does not list them.
 const REPEATS_MAX: usize = 10_000;
 /// Certificate chains that are remembered as present, at most.
 const CHAINS_MAX: usize = 10_000;
+/// Transactions in one read of the store.
+const READ_MAX: usize = 32;
 
-/// An item of a partner's journal: a transaction, with the bitmap of the elements that the partner added.
+/// An item of a partner's journal: a transaction, with the elements that the partner added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listed {
     pub(crate) id: Id,
     pub(crate) added: Bitmap,
+    /// The arcs of `holds` in which the partner added elements, as it signed them.
+    pub(crate) cells: Cells,
+    /// The arcs that the partner holds.
+    pub(crate) holds: Holds,
+}
+
+impl Listed {
+    /// Whether the partner says that it added an element in one of these arcs.
+    pub(crate) fn concerns(&self, held: &KeyRanges) -> bool {
+        let arcs = self.holds.arcs().iter().enumerate();
+        let mut touched = arcs.filter(|(number, _)| self.cells.is_set(*number));
+        touched.any(|(_, arc)| held.overlaps(*arc))
+    }
+
+    /// Checks the item against its transaction.
+    pub(crate) fn check(&self, transaction: &Transaction) -> Result<(), Misbehaviour> {
+        let id = self.id;
+        let checked = self.holds.check(transaction, &self.added, &self.cells);
+        checked.map_err(|error| Misbehaviour::Cells { id, error })
+    }
+
+    /// The same with copies of the bits, which otherwise keep the whole message in memory.
+    pub(crate) fn detached(self) -> Self {
+        let copy = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
+        Self {
+            added: Bitmap::from_bytes(copy(self.added.as_bytes())),
+            cells: Cells::from_bytes(copy(self.cells.as_bytes())),
+            ..self
+        }
+    }
 }
 
 /// Transactions and certificate chains that this peer has, besides those that the store lists.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     /// Transactions applied in this round and not committed yet.
-    round: BTreeSet<Id>,
+    round: BTreeMap<Id, Arc<Transaction>>,
     /// Transactions applied lately without a new element.
     repeats: BTreeSet<Id>,
     /// The same transactions, in the order in which they came.
@@ -55,8 +91,13 @@ impl Known {
     }
 
     /// Notes that the peer has all entries of a transaction that it holds.
-    pub(crate) fn mark_whole(&mut self, id: Id, adds_something: bool) -> Option<Write> {
-        self.round.insert(id);
+    pub(crate) fn mark_whole(
+        &mut self,
+        transaction: &Arc<Transaction>,
+        adds_something: bool,
+    ) -> Option<Write> {
+        let id = transaction.id();
+        self.round.insert(id, Arc::clone(transaction));
         if !adds_something && self.repeats.insert(id) {
             self.order.push_back(id);
             if self.order.len() > REPEATS_MAX
@@ -89,43 +130,64 @@ impl Known {
         self.round.clear();
     }
 
-    /// Returns those of these transactions that the peer lacks, wholly or in part.
+    /// Checks items of a partner's journal against the transactions that are here. Returns the items that concern this
+    /// peer and whose transactions it lacks, wholly or in part.
+    ///
+    /// The inner error is about the first item that its transaction refutes. A transaction among `repeats` is not here
+    /// any more. This peer has all elements of it that it holds, so a wrong bit of its item hides none.
     pub(crate) fn lacking(
         &self,
         listed: Vec<Listed>,
         view: &View,
         store: &dyn Store,
-    ) -> Result<Vec<Listed>, StoreError> {
-        let ids: Vec<_> = listed.iter().map(|listed| listed.id).collect();
-        let stored = store.has_transactions(&ids)?;
+    ) -> Result<Result<Vec<Listed>, Misbehaviour>, StoreError> {
+        let held = view.held_here();
         let mut lacking = Vec::new();
-        for (listed, is_stored) in listed.into_iter().zip(stored) {
-            let id = &listed.id;
-            let is_here = if self.partial.contains(id) {
-                is_stored && is_listing_here(&listed, view, store)?
-            } else {
-                is_stored || self.round.contains(id) || self.repeats.contains(id)
-            };
-            if !is_here {
-                lacking.push(listed);
+        for listed in listed.chunks(READ_MAX) {
+            let ids: Vec<_> = listed.iter().map(|listed| listed.id).collect();
+            for (listed, stored) in listed.iter().zip(store.transactions(&ids)?) {
+                let is_stored = stored.is_some();
+                let transaction = match self.round.get(&listed.id) {
+                    Some(transaction) => Some(Arc::clone(transaction)),
+                    None => stored.map(|bytes| decode(bytes, view)).transpose()?,
+                };
+                if let Some(transaction) = &transaction
+                    && let Err(misbehaviour) = listed.check(transaction)
+                {
+                    return Ok(Err(misbehaviour));
+                }
+                if !listed.concerns(&held) {
+                    continue;
+                }
+                let is_here = match transaction {
+                    Some(transaction) if self.partial.contains(&listed.id) => {
+                        let elements = shared(&transaction, &listed.added, view);
+                        is_stored
+                            && store
+                                .contains(&elements)?
+                                .into_iter()
+                                .all(|is_here| is_here)
+                    }
+                    Some(_) => true,
+                    None => {
+                        let is_partial = self.partial.contains(&listed.id);
+                        !is_partial && self.repeats.contains(&listed.id)
+                    }
+                };
+                if !is_here {
+                    lacking.push(listed.clone());
+                }
             }
         }
-        Ok(lacking)
+        Ok(Ok(lacking))
     }
 }
 
-/// Whether the set has all elements that a partner's item adds and this peer holds.
-fn is_listing_here(listed: &Listed, view: &View, store: &dyn Store) -> Result<bool, StoreError> {
-    let Some(bytes) = store.transactions(&[listed.id])?.pop().flatten() else {
-        return Ok(false);
-    };
-    let transaction = Transaction::decode(bytes, view.overlay())
-        .map_err(|error| StoreError::Damaged(error.to_string()))?;
-    let elements = shared(&transaction, &listed.added, view);
-    Ok(store
-        .contains(&elements)?
-        .into_iter()
-        .all(|is_here| is_here))
+/// Reads a stored transaction.
+fn decode(bytes: Bytes, view: &View) -> Result<Arc<Transaction>, StoreError> {
+    let transaction = Transaction::decode(bytes, view.overlay());
+    let transaction = transaction.map_err(|error| StoreError::Damaged(error.to_string()))?;
+    Ok(Arc::new(transaction))
 }
 
 /// The elements of a partner's item that this peer holds.
@@ -170,6 +232,7 @@ mod tests {
     use std::sync::Arc;
 
     use kittengrad_journal::{Journal, MemoryStore};
+    use kittengrad_ring::{KeyRange, Point};
     use kittengrad_support::journals::{FakeKey, overlay, record, submission};
 
     use super::*;
@@ -179,9 +242,19 @@ mod tests {
         Id::of(&[&number.to_be_bytes()])
     }
 
+    /// A transaction that inserts the canonical with this number.
+    fn transaction(number: usize) -> Arc<Transaction> {
+        submission(1, &[(number as u64, true, vec![])]).transaction
+    }
+
+    /// An item of an owner that holds the whole circle as one arc.
     fn listed(id: Id, bits: &[bool]) -> Listed {
-        let added = Bitmap::new(bits.iter().copied());
-        Listed { id, added }
+        Listed {
+            id,
+            added: Bitmap::new(bits.iter().copied()),
+            cells: Cells::new([true]),
+            holds: Holds::whole(),
+        }
     }
 
     /// A view in which this peer holds everything.
@@ -192,15 +265,17 @@ mod tests {
 
     /// The listings that a peer with this store lacks.
     fn lacking(known: &Known, all: &[Listed], store: &MemoryStore) -> Vec<Listed> {
-        known.lacking(all.to_vec(), &everywhere(), store).unwrap()
+        let lacking = known.lacking(all.to_vec(), &everywhere(), store);
+        lacking.unwrap().unwrap()
     }
 
     #[test]
     fn only_transactions_that_are_not_here_are_lacking() {
         let mut known = Known::default();
-        known.mark_whole(id(1), true);
-        known.mark_whole(id(2), false);
-        let all = [1, 2, 3].map(|number| listed(id(number), &[true]));
+        let transactions = [1, 2, 3].map(transaction);
+        known.mark_whole(&transactions[0], true);
+        known.mark_whole(&transactions[1], false);
+        let all = transactions.map(|transaction| listed(transaction.id(), &[true]));
         let store = MemoryStore::default();
         assert_eq!(lacking(&known, &all, &store), all[2..]);
         // After the round the store lists the first, if it was committed. It never lists the second.
@@ -214,7 +289,8 @@ mod tests {
         let submission = submission(1, &[(1, true, vec![2]), (3, true, vec![4])]);
         let id = submission.transaction.id();
         let first = submission.transaction.entries()[0].canonical;
-        let mut journal = Journal::open(overlay(), Arc::new(FakeKey(1)), 7, None, &[]);
+        let (key, holds) = (Arc::new(FakeKey(1)), Holds::whole());
+        let mut journal = Journal::open(overlay(), key, 7, None, holds, &[]);
         let (mut store, mut writes) = (MemoryStore::default(), Vec::new());
         let takes = |canonical: &RecordId| *canonical == first;
         journal.add(&submission, takes, &store).unwrap();
@@ -226,7 +302,7 @@ mod tests {
         store.commit(writes);
         assert_eq!(lacking(&known, &all, &store), all[1..]);
         // Without the note the store's word is enough.
-        known.mark_whole(id, true);
+        known.mark_whole(&submission.transaction, true);
         known.end_round();
         assert!(lacking(&known, &all, &store).is_empty());
     }
@@ -234,36 +310,37 @@ mod tests {
     #[test]
     fn a_part_is_kept_once_until_the_transaction_is_whole() {
         let mut known = Known::default();
-        let part = id(1);
+        let whole = transaction(1);
+        let part = whole.id();
         assert_eq!(known.mark_part(part), Some(kept::keep_partial(&part, true)));
         assert_eq!(known.mark_part(part), None);
-        let whole = Some(kept::keep_partial(&part, false));
-        assert_eq!(known.mark_whole(part, true), whole);
-        assert_eq!(known.mark_whole(part, true), None);
-        assert_eq!(known.mark_whole(id(2), true), None);
+        let ended = Some(kept::keep_partial(&part, false));
+        assert_eq!(known.mark_whole(&whole, true), ended);
+        assert_eq!(known.mark_whole(&whole, true), None);
+        assert_eq!(known.mark_whole(&transaction(2), true), None);
         // The next process reads the notes.
         let mut store = MemoryStore::default();
         store.commit(vec![kept::keep_partial(&part, true)]);
         let mut next = Known::new(&store).unwrap();
         assert_eq!(next.mark_part(part), None);
-        assert_eq!(next.mark_whole(part, true), whole);
+        assert_eq!(next.mark_whole(&whole, true), ended);
     }
 
     #[test]
     fn the_oldest_repeat_is_forgotten_first() {
         let mut known = Known::default();
         for number in 0..REPEATS_MAX {
-            known.mark_whole(id(number), false);
+            known.mark_whole(&transaction(number), false);
         }
         // A repeat of a repeat takes no further room.
-        known.mark_whole(id(0), false);
+        known.mark_whole(&transaction(0), false);
         known.end_round();
-        let oldest = [0, 1, 2].map(|number| listed(id(number), &[true]));
+        let oldest = [0, 1, 2].map(|number| listed(transaction(number).id(), &[true]));
         let store = MemoryStore::default();
         assert!(lacking(&known, &oldest, &store).is_empty());
-        known.mark_whole(id(REPEATS_MAX), false);
+        known.mark_whole(&transaction(REPEATS_MAX), false);
         assert_eq!(lacking(&known, &oldest, &store), oldest[..1]);
-        known.mark_whole(id(REPEATS_MAX + 1), false);
+        known.mark_whole(&transaction(REPEATS_MAX + 1), false);
         assert_eq!(lacking(&known, &oldest, &store), oldest[..2]);
     }
 
@@ -319,6 +396,27 @@ mod tests {
             let expected = view.holds_here(&element.canonical).then_some(element);
             let found = shared(&transaction, &added, &view);
             assert_eq!(found, Vec::from_iter(expected));
+        }
+    }
+
+    #[test]
+    fn an_item_concerns_holders_of_the_arcs_that_it_touches() {
+        let arc = |from, to| KeyRange::new(Point::new([from; 32]), Point::new([to; 32]));
+        let holds = Holds::new(vec![arc(1, 5), arc(5, 9)]).unwrap();
+        for (cells, held, expected) in [
+            ([true, false], arc(2, 3), true),
+            ([true, false], arc(4, 7), true),
+            ([true, false], arc(6, 7), false),
+            ([false, true], arc(6, 7), true),
+            ([false, true], arc(2, 3), false),
+            ([true, true], arc(9, 1), false),
+        ] {
+            let listed = Listed {
+                cells: Cells::new(cells),
+                holds: holds.clone(),
+                ..listed(id(1), &[true])
+            };
+            assert_eq!(listed.concerns(&held.into()), expected, "{cells:?} {held}");
         }
     }
 

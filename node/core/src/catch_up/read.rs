@@ -1,7 +1,6 @@
 //! Reading partners: asking for their blocks, and for listed transactions that this peer lacks.
 
 use kittengrad_proto::{
-    block::Bitmap,
     id::{Id, PublicKey},
     link::{Frames, Message},
 };
@@ -67,10 +66,9 @@ impl Reading<'_> {
         };
         let not_before_ms = self.scope.now.monotonic_ms.saturating_add(grace_ms);
         let mut accepted = 0;
-        for (block, hint) in frames.blocks {
-            let hint = Bitmap::from_bytes(hint);
+        for block in frames.blocks {
             let verifier = &*config.verifier;
-            let listed = match link.following.accept(&block, &hint, is_answer, verifier) {
+            let listed = match link.following.accept(&block, is_answer, verifier) {
                 Ok(Some(listed)) => listed,
                 Ok(None) => continue,
                 Err(error) => {
@@ -80,7 +78,14 @@ impl Reading<'_> {
             };
             accepted += 1;
             link.saw_header(&block.header);
-            let missing = self.known.lacking(listed, self.scope.view(), store)?;
+            let missing = match self.known.lacking(listed, self.scope.view(), store)? {
+                Ok(missing) => missing,
+                Err(misbehaviour) => {
+                    link.following.refuse_last();
+                    self.out.events.push(misbehaved(from, misbehaviour));
+                    break;
+                }
+            };
             for listed in &missing {
                 self.wants.add(listed.id, from, not_before_ms);
             }

@@ -1,6 +1,6 @@
 //! Resolving: when a transaction is here, wholly or in part, positions in partners' journals advance.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use kittengrad_plants::Plant;
 use kittengrad_proto::{
@@ -14,7 +14,7 @@ use crate::{
         known::{Known, shared},
         wants::Wants,
     },
-    io::{Event, Fatal, Output},
+    io::{Event, Fatal, Output, misbehaved},
     partners::Partners,
     scope::Scope,
 };
@@ -30,9 +30,11 @@ pub(crate) struct Resolving<'a> {
 
 impl Resolving<'_> {
     /// Marks a transaction whole: drops it from `wants`, and advances the positions past it.
-    pub(crate) fn mark_whole(&mut self, id: Id, added: &Bitmap) {
-        let write = self.known.mark_whole(id, added.count() > 0);
+    pub(crate) fn mark_whole(&mut self, transaction: &Arc<Transaction>, added: &Bitmap) {
+        let id = transaction.id();
+        let write = self.known.mark_whole(transaction, added.count() > 0);
         self.out.writes.extend(write);
+        self.check(transaction);
         self.wants.resolve(&id);
         for (_, link) in self.partners.iter_mut() {
             link.following.resolve(&id, |_| true);
@@ -52,6 +54,7 @@ impl Resolving<'_> {
         let write = self.known.mark_part(id);
         let write = write.filter(|_| !self.scope.has(Plant::PartNotKept));
         self.out.writes.extend(write);
+        self.check(transaction);
         let Scope { store, .. } = self.scope;
         let view = self.scope.view();
         let mut failed = None;
@@ -78,6 +81,16 @@ impl Resolving<'_> {
         }
         self.wants.retry(&id);
         failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Quarantines the journals whose items the transaction refutes. Their partners are no longer its sources.
+    fn check(&mut self, transaction: &Transaction) {
+        for (partner, link) in self.partners.iter_mut() {
+            if let Err(misbehaviour) = link.following.check(transaction) {
+                self.out.events.push(misbehaved(*partner, misbehaviour));
+                self.wants.drop_source(&transaction.id(), partner);
+            }
+        }
     }
 
     /// Quarantines the journal of a partner that answered a fetch with an invalid transaction. If the transaction

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kittengrad_journal::{self as journal, Blocks, Cut, StoreError};
 use kittengrad_plants::Plant;
 use kittengrad_proto::{
-    block::{Bitmap, Block, Head},
+    block::Head,
     id::{Id, PublicKey},
     limits::{FRAMES_BYTES_MAX, GET_BLOCKS_MAX},
     link::{Frames, Message, Push},
@@ -20,8 +20,8 @@ use crate::{
     scope::Scope,
 };
 
-/// Bytes of blocks in one message: about a thousand items. To answer, this peer reads each of their transactions, while
-/// all other inputs wait. The reader must fetch them before it has room for more blocks.
+/// Bytes of blocks in one message: about a thousand items. The reader must fetch their transactions before it has room
+/// for more blocks.
 const BLOCKS_BYTES_MAX: usize = FRAMES_BYTES_MAX / 64;
 /// Transactions in one read of the store.
 const READ_MAX: usize = 32;
@@ -53,10 +53,7 @@ impl Serving<'_> {
             let Blocks { blocks: found, .. } =
                 journal::blocks(store, incarnation, from_height, limit, BLOCKS_BYTES_MAX)?;
             next = (incarnation, from_height + found.len() as u64);
-            for stored in found {
-                let relevant = self.relevance_of_stored(&to, &stored.block)?;
-                blocks.push((stored.block, relevant));
-            }
+            blocks.extend(found.into_iter().map(|stored| stored.block));
         }
         let is_live = head.is_none_or(|head| next == (head.incarnation, head.height + 1));
         if let Some(link) = self.partners.get_mut(&to) {
@@ -87,8 +84,7 @@ impl Serving<'_> {
         let readers: Vec<_> = readers.map(|(key, _)| *key).collect();
         for to in readers {
             for part in parts(cuts) {
-                let blocks = part.iter();
-                let blocks = blocks.map(|cut| (cut.block.clone(), self.relevance_of_cut(&to, cut)));
+                let blocks = part.iter().map(|cut| cut.block.clone());
                 let frames = Frames {
                     blocks: blocks.collect(),
                     // The head of this part, not of the round, so that the reader sees no gap.
@@ -109,32 +105,6 @@ impl Serving<'_> {
                 });
             }
         }
-    }
-
-    /// Makes the hint of a fresh block for a member: a bit for each item that adds an element that the member holds.
-    fn relevance_of_cut(&self, member: &PublicKey, cut: &Cut) -> Bytes {
-        let view = self.scope.view();
-        let mut relevant = vec![view.is_everywhere(); cut.block.items.len()];
-        for (element, index) in &cut.added {
-            if let Some(bit) = relevant.get_mut(*index as usize) {
-                let was_set = *bit && !self.scope.has(Plant::HintOverwritten);
-                *bit = was_set || view.holds(member, &element.canonical);
-            }
-        }
-        Bitmap::new(relevant).as_bytes().clone()
-    }
-
-    /// Makes the same hint of a block on disk.
-    fn relevance_of_stored(&self, member: &PublicKey, block: &Block) -> Result<Bytes, StoreError> {
-        let view = self.scope.view();
-        let mut relevant = vec![view.is_everywhere(); block.items.len()];
-        if !view.is_everywhere() {
-            for entry in journal::entries(self.scope.store, view.overlay(), block)? {
-                let mut added = entry.added.iter();
-                relevant[entry.index] = added.any(|element| view.holds(member, &element.canonical));
-            }
-        }
-        Ok(Bitmap::new(relevant).as_bytes().clone())
     }
 
     /// Answers a fetch with the entries that the partner holds and whose records are here.
@@ -260,7 +230,7 @@ fn start_of(heads: &[Head], incarnation: u64, from_height: u64) -> Option<(u64, 
 #[cfg(test)]
 mod tests {
     use kittengrad_journal::Journal;
-    use kittengrad_proto::block::Item;
+    use kittengrad_proto::block::{Holds, Item};
     use kittengrad_support::journals::{FakeKey, overlay};
 
     use super::*;
@@ -268,7 +238,8 @@ mod tests {
 
     /// Cuts so many blocks of so many items each.
     fn round(blocks: usize, items: usize) -> Vec<Cut> {
-        let mut journal = Journal::open(overlay(), Arc::new(FakeKey(1)), 7, None, &[]);
+        let holds = Holds::whole();
+        let mut journal = Journal::open(overlay(), Arc::new(FakeKey(1)), 7, None, holds, &[]);
         let mut cut = |_| {
             for number in 0..items {
                 journal.note(&Item::Gap {

@@ -52,7 +52,7 @@ impl Partners {
         }
         for partner in partners {
             if let Entry::Vacant(empty) = self.links.entry(partner) {
-                let applied = journal::applied(store, partner, &held)?;
+                let applied = journal::applied(store, partner)?;
                 let following = Following::new(partner, applied, &held, plants);
                 let seen = kept::seen(partner, view.overlay(), store)?;
                 empty.insert(Link::new(following, seen));
@@ -104,7 +104,7 @@ mod tests {
 
     use kittengrad_journal::{Journal, MemoryStore};
     use kittengrad_proto::{
-        block::{Bitmap, Block, Item},
+        block::{Block, Holds, Item},
         id::Id,
         identity::Heartbeat,
         signed::Signer,
@@ -121,7 +121,8 @@ mod tests {
             incarnation: 6,
             from_height: 0,
         };
-        let mut journal = Journal::open(overlay(), Arc::new(key), 7, None, &[gap]);
+        let holds = Holds::whole();
+        let mut journal = Journal::open(overlay(), Arc::new(key), 7, None, holds, &[gap]);
         journal.cut(1, &mut Vec::new()).unwrap().block
     }
 
@@ -129,8 +130,7 @@ mod tests {
     fn read(partners: &mut Partners, key: FakeKey) -> Block {
         let block = genesis(key);
         let link = partners.get_mut(&key.public()).unwrap();
-        let hint = Bitmap::new([]);
-        link.following.accept(&block, &hint, true, &Fake).unwrap();
+        link.following.accept(&block, true, &Fake).unwrap();
         link.following.wait_for(Vec::new());
         block
     }

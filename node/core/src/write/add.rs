@@ -48,13 +48,20 @@ impl Adding<'_> {
         takes: impl Fn(&RecordId) -> bool,
     ) -> Result<Added, AddError> {
         let Scope { now, store, .. } = self.scope;
+        let view = self.scope.view();
         let bytes = submission.size_bytes();
+        // The journal adds nothing outside of its last `hold`.
+        self.round.hold(
+            self.life,
+            view.arcs_here(),
+            now.wall_ms,
+            &mut self.out.writes,
+        );
         let journal = self.life.journal().ok_or(AddError::Starting)?;
         if !journal.has_room(bytes) {
             self.round.cut(self.life, now.wall_ms, &mut self.out.writes);
         }
         let journal = self.life.journal_mut().ok_or(AddError::Starting)?;
-        let view = self.scope.view();
         let takes = |canonical: &RecordId| view.holds_here(canonical) && takes(canonical);
         let added = journal
             .add(submission, takes, store)

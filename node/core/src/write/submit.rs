@@ -128,7 +128,7 @@ impl Submitting<'_> {
             known: self.known,
             out: self.out,
         };
-        resolving.mark_whole(id, &added.bitmap);
+        resolving.mark_whole(&submission.transaction, &added.bitmap);
         let added = self.acks.first_added(&id).unwrap_or(added);
         let entries = submission.transaction.entries().iter();
         let cells = entries

@@ -34,7 +34,7 @@ impl World {
         };
         let plan = process.following.remove(&source).map(|of| of.plan);
         let plan = plan.unwrap_or_else(|| follow::Following::new(source));
-        let reader = Reader::new(source, plan.start(process.driver.taken(&source)));
+        let reader = Reader::new(source, plan.start(process.driver.taken(&source).as_ref()));
         let following = Following {
             stream: None,
             reader,
@@ -216,7 +216,7 @@ impl World {
         };
         following.failures = 0;
         let stream = following.stream.take();
-        let next = following.plan.ended(end, taken);
+        let next = following.plan.ended(end, taken.as_ref());
         if let Some(input) = next.tell {
             self.hand_aggregator(input);
         }

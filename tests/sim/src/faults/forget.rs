@@ -6,7 +6,6 @@
 
 use kittengrad_journal::applied;
 use kittengrad_proto::block::Head;
-use kittengrad_ring::KeyRanges;
 
 use super::{
     Kind, Relief,
@@ -263,8 +262,7 @@ impl World {
     /// The last place in a peer's journal that a partner's disk marks as read. The partner has seen that place or more.
     fn read_by(&self, partner: usize, member: usize) -> Option<Place> {
         let disk = self.machines[partner].disk.sound();
-        let read =
-            applied(disk, self.key(member), &KeyRanges::whole()).expect("a disk in memory answers");
+        let read = applied(disk, self.key(member)).expect("a disk in memory answers");
         read.and_then(|read| read.follower.head()).map(place)
     }
 

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kittengrad_journal::{
-    self as journal, ElementStore as _, Follower, MemoryStore, RecordStore as _, Step, Store,
-    StoredBlock, TransactionStore as _, Write,
+    self as journal, Accepted, ElementStore as _, Follower, MemoryStore, RecordStore as _, Step,
+    Store, StoredBlock, TransactionStore as _, Write,
 };
 use kittengrad_proto::{
-    block::{Block, Item},
-    id::PublicKey,
+    block::{Block, Holds, Item},
+    id::{Id, PublicKey},
     limits::GET_BLOCKS_MAX,
     namespace::Overlay,
     signed::Verifier,
@@ -124,12 +124,10 @@ pub(crate) fn blocks(disk: &dyn Store) -> Vec<Block> {
 
 /// The elements that an item adds. Its transaction must be on the disk.
 pub(super) fn added(disk: &dyn Store, overlay: &Overlay, item: &Item) -> Vec<Element> {
-    let Item::Transaction { id, bitmap } = item else {
+    let Item::Transaction { id, bitmap, .. } = item else {
         return Vec::new();
     };
-    let bytes = disk.transactions(&[*id]).unwrap().pop().flatten();
-    let bytes = bytes.expect("a listed transaction is on the disk");
-    let transaction = Transaction::decode(bytes, overlay).unwrap();
+    let transaction = transaction(disk, overlay, id);
     let elements = transaction.elements().enumerate();
     elements
         .filter(|(number, _)| bitmap.is_set(*number))
@@ -137,7 +135,26 @@ pub(super) fn added(disk: &dyn Store, overlay: &Overlay, item: &Item) -> Vec<Ele
         .collect()
 }
 
-/// Checks that a disk explains itself: its journal verifies, and its set is the fold of the journal.
+/// The transaction that an item lists.
+fn transaction(disk: &dyn Store, overlay: &Overlay, id: &Id) -> Transaction {
+    let bytes = disk.transactions(&[*id]).unwrap().pop().flatten();
+    let bytes = bytes.expect("a listed transaction is on the disk");
+    Transaction::decode(bytes, overlay).unwrap()
+}
+
+/// Checks that the cells of an item are those of its elements, all inside the arcs of the last `hold`.
+fn check_cells(disk: &dyn Store, overlay: &Overlay, holds: &Holds, item: &Item) -> Verdict {
+    let Item::Transaction { id, bitmap, cells } = item else {
+        return Ok(());
+    };
+    let checked = holds.check(&transaction(disk, overlay, id), bitmap, cells);
+    check(checked.is_ok(), NAME, SOURCE, || {
+        format!("an item of {id:?} signs wrong cells: {checked:?}")
+    })
+}
+
+/// Checks that a disk explains itself: its journal verifies, its items sign the cells that they touch, and its set is
+/// the fold of the journal.
 pub(crate) fn check_disk(
     disk: &dyn Store,
     set: &BTreeSet<Element>,
@@ -150,7 +167,8 @@ pub(crate) fn check_disk(
     let mut follower = Follower::new(owner, 0);
     let mut fold = BTreeSet::new();
     for block in blocks(disk) {
-        let step = follower.accept(&block, verifier);
+        let accepted = follower.accept(&block, verifier);
+        let step = accepted.as_ref().map(|accepted| accepted.step);
         check(
             matches!(step, Ok(Step::Next | Step::Began)),
             "linked",
@@ -160,7 +178,15 @@ pub(crate) fn check_disk(
                 format!("block {height} of {owner:?} does not continue the journal: {step:?}")
             },
         )?;
-        for item in block.decode_items().unwrap() {
+        let Ok(Accepted {
+            items, holds: said, ..
+        }) = accepted
+        else {
+            continue;
+        };
+        let said = said.expect("a journal that is read from its beginning says what is held");
+        for item in items {
+            check_cells(disk, overlay, &said, &item)?;
             for element in added(disk, overlay, &item) {
                 check(fold.insert(element), "exactly-once", "S4, S5", || {
                     format!("{element:?} is journalled twice")

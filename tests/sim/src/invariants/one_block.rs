@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kittengrad_journal::Write;
 use kittengrad_proto::{
-    block::{Head, Header},
+    block::{Block, Head, Header},
     id::{Id, PublicKey},
     link::Message,
 };
@@ -56,7 +56,7 @@ fn signed_heads(message: &Message) -> Vec<Head> {
         Message::Hello(hello) => hello.head.into_iter().collect(),
         Message::Alive(heartbeat) => vec![heartbeat.head],
         Message::Frames(frames) => {
-            let blocks = frames.blocks.iter().map(|(block, _)| block.head());
+            let blocks = frames.blocks.iter().map(Block::head);
             blocks.chain(frames.head).collect()
         }
         Message::PushResult(result) => {

@@ -11,7 +11,7 @@ use kittengrad_overlay::quorum::Ack;
 use kittengrad_overlay::view::View;
 use kittengrad_plants::Plants;
 use kittengrad_proto::{
-    block::{Bitmap, Block, Head, Header, HeaderFields, Item},
+    block::{Bitmap, Block, Cells, Head, Header, HeaderFields, Holds, Item},
     certificate::Role,
     id::{Id, PublicKey},
     identity::{Addresses, Heartbeat, Identity, IdentityFields, State},
@@ -42,7 +42,7 @@ pub struct Solo {
     pub told: Vec<Told>,
 }
 
-/// A partner played by the test, with a key and a journal of its own.
+/// A partner played by the test, with a key and a journal of its own. Its journal says that it holds the whole circle.
 pub struct Partner {
     key: Key,
     overlay: Overlay,
@@ -322,11 +322,14 @@ impl Partner {
         Message::Hello(hello)
     }
 
-    /// The next block of the journal, without adding it.
+    /// The next block of the journal, without adding it. The first block of an incarnation begins with a `hold` of the
+    /// whole circle, unless `items` do with another one.
     pub fn next(&self, items: &[Item], time_ms: u64) -> Block {
-        let items: Vec<_> = items.iter().map(Item::encode).collect();
         let last = self.blocks.last();
         let last = last.filter(|last| last.header.incarnation == self.incarnation);
+        let has_hold = last.is_some() || matches!(items.first(), Some(Item::Hold(_)));
+        let hold = (!has_hold).then(|| Item::Hold(Holds::whole()));
+        let items: Vec<_> = hold.iter().chain(items).map(Item::encode).collect();
         let fields = HeaderFields {
             incarnation: self.incarnation,
             height: last.map_or(0, |last| last.header.height + 1),
@@ -357,20 +360,14 @@ impl Partner {
         self.write(&[Item::Transaction {
             id: publication.id(),
             bitmap: Bitmap::new(bits),
+            cells: Cells::new([true]),
         }]);
     }
 
     /// Lists a whole transaction and proves it.
     pub fn prove(&mut self, publication: &Publication) -> Vec<ItemProof> {
         self.list(publication);
-        let block = self.blocks.last().unwrap();
-        vec![ItemProof {
-            header: block.header.clone(),
-            item: block.items[0].clone(),
-            index: 0,
-            path: Vec::new(),
-            transaction: None,
-        }]
+        vec![proof_of(self.blocks.last().unwrap())]
     }
 
     /// Lists a whole transaction and confirms it.
@@ -384,6 +381,19 @@ impl Partner {
             &self.blocks[usize::try_from(from).unwrap()..],
             self.blocks.last(),
         )
+    }
+}
+
+/// The proof of a block's last item.
+#[must_use]
+pub fn proof_of(block: &Block) -> ItemProof {
+    let last = block.items.len() - 1;
+    ItemProof {
+        header: block.header.clone(),
+        item: block.items[last].clone(),
+        index: u32::try_from(last).unwrap(),
+        path: Tree::new(block.items.iter().map(|item| &item[..])).path(last),
+        transaction: None,
     }
 }
 
@@ -404,14 +414,10 @@ pub fn forged(signed: &Signed) -> wire::Signed {
     wire
 }
 
-/// A message of any blocks, with all items marked as relevant.
+/// A message of any blocks.
 pub fn frames(blocks: &[Block], last: Option<&Block>) -> Message {
-    let framed = blocks.iter().map(|block| {
-        let relevant = Bitmap::new(block.items.iter().map(|_| true));
-        (block.clone(), relevant.as_bytes().clone())
-    });
     Message::Frames(Frames {
-        blocks: framed.collect(),
+        blocks: blocks.to_vec(),
         head: last.map(Block::head),
     })
 }

@@ -32,7 +32,7 @@ pub(crate) enum Fault {
 
 impl Reader {
     /// A reader that starts at a place.
-    pub(crate) const fn new(source: PublicKey, start: ReadFrom) -> Self {
+    pub(crate) fn new(source: PublicKey, start: ReadFrom) -> Self {
         Self(Reading::new(source, start))
     }
 
@@ -49,7 +49,10 @@ impl Reader {
         shown: &StreamBlock,
         verifier: &dyn Verifier,
     ) -> Result<Went, Fault> {
-        let next = self.0.next(&shown.stored.block, verifier);
+        let block = &shown.stored.block;
+        let items = block.decode_items();
+        let items = items.map_err(|error| Fault::Follow(error.into()))?;
+        let next = self.0.next(block, &items, verifier);
         let next = next.map_err(Fault::Follow)?;
         if next.step == Step::Known {
             return Ok(Went::Known);

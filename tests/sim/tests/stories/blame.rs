@@ -4,7 +4,7 @@ use kittengrad_journal::FollowError;
 use kittengrad_node_core::{Delivery, Event, Input, Misbehaviour, Unverified};
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{
-    block::{Block, Head, Item},
+    block::{Bitmap, Block, Cells, Head, Item},
     id::Id,
     identity::Heartbeat,
     link::Message,
@@ -14,7 +14,7 @@ use kittengrad_proto::{
 
 use kittengrad_sim::{
     Publication, Shape, World,
-    story::solo::{Partner, Solo, confirmation, fetched, forged, frames, submit},
+    story::solo::{Partner, Solo, confirmation, fetched, forged, frames, proof_of, submit},
 };
 
 /// A transaction in a three-member network.
@@ -130,16 +130,11 @@ fn a_proof_of_one_element_does_not_confirm_another() {
     solo.round(vec![submit(1, &publication, Ack::Quorum)]);
     partners[0].write(&[Item::Transaction {
         id: publication.id(),
-        bitmap: kittengrad_proto::block::Bitmap::new([true, false]),
+        bitmap: Bitmap::new([true, false]),
+        cells: Cells::new([true]),
     }]);
     let block = partners[0].blocks[0].clone();
-    let proof = kittengrad_proto::receipt::ItemProof {
-        header: block.header.clone(),
-        item: block.items[0].clone(),
-        index: 0,
-        path: Vec::new(),
-        transaction: None,
-    };
+    let proof = proof_of(&block);
     let output = solo.hear(&partners[0], confirmation(&publication, vec![proof]));
     assert!(output.replies.is_empty());
     let expected = [Misbehaviour::ConfirmsPart];

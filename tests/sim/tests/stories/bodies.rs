@@ -205,7 +205,7 @@ fn a_confirmation_that_proves_nothing_does_not_count() {
             .any(|message| matches!(message, Message::Push(_)))
     );
     let own = output.sends.iter().find_map(|send| match &send.message {
-        Message::Frames(frames) => frames.blocks.first().map(|(block, _)| block.clone()),
+        Message::Frames(frames) => frames.blocks.first().cloned(),
         _ => None,
     });
     // An empty proof, and the proof of another peer.

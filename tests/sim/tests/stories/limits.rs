@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kittengrad_node_core::{Delivery, Input, Refusal};
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{
-    block::{Bitmap, Item},
+    block::{Bitmap, Cells, Item},
     id::Id,
     limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX},
 };
@@ -20,6 +20,7 @@ fn items(count: usize, salt: u64) -> Vec<Item> {
     let item = |number: usize| Item::Transaction {
         id: Id::of(&[&number.to_be_bytes(), &salt.to_be_bytes()]),
         bitmap: Bitmap::new([true]),
+        cells: Cells::new([true]),
     };
     (0..count).map(item).collect()
 }

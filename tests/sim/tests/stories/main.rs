@@ -4,6 +4,7 @@
 mod blame;
 mod bodies;
 mod catch_up;
+mod cells;
 mod clock;
 mod confirm;
 mod disk;

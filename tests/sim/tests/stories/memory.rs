@@ -3,7 +3,7 @@
 use kittengrad_node_core::{Delivery, Input, Output, Refusal};
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{
-    block::{Bitmap, Item},
+    block::{Bitmap, Cells, Item},
     id::Id,
 };
 
@@ -109,6 +109,7 @@ fn no_more_is_fetched_while_too_much_waits_to_be_verified() {
     let items = (0..2_000_u64).map(|number| Item::Transaction {
         id: Id::of(&[&number.to_be_bytes()]),
         bitmap: Bitmap::new([true]),
+        cells: Cells::new([true]),
     });
     partners[0].write(&items.collect::<Vec<_>>());
     let output = solo.hear(&partners[0], partners[0].frames(0));

@@ -2,7 +2,7 @@
 
 use kittengrad_node_core::Delivery;
 use kittengrad_overlay::quorum::Ack;
-use kittengrad_proto::block::{Bitmap, Item};
+use kittengrad_proto::block::{Bitmap, Cells, Item};
 
 use kittengrad_sim::{
     Publication, Shape, World,
@@ -119,6 +119,7 @@ fn listed_in_parts() -> (Solo, Vec<Partner>, Publication) {
         partner.write(&[Item::Transaction {
             id: publication.id(),
             bitmap: Bitmap::new([number == 0, number == 1]),
+            cells: Cells::new([true]),
         }]);
     }
     (solo, partners, publication)

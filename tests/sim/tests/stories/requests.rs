@@ -3,15 +3,14 @@
 use kittengrad_node_core::{Input, Output, Refusal};
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{
-    block::{Bitmap, Item},
+    block::{Bitmap, Cells, Item},
     identity::Identity,
     link::Message,
-    receipt::ItemProof,
 };
 
 use kittengrad_sim::{
     About, Publication, Shape, World, canonical,
-    story::solo::{Partner, Solo, confirmation, pushed, submit},
+    story::solo::{Partner, Solo, confirmation, proof_of, pushed, submit},
 };
 
 /// A transaction in a three-member network.
@@ -240,16 +239,11 @@ fn a_confirmation_from_two_blocks_counts_and_shows_the_newer() {
         partners[0].write(&[Item::Transaction {
             id: publication.id(),
             bitmap: Bitmap::new(bits),
+            cells: Cells::new([true]),
         }]);
     }
     // The newer proof comes first.
-    let proofs = partners[0].blocks.iter().rev().map(|block| ItemProof {
-        header: block.header.clone(),
-        item: block.items[0].clone(),
-        index: 0,
-        path: Vec::new(),
-        transaction: None,
-    });
+    let proofs = partners[0].blocks.iter().rev().map(proof_of);
     let confirmed = confirmation(&publication, proofs.collect());
     let output = solo.hear(&partners[0], confirmed);
     assert!(output.replies[0].outcome.as_ref().unwrap().is_acknowledged);

@@ -3,11 +3,12 @@
 use kittengrad_node_core::{Delivery, Output};
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_proto::{
-    block::{Bitmap, Block, Head},
+    block::{Block, Head, Holds, Item},
     id::{Id, RecordId},
     limits::FRAMES_BYTES_MAX,
     link::{Frames, Message, Push},
 };
+use kittengrad_ring::KeyRanges;
 
 use kittengrad_sim::{
     About, Publication, Shape, World,
@@ -40,7 +41,7 @@ fn sent(output: &Output, partner: &Partner) -> Option<(Vec<u64>, Option<Head>)> 
         return None;
     };
     let heights = frames.blocks.iter();
-    let heights = heights.map(|(block, _)| block.header.height);
+    let heights = heights.map(|block| block.header.height);
     Some((heights.collect(), frames.head))
 }
 
@@ -90,7 +91,7 @@ fn a_journal_is_sent_in_parts_and_then_as_it_grows() {
         let end = next + heights.len() as u64;
         assert_eq!(heights, Vec::from_iter(next..end));
         let blocks = &frames(&output, &partners[0])[0].blocks;
-        let all: Vec<_> = blocks.iter().map(|(block, _)| bytes(block)).collect();
+        let all: Vec<_> = blocks.iter().map(bytes).collect();
         let before_last: usize = all[..all.len() - 1].iter().sum();
         assert!(before_last < ANSWER_BYTES);
         let is_last = end > head.height;
@@ -159,11 +160,11 @@ fn blocks_of_a_large_round_come_in_order_and_parts() {
     let output = it.solo.round(inputs);
     let mut next = head.height + 1;
     for frames in frames(&output, &partners[0]) {
-        for (block, _) in &frames.blocks {
+        for block in &frames.blocks {
             assert_eq!(block.header.height, next);
             next += 1;
         }
-        let last = frames.blocks.last().map(|(block, _)| block.head());
+        let last = frames.blocks.last().map(Block::head);
         assert_eq!(frames.head, last);
     }
     assert!(next > head.height + 2);
@@ -191,7 +192,7 @@ fn a_block_has_no_more_bytes_of_transactions_than_allowed() {
     let frames = frames(&output, &partners[0]);
     let blocks: Vec<_> = frames.iter().flat_map(|frames| &frames.blocks).collect();
     assert!(blocks.len() > 2);
-    for (number, (block, _)) in blocks.iter().enumerate() {
+    for (number, block) in blocks.iter().enumerate() {
         let bytes: usize = sizes.by_ref().take(block.items.len()).sum();
         assert!(bytes < BLOCK_BYTES_MAX);
         // All but the last block are nearly full.
@@ -210,71 +211,61 @@ fn large(cluster: &mut World, number: usize) -> Publication {
     }])
 }
 
-/// The items that are marked for the reader of each block.
-fn hints(frames: &Frames) -> Vec<Vec<bool>> {
-    let blocks = frames.blocks.iter();
-    let marks = blocks.map(|(block, hint)| {
-        let hint = Bitmap::from_bytes(hint.clone());
-        (0..block.items.len())
-            .map(|item| hint.is_set(item))
-            .collect()
+/// Whether each item of a round's only block for a partner touches an arc that the partner holds.
+fn touches(output: &Output, partner: &Partner, holds: &Holds, held: &KeyRanges) -> Vec<bool> {
+    let items = frames(output, partner)[0].blocks[0].decode_items();
+    let items = items.unwrap().into_iter();
+    let touch = items.map(|item| match item {
+        Item::Transaction { cells, .. } => {
+            let mut arcs = holds.arcs().iter().enumerate();
+            arcs.any(|(number, arc)| cells.is_set(number) && held.overlaps(*arc))
+        }
+        other => panic!("{other:?} is not a transaction"),
     });
-    marks.collect()
+    touch.collect()
 }
 
 #[test]
-fn hints_mark_the_items_with_elements_that_the_reader_holds() {
-    let shape = Shape::new(5, 3);
-    let mut cluster = World::new(0, shape.clone());
-    let (mut solo, partners) = Solo::open(shape);
-    let head = solo.status().tip.unwrap().head;
-    let ask = || follow(head.incarnation, head.height + 1);
-    for partner in &partners {
-        solo.hear(partner, ask());
-    }
-    let (before, own, after) = (cluster.name_in(4), cluster.name_in(0), cluster.name_in(1));
-    let entries = [
-        vec![&before],
-        vec![&after],
-        vec![&own],
-        vec![&before, &after],
-    ];
-    let submits = entries.iter().map(|names| {
-        let about = names.iter().map(|name| About {
-            name: (*name).clone(),
-            inserts: true,
-            updates: vec![format!("one of {}", names.len())],
+fn items_touch_arcs_of_those_who_hold_their_elements() {
+    for peers in [3, 5] {
+        let shape = Shape::new(peers, 3);
+        let mut cluster = World::new(0, shape.clone());
+        let (mut solo, partners) = Solo::open(shape);
+        let view = solo.view_with(&partners);
+        let head = solo.status().tip.unwrap().head;
+        let ask = || follow(head.incarnation, head.height + 1);
+        for partner in &partners {
+            solo.hear(partner, ask());
+        }
+        let [before, own, after] = [peers - 1, 0, 1].map(|member| cluster.name_in(member));
+        let entries = [
+            vec![&before],
+            vec![&after],
+            vec![&own],
+            vec![&before, &after],
+        ];
+        let submits = entries.iter().map(|names| {
+            let about = names.iter().map(|name| About {
+                name: (*name).clone(),
+                inserts: true,
+                updates: vec![format!("one of {}", names.len())],
+            });
+            submit(1, &cluster.say_all(about.collect()), Ack::One)
         });
-        submit(1, &cluster.say_all(about.collect()), Ack::One)
-    });
-    let submits = submits.collect();
-    let output = solo.round(submits);
-    for (number, partner) in partners.iter().enumerate() {
-        // Partner `n` is member `n + 1`.
-        let holds = |name: &&String| cluster.replicas(name).contains(&(number + 1));
-        let expected: Vec<_> = entries
-            .iter()
-            .map(|names| names.iter().any(holds))
-            .collect();
-        let published = frames(&output, partner);
-        assert_eq!(hints(published[0]), [expected.clone()], "live, {number}");
-        // The same blocks from disk, and the first block, which has no transaction.
-        let output = solo.hear(partner, ask());
-        assert_eq!(hints(frames(&output, partner)[0]), [expected], "{number}");
-        let output = solo.hear(partner, follow(0, 0));
-        let first = &hints(frames(&output, partner)[0])[0];
-        assert!(!first.is_empty() && !first.contains(&true));
+        let submits = submits.collect();
+        let output = solo.round(submits);
+        for (number, partner) in partners.iter().enumerate() {
+            // Partner `n` is member `n + 1`.
+            let holds = |name: &&String| cluster.replicas(name).contains(&(number + 1));
+            let names = entries.iter().map(|names| names.iter().any(holds));
+            let expected: Vec<_> = names.collect();
+            let held: KeyRanges = view.held(&partner.key()).into_iter().collect();
+            let touched = |output: &Output| touches(output, partner, view.arcs_here(), &held);
+            assert_eq!(touched(&output), expected, "live, {number}");
+            let output = solo.hear(partner, ask());
+            assert_eq!(touched(&output), expected, "from disk, {number}");
+        }
     }
-}
-
-#[test]
-fn where_everybody_holds_everything_all_items_are_marked() {
-    let (mut it, partners) = Writing::start();
-    let output = it.solo.hear(&partners[0], follow(0, 0));
-    let first = hints(frames(&output, &partners[0])[0]);
-    assert!(first.iter().flatten().all(|is_marked| *is_marked));
-    let output = it.write();
-    assert_eq!(hints(frames(&output, &partners[0])[0]), [[true]]);
 }
 
 /// The answer of a round to a fetch.

@@ -28,7 +28,7 @@ fn put() -> impl Strategy<Value = Write> {
         select(HEIGHTS.to_vec()),
         vec(
             value().prop_filter("an item has at most 4 KiB", |item| item.len() <= 4096),
-            0..4,
+            1..4,
         ),
         any::<u64>(),
     );

@@ -65,7 +65,7 @@ fn rows() -> Vec<Write> {
             let (id, bytes) = (digest(n), Bytes::from(vec![n; 2_000]));
             [
                 Write::Element(Element { canonical, update }, at),
-                Write::Block(Box::new(stored_block(1, n.into(), vec![], 0))),
+                Write::Block(Box::new(stored_block(1, n.into(), vec![bytes.clone()], 0))),
                 Write::Transaction(Id::new(id), bytes.clone()),
                 Write::Record(RecordId::new(id), bytes.clone()),
                 Write::Chain(Id::new(id), bytes.clone()),

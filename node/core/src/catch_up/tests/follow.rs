@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use kittengrad_journal::{self as journal, Journal, MemoryStore};
 use kittengrad_plants::Plants;
 use kittengrad_proto::{
-    block::{Bitmap, Block, Head, Item},
+    block::{Bitmap, Block, Cells, Head, Holds, Item},
     id::Id,
     limits::FETCH_MAX,
     link::Frames,
@@ -34,12 +33,15 @@ fn listed(number: usize) -> Listed {
     Listed {
         id: id(number),
         added: Bitmap::new([true]),
+        cells: Cells::new([true]),
+        holds: Holds::whole(),
     }
 }
 
 /// Blocks of one journal, each with these items.
 fn blocks(all: &[Vec<Item>]) -> Vec<Block> {
-    let mut journal = Journal::open(overlay(), Arc::new(OWNER), INCARNATION, None, &[]);
+    let key = Arc::new(OWNER);
+    let mut journal = Journal::open(overlay(), key, INCARNATION, None, Holds::whole(), &[]);
     let cut = |items: &Vec<Item>| {
         items.iter().for_each(|item| journal.note(item));
         journal.cut(1, &mut Vec::new()).unwrap().block
@@ -51,6 +53,7 @@ fn lists(number: usize, bits: &[bool]) -> Item {
     Item::Transaction {
         id: id(number),
         bitmap: Bitmap::new(bits.iter().copied()),
+        cells: Cells::new([true]),
     }
 }
 
@@ -66,8 +69,7 @@ fn following() -> Following {
 
 /// Accepts a block. Returns the transactions that it lists, unless it was passed over.
 fn take(following: &mut Following, block: &Block, is_answer: bool) -> Option<Vec<Listed>> {
-    let hint = Bitmap::new(block.items.iter().map(|_| true));
-    following.accept(block, &hint, is_answer, &Fake).unwrap()
+    following.accept(block, is_answer, &Fake).unwrap()
 }
 
 /// Accepts a block whose transactions are all missing.
@@ -141,32 +143,34 @@ fn each_listing_of_a_transaction_waits_for_its_own_elements() {
 }
 
 #[test]
-fn hints_choose_the_listed_transactions() {
+fn a_block_lists_its_transactions_as_its_owner_signed_them() {
     let gap = Item::Gap {
         incarnation: 0,
         from_height: 0,
     };
-    let items = vec![
-        lists(0, &[true]),
-        gap,
-        lists(2, &[false, true]),
-        lists(3, &[true]),
-    ];
-    let block = &blocks(&[items])[0];
-    for (hint, expected) in [
-        ([false; 4], vec![]),
-        ([true, true, false, false], vec![0]),
-        ([false, true, true, true], vec![2, 3]),
-    ] {
-        let hint = Bitmap::new(hint);
-        let found = following().accept(block, &hint, true, &Fake).unwrap();
-        let found = found.unwrap();
-        let ids: Vec<_> = found.iter().map(|listed| listed.id).collect();
-        let expected: Vec<_> = expected.into_iter().map(id).collect();
-        assert_eq!(ids, expected);
-        let second = found.iter().find(|listed| listed.id == id(2));
-        assert!(second.is_none_or(|listed| listed.added == Bitmap::new([false, true])));
-    }
+    let items = vec![lists(0, &[true]), gap, lists(2, &[false, true])];
+    let second = Listed {
+        added: Bitmap::new([false, true]),
+        ..listed(2)
+    };
+    let found = take(&mut following(), &blocks(&[items])[0], true);
+    assert_eq!(found, Some(vec![listed(0), second]));
+}
+
+#[test]
+fn items_that_do_not_fit_the_hold_end_the_reading() {
+    let beyond = Item::Transaction {
+        id: id(0),
+        bitmap: Bitmap::new([true]),
+        cells: Cells::new([true, true]),
+    };
+    let blocks = blocks(&[vec![lists(0, &[true])], vec![beyond]]);
+    let mut following = following();
+    apply(&mut following, &blocks[0]);
+    assert!(following.accept(&blocks[1], true, &Fake).is_err());
+    assert_eq!(following.ask(9 * PATIENCE_MS, PATIENCE_MS), None);
+    following.disconnect();
+    assert_eq!(following.ask(0, PATIENCE_MS), ask(1));
 }
 
 #[test]
@@ -248,10 +252,7 @@ fn an_answer_without_a_block_ends_the_requests() {
 fn only_frames_with_the_next_block_answer_a_request() {
     let blocks = journal_of(2);
     let of = |blocks: &[Block]| Frames {
-        blocks: blocks
-            .iter()
-            .map(|block| (block.clone(), Bytes::new()))
-            .collect(),
+        blocks: blocks.to_vec(),
         head: None,
     };
     let mut following = following();
@@ -365,7 +366,7 @@ fn the_applied_position_is_kept_once_with_its_arcs() {
     assert_eq!(following.take_dirty(), None);
     let mut store = MemoryStore::default();
     store.commit(vec![write]);
-    let kept = journal::applied(&store, OWNER.public(), &KeyRanges::whole());
+    let kept = journal::applied(&store, OWNER.public());
     let kept = kept.unwrap().unwrap();
     assert_eq!(kept.follower.head(), Some(blocks[0].head()));
     assert_eq!(kept.held, held);
