@@ -49,9 +49,6 @@ pub enum CallError {
         hint: String,
         /// With [`ErrorCode::NotResponsible`]: the members that hold the canonical.
         responsible: Vec<Responsible>,
-        /// The time in milliseconds after which the member may answer well; `None` if waiting does not help. Calls of
-        /// this SDK ask other members sooner.
-        retry_after_ms: Option<u64>,
     },
     /// The member has the transaction, but too few other disks confirmed it in time. It replicates later.
     #[error("{peer:?} stored the transaction, but only {synced} disks have it so far")]
@@ -91,7 +88,6 @@ impl CallError {
             message,
             hint: detail.hint,
             responsible: detail.responsible,
-            retry_after_ms: detail.retry_after_ms,
         }
     }
 
