@@ -68,5 +68,6 @@ machete:
 	    cargo install cargo-machete --version "$(MACHETE_VERSION)" --locked --debug
 
 buf:
-	@if command -v npx >/dev/null; then npx --yes "@bufbuild/buf@$(BUF_VERSION)" lint proto; \
-	    else echo "the schemas are not linted: install Node" >&2; fi
+	@if npx --yes "@bufbuild/buf@$(BUF_VERSION)" --version >/dev/null 2>&1; then \
+	    npx --yes "@bufbuild/buf@$(BUF_VERSION)" lint proto; \
+	    else echo "the schemas are not linted: it needs Node, and npm's registry the first time" >&2; fi

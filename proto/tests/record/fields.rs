@@ -107,7 +107,7 @@ fn a_field_that_is_missing_or_too_much_is_named() {
         for field in required {
             let mut fields = fields_of(name);
             fields.remove(*field);
-            check_reason(fields, *field, "is missing");
+            check_reason(fields, field, "is missing");
         }
     }
     let link = Ipld::Link(id("entity").cid());

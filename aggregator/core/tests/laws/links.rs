@@ -134,6 +134,22 @@ fn lost_blocks_of_a_source_are_reported() {
     assert_eq!(process.events, expected);
 }
 
+#[test]
+fn a_block_of_an_old_incarnation_changes_nothing() {
+    let (mut peers, mut process, source, number) = scene();
+    let old = block(source, &peers, 0, false);
+    peers.wipe(number, 11);
+    process.deliver(source, &peers);
+    process.flush();
+    process.events.clear();
+    let before = process.view().sources;
+    assert!(before[0].is_settled);
+    assert_eq!(freed(&mut process, old), [(source, 1)]);
+    assert_eq!(process.events, []);
+    process.flush();
+    assert_eq!(process.view().sources, before);
+}
+
 /// Two blocks of one transaction each, after the first block.
 fn two_blocks() -> (Peers, Process, PublicKey, usize) {
     let (mut peers, process, source, number) = scene();

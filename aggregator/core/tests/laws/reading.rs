@@ -76,6 +76,7 @@ fn a_block_is_current_for_five_seconds_after_it_was_signed() {
     for (age_ms, expected) in [(4_999, true), (5_000, false)] {
         let peers = Peers::new(3, 3);
         let mut process = Process::start(&peers);
+        process.now.monotonic_ms = 100_000;
         // The time of the first block of every peer is 1,001.
         process.now.wall_ms = 1_001 + age_ms;
         process.deliver(process.sources()[0], &peers);

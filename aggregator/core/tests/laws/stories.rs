@@ -412,7 +412,7 @@ fn a_source_that_is_not_settled_proves_nothing() {
     process.hear_all(&peers);
     let view = process.view();
     assert!(
-        !view.is_complete && !view.sources[0].is_settled,
+        !view.is_ready && !view.is_complete && !view.sources[0].is_settled,
         "{:?}",
         view.reasons
     );

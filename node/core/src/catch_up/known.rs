@@ -390,9 +390,8 @@ mod tests {
         let transaction = submission(1, &entries).transaction;
         // Entries are in the order of their canonicals.
         let elements: Vec<_> = transaction.elements().collect();
-        for number in 0..3 {
+        for (number, element) in elements.into_iter().enumerate() {
             let added = Bitmap::new((0..3).map(|bit| bit == number));
-            let element = elements[number];
             let expected = view.holds_here(&element.canonical).then_some(element);
             let found = shared(&transaction, &added, &view);
             assert_eq!(found, Vec::from_iter(expected));
