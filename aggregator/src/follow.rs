@@ -139,7 +139,7 @@ impl Following {
         match event {
             Event::Block(block) => {
                 let memory = self.room_for(&block, memory).await?;
-                let Some(block) = source_block(block) else {
+                let Some(block) = source_block(*block) else {
                     let why =
                         "a transaction arrived without its publisher's certificates".to_owned();
                     return self.input(Input::Lying(self.source, why)).await;

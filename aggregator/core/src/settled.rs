@@ -181,7 +181,7 @@ mod tests {
         assert!(!settled.take(1, &[drops(9, 12)]), "another arc");
         assert!(settled.take(1, &[drops(2, 3)]));
         assert!(!settled.covers(&arc(3, 5)) && settled.covers(&arc(5, 9)));
-        assert!(settled.take(1, &[settles(1, 5)]), "settled anew");
+        assert!(settled.take(1, &[settles(1, 5)]), "settled again");
         assert!(settled.covers(&arc(1, 5)));
     }
 

@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(wants.get(&fetch.record), Some(&bytes));
         wants.release(&fetch.record);
         assert_eq!((wants.get(&fetch.record), wants.len()), (None, 0));
-        // Wanted anew, it is fetched anew.
+        // Wanted again, it is fetched again.
         wants.add(fetch, 2_000, &mut fetches);
         assert_eq!(fetches, [fetch; 3]);
     }

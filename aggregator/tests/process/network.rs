@@ -212,7 +212,7 @@ impl World {
         let reading = async {
             while let Some(event) = subscription.next().await {
                 if let Event::Block(block) = event.unwrap() {
-                    blocks.push(block);
+                    blocks.push(*block);
                 }
             }
         };

@@ -160,7 +160,7 @@ impl Default for SubscribeOptions {
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The next block, verified.
-    Block(VerifiedBlock),
+    Block(Box<VerifiedBlock>),
     /// The next block is the genesis of an incarnation. Unless it is the first one, the source lost blocks that it had
     /// shown. Elements that are still on its disk do not come again (rfd 4); elements that it lost come again as new
     /// ones.

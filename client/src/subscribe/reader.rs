@@ -139,7 +139,7 @@ impl Reader {
         }));
         let block = self.verified(frame, holds)?;
         self.reading = reading;
-        events.push(Event::Block(block));
+        events.push(Event::Block(Box::new(block)));
         Ok(())
     }
 

@@ -92,7 +92,7 @@ impl Source {
             match event {
                 Ok(Event::Block(block)) => {
                     self.heard(SourceStatus::heard);
-                    let block = to_block(block);
+                    let block = to_block(*block);
                     self.room().await?;
                     following.read(block.last);
                     self.commands.send(Command::Block(block)).await.ok()?;

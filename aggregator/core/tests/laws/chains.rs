@@ -59,7 +59,7 @@ fn nothing_new_writes_no_certificates() {
     let (mut peers, mut process, source, number) = scene();
     let at = (&mut peers, &mut process, source);
     assert_eq!(write_next(at, 1, |_| {}), 1);
-    // The source begins anew and lists the same elements, by other certificates.
+    // The source starts again with an empty disk, and lists the same elements, by other certificates.
     peers.wipe(number, 11);
     process.deliver(source, &peers);
     let der = [&b"another leaf"[..], b"level 0"].map(Bytes::from_static);

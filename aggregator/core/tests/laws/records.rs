@@ -370,7 +370,7 @@ fn an_absent_record_comes_with_a_transaction_that_adds_nothing() {
     deliver_bare(&mut process, source, &mut peers);
     process.pass(3_000);
     process.flush();
-    // The source begins anew and lists the transaction again, now with its bytes.
+    // The source starts with an empty disk and lists the transaction again, now with its bytes.
     peers.wipe(number, 11);
     peers.apply(number, &submission);
     peers.peers[number].cut();

@@ -159,20 +159,10 @@ impl Known {
                 if !listed.concerns(&held) {
                     continue;
                 }
-                let is_here = match transaction {
-                    Some(transaction) if self.partial.contains(&listed.id) => {
-                        let elements = shared(&transaction, &listed.added, view);
-                        is_stored
-                            && store
-                                .contains(&elements)?
-                                .into_iter()
-                                .all(|is_here| is_here)
-                    }
-                    Some(_) => true,
-                    None => {
-                        let is_partial = self.partial.contains(&listed.id);
-                        !is_partial && self.repeats.contains(&listed.id)
-                    }
+                let transaction = transaction.as_deref();
+                let is_here = match self.partial.contains(&listed.id) {
+                    true => is_stored && has_listed(listed, transaction, view, store)?,
+                    false => transaction.is_some() || self.repeats.contains(&listed.id),
                 };
                 if !is_here {
                     lacking.push(listed.clone());
@@ -181,6 +171,21 @@ impl Known {
         }
         Ok(Ok(lacking))
     }
+}
+
+/// Whether the set has all elements of a transaction that a partner's item adds and this peer holds.
+fn has_listed(
+    listed: &Listed,
+    transaction: Option<&Transaction>,
+    view: &View,
+    store: &dyn Store,
+) -> Result<bool, StoreError> {
+    let Some(transaction) = transaction else {
+        return Ok(false);
+    };
+    let elements = shared(transaction, &listed.added, view);
+    let here = store.contains(&elements)?;
+    Ok(here.into_iter().all(|is_here| is_here))
 }
 
 /// Reads a stored transaction.
