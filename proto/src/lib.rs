@@ -9,6 +9,7 @@
 //! | [`transaction`] | entries of one publisher under one signature |
 //! | [`submission`] | a transaction with its records, and the checks that every replica makes |
 //! | [`block`] | the header and the items of a block; [`merkle`] has the tree over its items |
+//! | [`checkpoint`] | the signed state of a journal at a height, and the positions in other journals beside it |
 //! | [`cursor`] | the place of a reader in a journal |
 //! | [`receipt`] | proof that a transaction is on the disks of a quorum |
 //!
@@ -59,6 +60,7 @@
 
 pub mod block;
 pub mod certificate;
+pub mod checkpoint;
 #[cfg(feature = "grpc")]
 mod codec;
 pub mod condition;

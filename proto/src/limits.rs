@@ -33,7 +33,7 @@ pub const SUBMIT_BYTES_MAX: usize = SUBMISSION_BYTES_MAX
     + ENVELOPE_BYTES;
 /// Bytes of a transaction's body alone.
 pub const TRANSACTION_BYTES_MAX: usize = 128 * 1024;
-/// Bytes of a transaction's nonce, exactly.
+/// Bytes of a nonce, exactly: of a transaction, and of a question for the head.
 pub const NONCE_BYTES: usize = 16;
 /// Bytes of a transaction's stamp; policy 1 has none.
 pub const STAMP_BYTES_MAX: usize = 256;
@@ -43,8 +43,8 @@ pub const CREATED_PAST_MS_MAX: u64 = 60 * 60 * 1_000;
 /// The same for transactions from the future, of publishers whose clock is fast.
 pub const CREATED_AHEAD_MS_MAX: u64 = 10 * 60 * 1_000;
 
-/// Bytes of one block: header and items, the transactions and records that it adds, and [`CHAIN_BYTES_MAX`] for each
-/// publisher of them.
+/// Bytes of one block: header, items and positions, the transactions and records that it adds, and
+/// [`CHAIN_BYTES_MAX`] for each publisher of them.
 pub const BLOCK_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Items of one block.
 pub const BLOCK_ITEMS_MAX: usize = 10_000;
@@ -53,12 +53,16 @@ pub const BLOCK_ITEMS_MAX: usize = 10_000;
 pub const ITEM_BYTES_MAX: usize = 32 * 1024;
 /// Arcs in one `hold`, `settled` or `drop`. A peer holds R cells, at most 255, and more while the ring changes.
 pub const HOLD_ARCS_MAX: usize = 400;
-/// Bytes of a block's header. Without a checkpoint it has 300; an aggregator's checkpoint names every member.
-pub const HEADER_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a block's header. Without a checkpoint it has 300; a checkpoint has the arcs of its owner.
+pub const HEADER_BYTES_MAX: usize = 32 * 1024;
 /// Hashes in the proof that an item is in a block.
 pub const ITEM_PATH_MAX: usize = 14;
-/// Bytes of a heartbeat.
-pub const HEARTBEAT_BYTES_MAX: usize = 1024;
+/// Bytes of a heartbeat. Without a checkpoint it has 200.
+pub const HEARTBEAT_BYTES_MAX: usize = 32 * 1024;
+/// Bytes of one position in the list beside a checkpoint. Without arcs it has 80.
+pub const THROUGH_ENTRY_BYTES_MAX: usize = 32 * 1024;
+/// Bytes of all positions beside a checkpoint. An aggregator has one of every member.
+pub const THROUGH_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of a head with its owner's signature: a header or a heartbeat, its signature and their frames.
 pub const SIGNED_HEAD_BYTES_MAX: usize = HEADER_BYTES_MAX + 128;
 
@@ -114,9 +118,8 @@ const ARC_BYTES: usize = 2 * (32 + 2) + 2;
 const TAG_BYTES: usize = 8;
 /// Bytes of all headers of an answer that gRPC libraries accept by default.
 const HEADERS_BYTES_MAX: usize = 8 * 1024;
-/// A member in an aggregator's checkpoint: the position in its journal, and its share of the journals followed and of
-/// the arcs that cannot be proved.
-const CHECKPOINT_MEMBER_BYTES: usize = 100;
+/// A position without arcs: key, incarnation, height and hash, their tags and lengths.
+const THROUGH_ENTRY_BYTES: usize = 2 * (32 + 2) + 2 * 11;
 
 const _: () = assert!(
     TRANSACTION_UPDATES_MAX * 32
@@ -128,14 +131,17 @@ const _: () = assert!(
 );
 const _: () = assert!(RECORD_BYTES_MAX + TRANSACTION_BYTES_MAX < SUBMISSION_BYTES_MAX);
 const _: () = assert!(
-    SUBMISSION_BYTES_MAX + CHAIN_BYTES_MAX + ITEM_BYTES_MAX + HEADER_BYTES_MAX < BLOCK_BYTES_MAX
+    SUBMISSION_BYTES_MAX + CHAIN_BYTES_MAX + ITEM_BYTES_MAX + HEADER_BYTES_MAX + THROUGH_BYTES_MAX
+        < BLOCK_BYTES_MAX
 );
 const _: () =
     assert!(TRANSACTION_ELEMENTS_MAX.div_ceil(8) + HOLD_ARCS_MAX.div_ceil(8) + 64 < ITEM_BYTES_MAX);
 const _: () = assert!(HOLD_ARCS_MAX * ARC_BYTES + 64 < ITEM_BYTES_MAX);
 const _: () = assert!(1 << ITEM_PATH_MAX >= BLOCK_ITEMS_MAX);
-const _: () = assert!(RING_MEMBERS_MAX * CHECKPOINT_MEMBER_BYTES <= HEADER_BYTES_MAX);
-const _: () = assert!(NAMESPACE_BYTES_MAX + ENVELOPE_BYTES <= HEARTBEAT_BYTES_MAX);
+const _: () = assert!(HOLD_ARCS_MAX * (ARC_BYTES + 6) + 2 * ENVELOPE_BYTES <= HEADER_BYTES_MAX);
+const _: () = assert!(HEADER_BYTES_MAX <= HEARTBEAT_BYTES_MAX);
+const _: () = assert!(HOLD_ARCS_MAX * ARC_BYTES + THROUGH_ENTRY_BYTES <= THROUGH_ENTRY_BYTES_MAX);
+const _: () = assert!(RING_MEMBERS_MAX * THROUGH_ENTRY_BYTES <= THROUGH_BYTES_MAX);
 const _: () = assert!(
     CHAIN_CERTIFICATES_MAX * CERTIFICATE_BYTES_MAX
         + 3 * ADDRESS_BYTES_MAX

@@ -21,7 +21,9 @@ pub fn leaf(item: &[u8]) -> Id {
     Id::of(&[&[0], item])
 }
 
-fn node(left: &Id, right: &Id) -> Id {
+/// The hash of two subtrees.
+#[must_use]
+pub fn node(left: &Id, right: &Id) -> Id {
     Id::of(&[&[1], left.as_bytes(), right.as_bytes()])
 }
 

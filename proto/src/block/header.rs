@@ -5,6 +5,7 @@ use prost::Message;
 use thiserror::Error;
 
 use crate::{
+    checkpoint::{self, Checkpoint, CheckpointError},
     id::{Id, IdError, PublicKey},
     limits::{BLOCK_ITEMS_MAX, HEADER_BYTES_MAX},
     namespace::{ForeignError, Overlay},
@@ -18,13 +19,7 @@ use crate::{
 const VERSION: u32 = 2;
 
 /// Parts of which a header may have many.
-const PARTS: &[Part] = &[Part::new::<wire::Checkpoint>(
-    12,
-    &[
-        Part::new::<wire::Holding>(5, &[]),
-        Part::new::<wire::Through>(6, &[]),
-    ],
-)];
+const PARTS: &[Part] = &[Part::new::<wire::Checkpoint>(12, checkpoint::PARTS)];
 
 /// Why bytes are not a header. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -44,6 +39,9 @@ pub enum HeaderError {
     /// A name has a wrong length.
     #[error("block header: {0}")]
     Id(#[from] IdError),
+    /// Its checkpoint, or the list beside it, breaks a rule.
+    #[error("block header: {0}")]
+    Checkpoint(#[from] CheckpointError),
 }
 
 /// The name of a block.
@@ -108,6 +106,8 @@ pub struct HeaderFields {
     pub item_count: u32,
     /// At height 0: the last known head of the incarnation before.
     pub fork: Option<Head>,
+    /// The state at a height below this one.
+    pub checkpoint: Option<Checkpoint>,
 }
 
 /// A header whose structure was checked.
@@ -130,6 +130,8 @@ pub struct Header {
     pub item_count: u32,
     /// At height 0: the last known head of the incarnation before.
     pub fork: Option<Head>,
+    /// The state at a height below this one.
+    pub checkpoint: Option<Box<Checkpoint>>,
 }
 
 impl Header {
@@ -149,7 +151,7 @@ impl Header {
             items_root: Bytes::copy_from_slice(fields.items_root.as_bytes()),
             item_count: fields.item_count,
             fork: fields.fork.as_ref().map(Head::to_wire),
-            checkpoint: None,
+            checkpoint: fields.checkpoint.as_ref().map(Checkpoint::to_wire),
         };
         let signed = Signed::new(Kind::Block, body.encode_to_vec().into(), signer);
         Self {
@@ -162,6 +164,7 @@ impl Header {
             items_root: fields.items_root,
             item_count: fields.item_count,
             fork: fields.fork,
+            checkpoint: fields.checkpoint.clone().map(Box::new),
         }
     }
 
@@ -188,6 +191,8 @@ impl Header {
         {
             return Err(malformed("it forks from where no journal can".to_owned()));
         }
+        let last = body.height.checked_sub(1);
+        let checkpoint = body.checkpoint.map(|it| Checkpoint::from_wire(it, last));
         Ok(Self {
             signed,
             peer: PublicKey::from_slice(&body.peer)?,
@@ -198,6 +203,7 @@ impl Header {
             items_root: Id::from_slice(&body.items_root)?,
             item_count: body.item_count,
             fork,
+            checkpoint: checkpoint.transpose()?.map(Box::new),
         })
     }
 

@@ -24,6 +24,7 @@ pub use holds::{Holds, HoldsError};
 pub use item::{Item, ItemError, arc_from_wire, arc_to_wire};
 
 use crate::{
+    checkpoint::{self, ThroughList},
     limits::{BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, ITEM_BYTES_MAX},
     merkle::Tree,
     namespace::Overlay,
@@ -62,7 +63,7 @@ pub enum BlockError {
     TooLarge {
         /// Height of the block.
         height: u64,
-        /// Bytes of header and items.
+        /// Bytes of header, items and positions.
         bytes: usize,
     },
     /// The items do not match the root in the header.
@@ -92,10 +93,12 @@ pub struct Block {
     pub header: Header,
     /// The items' bytes, as signed.
     pub items: Vec<Bytes>,
+    /// The positions in other journals whose root the header's checkpoint signs. Empty without a checkpoint.
+    pub through: ThroughList,
 }
 
 impl Block {
-    /// Reads a received or stored block: checks structure, item count and root. [`Block::verify`] checks the signature;
+    /// Reads a received or stored block: checks structure, item count and roots. [`Block::verify`] checks the signature;
     /// a follower checks the link to the block before.
     ///
     /// # Errors
@@ -103,9 +106,21 @@ impl Block {
     pub fn from_wire(
         header: Option<wire::Signed>,
         items: Vec<Bytes>,
+        through: Vec<Bytes>,
         overlay: &Overlay,
     ) -> Result<Self, BlockError> {
-        let header = Header::from_wire(header, overlay)?;
+        Self::from_parts(Header::from_wire(header, overlay)?, items, through)
+    }
+
+    /// Like [`Block::from_wire`], for a header that was read already.
+    ///
+    /// # Errors
+    /// If items and positions are not those of the header, or beyond a limit.
+    pub fn from_parts(
+        header: Header,
+        items: Vec<Bytes>,
+        through: Vec<Bytes>,
+    ) -> Result<Self, BlockError> {
         let height = header.height;
         if items.len() > BLOCK_ITEMS_MAX || items.len() != header.item_count as usize {
             return Err(BlockError::Count {
@@ -124,14 +139,21 @@ impl Block {
                 error: ItemError::TooLarge(items[item].len()),
             });
         }
-        let bytes = header.signed().size_bytes() + items.iter().map(Bytes::len).sum::<usize>();
+        let listed = items.iter().chain(&through).map(Bytes::len);
+        let bytes = header.signed().size_bytes() + listed.sum::<usize>();
         if bytes > BLOCK_BYTES_MAX {
             return Err(BlockError::TooLarge { height, bytes });
         }
         if Tree::new(items.iter().map(|item| &item[..])).root() != header.items_root {
             return Err(BlockError::Root { height });
         }
-        Ok(Self { header, items })
+        let through = checkpoint::beside(header.checkpoint.as_deref(), through, header.peer);
+        let through = through.map_err(HeaderError::Checkpoint)?;
+        Ok(Self {
+            header,
+            items,
+            through,
+        })
     }
 
     /// Verifies that the header is signed by the peer that it names.

@@ -37,19 +37,26 @@ weighed! {
         Part::new::<wire::Signed>(4, &[]),
         Part::new::<wire::MemberStatus>(5, &[]),
         Part::new::<wire::Signed>(6, &[]),
+        Part::new::<wire::CellCompleteness>(8, CELL),
     ],
     RouteRequest: &[],
     RouteResponse: &[Part::new::<wire::Replicas>(1, &[Part::new::<wire::Signed>(2, &[])])],
     SubscribeRequest: &[],
-    Frame: &[Part::new::<wire::FrameBlock>(1, BLOCK)],
+    Frame: &[
+        Part::new::<wire::FrameBlock>(1, BLOCK),
+        Part::new::<wire::FrameHeartbeat>(2, &[Part::new::<Bytes>(2, &[])]),
+    ],
     GetBlocksRequest: &[],
     GetBlocksResponse: &[Part::new::<wire::FrameBlock>(1, BLOCK)],
     GetHeadRequest: &[],
     GetHeadResponse: &[
         Part::packed::<u64>(2),
         Part::new::<wire::Chain>(4, CHAIN),
+        Part::new::<Bytes>(5, &[]),
     ],
 }
+
+const CELL: &[Part] = &[Part::new::<Bytes>(4, &[]), Part::new::<Bytes>(5, &[])];
 
 const CHAIN: &[Part] = &[Part::new::<Bytes>(2, &[])];
 
@@ -62,6 +69,7 @@ const BLOCK: &[Part] = &[
             Part::new::<wire::Chain>(3, CHAIN),
         ],
     ),
+    Part::new::<Bytes>(5, &[]),
 ];
 
 #[cfg(test)]

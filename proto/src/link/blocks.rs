@@ -22,6 +22,7 @@ impl Frames {
         let blocks = self.blocks.iter().map(|block| wire::Block {
             header: Some(block.header.signed().to_wire()),
             items: block.items.clone(),
+            through: block.through.to_wire(),
         });
         wire::Frames {
             blocks: blocks.collect(),
@@ -32,7 +33,7 @@ impl Frames {
     pub(super) fn from_wire(wire: wire::Frames, overlay: &Overlay) -> Result<Self, LinkError> {
         at_most("blocks", wire.blocks.len(), GET_BLOCKS_MAX as usize)?;
         let blocks = wire.blocks.into_iter();
-        let blocks = blocks.map(|block| Block::from_wire(block.header, block.items, overlay));
+        let blocks = blocks.map(|it| Block::from_wire(it.header, it.items, it.through, overlay));
         Ok(Self {
             blocks: blocks.collect::<Result<_, _>>()?,
             head: Head::from_wire(wire.head.as_ref())?,

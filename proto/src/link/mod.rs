@@ -41,7 +41,10 @@ const PARTS: &[Part] = &[
     Part::new::<wire::PushResult>(3, &[Part::new::<wire::ItemProof>(3, &[])]),
     Part::new::<wire::Frames>(
         5,
-        &[Part::new::<wire::Block>(1, &[Part::new::<Bytes>(2, &[])])],
+        &[Part::new::<wire::Block>(
+            1,
+            &[Part::new::<Bytes>(2, &[]), Part::new::<Bytes>(4, &[])],
+        )],
     ),
     Part::new::<wire::Bodies>(7, &[Part::new::<wire::Push>(1, PUSH)]),
 ];

@@ -22,7 +22,7 @@ fn header(items: &[Bytes]) -> wire::Signed {
 }
 
 fn read(items: Vec<Bytes>) -> Result<Block, BlockError> {
-    Block::from_wire(Some(header(&items)), items, overlay())
+    Block::from_wire(Some(header(&items)), items, Vec::new(), overlay())
 }
 
 fn zeros(bytes: usize) -> Bytes {

@@ -62,12 +62,13 @@ fn many(path: &[u32], part: &[u8]) -> Bytes {
 
 #[test]
 fn messages_with_too_many_parts_are_refused_undecoded() {
-    let cases: [(&str, &[u32]); 13] = [
+    let cases: [(&str, &[u32]); 14] = [
         ("records of a push", &[2, 2]),
         ("certificates of a push", &[2, 3, 2]),
         ("proofs", &[3, 3]),
         ("blocks", &[5, 1]),
         ("items of a block", &[5, 1, 2]),
+        ("positions of a block", &[5, 1, 4]),
         ("bodies", &[7, 1]),
         ("records of a body", &[7, 1, 2]),
         ("certificates of a body", &[7, 1, 3, 2]),
@@ -99,12 +100,29 @@ fn messages_with_too_many_parts_are_refused_undecoded() {
             other => panic!("{what}: {other:?}"),
         }
     }
-    let inside = [5, 6].map(|field| content(12, &content(field, b"").repeat(400_000)));
-    let merged = content(12, b"").repeat(400_000);
-    for checkpoints in inside.into_iter().chain([merged]) {
-        let signed = Signed::new(Kind::Block, checkpoints.into(), &WORLD.peers[0].key).to_wire();
-        match Header::from_wire(Some(signed), overlay()) {
+}
+
+#[test]
+fn checkpoints_with_too_many_parts_are_refused_undecoded() {
+    // About as many as fit into a header or heartbeat.
+    let many = |part: &[u8]| part.repeat(16_000);
+    let signed = |kind, field| {
+        let inside = content(field, &many(&content(4, b"")));
+        let merged = many(&content(field, b""));
+        [inside, merged].map(|body| {
+            let signed = Signed::new(kind, body.into(), &WORLD.peers[0].key);
+            Some(signed.to_wire())
+        })
+    };
+    for wire in signed(Kind::Block, 12) {
+        match Header::from_wire(wire, overlay()) {
             Err(HeaderError::Malformed(why)) => assert!(why.contains("more parts"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    for wire in signed(Kind::Heartbeat, 8) {
+        match Heartbeat::from_wire(wire, overlay()) {
+            Err(IdentityError::Malformed(why)) => assert!(why.contains("more parts"), "{why}"),
             other => panic!("{other:?}"),
         }
     }

@@ -5,11 +5,12 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use kittengrad_proto::{
     block::{Block, Header, Item},
+    checkpoint::ThroughList,
     cursor::{Cursor, Position},
     error::{ErrorCode, ErrorDetail, Responsible},
     id::{Id, PublicKey, RecordId},
-    identity::{Heartbeat, Identity, State},
-    link::Message,
+    identity::{Beat, Heartbeat, Identity, State},
+    link::{Frames, Message},
     namespace::Namespace,
     receipt::{ItemProof, Receipt},
     signed::{Ed25519, Signed},
@@ -20,6 +21,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use prost::Message as _;
 
 use crate::{
+    checkpoint_samples::{asked, checkpointed, checkpointed_beat, through},
     noise::{changes, messages_of_any_kind, texts},
     samples::{
         WORLD, genesis, heartbeat, identity, messages, minimal, ordinary, overlay, prove, receipt,
@@ -81,7 +83,7 @@ fn heartbeats(bytes: Bytes) -> Option<Taken> {
 
 fn block(bytes: Bytes) -> Option<Taken> {
     let found = wire::Block::decode(bytes).ok()?;
-    let found = Block::from_wire(found.header, found.items, overlay()).ok()?;
+    let found = Block::from_wire(found.header, found.items, found.through, overlay()).ok()?;
     // The decoder of items is total too, for any items root in the header.
     let _ = found.decode_items();
     let header = Some(found.header.signed().to_wire());
@@ -89,10 +91,33 @@ fn block(bytes: Bytes) -> Option<Taken> {
     let again = wire::Block {
         header,
         items: found.items,
+        through: found.through.to_wire(),
     };
     Some(Taken {
         again: again.encode_to_vec(),
         is_genuine,
+    })
+}
+
+fn beat(bytes: Bytes) -> Option<Taken> {
+    let found = wire::FrameHeartbeat::decode(bytes).ok()?;
+    let found = Beat::from_wire(found.heartbeat, found.through, overlay()).ok()?;
+    let again = wire::FrameHeartbeat {
+        heartbeat: Some(found.heartbeat.signed().to_wire()),
+        through: found.through.to_wire(),
+    };
+    Some(Taken {
+        again: again.encode_to_vec(),
+        is_genuine: Some(found.heartbeat.verify(&Ed25519).is_ok()),
+    })
+}
+
+/// An entry of the list beside a checkpoint of the first peer.
+fn position(bytes: Bytes) -> Option<Taken> {
+    let found = ThroughList::from_wire(vec![bytes], WORLD.peers[0].public).ok()?;
+    Some(Taken {
+        again: found.to_wire().remove(0).to_vec(),
+        is_genuine: None,
     })
 }
 
@@ -152,12 +177,14 @@ fn cursor(bytes: Bytes) -> Option<Taken> {
     })
 }
 
-const DECODERS: [Decoder; 11] = [
+const DECODERS: [Decoder; 13] = [
     transaction,
     header,
     identities,
     heartbeats,
     block,
+    beat,
+    position,
     item,
     item_proof,
     receipts,
@@ -173,6 +200,11 @@ fn valid() -> Vec<(Decoder, Vec<u8>)> {
     let as_block = |block: Block| wire::Block {
         header: Some(block.header.signed().to_wire()),
         items: block.items,
+        through: block.through.to_wire(),
+    };
+    let as_beat = |beat: Beat| wire::FrameHeartbeat {
+        heartbeat: Some(beat.heartbeat.signed().to_wire()),
+        through: beat.through.to_wire(),
     };
     let peers = vec![identity(7, State::Active)];
     let responsible = vec![Responsible {
@@ -197,6 +229,11 @@ fn valid() -> Vec<(Decoder, Vec<u8>)> {
         (heartbeats, heartbeat().signed().encode()),
         (block, as_block(genesis()).encode_to_vec()),
         (block, as_block(ordinary()).encode_to_vec()),
+        (header, checkpointed().header.signed().encode()),
+        (block, as_block(checkpointed()).encode_to_vec()),
+        (heartbeats, asked().signed().encode()),
+        (beat, as_beat(heartbeat().into()).encode_to_vec()),
+        (beat, as_beat(checkpointed_beat()).encode_to_vec()),
         (item_proof, prove(&ordinary(), 0).to_wire().encode_to_vec()),
         (receipts, receipt().encode()),
         (error_detail, detail.encode(WHY).to_vec()),
@@ -208,6 +245,13 @@ fn valid() -> Vec<(Decoder, Vec<u8>)> {
             .into_iter()
             .map(|bytes| (item as Decoder, bytes.to_vec())),
     );
+    let positions = through().to_wire().into_iter();
+    all.extend(positions.map(|bytes| (position as Decoder, bytes.to_vec())));
+    let frames = Message::Frames(Frames {
+        blocks: vec![checkpointed()],
+        head: None,
+    });
+    all.push((message, frames.encode(overlay())));
     let messages = messages().into_iter();
     all.extend(messages.map(|(_, sample)| (message as Decoder, sample.encode(overlay()))));
     all
@@ -306,7 +350,7 @@ proptest! {
 }
 
 fn is_signed(decoder: Decoder) -> bool {
-    let signed: [Decoder; 5] = [transaction, header, identities, heartbeats, block];
+    let signed: [Decoder; 6] = [transaction, header, identities, heartbeats, block, beat];
     signed
         .iter()
         .any(|other| std::ptr::fn_addr_eq(*other, decoder))

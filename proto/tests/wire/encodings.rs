@@ -313,7 +313,7 @@ fn a_body_of_one_kind_does_not_pass_for_another() {
 fn a_block_has_exactly_the_items_that_its_header_signs() {
     let sample = ordinary();
     let header = || Some(sample.header.signed().to_wire());
-    let read = |items: Vec<Bytes>| Block::from_wire(header(), items, overlay());
+    let read = |items: Vec<Bytes>| Block::from_wire(header(), items, Vec::new(), overlay());
     assert_eq!(read(sample.items.clone()), Ok(sample.clone()));
     let mut turned = sample.items.clone();
     turned.swap(0, 1);

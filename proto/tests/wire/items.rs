@@ -122,7 +122,7 @@ fn arcs_are_settled_while_they_are_held() {
 fn a_block_that_says_nothing_is_refused() {
     let empty = block(&WORLD.peers[0], 3, Id::ZERO, &[]);
     let header = Some(empty.header.signed().to_wire());
-    let refused = Block::from_wire(header, Vec::new(), overlay());
+    let refused = Block::from_wire(header, Vec::new(), Vec::new(), overlay());
     assert_eq!(refused, Err(BlockError::Empty { height: 3 }));
     assert_eq!(
         empty.check_items(&[], None),

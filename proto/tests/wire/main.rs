@@ -3,6 +3,10 @@
 
 mod blocks;
 mod bounds;
+mod checkpoint_laws;
+mod checkpoint_samples;
+mod checkpoint_vectors;
+mod checkpoints;
 mod damage;
 mod details;
 mod encodings;
@@ -15,6 +19,7 @@ mod links;
 mod members;
 mod merging;
 mod noise;
+mod positions;
 mod receipt_errors;
 mod receipt_limits;
 mod receipts;

@@ -187,7 +187,7 @@ fn nobody_signs_in_the_name_of_another_member() {
     let found = Header::from_wire(wire.clone(), overlay()).unwrap();
     let refused = HeaderError::Signed(forged);
     assert_eq!(found.verify(&Ed25519), Err(refused.clone()));
-    let found = Block::from_wire(wire, sample.items, overlay()).unwrap();
+    let found = Block::from_wire(wire, sample.items, Vec::new(), overlay()).unwrap();
     assert_eq!(found.verify(&Ed25519), Err(BlockError::Header(refused)));
 }
 

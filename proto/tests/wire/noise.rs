@@ -4,6 +4,7 @@ use kittengrad_proto::id::RecordId;
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use crate::{
+    checkpoint_samples::{checkpointed, checkpointed_beat},
     encodings::{content, number},
     samples::overlay,
 };
@@ -82,10 +83,21 @@ pub(crate) fn messages_of_any_kind() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         1 => vec(any::<u8>(), 0..300),
         2 => vec(parts(4), 0..12).prop_map(|parts| parts.concat()),
-        2 => vec(parts(4), 0..12).prop_map(|parts| [number(1, 1), parts.concat()].concat()),
+        2 => (1..3_u64, vec(parts(4), 0..12))
+            .prop_map(|(version, parts)| [number(1, version), parts.concat()].concat()),
         // As the body of something signed.
-        2 => vec(parts(3), 0..12).prop_map(|parts| {
-            let body = [number(1, 1), parts.concat()].concat();
+        2 => (1..3_u64, vec(parts(3), 0..12)).prop_map(|(version, parts)| {
+            let body = [number(1, version), parts.concat()].concat();
+            [content(1, &body), content(2, &[7; 64])].concat()
+        }),
+        // As a second checkpoint of a header or heartbeat, which merges into the first one.
+        1 => (any::<bool>(), vec(parts(3), 0..8)).prop_map(|(is_header, parts)| {
+            let sample = match is_header {
+                true => checkpointed().header.signed().body().clone(),
+                false => checkpointed_beat().heartbeat.signed().body().clone(),
+            };
+            let field = if is_header { 12 } else { 8 };
+            let body = [&sample[..], &content(field, &parts.concat())].concat();
             [content(1, &body), content(2, &[7; 64])].concat()
         }),
     ]

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use kittengrad_proto::{
     block::{Block, Header, HeaderError, Item, ItemError},
     certificate::CertificateError,
+    checkpoint::ThroughList,
     id::{Id, IdError},
     receipt::{ItemProof, Receipt, ReceiptError},
     signed::{Ed25519, SignedError},
@@ -127,7 +128,14 @@ fn each_block_of_a_peer_is_within_its_certificates() {
         let (mut fields, items) = fields(1, Id::ZERO, &[adds(&updates(), &[true; 3])]);
         fields.time_ms = time_ms;
         let header = Header::sign(overlay(), &fields, &first.key);
-        prove(&Block { header, items }, 0)
+        prove(
+            &Block {
+                header,
+                items,
+                through: kittengrad_proto::checkpoint::ThroughList::default(),
+            },
+            0,
+        )
     };
     let holder = first.chain.verify(&WORLD.root, &Ed25519).unwrap();
     for (time_ms, is_within) in [

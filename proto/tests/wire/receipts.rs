@@ -3,6 +3,7 @@
 use kittengrad_proto::{
     block::{Block, Header, Item},
     certificate::{CertificateError, Root},
+    checkpoint::ThroughList,
     id::Id,
     receipt::{ItemProof, Receipt, ReceiptError},
     signed::{Ed25519, Kind, Signed, SigningKey},
@@ -221,7 +222,11 @@ fn a_proof_leads_to_a_block_that_its_peer_signed() {
         let (fields, items) = fields(1, Id::ZERO, &[adds(&updates(), &[true; 3])]);
         // Signed by the second peer, with a body that names the first one.
         let header = signed_by(second, &Header::sign(overlay(), &fields, &first.key));
-        let block = Block { header, items };
+        let block = Block {
+            header,
+            items,
+            through: kittengrad_proto::checkpoint::ThroughList::default(),
+        };
         r.confirmations[0].proofs.push(prove(&block, 0));
     };
     check("a forged header", forged, |e| {
@@ -309,7 +314,11 @@ fn a_peer_is_admitted_as_a_peer_of_this_network_when_it_signed() {
         let (mut fields, items) = fields(1, Id::ZERO, &[adds(&updates(), &[true; 3])]);
         fields.time_ms = TIME_MS + 10 * 366 * 86_400_000;
         let header = Header::sign(overlay(), &fields, &first.key);
-        let block = Block { header, items };
+        let block = Block {
+            header,
+            items,
+            through: kittengrad_proto::checkpoint::ThroughList::default(),
+        };
         r.confirmations[0].proofs = vec![prove(&block, 0)];
     };
     let is_expired = |e: &ReceiptError| {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use kittengrad_proto::{
     block::{Bitmap, Block, Cells, Head, Header, HeaderFields, Item},
     certificate::{Chain, Role, Root},
+    checkpoint::ThroughList,
     error::ErrorCode,
     id::{Id, PublicKey, RecordId},
     identity::{Addresses, Heartbeat, Identity, IdentityFields, State},
@@ -174,6 +175,7 @@ pub(crate) fn fields(height: u64, previous: Id, items: &[Item]) -> (HeaderFields
         items_root: Tree::new(items.iter().map(|item| &item[..])).root(),
         item_count: items.len().try_into().unwrap(),
         fork: None,
+        checkpoint: None,
     };
     (fields, items)
 }
@@ -183,6 +185,7 @@ pub(crate) fn block(peer: &Member, height: u64, previous: Id, items: &[Item]) ->
     Block {
         header: Header::sign(overlay(), &fields, &peer.key),
         items,
+        through: ThroughList::default(),
     }
 }
 
@@ -201,6 +204,7 @@ pub(crate) fn genesis() -> Block {
     Block {
         header: Header::sign(overlay(), &fields, &WORLD.peers[0].key),
         items,
+        through: ThroughList::default(),
     }
 }
 

@@ -119,6 +119,7 @@ fn routing() -> Vec<(&'static str, String)> {
         statuses: vec![status],
         aggregators: vec![member()],
         policy: 1,
+        cells: Vec::new(),
     };
     let route = wire::RouteRequest {
         namespace,
@@ -143,6 +144,7 @@ fn journal() -> Vec<(&'static str, String)> {
         bodies: wire::WithBodies::Records.into(),
         no_follow: true,
         from: Some(from),
+        head: None,
     };
     let get_blocks = wire::GetBlocksRequest {
         namespace: namespace.clone(),
@@ -156,16 +158,19 @@ fn journal() -> Vec<(&'static str, String)> {
         items: ordinary().items,
         bodies: Vec::new(),
         offset: 5,
+        through: Vec::new(),
     };
     let blocks = vec![block];
     let get_head = wire::GetHeadRequest {
         namespace: namespace.clone(),
+        nonce: Bytes::new(),
     };
     let head = wire::GetHeadResponse {
         heartbeat: Some(heartbeat().signed().to_wire()),
         incarnations: vec![TIME_MS - 1_000, TIME_MS],
         elements: 12,
         chain: Some(WORLD.peers[0].chain.to_wire()),
+        through: Vec::new(),
     };
     let cursor = cursors()[1].1.cursor.to_wire();
     vec![

@@ -89,6 +89,27 @@ proptest! {
         prop_assert_eq!(&one.intersection(&KeyRanges::whole()), &one);
         prop_assert_eq!(one.intersection(&KeyRanges::EMPTY), KeyRanges::EMPTY);
     }
+    #[test]
+    fn a_difference_has_the_points_of_the_first_alone(a in arcs(), b in arcs(), anywhere in point()) {
+        let [one, two] = [&a, &b].map(|arcs| arcs.iter().copied().collect::<KeyRanges>());
+        let rest = one.difference(&two);
+        for point in critical_points(a.iter().chain(&b)).into_iter().chain([anywhere]) {
+            prop_assert_eq!(rest.contains(point), one.contains(point) && !two.contains(point));
+        }
+        prop_assert!(rest.intersection(&two).is_empty());
+        let again = rest.arcs().iter().chain(one.intersection(&two).arcs()).copied().collect();
+        prop_assert_eq!(&one, &again, "with the points of both it is the first again");
+    }
+
+    #[test]
+    fn the_rest_of_the_rest_is_the_set_again(arcs in arcs(), anywhere in point()) {
+        let set: KeyRanges = arcs.iter().copied().collect();
+        let rest = KeyRanges::whole().difference(&set);
+        for point in critical_points(&arcs).into_iter().chain([anywhere]) {
+            prop_assert_ne!(rest.contains(point), set.contains(point), "at {}", point);
+        }
+        prop_assert_eq!(KeyRanges::whole().difference(&rest), set);
+    }
 }
 
 #[test]
@@ -133,5 +154,50 @@ fn an_arc_joins_all_that_it_meets() {
         let set = arcs(&[&apart[..], &[added]].concat());
         assert_eq!(set, arcs(&expected), "with {added:x?}");
         assert_eq!(set.arcs().len(), expected.len());
+    }
+}
+
+#[test]
+fn a_difference_leaves_what_the_other_set_has_not() {
+    let arcs = |arcs: &[(u8, u8)]| -> KeyRanges {
+        let point = |byte| Point::new([byte; 32]);
+        let arcs = arcs.iter();
+        arcs.map(|&(from, to)| KeyRange::new(point(from), point(to)))
+            .collect()
+    };
+    let circle = &[(0x33, 0x33)][..];
+    let cases: [(&[_], &[_], &[_]); 12] = [
+        (&[], &[], &[]),
+        (&[], circle, &[]),
+        (circle, &[], circle),
+        (circle, circle, &[]),
+        (circle, &[(0x10, 0x20)], &[(0x20, 0x10)]),
+        (circle, &[(0xf0, 0x10)], &[(0x10, 0xf0)]),
+        (
+            circle,
+            &[(0x10, 0x20), (0xf0, 0x08)],
+            &[(0x08, 0x10), (0x20, 0xf0)],
+        ),
+        (&[(0x10, 0x20)], circle, &[]),
+        (&[(0x10, 0x20)], &[(0x20, 0x30)], &[(0x10, 0x20)]),
+        (
+            &[(0x10, 0x50)],
+            &[(0x20, 0x30)],
+            &[(0x10, 0x20), (0x30, 0x50)],
+        ),
+        (
+            &[(0xe0, 0x20)],
+            &[(0xf0, 0x00)],
+            &[(0x00, 0x20), (0xe0, 0xf0)],
+        ),
+        (&[(0xe0, 0x20)], &[(0x10, 0xf0)], &[(0xf0, 0x10)]),
+    ];
+    for (one, other, expected) in cases {
+        let (one, other) = (arcs(one), arcs(other));
+        assert_eq!(
+            one.difference(&other),
+            arcs(expected),
+            "{one:?} without {other:?}"
+        );
     }
 }

@@ -1,15 +1,19 @@
 //! Identities: the signed addresses of a member; and heartbeats, which repeat the head of its journal.
 
+mod heartbeat;
+
 use bytes::Bytes;
 use kittengrad_ring::Replicas;
 use prost::Message;
 use thiserror::Error;
 
+pub use heartbeat::{Beat, Heartbeat, HeartbeatFields};
+
 use crate::{
-    block::Head,
     certificate::{CertificateError, Chain, Holder, Role, Root},
+    checkpoint::CheckpointError,
     id::{Id, IdError, PublicKey},
-    limits::{ADDRESS_BYTES_MAX, HEARTBEAT_BYTES_MAX, IDENTITY_BYTES_MAX},
+    limits::{ADDRESS_BYTES_MAX, IDENTITY_BYTES_MAX},
     namespace::{ForeignError, Overlay},
     signed::{Kind, Signed, SignedError, Signer, Verifier},
     wire,
@@ -36,6 +40,12 @@ pub enum IdentityError {
     /// A name has a wrong length.
     #[error("identity: {0}")]
     Id(#[from] IdError),
+    /// The nonce of a question or of a heartbeat has a wrong length.
+    #[error("a nonce has {0} bytes, not 16")]
+    Nonce(usize),
+    /// The checkpoint of a heartbeat, or the list beside it, breaks a rule.
+    #[error("heartbeat: {0}")]
+    Checkpoint(#[from] CheckpointError),
     /// Its certificates do not verify.
     #[error("identity: {0}")]
     Certificate(#[from] CertificateError),
@@ -252,74 +262,4 @@ pub fn ring_id<'a>(
         });
     }
     Id::of(&[&bytes])
-}
-
-/// A journal's head, repeated while nothing is written, so that a quiet journal can be told from a dead peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heartbeat {
-    signed: Signed,
-    /// Key of the journal's owner.
-    pub peer: PublicKey,
-    /// The head.
-    pub head: Head,
-    /// Unix time in milliseconds.
-    pub time_ms: u64,
-}
-
-impl Heartbeat {
-    /// Signs a heartbeat.
-    #[must_use]
-    pub fn sign(overlay: &Overlay, head: Head, time_ms: u64, signer: &dyn Signer) -> Self {
-        let body = wire::Heartbeat {
-            version: VERSION,
-            network: Bytes::copy_from_slice(overlay.network.as_bytes()),
-            namespace: overlay.namespace.to_string(),
-            peer: Bytes::copy_from_slice(signer.public().as_bytes()),
-            head: Some(head.to_wire()),
-            time_ms,
-        };
-        let signed = Signed::new(Kind::Heartbeat, body.encode_to_vec().into(), signer);
-        Self {
-            signed,
-            peer: signer.public(),
-            head,
-            time_ms,
-        }
-    }
-
-    /// Checks the structure of a received heartbeat; [`Heartbeat::verify`] checks its signature.
-    ///
-    /// # Errors
-    /// For bytes that are not exactly a heartbeat of `overlay`.
-    pub fn from_wire(wire: Option<wire::Signed>, overlay: &Overlay) -> Result<Self, IdentityError> {
-        let signed = Signed::from_wire(Kind::Heartbeat, wire, HEARTBEAT_BYTES_MAX)?;
-        let body = wire::Heartbeat::decode(signed.body().clone())
-            .map_err(|e| IdentityError::Malformed(e.to_string()))?;
-        if body.version != VERSION {
-            return Err(IdentityError::Version(body.version));
-        }
-        overlay.check(&body.network, &body.namespace)?;
-        let head = Head::from_wire(body.head.as_ref())?
-            .ok_or_else(|| IdentityError::Malformed("a heartbeat has no head".to_owned()))?;
-        Ok(Self {
-            signed,
-            peer: PublicKey::from_slice(&body.peer)?,
-            head,
-            time_ms: body.time_ms,
-        })
-    }
-
-    /// Verifies the signature of the peer that the heartbeat names.
-    ///
-    /// # Errors
-    /// [`IdentityError::Signed`] if it is forged.
-    pub fn verify(&self, verifier: &dyn Verifier) -> Result<(), IdentityError> {
-        Ok(self.signed.verify(&self.peer, verifier)?)
-    }
-
-    /// The object as received.
-    #[must_use]
-    pub const fn signed(&self) -> &Signed {
-        &self.signed
-    }
 }
