@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use kittengrad_aggregator_core::TOLERATE_MAX;
 use kittengrad_service::config::{self, Configuration, MILLIS, WrongValue, check_range};
 pub use kittengrad_service::config::{ConfigError, StoreConfig};
 use serde::Deserialize;
@@ -25,6 +26,9 @@ pub struct Config {
     /// Memory and disk.
     #[serde(default)]
     pub store: StoreConfig,
+    /// Faulty replicas of each cell that do not make the view incomplete: 0 or 1. With 1, every cell is read twice.
+    #[serde(default)]
+    pub tolerate: usize,
     /// Times to wait.
     #[serde(default)]
     pub timing: TimingConfig,
@@ -77,6 +81,7 @@ impl Configuration for Config {
 
     fn check(&self) -> Result<(), WrongValue> {
         self.store.check()?;
+        check_range("tolerate", self.tolerate as u64, &(0..=TOLERATE_MAX as u64))?;
         check_range("timing.fresh_ms", self.timing.fresh_ms, &MILLIS)?;
         check_range("timing.record_ms", self.timing.record_ms, &MILLIS)
     }

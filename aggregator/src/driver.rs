@@ -11,12 +11,12 @@ use std::{
 };
 
 use kittengrad_aggregator_core::{
-    Aggregator, Config, Event, Fatal, Fetch, Input, Now, Plan, SourceBlock, Status,
+    Aggregator, Config, Event, Fatal, Fetch, Input, Network, Now, Plan, SourceBlock, Status,
     driver::{self, ROUND_MAX, Step},
 };
 use kittengrad_journal::{Follower, JournalError, StateError, StoreError, Tip, Write};
-use kittengrad_proto::id::PublicKey;
-use kittengrad_service::clock;
+use kittengrad_proto::{checkpoint::Statement, id::PublicKey};
+use kittengrad_service::{clock, journal::SigningTimes};
 use kittengrad_store::RocksStore;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
@@ -95,6 +95,12 @@ pub(crate) struct Outlets {
 pub(crate) struct Seen {
     /// The head of the journal, after its synced commit.
     pub(crate) tip: watch::Receiver<Option<Tip>>,
+    /// Published after the tip that it describes.
+    pub(crate) statement: watch::Receiver<Option<Arc<Statement>>>,
+    /// Dates the heartbeats that other threads sign.
+    pub(crate) times: SigningTimes,
+    /// The sources to follow.
+    pub(crate) plans: watch::Receiver<Arc<Plan>>,
     pub(crate) view: watch::Receiver<Arc<StatusAt>>,
 }
 
@@ -103,8 +109,11 @@ pub(crate) struct Driver {
     core: driver::Driver,
     store: Arc<RocksStore>,
     commands: mpsc::Receiver<Command>,
-    /// The newest plan. The core gets it before any other input of a round.
-    plans: watch::Receiver<Arc<Plan>>,
+    /// The newest ring. The core gets it before any other input of a round.
+    networks: watch::Receiver<Arc<Network>>,
+    plans: watch::Sender<Arc<Plan>>,
+    statement: watch::Sender<Option<Arc<Statement>>>,
+    times: SigningTimes,
     tip: watch::Sender<Option<Tip>>,
     view: watch::Sender<Arc<StatusAt>>,
     outlets: Outlets,
@@ -119,24 +128,33 @@ impl Driver {
         config: Config,
         store: Arc<RocksStore>,
         commands: mpsc::Receiver<Command>,
-        mut plans: watch::Receiver<Arc<Plan>>,
+        mut networks: watch::Receiver<Arc<Network>>,
         outlets: Outlets,
+        started: Instant,
     ) -> Result<(Self, Seen), DriverError> {
-        let started = Instant::now();
         let aggregator = Aggregator::open(config, &*store, now(started))?;
         // The first value of a channel counts as seen, and would not reach the core.
-        plans.mark_changed();
+        networks.mark_changed();
         let (tip, tip_seen) = watch::channel(None);
+        let (statement, statement_seen) = watch::channel(None);
+        let (plans, plans_seen) = watch::channel(Arc::default());
+        let times = SigningTimes::default();
         let (view, view_seen) = watch::channel(Arc::new(StatusAt::new(Status::default())));
         let seen = Seen {
             tip: tip_seen,
+            statement: statement_seen,
+            times: times.clone(),
+            plans: plans_seen,
             view: view_seen,
         };
         let driver = Self {
             core: driver::Driver::new(aggregator),
             store,
             commands,
+            networks,
             plans,
+            statement,
+            times,
             tip,
             view,
             outlets,
@@ -157,11 +175,13 @@ impl Driver {
             if let Some(damage) = self.store.damage() {
                 return Err(DriverError::Damage(damage.to_owned()));
             }
-            // The sender may be dropped when the process ends. The last plan stays in force.
-            let plan = self.plans.has_changed().unwrap_or(false);
-            let plan = plan.then(|| Input::Plan((**self.plans.borrow_and_update()).clone()));
-            let plan = plan.into_iter().map(Command::Input);
-            let mut commands = plan.chain(batch.drain(..)).peekable();
+            // The sender may be dropped when the process ends. The last ring stays in force.
+            let is_new = self.networks.has_changed().unwrap_or(false);
+            let network = is_new.then(|| Arc::clone(&self.networks.borrow_and_update()));
+            let network = network
+                .into_iter()
+                .map(|it| Command::Input(Input::Network(it)));
+            let mut commands = network.chain(batch.drain(..)).peekable();
             let mut is_last = false;
             while self.core.is_due() || commands.peek().is_some() {
                 is_last |= self.round(&mut commands)?;
@@ -181,7 +201,11 @@ impl Driver {
         commands: &mut Peekable<impl Iterator<Item = Command>>,
     ) -> Result<bool, DriverError> {
         let mut is_last = false;
-        let mut round = self.core.begin(now(self.started), &*self.store)?;
+        let now = Now {
+            wall_ms: self.times.begin(),
+            ..now(self.started)
+        };
+        let mut round = self.core.begin(now, &*self.store)?;
         while round.has_room()
             && let Some(command) = commands.next()
         {
@@ -205,6 +229,7 @@ impl Driver {
         for step in round.end()? {
             self.perform(step)?;
         }
+        self.times.end();
         Ok(is_last)
     }
 
@@ -214,6 +239,9 @@ impl Driver {
             Step::Publish(tip) => {
                 self.tip
                     .send_if_modified(|shown| shown.replace(tip) != Some(tip));
+            }
+            Step::State(statement) => {
+                self.statement.send_replace(Some(statement));
             }
             Step::Fetch(fetch) => {
                 // A full queue is not an error: the core fetches again later.
@@ -246,6 +274,15 @@ impl Driver {
 
     fn show(&self) {
         let view = self.core.view(now(self.started));
+        if let Some(plan) = self.core.plan() {
+            self.plans.send_if_modified(|last| {
+                let is_new = **last != *plan;
+                if is_new {
+                    *last = Arc::new(plan.clone());
+                }
+                is_new
+            });
+        }
         self.outlets.metrics.view(&view);
         self.view.send_replace(Arc::new(StatusAt::new(view)));
     }
@@ -306,7 +343,8 @@ impl Driver {
     }
 }
 
-fn now(started: Instant) -> Now {
+/// Reads the two clocks. `started` is the moment from which the monotonic one counts.
+pub(crate) fn now(started: Instant) -> Now {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Now {
         monotonic_ms: millis(started.elapsed()),

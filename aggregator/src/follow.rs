@@ -152,7 +152,7 @@ impl Following {
                 })
                 .await
             }
-            Event::Alive(heartbeat) => self.input(Input::Alive(self.source, heartbeat)).await,
+            Event::Alive(beat) => self.input(Input::Alive(self.source, beat)).await,
             Event::Waiting { error, .. } => {
                 self.input(Input::Down(self.source, error.to_string()))
                     .await
@@ -243,6 +243,7 @@ fn source_block(block: VerifiedBlock) -> Option<SourceBlock> {
         block: Block {
             header: block.header,
             items: block.item_bytes,
+            through: block.through,
         },
         entries: block
             .entries

@@ -47,18 +47,18 @@ impl AggregatorService {
         Self(Arc::new(parts))
     }
 
-    /// Refuses a lookup of canonicals whose source was not read to its head yet. Before that, an absent canonical may
-    /// exist at its source, and a set may have more updates.
+    /// Refuses a lookup of canonicals whose cell is not complete to any time since the start. Before that, an absent
+    /// canonical may exist, and a set may have more updates.
     fn check_has_read(&self, canonicals: &[RecordId]) -> Result<(), Refusal> {
         let shown = Arc::clone(&self.view.borrow());
         let has_read = |canonical: &RecordId| {
-            let mut sources = shown.view.sources.iter();
-            sources.any(|source| source.has_caught_up && source.arc.contains(canonical.point()))
+            let mut cells = shown.view.cells.iter();
+            cells.any(|cell| cell.complete_to_ms.is_some() && cell.arc.contains(canonical.point()))
         };
         let Some(unread) = canonicals.iter().find(|canonical| !has_read(canonical)) else {
             return Ok(());
         };
-        let why = format!("this aggregator has not yet read all of {unread} from its source");
+        let why = format!("this aggregator has not yet read all of {unread} from its peers");
         Err(Refusal::new(ErrorCode::Filling, why))
     }
 
@@ -151,14 +151,16 @@ impl Routing for AggregatorService {
         check_namespace(overlay, &request.get_ref().namespace)?;
         let signed = |identity: &Identity| identity.signed().to_wire();
         let (shown, view) = (Arc::clone(&self.view.borrow()), self.views.now());
+        let status = shown.as_of(Instant::now());
         Ok(Response::new(wire::GetRingResponse {
             namespace: overlay.namespace.to_string(),
             network: Bytes::copy_from_slice(overlay.network.as_bytes()),
             replicas: u32::try_from(view.replication().get()).unwrap_or(u32::MAX),
             members: view.peers().map(signed).collect(),
-            statuses: show::statuses(self.own, &shown.as_of(Instant::now())),
+            statuses: show::statuses(self.own, &status),
             aggregators: view.aggregators().map(signed).collect(),
             policy: POLICY,
+            cells: show::cells(&status),
         }))
     }
 

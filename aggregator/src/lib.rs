@@ -12,6 +12,7 @@
 //! of its own. Memory is bounded: a follower waits for memory for each block before it reads the next one.
 #![warn(missing_docs)]
 
+mod ask;
 pub mod config;
 mod driver;
 mod failure;

@@ -1,14 +1,14 @@
 //! The plan of followed sources, which may change while the process runs.
 //!
-//! One task makes a new plan when the view of the ring changes. The driver passes the newest plan to the core. A second
-//! task follows exactly the sources of that plan.
+//! One task passes newer rings to the driver, whose core plans. A second task follows exactly the sources of the newest
+//! plan.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use kittengrad_aggregator_core::Plan;
+use kittengrad_aggregator_core::{Network, Plan};
 use kittengrad_client::Client;
 use kittengrad_overlay::view::View;
 use kittengrad_proto::id::PublicKey;
@@ -21,22 +21,23 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{driver::Command, follow::Following, readers::Readers};
 
-/// Plans a cover of all peers, including those that are down. The aggregator waits for a peer that is down, because
-/// others may lack transactions that only it signed.
-pub(crate) fn plan(view: &View) -> Arc<Plan> {
-    Arc::new(Plan::cover(
-        view.ring(),
-        |point| view.key_at(point),
-        |_| true,
-    ))
+/// The ring of a view, with the number of faulty replicas to tolerate in each cell.
+pub(crate) fn network(view: &View, tolerate: usize) -> Arc<Network> {
+    let keys = view.peers().map(|peer| peer.key);
+    let ring = view.ring().clone();
+    Arc::new(Network::new(view.ring_id(), ring, keys, tolerate))
 }
 
-/// Sends a new plan for each newer view, if it differs from the last plan. Never returns.
-pub(crate) async fn plan_anew(mut views: Views, plans: watch::Sender<Arc<Plan>>) {
+/// Sends the ring of each newer view. Never returns.
+pub(crate) async fn watch_ring(
+    mut views: Views,
+    tolerate: usize,
+    networks: watch::Sender<Arc<Network>>,
+) {
     loop {
         let view = views.changed().await;
-        let newer = plan(&view);
-        plans.send_if_modified(|last| {
+        let newer = network(&view, tolerate);
+        networks.send_if_modified(|last| {
             let is_new = *last != newer;
             *last = newer;
             is_new

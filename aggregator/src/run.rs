@@ -14,6 +14,7 @@ use kittengrad_overlay::{file::NetworkFile, view::View};
 use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{
     certificate::{Role, Root},
+    checkpoint::Statement,
     identity::Addresses,
     signed::Ed25519,
 };
@@ -21,7 +22,7 @@ use kittengrad_service::{
     aside, closing, credentials,
     handshakes::{GRPC, Handshakes},
     http::{self, NotReady, Pages},
-    journal::{JournalParts, JournalService},
+    journal::{JournalParts, JournalService, SigningTimes},
     listen::{choose, listen},
     metrics::{ServiceMetrics, registry},
     process::{Process, Stage, routes},
@@ -39,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::failure::RunError;
 use crate::{
+    ask,
     config::Config,
     driver::{COMMANDS_MAX, Command, Driver, FETCHES_MAX, Outlets, Seen},
     fetch,
@@ -166,7 +168,9 @@ impl Start {
         let metrics = AggregatorMetrics::register(&mut registry);
         let service_metrics = ServiceMetrics::register(&mut registry);
 
-        let (plans, planned) = watch::channel(plans::plan(&self.view));
+        let tolerate = self.config.tolerate;
+        let started = Instant::now();
+        let (networks, network) = watch::channel(plans::network(&self.view, tolerate));
         let readers = Readers::default();
         let (commands, received) = mpsc::channel(COMMANDS_MAX);
         let (fetches, wanted) = mpsc::channel(FETCHES_MAX);
@@ -176,7 +180,14 @@ impl Start {
             metrics,
         };
         let store = Arc::clone(&self.store);
-        let (driver, seen) = Driver::new(self.core(), store, received, planned.clone(), outlets)?;
+        let (driver, seen) = Driver::new(
+            self.core(),
+            store,
+            received,
+            network.clone(),
+            outlets,
+            started,
+        )?;
         let to_driver = commands.clone();
         let stop = async move {
             // The driver may have ended already: it can be the task that failed.
@@ -188,12 +199,14 @@ impl Start {
         process.spawn_dropped(Stage::Inside, "clock", tick(commands.clone()));
         let shortage = self.look_for_space(&mut process);
 
-        let planning = plans::plan_anew(views.clone(), plans);
-        process.spawn_dropped(Stage::Inside, "planning", planning);
+        let watching = plans::watch_ring(views.clone(), tolerate, networks);
+        process.spawn_dropped(Stage::Inside, "watching the ring", watching);
+        let asking = ask::run(client.clone(), network, commands.clone(), started);
+        process.spawn_dropped(Stage::Inside, "asking for heads", asking);
         let followers = Followers {
             client: client.clone(),
             commands: commands.clone(),
-            plans: planned,
+            plans: seen.plans.clone(),
             readers,
             shortage: shortage.clone(),
             stop: process.stop_of(Stage::Inside),
@@ -214,7 +227,13 @@ impl Start {
             }),
         };
         process.serve_pages(sockets.http, http::router(pages));
-        let Seen { tip, view } = seen;
+        let Seen {
+            tip,
+            statement,
+            times,
+            view,
+            plans: _,
+        } = seen;
         let service = AggregatorService::new(Parts {
             own,
             overlay: self.view.overlay().clone(),
@@ -223,7 +242,7 @@ impl Start {
             tip: tip.clone(),
             view,
         });
-        let journal = self.journal(&process, tip, service_metrics.clone());
+        let journal = self.journal(&process, (tip, statement, times), service_metrics.clone());
         let routes = routes(service, journal).await?;
         let handshakes = Handshakes::new(self.credentials, &[GRPC])?;
         let door = Door::new(&handshakes, |role| role != Role::Registrar);
@@ -270,13 +289,19 @@ impl Start {
     fn journal(
         &self,
         process: &Process,
-        tip: watch::Receiver<Option<Tip>>,
+        (tip, statements, times): (
+            watch::Receiver<Option<Tip>>,
+            watch::Receiver<Option<Arc<Statement>>>,
+            SigningTimes,
+        ),
         metrics: ServiceMetrics,
     ) -> JournalService {
         JournalService::new(JournalParts {
             overlay: self.view.overlay().clone(),
             store: self.store.clone(),
             tip,
+            statements,
+            times,
             signer: Arc::new(self.credentials.key().clone()),
             chain: self.credentials.chain().clone(),
             shutdown: process.stop_of(Stage::Doors),

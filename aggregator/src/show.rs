@@ -6,9 +6,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use kittengrad_aggregator_core::{SourceReport, SourceState, Status};
+use kittengrad_aggregator_core::{
+    CellReport, Established, How, SourceReport, SourceState, Status, Uncovered,
+};
 use kittengrad_proto::{
-    block::Head, condition::Condition, id::PublicKey, namespace::Overlay, wire,
+    block::{Head, arc_to_wire},
+    condition::Condition,
+    id::PublicKey,
+    namespace::Overlay,
+    wire,
 };
 use kittengrad_ring::KeyRange;
 use serde_json::{Value, json};
@@ -71,36 +77,86 @@ pub(crate) fn statuses(own: PublicKey, view: &Status) -> Vec<wire::MemberStatus>
         .collect()
 }
 
+/// The completeness of each cell, for the answer over gRPC.
+pub(crate) fn cells(view: &Status) -> Vec<wire::CellCompleteness> {
+    let key = |key: &PublicKey| Bytes::copy_from_slice(key.as_bytes());
+    let cell = |cell: &CellReport| wire::CellCompleteness {
+        cell: Some(arc_to_wire(&cell.arc)),
+        complete_to_ms: cell.complete_to_ms,
+        needed: u32::try_from(cell.needed).unwrap_or(u32::MAX),
+        established: cell.established.iter().map(|of| key(&of.peer)).collect(),
+        waits_for: cell.waits_for.iter().map(key).collect(),
+    };
+    view.cells.iter().map(cell).collect()
+}
+
 /// Makes the JSON of the status page.
 pub(crate) fn status_page(own: PublicKey, overlay: &Overlay, view: &Status) -> Value {
-    let source = |report: &SourceReport| {
-        json!({
-            "id": report.source.to_string(),
-            "arc": arc(&report.arc),
-            "state": report.state.as_str(),
-            "settled": report.is_settled,
-            "applied": head(report.position),
-            "head": head(report.head),
-            "head_time_ms": report.head_time_ms,
-            "queued": report.queued,
-            "reason": report.reason,
-        })
-    };
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "role": "aggregator",
         "id": own.to_string(),
         "namespace": overlay.namespace.as_str(),
         "network": overlay.network.to_string(),
+        "ring": view.ring.map(|ring| ring.to_string()),
+        "complete_to_ms": view.complete_to_ms,
+        "tolerates": view.tolerates,
         "complete": view.is_complete,
         "fresh": view.is_fresh,
         "ready": view.is_ready,
         "reasons": view.reasons,
-        "head": head(view.tip.map(|tip| tip.head)),
-        "elements": view.tip.map_or(0, |tip| tip.offset),
-        "records_wanted": view.records_wanted,
         "sources": view.sources.iter().map(source).collect::<Vec<_>>(),
-        "uncovered": view.uncovered.iter().map(arc).collect::<Vec<_>>(),
+        "cells": view.cells.iter().map(cell).collect::<Vec<_>>(),
+        "uncovered": view.uncovered.iter().map(uncovered).collect::<Vec<_>>(),
+        "head": head(view.tip.map(|tip| tip.head)),
+        "elements": view.elements,
+        "records_absent": view.records_wanted,
+    })
+}
+
+fn source(report: &SourceReport) -> Value {
+    json!({
+        "id": report.source.to_string(),
+        "mode": "read",
+        "arc": arc(&report.arc),
+        "state": report.state.as_str(),
+        "settled": report.is_settled,
+        "position": head(report.position),
+        "head": head(report.head),
+        "lag_ms": report.lag_ms,
+        "queued": report.queued,
+        "reason": report.reason,
+    })
+}
+
+fn cell(cell: &CellReport) -> Value {
+    let established = |of: &Established| {
+        let by = match &of.how {
+            How::Read => Vec::new(),
+            How::Vouched(by) => by.iter().map(PublicKey::to_string).collect(),
+        };
+        json!({
+            "peer": of.peer.to_string(),
+            "how": if by.is_empty() { "read" } else { "vouched" },
+            "by": by,
+            "height": of.head.height,
+        })
+    };
+    json!({
+        "from": cell.arc.from.to_string(),
+        "to": cell.arc.to.to_string(),
+        "complete_to_ms": cell.complete_to_ms,
+        "needed": cell.needed,
+        "established": cell.established.iter().map(established).collect::<Vec<_>>(),
+        "waits_for": cell.waits_for.iter().map(PublicKey::to_string).collect::<Vec<_>>(),
+    })
+}
+
+fn uncovered(uncovered: &Uncovered) -> Value {
+    json!({
+        "from": uncovered.arc.from.to_string(),
+        "to": uncovered.arc.to.to_string(),
+        "since_ms": uncovered.since_ms,
     })
 }
 

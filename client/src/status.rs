@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use futures::{StreamExt, stream};
-use kittengrad_client_core::view::ring::{MemberState, RingReport};
+use kittengrad_client_core::view::ring::{CellState, MemberState, RingReport};
 use kittengrad_overlay::view::View;
 use kittengrad_proto::{
-    block::Head,
+    block::{Head, arc_from_wire},
+    checkpoint::ThroughList,
     condition::Condition,
     id::{PublicKey, RecordId},
-    identity::{Heartbeat, Identity},
-    limits::RING_MEMBERS_MAX,
+    identity::{Beat, Heartbeat, Identity},
+    limits::{NONCE_BYTES, RING_MEMBERS_MAX},
     signed::Ed25519,
     wire,
 };
@@ -45,6 +47,8 @@ pub struct RingView {
     pub statuses: BTreeMap<PublicKey, MemberState>,
     /// The policy version that new transactions must name.
     pub policy: u64,
+    /// The completeness of each cell, if the member is an aggregator.
+    pub cells: Vec<CellState>,
 }
 
 /// The head of a journal, as its owner signed it.
@@ -52,6 +56,8 @@ pub struct RingView {
 pub struct JournalHead {
     /// The head, with the owner's signature; `None` until the journal has its first block.
     pub heartbeat: Option<Heartbeat>,
+    /// The positions in other journals that the checkpoint of the heartbeat signs.
+    pub through: ThroughList,
     /// Incarnations that the owner still has, ascending.
     pub incarnations: Vec<u64>,
     /// Elements in the owner's set.
@@ -67,6 +73,8 @@ pub struct MemberReport {
     pub condition: Condition,
     /// The head of its journal, if it answered.
     pub journal: Result<JournalHead, CallError>,
+    /// The completeness of each cell, if it is an aggregator and answered.
+    pub cells: Vec<CellState>,
 }
 
 impl MemberReport {
@@ -78,6 +86,7 @@ impl MemberReport {
         MemberState {
             condition: self.condition,
             head: heartbeat.map(|heartbeat| heartbeat.head),
+            cells: self.cells.clone(),
         }
     }
 }
@@ -127,7 +136,9 @@ impl Client {
         if overlay.check(&answer.network, &answer.namespace).is_err() {
             return Err(misbehaved("it answers about another network".to_owned()));
         }
-        if answer.members.len() + answer.aggregators.len() > 2 * RING_MEMBERS_MAX {
+        if answer.members.len() + answer.aggregators.len() > 2 * RING_MEMBERS_MAX
+            || answer.cells.len() > RING_MEMBERS_MAX
+        {
             return Err(misbehaved(format!(
                 "it tells of {} members",
                 answer.members.len()
@@ -143,9 +154,12 @@ impl Client {
                 MemberState {
                     condition,
                     head: Head::from_wire(status.head.as_ref())?,
+                    cells: Vec::new(),
                 },
             ))
         };
+        let cells = answer.cells.iter().map(cell_from_wire);
+        let cells = cells.collect::<Result<Vec<_>, _>>();
         let statuses = answer.statuses.into_iter().map(status);
         let statuses = statuses.collect::<Result<_, kittengrad_proto::id::IdError>>();
         Ok(RingView {
@@ -154,6 +168,7 @@ impl Client {
                 .map_err(|e| misbehaved(e.to_string()))?,
             statuses: statuses.map_err(|e| misbehaved(e.to_string()))?,
             policy: answer.policy,
+            cells: cells.map_err(misbehaved)?,
         })
     }
 
@@ -162,25 +177,47 @@ impl Client {
     /// # Errors
     /// [`CallError`] if the member gives no good answer.
     pub async fn head_of(&self, source: &PublicKey) -> Result<JournalHead, CallError> {
+        self.head_by(source, None).await
+    }
+
+    /// Asks like [`Client::head_of`], with a nonce of 16 random bytes. The head is the one at the time of the question or
+    /// a later one, by nobody's clock.
+    ///
+    /// # Errors
+    /// [`CallError`] if the member gives no good answer, or does not repeat the nonce.
+    pub async fn head_now(
+        &self,
+        source: &PublicKey,
+        nonce: [u8; NONCE_BYTES],
+    ) -> Result<JournalHead, CallError> {
+        self.head_by(source, Some(nonce)).await
+    }
+
+    async fn head_by(
+        &self,
+        source: &PublicKey,
+        nonce: Option<[u8; NONCE_BYTES]>,
+    ) -> Result<JournalHead, CallError> {
         let member = self.member(source)?;
         let view = self.view();
-        let namespace = view.overlay().namespace.to_string();
+        let request = wire::GetHeadRequest {
+            namespace: view.overlay().namespace.to_string(),
+            nonce: nonce.map_or_else(Bytes::new, |nonce| Bytes::copy_from_slice(&nonce)),
+        };
         let ask = async {
-            let answer = member
-                .journal()
-                .get_head(wire::GetHeadRequest { namespace })
-                .await;
+            let answer = member.journal().get_head(request).await;
             answer
                 .map_err(|status| self.error(*source, &status))
                 .map(tonic::Response::into_inner)
         };
         let answer = self.attempt(*source, ask).await?;
         let misbehaved = |why: String| CallError::Misbehaved { peer: *source, why };
-        let heartbeat = match answer.heartbeat {
+        let beat = match answer.heartbeat {
             None => None,
             signed => {
-                let heartbeat = Heartbeat::from_wire(signed, view.overlay());
-                let heartbeat = heartbeat.map_err(|e| misbehaved(e.to_string()))?;
+                let beat = Beat::from_wire(signed, answer.through, view.overlay());
+                let beat = beat.map_err(|e| misbehaved(e.to_string()))?;
+                let heartbeat = &beat.heartbeat;
                 heartbeat
                     .verify(&Ed25519)
                     .map_err(|e| misbehaved(e.to_string()))?;
@@ -189,14 +226,21 @@ impl Client {
                         "it shows the head of another journal".to_owned(),
                     ));
                 }
-                Some(heartbeat)
+                if nonce.is_some() && heartbeat.nonce != nonce {
+                    return Err(misbehaved("it does not repeat the nonce".to_owned()));
+                }
+                Some(beat)
             }
         };
         if !answer.incarnations.is_sorted_by(|a, b| a < b) {
             return Err(misbehaved("its incarnations are not ascending".to_owned()));
         }
+        let (heartbeat, through) = beat.map_or_else(Default::default, |beat| {
+            (Some(beat.heartbeat), beat.through)
+        });
         Ok(JournalHead {
             heartbeat,
+            through,
             incarnations: answer.incarnations,
             elements: answer.elements,
         })
@@ -216,9 +260,10 @@ impl Client {
             .map(|identity| async move {
                 let (journal, ring) =
                     futures::join!(self.head_of(&identity.key), self.ring_of(&identity.key));
-                let own = ring
-                    .ok()
-                    .and_then(|mut view| view.statuses.remove(&identity.key));
+                let (own, cells) = ring.map_or_else(
+                    |_| (None, Vec::new()),
+                    |mut view| (view.statuses.remove(&identity.key), view.cells),
+                );
                 let condition = match (&journal, own) {
                     (Err(_), _) => Condition::Unreachable,
                     (Ok(_), Some(own)) => own.condition,
@@ -229,6 +274,7 @@ impl Client {
                     identity,
                     condition,
                     journal,
+                    cells,
                 }
             })
             .buffered(REQUESTS_IN_FLIGHT)
@@ -274,4 +320,20 @@ impl Client {
         };
         answer.blocks.into_iter().map(check).collect()
     }
+}
+
+/// Reads the completeness of a cell as an aggregator tells it.
+fn cell_from_wire(wire: &wire::CellCompleteness) -> Result<CellState, String> {
+    let keys = |keys: &[Bytes]| {
+        let keys = keys.iter().map(|key| PublicKey::from_slice(key));
+        keys.collect::<Result<Vec<_>, _>>()
+            .map_err(|e| e.to_string())
+    };
+    Ok(CellState {
+        arc: arc_from_wire(wire.cell.as_ref()).map_err(|e| e.to_string())?,
+        complete_to_ms: wire.complete_to_ms,
+        needed: wire.needed,
+        established: keys(&wire.established)?,
+        waits_for: keys(&wire.waits_for)?,
+    })
 }

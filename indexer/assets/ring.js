@@ -58,8 +58,20 @@ function describe(ring) {
       ? h("p", { class: "bad" }, `${plural(ring.uncovered.length, "arc has", "arcs have")} no settled peer that answers.`)
       : h("p", null, `The journals of ${plural(ring.cover.length, "peer", "peers")} together have all elements: the inner line.`),
     ...ring.aggregators.map((one) => h("p", { class: "aggregator" }, h("span", { class: `state ${known(one.state)}` }, one.state), " aggregator ",
-      h("code", { title: one.id }, short(one.id)), one.height === null ? "" : ` at block ${count(one.height)}`)),
+      h("code", { title: one.id }, short(one.id)), one.height === null ? "" : ` at block ${count(one.height)}`, ...completeness(one))),
     legend(),
+  ].filter(Boolean);
+}
+
+/** To which time the view of an aggregator is complete, and whom the cells wait for that are behind. */
+function completeness(aggregator) {
+  if (!aggregator.cells.length) return [];
+  const to = (ms) => (ms === null ? "no time yet" : new Date(ms).toLocaleTimeString());
+  const behind = aggregator.cells.filter((cell) => cell.waits_for.length);
+  const waits = (cell) => h("li", { class: "bad" }, `cell ${short(cell.from)} to ${short(cell.to)}: complete to ${to(cell.complete_to_ms)}, waits for ${cell.waits_for.map(short).join(", ")}`);
+  return [
+    `, complete to ${to(aggregator.complete_to_ms)}`,
+    behind.length ? h("ul", { class: "cells" }, behind.map(waits)) : null,
   ].filter(Boolean);
 }
 

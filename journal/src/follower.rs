@@ -3,6 +3,7 @@
 
 use kittengrad_proto::{
     block::{Block, BlockError, Head, Header, Holds, Item},
+    checkpoint::{Checkpoint, CheckpointError},
     cursor::Cursor,
     id::{Id, PublicKey},
     signed::Verifier,
@@ -53,6 +54,14 @@ pub enum FollowError {
         /// The difference in milliseconds.
         back_ms: u64,
     },
+    /// Its checkpoint contradicts the journal: evidence against the journal's owner.
+    #[error("block {height}: {error}")]
+    Checkpoint {
+        /// Height of the block.
+        height: u64,
+        /// The rule that the checkpoint breaks.
+        error: CheckpointError,
+    },
     /// Two different blocks for one height: evidence against the journal's owner.
     #[error("two blocks at height {height} of incarnation {incarnation}: {known:?} and {found:?}")]
     Equivocation {
@@ -97,6 +106,8 @@ pub struct Follower {
     incarnation: u64,
     last: Option<(u64, Id, u64)>,
     holds: Option<Holds>,
+    /// Height in the last checkpoint of this incarnation that was met in a header.
+    checkpoint: Option<u64>,
 }
 
 impl Follower {
@@ -108,6 +119,7 @@ impl Follower {
             incarnation,
             last: None,
             holds: None,
+            checkpoint: None,
         }
     }
 
@@ -119,6 +131,7 @@ impl Follower {
             incarnation: head.incarnation,
             last: Some((head.height, head.hash, time_ms)),
             holds: None,
+            checkpoint: None,
         }
     }
 
@@ -232,10 +245,31 @@ impl Follower {
         }
         let header = &block.header;
         let holds = block.check_items(items, self.holds.as_ref())?;
+        self.checkpoint = match &header.checkpoint {
+            Some(checkpoint) => Some(self.check(header.height, checkpoint)?),
+            None => self.checkpoint.filter(|_| step == Step::Next),
+        };
         self.incarnation = header.incarnation;
         self.last = Some((header.height, header.hash(), header.time_ms));
         self.holds.clone_from(&holds);
         Ok(holds)
+    }
+
+    /// Compares the checkpoint of the next block, at `height`, with the journal so far. Returns its height.
+    fn check(&self, height: u64, checkpoint: &Checkpoint) -> Result<u64, FollowError> {
+        let at = checkpoint.height;
+        let fault = |error| FollowError::Checkpoint { height, error };
+        if let Some(before) = self.checkpoint.filter(|before| at < *before) {
+            return Err(fault(CheckpointError::WentBack { height: at, before }));
+        }
+        let held = self
+            .holds
+            .as_ref()
+            .filter(|_| height.checked_sub(1) == Some(at));
+        match held.is_none_or(|held| held.ranges() == checkpoint.holds.held()) {
+            true => Ok(at),
+            false => Err(fault(CheckpointError::OtherArcs(at))),
+        }
     }
 
     /// Checks a block's link, time and signature.

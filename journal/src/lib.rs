@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 mod arcs;
+mod block_tree;
 mod follower;
 mod memory;
 pub mod place;
@@ -21,6 +22,7 @@ mod store;
 mod writer;
 
 pub use arcs::{read_arcs, write_arcs};
+pub use block_tree::{BlockTree, prove_block};
 pub use follower::{Accepted, FollowError, Follower, Step};
 pub use memory::MemoryStore;
 pub use prove::{ProveError, prove};
@@ -34,4 +36,4 @@ pub use store::{
     BlockStore, ChainStore, ElementPage, ElementStore, Locator, RecordStore, RowKey, StateStore,
     Store, StoreError, StoredBlock, TransactionStore, Write, walk_ranges,
 };
-pub use writer::{Added, Cut, Journal, JournalError, Tip};
+pub use writer::{Added, Cut, Fork, Journal, JournalError, Observed, Tip, added_elements};

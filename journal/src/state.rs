@@ -8,6 +8,7 @@
 //!                            ‖ these arcs ‖ arcs held here
 //! publisher = 2 ‖ publisher  1 (1 byte) ‖ id of the publisher's certificate chain (32)
 //! holds     = 3              1 (1 byte) ‖ incarnation (8) ‖ arcs of the last `hold` in the owner's journal
+//! kinds 4 and 5 are the tree over the blocks, see `block_tree`
 //! ```
 //! Integers are big-endian. Each arc is from (32) ‖ to (32). Versions 1 and 2 of `applied` had no arcs of the journal's
 //! owner. A store of their time is refused as a whole.

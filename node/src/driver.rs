@@ -16,8 +16,8 @@ use kittengrad_node_core::{
     driver::{self, Step},
 };
 use kittengrad_overlay::quorum::Ack;
-use kittengrad_proto::{certificate::Chain, submission::Submission};
-use kittengrad_service::views::Views;
+use kittengrad_proto::{certificate::Chain, checkpoint::Statement, submission::Submission};
+use kittengrad_service::{journal::SigningTimes, views::Views};
 use kittengrad_store::RocksStore;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -94,12 +94,17 @@ impl From<driver::Command<Lanes>> for Command {
 /// The senders of committed state.
 struct Senders {
     tip: watch::Sender<Option<Tip>>,
+    statement: watch::Sender<Option<Arc<Statement>>>,
     status: watch::Sender<Status>,
 }
 
 /// The receivers of committed state: the tip and the status of the peer.
 pub(crate) struct Seen {
     pub(crate) tip: watch::Receiver<Option<Tip>>,
+    /// Published after the tip that it describes.
+    pub(crate) statement: watch::Receiver<Option<Arc<Statement>>>,
+    /// Dates the heartbeats that other threads sign.
+    pub(crate) times: SigningTimes,
     pub(crate) status: watch::Receiver<Status>,
 }
 
@@ -113,6 +118,7 @@ pub(crate) struct Driver {
     next_request: RequestId,
     shown: Senders,
     metrics: PeerMetrics,
+    times: SigningTimes,
     started: Instant,
 }
 
@@ -127,9 +133,13 @@ impl Driver {
         let started = Instant::now();
         let peer = Peer::new(config, &*store, now(started))?;
         let (tip, tip_seen) = watch::channel(None);
+        let (statement, statement_seen) = watch::channel(None);
         let (status, status_seen) = watch::channel(peer.status());
+        let times = SigningTimes::default();
         let seen = Seen {
             tip: tip_seen,
+            statement: statement_seen,
+            times: times.clone(),
             status: status_seen,
         };
         let driver = Self {
@@ -139,8 +149,13 @@ impl Driver {
             views,
             answers: HashMap::new(),
             next_request: 0,
-            shown: Senders { tip, status },
+            shown: Senders {
+                tip,
+                statement,
+                status,
+            },
             metrics,
+            times,
             started,
         };
         Ok((driver, seen))
@@ -169,7 +184,11 @@ impl Driver {
             return Err(DriverError::Damage(damage.to_owned()));
         }
         let mut is_last = false;
-        let mut round = self.core.begin(now(self.started), &*self.store)?;
+        let now = Now {
+            wall_ms: self.times.begin(),
+            ..now(self.started)
+        };
+        let mut round = self.core.begin(now, &*self.store)?;
         if let Some(view) = self.views.newer() {
             round.take(driver::Command::Input(Input::View(view)))?;
         }
@@ -204,6 +223,7 @@ impl Driver {
             self.perform(step)?;
         }
         self.show();
+        self.times.end();
         Ok(is_last)
     }
 
@@ -250,6 +270,11 @@ impl Driver {
         self.shown.tip.send_if_modified(|tip| {
             let is_new = *tip != status.tip;
             *tip = status.tip;
+            is_new
+        });
+        self.shown.statement.send_if_modified(|statement| {
+            let is_new = *statement != status.statement;
+            statement.clone_from(&status.statement);
             is_new
         });
         self.shown.status.send_if_modified(|shown| {

@@ -271,6 +271,8 @@ impl Start {
             overlay: self.view.overlay().clone(),
             store: self.store.clone(),
             tip: seen.tip,
+            statements: seen.statement,
+            times: seen.times,
             signer: Arc::new(self.handshakes.credentials().key().clone()),
             chain: self.handshakes.credentials().chain().clone(),
             shutdown: process.stop_of(Stage::Doors),

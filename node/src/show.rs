@@ -158,6 +158,7 @@ mod tests {
             clock_behind_ms: 0,
             why_clock: None,
             tip: None,
+            statement: None,
             is_open: true,
             is_settled: false,
             missing,

@@ -109,6 +109,16 @@ catalogue! {
     OffsetCountsItems = "offset-counts-items",
     /// The aggregator keeps the position of blocks that it read and did not emit.
     AggregatorCursorEarly = "aggregator-cursor-early",
+    /// An aggregator takes a cell for complete with one replica established.
+    OneReplicaSuffices = "one-replica-suffices",
+    /// An aggregator dates a head by its arrival, not by the question.
+    HeadBeforeQuestion = "head-before-question",
+    /// An aggregator believes replicas and sources that are filling.
+    FillingVouches = "filling-vouches",
+    /// An aggregator counts blocks as read that are not on its disk.
+    CompleteFromMemory = "complete-from-memory",
+    /// An aggregator believes a checkpoint before it has read the block that the checkpoint describes.
+    VouchedBeforeRead = "vouched-before-read",
     /// The aggregator drops a transaction whose records are not here yet.
     AggregatorDropsBlocked = "aggregator-drops-blocked",
     /// The aggregator does not read the journal of an old disk again when the disk comes back.

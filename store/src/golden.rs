@@ -57,9 +57,14 @@ fn stored() -> StoredBlock {
         items_root: kittengrad_proto::merkle::Tree::new(leaves).root(),
         item_count: 2,
         fork: None,
+        checkpoint: None,
     };
     let header = Header::sign(&overlay(), &fields, &Stamp);
-    let block = Block { header, items };
+    let block = Block {
+        header,
+        items,
+        through: kittengrad_proto::checkpoint::ThroughList::default(),
+    };
     StoredBlock { block, offset: 5 }
 }
 

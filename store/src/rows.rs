@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! blocks        incarnation (8) ‖ height (8)
-//!               → 1 ‖ offset (8) ‖ signature (64) ‖ length (4) ‖ body of the header ‖ (length (2) ‖ item)…
+//!               → 1 ‖ offset (8) ‖ signature (64) ‖ length (4) ‖ body of the header
+//!                 ‖ (length (2) ‖ item)… ‖ (length (2) ‖ position beside the checkpoint)…
 //! elements      canonical (32)                  → 1 ‖ incarnation (8) ‖ height (8) ‖ index (4)
 //!               canonical (32) ‖ update (32)    → the same; a bare insert comes before all updates
 //! transactions  id (32)                         → 1 ‖ transaction
@@ -17,7 +18,7 @@ use kittengrad_journal::{Locator, StoredBlock};
 use kittengrad_proto::{
     block::{Block, Header},
     id::RecordId,
-    limits::ITEM_BYTES_MAX,
+    limits::{ITEM_BYTES_MAX, THROUGH_ENTRY_BYTES_MAX},
     namespace::Overlay,
     signed::SIGNATURE_BYTES,
     transaction::Element,
@@ -28,10 +29,11 @@ use thiserror::Error;
 /// The version of all rows.
 pub(crate) const VERSION: u8 = 1;
 /// The format of a store: of its rows and of the signed objects in them. Format 1 had blocks of version 1, whose journals
-/// do not say what their owners hold.
-pub(crate) const FORMAT: u8 = 2;
+/// do not say what their owners hold. Format 2 had no tree over the blocks.
+pub(crate) const FORMAT: u8 = 3;
 
 const _: () = assert!(ITEM_BYTES_MAX <= u16::MAX as usize);
+const _: () = assert!(THROUGH_ENTRY_BYTES_MAX <= u16::MAX as usize);
 
 /// Why a row cannot be read: the store is damaged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -144,8 +146,9 @@ pub(crate) fn of_block_key(key: &[u8]) -> Result<(u64, u64), RowError> {
 
 pub(crate) fn block_value(stored: &StoredBlock) -> Vec<u8> {
     let wire = stored.block.header.signed().to_wire();
-    let items = &stored.block.items;
-    let bytes = items.iter().map(|item| 2 + item.len()).sum::<usize>();
+    let through = stored.block.through.to_wire();
+    let entries = || stored.block.items.iter().chain(&through);
+    let bytes = entries().map(|entry| 2 + entry.len()).sum::<usize>();
     let mut value = Vec::with_capacity(1 + 8 + SIGNATURE_BYTES + 4 + wire.body.len() + bytes);
     value.push(VERSION);
     value.extend_from_slice(&stored.offset.to_be_bytes());
@@ -153,10 +156,10 @@ pub(crate) fn block_value(stored: &StoredBlock) -> Vec<u8> {
     let body_bytes = u32::try_from(wire.body.len()).expect("a header has at most HEADER_BYTES_MAX");
     value.extend_from_slice(&body_bytes.to_be_bytes());
     value.extend_from_slice(&wire.body);
-    for item in items {
-        let item_bytes = u16::try_from(item.len()).expect("an item has at most ITEM_BYTES_MAX");
-        value.extend_from_slice(&item_bytes.to_be_bytes());
-        value.extend_from_slice(item);
+    for entry in entries() {
+        let bytes = u16::try_from(entry.len()).expect("an entry has at most ITEM_BYTES_MAX");
+        value.extend_from_slice(&bytes.to_be_bytes());
+        value.extend_from_slice(entry);
     }
     value
 }
@@ -178,8 +181,11 @@ pub(crate) fn block(
         let item = take_bytes::<2>(&mut items).ok_or(RowError::Length { bytes })?;
         list.push(item);
     }
-    let block = Block::from_wire(Some(header), list, overlay)
-        .map_err(|e| RowError::Content(e.to_string()))?;
+    let content = |error: &dyn std::fmt::Display| RowError::Content(error.to_string());
+    let header = Header::from_wire(Some(header), overlay).map_err(|e| content(&e))?;
+    let items = list.len().min(header.item_count as usize);
+    let through = list.split_off(items);
+    let block = Block::from_parts(header, list, through).map_err(|e| content(&e))?;
     is_named(&block.header, incarnation, height)?;
     Ok(StoredBlock { block, offset })
 }

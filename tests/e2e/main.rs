@@ -3,11 +3,13 @@
 
 mod bad_input;
 mod commands;
+mod completeness;
 mod copies;
 mod examples;
 mod harness;
 mod incarnations;
 mod kill;
+mod relay;
 mod rot;
 mod skeleton;
 mod torture;

@@ -6,24 +6,32 @@ use std::{
     sync::Arc,
 };
 
-use kittengrad_journal::{Follower, Journal, Store, Tip, keep_applied};
-use kittengrad_plants::Plants;
+use kittengrad_journal::{
+    Follower, Fork, Journal, Observed, Store, Tip, added_elements, keep_applied,
+};
+use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     block::Holds,
+    checkpoint::Holdings,
     id::PublicKey,
+    identity::Beat,
     namespace::Overlay,
     signed::{Signer, Verifier},
 };
-use kittengrad_ring::KeyRanges;
+use kittengrad_ring::{KeyRange, KeyRanges};
 
 use crate::{
     absent::Absent,
+    complete::{Asked, Completeness},
     emit::{Emitter, Memory, Step},
     io::{Event, Fatal, Heard, Input, Moment, Now, Output, SourceBlock, Timing},
     plan::Plan,
-    signals::{Looked, Status},
+    signals::{Looked, Status, Uncovered},
     source::{Link, Source, Taken},
 };
+
+/// Time between two statements about the set, in milliseconds.
+const STATEMENT_EVERY_MS: u64 = 500;
 
 /// The settings of an aggregator, fixed while it runs.
 pub struct Config {
@@ -44,6 +52,11 @@ pub struct Aggregator {
     journal: Journal,
     sources: BTreeMap<PublicKey, Source>,
     plan: Option<Plan>,
+    /// The parts of the circle for which the plan has no source.
+    uncovered: Vec<Uncovered>,
+    completeness: Completeness,
+    /// Monotonic time in milliseconds at which the next statement about the set is due.
+    statement_due_ms: u64,
     /// The source that had the last turn. The next one has the next turn, so that no source waits for the others' ends.
     turn: Option<PublicKey>,
     memory: Memory,
@@ -51,11 +64,16 @@ pub struct Aggregator {
     committing: Vec<(PublicKey, Follower)>,
     /// The last block that is on disk.
     durable_tip: Option<Tip>,
+    /// Elements that earlier incarnations added.
+    elements_before: u64,
     plants: Plants,
 }
 
 impl Aggregator {
-    /// Resumes the journal in `store`, or opens its first incarnation, numbered by the wall clock.
+    /// Begins a new incarnation after the last block in `store`, numbered by the wall clock.
+    ///
+    /// An aggregator never continues an incarnation: a store that was restored from an old copy would sign other blocks
+    /// for heights that were signed before.
     ///
     /// # Errors
     /// If the store does not answer or is damaged.
@@ -79,18 +97,18 @@ impl Aggregator {
             verifier,
             timing,
         } = config;
-        let resumed = Journal::resume(overlay.clone(), Arc::clone(&signer), store)?;
-        let journal = resumed.unwrap_or_else(|| {
-            Journal::open(overlay, signer, now.wall_ms, None, Holds::whole(), &[])
-        });
-        let journal = journal.planted(plants);
+        let journal = begin(overlay, signer, store, now)?.planted(plants);
         Ok(Self {
             verifier,
             timing,
             durable_tip: journal.tip(),
+            elements_before: elements(store)?,
             journal,
             sources: BTreeMap::new(),
             plan: None,
+            uncovered: Vec::new(),
+            completeness: Completeness::default(),
+            statement_due_ms: 0,
             turn: None,
             memory: Memory::new(Absent::load(store, now.monotonic_ms)?),
             committing: Vec::new(),
@@ -110,23 +128,14 @@ impl Aggregator {
         out: &mut Output,
     ) -> Result<(), Fatal> {
         self.committed();
+        self.completeness.look_at_clock(now);
         match input {
-            Input::Plan(plan) => self.plan(plan, store, out)?,
+            Input::Network(network) => self.completeness.ring(network.cells().clone()),
+            Input::Asked { member, at, beat } => self.asked(now, member, at, &beat, out),
+            Input::Plan(plan) => self.plan(now, plan, store, out)?,
             Input::Block(source, block) => self.block(now, source, *block, out),
-            Input::Alive(source, heartbeat) => {
-                let at = Moment {
-                    signed_ms: heartbeat.time_ms,
-                    heard_ms: now.monotonic_ms,
-                };
-                let head = heartbeat.head;
-                let heard = Heard {
-                    head,
-                    at,
-                    is_current: true,
-                };
-                if let Some(source) = self.up(source, out) {
-                    source.heard(heard);
-                }
+            Input::Alive(source, beat) => {
+                self.alive(now, source, &beat, out);
             }
             Input::Down(source, why) => self.down(source, why, out),
             Input::Lying(source, why) => self.lying(source, why, out),
@@ -144,6 +153,7 @@ impl Aggregator {
                 }
             }
             Input::Tick => {
+                self.completeness.prove(&self.sources, self.plants);
                 let fetch_ms = self.timing.fetch_ms;
                 self.memory
                     .wants
@@ -170,8 +180,14 @@ impl Aggregator {
         let plan = self.plan.as_ref();
         let looked = Looked {
             sources: &mut self.sources.values(),
-            uncovered: plan.map_or(&[], |plan| &plan.uncovered),
+            uncovered: &self.uncovered,
+            ring: self
+                .completeness
+                .cells()
+                .map(|cells| (cells.ring, cells.tolerate)),
             is_planned: plan.is_some(),
+            cells: self.completeness.report(now, self.plants),
+            elements_before: self.elements_before,
             tip: self.durable_tip,
             records_wanted: self.memory.wants.len(),
         };
@@ -190,7 +206,69 @@ impl Aggregator {
         }
     }
 
-    fn plan(&mut self, plan: Plan, store: &dyn Store, out: &mut Output) -> Result<(), Fatal> {
+    /// Takes a heartbeat of a source, with its checkpoint.
+    fn alive(&mut self, now: Now, source: PublicKey, beat: &Beat, out: &mut Output) {
+        let heartbeat = &beat.heartbeat;
+        let heard = Heard {
+            head: heartbeat.head,
+            at: Moment {
+                signed_ms: heartbeat.time_ms,
+                heard_ms: now.monotonic_ms,
+            },
+            is_current: true,
+        };
+        if let Some(source) = self.up(source, out) {
+            source.heard(heard);
+            if let Some(checkpoint) = &heartbeat.checkpoint {
+                source.vouched(heartbeat.head.incarnation, checkpoint, &beat.through);
+            }
+        }
+    }
+
+    /// Takes the answer of a member to a question that was sent at `at`.
+    fn asked(&mut self, now: Now, member: PublicKey, at: Now, beat: &Beat, out: &mut Output) {
+        let at = match self.plants.has(Plant::HeadBeforeQuestion) {
+            true => now,
+            false => at,
+        };
+        let is_source = self.sources.get(&member);
+        if is_source.is_some_and(|source| source.required.is_some() && source.link == Link::Up) {
+            self.alive(now, member, beat, out);
+        }
+        self.completeness
+            .asked(member, Asked::new(at, &beat.heartbeat));
+    }
+
+    /// Makes a statement about the set as of the last block, if one is due.
+    fn attest(&mut self, now: Now) {
+        let Some(cells) = self
+            .completeness
+            .cells()
+            .filter(|_| now.monotonic_ms >= self.statement_due_ms)
+        else {
+            return;
+        };
+        let complete = self.completeness.report(now, self.plants).into_iter();
+        let settled = complete
+            .filter(|cell| cell.complete_to_ms.is_some())
+            .map(|cell| cell.arc);
+        let observed = Observed {
+            ring: cells.ring,
+            holds: Holdings::new(&KeyRanges::whole(), &settled.collect()),
+            through: self.completeness.through(&self.sources, self.plants),
+        };
+        if self.journal.attest(observed).is_some() {
+            self.statement_due_ms = now.monotonic_ms + STATEMENT_EVERY_MS;
+        }
+    }
+
+    fn plan(
+        &mut self,
+        now: Now,
+        plan: Plan,
+        store: &dyn Store,
+        out: &mut Output,
+    ) -> Result<(), Fatal> {
         for source in self.sources.values_mut() {
             source.required = None;
         }
@@ -201,6 +279,16 @@ impl Aggregator {
             };
             source.require(planned.arc);
         }
+        let before = std::mem::take(&mut self.uncovered);
+        let since_ms = |arc: &KeyRange| {
+            let same = before.iter().find(|was| was.arc == *arc);
+            same.map_or(now.wall_ms, |was| was.since_ms)
+        };
+        let uncovered = plan.uncovered.iter().map(|arc| Uncovered {
+            arc: *arc,
+            since_ms: since_ms(arc),
+        });
+        self.uncovered = uncovered.collect();
         self.plan = Some(plan);
         let unplanned = self
             .sources
@@ -377,6 +465,40 @@ impl Aggregator {
             self.journal.keep(write);
         }
         self.journal.cut(now.wall_ms, &mut out.writes);
+        self.attest(now);
         out.tip = self.journal.tip();
+        out.statement = self.journal.statement().cloned();
     }
+}
+
+/// Begins a new incarnation that forks from the last block on disk.
+fn begin(
+    overlay: Overlay,
+    signer: Arc<dyn Signer>,
+    store: &dyn Store,
+    now: Now,
+) -> Result<Journal, Fatal> {
+    let head = store.head()?;
+    let incarnation = head.map_or(now.wall_ms, |head| now.wall_ms.max(head.incarnation + 1));
+    let fork = head.map(|head| Fork::from(head, store)).transpose()?;
+    let holds = Holds::whole();
+    Ok(Journal::open(
+        overlay,
+        signer,
+        incarnation,
+        fork,
+        holds,
+        &[],
+    ))
+}
+
+/// The number of elements in the set.
+fn elements(store: &dyn Store) -> Result<u64, Fatal> {
+    let mut elements = 0;
+    for last in store.incarnations()? {
+        if let Some(stored) = store.block(last.incarnation, last.height)? {
+            elements += stored.offset + added_elements(&stored.block)?;
+        }
+    }
+    Ok(elements)
 }

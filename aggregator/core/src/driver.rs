@@ -1,14 +1,16 @@
 //! The deciding part of an aggregator's driver: the inputs of a round, and the order of the steps that follow. The
 //! process and the simulator run the same code.
 
-use std::{collections::btree_map, mem, vec};
+use std::{collections::btree_map, mem, sync::Arc, vec};
 
 use kittengrad_journal::{Follower, Store, Tip, Write};
-use kittengrad_proto::id::PublicKey;
+use kittengrad_proto::{checkpoint::Statement, id::PublicKey};
 
 use crate::{
     aggregator::Aggregator,
     io::{Event, Fatal, Fetch, Input, Now, Output},
+    plan::Plan,
+    planner::Planner,
     signals::Status,
 };
 
@@ -18,6 +20,7 @@ pub const ROUND_MAX: usize = 256;
 /// An aggregator between two rounds.
 pub struct Driver {
     aggregator: Aggregator,
+    planner: Planner,
     /// The last block was full, so the aggregator has more to emit even without a new input.
     is_full: bool,
 }
@@ -25,9 +28,10 @@ pub struct Driver {
 impl Driver {
     /// Makes a driver for an opened aggregator.
     #[must_use]
-    pub const fn new(aggregator: Aggregator) -> Self {
+    pub fn new(aggregator: Aggregator) -> Self {
         Self {
             aggregator,
+            planner: Planner::default(),
             is_full: false,
         }
     }
@@ -42,6 +46,12 @@ impl Driver {
     #[must_use]
     pub fn view(&self, now: Now) -> Status {
         self.aggregator.view(now)
+    }
+
+    /// The sources to follow. `None` until the ring is known.
+    #[must_use]
+    pub const fn plan(&self) -> Option<&Plan> {
+        self.planner.plan()
     }
 
     /// The position in the journal of a source after all inputs so far. `None` before its first block.
@@ -97,6 +107,31 @@ impl Taking<'_> {
     /// If the store fails. The process must stop without a commit.
     pub fn take(&mut self, input: Input) -> Result<(), Fatal> {
         self.count += 1;
+        let now_ms = self.now.monotonic_ms;
+        let planner = &mut self.driver.planner;
+        let is_due = match &input {
+            Input::Network(network) => {
+                planner.network(Arc::clone(network), now_ms);
+                true
+            }
+            Input::Asked { member, .. } => {
+                planner.answered(*member, now_ms);
+                false
+            }
+            Input::Tick => true,
+            _ => false,
+        };
+        self.pass(input)?;
+        if is_due {
+            let status = self.driver.aggregator.view(self.now);
+            if let Some(plan) = self.driver.planner.look(&status, now_ms) {
+                self.pass(Input::Plan(plan))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, input: Input) -> Result<(), Fatal> {
         let aggregator = &mut self.driver.aggregator;
         aggregator.handle(self.now, input, self.store, &mut self.out)
     }
@@ -126,6 +161,8 @@ pub enum Step {
     Commit(Vec<Write>),
     /// Publish the journal's head.
     Publish(Tip),
+    /// Publish what the set contains as of that head or an earlier one, for heartbeats.
+    State(Arc<Statement>),
     /// Fetch a record. Its bytes come back as [`Input::Records`].
     Fetch(Fetch),
     /// Free the memory of this number of a source's blocks, oldest first.
@@ -139,6 +176,7 @@ pub enum Step {
 pub struct Steps {
     commit: Option<Vec<Write>>,
     tip: Option<Tip>,
+    statement: Option<Arc<Statement>>,
     fetches: vec::IntoIter<Fetch>,
     done: btree_map::IntoIter<PublicKey, usize>,
     events: vec::IntoIter<Event>,
@@ -151,6 +189,7 @@ impl Steps {
         Self {
             commit: Some(out.writes),
             tip: out.tip,
+            statement: out.statement,
             fetches: out.fetches.into_iter(),
             done: out.done.into_iter(),
             events: out.events.into_iter(),
@@ -170,6 +209,7 @@ impl Iterator for Steps {
     fn next(&mut self) -> Option<Step> {
         None.or_else(|| self.commit.take().map(Step::Commit))
             .or_else(|| self.tip.take().map(Step::Publish))
+            .or_else(|| self.statement.take().map(Step::State))
             .or_else(|| self.fetches.next().map(Step::Fetch))
             .or_else(|| {
                 let (source, blocks) = self.done.next()?;

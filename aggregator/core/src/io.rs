@@ -7,13 +7,14 @@ use kittengrad_journal::{JournalError, StateError, StoreError, Tip, Write};
 use kittengrad_proto::{
     block::{Block, Head},
     certificate::Chain,
+    checkpoint::Statement,
     id::{Id, PublicKey, RecordId},
-    identity::Heartbeat,
+    identity::Beat,
     transaction::Transaction,
 };
 use thiserror::Error;
 
-use crate::plan::Plan;
+use crate::{network::Network, plan::Plan};
 
 /// The two clocks, read by the driver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -75,8 +76,20 @@ pub enum Input {
     Plan(Plan),
     /// The next block of a source, or an earlier one again.
     Block(PublicKey, Box<SourceBlock>),
+    /// The ring, once it is known and after each change.
+    Network(Arc<Network>),
+    /// A member's head, signed after it was asked at `at`. Its signature was verified, and it repeats the nonce of the
+    /// question.
+    Asked {
+        /// The member.
+        member: PublicKey,
+        /// The time at which the question was sent.
+        at: Now,
+        /// The answer.
+        beat: Box<Beat>,
+    },
     /// A source's heartbeat, with its signature verified.
-    Alive(PublicKey, Heartbeat),
+    Alive(PublicKey, Box<Beat>),
     /// A source cannot be followed at the moment, for this reason.
     Down(PublicKey, String),
     /// A source sent data that does not verify, for this reason. It is not followed until [`Input::Retry`].
@@ -164,6 +177,8 @@ pub struct Output {
     pub writes: Vec<Write>,
     /// The journal's tip, to publish after the commit.
     pub tip: Option<Tip>,
+    /// What the set contains as of the tip or an earlier block, for heartbeats. To publish after the tip.
+    pub statement: Option<Arc<Statement>>,
     /// Fetches to send after the commit. Records come back as [`Input::Records`].
     pub fetches: Vec<Fetch>,
     /// The number of blocks of each source that no longer need memory.

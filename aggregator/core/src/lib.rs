@@ -33,17 +33,22 @@
 
 mod absent;
 mod aggregator;
+mod complete;
 pub mod driver;
 mod emit;
 pub mod follow;
 mod io;
+mod network;
 mod plan;
+pub mod planner;
 mod settled;
 mod signals;
 mod source;
 mod wants;
 
 pub use aggregator::{Aggregator, Config};
+pub use complete::{CellReport, Established, How, TOLERATE_MAX};
 pub use io::{Event, Fatal, Fetch, Input, Now, Output, SourceBlock, SourceEntry, Timing};
+pub use network::Network;
 pub use plan::{Plan, Planned};
-pub use signals::{SourceReport, SourceState, Status};
+pub use signals::{SourceReport, SourceState, Status, Uncovered};

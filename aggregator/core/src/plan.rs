@@ -1,7 +1,11 @@
 //! The plan: a set of journals that together hold everything.
 
+use std::collections::BTreeSet;
+
 use kittengrad_proto::id::PublicKey;
 use kittengrad_ring::{KeyRange, Point, Ring};
+
+use crate::network::Network;
 
 /// A source and the part of the circle that it answers for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +26,26 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Covers each cell of a network once for each faulty replica that is tolerated, and once more, with members that are
+    /// `up`.
+    #[must_use]
+    pub fn of(network: &Network, up: impl Fn(&PublicKey) -> bool) -> Self {
+        let key = |point| network.key_at(point);
+        let mut plan = Self::default();
+        let mut taken = BTreeSet::new();
+        for cover in 0..=network.cells().tolerate {
+            let is_free =
+                |point: Point| key(point).is_some_and(|key| up(&key) && !taken.contains(&key));
+            let next = Self::cover(network.ring(), key, is_free);
+            taken.extend(next.sources.iter().map(|of| of.source));
+            plan.sources.extend(next.sources);
+            if cover == 0 {
+                plan.uncovered = next.uncovered;
+            }
+        }
+        plan
+    }
+
     /// Covers the ring with members that are `up`. `key` returns the key of the member at a point.
     ///
     /// If all of N members are up, the plan has exactly ceil(N/R) sources.

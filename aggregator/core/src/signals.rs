@@ -1,11 +1,15 @@
 //! The status of an aggregator: complete, fresh, and the reasons why not. Never true by default.
 
 use kittengrad_journal::{Follower, Tip};
-use kittengrad_proto::{block::Head, id::PublicKey};
+use kittengrad_proto::{
+    block::Head,
+    id::{Id, PublicKey},
+};
 use kittengrad_ring::KeyRange;
 
 use crate::{
-    io::{Moment, Now, Timing},
+    complete::CellReport,
+    io::{Now, Timing},
     source::{Link, Source},
 };
 
@@ -58,6 +62,8 @@ pub struct SourceReport {
     /// Whether we caught up with it once since it is required for `arc`: everything that it had of its part was on our
     /// disk. Before that, an element that our set lacks may exist at the source.
     pub has_caught_up: bool,
+    /// Age of the last signed head that is wholly in our set, in milliseconds. `None` before the first.
+    pub lag_ms: Option<u64>,
     /// Blocks that wait in memory.
     pub queued: usize,
     /// The reason why it waits, or the rule that it broke.
@@ -67,62 +73,132 @@ pub struct SourceReport {
 /// The status of an aggregator.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
-    /// Whether every required source is settled in its part, our set on disk has its journal up to a head signed less
-    /// than [`Timing::fresh_ms`] ago, and no part of the circle is without a source.
+    /// Whether every cell has a time to which it is complete, and no part of the circle is without a source.
     pub is_complete: bool,
-    /// Whether every required source signed a head less than [`Timing::fresh_ms`] ago, read or not.
+    /// Whether none of these times is [`Timing::fresh_ms`] old.
     pub is_fresh: bool,
-    /// Whether it is complete and fresh, and every source answers.
+    /// Whether it is complete and fresh.
     pub is_ready: bool,
     /// The reasons why it is not ready, for people. Empty exactly if it is ready.
     pub reasons: Vec<String>,
     /// The sources of the plan.
     pub sources: Vec<SourceReport>,
+    /// Id of the ring, once it is known.
+    pub ring: Option<Id>,
+    /// The least time to which a cell is complete, in Unix milliseconds. `None` if a cell has none.
+    pub complete_to_ms: Option<u64>,
+    /// Faulty replicas of a cell that are tolerated.
+    pub tolerates: usize,
+    /// The completeness of each cell, clockwise.
+    pub cells: Vec<CellReport>,
     /// Parts of the circle without a source.
-    pub uncovered: Vec<KeyRange>,
+    pub uncovered: Vec<Uncovered>,
+    /// Elements in our set on disk.
+    pub elements: u64,
     /// Our own tip, on disk.
     pub tip: Option<Tip>,
     /// Records that transactions wait for.
     pub records_wanted: usize,
 }
 
+/// A part of the circle without a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uncovered {
+    /// The part.
+    pub arc: KeyRange,
+    /// Unix time in milliseconds since which it has none.
+    pub since_ms: u64,
+}
+
 /// The inputs of [`Status::of`].
 pub(crate) struct Looked<'a> {
     pub(crate) sources: &'a mut dyn Iterator<Item = &'a Source>,
-    pub(crate) uncovered: &'a [KeyRange],
+    pub(crate) uncovered: &'a [Uncovered],
+    pub(crate) ring: Option<(Id, usize)>,
     pub(crate) is_planned: bool,
+    pub(crate) cells: Vec<CellReport>,
+    pub(crate) elements_before: u64,
     pub(crate) tip: Option<Tip>,
     pub(crate) records_wanted: usize,
 }
 
 impl Status {
     pub(crate) fn of(looked: Looked<'_>, now: Now, timing: Timing) -> Self {
-        let has_all = looked.is_planned && looked.uncovered.is_empty();
+        let is_young = |cell: &CellReport| cell.age_ms.is_some_and(|age| age < timing.fresh_ms);
+        let has_all = looked.is_planned && looked.uncovered.is_empty() && looked.tip.is_some();
+        let is_complete = has_all
+            && !looked.cells.is_empty()
+            && looked
+                .cells
+                .iter()
+                .all(|cell| cell.complete_to_ms.is_some());
+        let is_fresh = is_complete && looked.cells.iter().all(is_young);
         let mut view = Self {
             uncovered: looked.uncovered.to_vec(),
             tip: looked.tip,
+            elements: looked.elements_before + looked.tip.map_or(0, |tip| tip.offset),
             records_wanted: looked.records_wanted,
-            is_fresh: has_all,
-            is_complete: has_all && looked.tip.is_some(),
+            is_complete,
+            is_fresh,
+            is_ready: is_complete && is_fresh,
+            ring: looked.ring.map(|(ring, _)| ring),
+            tolerates: looked.ring.map_or(0, |(_, tolerates)| tolerates),
+            complete_to_ms: looked
+                .cells
+                .iter()
+                .map(|cell| cell.complete_to_ms)
+                .min()
+                .flatten(),
             ..Self::default()
         };
-        if !looked.is_planned {
-            view.reasons.push("no sources are planned yet".to_owned());
-        }
-        if looked.tip.is_none() {
-            view.reasons.push("the journal has no block yet".to_owned());
-        }
-        for arc in looked.uncovered {
-            view.reasons
-                .push(format!("no source holds the arc {arc:?}"));
-        }
         for source in looked.sources {
             if let Some(arc) = source.required {
                 view.look_at(source, arc, now, timing);
             }
         }
-        view.is_ready = view.reasons.is_empty();
+        if view.is_ready {
+            view.reasons.clear();
+        } else {
+            view.explain(looked.is_planned, looked.uncovered, &looked.cells, timing);
+        }
+        view.cells = looked.cells;
         view
+    }
+
+    /// Adds the reasons why it is not ready: first what is missing everywhere, then cell by cell.
+    fn explain(
+        &mut self,
+        is_planned: bool,
+        uncovered: &[Uncovered],
+        cells: &[CellReport],
+        timing: Timing,
+    ) {
+        let mut reasons = Vec::new();
+        if !is_planned {
+            reasons.push("no sources are planned yet".to_owned());
+        }
+        if self.tip.is_none() {
+            reasons.push("the journal has no block yet".to_owned());
+        }
+        for Uncovered { arc, .. } in uncovered {
+            reasons.push(format!("no peer that is up holds the arc {arc:?}"));
+        }
+        if cells.is_empty() {
+            reasons.push("the cells of the ring are not known yet".to_owned());
+        }
+        for cell in cells {
+            let (arc, waits) = (cell.arc, waits_for(cell));
+            match cell.age_ms {
+                None => reasons.push(format!("cell {arc:?} is not complete yet: {waits}")),
+                Some(age_ms) if age_ms >= timing.fresh_ms => {
+                    reasons.push(format!(
+                        "cell {arc:?} is complete only to {age_ms} ms ago: {waits}"
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        self.reasons.splice(0..0, reasons);
     }
 
     fn look_at(&mut self, source: &Source, arc: KeyRange, now: Now, timing: Timing) {
@@ -139,10 +215,7 @@ impl Status {
             Link::Up if is_level => (SourceState::Level, None),
             Link::Up => (SourceState::Behind, None),
         };
-        let is_young = |at: Option<Moment>| at.is_some_and(|at| at.is_young(now, timing.fresh_ms));
         let (heard, reached) = (source.heard.map(|heard| heard.at), source.reached);
-        self.is_fresh &= is_young(heard);
-        self.is_complete &= is_settled && is_young(reached);
 
         let mut note = |text: String| self.reasons.push(format!("source {key:?} {text}"));
         if let Some(why) = &reason {
@@ -180,8 +253,26 @@ impl Status {
             head_time_ms: heard.map(|at| at.signed_ms),
             is_settled,
             has_caught_up: source.has_caught_up,
+            lag_ms: reached.map(|at| at.age_ms(now)),
             queued: source.queued(),
             reason,
         });
+    }
+}
+
+/// The replicas that a cell waits for, for people.
+fn waits_for(cell: &CellReport) -> String {
+    let waits: Vec<_> = cell
+        .waits_for
+        .iter()
+        .map(|peer| format!("{peer:?}"))
+        .collect();
+    let (found, needed) = (cell.established.len(), cell.needed);
+    match waits.is_empty() {
+        true => format!("{found} of {needed} replicas were established"),
+        false => format!(
+            "{needed} replicas are needed, and it waits for {}",
+            waits.join(", ")
+        ),
     }
 }

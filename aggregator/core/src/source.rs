@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use kittengrad_journal::{Accepted, FollowError, Follower, Step, Store, applied};
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
-    block::{Bitmap, Block, CellsError, Holds, Item},
+    block::{Bitmap, Block, CellsError, Head, Holds, Item},
+    checkpoint::{Checkpoint, ThroughList},
     id::{Id, PublicKey, RecordId},
     signed::Verifier,
 };
@@ -13,6 +14,7 @@ use kittengrad_ring::KeyRange;
 use thiserror::Error;
 
 use crate::{
+    complete::{Vouched, Vouches},
     io::{Event, Fatal, Heard, Moment, Now, SourceBlock, SourceEntry},
     settled::Settled,
 };
@@ -117,6 +119,8 @@ pub(crate) struct Source {
     /// The settled arcs as of `taken`.
     settled_taken: Settled,
     is_settled_kept: bool,
+    /// What it says that its set contains of other journals.
+    pub(crate) vouches: Vouches,
     plants: Plants,
 }
 
@@ -147,6 +151,7 @@ impl Source {
             settled_taken: settled.clone(),
             settled,
             is_settled_kept: true,
+            vouches: Vouches::default(),
             plants,
         })
     }
@@ -181,6 +186,7 @@ impl Source {
         }
         if step == Step::Began && self.is_behind(&block) {
             (self.taken, self.again_before) = (None, Some(incarnation));
+            self.vouches.clear();
             return Ok(Taken::Behind);
         }
         self.again_before = None;
@@ -213,6 +219,9 @@ impl Source {
             signed_ms: block.header.time_ms,
             heard_ms: now.monotonic_ms,
         };
+        if let Some(checkpoint) = &block.header.checkpoint {
+            self.vouched(incarnation, checkpoint, &block.through);
+        }
         let head = block.head();
         self.heard(Heard {
             head,
@@ -246,6 +255,32 @@ impl Source {
         self.prove();
     }
 
+    /// Takes a checkpoint with its list.
+    pub(crate) fn vouched(
+        &mut self,
+        incarnation: u64,
+        checkpoint: &Checkpoint,
+        through: &ThroughList,
+    ) {
+        let vouched = Vouched::new(incarnation, checkpoint, through);
+        self.vouches
+            .add(vouched, self.durable.as_ref(), self.plants);
+    }
+
+    /// The last block of its journal up to which our set on disk contains everything.
+    pub(crate) fn contained(&self) -> Option<Head> {
+        let position = match self.plants.has(Plant::CompleteFromMemory) {
+            true => &self.taken,
+            false => &self.durable,
+        };
+        position.as_ref().and_then(Follower::head)
+    }
+
+    /// Whether what it says counts.
+    pub(crate) const fn is_trusted(&self) -> bool {
+        !matches!(self.link, Link::Lying(_))
+    }
+
     /// Takes a signed head, unless it or a newer one was received. The same head does not get younger by being sent
     /// again.
     pub(crate) fn heard(&mut self, heard: Heard) {
@@ -266,6 +301,7 @@ impl Source {
     /// Notes that everything up to `follower` is on disk.
     pub(crate) fn synced(&mut self, follower: Follower) {
         self.durable = Some(follower);
+        self.vouches.advance(self.durable.as_ref(), self.plants);
         self.reach(self.emitted_at);
         self.prove();
     }

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use kittengrad_journal::{BlockStore, Journal, Store, Tip, keep_chain};
+use kittengrad_journal::{BlockStore, Fork, Journal, Store, Tip, keep_chain};
 use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{
     block::Item,
@@ -120,6 +120,7 @@ impl Peer {
         kept.iter()
             .for_each(|submission| self.apply(submission, chain));
         let fork = self.store.head().unwrap();
+        let fork = fork.map(|head| Fork::from(head, &*self.store).unwrap());
         *self.journal.lock().unwrap() = Journal::open(
             self.overlay.clone(),
             Arc::new(self.credentials.key().clone()),
@@ -138,6 +139,8 @@ impl Peer {
             overlay: self.overlay.clone(),
             store: Arc::clone(&self.store) as Arc<dyn Store>,
             tip: self.tip.subscribe(),
+            statements: watch::channel(None).1,
+            times: kittengrad_service::journal::SigningTimes::default(),
             signer: Arc::new(self.credentials.key().clone()),
             chain: self.credentials.chain().clone(),
             shutdown: shutdown.clone(),

@@ -140,8 +140,9 @@ pub(super) fn check_frame(
         items,
         bodies: came,
         offset,
+        through,
     } = frame;
-    let block = Block::from_wire(header, items, overlay)?;
+    let block = Block::from_wire(header, items, through, overlay)?;
     block.verify(&Ed25519)?;
     let items = block.decode_items()?;
     let height = block.header.height;
@@ -318,7 +319,7 @@ pub(crate) fn check_block(
     frame: wire::FrameBlock,
     overlay: &Overlay,
 ) -> Result<CheckedBlock, FrameFault> {
-    let block = Block::from_wire(frame.header, frame.items, overlay)?;
+    let block = Block::from_wire(frame.header, frame.items, frame.through, overlay)?;
     let items = block.decode_items()?;
     let height = block.header.height;
     let mut elements = Vec::new();

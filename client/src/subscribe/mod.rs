@@ -39,9 +39,10 @@ use futures::Stream;
 use kittengrad_journal::ReadFrom;
 use kittengrad_proto::{
     block::{Head, Header, Holds, Item},
+    checkpoint::ThroughList,
     cursor::{Cursor, Position},
     id::{PublicKey, RecordId},
-    identity::Heartbeat,
+    identity::Beat,
     transaction::{Element, Transaction},
     wire,
 };
@@ -185,7 +186,7 @@ pub enum Event {
         to_height: u64,
     },
     /// The source is alive, and this is its head.
-    Alive(Heartbeat),
+    Alive(Box<Beat>),
     /// The connection is lost and will be opened again.
     Waiting {
         /// The reason.
@@ -207,6 +208,8 @@ pub struct VerifiedBlock {
     pub items: Vec<Item>,
     /// The items' bytes, as signed.
     pub item_bytes: Vec<Bytes>,
+    /// The positions in other journals whose root the header's checkpoint signs. Empty without a checkpoint.
+    pub through: ThroughList,
     /// Elements of the incarnation before the first one of `entries`. This client counts them. If the subscription
     /// started after the genesis, the count starts at a number that the source does not sign.
     pub offset: u64,

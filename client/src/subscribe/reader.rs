@@ -6,7 +6,7 @@ use kittengrad_journal::{Continued, ReadFrom, Reading, Step};
 use kittengrad_proto::{
     block::{Holds, Item},
     id::{Id, PublicKey},
-    identity::Heartbeat,
+    identity::Beat,
     signed::{SIGNATURE_BYTES, Verifier},
     wire,
 };
@@ -144,14 +144,15 @@ impl Reader {
     }
 
     /// Takes a heartbeat whose signature was checked.
-    pub(super) fn heartbeat(&self, heartbeat: Heartbeat) -> Result<Event, FrameFault> {
+    pub(super) fn heartbeat(&self, beat: Beat) -> Result<Event, FrameFault> {
+        let heartbeat = &beat.heartbeat;
         let expected = self.reading.source();
         if heartbeat.peer != expected {
             let found = heartbeat.peer;
             return Err(FrameFault::OtherHeartbeat { expected, found });
         }
         self.reading.agrees(&heartbeat.head)?;
-        Ok(Event::Alive(heartbeat))
+        Ok(Event::Alive(Box::new(beat)))
     }
 
     /// The block with the values that follow from its place in the journal.
@@ -204,6 +205,7 @@ impl Reader {
             holds,
             items: frame.items,
             item_bytes: frame.block.items,
+            through: frame.block.through,
             offset: before.saturating_add(skipped),
             added: frame.added,
             skipped,

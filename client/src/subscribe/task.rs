@@ -7,7 +7,7 @@ use kittengrad_client_core::routing::{Backoff, Trouble};
 use kittengrad_proto::{
     cursor::Cursor,
     id::PublicKey,
-    identity::Heartbeat,
+    identity::Beat,
     namespace::Overlay,
     signed::Ed25519,
     wire::{self, cursor_problem::Kind, frame},
@@ -38,7 +38,7 @@ pub(super) type Sender = mpsc::Sender<Result<Event, SubscribeError>>;
 /// A frame after all checks that do not need the other frames.
 enum Checked {
     Block(Box<CheckedFrame>),
-    Heartbeat(Box<Heartbeat>),
+    Heartbeat(Box<Beat>),
     Problem(SubscribeError),
     /// The source has no block yet, so that it cannot answer to a cursor.
     Unopened,
@@ -208,6 +208,7 @@ impl Task {
             bodies: self.options.bodies.to_wire().into(),
             no_follow: !self.options.follow,
             from: Some(reader.from()),
+            head: None,
         };
         let stream = self
             .client
@@ -259,10 +260,10 @@ impl Task {
                     })
                     .boxed()
             }
-            Some(frame::Kind::Heartbeat(signed)) => {
-                let checked = Heartbeat::from_wire(Some(signed), &overlay)
-                    .and_then(|heartbeat| heartbeat.verify(&Ed25519).map(|()| heartbeat));
-                let checked = checked.map(|heartbeat| Checked::Heartbeat(Box::new(heartbeat)));
+            Some(frame::Kind::Heartbeat(wire::FrameHeartbeat { heartbeat, through })) => {
+                let checked = Beat::from_wire(heartbeat, through, &overlay)
+                    .and_then(|beat| beat.heartbeat.verify(&Ed25519).map(|()| beat));
+                let checked = checked.map(|beat| Checked::Heartbeat(Box::new(beat)));
                 std::future::ready(checked.map_err(FrameFault::Heartbeat)).boxed()
             }
             Some(frame::Kind::Problem(problem)) => {

@@ -104,7 +104,7 @@ async fn everything_comes_once_in_order_with_its_place() {
     assert_eq!(error, None);
     assert!(matches!(events[0], Event::Began { fork: None, .. }));
     assert!(
-        matches!(events.last(), Some(Event::Alive(heartbeat)) if Some(heartbeat.head) == fake.head())
+        matches!(events.last(), Some(Event::Alive(beat)) if Some(beat.heartbeat.head) == fake.head())
     );
     let elements = elements(&events);
     assert_eq!(

@@ -60,6 +60,7 @@ fn resigned(
             items_root: header.items_root,
             item_count: header.item_count,
             fork: header.fork,
+            checkpoint: None,
         };
         change(&mut fields, &mut block.items);
         fields.items_root = Tree::new(block.items.iter().map(|item| &item[..])).root();
@@ -174,7 +175,10 @@ async fn two_blocks_in_one_place_are_noticed() {
             .signed()
             .to_wire();
         *frames = vec![wire::Frame {
-            kind: Some(Kind::Heartbeat(heartbeat)),
+            kind: Some(Kind::Heartbeat(wire::FrameHeartbeat {
+                heartbeat: Some(heartbeat),
+                through: Vec::new(),
+            })),
         }];
     }));
     let options = SubscribeOptions {
@@ -403,7 +407,10 @@ fn smuggled(
 #[tokio::test]
 async fn a_heartbeat_that_is_not_the_sources_is_refused() {
     let frame = |signed: wire::Signed| wire::Frame {
-        kind: Some(Kind::Heartbeat(signed)),
+        kind: Some(Kind::Heartbeat(wire::FrameHeartbeat {
+            heartbeat: Some(signed),
+            through: Vec::new(),
+        })),
     };
     let insert = move |signed: wire::Signed| -> Tamper {
         Box::new(move |frames| frames.insert(HEIGHT, frame(signed.clone())))

@@ -97,8 +97,9 @@ impl Source {
                     following.read(block.last);
                     self.commands.send(Command::Block(block)).await.ok()?;
                 }
-                Ok(Event::Alive(heartbeat)) => {
-                    self.heard(|status| status.heard_head(heartbeat.head, Instant::now()));
+                Ok(Event::Alive(beat)) => {
+                    let head = beat.heartbeat.head;
+                    self.heard(|status| status.heard_head(head, Instant::now()));
                 }
                 Ok(Event::Waiting { error, retry_in }) => {
                     tracing::info!(%error, ?retry_in, "the aggregator is not reached; trying again");

@@ -102,6 +102,8 @@ impl<'a> Aggregator<'a> {
             overlay: self.overlay.clone(),
             store: Arc::new(self.store.clone()) as Arc<dyn Store>,
             tip,
+            statements: watch::channel(None).1,
+            times: kittengrad_service::journal::SigningTimes::default(),
             signer: Arc::new(self.credentials.key().clone()),
             chain: self.credentials.chain().clone(),
             shutdown: shutdown.clone(),

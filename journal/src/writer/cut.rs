@@ -49,9 +49,19 @@ impl Journal {
         }
         let items = std::mem::take(&mut self.items);
         let tree = Tree::new(items.iter().map(|item| &item[..]));
-        let fields = self.fields(wall_ms, tree.root(), items.len());
+        let mut fields = self.fields(wall_ms, tree.root(), items.len());
+        let through = self.attesting.take_due(wall_ms);
+        let through = through.map(|statement| {
+            fields.checkpoint = Some(statement.checkpoint.clone());
+            statement.through.clone()
+        });
         let header = Header::sign(&self.overlay, &fields, &*self.signer);
-        let block = Block { header, items };
+        let block = Block {
+            header,
+            items,
+            through: through.unwrap_or_default(),
+        };
+        self.blocks.append(block.header.hash(), writes);
 
         let (incarnation, height) = (fields.incarnation, fields.height);
         let added = std::mem::take(&mut self.pending);
@@ -105,6 +115,7 @@ impl Journal {
                 items_root,
                 item_count,
                 fork: None,
+                checkpoint: None,
             },
             None => HeaderFields {
                 incarnation,
@@ -114,13 +125,17 @@ impl Journal {
                 items_root,
                 item_count,
                 fork: self.fork,
+                checkpoint: None,
             },
         }
     }
 }
 
 /// The number of elements that a block adds.
-pub(super) fn added_elements(block: &Block) -> Result<u64, StoreError> {
+///
+/// # Errors
+/// If an item of the block is malformed.
+pub fn added_elements(block: &Block) -> Result<u64, StoreError> {
     let items = block
         .decode_items()
         .map_err(|e| StoreError::Damaged(e.to_string()))?;

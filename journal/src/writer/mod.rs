@@ -3,9 +3,11 @@
 //! | file | contents |
 //! | --- | --- |
 //! | `add` | adds the new elements of a transaction, with the cells that they touch |
+//! | `attest` | states what the set contains, for the next header and for heartbeats |
 //! | `cut` | signs the items since the last cut as one block |
 
 mod add;
+mod attest;
 mod cut;
 
 use std::{
@@ -24,12 +26,14 @@ use kittengrad_proto::{
     transaction::{Element, Transaction},
 };
 
-use self::cut::added_elements;
+use self::attest::Attesting;
 pub use self::{
     add::{Added, JournalError},
-    cut::Cut,
+    attest::Observed,
+    cut::{Cut, added_elements},
 };
 use crate::{
+    block_tree::{self, BlockTree},
     state,
     store::{Store, StoreError, Write},
 };
@@ -45,6 +49,26 @@ pub struct Tip {
     pub offset: u64,
 }
 
+/// The block after which a new incarnation continues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fork {
+    /// The last block of an earlier incarnation that is on disk.
+    pub head: Head,
+    /// The tree over the blocks up to it.
+    pub blocks: BlockTree,
+}
+
+impl Fork {
+    /// Forks from `head`, which is on disk.
+    ///
+    /// # Errors
+    /// If the store does not answer or is damaged.
+    pub fn from(head: Head, store: &dyn Store) -> Result<Self, StoreError> {
+        let blocks = BlockTree::up_to(head, store)?;
+        Ok(Self { head, blocks })
+    }
+}
+
 /// The writer of one incarnation of a journal.
 pub struct Journal {
     overlay: Overlay,
@@ -52,6 +76,9 @@ pub struct Journal {
     incarnation: u64,
     fork: Option<Head>,
     tip: Option<Tip>,
+    /// The tree over all blocks up to `tip`.
+    blocks: BlockTree,
+    attesting: Attesting,
     /// The arcs of the last `hold`. No element outside of them is added.
     holds: Holds,
     /// Whether the block under construction begins with this `hold`.
@@ -81,12 +108,19 @@ impl Journal {
         overlay: Overlay,
         signer: Arc<dyn Signer>,
         incarnation: u64,
-        fork: Option<Head>,
+        fork: Option<Fork>,
         holds: Holds,
         items: &[Item],
     ) -> Self {
         let none = Holds::default();
-        let mut journal = Self::new(overlay, signer, incarnation, fork, None, none);
+        let (fork, blocks) = match fork {
+            Some(fork) => (Some(fork.head), fork.blocks),
+            None => (None, BlockTree::default()),
+        };
+        let begun = blocks.count();
+        let mut journal = Self::new(overlay, signer, incarnation, (None, blocks), none);
+        journal.fork = fork;
+        journal.keep(block_tree::keep_base(incarnation, begun));
         journal.say_hold(holds);
         for item in items {
             journal.note(item);
@@ -123,7 +157,8 @@ impl Journal {
         };
         let incarnation = head.incarnation;
         let holds = state::holds(store, incarnation)?;
-        let journal = Self::new(overlay, signer, incarnation, None, Some(tip), holds);
+        let blocks = BlockTree::up_to(head, store)?;
+        let journal = Self::new(overlay, signer, incarnation, (Some(tip), blocks), holds);
         Ok(Some(journal))
     }
 
@@ -131,16 +166,17 @@ impl Journal {
         overlay: Overlay,
         signer: Arc<dyn Signer>,
         incarnation: u64,
-        fork: Option<Head>,
-        tip: Option<Tip>,
+        (tip, blocks): (Option<Tip>, BlockTree),
         holds: Holds,
     ) -> Self {
         Self {
             overlay,
             signer,
             incarnation,
-            fork,
+            fork: None,
             tip,
+            blocks,
+            attesting: Attesting::default(),
             holds,
             has_hold: false,
             items: Vec::new(),
@@ -194,7 +230,7 @@ impl Journal {
         self.items.is_empty()
             || self.items.len() < BLOCK_ITEMS_MAX
                 && self.bytes + submission_bytes + CHAIN_BYTES_MAX + ITEM_BYTES_MAX
-                    < BLOCK_BYTES_MAX
+                    < BLOCK_BYTES_MAX - self.attesting.bytes_max()
     }
 
     /// Whether any element names this canonical, in the store or in a block that is not committed yet.

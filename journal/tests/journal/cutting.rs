@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kittengrad_journal::{BlockStore, Journal, MemoryStore, Write};
+use kittengrad_journal::{BlockStore, BlockTree, Fork, Journal, MemoryStore, Write};
 use kittengrad_proto::{
     block::{Head, Holds, Item},
     id::{Id, RecordId},
@@ -33,7 +33,9 @@ fn forked() -> (Journal, Head) {
         hash: Id::of(&[b"the last block"]),
     };
     let key = Arc::new(FakeKey(1));
-    let journal = Journal::open(overlay(), key, 9, Some(fork), Holds::whole(), &[]);
+    let blocks = BlockTree::default();
+    let begun = Some(Fork { head: fork, blocks });
+    let journal = Journal::open(overlay(), key, 9, begun, Holds::whole(), &[]);
     (journal, fork)
 }
 

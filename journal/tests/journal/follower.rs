@@ -60,11 +60,13 @@ pub(crate) fn resigned(
         items_root: header.items_root,
         item_count: header.item_count,
         fork: header.fork,
+        checkpoint: None,
     };
     change(&mut fields);
     Block {
         header: Header::sign(&overlay(), &fields, signer),
         items: block.items.clone(),
+        through: block.through.clone(),
     }
 }
 
@@ -143,9 +145,14 @@ fn block_with_other_items_than_its_header_signs_is_refused() {
     let block = &owners_journal()[3];
     let header = || Some(block.header.signed().to_wire());
     let hold = Item::Hold(Holds::whole()).encode();
-    let altered = Block::from_wire(header(), vec![hold.clone()], &overlay());
+    let altered = Block::from_wire(header(), vec![hold.clone()], Vec::new(), &overlay());
     assert_eq!(altered, Err(BlockError::Root { height: 3 }));
-    let longer = Block::from_wire(header(), vec![block.items[0].clone(), hold], &overlay());
+    let longer = Block::from_wire(
+        header(),
+        vec![block.items[0].clone(), hold],
+        Vec::new(),
+        &overlay(),
+    );
     assert_eq!(
         longer,
         Err(BlockError::Count {

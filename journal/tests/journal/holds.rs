@@ -197,10 +197,18 @@ fn a_journal_that_does_not_begin_with_a_hold_is_refused() {
         items_root: header.items_root,
         item_count: header.item_count,
         fork: None,
+        checkpoint: None,
     };
     let header = Header::sign(&overlay(), &fields, &OWNER);
     let items = block.items.clone();
-    let refused = Follower::new(OWNER.public(), 7).step(&Block { header, items }, &Fake);
+    let refused = Follower::new(OWNER.public(), 7).step(
+        &Block {
+            header,
+            items,
+            through: kittengrad_proto::checkpoint::ThroughList::default(),
+        },
+        &Fake,
+    );
     let no_hold = BlockError::NoHold { height: 0 };
     assert_eq!(refused, Err(FollowError::Block(no_hold)));
 }

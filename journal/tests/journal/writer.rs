@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kittengrad_journal::{BlockStore, Cut, Journal, JournalError, RecordStore, Write};
+use kittengrad_journal::{BlockStore, Cut, Fork, Journal, JournalError, RecordStore, Write};
 use kittengrad_proto::{
     block::{Header, Holds, Item},
     id::{Id, RecordId},
@@ -266,7 +266,7 @@ fn room_is_kept_for_one_more_publishers_certificates() {
         let has_room = |bytes: &usize| owner.journal.has_room(*bytes);
         let largest = (0..BLOCK_BYTES_MAX).rev().find(has_room).unwrap();
         let cut = owner.cut(1).unwrap();
-        let full = bytes_of(&cut) + largest + CHAIN_BYTES_MAX + ITEM_BYTES_MAX;
+        let full = bytes_of(&cut) + largest + CHAIN_BYTES_MAX + ITEM_BYTES_MAX + HEADER_BYTES_MAX;
         assert_eq!(full, BLOCK_BYTES_MAX - 1, "block {block}");
     }
 }
@@ -337,7 +337,7 @@ fn new_incarnation_begins_at_height_0_and_names_its_fork() {
         overlay(),
         Arc::new(FakeKey(1)),
         8,
-        Some(before),
+        Some(Fork::from(before, &owner.store).unwrap()),
         Holds::whole(),
         std::slice::from_ref(&gap),
     );

@@ -36,6 +36,7 @@
 //! The quorum is decided in `kittengrad_overlay::change`, which `Waiting::is_reached` in `write/acks.rs` calls.
 #![warn(missing_docs)]
 
+mod audit;
 mod birth;
 mod catch_up;
 mod config;

@@ -8,6 +8,7 @@ use kittengrad_plants::Plants;
 use kittengrad_proto::{id::PublicKey, link::Message};
 
 use crate::{
+    audit::attest::{Attested, Attesting},
     birth::{life::Life, open::Opening, settle::Settling},
     catch_up::{
         arrive::{Arrival, Arriving},
@@ -48,6 +49,7 @@ pub struct Peer {
     /// Submissions that wait for their quorum.
     acks: Acks,
     round: Round,
+    attested: Attested,
 }
 
 impl Peer {
@@ -80,6 +82,7 @@ impl Peer {
             known: Known::new(store)?,
             acks: Acks::default(),
             round: Round::default(),
+            attested: Attested::default(),
         };
         let late = kept::seen(peer.config.identity.key, view.overlay(), store)?;
         if let (Some(late), Some(starting)) = (late, peer.life.starting_mut()) {
@@ -220,6 +223,7 @@ impl Peer {
         if self.round.take_news() {
             self.greeting(now, store, out).say_hello_to_all()?;
         }
+        self.attesting(now, store, out).attest();
         let is_ticked = self.round.take_tick();
         if is_ticked {
             self.answering(now, store, out).expire();
@@ -274,4 +278,5 @@ handlers! {
     arriving: Arriving { life, partners, wants, known, acks, round },
     reading: Reading { life, partners, wants, known },
     serving: Serving { partners },
+    attesting: Attesting { life, partners, attested },
 }

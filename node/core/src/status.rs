@@ -1,7 +1,11 @@
 //! The status of a peer and of its partners, for operators and clients.
 
+use std::sync::Arc;
+
 use kittengrad_journal::{Journal, Tip};
-use kittengrad_proto::{block::Head, id::PublicKey, signed_head::SignedHead};
+use kittengrad_proto::{
+    block::Head, checkpoint::Statement, id::PublicKey, signed_head::SignedHead,
+};
 
 use crate::{
     birth::life::Life,
@@ -15,6 +19,8 @@ use crate::{
 pub struct Status {
     /// The last block; `None` before the first.
     pub tip: Option<Tip>,
+    /// What the set contains as of the tip or an earlier block, for heartbeats. `None` before the first block.
+    pub statement: Option<Arc<Statement>>,
     /// Whether the journal is open, so that the peer signs.
     pub is_open: bool,
     /// Whether the peer has everything that its arc ever had.
@@ -73,6 +79,7 @@ impl Status {
         };
         Self {
             tip: life.journal().and_then(Journal::tip),
+            statement: life.journal().and_then(Journal::statement).cloned(),
             is_open: life.journal().is_some(),
             is_settled: life.is_settled(),
             missing: wants.len(),
@@ -112,6 +119,7 @@ mod tests {
             let partners = partners.map(|(number, of)| (key(number), **of));
             let status = Status {
                 tip: None,
+                statement: None,
                 is_open: true,
                 is_settled: true,
                 missing: 0,

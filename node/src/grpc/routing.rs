@@ -31,6 +31,7 @@ impl Routing for PeerService {
             statuses: show::statuses(self.me, &self.status.borrow()),
             aggregators: view.aggregators().map(signed).collect(),
             policy: POLICY,
+            cells: Vec::new(),
         }))
     }
 

@@ -89,6 +89,7 @@ mod tests {
             items_root: Id::ZERO,
             item_count: 1,
             fork: None,
+            checkpoint: None,
         };
         ItemProof {
             header: Header::sign(overlay, &fields, key),

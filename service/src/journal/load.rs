@@ -107,6 +107,7 @@ impl Loaded {
             bodies: Vec::new(),
             items: Vec::new(),
             offset,
+            through: block.through.to_wire(),
         };
         let mut chains = Vec::new();
         if bodies != WithBodies::Unspecified {
@@ -142,6 +143,7 @@ impl Loaded {
             items: self.frame.items.clone(),
             bodies: Vec::new(),
             offset: self.frame.offset,
+            through: self.frame.through.clone(),
         };
         match bodies {
             WithBodies::Unspecified => {}

@@ -7,6 +7,7 @@ mod pulse;
 mod recent;
 mod shared;
 mod subscription;
+mod times;
 
 use std::{pin::Pin, sync::Arc};
 
@@ -17,6 +18,8 @@ use kittengrad_journal::{
 };
 use kittengrad_proto::{
     certificate::Chain,
+    checkpoint::Statement,
+    identity::Heartbeat,
     limits::{FRAMES_BYTES_MAX, GET_BLOCKS_MAX, MESSAGE_BYTES_MAX, REQUEST_BYTES_MAX},
     namespace::Overlay,
     signed::Signer,
@@ -30,7 +33,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-pub use self::pulse::HEARTBEAT_EVERY;
 use self::{
     admission::Admission,
     load::{ChainsSent, Loaded, Source, added_elements},
@@ -38,6 +40,7 @@ use self::{
     shared::Shared,
     subscription::{Leave, Subscription, Wish},
 };
+pub use self::{pulse::HEARTBEAT_EVERY, times::SigningTimes};
 use crate::{
     caller::Caller,
     metrics::ServiceMetrics,
@@ -53,6 +56,10 @@ pub struct JournalParts {
     /// The last block on disk. The owner publishes a block here after its commit was synced. Later blocks are never
     /// sent.
     pub tip: watch::Receiver<Option<Tip>>,
+    /// What the set contains as of a block on disk. The owner publishes it after the head of that block.
+    pub statements: watch::Receiver<Option<Arc<Statement>>>,
+    /// Dates the heartbeats.
+    pub times: SigningTimes,
     /// Signs heartbeats with the journal's key.
     pub signer: Arc<dyn Signer>,
     /// Certifies the journal's key.
@@ -76,7 +83,12 @@ impl JournalService {
     /// Prepares the service. Reads nothing from the store.
     #[must_use]
     pub fn new(parts: JournalParts) -> Self {
-        let pulse = Pulse::new(parts.overlay.clone(), Arc::clone(&parts.signer));
+        let pulse = Pulse::new(
+            parts.overlay.clone(),
+            Arc::clone(&parts.signer),
+            parts.times,
+            parts.statements,
+        );
         let source = Source::new(parts.overlay.clone(), parts.store);
         Self {
             shared: Arc::new(Shared::new(
@@ -182,6 +194,8 @@ impl JournalService {
 
     async fn head(&self, request: wire::GetHeadRequest) -> Result<wire::GetHeadResponse, Refusal> {
         check_namespace(&self.overlay, &request.namespace)?;
+        let nonce = Heartbeat::nonce_from_wire(&request.nonce)
+            .map_err(|error| Refusal::new(ErrorCode::Invalid, error.to_string()))?;
         let chain = Some(self.chain.to_wire());
         let Some(tip) = *self.tip.borrow() else {
             return Ok(wire::GetHeadResponse {
@@ -194,11 +208,16 @@ impl JournalService {
             .shared
             .on_store(move |source| ended_before(current, &*source.store))
             .await?;
+        let wire::FrameHeartbeat { heartbeat, through } = match nonce {
+            Some(nonce) => self.shared.pulse.answer(tip.head, nonce),
+            None => self.shared.pulse.beat(tip.head),
+        };
         Ok(wire::GetHeadResponse {
-            heartbeat: Some(self.shared.pulse.beat(tip.head)),
+            heartbeat,
             incarnations: ended.into_iter().chain([current]).collect(),
             elements: elements + tip.offset,
             chain,
+            through,
         })
     }
 }

@@ -1,4 +1,5 @@
-//! Heartbeats: at most one signature a second for each head, for any number of readers.
+//! Heartbeats: at most one signature a second for each head, for any number of readers; and one for each question with
+//! a nonce.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -6,10 +7,17 @@ use std::{
 };
 
 use kittengrad_proto::{
-    block::Head, identity::Heartbeat, namespace::Overlay, signed::Signer, wire,
+    block::Head,
+    checkpoint::Statement,
+    identity::{Heartbeat, HeartbeatFields},
+    limits::NONCE_BYTES,
+    namespace::Overlay,
+    signed::Signer,
+    wire,
 };
+use tokio::sync::watch;
 
-use crate::clock;
+use super::times::SigningTimes;
 
 /// Time without a frame after which a reader gets a heartbeat.
 pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
@@ -18,25 +26,40 @@ pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Pulse {
     overlay: Overlay,
     signer: Arc<dyn Signer>,
-    /// The last heartbeat, its head, and when it was signed.
-    last: Mutex<Option<(Instant, Head, wire::Signed)>>,
+    times: SigningTimes,
+    /// What the set contains as of a block on disk. Published after the head of that block.
+    statements: watch::Receiver<Option<Arc<Statement>>>,
+    /// The last heartbeat without a nonce, its head, and when it was signed.
+    last: Mutex<Option<(Instant, Head, wire::FrameHeartbeat)>>,
 }
 
 impl Pulse {
-    pub(super) const fn new(overlay: Overlay, signer: Arc<dyn Signer>) -> Self {
+    pub(super) const fn new(
+        overlay: Overlay,
+        signer: Arc<dyn Signer>,
+        times: SigningTimes,
+        statements: watch::Receiver<Option<Arc<Statement>>>,
+    ) -> Self {
         Self {
             overlay,
             signer,
+            times,
+            statements,
             last: Mutex::new(None),
         }
     }
 
     /// A heartbeat with `head` that is less than [`HEARTBEAT_EVERY`] old.
-    pub(super) fn beat(&self, head: Head) -> wire::Signed {
+    pub(super) fn beat(&self, head: Head) -> wire::FrameHeartbeat {
         self.beat_at(head, Instant::now())
     }
 
-    fn beat_at(&self, head: Head, now: Instant) -> wire::Signed {
+    /// A heartbeat with `head` that repeats `nonce`, signed now.
+    pub(super) fn answer(&self, head: Head, nonce: [u8; NONCE_BYTES]) -> wire::FrameHeartbeat {
+        self.sign(head, Some(nonce))
+    }
+
+    fn beat_at(&self, head: Head, now: Instant) -> wire::FrameHeartbeat {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, signed_head, heartbeat)) = &*last
             && *signed_head == head
@@ -44,10 +67,27 @@ impl Pulse {
         {
             return heartbeat.clone();
         }
-        let heartbeat = Heartbeat::sign(&self.overlay, head, clock::unix_ms(), &*self.signer);
-        let heartbeat = heartbeat.signed().to_wire();
+        let heartbeat = self.sign(head, None);
         *last = Some((now, head, heartbeat.clone()));
         heartbeat
+    }
+
+    fn sign(&self, head: Head, nonce: Option<[u8; NONCE_BYTES]>) -> wire::FrameHeartbeat {
+        let statement = self.statements.borrow().clone();
+        // A reader may still be at an older head than the one that the statement describes.
+        let statement = statement
+            .filter(|of| of.incarnation == head.incarnation && of.checkpoint.height <= head.height);
+        let fields = HeartbeatFields {
+            head,
+            time_ms: self.times.heartbeat_ms(),
+            nonce,
+            checkpoint: statement.as_ref().map(|of| of.checkpoint.clone()),
+        };
+        let heartbeat = Heartbeat::sign_fields(&self.overlay, fields, &*self.signer);
+        wire::FrameHeartbeat {
+            heartbeat: Some(heartbeat.signed().to_wire()),
+            through: statement.map_or_else(Vec::new, |of| of.through.to_wire()),
+        }
     }
 }
 
@@ -84,7 +124,12 @@ mod tests {
             namespace: "works".parse().unwrap(),
         };
         let signer = Arc::new(Counting::default());
-        let pulse = Pulse::new(overlay, Arc::clone(&signer) as Arc<dyn Signer>);
+        let pulse = Pulse::new(
+            overlay,
+            Arc::clone(&signer) as Arc<dyn Signer>,
+            SigningTimes::default(),
+            watch::channel(None).1,
+        );
         let head = |height| Head {
             incarnation: 1,
             height,

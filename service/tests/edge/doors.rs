@@ -23,6 +23,7 @@ use crate::{
 fn head_of(world: &World) -> wire::GetHeadRequest {
     wire::GetHeadRequest {
         namespace: world.overlay.namespace.to_string(),
+        nonce: bytes::Bytes::new(),
     }
 }
 
@@ -253,6 +254,7 @@ async fn a_request_that_is_larger_than_any_should_be_is_not_read() {
     let mut journal = served.journal(&world.publisher).await;
     let large = wire::GetHeadRequest {
         namespace: "x".repeat(REQUEST_BYTES_MAX),
+        nonce: bytes::Bytes::new(),
     };
     let refused = soon(journal.get_head(large)).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::OutOfRange);

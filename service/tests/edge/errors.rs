@@ -21,6 +21,7 @@ async fn a_client_of_the_standard_reads_why_a_call_failed() {
     let mut journal = served.journal(&world.publisher).await;
     let request = wire::GetHeadRequest {
         namespace: "other".to_owned(),
+        nonce: bytes::Bytes::new(),
     };
     let refused = soon(journal.get_head(request)).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);

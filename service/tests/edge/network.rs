@@ -72,6 +72,8 @@ impl Served {
             overlay: world.overlay.clone(),
             store: world.store(),
             tip: world.tips(),
+            statements: watch::channel(None).1,
+            times: kittengrad_service::journal::SigningTimes::default(),
             signer: Arc::new(credentials.key().clone()),
             chain: credentials.chain().clone(),
             shutdown: shutdown.clone(),

@@ -23,6 +23,7 @@ pub(crate) fn request(world: &World, from: From) -> wire::SubscribeRequest {
         bodies: WithBodies::Records.into(),
         no_follow: false,
         from: Some(from),
+        head: None,
     }
 }
 
@@ -70,7 +71,13 @@ async fn all(world: &World, served: &Served, bodies: WithBodies) -> Vec<wire::Fr
 }
 
 fn block(world: &World, frame: &wire::FrameBlock) -> Block {
-    Block::from_wire(frame.header.clone(), frame.items.clone(), &world.overlay).unwrap()
+    Block::from_wire(
+        frame.header.clone(),
+        frame.items.clone(),
+        frame.through.clone(),
+        &world.overlay,
+    )
+    .unwrap()
 }
 
 /// Keeps S4.
@@ -188,10 +195,10 @@ async fn a_quiet_journal_says_its_head_again_and_again() {
     assert!(matches!(next(&mut frames).await, Some(Kind::Block(_))));
     let mut before_ms = 0;
     for _ in 0..2 {
-        let Some(Kind::Heartbeat(signed)) = next(&mut frames).await else {
+        let Some(Kind::Heartbeat(beat)) = next(&mut frames).await else {
             panic!("no heartbeat");
         };
-        let heartbeat = Heartbeat::from_wire(Some(signed), &world.overlay).unwrap();
+        let heartbeat = Heartbeat::from_wire(beat.heartbeat, &world.overlay).unwrap();
         heartbeat.verify(&Ed25519).unwrap();
         assert_eq!(
             (heartbeat.peer, heartbeat.head),

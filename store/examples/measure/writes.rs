@@ -73,10 +73,15 @@ pub(crate) fn block(height: u64, items: Vec<Bytes>) -> StoredBlock {
         items_root: Tree::new(items.iter().map(|item| &item[..])).root(),
         item_count: u32::try_from(items.len()).unwrap(),
         fork: None,
+        checkpoint: None,
     };
     let header = Header::sign(&owner().overlay, &fields, &Unsigned);
     StoredBlock {
-        block: Block { header, items },
+        block: Block {
+            header,
+            items,
+            through: kittengrad_proto::checkpoint::ThroughList::default(),
+        },
         offset: 0,
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use kittengrad_aggregator_core::Now;
 use kittengrad_journal::place::Beginning;
 use kittengrad_node_core::Input;
-use kittengrad_proto::{id::PublicKey, link::Message};
+use kittengrad_proto::{id::PublicKey, identity::Beat, link::Message};
 
 use crate::{
     calls::Answer,
@@ -82,6 +83,16 @@ pub(crate) enum Event {
         run: u64,
         source: PublicKey,
     },
+    /// The aggregator's question for a head reaches a peer.
+    Questions { node: Node, run: u64, at: Now },
+    /// The answer reaches the aggregator.
+    Tells {
+        node: Node,
+        run: u64,
+        member: PublicKey,
+        at: Now,
+        beat: Box<Beat>,
+    },
     /// A client sends its next request.
     Speaks { node: Node, run: u64 },
     /// A supervisor restarts a process.
@@ -112,6 +123,8 @@ impl Event {
             | Self::Beats { node, .. }
             | Self::Listens { node, .. }
             | Self::Follows { node, .. }
+            | Self::Questions { node, .. }
+            | Self::Tells { node, .. }
             | Self::Speaks { node, .. } => Some(*node),
             Self::Silent { .. }
             | Self::Dial

@@ -83,6 +83,8 @@ fn digest_of(event: &Event) -> (u64, u64, u64) {
         Event::Listens { stream, .. } => (16, node, *stream),
         Event::Follows { run, .. } => (17, node, *run),
         Event::Speaks { run, .. } => (18, node, *run),
+        Event::Questions { at, .. } => (22, node, at.monotonic_ms),
+        Event::Tells { at, .. } => (23, node, at.monotonic_ms),
         Event::Restarts { node, run } => (19, number_of(node), *run),
         Event::Strikes(kind) => (20, node, *kind as u64),
         Event::Passes(_) => (21, node, 0),
@@ -141,7 +143,7 @@ fn shown_name(shown: &crate::stream::StreamFrame) -> String {
             let (incarnation, height) = (header.incarnation, header.height);
             format!("block {incarnation}/{height} of {:?}", header.peer)
         }
-        StreamFrame::Alive(heartbeat) => format!("head {:?}", heartbeat.head),
+        StreamFrame::Alive(beat) => format!("head {:?}", beat.heartbeat.head),
         StreamFrame::Problem(kind, start) => format!("problem {kind:?}, start {start:?}"),
     }
 }

@@ -155,10 +155,15 @@ pub fn stored_block(incarnation: u64, height: u64, items: Vec<Bytes>, offset: u6
         items_root: Tree::new(items.iter().map(|item| &item[..])).root(),
         item_count: u32::try_from(items.len()).unwrap(),
         fork: None,
+        checkpoint: None,
     };
     let header = Header::sign(&overlay(), &fields, &FakeKey(1));
     StoredBlock {
-        block: Block { header, items },
+        block: Block {
+            header,
+            items,
+            through: kittengrad_proto::checkpoint::ThroughList::default(),
+        },
         offset,
     }
 }

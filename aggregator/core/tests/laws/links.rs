@@ -10,7 +10,7 @@ use crate::{
 
 fn alive(process: &Process, source: PublicKey, peers: &Peers) -> Input {
     let heartbeat = peers.by_key(source).heartbeat(process.now.wall_ms);
-    Input::Alive(source, heartbeat)
+    Input::Alive(source, Box::new(heartbeat.into()))
 }
 
 /// A block of the source's incarnation as input. `is_bare` leaves out the records.

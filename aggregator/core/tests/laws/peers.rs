@@ -3,22 +3,23 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use kittengrad_aggregator_core::{Fetch, Plan, SourceBlock, SourceEntry};
+use kittengrad_aggregator_core::{Fetch, Network, Plan, SourceBlock, SourceEntry};
 use kittengrad_journal::{
-    BlockStore, Follower, Journal, MemoryStore, RecordStore, StoredBlock, entries,
+    BlockStore, Follower, Fork, Journal, MemoryStore, RecordStore, StoredBlock, entries,
 };
 use kittengrad_proto::{
     block::{Head, Item},
     certificate::Chain,
+    checkpoint::{Checkpoint, Holdings, Through, ThroughList},
     id::{Id, PublicKey, RecordId},
-    identity::Heartbeat,
+    identity::{Beat, Heartbeat, HeartbeatFields},
     namespace::Overlay,
     record::Record,
     signed::{Signer, SigningKey},
     submission::Submission,
     transaction::{Element, Entry, Envelope, POLICY, Transaction},
 };
-use kittengrad_ring::{KeyRange, Replicas, Ring};
+use kittengrad_ring::{KeyRange, KeyRanges, Replicas, Ring};
 use kittengrad_support::samples;
 
 pub(crate) fn overlay() -> Overlay {
@@ -130,6 +131,45 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
+    /// The ring.
+    pub(crate) fn network(&self) -> Arc<Network> {
+        let keys = self.peers.iter().map(|peer| peer.key.public());
+        Arc::new(Network::new(Id::ZERO, self.ring.clone(), keys, 0))
+    }
+
+    /// The head of each peer as it answers a question. Each says that it contains the journals of all others.
+    pub(crate) fn beats(&self, time_ms: u64) -> Vec<(PublicKey, Beat)> {
+        let beat = |peer: &Peer| {
+            let others = self
+                .peers
+                .iter()
+                .filter(|other| other.key.public() != peer.key.public());
+            let others = others.map(|other| {
+                let (head, arcs) = (other.head(), None);
+                (other.key.public(), Through { head, arcs })
+            });
+            let through: ThroughList = others.collect();
+            let (head, held) = (peer.head(), held(&self.ring, &peer.key));
+            let checkpoint = Checkpoint {
+                height: head.height,
+                ring: Id::ZERO,
+                holds: Holdings::new(&held.into(), &peer.settled()),
+                blocks: head.height + 1,
+                blocks_root: Id::ZERO,
+                through_root: through.root(),
+            };
+            let fields = HeartbeatFields {
+                head,
+                time_ms,
+                nonce: None,
+                checkpoint: Some(checkpoint),
+            };
+            let heartbeat = Heartbeat::sign_fields(&overlay(), fields, &peer.key);
+            (peer.key.public(), Beat { heartbeat, through })
+        };
+        self.peers.iter().map(beat).collect()
+    }
+
     pub(crate) fn new(count: u8, replicas: u8) -> Self {
         let mut keys: Vec<_> = (0..count)
             .map(|seed| SigningKey::from_seed(&[seed + 1; 32]))
@@ -183,6 +223,7 @@ impl Peers {
         let held = held(&self.ring, &self.peers[peer].key);
         let peer = &mut self.peers[peer];
         let (signer, fork) = (Arc::new(peer.key.clone()), disk.head().unwrap());
+        let fork = fork.map(|head| Fork::from(head, &disk).unwrap());
         let items = [Item::Settled(held.into())];
         let holds = held.into();
         peer.journal = Journal::open(overlay(), signer, incarnation, fork, holds, &items);
@@ -287,6 +328,17 @@ impl Peer {
 
     pub(crate) fn head(&self) -> Head {
         self.store.head().unwrap().unwrap()
+    }
+
+    /// The arcs in which it is settled in its current incarnation.
+    fn settled(&self) -> KeyRanges {
+        let blocks = 0..=self.head().height;
+        let items = blocks.flat_map(|height| self.block(height).block.decode_items().unwrap());
+        let arcs = items.filter_map(|item| match item {
+            Item::Settled(arcs) => Some(arcs.arcs().to_vec()),
+            _ => None,
+        });
+        arcs.flatten().collect()
     }
 
     pub(crate) fn heartbeat(&self, time_ms: u64) -> Heartbeat {

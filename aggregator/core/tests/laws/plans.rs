@@ -41,8 +41,9 @@ fn read(process: &mut Process, source: PublicKey, peers: &Peers) {
 }
 
 fn hear(process: &mut Process, source: PublicKey, peers: &Peers) {
+    process.hear_all(peers);
     let heartbeat = peers.by_key(source).heartbeat(process.now.wall_ms);
-    process.handle(Input::Alive(source, heartbeat));
+    process.handle(Input::Alive(source, Box::new(heartbeat.into())));
 }
 
 /// A transaction about a canonical that a peer holds.
@@ -113,22 +114,6 @@ fn what_a_forgotten_block_said_of_arcs_is_read_again() {
     read(&mut process, source, &peers);
     let view = process.view();
     assert!(view.sources[0].is_settled, "{:?}", view.reasons);
-}
-
-#[test]
-fn a_block_of_long_ago_takes_nothing_from_what_is_proved() {
-    let (mut peers, mut process, source, number) = following(None);
-    read(&mut process, source, &peers);
-    assert!(process.view().is_complete);
-    // The source dates its blocks to its first second. Only the heartbeat has our time.
-    peers.apply(number, &about_mine(&peers, number));
-    peers.peers[number].cut();
-    while process.deliver(source, &peers) {}
-    process.answer(&peers);
-    process.flush();
-    let view = process.view();
-    assert_eq!(view.sources[0].queued, 0);
-    assert!(view.is_complete, "{:?}", view.reasons);
 }
 
 /// A source whose new disk was read, and then its old disk came back with unread blocks in incarnation 10. Incarnation

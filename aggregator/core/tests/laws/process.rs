@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use kittengrad_aggregator_core::{
-    Aggregator, Config, Event, Fetch, Input, Now, Output, Plan, Timing,
+    Aggregator, Config, Event, Fetch, Input, Network, Now, Output, Plan, Timing,
 };
 use kittengrad_journal::{BlockStore as _, Follower, MemoryStore, Step, Write, entries};
 use kittengrad_proto::{
-    block::Head,
+    block::{Head, Header},
     id::{Id, PublicKey},
     signed::{Ed25519, SigningKey},
     transaction::Element,
@@ -33,6 +33,7 @@ pub(crate) struct Process {
     pub(crate) store: MemoryStore,
     aggregator: Aggregator,
     pub(crate) now: Now,
+    network: Arc<Network>,
     plan: Plan,
     /// Fetches that are under way.
     pub(crate) fetches: Vec<Fetch>,
@@ -50,6 +51,7 @@ impl Process {
             aggregator: open_aggregator(&store, now),
             store,
             now,
+            network: peers.network(),
             plan: peers.plan(),
             fetches: Vec::new(),
             events: Vec::new(),
@@ -59,6 +61,7 @@ impl Process {
     }
 
     fn begin(&mut self) -> Vec<Write> {
+        self.handle(Input::Network(Arc::clone(&self.network)));
         self.handle(Input::Plan(self.plan.clone()));
         self.flushed()
     }
@@ -184,12 +187,17 @@ impl Process {
         panic!("the sources are not read to their heads: {:?}", self.view());
     }
 
-    /// Every source sends a heartbeat.
+    /// Every peer is asked for its head, and every source sends a heartbeat.
     pub(crate) fn hear_all(&mut self, peers: &Peers) {
         for source in self.sources() {
             let heartbeat = peers.by_key(source).heartbeat(self.now.wall_ms);
-            self.handle(Input::Alive(source, heartbeat));
+            self.handle(Input::Alive(source, Box::new(heartbeat.into())));
         }
+        for (member, beat) in peers.beats(self.now.wall_ms) {
+            let (at, beat) = (self.now, Box::new(beat));
+            self.handle(Input::Asked { member, at, beat });
+        }
+        self.handle(Input::Tick);
     }
 
     pub(crate) fn view(&self) -> kittengrad_aggregator_core::Status {
@@ -198,18 +206,25 @@ impl Process {
 
     /// Checks the journal from its genesis. Returns its elements in their order.
     pub(crate) fn emitted(&self) -> Vec<(Id, Element)> {
-        let first = self.store.incarnations().unwrap();
-        let first = first.first().unwrap();
+        let incarnations = self.store.incarnations().unwrap();
+        let first = incarnations.first().unwrap();
         let mut follower = Follower::new(first.peer, first.incarnation);
         let mut emitted = Vec::new();
-        for height in 0.. {
-            let Some(stored) = self.store.block(first.incarnation, height).unwrap() else {
-                break;
-            };
-            assert_eq!(follower.step(&stored.block, &Ed25519), Ok(Step::Next));
+        let of = |last: &Header| {
+            let incarnation = last.incarnation;
+            (0..=last.height).map(move |height| (incarnation, height))
+        };
+        let mut before = 0;
+        for (incarnation, height) in incarnations.iter().flat_map(of) {
+            let stored = self.store.block(incarnation, height).unwrap().unwrap();
+            let step = follower.step(&stored.block, &Ed25519).unwrap();
+            assert_ne!(step, Step::Known);
+            if height == 0 {
+                before = emitted.len();
+            }
             assert_eq!(
                 stored.offset,
-                emitted.len() as u64,
+                (emitted.len() - before) as u64,
                 "offsets are contiguous"
             );
             for entry in entries(&self.store, &overlay(), &stored.block).unwrap() {

@@ -1,6 +1,7 @@
 //! What an aggregator knows of its sources right after a start.
 
 use kittengrad_aggregator_core::{Input, Plan};
+use kittengrad_journal::BlockStore as _;
 use kittengrad_proto::id::PublicKey;
 
 use crate::{
@@ -27,13 +28,6 @@ fn stopped() -> (Peers, Process, PublicKey, usize) {
 }
 
 #[test]
-fn a_restart_without_news_writes_nothing() {
-    let (_, mut process, ..) = stopped();
-    assert_eq!(process.restarted(), []);
-    assert_eq!(process.flushed(), []);
-}
-
-#[test]
 fn a_source_is_read_on_after_a_restart() {
     let (peers, mut process, source, number) = stopped();
     let head = Some(peers.peers[number].head());
@@ -49,19 +43,6 @@ fn a_source_is_read_on_after_a_restart() {
 }
 
 #[test]
-fn what_was_read_just_before_a_restart_is_complete() {
-    let (_, mut process, ..) = stopped();
-    // The time of the last block is 1,003.
-    for (wall_ms, is_complete) in [(6_001, true), (6_002, false)] {
-        process.now.wall_ms = wall_ms;
-        process.crash();
-        let view = process.view();
-        assert_eq!(view.is_complete, is_complete, "{:?}", view.reasons);
-        assert!(!view.is_fresh, "no head since the start");
-    }
-}
-
-#[test]
 fn settled_arcs_are_known_to_the_next_block_after_a_restart() {
     let (mut peers, mut process, source, number) = stopped();
     process.crash();
@@ -72,4 +53,55 @@ fn settled_arcs_are_known_to_the_next_block_after_a_restart() {
     process.hear_all(&peers);
     let view = process.view();
     assert!(view.is_complete, "{:?}", view.reasons);
+}
+
+/// A store that is restored from an old copy signs no height twice.
+#[test]
+fn every_start_begins_an_incarnation_after_the_last_block() {
+    let (peers, mut process, ..) = stopped();
+    let old = process.store.clone();
+    let before = old.head().unwrap().unwrap();
+    process.crash();
+    process.flush();
+    let first = process.store.head().unwrap().unwrap();
+    assert!(first.incarnation > before.incarnation && first.height == 0);
+    let stored = process.store.block(first.incarnation, 0).unwrap().unwrap();
+    assert_eq!(stored.block.header.fork, Some(before));
+
+    process.store = old;
+    process.crash();
+    process.flush();
+    let again = process.store.head().unwrap().unwrap();
+    assert!(again.incarnation > first.incarnation);
+    assert_eq!(process.emitted().len(), 2);
+    process.hear_all(&peers);
+    let view = process.view();
+    assert!(view.is_ready && view.elements == 2, "{:?}", view.reasons);
+}
+
+#[test]
+fn nothing_is_complete_after_a_start_until_the_peers_answer() {
+    let (peers, mut process, ..) = stopped();
+    process.hear_all(&peers);
+    assert!(process.view().is_ready);
+    process.crash();
+    process.flush();
+    assert!(!process.view().is_complete && !process.view().is_fresh);
+    process.hear_all(&peers);
+    assert!(process.view().is_ready);
+}
+
+#[test]
+fn after_a_step_of_the_clock_nothing_is_complete() {
+    let (peers, mut process, ..) = stopped();
+    process.hear_all(&peers);
+    process.now.wall_ms += 1_000;
+    process.handle(Input::Tick);
+    assert!(process.view().is_ready, "a second is no step");
+    process.now.wall_ms += 1_001;
+    process.handle(Input::Tick);
+    let view = process.view();
+    assert!(!view.is_complete && !view.is_fresh && !view.is_ready);
+    process.hear_all(&peers);
+    assert!(process.view().is_ready);
 }

@@ -14,7 +14,7 @@ use crate::{
     output::{
         self, paint,
         table::{Align, Table, Tone, plain},
-        text::{count, count_of, short},
+        text::{count, count_of, short, time},
     },
 };
 
@@ -78,6 +78,7 @@ async fn show(session: &Session, global: &Global) -> anyhow::Result<ExitCode> {
             "cover: no settled peer holds {arcs} of the circle"
         )))?;
     }
+    show_completeness(&ring)?;
     for report in reports.iter().filter(|report| report.journal.is_err()) {
         if let Err(error) = &report.journal {
             output::say(&format!(
@@ -87,6 +88,36 @@ async fn show(session: &Session, global: &Global) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows to which time the view of each aggregator is complete, and for whom its cells wait.
+fn show_completeness(ring: &RingReport) -> anyhow::Result<()> {
+    for aggregator in &ring.aggregators {
+        let name = short(&aggregator.id);
+        match aggregator.complete_to_ms {
+            Some(at_ms) => output::line(&format!("view of {name}: complete to {}", time(at_ms)))?,
+            None if aggregator.cells.is_empty() => {}
+            None => {
+                let line = format!("view of {name}: not complete yet");
+                output::line(&paint::red(&line))?;
+            }
+        }
+        for cell in aggregator
+            .cells
+            .iter()
+            .filter(|cell| !cell.waits_for.is_empty())
+        {
+            let waits: Vec<_> = cell.waits_for.iter().map(|peer| short(peer)).collect();
+            let to = cell
+                .complete_to_ms
+                .map_or_else(|| "no time".to_owned(), time);
+            let (from, end) = (short(&cell.arc.from), short(&cell.arc.to));
+            let waits = waits.join(", ");
+            let line = format!("  cell {from} to {end}: complete to {to}, waits for {waits}");
+            output::line(&paint::red(&line))?;
+        }
+    }
+    Ok(())
 }
 
 fn table(ring: &RingReport) -> Table {

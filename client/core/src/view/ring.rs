@@ -16,6 +16,23 @@ pub struct MemberState {
     pub condition: Condition,
     /// The last head heard of.
     pub head: Option<Head>,
+    /// The completeness of each cell in the view of an aggregator, clockwise.
+    pub cells: Vec<CellState>,
+}
+
+/// The time to which the view of an aggregator is complete in one cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CellState {
+    /// The cell.
+    pub arc: KeyRange,
+    /// The time, in Unix milliseconds. `None` if the aggregator knows of none.
+    pub complete_to_ms: Option<u64>,
+    /// Replicas that must be established.
+    pub needed: u32,
+    /// The replicas that are established.
+    pub established: Vec<PublicKey>,
+    /// The replicas that the cell waits for.
+    pub waits_for: Vec<PublicKey>,
 }
 
 /// The ring and the condition of its members.
@@ -77,6 +94,27 @@ pub struct AggregatorReport {
     pub grpc: String,
     /// `http://host:port`, or empty.
     pub http: String,
+    /// Everything that was acknowledged before this Unix time in milliseconds is in its view. `None` if a cell has no
+    /// time, or if it did not answer.
+    pub complete_to_ms: Option<u64>,
+    /// The completeness of each cell, clockwise.
+    pub cells: Vec<CellReport>,
+}
+
+/// The time to which the view of an aggregator is complete in one cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CellReport {
+    /// The cell.
+    #[serde(flatten)]
+    pub arc: ArcReport,
+    /// The time, in Unix milliseconds. `None` if the aggregator knows of none.
+    pub complete_to_ms: Option<u64>,
+    /// Replicas that must be established.
+    pub needed: u32,
+    /// The keys of the replicas that are established.
+    pub established: Vec<String>,
+    /// The keys of the replicas that the cell waits for.
+    pub waits_for: Vec<String>,
 }
 
 /// The end of a journal. All are `None` if its owner did not answer, or has no block.
@@ -162,12 +200,28 @@ impl PeerReport {
 
 impl AggregatorReport {
     fn new(member: &Identity, state: Option<&MemberState>) -> Self {
+        let cells = state.map_or(&[][..], |state| &state.cells);
         Self {
             id: member.key.to_string(),
             state: condition(state),
             journal: JournalReport::new(state),
             grpc: url("https", &member.addresses.grpc),
             http: url("http", &member.addresses.http),
+            complete_to_ms: cells.iter().map(|cell| cell.complete_to_ms).min().flatten(),
+            cells: cells.iter().map(CellReport::new).collect(),
+        }
+    }
+}
+
+impl CellReport {
+    fn new(cell: &CellState) -> Self {
+        let keys = |keys: &[PublicKey]| keys.iter().map(PublicKey::to_string).collect();
+        Self {
+            arc: ArcReport::new(&cell.arc),
+            complete_to_ms: cell.complete_to_ms,
+            needed: cell.needed,
+            established: keys(&cell.established),
+            waits_for: keys(&cell.waits_for),
         }
     }
 }

@@ -69,7 +69,14 @@ fn report_of(
             height,
             hash: Id::of(&[&[number]]),
         });
-        (key(number), MemberState { condition, head })
+        (
+            key(number),
+            MemberState {
+                condition,
+                head,
+                cells: Vec::new(),
+            },
+        )
     });
     serde_json::to_value(RingReport::new(&view, &states.collect())).unwrap()
 }

@@ -9,8 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use kittengrad_journal::{
-    BlockStore as _, ElementStore as _, Journal, MemoryStore, RecordStore as _, StoredBlock, Write,
-    blocks, entries, prove,
+    BlockStore as _, ElementStore as _, Fork, Journal, MemoryStore, RecordStore as _, StoredBlock,
+    Write, blocks, entries, prove,
 };
 use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{
@@ -137,6 +137,7 @@ impl Fake {
         );
         let signer = Arc::new(self.credentials.key().clone());
         let overlay = self.overlay.clone();
+        let fork = fork.map(|head| Fork::from(head, &log.store).unwrap());
         log.journal = Journal::open(overlay, signer, incarnation, fork, Holds::whole(), items);
         log.cut();
     }
@@ -315,6 +316,7 @@ impl Log {
                 .map(body)
                 .collect(),
             offset: stored.offset,
+            through: stored.block.through.to_wire(),
         }
     }
 }

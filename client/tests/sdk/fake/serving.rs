@@ -34,6 +34,7 @@ impl routing_server::Routing for Fake {
             statuses: Vec::new(),
             aggregators: Vec::new(),
             policy: 1,
+            cells: Vec::new(),
         }))
     }
 
@@ -62,7 +63,12 @@ impl journal_server::Journal for Fake {
             other => return Err(Status::invalid_argument(format!("{other:?}"))),
         };
         let mut frames = self.frames(from, request.bodies());
-        let heartbeat = self.heartbeat().map(Kind::Heartbeat);
+        let heartbeat = self.heartbeat().map(|signed| {
+            Kind::Heartbeat(wire::FrameHeartbeat {
+                heartbeat: Some(signed),
+                through: Vec::new(),
+            })
+        });
         frames.extend(heartbeat.map(|kind| wire::Frame { kind: Some(kind) }));
         if let Some(tamper) = &*self.tamper.lock().unwrap() {
             tamper(&mut frames);
@@ -129,6 +135,7 @@ impl journal_server::Journal for Fake {
             incarnations,
             elements,
             chain,
+            through: Vec::new(),
         }))
     }
 }

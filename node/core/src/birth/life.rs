@@ -116,6 +116,11 @@ impl Life {
         &self.held
     }
 
+    /// The arcs in which this peer is settled.
+    pub(crate) const fn settled(&self) -> &KeyRanges {
+        &self.settled
+    }
+
     /// Marks the peer settled in these arcs.
     pub(crate) fn settle(&mut self, arcs: KeyRanges) {
         self.settled = arcs;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kittengrad_journal::Journal;
+use kittengrad_journal::{Fork, Journal};
 
 use crate::{
     birth::{life::Life, start::Decision},
@@ -43,10 +43,12 @@ impl Opening<'_> {
                 fork,
                 seen,
                 items,
-            } => (
-                Journal::open(overlay, signer, incarnation, fork, holds, &items),
-                Some(seen.or(fork)),
-            ),
+            } => {
+                let began_after = Some(seen.or(fork));
+                let fork = fork.map(|head| Fork::from(head, store)).transpose()?;
+                let journal = Journal::open(overlay, signer, incarnation, fork, holds, &items);
+                (journal, began_after)
+            }
             Decision::Resume => match Journal::resume(overlay, signer, store)? {
                 Some(journal) => (journal, None),
                 None => return Ok(()),

@@ -113,6 +113,11 @@ impl Following {
         self.applied.as_ref().and_then(Follower::head)
     }
 
+    /// The arcs that this peer held during the whole reading so far.
+    pub(crate) const fn held(&self) -> &KeyRanges {
+        &self.held
+    }
+
     /// Takes the arcs that this peer holds from now on. Arcs that it gains do not count: it read without them.
     pub(crate) fn hold(&mut self, held: &KeyRanges) {
         self.held = self.held.intersection(held);

@@ -37,7 +37,10 @@ impl World {
         machine.process = Some(Process {
             tip: aggregator.view(now).tip,
             driver: Driver::new(aggregator),
-            inbox: VecDeque::from([Input::Plan(machine.plan.clone())]),
+            statement: None,
+            planned: std::collections::BTreeSet::new(),
+            ask_due_ms: 0,
+            inbox: VecDeque::from([Input::Network(Arc::clone(&machine.network))]),
             is_woken: false,
             steps: None,
             following: std::collections::BTreeMap::new(),
@@ -47,14 +50,10 @@ impl World {
             ticks: 0,
         });
         let run = machine.host.run;
-        let sources: Vec<_> = machine.plan.sources.iter().map(|of| of.source).collect();
+        self.invariants.complete.starts();
         let node = Node::Aggregator;
         self.queue
             .after(self.shape.weather.tick_us, Event::Tick { node, run });
-        for source in sources {
-            self.queue
-                .after(1_000, Event::Follows { node, run, source });
-        }
         self.wake_aggregator();
     }
 
@@ -121,6 +120,8 @@ impl World {
         for step in steps.expect("a round was committed") {
             self.perform_aggregator(step);
         }
+        self.follow_plan();
+        self.check_completeness();
         self.fetch();
         self.pump_all(Node::Aggregator);
         if !is_idle {
@@ -135,12 +136,23 @@ impl World {
                 self.aggregator_process().driver.committed();
             }
             Step::Publish(tip) => self.aggregator_process().tip = Some(tip),
+            Step::State(statement) => self.aggregator_process().statement = Some(statement),
             Step::Fetch(fetch) => {
                 self.aggregator_process().wanted.insert(fetch);
             }
             Step::Free(source, blocks) => self.source_done(source, blocks),
             Step::Tell(event) => self.aggregator_tells(&event),
         }
+    }
+
+    /// Checks what the aggregator says of its cells.
+    fn check_completeness(&mut self) {
+        let now_us = self.queue.now_us;
+        let machine = self.aggregator.as_ref().expect("it is there");
+        let process = machine.process.as_ref().expect("it runs");
+        let cells = process.driver.view(now_of(&machine.host, now_us)).cells;
+        let checked = self.invariants.completes(&cells, &machine.disk);
+        self.judge(checked);
     }
 
     fn aggregator_process(&mut self) -> &mut Process {
@@ -180,6 +192,7 @@ impl World {
         if was_short && !is_full {
             self.release_all();
         }
+        self.ask_for_heads();
         self.hand_aggregator(Input::Tick);
         let node = Node::Aggregator;
         self.queue

@@ -8,9 +8,7 @@ use kittengrad_aggregator_core::{
 };
 use kittengrad_client_core::routing::Backoff;
 use kittengrad_journal::Follower;
-use kittengrad_proto::{
-    cursor::Cursor, id::PublicKey, identity::Heartbeat, wire::cursor_problem::Kind,
-};
+use kittengrad_proto::{cursor::Cursor, id::PublicKey, identity::Beat, wire::cursor_problem::Kind};
 
 use super::reading::Following;
 use crate::{
@@ -55,6 +53,9 @@ impl World {
             return;
         };
         let process = machine.process.as_mut().expect("it runs");
+        if !process.planned.contains(&source) {
+            return;
+        }
         let is_lost = process
             .following
             .get(&source)
@@ -113,9 +114,9 @@ impl World {
                 Ok(Went::Known) => self.let_go(stream),
                 Err(fault) => self.lies(source, format!("{fault:?}")),
             },
-            StreamFrame::Alive(heartbeat) => {
-                match following.reader.heartbeat(&heartbeat, &*verifier) {
-                    Ok(()) => self.alive(source, heartbeat),
+            StreamFrame::Alive(beat) => {
+                match following.reader.heartbeat(&beat.heartbeat, &*verifier) {
+                    Ok(()) => self.alive(source, beat),
                     Err(fault) => self.lies(source, format!("{fault:?}")),
                 }
             }
@@ -123,8 +124,8 @@ impl World {
         }
     }
 
-    fn alive(&mut self, source: PublicKey, heartbeat: Heartbeat) {
-        self.hand_aggregator(Input::Alive(source, heartbeat));
+    fn alive(&mut self, source: PublicKey, beat: Box<Beat>) {
+        self.hand_aggregator(Input::Alive(source, beat));
     }
 
     /// Gives held blocks to the core, unless the disk is short of space.

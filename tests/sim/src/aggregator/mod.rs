@@ -3,6 +3,7 @@
 mod driver;
 mod fetch;
 mod follow;
+mod heads;
 mod reading;
 
 use std::{
@@ -11,11 +12,11 @@ use std::{
 };
 
 use kittengrad_aggregator_core::{
-    Fetch, Input, Plan,
+    Fetch, Input, Network,
     driver::{Driver, Steps},
 };
 use kittengrad_journal::Tip;
-use kittengrad_proto::{id::PublicKey, signed::Signer};
+use kittengrad_proto::{checkpoint::Statement, id::PublicKey, signed::Signer};
 
 use crate::{disk::SimDisk, host::Host};
 
@@ -26,7 +27,7 @@ pub(crate) struct Machine {
     pub(crate) host: Host,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) disk: SimDisk,
-    pub(crate) plan: Plan,
+    pub(crate) network: Arc<Network>,
     pub(crate) process: Option<Process>,
     /// Blocks of one source in memory, at most.
     pub(crate) window: usize,
@@ -40,6 +41,11 @@ pub(crate) struct Process {
     /// Steps of the last round that remain.
     steps: Option<Steps>,
     pub(crate) tip: Option<Tip>,
+    pub(crate) statement: Option<Arc<Statement>>,
+    /// The sources of the newest plan.
+    pub(crate) planned: BTreeSet<PublicKey>,
+    /// Monotonic time in milliseconds of the next questions to the peers.
+    ask_due_ms: u64,
     following: BTreeMap<PublicKey, Following>,
     wanted: BTreeSet<Fetch>,
     fetching: Option<Fetching>,
@@ -49,12 +55,17 @@ pub(crate) struct Process {
 }
 
 impl Machine {
-    pub(crate) fn new(signer: Arc<dyn Signer>, disk: SimDisk, plan: Plan, window: usize) -> Self {
+    pub(crate) fn new(
+        signer: Arc<dyn Signer>,
+        disk: SimDisk,
+        network: Arc<Network>,
+        window: usize,
+    ) -> Self {
         Self {
             host: Host::default(),
             signer,
             disk,
-            plan,
+            network,
             process: None,
             window,
         }

@@ -64,7 +64,7 @@ impl World {
                 Err(fault) => self.cannot_read(stream, End::Failed, format!("{fault:?}")),
             },
             StreamFrame::Alive(heartbeat) => {
-                if let Err(fault) = process.reader.heartbeat(&heartbeat, &*verifier) {
+                if let Err(fault) = process.reader.heartbeat(&heartbeat.heartbeat, &*verifier) {
                     self.cannot_read(stream, End::Failed, format!("{fault:?}"));
                 }
             }

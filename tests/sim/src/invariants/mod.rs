@@ -4,6 +4,7 @@
 
 mod acknowledged;
 mod bounded;
+mod complete;
 mod converged;
 mod early;
 mod explained;
@@ -23,6 +24,7 @@ mod settled;
 
 use std::{collections::BTreeMap, fmt};
 
+use kittengrad_aggregator_core::CellReport;
 use kittengrad_client_core::merge::Merged as Answer;
 use kittengrad_indexer_core::Commit;
 use kittengrad_journal::Write;
@@ -38,6 +40,7 @@ use crate::{
 };
 
 use acknowledged::Acknowledged;
+use complete::Complete;
 use indexed::Indexed;
 use merged::Merged;
 use monotone::Lookups;
@@ -109,6 +112,7 @@ pub(crate) fn check(
 #[derive(Debug, Default)]
 pub(crate) struct Invariants {
     blocks: Blocks,
+    pub(crate) complete: Complete,
     pub(crate) acknowledged: Acknowledged,
     known: Known,
     lookups: Lookups,
@@ -235,6 +239,11 @@ impl Invariants {
             _ => None,
         });
         owner.map_or(Ok(()), |owner| self.blocks.commits(owner, writes))
+    }
+
+    /// Checks to which times an aggregator says that its cells are complete.
+    pub(crate) fn completes(&mut self, cells: &[CellReport], disk: &SimDisk) -> Verdict {
+        self.complete.says(cells, &self.acknowledged, disk)
     }
 
     /// Forgets the earlier answers of an aggregator whose disk was wiped.

@@ -338,9 +338,14 @@ impl Partner {
             items_root: Tree::new(items.iter().map(|item| &item[..])).root(),
             item_count: u32::try_from(items.len()).unwrap(),
             fork: self.fork.filter(|_| last.is_none()),
+            checkpoint: None,
         };
         let header = Header::sign(&self.overlay, &fields, &self.key);
-        Block { header, items }
+        Block {
+            header,
+            items,
+            through: kittengrad_proto::checkpoint::ThroughList::default(),
+        }
     }
 
     /// Starts a new incarnation after the last block.

@@ -26,8 +26,9 @@ impl World {
     #[must_use]
     pub fn sources(&self) -> Vec<usize> {
         let aggregator = self.aggregator.as_ref().expect("the world is whole");
-        let sources = aggregator.plan.sources.iter();
-        let sources = sources.filter_map(|planned| self.peer_of(&planned.source));
+        let process = aggregator.process.as_ref().expect("it runs");
+        let sources = process.planned.iter();
+        let sources = sources.filter_map(|source| self.peer_of(source));
         let members = sources.filter_map(|node| match node {
             Node::Peer(member) => Some(member),
             _ => None,

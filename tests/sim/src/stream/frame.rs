@@ -8,7 +8,7 @@ use kittengrad_proto::{
     certificate::Chain,
     cursor::Cursor,
     id::RecordId,
-    identity::Heartbeat,
+    identity::Beat,
     transaction::{Element, Transaction},
     wire::cursor_problem::Kind,
 };
@@ -21,7 +21,7 @@ pub(crate) enum StreamFrame {
     /// The next block with its transactions and records.
     Block(Box<StreamBlock>),
     /// The head of the journal.
-    Alive(Heartbeat),
+    Alive(Box<Beat>),
     /// The journal cannot start at the requested place; the cursor is a possible start.
     Problem(Kind, Option<Cursor>),
 }

@@ -12,7 +12,12 @@ use kittengrad_journal::{
     BlockStore, ChainStore, RecordStore, StoreError, StoredBlock, Tip, entries,
     place::{self, Extent, Place, Start},
 };
-use kittengrad_proto::{certificate::Chain, cursor::Cursor, id::PublicKey, identity::Heartbeat};
+use kittengrad_proto::{
+    certificate::Chain,
+    cursor::Cursor,
+    id::PublicKey,
+    identity::{Beat, Heartbeat, HeartbeatFields},
+};
 
 pub(crate) use frame::{Broken, Stream, StreamBlock, StreamEntry, StreamFrame, Streams};
 pub(crate) use place::Beginning;
@@ -161,12 +166,28 @@ impl World {
             return;
         };
         let source = entry.source;
-        if let Some(tip) = self.tip(source) {
-            let wall_ms = self.host(source).wall_ms(self.queue.now_us);
-            let signer = self.signer(source);
-            let heartbeat = Heartbeat::sign(&self.overlay, tip.head, wall_ms, &*signer);
-            self.send_frame(stream, StreamFrame::Alive(heartbeat));
+        if let Some(beat) = self.signed_head(source) {
+            self.send_frame(stream, StreamFrame::Alive(Box::new(beat)));
         }
+    }
+
+    /// The head of a journal with the owner's last statement about its set, signed now.
+    pub(crate) fn signed_head(&self, owner: Node) -> Option<Beat> {
+        let head = self.tip(owner)?.head;
+        let statement = self
+            .statement(owner)
+            .filter(|of| of.incarnation == head.incarnation && of.checkpoint.height <= head.height);
+        let fields = HeartbeatFields {
+            head,
+            time_ms: self.host(owner).wall_ms(self.queue.now_us),
+            nonce: None,
+            checkpoint: statement.as_ref().map(|of| of.checkpoint.clone()),
+        };
+        let signer = self.signer(owner);
+        Some(Beat {
+            heartbeat: Heartbeat::sign_fields(&self.overlay, fields, &*signer),
+            through: statement.map_or_else(Default::default, |of| of.through.clone()),
+        })
     }
 
     /// Sends the head again if nothing was sent for [`BEAT_US`].

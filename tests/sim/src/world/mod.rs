@@ -6,7 +6,7 @@ mod step;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use kittengrad_aggregator_core::{Plan, Timing as AggregatorTiming};
+use kittengrad_aggregator_core::{Network as RingOf, Timing as AggregatorTiming};
 use kittengrad_node_core::{Event as Told, RequestId, Timing};
 use kittengrad_overlay::{identities::Identities, view::View};
 use kittengrad_plants::Plants;
@@ -173,8 +173,9 @@ impl World {
         let aggregator = shape.is_whole.then(|| {
             let signer = scheme.signer(&format!("aggregator of {seed}"));
             let view = &machines[0].view;
-            let plan = Plan::cover(view.ring(), |point| view.key_at(point), |_| true);
-            aggregator::Machine::new(signer, disk(&shape), plan, shape.window)
+            let keys = view.peers().map(|peer| peer.key);
+            let network = RingOf::new(view.ring_id(), view.ring().clone(), keys, 0);
+            aggregator::Machine::new(signer, disk(&shape), Arc::new(network), shape.window)
         });
         let mut world = Self {
             seed,

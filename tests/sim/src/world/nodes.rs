@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kittengrad_journal::Tip;
 use kittengrad_overlay::view::View;
 use kittengrad_proto::{
+    checkpoint::Statement,
     id::{PublicKey, RecordId},
     signed::Signer,
 };
@@ -101,6 +102,21 @@ impl World {
         match node {
             Node::Peer(member) => self.machines[member].process.as_ref()?.shown.tip,
             Node::Aggregator => self.aggregator.as_ref()?.process.as_ref()?.tip,
+            Node::Indexer | Node::Client(_) => None,
+        }
+    }
+
+    /// What a journal's owner says of its set, as of its tip or an earlier block.
+    pub(crate) fn statement(&self, node: Node) -> Option<Arc<Statement>> {
+        match node {
+            Node::Peer(member) => {
+                let process = self.machines[member].process.as_ref()?;
+                process.shown.statement.clone()
+            }
+            Node::Aggregator => {
+                let process = self.aggregator.as_ref()?.process.as_ref()?;
+                process.statement.clone()
+            }
             Node::Indexer | Node::Client(_) => None,
         }
     }

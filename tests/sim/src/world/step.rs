@@ -90,6 +90,14 @@ impl World {
                 Node::Aggregator => self.follows(run, source),
                 _ => self.indexer_follows(run),
             },
+            Event::Questions { node, run, at } => self.questioned(node, run, at),
+            Event::Tells {
+                run,
+                member,
+                at,
+                beat,
+                ..
+            } => self.told_head(run, member, at, beat),
             Event::Speaks {
                 node: Node::Client(client),
                 run,

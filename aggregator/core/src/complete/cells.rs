@@ -1,0 +1,332 @@
+//! The cells of the ring, and the time to which each is complete.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kittengrad_plants::{Plant, Plants};
+use kittengrad_proto::{
+    block::Head,
+    checkpoint::{Through, ThroughList},
+    id::{Id, PublicKey},
+};
+use kittengrad_ring::{KeyRange, Point, Ring};
+
+use super::{
+    heads::{Asked, Heads},
+    vouched::reaches,
+};
+use crate::{io::Now, source::Source};
+
+/// Faulty replicas of a cell that an aggregator can tolerate, at most.
+pub const TOLERATE_MAX: usize = 1;
+/// Change of the difference between the two clocks that counts as a step of the wall clock, in milliseconds.
+const CLOCK_STEP_MS: u64 = 1_000;
+/// Time for which a cell may wait for a replica before the status says so, in milliseconds.
+const WAIT_MS: u64 = 2_500;
+
+/// A cell of the ring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cell {
+    /// Its points.
+    pub arc: KeyRange,
+    /// The peers that hold it.
+    pub replicas: Vec<PublicKey>,
+    /// Replicas that must be established.
+    pub needed: usize,
+}
+
+/// All cells of a ring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cells {
+    /// Id of the ring.
+    pub ring: Id,
+    /// The cells, clockwise.
+    pub cells: Vec<Cell>,
+    /// Faulty replicas of a cell that are tolerated.
+    pub tolerate: usize,
+}
+
+impl Cells {
+    /// Lists the cells of `ring`. `key` returns the key of the member at a point.
+    #[must_use]
+    pub(crate) fn of(
+        id: Id,
+        ring: &Ring,
+        key: impl Fn(Point) -> Option<PublicKey>,
+        tolerate: usize,
+    ) -> Self {
+        let quorum = ring.replication().quorum();
+        let cell = |(owner, arc)| {
+            let replicas: Vec<_> = ring.replicas(owner).into_iter().filter_map(&key).collect();
+            let unconfirmed = (replicas.len() + 1).saturating_sub(quorum).max(1);
+            Cell {
+                arc,
+                needed: unconfirmed + tolerate,
+                replicas,
+            }
+        };
+        Self {
+            ring: id,
+            cells: ring.cells().map(cell).collect(),
+            tolerate,
+        }
+    }
+
+    /// All members, ascending.
+    #[must_use]
+    pub(crate) fn members(&self) -> BTreeSet<PublicKey> {
+        let replicas = self.cells.iter().flat_map(|cell| &cell.replicas);
+        replicas.copied().collect()
+    }
+}
+
+/// How our set contains the journal of a replica.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum How {
+    /// We read it.
+    Read,
+    /// These sources vouch for it.
+    Vouched(Vec<PublicKey>),
+}
+
+/// A replica that is established in a cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Established {
+    /// The replica.
+    pub peer: PublicKey,
+    /// How our set contains its journal.
+    pub how: How,
+    /// The head that it was asked for.
+    pub head: Head,
+    /// The time of the question.
+    pub(crate) at: Now,
+}
+
+/// The completeness of one cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CellReport {
+    /// Its points.
+    pub arc: KeyRange,
+    /// Everything that was acknowledged before this Unix time in milliseconds is in the view. `None` if nothing is known.
+    pub complete_to_ms: Option<u64>,
+    /// The age of that time, in milliseconds.
+    pub age_ms: Option<u64>,
+    /// Replicas that must be established.
+    pub needed: usize,
+    /// The replicas that are established, each with its newest head.
+    pub established: Vec<Established>,
+    /// The replicas that the cell waits for, ascending: the last head of each that is in the view was asked for too long
+    /// ago. Empty while enough others are established.
+    pub waits_for: Vec<PublicKey>,
+}
+
+/// What is known about completeness. Nothing after a start, and after a step of the clock.
+#[derive(Debug, Default)]
+pub(crate) struct Completeness {
+    cells: Option<Cells>,
+    heads: BTreeMap<PublicKey, Heads>,
+    /// The newest head of each replica in each cell that our set contains.
+    established: BTreeMap<(usize, PublicKey), Established>,
+    /// Wall time minus monotonic time, in milliseconds, at the last input.
+    offset_ms: Option<i128>,
+}
+
+impl Completeness {
+    /// Takes the cells of a ring. What is known of other cells is forgotten.
+    pub(crate) fn ring(&mut self, cells: Cells) {
+        if self.cells.as_ref() != Some(&cells) {
+            self.cells = Some(cells);
+            self.established.clear();
+        }
+    }
+
+    /// The cells of the ring, once it is known.
+    pub(crate) const fn cells(&self) -> Option<&Cells> {
+        self.cells.as_ref()
+    }
+
+    /// Looks at the clocks. After a step of the wall clock nothing is known, because times of before mean nothing.
+    pub(crate) fn look_at_clock(&mut self, now: Now) {
+        let offset_ms = i128::from(now.wall_ms) - i128::from(now.monotonic_ms);
+        let last = self.offset_ms.replace(offset_ms);
+        let is_step = |last: i128| last.abs_diff(offset_ms) > u128::from(CLOCK_STEP_MS);
+        if last.is_some_and(is_step) {
+            self.heads.clear();
+            self.established.clear();
+        }
+    }
+
+    /// Takes a head that a member signed after it was asked.
+    pub(crate) fn asked(&mut self, member: PublicKey, asked: Asked) {
+        // A question of before a step of the clock has a time of before.
+        let offset_ms = i128::from(asked.at.wall_ms) - i128::from(asked.at.monotonic_ms);
+        let is_of_now = |last: i128| last.abs_diff(offset_ms) <= u128::from(CLOCK_STEP_MS);
+        if self.offset_ms.is_some_and(is_of_now) {
+            self.heads.entry(member).or_default().add(asked);
+        }
+    }
+
+    /// Compares the heads with what our set on disk contains.
+    pub(crate) fn prove(&mut self, sources: &BTreeMap<PublicKey, Source>, plants: Plants) {
+        let Some(cells) = &self.cells else {
+            return;
+        };
+        let vouchers = cells.tolerate + 1;
+        for (number, cell) in cells.cells.iter().enumerate() {
+            for replica in &cell.replicas {
+                let Some(heads) = self.heads.get(replica) else {
+                    continue;
+                };
+                let found = heads.newest_first().find_map(|asked| {
+                    let how = contained(*replica, asked, cell.arc, vouchers, sources, plants)?;
+                    Some(Established {
+                        peer: *replica,
+                        how,
+                        head: asked.head,
+                        at: asked.at,
+                    })
+                });
+                if let Some(found) = found {
+                    let slot = self.established.entry((number, *replica));
+                    let slot = slot.or_insert_with(|| found.clone());
+                    if slot.at.monotonic_ms < found.at.monotonic_ms {
+                        *slot = found;
+                    }
+                }
+            }
+        }
+        for (member, heads) in &mut self.heads {
+            let cells = cells.cells.iter().enumerate();
+            let held = cells.filter(|(_, cell)| cell.replicas.contains(member));
+            let times = held.map(|(number, _)| {
+                let established = self.established.get(&(number, *member));
+                established.map(|of| of.at.monotonic_ms)
+            });
+            // Older heads are of no use once newer ones are established in every cell.
+            if let Some(Some(oldest)) = times.min() {
+                heads.forget_up_to(oldest);
+            }
+        }
+    }
+
+    /// The completeness of each cell at `now`.
+    pub(crate) fn report(&self, now: Now, plants: Plants) -> Vec<CellReport> {
+        let cells = self.cells.iter().flat_map(|cells| &cells.cells);
+        cells
+            .enumerate()
+            .map(|(number, cell)| self.report_of(number, cell, now, plants))
+            .collect()
+    }
+
+    fn report_of(&self, number: usize, cell: &Cell, now: Now, plants: Plants) -> CellReport {
+        let replicas = cell.replicas.iter();
+        let established = replicas.filter_map(|peer| self.established.get(&(number, *peer)));
+        let mut established: Vec<_> = established.cloned().collect();
+        established.sort_by_key(|of| std::cmp::Reverse(of.at.monotonic_ms));
+        let needed = match plants.has(Plant::OneReplicaSuffices) {
+            true => 1,
+            false => cell.needed,
+        };
+        // With the newest heads first, the one that completes the number has the time of all.
+        let last = needed.checked_sub(1).and_then(|last| established.get(last));
+        let age_ms = |at: Now| now.monotonic_ms.saturating_sub(at.monotonic_ms);
+        let is_young = |of: &&Established| age_ms(of.at) < WAIT_MS;
+        let young: BTreeSet<_> = established
+            .iter()
+            .filter(is_young)
+            .map(|of| of.peer)
+            .collect();
+        let mut waits_for = Vec::new();
+        if young.len() < needed {
+            let missing = cell.replicas.iter().filter(|peer| !young.contains(peer));
+            waits_for.extend(missing.copied());
+            waits_for.sort_unstable();
+        }
+        CellReport {
+            arc: cell.arc,
+            complete_to_ms: last.map(|of| of.at.wall_ms),
+            age_ms: last.map(|of| age_ms(of.at)),
+            needed: cell.needed,
+            established,
+            waits_for,
+        }
+    }
+
+    /// The blocks of all journals up to which our set on disk contains everything.
+    ///
+    /// For a journal that we read, the position in it. For one that sources vouch for, the least of their words over the
+    /// cells that its owner holds, because a source speaks only for the cells that it shares.
+    pub(crate) fn through(
+        &self,
+        sources: &BTreeMap<PublicKey, Source>,
+        plants: Plants,
+    ) -> ThroughList {
+        let Some(cells) = &self.cells else {
+            return ThroughList::default();
+        };
+        let members = cells.members();
+        let entry = |member: PublicKey| {
+            let read = sources.get(&member).and_then(Source::contained);
+            let word = word(&member, cells, sources, plants);
+            let head = read.into_iter().chain(word).max_by_key(Head::place)?;
+            Some((member, Through { head, arcs: None }))
+        };
+        members.into_iter().filter_map(entry).collect()
+    }
+}
+
+/// The least word of sources for a journal over the cells that its owner holds. In each cell, f+1 sources say it.
+fn word(
+    member: &PublicKey,
+    cells: &Cells,
+    sources: &BTreeMap<PublicKey, Source>,
+    plants: Plants,
+) -> Option<Head> {
+    let held = cells.cells.iter();
+    let held = held.filter(|cell| cell.replicas.contains(member));
+    let words = held.map(|cell| {
+        let words = vouching(*member, cell.arc, sources, plants);
+        let mut words: Vec<_> = words.map(|(_, through)| through.head).collect();
+        words.sort_by_key(|head| std::cmp::Reverse(head.place()));
+        words.get(cells.tolerate).copied()
+    });
+    let words: Option<Vec<_>> = words.collect();
+    words?.into_iter().min_by_key(Head::place)
+}
+
+/// The words of trusted sources for the journal of `member` in `cell`.
+fn vouching(
+    member: PublicKey,
+    cell: KeyRange,
+    sources: &BTreeMap<PublicKey, Source>,
+    plants: Plants,
+) -> impl Iterator<Item = (PublicKey, &Through)> {
+    let others = sources.values().filter(move |source| source.key != member);
+    let trusted = others.filter(|source| source.is_trusted());
+    trusted.filter_map(move |source| {
+        let vouched = source.vouches.contained()?;
+        Some((source.key, vouched.in_cell(&member, cell, plants)?))
+    })
+}
+
+/// How our set on disk contains the journal of `replica` in `cell` up to a head, if it does.
+fn contained(
+    replica: PublicKey,
+    asked: &Asked,
+    cell: KeyRange,
+    needed: usize,
+    sources: &BTreeMap<PublicKey, Source>,
+    plants: Plants,
+) -> Option<How> {
+    if !asked.is_settled_in(cell) && !plants.has(Plant::FillingVouches) {
+        return None;
+    }
+    let own = sources.get(&replica).filter(|source| source.is_trusted());
+    let read = own.and_then(Source::contained);
+    if read.is_some_and(|read| reaches(read, asked.head)) {
+        return Some(How::Read);
+    }
+    let vouching = vouching(replica, cell, sources, plants);
+    let vouching = vouching.filter(|(_, through)| reaches(through.head, asked.head));
+    let by: Vec<_> = vouching.map(|(source, _)| source).take(needed).collect();
+    (by.len() >= needed).then_some(How::Vouched(by))
+}
