@@ -9,7 +9,7 @@ DENY_VERSION := 0.20.2
 MACHETE_VERSION := 0.9.2
 BUF_VERSION := 1.75.0
 
-.PHONY: help demo test check verify fix docs sim torture mutants deps deny machete buf
+.PHONY: help demo test interop check verify fix docs sim torture mutants deps deny machete buf
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -21,6 +21,10 @@ demo: deps ## Run a whole network on this machine, with records in it and a web 
 test: deps ## Run all tests
 	cargo test --workspace --all-targets --locked
 	cargo test --workspace --doc --locked
+
+interop: deps ## Run the clients in Python and JavaScript against a demo: KITTENGRAD_INTEROP=required fails without PyPI and npm
+	cargo build --workspace --bins --locked
+	@tests/interop/run
 
 check: deps ## Check formatting, the rules of the sources and lints; run it before each commit
 	cargo fmt --all --check
