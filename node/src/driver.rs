@@ -230,7 +230,11 @@ impl Driver {
     fn perform(&mut self, step: Step) -> Result<(), DriverError> {
         match step {
             Step::Forward(message) | Step::Send(message) => self.send(message),
-            Step::Commit(writes) => self.commit(writes)?,
+            Step::Commit(writes) => {
+                self.commit(writes)?;
+                // A question that comes after an answer must get the head with the write.
+                self.show();
+            }
             Step::Tell(event) => self.log(&event),
             Step::Reply(Reply { request, outcome }) => {
                 if let Some(answer) = self.answers.remove(&request) {
