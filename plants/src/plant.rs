@@ -109,8 +109,12 @@ catalogue! {
     OffsetCountsItems = "offset-counts-items",
     /// The aggregator keeps the position of blocks that it read and did not emit.
     AggregatorCursorEarly = "aggregator-cursor-early",
+    /// An aggregator continues its last incarnation after a start.
+    AggregatorResumes = "aggregator-resumes",
     /// An aggregator takes a cell for complete with one replica established.
     OneReplicaSuffices = "one-replica-suffices",
+    /// An aggregator states the best word of any source for a journal, not the least over its cells.
+    BestWordCounts = "best-word-counts",
     /// An aggregator dates a head by its arrival, not by the question.
     HeadBeforeQuestion = "head-before-question",
     /// An aggregator believes replicas and sources that are filling.
@@ -119,6 +123,16 @@ catalogue! {
     CompleteFromMemory = "complete-from-memory",
     /// An aggregator believes a checkpoint before it has read the block that the checkpoint describes.
     VouchedBeforeRead = "vouched-before-read",
+    /// A peer journals that it is settled whenever it read on in a partner's journal.
+    CheckpointAnswered = "checkpoint-answered",
+    /// The height in a checkpoint of a header goes back.
+    CheckpointGoesBack = "checkpoint-goes-back",
+    /// The tree over all blocks leaves out every eighth block.
+    BlockTreeSkips = "block-tree-skips",
+    /// The planner does not plan again for arcs without a source.
+    UncoveredForgotten = "uncovered-forgotten",
+    /// A position in a partner's journal is stated as of the last block read, not of the last block applied.
+    ThroughBeforeApply = "through-before-apply",
     /// The aggregator drops a transaction whose records are not here yet.
     AggregatorDropsBlocked = "aggregator-drops-blocked",
     /// The aggregator does not read the journal of an old disk again when the disk comes back.

@@ -6,12 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use kittengrad_journal::{
-    Follower, Fork, Journal, Observed, Store, Tip, added_elements, keep_applied,
-};
+use kittengrad_journal::{Follower, Journal, Observed, Store, Tip, keep_applied};
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
-    block::Holds,
     checkpoint::Holdings,
     id::PublicKey,
     identity::Beat,
@@ -22,6 +19,7 @@ use kittengrad_ring::{KeyRange, KeyRanges};
 
 use crate::{
     absent::Absent,
+    begin::{begin, elements},
     complete::{Asked, Completeness},
     emit::{Emitter, Memory, Step},
     io::{Event, Fatal, Heard, Input, Moment, Now, Output, SourceBlock, Timing},
@@ -97,7 +95,7 @@ impl Aggregator {
             verifier,
             timing,
         } = config;
-        let journal = begin(overlay, signer, store, now)?.planted(plants);
+        let journal = begin(overlay, signer, plants, store, now)?.planted(plants);
         Ok(Self {
             verifier,
             timing,
@@ -114,6 +112,11 @@ impl Aggregator {
             committing: Vec::new(),
             plants,
         })
+    }
+
+    /// The planted bugs.
+    pub(crate) const fn plants(&self) -> Plants {
+        self.plants
     }
 
     /// Takes one input.
@@ -469,36 +472,4 @@ impl Aggregator {
         out.tip = self.journal.tip();
         out.statement = self.journal.statement().cloned();
     }
-}
-
-/// Begins a new incarnation that forks from the last block on disk.
-fn begin(
-    overlay: Overlay,
-    signer: Arc<dyn Signer>,
-    store: &dyn Store,
-    now: Now,
-) -> Result<Journal, Fatal> {
-    let head = store.head()?;
-    let incarnation = head.map_or(now.wall_ms, |head| now.wall_ms.max(head.incarnation + 1));
-    let fork = head.map(|head| Fork::from(head, store)).transpose()?;
-    let holds = Holds::whole();
-    Ok(Journal::open(
-        overlay,
-        signer,
-        incarnation,
-        fork,
-        holds,
-        &[],
-    ))
-}
-
-/// The number of elements in the set.
-fn elements(store: &dyn Store) -> Result<u64, Fatal> {
-    let mut elements = 0;
-    for last in store.incarnations()? {
-        if let Some(stored) = store.block(last.incarnation, last.height)? {
-            elements += stored.offset + added_elements(&stored.block)?;
-        }
-    }
-    Ok(elements)
 }

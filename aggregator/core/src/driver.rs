@@ -30,8 +30,8 @@ impl Driver {
     #[must_use]
     pub fn new(aggregator: Aggregator) -> Self {
         Self {
+            planner: Planner::planted(aggregator.plants()),
             aggregator,
-            planner: Planner::default(),
             is_full: false,
         }
     }

@@ -33,6 +33,7 @@
 
 mod absent;
 mod aggregator;
+mod begin;
 mod complete;
 pub mod driver;
 mod emit;

@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::id::PublicKey;
 
 use crate::{
@@ -40,9 +41,19 @@ pub struct Planner {
     broken: BTreeSet<PublicKey>,
     /// Monotonic time in milliseconds until which a member is passed over.
     passed_over: BTreeMap<PublicKey, u64>,
+    plants: Plants,
 }
 
 impl Planner {
+    /// Plants bugs in the planner, for the simulator.
+    #[must_use]
+    pub fn planted(plants: Plants) -> Self {
+        Self {
+            plants,
+            ..Self::default()
+        }
+    }
+
     /// Takes a newer ring.
     pub fn network(&mut self, network: Arc<Network>, now_ms: u64) {
         let members = network.members();
@@ -72,11 +83,10 @@ impl Planner {
         self.watch(status, now_ms);
         let network = Arc::clone(self.network.as_ref()?);
         let is_due = self.plan.as_ref().is_none_or(|plan| {
-            !plan.uncovered.is_empty()
-                || plan
-                    .sources
-                    .iter()
-                    .any(|of| !self.is_up(&of.source, now_ms))
+            let has_gap = !plan.uncovered.is_empty();
+            let mut sources = plan.sources.iter();
+            let is_down = sources.any(|of| !self.is_up(&of.source, now_ms));
+            has_gap && !self.plants.has(Plant::UncoveredForgotten) || is_down
         });
         if !is_due {
             return None;

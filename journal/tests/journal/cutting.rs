@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kittengrad_journal::{BlockStore, BlockTree, Fork, Journal, MemoryStore, Write};
+use kittengrad_journal::{BlockStore, Fork, Journal, MemoryStore, Write};
 use kittengrad_proto::{
     block::{Head, Holds, Item},
-    id::{Id, RecordId},
+    id::RecordId,
     limits::BLOCK_BYTES_MAX,
 };
 use kittengrad_ring::KeyRanges;
@@ -27,16 +27,16 @@ fn begun() -> Owner {
 
 /// A journal of incarnation 9 that forks from a block of incarnation 7.
 fn forked() -> (Journal, Head) {
-    let fork = Head {
-        incarnation: 7,
-        height: 3,
-        hash: Id::of(&[b"the last block"]),
-    };
+    let mut owner = begun();
+    for wall_ms in 2..5 {
+        owner.journal.note(&settled());
+        owner.cut(wall_ms);
+    }
+    let head = owner.store.head().unwrap().unwrap();
+    let fork = Fork::from(head, &owner.store).unwrap();
     let key = Arc::new(FakeKey(1));
-    let blocks = BlockTree::default();
-    let begun = Some(Fork { head: fork, blocks });
-    let journal = Journal::open(overlay(), key, 9, begun, Holds::whole(), &[]);
-    (journal, fork)
+    let journal = Journal::open(overlay(), key, 9, Some(fork), Holds::whole(), &[]);
+    (journal, head)
 }
 
 #[test]
@@ -105,7 +105,14 @@ fn a_resumed_journal_has_its_incarnation_and_its_tip() {
     let resume = |store| Journal::resume(overlay(), Arc::new(FakeKey(1)), store).unwrap();
     assert!(resume(&store).is_none(), "there is no block");
     let mut owner = Owner::new(everything);
-    owner.journal = forked().0;
+    owner.journal = Journal::open(
+        overlay(),
+        Arc::new(FakeKey(1)),
+        9,
+        None,
+        Holds::whole(),
+        &[],
+    );
     owner.add(&submission(1, &[(1, true, vec![10, 11, 12])]));
     owner.cut(100);
     let tip = owner.journal.tip();

@@ -7,11 +7,12 @@ use kittengrad_journal::{
 };
 use kittengrad_proto::{
     block::{Block, BlockError, Head, Header, HeaderError, HeaderFields, Holds, Item},
+    checkpoint::{Checkpoint, CheckpointError, Holdings, ThroughList},
     id::{Id, PublicKey},
     merkle::Tree,
     signed::{Ed25519, SIGNATURE_BYTES, SignedError, Signer, SigningKey, Verifier},
 };
-use kittengrad_ring::KeyRanges;
+use kittengrad_ring::{KeyRange, KeyRanges, Point};
 use kittengrad_support::journals::{Fake, FakeKey, Stepping as _, overlay, submission};
 
 const OWNER: FakeKey = FakeKey(1);
@@ -60,7 +61,7 @@ pub(crate) fn resigned(
         items_root: header.items_root,
         item_count: header.item_count,
         fork: header.fork,
-        checkpoint: None,
+        checkpoint: header.checkpoint.as_deref().cloned(),
     };
     change(&mut fields);
     Block {
@@ -356,5 +357,73 @@ fn tree_over_the_items_has_the_root_that_the_header_signs() {
     for block in owners_journal() {
         let tree = Tree::new(block.items.iter().map(|item| &item[..]));
         assert_eq!(tree.root(), block.header.items_root);
+    }
+}
+
+/// A checkpoint of a whole, settled circle, as of a height.
+fn checkpoint(height: u64, held: KeyRanges) -> Option<Checkpoint> {
+    Some(Checkpoint {
+        height,
+        ring: Id::ZERO,
+        holds: Holdings::new(&held, &KeyRanges::default()),
+        blocks: height + 1,
+        blocks_root: Id::ZERO,
+        through_root: ThroughList::default().root(),
+    })
+}
+
+#[test]
+fn the_height_in_checkpoints_never_goes_back() {
+    let blocks = owners_journal();
+    // The heights in the checkpoints of the blocks 2 and 3, and whether the follower accepts block 3.
+    for (second, third, is_good) in [
+        (None, Some(0), true),
+        (Some(0), Some(0), true),
+        (Some(0), Some(2), true),
+        (Some(1), None, true),
+        (Some(1), Some(1), true),
+        (Some(1), Some(0), false),
+    ] {
+        let mut follower = following(&blocks[..2]);
+        let with = |block: &Block, previous: Id, height: Option<u64>| {
+            resigned(block, &OWNER, |fields| {
+                fields.previous = previous;
+                fields.checkpoint = height.and_then(|at| checkpoint(at, KeyRanges::whole()));
+            })
+        };
+        let block = with(&blocks[2], blocks[1].header.hash(), second);
+        assert_eq!(follower.step(&block, &Fake), Ok(Step::Next));
+        let last = with(&blocks[3], block.header.hash(), third);
+        let before = follower.clone();
+        let found = follower.step(&last, &Fake);
+        if is_good {
+            assert_eq!(found, Ok(Step::Next), "{second:?}, {third:?}");
+            continue;
+        }
+        let error = CheckpointError::WentBack {
+            height: 0,
+            before: 1,
+        };
+        assert_eq!(found, Err(FollowError::Checkpoint { height: 3, error }));
+        assert_eq!(follower, before);
+    }
+}
+
+#[test]
+fn a_checkpoint_of_the_block_before_names_the_arcs_held_there() {
+    let blocks = owners_journal();
+    let half: KeyRanges = KeyRange::new(Point::new([0; 32]), Point::new([0x80; 32])).into();
+    // The height in the checkpoint of block 3, and whether other arcs than the whole circle are accepted there.
+    for (at, is_good) in [(2, false), (1, true)] {
+        let mut follower = following(&blocks[..3]);
+        let block = resigned(&blocks[3], &OWNER, |fields| {
+            fields.checkpoint = checkpoint(at, half.clone());
+        });
+        let error = CheckpointError::OtherArcs(at);
+        let expected = match is_good {
+            true => Ok(Step::Next),
+            false => Err(FollowError::Checkpoint { height: 3, error }),
+        };
+        assert_eq!(follower.step(&block, &Fake), expected);
     }
 }

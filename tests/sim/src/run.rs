@@ -15,7 +15,10 @@ use crate::{
     client::Load,
     faults::{Kind, Trouble},
     host::Node,
-    invariants::{Violation, differences, progress},
+    invariants::{
+        Violation, differences, progress,
+        quiet::{Moment, is_quiet},
+    },
     keys::Scheme,
     peer::Weather,
     publisher::About,
@@ -31,6 +34,8 @@ pub(crate) const VIEW_MS: u64 = 60_000;
 const WRITES_MS: u64 = 10_000;
 /// The shortest simulation of a world, in milliseconds.
 const RUN_MS_MIN: u64 = 60_000;
+/// The time in which nothing happens without writes, in milliseconds.
+const QUIET_MS: u64 = 5_000;
 /// The time between two checks whether the world converged, in milliseconds.
 const LOOK_MS: u64 = 500;
 
@@ -78,6 +83,10 @@ impl Plan {
         if shape.replicas < 3 {
             trouble.kinds.retain(|(kind, _)| *kind != Kind::Wipe);
         }
+        let mut shape = shape;
+        if shape.replicas >= 3 {
+            shape.tolerate = usize::from(Random::branch(seed, 0xf).permille(300));
+        }
         let mut plan = Self {
             seed,
             shape,
@@ -99,7 +108,13 @@ impl Plan {
     /// Adjusts the shape to the faults: disks remember if a fault needs old copies, clocks drift if drift is a fault.
     pub fn fit(&mut self) {
         let has = |kind| self.trouble.kinds.iter().any(|(of, _)| *of == kind);
-        let remembers = [Kind::Restore, Kind::Lie, Kind::Rot, Kind::AggregatorRot];
+        let remembers = [
+            Kind::Restore,
+            Kind::Lie,
+            Kind::Rot,
+            Kind::AggregatorRot,
+            Kind::AggregatorRestore,
+        ];
         self.shape.remembers = remembers.into_iter().any(has);
         self.shape.drift_ppm = if has(Kind::Drift) { 20_000 } else { 0 };
     }
@@ -117,6 +132,7 @@ impl Plan {
         let Shape {
             peers,
             replicas,
+            tolerate,
             load,
             scheme,
             ..
@@ -124,7 +140,7 @@ impl Plan {
         let kinds = self.trouble.kinds.iter();
         let kinds: Vec<_> = kinds.map(|(kind, ms)| format!("{kind}/{ms}ms")).collect();
         format!(
-            "{peers} peers, R={replicas}, {} clients every {} ms, {scheme:?} keys, {} s of {}",
+            "{peers} peers, R={replicas}, {tolerate} tolerated, {} clients every {} ms, {scheme:?} keys, {} s of {}",
             load.clients,
             load.pause_us / 1_000,
             self.trouble.ms / 1_000,
@@ -271,7 +287,43 @@ impl World {
             {
                 let checked = self.check_all();
                 self.judge(checked);
+                self.stays_quiet();
             }
+        }
+    }
+
+    /// Checks that nothing happens without writes.
+    fn stays_quiet(&mut self) {
+        if !self.becomes("clients have their answers", QUIET_MS, Self::clients_wait) {
+            return;
+        }
+        let mut moments = [(); 3].map(|()| Moment::default());
+        self.pass(QUIET_MS);
+        for moment in &mut moments {
+            self.pass(QUIET_MS);
+            *moment = self.moment();
+        }
+        if self.violation.is_none() {
+            self.judge(is_quiet(&moments));
+        }
+    }
+
+    fn clients_wait(&self) -> Option<String> {
+        let waiting = self.asks.asks.values();
+        let waiting = waiting
+            .filter(|ask| matches!(ask.node, Node::Client(_)))
+            .count();
+        (waiting > 0).then(|| format!("{waiting} requests of clients wait"))
+    }
+
+    /// The heads of all journals, and the messages so far.
+    fn moment(&self) -> Moment {
+        let owners = self.members().into_iter().map(Node::Peer);
+        let owners = owners.chain(self.aggregator.is_some().then_some(Node::Aggregator));
+        let heads = owners.filter_map(|owner| Some((self.key_of(owner), self.tip(owner)?.head)));
+        Moment {
+            heads: heads.collect(),
+            messages: self.messages,
         }
     }
 

@@ -289,6 +289,9 @@ fn word(
         words.sort_by_key(|head| std::cmp::Reverse(head.place()));
         words.get(cells.tolerate).copied()
     });
+    if plants.has(Plant::BestWordCounts) {
+        return words.flatten().max_by_key(Head::place);
+    }
     let words: Option<Vec<_>> = words.collect();
     words?.into_iter().min_by_key(Head::place)
 }

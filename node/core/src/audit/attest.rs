@@ -1,7 +1,11 @@
 //! Attesting: what the set contains as of the last block, for checkpoints in headers and heartbeats.
 
 use kittengrad_journal::Observed;
-use kittengrad_proto::checkpoint::{Holdings, Through, ThroughList};
+use kittengrad_plants::{Plant, Plants};
+use kittengrad_proto::{
+    block::Item,
+    checkpoint::{Holdings, Through, ThroughList},
+};
 use kittengrad_ring::KeyRanges;
 
 use crate::{birth::life::Life, catch_up::follow::Following, partners::Partners, scope::Scope};
@@ -13,6 +17,8 @@ const ATTEST_EVERY_MS: u64 = 250;
 #[derive(Debug, Default)]
 pub(crate) struct Attested {
     due_ms: u64,
+    /// The last positions, for a planted bug.
+    last: ThroughList,
 }
 
 /// States what the set contains.
@@ -34,10 +40,16 @@ impl Attesting<'_> {
             return;
         }
         let held = self.life.held().clone();
+        let plants = self.scope.plants;
         let through = self.partners.iter();
         let through = through
-            .filter_map(|(partner, link)| Some((*partner, position(&link.following, &held)?)))
+            .filter_map(|(partner, link)| {
+                Some((*partner, position(&link.following, &held, plants)?))
+            })
             .collect::<ThroughList>();
+        let is_answered = plants.has(Plant::CheckpointAnswered) && through != self.attested.last;
+        self.attested.last = through.clone();
+        let settled = self.life.settled().clone();
         let observed = Observed {
             ring: self.scope.view().ring_id(),
             holds: Holdings::new(&held, self.life.settled()),
@@ -47,14 +59,20 @@ impl Attesting<'_> {
             && journal.attest(observed).is_some()
         {
             self.attested.due_ms = now_ms + ATTEST_EVERY_MS;
+            if is_answered {
+                journal.note(&Item::Settled(settled));
+            }
         }
     }
 }
 
 /// The position in a partner's journal, for the arcs that were held all the while it was read. `None` without a block
 /// or without such an arc.
-fn position(following: &Following, held: &KeyRanges) -> Option<Through> {
-    let head = following.applied_head()?;
+fn position(following: &Following, held: &KeyRanges, plants: Plants) -> Option<Through> {
+    let head = match plants.has(Plant::ThroughBeforeApply) {
+        true => following.accepted_head()?,
+        false => following.applied_head()?,
+    };
     let spoken = following.held().intersection(held);
     let arcs = (spoken != *held).then_some(spoken);
     let is_empty = arcs.as_ref().is_some_and(KeyRanges::is_empty);

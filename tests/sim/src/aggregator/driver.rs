@@ -7,6 +7,8 @@ use kittengrad_aggregator_core::{
     driver::{Driver, Step},
 };
 
+use kittengrad_proto::{checkpoint::Statement, id::PublicKey};
+
 use super::Process;
 use crate::{disk::SimDisk, host::Node, queue::Event, world::World};
 
@@ -50,7 +52,9 @@ impl World {
             ticks: 0,
         });
         let run = machine.host.run;
+        let key = machine.signer.public();
         self.invariants.complete.starts();
+        self.invariants.contained.forget(key);
         let node = Node::Aggregator;
         self.queue
             .after(self.shape.weather.tick_us, Event::Tick { node, run });
@@ -136,7 +140,14 @@ impl World {
                 self.aggregator_process().driver.committed();
             }
             Step::Publish(tip) => self.aggregator_process().tip = Some(tip),
-            Step::State(statement) => self.aggregator_process().statement = Some(statement),
+            Step::State(statement) => {
+                let process = self.aggregator_process();
+                let last = process.statement.as_ref();
+                if last.is_none_or(|last| !Arc::ptr_eq(last, &statement)) {
+                    process.statement = Some(Arc::clone(&statement));
+                    self.check_statement(&statement);
+                }
+            }
             Step::Fetch(fetch) => {
                 self.aggregator_process().wanted.insert(fetch);
             }
@@ -151,7 +162,22 @@ impl World {
         let machine = self.aggregator.as_ref().expect("it is there");
         let process = machine.process.as_ref().expect("it runs");
         let cells = process.driver.view(now_of(&machine.host, now_us)).cells;
-        let checked = self.invariants.completes(&cells, &machine.disk);
+        let key = machine.signer.public();
+        let checked = self.invariants.completes(key, &cells, &machine.disk);
+        self.judge(checked);
+    }
+
+    /// Checks a statement before it is published.
+    fn check_statement(&mut self, statement: &Statement) {
+        let machine = self.aggregator.as_ref().expect("it is there");
+        let (key, view) = (machine.signer.public(), &self.machines[0].view);
+        let holds =
+            |journal: &PublicKey, point| view.ring().replicas_of(point).contains(&journal.point());
+        let disk = machine.disk.sound();
+        let checked = self
+            .invariants
+            .contained
+            .states(key, statement, disk, holds);
         self.judge(checked);
     }
 

@@ -216,7 +216,14 @@ impl World {
         } else {
             director.trouble.restart_us_max
         };
-        let us = self.fate.within(50_000..=longest_us);
+        let mut us = self.fate.within(50_000..=longest_us);
+        if let Some(director) = &mut self.director
+            && let Some((_, down_us)) = director
+                .held_down
+                .take_if(|(of, _)| Node::Peer(*of) == node)
+        {
+            us = down_us;
+        }
         let run = self.host(node).run;
         self.queue.after(us, Event::Restarts { node, run });
     }
@@ -234,6 +241,7 @@ impl World {
                 if machine.disk.is_found() {
                     // A damaged store is put aside, and a new journal starts.
                     machine.disk.wipe();
+                    self.aggregator_copy = None;
                     self.invariants.merged_anew();
                     self.fired(Kind::AggregatorRot);
                 }

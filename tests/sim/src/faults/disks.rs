@@ -24,6 +24,8 @@ impl World {
         let machine = &mut self.machines[member];
         (machine.is_lost, machine.lost_us) = (true, Some(now_us));
         self.invariants.forget_reads(Node::Peer(member));
+        let key = self.machines[member].key();
+        self.invariants.contained.forget(key);
         let checked = self.invariants.survives(&self.machines, member);
         self.judge(checked);
     }

@@ -69,11 +69,17 @@ pub enum Kind {
     ClientKill,
     /// A reader of journals is slower.
     SlowReader,
+    /// An older copy of the aggregator's disk is restored.
+    AggregatorRestore,
+    /// A peer and its partners cannot reach each other; others reach all of them.
+    Estrange,
+    /// A source of the aggregator dies, and stays down for long.
+    SourceDeath,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 35] = [
         Self::Crash,
         Self::Kill,
         Self::RestartAll,
@@ -106,6 +112,9 @@ impl Kind {
         Self::IndexerWipe,
         Self::ClientKill,
         Self::SlowReader,
+        Self::AggregatorRestore,
+        Self::Estrange,
+        Self::SourceDeath,
     ];
 
     /// The name of the kind.
@@ -144,6 +153,9 @@ impl Kind {
             Self::IndexerWipe => "indexer-wipe",
             Self::ClientKill => "client-kill",
             Self::SlowReader => "slow-reader",
+            Self::AggregatorRestore => "aggregator-restore",
+            Self::Estrange => "estrange",
+            Self::SourceDeath => "source-death",
         }
     }
 
@@ -167,7 +179,11 @@ impl Kind {
             Self::SlowPeer | Self::SlowDisk | Self::FrozenDisk | Self::Isolate => 2_500,
             Self::RestartAll | Self::Partition | Self::Duplicate | Self::Reorder => 6_000,
             Self::Wipe | Self::Restore | Self::Lie | Self::Rot => 4_000,
-            Self::AggregatorWipe | Self::AggregatorRot | Self::IndexerWipe => 8_000,
+            Self::SourceDeath => 15_000,
+            Self::AggregatorRestore
+            | Self::AggregatorWipe
+            | Self::AggregatorRot
+            | Self::IndexerWipe => 8_000,
             _ => 3_000,
         }
     }

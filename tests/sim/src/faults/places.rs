@@ -23,6 +23,7 @@ impl World {
                     .flat_map(|other| [(node, *other), (*other, node)])
                     .collect()
             }
+            Kind::Estrange => self.estranged(),
             _ => self.halves(&nodes),
         };
         let mut new = Vec::new();
@@ -35,6 +36,23 @@ impl World {
         let us = self.lasting(500_000, 12_000_000);
         self.passes_after(us, Relief::Unblock(new));
         has_struck
+    }
+
+    /// All pairs of a peer and its partners. Mostly the peer is a source of the aggregator.
+    fn estranged(&mut self) -> Vec<(Node, Node)> {
+        let mut members = self.members();
+        if self.fate.permille(700)
+            && let Some(process) = self.aggregator.as_ref().and_then(|of| of.process.as_ref())
+        {
+            let is_source = |member: &usize| process.planned.contains(&self.key(*member));
+            let sources: Vec<_> = members.iter().copied().filter(is_source).collect();
+            members = if sources.is_empty() { members } else { sources };
+        }
+        let peer = self.fate.pick(&members);
+        let partners = self.partners(peer).into_iter();
+        let ways = partners.flat_map(|other| [(peer, other), (other, peer)]);
+        ways.map(|(from, to)| (Node::Peer(from), Node::Peer(to)))
+            .collect()
     }
 
     /// Draws two processes that may talk to each other.

@@ -3,6 +3,9 @@
 use super::{Kind, Relief};
 use crate::{host::Node, world::World};
 
+/// The age of a copy that is restored, at least, in microseconds.
+const COPY_US: u64 = 3_000_000;
+
 impl Kind {
     /// Whether the fault harms neither peers nor the ways between peers.
     pub(super) const fn spares_peers(self) -> bool {
@@ -10,6 +13,7 @@ impl Kind {
             self,
             Self::AggregatorKill
                 | Self::AggregatorWipe
+                | Self::AggregatorRestore
                 | Self::AggregatorRot
                 | Self::IndexerKill
                 | Self::IndexerWipe
@@ -57,8 +61,12 @@ impl World {
             Kind::Kill => self.is_up(member) && self.killed(member),
             Kind::RestartAll => self.killed_all(),
             Kind::Disconnect => self.lost_connection(member),
-            Kind::OneWay | Kind::Cut | Kind::Partition | Kind::Isolate => self.parted(kind),
+            Kind::OneWay | Kind::Cut | Kind::Partition | Kind::Isolate | Kind::Estrange => {
+                self.parted(kind)
+            }
             Kind::AggregatorKill | Kind::AggregatorWipe => self.struck_aggregator(kind),
+            Kind::AggregatorRestore => self.restored_aggregator(),
+            Kind::SourceDeath => self.killed_source(),
             Kind::IndexerKill | Kind::IndexerWipe => self.struck_indexer(kind),
             Kind::ClientKill => self.struck_client(),
             _ => self.slowed(kind),
@@ -116,8 +124,63 @@ impl World {
         self.aggregator_dies();
         if kind == Kind::AggregatorWipe {
             self.aggregator.as_mut().expect("it is there").disk.wipe();
+            // An indexer does not read the journal of an old disk again when the disk comes back.
+            self.aggregator_copy = None;
             self.invariants.merged_anew();
         }
+        true
+    }
+
+    /// Makes a copy of the aggregator's disk, and restores it at a later strike.
+    fn restored_aggregator(&mut self) -> bool {
+        let now_us = self.queue.now_us;
+        let Some(machine) = self
+            .aggregator
+            .as_ref()
+            .filter(|machine| machine.host.is_up)
+        else {
+            return false;
+        };
+        if machine.disk.is_rotten() {
+            // The rotten row must be found, not restored.
+            return false;
+        }
+        if self.aggregator_copy.is_none() {
+            self.aggregator_copy = Some((now_us, machine.disk.copy()));
+        }
+        let is_old = |(at_us, _): &mut (u64, _)| now_us - *at_us >= COPY_US;
+        let Some((_, copy)) = self.aggregator_copy.take_if(is_old) else {
+            return false;
+        };
+        self.aggregator_dies();
+        self.aggregator
+            .as_mut()
+            .expect("it is there")
+            .disk
+            .restore(copy);
+        self.invariants.merged_anew();
+        true
+    }
+
+    /// Kills a source in the middle of reading. It stays down until long after another source was planned.
+    fn killed_source(&mut self) -> bool {
+        let process = self.aggregator.as_ref().and_then(|of| of.process.as_ref());
+        let Some(process) = process.filter(|of| !of.planned.is_empty()) else {
+            return false;
+        };
+        let number = self.fate.next() as usize % process.planned.len();
+        let source = process.planned.iter().nth(number);
+        let Some(Node::Peer(member)) = source.and_then(|source| self.peer_of(source)) else {
+            return false;
+        };
+        if !self.is_up(member) {
+            return false;
+        }
+        let us = self.lasting(6_000_000, 12_000_000);
+        if let Some(director) = &mut self.director {
+            director.held_down = Some((member, us));
+        }
+        self.dies(member);
         true
     }
 

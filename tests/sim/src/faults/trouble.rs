@@ -57,6 +57,8 @@ pub struct Director {
     pub(super) truce: Option<usize>,
     /// A loss is planned. Only one at a time, so that none ends another's truce.
     pub(super) is_losing: bool,
+    /// The peer that is killed next, and the time for which it stays down, in microseconds.
+    pub(super) held_down: Option<(usize, u64)>,
     /// The additional delay of every message.
     pub(super) spike_us: u64,
     /// Whether messages overtake, and how many come twice, without a fault.

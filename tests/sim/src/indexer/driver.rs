@@ -132,12 +132,11 @@ impl World {
         let process = machine.process.as_mut().expect("it runs");
         let took_ms = (now_us - process.began_us) / 1_000;
         process.pace.committed(now_ms, took_ms);
-        let idle_us = process.pace.idle_ms(now_ms, &process.indexer) * 1_000;
         let commit = process.commit.take().expect("a commit was under way");
         let has_more = !process.inbox.is_empty();
         self.commit_index(*commit);
         if has_more {
-            self.wake_indexer(idle_us);
+            self.wake_indexer(0);
         }
     }
 

@@ -21,7 +21,8 @@ pub(crate) struct Complete {
 impl Complete {
     /// Notes a question to all peers.
     pub(crate) fn asks(&mut self, at: Now, now_us: u64) {
-        self.asked_us.insert(at.wall_ms, now_us);
+        // After a small step back of the clock, a time comes again. Its first question promises less.
+        self.asked_us.entry(at.wall_ms).or_insert(now_us);
     }
 
     /// Forgets everything: the aggregator starts.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kittengrad_journal::Write;
+use kittengrad_journal::{ElementStore as _, MemoryStore, RowKey, Write};
 use kittengrad_proto::transaction::Element;
 
 use super::{Verdict, check};
@@ -17,14 +17,20 @@ pub(crate) struct Merged {
 }
 
 impl Merged {
-    pub(super) fn commits(&mut self, writes: &[Write]) {
+    /// Notes a commit. The set never shrinks: no element is removed.
+    pub(super) fn commits(&mut self, disk: &MemoryStore, writes: &[Write]) -> Verdict {
         for write in writes {
+            let is_removed = matches!(write, Write::Remove(RowKey::Element(element)) if disk.contains(&[*element]) == Ok(vec![true]));
+            check(!is_removed, "shrinks", "S5", || {
+                format!("the view loses {write:?}")
+            })?;
             if let Write::Element(element, locator) = write {
                 self.ever.insert(*element);
                 let place = (locator.incarnation, locator.height);
                 self.by_block.entry(place).or_default().push(*element);
             }
         }
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 mod acknowledged;
 mod bounded;
 mod complete;
+mod contained;
 mod converged;
 mod early;
 mod explained;
@@ -18,6 +19,7 @@ mod outside;
 mod phantom;
 mod positions;
 pub(crate) mod progress;
+pub(crate) mod quiet;
 mod receipts;
 mod replica;
 mod settled;
@@ -41,6 +43,7 @@ use crate::{
 
 use acknowledged::Acknowledged;
 use complete::Complete;
+use contained::Contained;
 use indexed::Indexed;
 use merged::Merged;
 use monotone::Lookups;
@@ -113,6 +116,7 @@ pub(crate) fn check(
 pub(crate) struct Invariants {
     blocks: Blocks,
     pub(crate) complete: Complete,
+    pub(crate) contained: Contained,
     pub(crate) acknowledged: Acknowledged,
     known: Known,
     lookups: Lookups,
@@ -138,6 +142,7 @@ impl Invariants {
         linked::commits(machine.disk.sound(), writes)?;
         explained::commits(machine.disk.sound(), writes)?;
         explained::brings(machine.disk.sound(), writes)?;
+        self.contained.commits(writes);
         self.blocks.commits(owner, writes)
     }
 
@@ -233,7 +238,8 @@ impl Invariants {
         self.known.commits(writes)?;
         linked::commits(disk.sound(), writes)?;
         explained::commits(disk.sound(), writes)?;
-        self.merged.commits(writes);
+        self.merged.commits(disk.sound(), writes)?;
+        self.contained.commits(writes);
         let owner = writes.iter().find_map(|write| match write {
             Write::Block(stored) => Some(stored.block.header.peer),
             _ => None,
@@ -242,8 +248,14 @@ impl Invariants {
     }
 
     /// Checks to which times an aggregator says that its cells are complete.
-    pub(crate) fn completes(&mut self, cells: &[CellReport], disk: &SimDisk) -> Verdict {
-        self.complete.says(cells, &self.acknowledged, disk)
+    pub(crate) fn completes(
+        &mut self,
+        aggregator: PublicKey,
+        cells: &[CellReport],
+        disk: &SimDisk,
+    ) -> Verdict {
+        self.complete.says(cells, &self.acknowledged, disk)?;
+        self.contained.establishes(aggregator, cells, disk.sound())
     }
 
     /// Forgets the earlier answers of an aggregator whose disk was wiped.

@@ -1,11 +1,13 @@
 //! A peer's driver, step by step: rounds, commits, sends and answers. A process may end between any two steps.
 
+use std::sync::Arc;
+
 use kittengrad_node_core::{
     Event as Told, Fatal, Input, Outbound, Reply,
     driver::{Command, Step},
 };
 use kittengrad_overlay::quorum::Ack;
-use kittengrad_proto::link::Message;
+use kittengrad_proto::{id::PublicKey, link::Message};
 
 use super::{Machine, Process};
 use crate::{
@@ -15,6 +17,9 @@ use crate::{
     queue::Event,
     world::World,
 };
+
+/// Statements of a thousand whose tree over all blocks is checked; a check takes long.
+const PROOFS_PERMILLE: u64 = 50;
 
 impl World {
     /// Starts a round as soon as the last one is done, if the core has commands.
@@ -93,12 +98,55 @@ impl World {
             }
         }
         self.machines[member].show();
+        self.check_statement_of(member);
         self.pump_all(Node::Peer(member));
         // A reader of the journal may have found damage.
         let process = self.machines[member].process.as_ref();
         if process.is_some_and(|of| !of.inbox.is_empty() || of.driver.is_due()) {
             self.wake(member);
         }
+    }
+
+    /// Checks the statement that a peer publishes.
+    fn check_statement_of(&mut self, member: usize) {
+        let machine = &self.machines[member];
+        let shown = machine.process.as_ref().map(|process| &process.shown);
+        let Some((statement, tip)) =
+            shown.and_then(|shown| Some((shown.statement.as_ref()?, shown.tip?)))
+        else {
+            return;
+        };
+        let is_rotten = machine.disk.is_rotten();
+        if is_rotten
+            || machine
+                .stated
+                .as_ref()
+                .is_some_and(|last| Arc::ptr_eq(last, statement))
+        {
+            return;
+        }
+        let statement = Arc::clone(statement);
+        let (key, view) = (machine.key(), Arc::clone(&machine.view));
+        let holds = |journal: &PublicKey, point| {
+            let holders = view.ring().replicas_of(point);
+            holders.contains(&journal.point()) && holders.contains(&key.point())
+        };
+        let disk = machine.disk.sound();
+        let mut checked = self
+            .invariants
+            .contained
+            .states(key, &statement, disk, holds);
+        let is_last = statement.incarnation == tip.head.incarnation
+            && statement.checkpoint.height == tip.head.height;
+        if is_last && self.fate.permille(PROOFS_PERMILLE) {
+            checked = checked.and_then(|()| {
+                self.invariants
+                    .contained
+                    .proves_blocks(&statement, tip.head.hash)
+            });
+        }
+        self.machines[member].stated = Some(statement);
+        self.judge(checked);
     }
 
     /// The next message that goes out before the commit.
@@ -274,6 +322,7 @@ impl World {
 
     /// Queues the arrival of a message.
     pub(crate) fn deliver(&mut self, connection: u64, from: usize, to: usize, message: Message) {
+        self.messages += 1;
         if self.network.is_blocked(Node::Peer(from), Node::Peer(to)) {
             return self.network.hold(from, to, message, false);
         }

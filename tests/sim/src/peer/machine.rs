@@ -13,6 +13,7 @@ use kittengrad_overlay::view::View;
 use kittengrad_plants::Plants;
 use kittengrad_proto::{
     certificate::Chain,
+    checkpoint::Statement,
     id::{Id, PublicKey},
     link::Push,
     signed::{Signer, Verifier},
@@ -42,6 +43,8 @@ pub(crate) struct Machine {
     /// The disk lost synced data, and the peer is not settled since.
     pub(crate) is_lost: bool,
     pub(crate) process: Option<Process>,
+    /// The statement that was checked last.
+    pub(crate) stated: Option<Arc<Statement>>,
     /// Steps of the driver until the process is killed.
     pub(crate) fuse: Option<u64>,
 }
@@ -86,6 +89,7 @@ impl Machine {
             lost_us: None,
             is_lost: false,
             process: None,
+            stated: None,
             fuse: None,
         }
     }

@@ -220,6 +220,7 @@ impl World {
             return;
         };
         let (source, reader) = (entry.source, entry.reader);
+        self.messages += 1;
         if self.network.is_blocked(source, reader) {
             // The transport retries until the connection is given up, and nothing overtakes the frame.
             return self.lose(stream);

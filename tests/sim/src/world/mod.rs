@@ -66,6 +66,8 @@ pub struct Shape {
     pub drift_ppm: u64,
     /// The planted bugs of all cores.
     pub plants: Plants,
+    /// Faulty replicas of a cell that the aggregator tolerates.
+    pub tolerate: usize,
 }
 
 impl Shape {
@@ -92,6 +94,7 @@ impl Shape {
             },
             drift_ppm: 0,
             plants: Plants::NONE,
+            tolerate: 0,
         }
     }
 }
@@ -143,6 +146,10 @@ pub struct World {
     pub(crate) names_of: Vec<Vec<String>>,
     pub(crate) is_speaking: bool,
     pub(crate) tally: Tally,
+    /// Messages, frames and calls that were sent.
+    pub(crate) messages: u64,
+    /// An older copy of the aggregator's disk, with the time at which it was made, in microseconds.
+    pub(crate) aggregator_copy: Option<(u64, Snapshot)>,
     /// Writes that must succeed soon.
     pub(crate) probes: std::collections::BTreeSet<Id>,
 }
@@ -174,7 +181,7 @@ impl World {
             let signer = scheme.signer(&format!("aggregator of {seed}"));
             let view = &machines[0].view;
             let keys = view.peers().map(|peer| peer.key);
-            let network = RingOf::new(view.ring_id(), view.ring().clone(), keys, 0);
+            let network = RingOf::new(view.ring_id(), view.ring().clone(), keys, shape.tolerate);
             aggregator::Machine::new(signer, disk(&shape), Arc::new(network), shape.window)
         });
         let mut world = Self {
@@ -209,6 +216,8 @@ impl World {
             names_of: Vec::new(),
             is_speaking: false,
             tally: Tally::default(),
+            messages: 0,
+            aggregator_copy: None,
             probes: std::collections::BTreeSet::new(),
             overlay,
             scheme,

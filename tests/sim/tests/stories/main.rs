@@ -10,6 +10,7 @@ mod confirm;
 mod disk;
 mod fill;
 mod greet;
+mod holes;
 mod hostile;
 mod limits;
 mod memory;
