@@ -98,7 +98,7 @@ pub(crate) fn status_page(own: PublicKey, overlay: &Overlay, view: &Status) -> V
         "reasons": view.reasons,
         "head": head(view.tip.map(|tip| tip.head)),
         "elements": view.tip.map_or(0, |tip| tip.offset),
-        "records_wanted": view.records_wanted,
+        "records_absent": view.records_absent,
         "sources": view.sources.iter().map(source).collect::<Vec<_>>(),
         "uncovered": view.uncovered.iter().map(arc).collect::<Vec<_>>(),
     })

@@ -34,4 +34,4 @@ pub use store::{
     BlockStore, ChainStore, ElementPage, ElementStore, Locator, RecordStore, RowKey, StateStore,
     Store, StoreError, StoredBlock, TransactionStore, Write, walk_ranges,
 };
-pub use writer::{Added, Cut, Journal, JournalError, Tip};
+pub use writer::{Added, Cut, Journal, JournalError, Listed, Tip};

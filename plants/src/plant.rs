@@ -109,8 +109,10 @@ catalogue! {
     OffsetCountsItems = "offset-counts-items",
     /// The aggregator keeps the position of blocks that it read and did not emit.
     AggregatorCursorEarly = "aggregator-cursor-early",
-    /// The aggregator drops a transaction whose records are not here yet.
-    AggregatorDropsBlocked = "aggregator-drops-blocked",
+    /// The aggregator emits all elements of a transaction although its source lists a part of them.
+    AggregatorEmitsWhole = "aggregator-emits-whole",
+    /// The aggregator does not write to disk which records are absent.
+    AggregatorForgetsAbsent = "aggregator-forgets-absent",
     /// The aggregator does not read the journal of an old disk again when the disk comes back.
     AggregatorOldDisk = "aggregator-old-disk",
     /// The index commits its cursor, and the documents with the next commit.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use kittengrad_journal::{Follower, Journal, Store, Tip, keep_applied};
-use kittengrad_plants::Plants;
+use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     block::Holds,
     id::PublicKey,
@@ -17,7 +17,7 @@ use kittengrad_proto::{
 use kittengrad_ring::KeyRanges;
 
 use crate::{
-    absent::Absent,
+    absent::{Absent, Found},
     emit::{Emitter, Memory, Step},
     io::{Event, Fatal, Heard, Input, Moment, Now, Output, SourceBlock, Timing},
     plan::Plan,
@@ -92,7 +92,7 @@ impl Aggregator {
             sources: BTreeMap::new(),
             plan: None,
             turn: None,
-            memory: Memory::new(Absent::load(store, now.monotonic_ms)?),
+            memory: Memory::new(Absent::open(store, now.monotonic_ms)?),
             committing: Vec::new(),
             plants,
         })
@@ -137,18 +137,16 @@ impl Aggregator {
             }
             Input::Records(records) => {
                 for bytes in records {
-                    if let Some(write) = self.memory.absent.came(&bytes) {
-                        self.journal.keep(write);
+                    match self.memory.absent.fetched(&bytes, store)? {
+                        Found::Wanted(record) => self.journal.keep_record(record, &bytes),
+                        Found::Unfit(record) => out.events.push(Event::Unfit { record }),
+                        Found::Unwanted => {}
                     }
-                    self.memory.wants.came(bytes);
                 }
             }
             Input::Tick => {
-                let fetch_ms = self.timing.fetch_ms;
-                self.memory
-                    .wants
-                    .retry(now.monotonic_ms, fetch_ms, &mut out.fetches);
-                self.memory.absent.due(now.monotonic_ms, &mut out.fetches);
+                let (now_ms, fetches) = (now.monotonic_ms, &mut out.fetches);
+                self.memory.absent.due(now_ms, store, fetches)?;
             }
             Input::Flush => {
                 self.flush(now, out);
@@ -173,7 +171,7 @@ impl Aggregator {
             uncovered: plan.map_or(&[], |plan| &plan.uncovered),
             is_planned: plan.is_some(),
             tip: self.durable_tip,
-            records_wanted: self.memory.wants.len(),
+            records_absent: self.memory.absent.count_on_disk(),
         };
         Status::of(looked, now, self.timing)
     }
@@ -182,6 +180,7 @@ impl Aggregator {
     /// [`Status`] before the next input calls this itself.
     pub fn committed(&mut self) {
         self.journal.committed();
+        self.memory.absent.committed();
         self.durable_tip = self.journal.tip();
         for (source, follower) in self.committing.drain(..) {
             if let Some(source) = self.sources.get_mut(&source) {
@@ -261,10 +260,7 @@ impl Aggregator {
         let Some(source) = self.sources.get_mut(&key) else {
             return;
         };
-        let (waiting, blocks) = source.clear();
-        waiting
-            .into_iter()
-            .for_each(|waiting| self.memory.release(waiting.blocked));
+        let blocks = source.clear();
         if blocks > 0 {
             *out.done.entry(key).or_default() += blocks;
         }
@@ -293,7 +289,7 @@ impl Aggregator {
         }
     }
 
-    /// Emits transactions, one of each source in turn, until all sources are blocked or empty, or the block is full.
+    /// Emits items, one of each source in turn, until all sources are empty or the block is full.
     fn drain(&mut self, now: Now, store: &dyn Store, out: &mut Output) -> Result<(), Fatal> {
         let mut idle = 0;
         while idle < self.sources.len() {
@@ -306,14 +302,10 @@ impl Aggregator {
             };
             idle = match self.step(key, now, store, out)? {
                 Some(Step::Done) => 0,
-                None | Some(Step::Blocked) => idle + 1,
+                None => idle + 1,
                 Some(Step::Full) => {
                     out.is_full = true;
                     return Ok(());
-                }
-                Some(Step::Lie(why)) => {
-                    self.lying(key, why, out);
-                    0
                 }
             };
             self.turn = Some(key);
@@ -321,7 +313,7 @@ impl Aggregator {
         Ok(())
     }
 
-    /// Tries to emit the next transaction of a source. `None` if it has none.
+    /// Tries to emit the next item of a source. `None` if it has none.
     fn step(
         &mut self,
         key: PublicKey,
@@ -341,16 +333,13 @@ impl Aggregator {
         let mut emitter = Emitter {
             journal: &mut self.journal,
             memory: &mut self.memory,
-            timing: self.timing,
             now,
             store,
             plants: self.plants,
         };
         let step = emitter.step(waiting, out)?;
-        if matches!(step, Step::Done)
-            && let Some(done) = source.pop()
-        {
-            self.memory.release(done.blocked);
+        if step == Step::Done {
+            source.pop();
         }
         while source.finish_block() {
             *out.done.entry(key).or_default() += 1;
@@ -373,8 +362,11 @@ impl Aggregator {
                 self.committing.push((key, follower));
             }
         }
-        if let Some(write) = self.memory.absent.unkept() {
-            self.journal.keep(write);
+        let changes = self.memory.absent.cut();
+        if !self.plants.has(Plant::AggregatorForgetsAbsent) {
+            changes
+                .into_iter()
+                .for_each(|write| self.journal.keep(write));
         }
         self.journal.cut(now.wall_ms, &mut out.writes);
         out.tip = self.journal.tip();

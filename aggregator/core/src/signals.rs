@@ -16,8 +16,6 @@ pub enum SourceState {
     Level,
     /// Being read.
     Behind,
-    /// Its next transaction waits for records that other peers have.
-    Fetching,
     /// It does not answer.
     Waiting,
     /// It sent data that does not verify.
@@ -31,7 +29,6 @@ impl SourceState {
         match self {
             Self::Level => "level",
             Self::Behind => "behind",
-            Self::Fetching => "fetching",
             Self::Waiting => "waiting",
             Self::Lying => "lying",
         }
@@ -82,8 +79,8 @@ pub struct Status {
     pub uncovered: Vec<KeyRange>,
     /// Our own tip, on disk.
     pub tip: Option<Tip>,
-    /// Records that transactions wait for.
-    pub records_wanted: usize,
+    /// Records that our set on disk names and that are not there. They are fetched until they arrive.
+    pub records_absent: usize,
 }
 
 /// The inputs of [`Status::of`].
@@ -92,7 +89,7 @@ pub(crate) struct Looked<'a> {
     pub(crate) uncovered: &'a [KeyRange],
     pub(crate) is_planned: bool,
     pub(crate) tip: Option<Tip>,
-    pub(crate) records_wanted: usize,
+    pub(crate) records_absent: usize,
 }
 
 impl Status {
@@ -101,7 +98,7 @@ impl Status {
         let mut view = Self {
             uncovered: looked.uncovered.to_vec(),
             tip: looked.tip,
-            records_wanted: looked.records_wanted,
+            records_absent: looked.records_absent,
             is_fresh: has_all,
             is_complete: has_all && looked.tip.is_some(),
             ..Self::default()
@@ -135,7 +132,6 @@ impl Status {
             Link::Lying(why) => (SourceState::Lying, Some(why.clone())),
             Link::Down(why) => (SourceState::Waiting, Some(why.clone())),
             Link::Silent => (SourceState::Waiting, Some("no data yet".to_owned())),
-            Link::Up if source.blocked().is_some() => (SourceState::Fetching, None),
             Link::Up if is_level => (SourceState::Level, None),
             Link::Up => (SourceState::Behind, None),
         };

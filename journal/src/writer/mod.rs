@@ -26,7 +26,7 @@ use kittengrad_proto::{
 
 use self::cut::added_elements;
 pub use self::{
-    add::{Added, JournalError},
+    add::{Added, JournalError, Listed},
     cut::Cut,
 };
 use crate::{

@@ -6,7 +6,7 @@ use kittengrad_proto::{block::Item, id::PublicKey, submission::Submission};
 use kittengrad_ring::{KeyRange, Point};
 
 use crate::{
-    peers::{Peers, transact},
+    peers::{Peers, transact, transact_much},
     process::Process,
 };
 
@@ -96,15 +96,16 @@ fn what_a_forgotten_block_said_of_arcs_is_read_again() {
     let (mut peers, mut process, source, number) = following(None);
     peers.open_filling(number, 11);
     read(&mut process, source, &peers);
-    // A transaction waits for its records, and the `settled` item waits behind it.
-    peers.apply(number, &about_mine(&peers, number));
+    // The own block is full, and the `settled` item waits behind transactions.
+    (0..16).for_each(|nonce| peers.apply(number, &transact_much(nonce)));
     peers.peers[number].cut();
     peers.settle(number);
-    let peer = &peers.peers[number];
-    let mut frame = peer.frame(peer.block(1));
-    frame.entries[0].records.clear();
-    process.handle(Input::Block(source, Box::new(frame)));
-    assert!(process.deliver(source, &peers));
+    for height in [1, 2] {
+        let peer = &peers.peers[number];
+        let frame = peer.frame(peer.block(height));
+        let out = process.handled(Input::Block(source, Box::new(frame)));
+        assert!(out.is_full);
+    }
     assert_eq!(process.view().sources[0].queued, 2);
 
     process.handle(none());
@@ -124,7 +125,6 @@ fn a_block_of_long_ago_takes_nothing_from_what_is_proved() {
     peers.apply(number, &about_mine(&peers, number));
     peers.peers[number].cut();
     while process.deliver(source, &peers) {}
-    process.answer(&peers);
     process.flush();
     let view = process.view();
     assert_eq!(view.sources[0].queued, 0);
@@ -142,7 +142,7 @@ fn old_disk_came_back() -> (Peers, Process, PublicKey, usize) {
     peers.peers[number].cut();
     let old = peers.peers[number].store.clone();
     peers.wipe(number, 11);
-    process.read_all(&peers, true);
+    process.read_all(&peers);
     assert_eq!(process.emitted().len(), 0, "the old disk was never read");
 
     peers.come_back(number, old, 12);

@@ -2,6 +2,7 @@
 //!
 //! A broken promise is a value, not a panic, so that the runner of a world can name, count and shrink it.
 
+mod absent;
 mod acknowledged;
 mod bounded;
 mod converged;
@@ -134,6 +135,7 @@ impl Invariants {
         linked::commits(machine.disk.sound(), writes)?;
         explained::commits(machine.disk.sound(), writes)?;
         explained::brings(machine.disk.sound(), writes)?;
+        self.merged.lists(owner, writes);
         self.blocks.commits(owner, writes)
     }
 
@@ -229,7 +231,8 @@ impl Invariants {
         self.known.commits(writes)?;
         linked::commits(disk.sound(), writes)?;
         explained::commits(disk.sound(), writes)?;
-        self.merged.commits(writes);
+        absent::commits(disk.sound(), writes)?;
+        self.merged.commits(disk.sound(), writes)?;
         let owner = writes.iter().find_map(|write| match write {
             Write::Block(stored) => Some(stored.block.header.peer),
             _ => None,
