@@ -36,4 +36,6 @@ pub use store::{
     BlockStore, ChainStore, ElementPage, ElementStore, Locator, RecordStore, RowKey, StateStore,
     Store, StoreError, StoredBlock, TransactionStore, Write, walk_ranges,
 };
-pub use writer::{Added, Cut, Fork, Journal, JournalError, Observed, Tip, added_elements};
+pub use writer::{
+    Added, Cut, Fork, Journal, JournalError, Observed, Tip, added_elements, next_incarnation,
+};

@@ -222,7 +222,6 @@ impl Driver {
         for step in round.end()? {
             self.perform(step)?;
         }
-        self.show();
         self.times.end();
         Ok(is_last)
     }

@@ -13,6 +13,7 @@ use crate::{
     relay::Relays,
 };
 
+/// Keeps S5.
 #[test]
 fn nothing_is_missing_while_a_view_says_complete() {
     let mut network = Network::prepare(3);
@@ -61,6 +62,7 @@ fn nothing_is_missing_while_a_view_says_complete() {
     assert!(view.status()["elements"].as_u64() >= Some(6));
 }
 
+/// Keeps S5.
 #[test]
 fn a_view_is_complete_again_after_its_source_died() {
     let mut network = Network::with_peers(3);

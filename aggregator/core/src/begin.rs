@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kittengrad_journal::{Fork, Journal, Store, added_elements};
+use kittengrad_journal::{Fork, Journal, Store, added_elements, next_incarnation};
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{block::Holds, namespace::Overlay, signed::Signer};
 
@@ -22,7 +22,7 @@ pub(crate) fn begin(
         return Ok(journal);
     }
     let head = store.head()?;
-    let incarnation = head.map_or(now.wall_ms, |head| now.wall_ms.max(head.incarnation + 1));
+    let incarnation = next_incarnation(head.map(|head| head.incarnation), now.wall_ms);
     let fork = head.map(|head| Fork::from(head, store)).transpose()?;
     let holds = Holds::whole();
     Ok(Journal::open(

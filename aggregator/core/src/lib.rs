@@ -48,8 +48,8 @@ mod source;
 mod wants;
 
 pub use aggregator::{Aggregator, Config};
-pub use complete::{CellReport, Established, How, TOLERATE_MAX};
+pub use complete::{CellReport, Established, How};
 pub use io::{Event, Fatal, Fetch, Input, Now, Output, SourceBlock, SourceEntry, Timing};
-pub use network::Network;
+pub use network::{Network, TOLERATE_MAX};
 pub use plan::{Plan, Planned};
 pub use signals::{SourceReport, SourceState, Status, Uncovered};

@@ -3,9 +3,66 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kittengrad_proto::id::{Id, PublicKey};
-use kittengrad_ring::{Point, Ring};
+use kittengrad_ring::{KeyRange, Point, Ring};
 
-use crate::complete::Cells;
+/// Faulty replicas of a cell that an aggregator can tolerate, at most.
+pub const TOLERATE_MAX: usize = 1;
+
+/// A cell of the ring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cell {
+    /// Its points.
+    pub arc: KeyRange,
+    /// The peers that hold it.
+    pub replicas: Vec<PublicKey>,
+    /// Replicas that must be established.
+    pub needed: usize,
+}
+
+/// All cells of a ring.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cells {
+    /// Id of the ring.
+    pub ring: Id,
+    /// The cells, clockwise.
+    pub cells: Vec<Cell>,
+    /// Faulty replicas of a cell that are tolerated.
+    pub tolerate: usize,
+}
+
+impl Cells {
+    /// Lists the cells of `ring`. `key` returns the key of the member at a point.
+    #[must_use]
+    pub(crate) fn of(
+        id: Id,
+        ring: &Ring,
+        key: impl Fn(Point) -> Option<PublicKey>,
+        tolerate: usize,
+    ) -> Self {
+        let quorum = ring.replication().quorum();
+        let cell = |(owner, arc)| {
+            let replicas: Vec<_> = ring.replicas(owner).into_iter().filter_map(&key).collect();
+            let unconfirmed = (replicas.len() + 1).saturating_sub(quorum).max(1);
+            Cell {
+                arc,
+                needed: unconfirmed + tolerate,
+                replicas,
+            }
+        };
+        Self {
+            ring: id,
+            cells: ring.cells().map(cell).collect(),
+            tolerate,
+        }
+    }
+
+    /// All members, ascending.
+    #[must_use]
+    pub(crate) fn members(&self) -> BTreeSet<PublicKey> {
+        let replicas = self.cells.iter().flat_map(|cell| &cell.replicas);
+        replicas.copied().collect()
+    }
+}
 
 /// A ring with the keys of its members.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -49,6 +49,18 @@ pub struct Tip {
     pub offset: u64,
 }
 
+/// The number of an incarnation that begins at a Unix time in milliseconds, after incarnations up to `highest`.
+///
+/// An incarnation after `highest` may have been published and then lost with its disk. Incarnations that begin at
+/// different times have different numbers, also if the clock was set back.
+#[must_use]
+pub fn next_incarnation(highest: Option<u64>, wall_ms: u64) -> u64 {
+    match highest {
+        Some(highest) if wall_ms <= highest => highest.saturating_add(wall_ms.max(1)),
+        _ => wall_ms,
+    }
+}
+
 /// The block after which a new incarnation continues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fork {
@@ -299,5 +311,20 @@ impl Journal {
     /// Adds a write, such as a small value, to the writes of the next cut.
     pub fn keep(&mut self, write: Write) {
         self.writes.push(write);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_incarnation;
+
+    #[test]
+    fn incarnations_ascend_and_starts_at_other_times_differ() {
+        assert_eq!(next_incarnation(None, 5_000), 5_000);
+        assert_eq!(next_incarnation(Some(4_999), 5_000), 5_000);
+        // The clock stands still, was set back, or shows nothing: the time still tells starts apart.
+        for (wall_ms, next) in [(5_000, 10_000), (4_000, 9_000), (4_001, 9_001), (0, 5_001)] {
+            assert_eq!(next_incarnation(Some(5_000), wall_ms), next);
+        }
     }
 }

@@ -8,7 +8,7 @@ use kittengrad_plants::Plants;
 use kittengrad_proto::{id::PublicKey, link::Message};
 
 use crate::{
-    audit::attest::{Attested, Attesting},
+    audit::attest::Attested,
     birth::{life::Life, open::Opening, settle::Settling},
     catch_up::{
         arrive::{Arrival, Arriving},
@@ -223,7 +223,13 @@ impl Peer {
         if self.round.take_news() {
             self.greeting(now, store, out).say_hello_to_all()?;
         }
-        self.attesting(now, store, out).attest();
+        self.attested.attest(
+            now.monotonic_ms,
+            self.change.newest().ring_id(),
+            &mut self.life,
+            &self.partners,
+            self.plants,
+        );
         let is_ticked = self.round.take_tick();
         if is_ticked {
             self.answering(now, store, out).expire();
@@ -278,5 +284,4 @@ handlers! {
     arriving: Arriving { life, partners, wants, known, acks, round },
     reading: Reading { life, partners, wants, known },
     serving: Serving { partners },
-    attesting: Attesting { life, partners, attested },
 }

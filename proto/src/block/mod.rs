@@ -10,6 +10,7 @@
 
 mod bitmap;
 mod cells;
+mod head;
 mod header;
 mod holds;
 mod item;
@@ -19,7 +20,8 @@ use thiserror::Error;
 
 pub use bitmap::{Bitmap, BitmapError};
 pub use cells::{Cells, CellsError};
-pub use header::{Head, Header, HeaderError, HeaderFields};
+pub use head::Head;
+pub use header::{Header, HeaderError, HeaderFields};
 pub use holds::{Holds, HoldsError};
 pub use item::{Item, ItemError, arc_from_wire, arc_to_wire};
 

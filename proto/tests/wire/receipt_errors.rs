@@ -4,7 +4,6 @@ use bytes::Bytes;
 use kittengrad_proto::{
     block::{Block, Header, HeaderError, Item, ItemError},
     certificate::CertificateError,
-    checkpoint::ThroughList,
     id::{Id, IdError},
     receipt::{ItemProof, Receipt, ReceiptError},
     signed::{Ed25519, SignedError},

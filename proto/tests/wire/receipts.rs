@@ -3,7 +3,6 @@
 use kittengrad_proto::{
     block::{Block, Header, Item},
     certificate::{CertificateError, Root},
-    checkpoint::ThroughList,
     id::Id,
     receipt::{ItemProof, Receipt, ReceiptError},
     signed::{Ed25519, Kind, Signed, SigningKey},

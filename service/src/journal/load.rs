@@ -281,16 +281,6 @@ impl Wanted {
     }
 }
 
-/// The number of elements that a block adds.
-pub(super) fn added_elements(block: &Block) -> Result<u64, StoreError> {
-    let items = block.decode_items().map_err(damaged)?;
-    let added = items.iter().map(|item| match item {
-        Item::Transaction { bitmap, .. } => bitmap.count() as u64,
-        _ => 0,
-    });
-    Ok(added.sum())
-}
-
 fn damaged(error: impl ToString) -> StoreError {
     StoreError::Damaged(error.to_string())
 }

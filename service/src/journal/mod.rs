@@ -13,7 +13,7 @@ use std::{pin::Pin, sync::Arc};
 
 use futures::Stream;
 use kittengrad_journal::{
-    Store, StoreError, Tip,
+    Store, StoreError, Tip, added_elements,
     place::{self, Beginning, Start},
 };
 use kittengrad_proto::{
@@ -35,7 +35,7 @@ use tonic::{Request, Response, Status};
 
 use self::{
     admission::Admission,
-    load::{ChainsSent, Loaded, Source, added_elements},
+    load::{ChainsSent, Loaded, Source},
     pulse::Pulse,
     shared::Shared,
     subscription::{Leave, Subscription, Wish},

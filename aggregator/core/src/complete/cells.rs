@@ -1,4 +1,4 @@
-//! The cells of the ring, and the time to which each is complete.
+//! The time to which each cell of the ring is complete.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,78 +6,24 @@ use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     block::Head,
     checkpoint::{Through, ThroughList},
-    id::{Id, PublicKey},
+    id::PublicKey,
 };
-use kittengrad_ring::{KeyRange, Point, Ring};
+use kittengrad_ring::KeyRange;
 
 use super::{
     heads::{Asked, Heads},
     vouched::reaches,
 };
-use crate::{io::Now, source::Source};
+use crate::{
+    io::Now,
+    network::{Cell, Cells},
+    source::Source,
+};
 
-/// Faulty replicas of a cell that an aggregator can tolerate, at most.
-pub const TOLERATE_MAX: usize = 1;
 /// Change of the difference between the two clocks that counts as a step of the wall clock, in milliseconds.
 const CLOCK_STEP_MS: u64 = 1_000;
 /// Time for which a cell may wait for a replica before the status says so, in milliseconds.
 const WAIT_MS: u64 = 2_500;
-
-/// A cell of the ring.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Cell {
-    /// Its points.
-    pub arc: KeyRange,
-    /// The peers that hold it.
-    pub replicas: Vec<PublicKey>,
-    /// Replicas that must be established.
-    pub needed: usize,
-}
-
-/// All cells of a ring.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Cells {
-    /// Id of the ring.
-    pub ring: Id,
-    /// The cells, clockwise.
-    pub cells: Vec<Cell>,
-    /// Faulty replicas of a cell that are tolerated.
-    pub tolerate: usize,
-}
-
-impl Cells {
-    /// Lists the cells of `ring`. `key` returns the key of the member at a point.
-    #[must_use]
-    pub(crate) fn of(
-        id: Id,
-        ring: &Ring,
-        key: impl Fn(Point) -> Option<PublicKey>,
-        tolerate: usize,
-    ) -> Self {
-        let quorum = ring.replication().quorum();
-        let cell = |(owner, arc)| {
-            let replicas: Vec<_> = ring.replicas(owner).into_iter().filter_map(&key).collect();
-            let unconfirmed = (replicas.len() + 1).saturating_sub(quorum).max(1);
-            Cell {
-                arc,
-                needed: unconfirmed + tolerate,
-                replicas,
-            }
-        };
-        Self {
-            ring: id,
-            cells: ring.cells().map(cell).collect(),
-            tolerate,
-        }
-    }
-
-    /// All members, ascending.
-    #[must_use]
-    pub(crate) fn members(&self) -> BTreeSet<PublicKey> {
-        let replicas = self.cells.iter().flat_map(|cell| &cell.replicas);
-        replicas.copied().collect()
-    }
-}
 
 /// How our set contains the journal of a replica.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +72,8 @@ pub(crate) struct Completeness {
     heads: BTreeMap<PublicKey, Heads>,
     /// The newest head of each replica in each cell that our set contains.
     established: BTreeMap<(usize, PublicKey), Established>,
+    /// The positions stated last. What the set contains stays in it, so none of them goes back when a source is left.
+    stated: BTreeMap<PublicKey, Head>,
     /// Wall time minus monotonic time, in milliseconds, at the last input.
     offset_ms: Option<i128>,
 }
@@ -256,25 +204,31 @@ impl Completeness {
     /// For a journal that we read, the position in it. For one that sources vouch for, the least of their words over the
     /// cells that its owner holds, because a source speaks only for the cells that it shares.
     pub(crate) fn through(
-        &self,
+        &mut self,
         sources: &BTreeMap<PublicKey, Source>,
         plants: Plants,
     ) -> ThroughList {
         let Some(cells) = &self.cells else {
             return ThroughList::default();
         };
-        let members = cells.members();
-        let entry = |member: PublicKey| {
+        let heads = cells.members().into_iter().filter_map(|member| {
+            let stated = self.stated.get(&member).copied();
             let read = sources.get(&member).and_then(Source::contained);
             let word = word(&member, cells, sources, plants);
-            let head = read.into_iter().chain(word).max_by_key(Head::place)?;
-            Some((member, Through { head, arcs: None }))
+            let heads = stated.into_iter().chain(word).chain(read);
+            Some((member, heads.max_by_key(Head::place)?))
+        });
+        self.stated = heads.collect();
+        let through = |(member, head): (&PublicKey, &Head)| {
+            let head = *head;
+            (*member, Through { head, arcs: None })
         };
-        members.into_iter().filter_map(entry).collect()
+        self.stated.iter().map(through).collect()
     }
 }
 
 /// The least word of sources for a journal over the cells that its owner holds. In each cell, f+1 sources say it.
+/// `None` while the words are of several incarnations: the least of them says nothing about the others' blocks.
 fn word(
     member: &PublicKey,
     cells: &Cells,
@@ -292,8 +246,14 @@ fn word(
     if plants.has(Plant::BestWordCounts) {
         return words.flatten().max_by_key(Head::place);
     }
-    let words: Option<Vec<_>> = words.collect();
-    words?.into_iter().min_by_key(Head::place)
+    let words: Vec<_> = words.collect::<Option<_>>()?;
+    let is_of_one = words
+        .iter()
+        .all(|word| word.incarnation == words[0].incarnation);
+    words
+        .into_iter()
+        .filter(|_| is_of_one)
+        .min_by_key(Head::place)
 }
 
 /// The words of trusted sources for the journal of `member` in `cell`.

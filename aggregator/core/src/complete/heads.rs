@@ -7,7 +7,7 @@ use kittengrad_ring::{KeyRange, KeyRanges};
 
 use crate::io::Now;
 
-/// Heads of one member that wait, at most. The oldest stay, so that one is reached in the end, and the newest.
+/// Heads of one member that wait, at most. The oldest stays, so that one is reached in the end, and the newest.
 const HEADS_MAX: usize = 8;
 
 /// A head that a member signed after it was asked for it.
@@ -42,14 +42,17 @@ impl Asked {
 pub(super) struct Heads(VecDeque<Asked>);
 
 impl Heads {
-    /// Adds an answer. Answers to older questions than the last one are ignored.
+    /// Adds an answer. Answers to older questions than the last one are ignored. Heads of an earlier incarnation are
+    /// forgotten, because a position of the newer one never reaches them.
     pub(super) fn add(&mut self, asked: Asked) {
         let is_newer = |last: &Asked| last.at.monotonic_ms < asked.at.monotonic_ms;
         if !self.0.back().is_none_or(is_newer) {
             return;
         }
+        self.0
+            .retain(|of| of.head.incarnation >= asked.head.incarnation);
         if self.0.len() >= HEADS_MAX {
-            self.0.pop_back();
+            self.0.remove(1);
         }
         self.0.push_back(asked);
     }
@@ -62,5 +65,52 @@ impl Heads {
     /// Forgets the heads that were asked for at this time or before.
     pub(super) fn forget_up_to(&mut self, monotonic_ms: u64) {
         self.0.retain(|asked| asked.at.monotonic_ms > monotonic_ms);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kittengrad_proto::id::Id;
+
+    use super::*;
+
+    fn asked(second: u64, incarnation: u64) -> Asked {
+        let ms = second * 1_000;
+        Asked {
+            at: Now {
+                monotonic_ms: ms,
+                wall_ms: ms,
+            },
+            head: Head {
+                incarnation,
+                height: second,
+                hash: Id::ZERO,
+            },
+            settled: KeyRanges::default(),
+        }
+    }
+
+    fn heights(heads: &Heads) -> Vec<u64> {
+        let mut heights: Vec<_> = heads.newest_first().map(|of| of.head.height).collect();
+        heights.reverse();
+        heights
+    }
+
+    #[test]
+    fn the_oldest_head_and_the_newest_ones_stay() {
+        let mut heads = Heads::default();
+        for second in 1..=20 {
+            heads.add(asked(second, 1));
+        }
+        assert_eq!(heights(&heads), [1, 14, 15, 16, 17, 18, 19, 20]);
+    }
+
+    #[test]
+    fn heads_of_an_earlier_incarnation_are_forgotten() {
+        let mut heads = Heads::default();
+        heads.add(asked(1, 1));
+        heads.add(asked(2, 1));
+        heads.add(asked(3, 2));
+        assert_eq!(heights(&heads), [3]);
     }
 }

@@ -17,9 +17,9 @@ mod cells;
 mod heads;
 mod vouched;
 
-pub use self::cells::{CellReport, Established, How, TOLERATE_MAX};
+pub use self::cells::{CellReport, Established, How};
 pub(crate) use self::{
-    cells::{Cells, Completeness},
+    cells::Completeness,
     heads::Asked,
     vouched::{Vouched, Vouches},
 };

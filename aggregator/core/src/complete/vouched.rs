@@ -67,14 +67,17 @@ pub(crate) struct Vouches {
 }
 
 impl Vouches {
-    /// Adds a checkpoint. If too many wait, the oldest stay, so that one is reached in the end.
+    /// Adds a checkpoint. If too many wait, the oldest stays, so that one is reached in the end, and the newest. Those of
+    /// an earlier incarnation are forgotten, because its blocks after the fork never arrive.
     pub(crate) fn add(&mut self, vouched: Vouched, durable: Option<&Follower>, plants: Plants) {
         let is_newer = |last: &Vouched| last.place() <= vouched.place();
         if !self.waiting.back().is_none_or(is_newer) {
             return;
         }
+        self.waiting
+            .retain(|of| of.incarnation >= vouched.incarnation);
         if self.waiting.len() >= WAITING_MAX {
-            self.waiting.pop_back();
+            self.waiting.remove(1);
         }
         self.waiting.push_back(vouched);
         self.advance(durable, plants);

@@ -5,10 +5,11 @@ use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     block::Item,
     checkpoint::{Holdings, Through, ThroughList},
+    id::Id,
 };
 use kittengrad_ring::KeyRanges;
 
-use crate::{birth::life::Life, catch_up::follow::Following, partners::Partners, scope::Scope};
+use crate::{birth::life::Life, catch_up::follow::Following, partners::Partners};
 
 /// Time between two statements, in milliseconds. Each costs a hash per partner.
 const ATTEST_EVERY_MS: u64 = 250;
@@ -21,44 +22,39 @@ pub(crate) struct Attested {
     last: ThroughList,
 }
 
-/// States what the set contains.
-pub(crate) struct Attesting<'a> {
-    pub(crate) scope: Scope<'a>,
-    pub(crate) life: &'a mut Life,
-    pub(crate) partners: &'a Partners,
-    pub(crate) attested: &'a mut Attested,
-    #[expect(dead_code, reason = "every handler has the output")]
-    pub(crate) out: &'a mut crate::io::Output,
-}
-
-impl Attesting<'_> {
+impl Attested {
     /// Makes a statement as of the block that this round cut last, if one is due. All transactions of this round are in
-    /// it, so the positions of this round hold for it.
-    pub(crate) fn attest(self) {
-        let now_ms = self.scope.now.monotonic_ms;
-        if now_ms < self.attested.due_ms {
+    /// it, so the positions of this round hold for it. `ring` is the id of the ring in force.
+    pub(crate) fn attest(
+        &mut self,
+        now_ms: u64,
+        ring: Id,
+        life: &mut Life,
+        partners: &Partners,
+        plants: Plants,
+    ) {
+        if now_ms < self.due_ms {
             return;
         }
-        let held = self.life.held().clone();
-        let plants = self.scope.plants;
-        let through = self.partners.iter();
+        let held = life.held().clone();
+        let through = partners.iter();
         let through = through
             .filter_map(|(partner, link)| {
                 Some((*partner, position(&link.following, &held, plants)?))
             })
             .collect::<ThroughList>();
-        let is_answered = plants.has(Plant::CheckpointAnswered) && through != self.attested.last;
-        self.attested.last = through.clone();
-        let settled = self.life.settled().clone();
+        let is_answered = plants.has(Plant::CheckpointAnswered) && through != self.last;
+        self.last = through.clone();
+        let settled = life.settled().clone();
         let observed = Observed {
-            ring: self.scope.view().ring_id(),
-            holds: Holdings::new(&held, self.life.settled()),
+            ring,
+            holds: Holdings::new(&held, &settled),
             through,
         };
-        if let Some(journal) = self.life.journal_mut()
+        if let Some(journal) = life.journal_mut()
             && journal.attest(observed).is_some()
         {
-            self.attested.due_ms = now_ms + ATTEST_EVERY_MS;
+            self.due_ms = now_ms + ATTEST_EVERY_MS;
             if is_answered {
                 journal.note(&Item::Settled(settled));
             }

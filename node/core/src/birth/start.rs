@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use kittengrad_journal::{Store, StoreError};
+use kittengrad_journal::{Store, StoreError, next_incarnation};
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     block::{Head, Item},
@@ -105,11 +105,7 @@ impl Starting {
         let highest = disk.iter().chain(seen).map(|head| head.incarnation).max();
         let incarnation = match highest {
             Some(highest) if self.plants.has(Plant::IncarnationReused) => highest,
-            Some(highest) if wall_ms > highest => wall_ms,
-            // An incarnation after `highest` may have been published and then lost, by this peer and by its witnesses.
-            // Two incarnations that begin at different times must not have the same number.
-            Some(highest) => highest.saturating_add(wall_ms.max(1)),
-            None => wall_ms,
+            highest => next_incarnation(highest, wall_ms),
         };
         let gap = seen.map(|seen| {
             let known = disk.filter(|disk| disk.incarnation == seen.incarnation);
