@@ -17,4 +17,21 @@ pub trait StateStore {
     /// # Errors
     /// If the store cannot tell.
     fn states(&self, prefix: &[u8]) -> Result<Vec<(Bytes, Bytes)>, StoreError>;
+
+    /// The first `limit` small values whose key begins with `prefix`, after the key `after` or from the beginning,
+    /// ascending by key. `after` itself may have been removed. Fewer than `limit` are the last ones.
+    ///
+    /// # Errors
+    /// If the store cannot tell.
+    fn states_page(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        let mut states = self.states(prefix)?;
+        states.retain(|(key, _)| after.is_none_or(|after| key[..] > *after));
+        states.truncate(limit);
+        Ok(states)
+    }
 }

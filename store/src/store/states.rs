@@ -11,11 +11,26 @@ impl StateStore for RocksStore {
     }
 
     fn states(&self, prefix: &[u8]) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        self.states_page(prefix, None, usize::MAX)
+    }
+
+    fn states_page(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
         let mut rows = self.scan(Family::State, prefix)?;
+        if let Some(after) = after.filter(|after| *after > prefix) {
+            rows.seek(after);
+        }
         let mut states = Vec::new();
-        while let Some((key, value)) = rows.item() {
-            let value = self.bytes_of(Family::State, value)?;
-            states.push((Bytes::copy_from_slice(key), value));
+        while let Some((key, value)) = rows.item().filter(|_| states.len() < limit) {
+            // The seek stops at `after` too.
+            if after != Some(key) {
+                let value = self.bytes_of(Family::State, value)?;
+                states.push((Bytes::copy_from_slice(key), value));
+            }
             rows.next();
         }
         rows.status().map_err(|e| self.failed(e))?;

@@ -58,6 +58,7 @@ fn failed_commit_ends_everything_and_loses_nothing_before_it() {
         store.head().err(),
         store.state(b"key").err(),
         store.states(b"").err(),
+        store.states_page(b"", Some(b"key"), 1).err(),
     ] {
         let refused = refused.unwrap();
         assert!(

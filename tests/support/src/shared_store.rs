@@ -98,4 +98,13 @@ impl StateStore for SharedStore {
     fn states(&self, prefix: &[u8]) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
         self.read().states(prefix)
     }
+
+    fn states_page(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        self.read().states_page(prefix, after, limit)
+    }
 }

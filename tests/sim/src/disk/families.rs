@@ -132,4 +132,16 @@ impl StateStore for SimDisk {
         self.read(|rotten| matches!(rotten, RowKey::State(key) if key.starts_with(prefix)))?;
         self.store.states(prefix)
     }
+
+    fn states_page(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Bytes, Bytes)>, StoreError> {
+        let page = self.store.states_page(prefix, after, limit)?;
+        let has = |key: &Bytes| page.iter().any(|(of_page, _)| of_page == key);
+        self.read(|rotten| matches!(rotten, RowKey::State(key) if has(key)))?;
+        Ok(page)
+    }
 }

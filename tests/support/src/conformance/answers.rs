@@ -125,6 +125,24 @@ fn compare_bytes(store: &dyn Store, model: &Model) {
     }
     for key in state_keys() {
         assert_eq!(store.state(&key), Ok(model.state(&key)));
-        assert_eq!(store.states(&key), Ok(model.states(&key)), "{key:?}");
+        let states = model.states(&key);
+        assert_eq!(store.states(&key), Ok(states.clone()), "{key:?}");
+        compare_state_pages(store, &key, &states);
+    }
+}
+
+/// Compares every page of every length, from the beginning and after any key, whether the store has the key or not.
+fn compare_state_pages(store: &dyn Store, prefix: &Bytes, states: &[(Bytes, Bytes)]) {
+    for after in state_keys().into_iter().map(Some).chain([None]) {
+        for limit in [0, 1, 2, usize::MAX] {
+            let left = |(key, _): &&(Bytes, Bytes)| after.as_ref().is_none_or(|after| key > after);
+            let expected: Vec<_> = states.iter().filter(left).take(limit).cloned().collect();
+            let page = store.states_page(prefix, after.as_deref(), limit);
+            assert_eq!(
+                page,
+                Ok(expected),
+                "{prefix:?} after {after:?}, {limit} at most"
+            );
+        }
     }
 }
