@@ -50,8 +50,6 @@ pub struct Listen {
 pub struct TimingConfig {
     /// How long a source's signed head counts as fresh. A source signs at least one a second.
     pub fresh_ms: u64,
-    /// How long a transaction waits for records that its source does not have.
-    pub record_ms: u64,
 }
 
 impl Default for TimingConfig {
@@ -59,7 +57,6 @@ impl Default for TimingConfig {
         let timing = kittengrad_aggregator_core::Timing::default();
         Self {
             fresh_ms: timing.fresh_ms,
-            record_ms: timing.record_ms,
         }
     }
 }
@@ -82,7 +79,6 @@ impl Configuration for Config {
     fn check(&self) -> Result<(), WrongValue> {
         self.store.check()?;
         check_range("tolerate", self.tolerate as u64, &(0..=TOLERATE_MAX as u64))?;
-        check_range("timing.fresh_ms", self.timing.fresh_ms, &MILLIS)?;
-        check_range("timing.record_ms", self.timing.record_ms, &MILLIS)
+        check_range("timing.fresh_ms", self.timing.fresh_ms, &MILLIS)
     }
 }

@@ -14,7 +14,7 @@ use kittengrad_aggregator_core::{
     Aggregator, Config, Event, Fatal, Fetch, Input, Network, Now, Plan, SourceBlock, Status,
     driver::{self, ROUND_MAX, Step},
 };
-use kittengrad_journal::{Follower, JournalError, StateError, StoreError, Tip, Write};
+use kittengrad_journal::{Follower, StateError, StoreError, Tip, Write};
 use kittengrad_proto::{checkpoint::Statement, id::PublicKey};
 use kittengrad_service::{clock, journal::SigningTimes};
 use kittengrad_store::RocksStore;
@@ -51,12 +51,10 @@ impl DriverError {
                 | Self::Commit(StoreError::Damaged(_))
                 | Self::Core(
                     Fatal::Store(StoreError::Damaged(_))
-                        | Fatal::Journal(JournalError::Store(StoreError::Damaged(_)))
-                )
-                | Self::Core(
-                    Fatal::State(
-                        StateError::Store(StoreError::Damaged(_)) | StateError::Form { .. }
-                    ) | Fatal::Settled { .. }
+                        | Fatal::State(
+                            StateError::Store(StoreError::Damaged(_)) | StateError::Form { .. }
+                        )
+                        | Fatal::Settled { .. }
                         | Fatal::Absent { .. }
                 )
         )
@@ -327,17 +325,10 @@ impl Driver {
                 transaction,
                 records,
             } => {
-                tracing::warn!(%transaction, records, "emitted without records: no peer sent them");
+                tracing::warn!(%transaction, records, "a source sent an item without records");
             }
-            Event::Partly {
-                transaction,
-                canonicals,
-            } => {
-                tracing::warn!(
-                    %transaction,
-                    canonicals,
-                    "emitted in part: no peer sent the rest, and no journal lists it"
-                );
+            Event::Unfit { record } => {
+                tracing::warn!(%record, "a journal lists a record that does not fit its element");
             }
         }
     }

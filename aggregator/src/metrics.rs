@@ -23,10 +23,10 @@ pub(crate) struct AggregatorMetrics {
     fresh: Gauge,
     /// 1 while ready.
     ready: Gauge,
-    /// Records that transactions wait for.
-    records_wanted: Gauge,
-    /// Transactions emitted without some records, or in part.
-    partial: Counter,
+    /// Records that the set names and that are not here.
+    records_absent: Gauge,
+    /// Items that came without some of their records.
+    without_records: Counter,
     /// Times that a source sent data that does not verify.
     lies: Counter,
     /// Blocks of each source that are in the set and on disk.
@@ -43,8 +43,8 @@ impl AggregatorMetrics {
             complete: Gauge::default(),
             fresh: Gauge::default(),
             ready: Gauge::default(),
-            records_wanted: Gauge::default(),
-            partial: Counter::default(),
+            records_absent: Gauge::default(),
+            without_records: Counter::default(),
             lies: Counter::default(),
             source_height: Family::default(),
             source_head: Family::default(),
@@ -60,17 +60,17 @@ impl AggregatorMetrics {
             metrics.fresh.clone(),
         );
         registry.register("ready", "1 while complete and fresh", metrics.ready.clone());
-        let wanted = metrics.records_wanted.clone();
+        let absent = metrics.records_absent.clone();
         registry.register(
-            "records_wanted",
-            "Records that transactions wait for",
-            wanted,
+            "records_absent",
+            "Records that the set names and that are not here",
+            absent,
         );
-        let partial = metrics.partial.clone();
+        let without_records = metrics.without_records.clone();
         registry.register(
-            "partial_transactions",
-            "Transactions emitted in part or without some records",
-            partial,
+            "items_without_records",
+            "Items that came without some of their records",
+            without_records,
         );
         registry.register(
             "source_lies",
@@ -91,7 +91,7 @@ impl AggregatorMetrics {
     pub(crate) fn event(&self, event: &Event) {
         match event {
             Event::Lied { .. } => drop(self.lies.inc()),
-            Event::Partly { .. } | Event::WithoutRecords { .. } => drop(self.partial.inc()),
+            Event::WithoutRecords { .. } => drop(self.without_records.inc()),
             _ => {}
         }
     }
@@ -102,8 +102,8 @@ impl AggregatorMetrics {
         self.complete.set(i64::from(view.is_complete));
         self.fresh.set(i64::from(view.is_fresh));
         self.ready.set(i64::from(view.is_ready));
-        self.records_wanted
-            .set(i64::try_from(view.records_wanted).unwrap_or(i64::MAX));
+        self.records_absent
+            .set(i64::try_from(view.records_absent).unwrap_or(i64::MAX));
         for source in &view.sources {
             let label = [("source", source.source.to_string())];
             let blocks =

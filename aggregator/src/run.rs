@@ -270,8 +270,6 @@ impl Start {
             verifier: Arc::new(Ed25519),
             timing: Timing {
                 fresh_ms: self.config.timing.fresh_ms,
-                record_ms: self.config.timing.record_ms,
-                ..Timing::default()
             },
         }
     }

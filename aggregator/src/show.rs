@@ -110,7 +110,7 @@ pub(crate) fn status_page(own: PublicKey, overlay: &Overlay, view: &Status) -> V
         "uncovered": view.uncovered.iter().map(uncovered).collect::<Vec<_>>(),
         "head": head(view.tip.map(|tip| tip.head)),
         "elements": view.elements,
-        "records_absent": view.records_wanted,
+        "records_absent": view.records_absent,
     })
 }
 

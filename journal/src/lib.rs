@@ -37,5 +37,6 @@ pub use store::{
     Store, StoreError, StoredBlock, TransactionStore, Write, walk_ranges,
 };
 pub use writer::{
-    Added, Cut, Fork, Journal, JournalError, Observed, Tip, added_elements, next_incarnation,
+    Added, Cut, Fork, Journal, JournalError, Listed, Observed, Tip, added_elements,
+    next_incarnation,
 };

@@ -18,7 +18,7 @@ use kittengrad_proto::{
 use kittengrad_ring::{KeyRange, KeyRanges};
 
 use crate::{
-    absent::Absent,
+    absent::{Absent, Found},
     begin::{begin, elements},
     complete::{Asked, Completeness},
     emit::{Emitter, Memory, Step},
@@ -108,7 +108,7 @@ impl Aggregator {
             completeness: Completeness::default(),
             statement_due_ms: 0,
             turn: None,
-            memory: Memory::new(Absent::load(store, now.monotonic_ms)?),
+            memory: Memory::new(Absent::open(store, now.monotonic_ms)?),
             committing: Vec::new(),
             plants,
         })
@@ -149,19 +149,17 @@ impl Aggregator {
             }
             Input::Records(records) => {
                 for bytes in records {
-                    if let Some(write) = self.memory.absent.came(&bytes) {
-                        self.journal.keep(write);
+                    match self.memory.absent.fetched(&bytes, store)? {
+                        Found::Wanted(record) => self.journal.keep_record(record, &bytes),
+                        Found::Unfit(record) => out.events.push(Event::Unfit { record }),
+                        Found::Unwanted => {}
                     }
-                    self.memory.wants.came(bytes);
                 }
             }
             Input::Tick => {
                 self.completeness.prove(&self.sources, self.plants);
-                let fetch_ms = self.timing.fetch_ms;
-                self.memory
-                    .wants
-                    .retry(now.monotonic_ms, fetch_ms, &mut out.fetches);
-                self.memory.absent.due(now.monotonic_ms, &mut out.fetches);
+                let (now_ms, fetches) = (now.monotonic_ms, &mut out.fetches);
+                self.memory.absent.due(now_ms, store, fetches)?;
             }
             Input::Flush => {
                 self.flush(now, out);
@@ -192,7 +190,7 @@ impl Aggregator {
             cells: self.completeness.report(now, self.plants),
             elements_before: self.elements_before,
             tip: self.durable_tip,
-            records_wanted: self.memory.wants.len(),
+            records_absent: self.memory.absent.count_on_disk(),
         };
         Status::of(looked, now, self.timing)
     }
@@ -201,6 +199,7 @@ impl Aggregator {
     /// [`Status`] before the next input calls this itself.
     pub fn committed(&mut self) {
         self.journal.committed();
+        self.memory.absent.committed();
         self.durable_tip = self.journal.tip();
         for (source, follower) in self.committing.drain(..) {
             if let Some(source) = self.sources.get_mut(&source) {
@@ -352,10 +351,7 @@ impl Aggregator {
         let Some(source) = self.sources.get_mut(&key) else {
             return;
         };
-        let (waiting, blocks) = source.clear();
-        waiting
-            .into_iter()
-            .for_each(|waiting| self.memory.release(waiting.blocked));
+        let blocks = source.clear();
         if blocks > 0 {
             *out.done.entry(key).or_default() += blocks;
         }
@@ -384,7 +380,7 @@ impl Aggregator {
         }
     }
 
-    /// Emits transactions, one of each source in turn, until all sources are blocked or empty, or the block is full.
+    /// Emits items, one of each source in turn, until all sources are empty or the block is full.
     fn drain(&mut self, now: Now, store: &dyn Store, out: &mut Output) -> Result<(), Fatal> {
         let mut idle = 0;
         while idle < self.sources.len() {
@@ -397,14 +393,10 @@ impl Aggregator {
             };
             idle = match self.step(key, now, store, out)? {
                 Some(Step::Done) => 0,
-                None | Some(Step::Blocked) => idle + 1,
+                None => idle + 1,
                 Some(Step::Full) => {
                     out.is_full = true;
                     return Ok(());
-                }
-                Some(Step::Lie(why)) => {
-                    self.lying(key, why, out);
-                    0
                 }
             };
             self.turn = Some(key);
@@ -412,7 +404,7 @@ impl Aggregator {
         Ok(())
     }
 
-    /// Tries to emit the next transaction of a source. `None` if it has none.
+    /// Tries to emit the next item of a source. `None` if it has none.
     fn step(
         &mut self,
         key: PublicKey,
@@ -432,16 +424,13 @@ impl Aggregator {
         let mut emitter = Emitter {
             journal: &mut self.journal,
             memory: &mut self.memory,
-            timing: self.timing,
             now,
             store,
             plants: self.plants,
         };
         let step = emitter.step(waiting, out)?;
-        if matches!(step, Step::Done)
-            && let Some(done) = source.pop()
-        {
-            self.memory.release(done.blocked);
+        if step == Step::Done {
+            source.pop();
         }
         while source.finish_block() {
             *out.done.entry(key).or_default() += 1;
@@ -464,8 +453,11 @@ impl Aggregator {
                 self.committing.push((key, follower));
             }
         }
-        if let Some(write) = self.memory.absent.unkept() {
-            self.journal.keep(write);
+        let changes = self.memory.absent.cut();
+        if !self.plants.has(Plant::AggregatorForgetsAbsent) {
+            changes
+                .into_iter()
+                .for_each(|write| self.journal.keep(write));
         }
         self.journal.cut(now.wall_ms, &mut out.writes);
         self.attest(now);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use kittengrad_journal::{JournalError, StateError, StoreError, Tip, Write};
+use kittengrad_journal::{StateError, StoreError, Tip, Write};
 use kittengrad_proto::{
     block::{Block, Head},
     certificate::Chain,
@@ -28,24 +28,13 @@ pub struct Now {
 /// Times that the core waits, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// How long a transaction waits for records that its source does not have.
-    pub record_ms: u64,
-    /// Time after which a fetch without a result is made again.
-    pub fetch_ms: u64,
-    /// How long no transaction waits for records after a wait was in vain.
-    pub hopeless_ms: u64,
     /// How long a source's signed head counts as fresh.
     pub fresh_ms: u64,
 }
 
 impl Default for Timing {
     fn default() -> Self {
-        Self {
-            record_ms: 3_000,
-            fetch_ms: 500,
-            hopeless_ms: 10_000,
-            fresh_ms: 5_000,
-        }
+        Self { fresh_ms: 5_000 }
     }
 }
 
@@ -154,19 +143,18 @@ pub enum Event {
         /// The rule that it broke.
         why: String,
     },
-    /// Records did not arrive in time. Elements that a journal lists were emitted without their bytes.
+    /// An item came without some records of the elements that it lists. They are absent now.
     WithoutRecords {
-        /// The transaction.
+        /// The transaction of the item.
         transaction: Id,
         /// The number of missing records.
         records: usize,
     },
-    /// Records did not arrive in time. Elements that no journal lists yet were left for later.
-    Partly {
-        /// The transaction.
-        transaction: Id,
-        /// The number of canonicals left out.
-        canonicals: usize,
+    /// An absent record was fetched that no replica admits for its element. It is not kept, and not fetched again: a
+    /// journal lists an element that no honest peer signs.
+    Unfit {
+        /// The record.
+        record: RecordId,
     },
 }
 
@@ -206,15 +194,12 @@ pub enum Fatal {
         /// The length of the value.
         bytes: usize,
     },
-    /// The list of absent records is damaged.
-    #[error("store is damaged: malformed list of absent records in {bytes} bytes")]
+    /// The row of an absent record is damaged.
+    #[error("store is damaged: malformed row of an absent record, key or value of {bytes} bytes")]
     Absent {
-        /// The length of the value.
+        /// The length of the key or the value.
         bytes: usize,
     },
-    /// The journal cannot be written.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
 }
 
 /// A head that its owner signed, with its times.

@@ -1,29 +1,25 @@
 //! The decisions of an aggregator, which merges many journals into one. No clock, socket, disk or thread.
 //!
 //! An [`Aggregator`] has one operation, [`Aggregator::handle`]: it takes one input and fills one [`Output`]. It follows
-//! the journals of a cover ([`Plan`]) and emits every transaction **exactly once, whole, at first sight** into its own
-//! signed journal. An element is new if the own set does not have it. The set, the positions in the sources and the
-//! output are one batch. So the same blocks, read again after a crash, add nothing.
+//! the journals of a cover ([`Plan`]) and merges them into its own signed journal: it emits **exactly the elements that
+//! an item of a source lists and that its own set lacks**. Set, positions in the sources and output are one batch. So
+//! the same blocks, read again after a crash, add nothing, and the set after a block is the union of the sources'
+//! journals up to the positions of that block (rfd 11).
 //!
 //! ```text
 //!  source A ──blocks──▶ queue ─┐ in turns, each in its own order
-//!  source B ──blocks──▶ queue ─┼──▶ not in the own set yet ──▶ block ──▶ writes ──▶ tip
+//!  source B ──blocks──▶ queue ─┼──▶ listed, and not in the own set ──▶ block ──▶ writes ──▶ tip
 //!  source C ──blocks──▶ queue ─┘          │ records missing
-//!                                         └──▶ fetches ──▶ records
+//!                                         └──▶ absent ──▶ fetches ──▶ records ──▶ writes
 //! ```
 //!
-//! # Records that a source does not have
-//! A transaction may span the cells of several owners. Its source sends only the records of elements that *it* adds.
-//! The other records are fetched from the peers that hold their canonicals. The transaction waits for them, and so do
-//! the later ones of its source, for [`Timing::record_ms`] at most. Then it is emitted without them:
+//! A transaction over the cells of several owners may come in several items, one for each source that lists a part of
+//! it. The bitmap of our own item says what it adds.
 //!
-//! - Elements that its source lists are emitted, because they are in a journal. Only bytes are missing, and readers see
-//!   an absent record. The aggregator fetches the bytes until they arrive, for up to 4,096 absent records.
-//! - Elements that no journal read so far lists are left until a journal lists them. Only then does a transaction come
-//!   in two parts. This needs a coordinator that failed halfway.
-//!
-//! So no transaction waits for ever. At every moment the set is a part of the union of all journals, plus signed
-//! transactions whose records were all seen.
+//! # Absent records
+//! An item adds its elements whether their records came with it or not. The missing ones are *absent*: counted
+//! ([`Status::records_absent`]), fetched at once and then with back-off, and written when a fetch or another item brings
+//! them. They hold up nothing. Each has a row in the store, so none is forgotten.
 //!
 //! # The driver's contract
 //! After each round, commit all of [`Output::writes`] in one synced batch before the next call. If that fails, stop.
@@ -45,7 +41,6 @@ pub mod planner;
 mod settled;
 mod signals;
 mod source;
-mod wants;
 
 pub use aggregator::{Aggregator, Config};
 pub use complete::{CellReport, Established, How};

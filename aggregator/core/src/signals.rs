@@ -20,8 +20,6 @@ pub enum SourceState {
     Level,
     /// Being read.
     Behind,
-    /// Its next transaction waits for records that other peers have.
-    Fetching,
     /// It does not answer.
     Waiting,
     /// It sent data that does not verify.
@@ -35,7 +33,6 @@ impl SourceState {
         match self {
             Self::Level => "level",
             Self::Behind => "behind",
-            Self::Fetching => "fetching",
             Self::Waiting => "waiting",
             Self::Lying => "lying",
         }
@@ -97,8 +94,8 @@ pub struct Status {
     pub elements: u64,
     /// Our own tip, on disk.
     pub tip: Option<Tip>,
-    /// Records that transactions wait for.
-    pub records_wanted: usize,
+    /// Records that our set on disk names and that are not there. They are fetched until they arrive.
+    pub records_absent: usize,
 }
 
 /// A part of the circle without a source.
@@ -119,7 +116,7 @@ pub(crate) struct Looked<'a> {
     pub(crate) cells: Vec<CellReport>,
     pub(crate) elements_before: u64,
     pub(crate) tip: Option<Tip>,
-    pub(crate) records_wanted: usize,
+    pub(crate) records_absent: usize,
 }
 
 impl Status {
@@ -137,7 +134,7 @@ impl Status {
             uncovered: looked.uncovered.to_vec(),
             tip: looked.tip,
             elements: looked.elements_before + looked.tip.map_or(0, |tip| tip.offset),
-            records_wanted: looked.records_wanted,
+            records_absent: looked.records_absent,
             is_complete,
             is_fresh,
             is_ready: is_complete && is_fresh,
@@ -211,7 +208,6 @@ impl Status {
             Link::Lying(why) => (SourceState::Lying, Some(why.clone())),
             Link::Down(why) => (SourceState::Waiting, Some(why.clone())),
             Link::Silent => (SourceState::Waiting, Some("no data yet".to_owned())),
-            Link::Up if source.blocked().is_some() => (SourceState::Fetching, None),
             Link::Up if is_level => (SourceState::Level, None),
             Link::Up => (SourceState::Behind, None),
         };

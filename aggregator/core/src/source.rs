@@ -7,7 +7,7 @@ use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     block::{Bitmap, Block, CellsError, Head, Holds, Item},
     checkpoint::{Checkpoint, ThroughList},
-    id::{Id, PublicKey, RecordId},
+    id::{Id, PublicKey},
     signed::Verifier,
 };
 use kittengrad_ring::KeyRange;
@@ -40,23 +40,14 @@ pub(crate) enum SourceError {
     },
 }
 
-/// A transaction that waits to be emitted.
+/// A transaction item that waits to be emitted.
 pub(crate) struct Waiting {
     pub(crate) entry: SourceEntry,
     /// The elements that the source adds.
     pub(crate) bitmap: Bitmap,
-    /// The missing records, once the transaction was tried without success.
-    pub(crate) blocked: Option<Blocked>,
 }
 
-/// A transaction that lacks records.
-pub(crate) struct Blocked {
-    pub(crate) missing: Vec<RecordId>,
-    /// Monotonic time in milliseconds at which the wait ends.
-    pub(crate) until_ms: u64,
-}
-
-/// A block of which some transactions still wait.
+/// A block of which some items still wait.
 struct Queued {
     /// The position after the block.
     follower: Follower,
@@ -327,17 +318,19 @@ impl Source {
         }
     }
 
-    /// The next transaction to emit.
+    /// The next item to emit.
     pub(crate) fn next(&mut self) -> Option<&mut Waiting> {
         self.queue.front_mut()?.waiting.front_mut()
     }
 
-    /// Removes the next transaction, which was emitted.
-    pub(crate) fn pop(&mut self) -> Option<Waiting> {
-        self.queue.front_mut()?.waiting.pop_front()
+    /// Removes the next item, which was emitted.
+    pub(crate) fn pop(&mut self) {
+        if let Some(queued) = self.queue.front_mut() {
+            queued.waiting.pop_front();
+        }
     }
 
-    /// Removes the first block if none of its transactions waits any more. Returns whether it did.
+    /// Removes the first block if none of its items waits any more. Returns whether it did.
     pub(crate) fn finish_block(&mut self) -> bool {
         let Some(done) = self.queue.pop_front_if(|queued| queued.waiting.is_empty()) else {
             return false;
@@ -350,20 +343,16 @@ impl Source {
         true
     }
 
-    /// Removes all blocks in the queue. Returns their transactions, and the number of blocks.
-    pub(crate) fn clear(&mut self) -> (Vec<Waiting>, usize) {
+    /// Removes all blocks in the queue. Returns their number.
+    pub(crate) fn clear(&mut self) -> usize {
         let blocks = self.queue.len();
-        let waiting = self
-            .queue
-            .drain(..)
-            .flat_map(|queued| queued.waiting)
-            .collect();
+        self.queue.clear();
         // A journal that is read again from its beginning is still read from there.
         if self.again_before.is_none() {
             self.taken.clone_from(&self.emitted);
         }
         self.settled_taken = self.settled.clone();
-        (waiting, blocks)
+        blocks
     }
 
     /// The position and the settled arcs to write, each if it changed.
@@ -381,11 +370,6 @@ impl Source {
     /// The number of blocks in the queue.
     pub(crate) fn queued(&self) -> usize {
         self.queue.len()
-    }
-
-    /// The records that the next transaction waits for. `None` if it does not wait.
-    pub(crate) fn blocked(&self) -> Option<&Blocked> {
-        self.queue.front()?.waiting.front()?.blocked.as_ref()
     }
 }
 
@@ -429,7 +413,6 @@ fn pair(
         waiting.push_back(Waiting {
             entry,
             bitmap: bitmap.clone(),
-            blocked: None,
         });
     }
     Ok(waiting)

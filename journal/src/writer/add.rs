@@ -1,13 +1,16 @@
 //! Adding: the new elements of a transaction become an item of the block under construction.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use kittengrad_plants::Plant;
 use kittengrad_proto::{
     block::{Bitmap, Item},
     id::RecordId,
-    limits::CHAIN_BYTES_MAX,
+    limits::{CHAIN_BYTES_MAX, RECORD_BYTES_MAX, SUBMISSION_BYTES_MAX},
     submission::Submission,
     transaction::Element,
 };
@@ -36,6 +39,16 @@ pub struct Added {
     pub created: Vec<RecordId>,
 }
 
+/// The result of [`Journal::add_listed`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// One bit per element of the transaction. All are unset for a repeat.
+    pub bitmap: Bitmap,
+    /// Records that the listed elements name, and that neither the store nor the submission has, each with its
+    /// canonical.
+    pub absent: BTreeMap<RecordId, RecordId>,
+}
+
 impl Journal {
     /// Adds the new elements of the entries whose canonical `takes` accepts and the journal's `hold` contains. A repeat
     /// adds nothing and is not listed.
@@ -48,20 +61,6 @@ impl Journal {
         takes: impl Fn(&RecordId) -> bool,
         store: &dyn Store,
     ) -> Result<Added, JournalError> {
-        self.add_without(submission, takes, &BTreeSet::new(), store)
-    }
-
-    /// Like [`Journal::add`], but elements whose records are in `absent` are added without the bytes.
-    ///
-    /// # Errors
-    /// If the store does not answer or another record is missing. Nothing is added then.
-    pub fn add_without(
-        &mut self,
-        submission: &Submission,
-        takes: impl Fn(&RecordId) -> bool,
-        absent: &BTreeSet<RecordId>,
-        store: &dyn Store,
-    ) -> Result<Added, JournalError> {
         let own = self.holds.clone();
         let holds = |canonical: &RecordId| own.contains(canonical.point()) && takes(canonical);
         let transaction = &submission.transaction;
@@ -70,26 +69,96 @@ impl Journal {
             .iter()
             .map(|element| holds(&element.canonical))
             .collect();
-        let known = store.contains(&elements)?;
-        let is_new: Vec<_> = (0..elements.len())
-            .map(|i| {
-                let is_known = known[i] && !self.plants.has(Plant::RepeatOfStored);
-                held[i] && !is_known && !self.is_added(&elements[i])
-            })
-            .collect();
+        let is_new = self.new_elements(&elements, &held, store)?;
         let created = self.created(&elements, &is_new, store)?;
         let records = self.records_to_keep(submission, &elements, &is_new, &holds, store)?;
-        let is_missing =
-            |id: &&RecordId| !submission.records.contains_key(id) && !absent.contains(id);
+        let is_missing = |id: &&RecordId| !submission.records.contains_key(id);
         if let Some(id) = records.iter().find(is_missing) {
             return Err(JournalError::MissingRecord(*id));
         }
-        let bitmap = Bitmap::new(is_new.iter().copied());
+        let bitmap = Bitmap::new(is_new);
         self.keep_records(submission, records);
         if bitmap.count() > 0 {
             self.list(submission, &elements, &bitmap);
         }
         Ok(Added { bitmap, created })
+    }
+
+    /// Adds the new elements that another journal lists: those whose bit in `listed` is set, if the own `hold` contains
+    /// them. Records of the submission are kept; those that it lacks are returned as absent, and prevent nothing. A
+    /// repeat adds nothing and is not listed.
+    ///
+    /// Returns `None` if the block under construction has no room for the new elements. Nothing is added then.
+    ///
+    /// # Errors
+    /// If the store does not answer. Nothing is added then.
+    pub fn add_listed(
+        &mut self,
+        submission: &Submission,
+        listed: &Bitmap,
+        store: &dyn Store,
+    ) -> Result<Option<Listed>, StoreError> {
+        let elements: Vec<_> = submission.transaction.elements().collect();
+        let takes =
+            |i: usize| listed.is_set(i) && self.holds.contains(elements[i].canonical.point());
+        let taken: Vec<_> = (0..elements.len()).map(takes).collect();
+        let is_new = self.new_elements(&elements, &taken, store)?;
+        let of_taken = elements.iter().zip(&taken).filter(|(_, taken)| **taken);
+        let canonicals: BTreeSet<_> = of_taken.map(|(element, _)| element.canonical).collect();
+        let is_taken = |canonical: &RecordId| canonicals.contains(canonical);
+        let mut records = self.records_to_keep(submission, &elements, &is_new, &is_taken, store)?;
+        let absent: BTreeSet<_> = records
+            .extract_if(.., |id| !submission.records.contains_key(id))
+            .collect();
+        let bitmap = Bitmap::new(is_new);
+        if bitmap.count() > 0 {
+            let absent_bytes = absent_bytes(absent.len());
+            let kept = records.iter().filter_map(|id| submission.records.get(id));
+            let kept_bytes = kept.map(Bytes::len).sum::<usize>();
+            let signed_bytes = submission.transaction.signed().size_bytes();
+            if !self.has_room(signed_bytes + kept_bytes + absent_bytes) {
+                return Ok(None);
+            }
+            self.bytes += absent_bytes;
+            self.list(submission, &elements, &bitmap);
+        }
+        self.keep_records(submission, records);
+        let canonical_of = |id: RecordId| {
+            let mut elements = elements.iter();
+            let named = elements.find(|element| element.update == Some(id));
+            (id, named.map_or(id, |element| element.canonical))
+        };
+        let absent = absent.into_iter().map(canonical_of).collect();
+        Ok(Some(Listed { bitmap, absent }))
+    }
+
+    /// Adds the write of a record of elements that were added before, unless a block that is not committed yet brings
+    /// the record.
+    pub fn keep_record(&mut self, id: RecordId, bytes: &Bytes) {
+        if !self.is_record_pending(&id) {
+            self.bytes += bytes.len();
+            self.pending_records.insert(id);
+            self.writes.push(Write::Record(id, bytes.clone()));
+        }
+    }
+
+    fn is_record_pending(&self, id: &RecordId) -> bool {
+        self.pending_records.contains(id) || self.uncommitted_records.contains(id)
+    }
+
+    /// For each element, whether it is taken and neither in the store nor in a block that is not committed yet.
+    fn new_elements(
+        &self,
+        elements: &[Element],
+        taken: &[bool],
+        store: &dyn Store,
+    ) -> Result<Vec<bool>, StoreError> {
+        let known = store.contains(elements)?;
+        let is_new = (0..elements.len()).map(|i| {
+            let is_known = known[i] && !self.plants.has(Plant::RepeatOfStored);
+            taken[i] && !is_known && !self.is_added(&elements[i])
+        });
+        Ok(is_new.collect())
     }
 
     /// Canonicals of new elements that no earlier element names.
@@ -141,18 +210,14 @@ impl Journal {
                 .filter(|(_, here)| here.is_none())
                 .map(|(id, _)| *id),
         );
-        ids.retain(|id| {
-            !self.pending_records.contains(id) && !self.uncommitted_records.contains(id)
-        });
+        ids.retain(|id| !self.is_record_pending(id));
         Ok(ids)
     }
 
     fn keep_records(&mut self, submission: &Submission, ids: Vec<RecordId>) {
         for id in ids {
             if let Some(bytes) = submission.records.get(&id) {
-                self.bytes += bytes.len();
-                self.pending_records.insert(id);
-                self.writes.push(Write::Record(id, bytes.clone()));
+                self.keep_record(id, bytes);
             }
         }
     }
@@ -187,4 +252,12 @@ impl Journal {
             cells,
         });
     }
+}
+
+/// Bytes for which a block leaves room if an item lacks a number of records, because readers get them once they are
+/// here. A transaction and its records have at most [`SUBMISSION_BYTES_MAX`].
+fn absent_bytes(records: usize) -> usize {
+    records
+        .saturating_mul(RECORD_BYTES_MAX)
+        .min(SUBMISSION_BYTES_MAX)
 }

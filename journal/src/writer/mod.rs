@@ -28,7 +28,7 @@ use kittengrad_proto::{
 
 use self::attest::Attesting;
 pub use self::{
-    add::{Added, JournalError},
+    add::{Added, JournalError, Listed},
     attest::Observed,
     cut::{Cut, added_elements},
 };

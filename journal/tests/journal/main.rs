@@ -7,6 +7,7 @@ mod cutting;
 mod follower;
 mod golden;
 mod holds;
+mod listed;
 mod memory;
 mod owner;
 mod place;

@@ -197,27 +197,6 @@ fn record_is_written_once_whatever_is_committed_meanwhile() {
     assert_eq!(records.len(), written);
 }
 
-#[test]
-fn what_is_added_without_its_bytes_leaves_room_for_them() {
-    let mut owner = Owner::new(everything);
-    let whole = submission(1, &[(1, true, vec![2])]);
-    let canonical = RecordId::of(&record(1, 100));
-    let mut part = whole.clone();
-    part.records.remove(&canonical);
-    let absent = [canonical].into();
-    let store = &owner.store;
-    let refused = owner.journal.add(&part, everything, store);
-    assert_eq!(refused, Err(JournalError::MissingRecord(canonical)));
-    let added = owner.journal.add_without(&part, everything, &absent, store);
-    assert_eq!(added.unwrap().bitmap.count(), 1);
-    let again = submission(2, &[(1, true, vec![3])]);
-    owner.journal.add(&again, everything, store).unwrap();
-    let mut writes = Vec::new();
-    owner.journal.cut(1, &mut writes);
-    let bytes = record(1, 100);
-    assert!(writes.contains(&Write::Record(canonical, bytes)));
-}
-
 /// Keeps S9.
 #[test]
 fn a_block_keeps_its_limits_in_bytes() {

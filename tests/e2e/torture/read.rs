@@ -87,8 +87,8 @@ fn late(begun: Instant, why: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns what an answer of one member lacks. Absent records are allowed at an aggregator, which emits without them if
-/// no peer has them.
+/// Returns what an answer of one member lacks. Absent records are allowed at an aggregator, which emits without them
+/// and fetches them later.
 fn lacks(history: &History, node: Node, answer: &Answer, before_us: u64) -> Option<String> {
     let absent = answer.absent_records().next();
     let absent = absent.filter(|_| node != Node::Aggregator);

@@ -124,8 +124,17 @@ pub const ALL: [Known; Plant::ALL.len()] = [
     known(Plant::RepeatOfStored, &["exactly-once"], 10),
     known(Plant::RepeatOfPending, &["explained", "exactly-once"], 10),
     known(Plant::OffsetCountsItems, &["linked"], 10),
-    known(Plant::AggregatorCursorEarly, &["progress"], 30),
-    known(Plant::AggregatorDropsBlocked, &["progress"], 10),
+    told(
+        Plant::AggregatorCursorEarly,
+        &["merged"],
+        planted::more_than_one_block,
+    ),
+    known(Plant::AggregatorEmitsWhole, &["merged"], 10),
+    told(
+        Plant::AggregatorForgetsAbsent,
+        &["absent"],
+        planted::records_of_no_source,
+    ),
     told(
         Plant::AggregatorOldDisk,
         &["progress"],

@@ -5,7 +5,6 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use kittengrad_aggregator_core::Timing as AggregatorTiming;
 use kittengrad_node_core::Timing;
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_plants::Plants;
@@ -220,11 +219,6 @@ fn shape(random: &mut Random) -> Shape {
         suspicion_ms: random.within(500..=3_000),
         push_grace_ms: random.within(10..=500),
         fetch_ms: random.within(500..=5_000),
-    };
-    shape.aggregator_timing = AggregatorTiming {
-        record_ms: random.within(300..=3_000),
-        hopeless_ms: random.within(1_000..=10_000),
-        ..AggregatorTiming::default()
     };
     shape.window = random.within(1..=32) as usize;
     shape.attempt_us = random.within(2..=10) * 1_000_000;

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use kittengrad_aggregator_core::{Event, Input, SourceBlock, SourceEntry, SourceState};
+use kittengrad_journal::RecordStore;
 use kittengrad_proto::{
     block::{Bitmap, Cells, Holds, Item},
     id::RecordId,
@@ -15,7 +16,7 @@ use kittengrad_ring::{KeyRange, Point};
 
 use crate::{
     peers::{Peers, canonical, chain, publisher, sign, statement, transact},
-    process::{Process, scene},
+    process::{Process, full_scene, scene},
 };
 
 fn state(process: &Process) -> SourceState {
@@ -177,58 +178,41 @@ fn without_its_update(submission: &Submission) -> (Peers, Process) {
 }
 
 #[test]
-fn a_listed_record_that_says_something_else_is_a_lie() {
-    for (case, statement) in foreign() {
-        let (peers, mut process) = without_its_update(&naming(0, &statement));
-        process.answer(&peers);
-        process.flush();
-        let found = (emitted(&process), state(&process));
-        assert_eq!(found, (0, SourceState::Lying), "{case}");
-        let named = |event: &Event| matches!(event, Event::Lied { why, .. } if why.contains("does not fit its entry"));
-        assert!(process.events.iter().any(named), "{case}");
-    }
-}
-
-#[test]
-fn a_late_record_that_says_something_else_is_not_kept() {
+fn a_fetched_record_that_says_something_else_is_not_kept() {
     let honest = statement(1, 1, publisher().public());
     let all = foreign().into_iter().chain([("honest", honest)]);
     for (case, statement) in all {
+        let record = RecordId::of(&statement);
         let (_, mut process) = without_its_update(&naming(0, &statement));
-        process.pass(3_000);
-        process.flush();
         assert_eq!(emitted(&process), 1, "{case}: emitted without bytes");
         process.handle(Input::Records(vec![statement.clone()]));
         process.flush();
-        let kept =
-            kittengrad_journal::RecordStore::records(&process.store, &[RecordId::of(&statement)]);
-        let is_kept = kept.unwrap()[0].is_some();
+        let is_kept = RecordStore::records(&process.store, &[record]).unwrap()[0].is_some();
         assert_eq!(is_kept, case == "honest", "{case}");
+        let unfit = process.events.contains(&Event::Unfit { record });
+        assert_eq!(unfit, case != "honest", "{case}");
         process.fetches.clear();
         process.pass(600_000);
         assert!(process.fetches.is_empty(), "{case}: the search ended");
+        assert_eq!(process.view().records_absent, 0, "{case}");
+        // The source signed what any reader may see, and its journal is read on.
+        assert_eq!(state(&process), SourceState::Level, "{case}");
     }
 }
 
 #[test]
 fn nothing_of_a_liar_is_emitted_that_waited_when_it_lied() {
-    let (mut peers, mut process, source, number) = scene();
-    for nonce in 0..2 {
-        peers.apply(number, &transact(nonce, &[(nonce, &[1])]));
-        peers.peers[number].cut();
-    }
-    for height in 1..=2 {
-        let peer = &peers.peers[number];
-        let mut frame = peer.frame(peer.block(height));
-        frame.entries[0].records.clear();
-        process.handle(Input::Block(source, Box::new(frame)));
-    }
+    let (peers, mut process, source, _) = full_scene();
     let lied = process.handled(Input::Lying(source, "forged".to_owned()));
-    assert_eq!(lied.done.get(&source), Some(&2), "the memory is free");
-    process.answer(&peers);
+    assert_eq!(lied.done.get(&source), Some(&1), "the memory is free");
+    process.flush();
     process.pass(3_000);
     process.flush();
-    assert_eq!(emitted(&process), 0);
+    assert_eq!(emitted(&process), 6 * 21);
+    process.handle(Input::Retry(source));
+    process.deliver(source, &peers);
+    process.flush();
+    assert_eq!(emitted(&process), 8 * 21, "after the retry");
 }
 
 #[test]
@@ -263,49 +247,4 @@ fn a_block_of_another_owner_is_a_lie() {
     process.deliver(source, &peers);
     process.flush();
     assert_eq!(process.taken(source), Some(peers.by_key(source).head()));
-}
-
-#[test]
-fn a_source_does_not_answer_for_records_that_it_does_not_list() {
-    let mut peers = Peers::new(5, 3);
-    let mut process = Process::start(&peers);
-    let source = process.sources()[0];
-    let number = peers.number(source);
-    process.deliver(source, &peers);
-    let is_held = |of: &u8| {
-        let canonical = RecordId::of(&canonical(*of));
-        peers.holders(canonical).contains(&number)
-    };
-    let held = (0..=255).find(is_held).unwrap();
-    let other = (0..=255).find(|of| !is_held(of)).unwrap();
-    let another = SigningKey::from_seed(&[98; 32]).public();
-    let by = [(held, publisher().public()), (other, another)];
-    let mut records = BTreeMap::new();
-    let mut name = |bytes: Bytes| {
-        let id = RecordId::of(&bytes);
-        records.insert(id, bytes);
-        id
-    };
-    let entries = by.map(|(number, publisher)| Entry {
-        canonical: name(canonical(number)),
-        insert: true,
-        updates: vec![name(statement(number, 1, publisher))],
-    });
-    let submission = Submission {
-        transaction: Arc::new(sign(0, entries.into())),
-        records,
-    };
-    for peer in 0..5 {
-        peers.apply(peer, &submission);
-        peers.peers[peer].cut();
-    }
-    process.deliver(source, &peers);
-    process.answer(&peers);
-    process.flush();
-    let partly = |event: &Event| matches!(event, Event::Partly { canonicals: 1, .. });
-    assert!(process.events.iter().any(partly), "{:?}", process.events);
-    assert_eq!(emitted(&process), 1, "the element that it lists");
-    let view = process.view();
-    let mut states = view.sources.iter().map(|of| of.state);
-    assert!(states.all(|state| state != SourceState::Lying));
 }

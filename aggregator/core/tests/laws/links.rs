@@ -1,11 +1,11 @@
 //! The connections to sources: what is reported of them, and the memory of their blocks.
 
 use kittengrad_aggregator_core::{Event, Input, SourceState};
-use kittengrad_proto::{block::Item, id::PublicKey, signed::Signer as _};
+use kittengrad_proto::{block::Item, id::PublicKey};
 
 use crate::{
-    peers::{Peers, canonical, publisher, statement, transact},
-    process::{Process, scene},
+    peers::{Peers, transact},
+    process::{Process, full_scene, scene},
 };
 
 fn alive(process: &Process, source: PublicKey, peers: &Peers) -> Input {
@@ -150,79 +150,56 @@ fn a_block_of_an_old_incarnation_changes_nothing() {
     assert_eq!(process.view().sources, before);
 }
 
-/// Two blocks of one transaction each, after the first block.
-fn two_blocks() -> (Peers, Process, PublicKey, usize) {
-    let (mut peers, process, source, number) = scene();
-    for nonce in 1..=2 {
-        peers.apply(number, &transact(nonce, &[(nonce, &[1])]));
-        peers.peers[number].cut();
-    }
-    (peers, process, source, number)
-}
-
 #[test]
 fn memory_of_a_block_is_freed_once_all_of_it_is_emitted() {
-    let (mut peers, mut process, source, number) = two_blocks();
-    let input = block(source, &peers, 1, true);
-    assert_eq!(freed(&mut process, input), [], "it waits");
+    let (mut peers, mut process, source, number) = full_scene();
+    peers.apply(number, &transact(1, &[(1, &[1])]));
+    peers.peers[number].cut();
     let input = block(source, &peers, 2, false);
     assert_eq!(freed(&mut process, input), [], "it waits behind");
     assert_eq!(process.view().sources[0].queued, 2);
-    let records = vec![canonical(1), statement(1, 1, publisher().public())];
-    let input = Input::Records(records);
-    assert_eq!(freed(&mut process, input), [(source, 2)]);
+    process.flush();
+    assert_eq!(freed(&mut process, Input::Tick), [(source, 2)]);
     assert_eq!(process.view().sources[0].queued, 0);
     let input = block(source, &peers, 2, false);
     assert_eq!(freed(&mut process, input), [(source, 1)], "a repeat");
-    // A block without transactions, and one with.
+    // A block without transactions, one with, and one without its records.
     peers.settle(number);
-    peers.apply(number, &transact(3, &[(3, &[1])]));
-    peers.peers[number].cut();
-    for height in [3, 4] {
-        let input = block(source, &peers, height, false);
+    for nonce in [2, 3] {
+        peers.apply(number, &transact(nonce, &[(nonce, &[1])]));
+        peers.peers[number].cut();
+    }
+    for height in [3, 4, 5] {
+        let input = block(source, &peers, height, height == 5);
         assert_eq!(freed(&mut process, input), [(source, 1)]);
     }
 }
 
 #[test]
 fn the_memory_of_all_blocks_of_a_liar_is_freed() {
-    let (mut peers, mut process, source, number) = two_blocks();
-    for nonce in 3..=4 {
+    let (mut peers, mut process, source, number) = full_scene();
+    for nonce in 1..=3 {
         peers.apply(number, &transact(nonce, &[(nonce, &[1])]));
         peers.peers[number].cut();
     }
-    process.handle(block(source, &peers, 1, true));
-    process.handle(block(source, &peers, 2, false));
-    assert_eq!(process.view().records_wanted, 2);
+    let input = block(source, &peers, 2, false);
+    assert_eq!(freed(&mut process, input), []);
     // It skips block 3.
     let input = block(source, &peers, 4, false);
     assert_eq!(freed(&mut process, input), [(source, 3)]);
-    let view = process.view();
-    assert_eq!((view.sources[0].queued, view.records_wanted), (0, 0));
-    process.fetches.clear();
-    process.pass(60_000);
-    assert_eq!(process.fetches, []);
+    assert_eq!(process.view().sources[0].queued, 0);
     let input = Input::Lying(source, "again".to_owned());
     assert_eq!(freed(&mut process, input), []);
 }
 
 #[test]
 fn a_plan_that_keeps_a_source_keeps_its_blocks() {
-    let (peers, mut process, source, _) = two_blocks();
-    process.handle(block(source, &peers, 1, true));
-    let before = process.view().sources;
+    let (peers, mut process, ..) = full_scene();
     let input = Input::Plan(peers.plan());
     assert_eq!(freed(&mut process, input), []);
-    let after = process.view().sources;
-    assert_eq!(
-        (before[0].state, before[0].queued),
-        (SourceState::Fetching, 1)
-    );
-    assert_eq!(
-        (after[0].state, after[0].queued),
-        (SourceState::Fetching, 1)
-    );
-    process.answer(&peers);
+    assert_eq!(process.view().sources[0].queued, 1);
     process.flush();
-    assert_eq!(process.emitted().len(), 1);
+    process.handle(Input::Tick);
+    process.flush();
+    assert_eq!(process.emitted().len(), 8 * 21);
 }

@@ -6,7 +6,7 @@ use kittengrad_proto::{block::Item, id::PublicKey, submission::Submission};
 use kittengrad_ring::{KeyRange, Point};
 
 use crate::{
-    peers::{Peers, transact},
+    peers::{Peers, transact, transact_much},
     process::Process,
 };
 
@@ -44,16 +44,6 @@ fn hear(process: &mut Process, source: PublicKey, peers: &Peers) {
     process.hear_all(peers);
     let heartbeat = peers.by_key(source).heartbeat(process.now.wall_ms);
     process.handle(Input::Alive(source, Box::new(heartbeat.into())));
-}
-
-/// A transaction about a canonical that a peer holds.
-fn about_mine(peers: &Peers, number: usize) -> Submission {
-    let submissions = (0..=255).map(|canonical| transact(0, &[(canonical, &[1])]));
-    let mut mine = submissions.filter(|submission| {
-        let canonical = submission.transaction.entries()[0].canonical;
-        peers.holders(canonical).contains(&number)
-    });
-    mine.next().unwrap()
 }
 
 #[test]
@@ -97,15 +87,16 @@ fn what_a_forgotten_block_said_of_arcs_is_read_again() {
     let (mut peers, mut process, source, number) = following(None);
     peers.open_filling(number, 11);
     read(&mut process, source, &peers);
-    // A transaction waits for its records, and the `settled` item waits behind it.
-    peers.apply(number, &about_mine(&peers, number));
+    // The own block is full, and the `settled` item waits behind transactions.
+    (0..16).for_each(|nonce| peers.apply(number, &transact_much(nonce)));
     peers.peers[number].cut();
     peers.settle(number);
-    let peer = &peers.peers[number];
-    let mut frame = peer.frame(peer.block(1));
-    frame.entries[0].records.clear();
-    process.handle(Input::Block(source, Box::new(frame)));
-    assert!(process.deliver(source, &peers));
+    for height in [1, 2] {
+        let peer = &peers.peers[number];
+        let frame = peer.frame(peer.block(height));
+        let out = process.handled(Input::Block(source, Box::new(frame)));
+        assert!(out.is_full);
+    }
     assert_eq!(process.view().sources[0].queued, 2);
 
     process.handle(none());
@@ -127,7 +118,7 @@ fn old_disk_came_back() -> (Peers, Process, PublicKey, usize) {
     peers.peers[number].cut();
     let old = peers.peers[number].store.clone();
     peers.wipe(number, 11);
-    process.read_all(&peers, true);
+    process.read_all(&peers);
     assert_eq!(process.emitted().len(), 0, "the old disk was never read");
 
     peers.come_back(number, old, 12);

@@ -1,13 +1,16 @@
 //! An aggregator with its disk, which follows a cover of the peers.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use kittengrad_aggregator_core::{
-    Aggregator, Config, Event, Fetch, Input, Network, Now, Output, Plan, Timing,
+    Aggregator, Config, Event, Fetch, Input, Network, Now, Output, Plan, SourceBlock, Timing,
 };
 use kittengrad_journal::{BlockStore as _, Follower, MemoryStore, Step, Write, entries};
 use kittengrad_proto::{
-    block::{Head, Header},
+    block::{Head, Header, Item},
     id::{Id, PublicKey},
     signed::{Ed25519, SigningKey},
     transaction::Element,
@@ -15,7 +18,7 @@ use kittengrad_proto::{
 
 use kittengrad_support::journals::Stepping as _;
 
-use crate::peers::{Peers, overlay};
+use crate::peers::{Peers, overlay, transact_much};
 
 /// Three peers that hold everything, an aggregator that follows one of them, and the key and number of that peer.
 pub(crate) fn scene() -> (Peers, Process, PublicKey, usize) {
@@ -25,6 +28,20 @@ pub(crate) fn scene() -> (Peers, Process, PublicKey, usize) {
     let number = peers.number(source);
     assert!(process.deliver(source, &peers), "the first block");
     process.flush();
+    (peers, process, source, number)
+}
+
+/// Like [`scene`], with an own block that is full. It takes six of the source's eight transactions. The others wait, and
+/// so does all that follows, until a flush.
+pub(crate) fn full_scene() -> (Peers, Process, PublicKey, usize) {
+    let (mut peers, mut process, source, number) = scene();
+    (0..8).for_each(|nonce| peers.apply(number, &transact_much(nonce)));
+    peers.peers[number].cut();
+    let peer = &peers.peers[number];
+    let block = peer.frame(peer.block(peer.head().height));
+    let out = process.handled(Input::Block(source, Box::new(block)));
+    assert!(out.is_full);
+    assert_eq!(process.view().sources[0].queued, 1);
     (peers, process, source, number)
 }
 
@@ -38,7 +55,12 @@ pub(crate) struct Process {
     /// Fetches that are under way.
     pub(crate) fetches: Vec<Fetch>,
     pub(crate) events: Vec<Event>,
+    /// The elements that each delivered block of a source lists.
+    delivered: BTreeMap<(PublicKey, Place), Vec<Element>>,
 }
+
+/// The place of a block in its owner's journals: incarnation and height.
+type Place = (u64, u64);
 
 impl Process {
     pub(crate) fn start(peers: &Peers) -> Self {
@@ -55,6 +77,7 @@ impl Process {
             plan: peers.plan(),
             fetches: Vec::new(),
             events: Vec::new(),
+            delivered: BTreeMap::new(),
         };
         process.begin();
         process
@@ -76,7 +99,11 @@ impl Process {
         self.now.wall_ms += 1;
         self.aggregator = open_aggregator(&self.store, self.now);
         self.fetches.clear();
-        self.begin()
+        let writes = self.begin();
+        let positions = self.positions();
+        self.delivered
+            .retain(|(owner, place), _| positions.get(owner) >= Some(place));
+        writes
     }
 
     /// Passes an input to the core. Only a flush may write.
@@ -145,8 +172,43 @@ impl Process {
         let Some(block) = peer.next_block(self.aggregator.taken(&source)) else {
             return false;
         };
-        self.handle(Input::Block(source, Box::new(peer.frame(block))));
+        self.pass_on(source, peer.frame(block));
         true
+    }
+
+    /// Like [`Process::deliver`], but the records of the block are lost.
+    pub(crate) fn deliver_bare(&mut self, source: PublicKey, peers: &Peers) {
+        let peer = peers.by_key(source);
+        if let Some(block) = peer.next_block(self.aggregator.taken(&source)) {
+            let mut frame = peer.frame(block);
+            frame.entries.iter_mut().for_each(|e| e.records.clear());
+            self.pass_on(source, frame);
+        }
+    }
+
+    fn pass_on(&mut self, source: PublicKey, block: SourceBlock) {
+        let header = &block.block.header;
+        let place = (header.incarnation, header.height);
+        self.delivered.insert((source, place), listed(&block));
+        self.handle(Input::Block(source, Box::new(block)));
+    }
+
+    /// The position of each source on disk.
+    fn positions(&self) -> BTreeMap<PublicKey, Place> {
+        let place = |head: Head| (head.incarnation, head.height);
+        let sources = self.view().sources.into_iter();
+        sources
+            .filter_map(|source| Some((source.source, place(source.position?))))
+            .collect()
+    }
+
+    /// Checks that the set on disk is the union of the sources' journals up to the positions.
+    pub(crate) fn check_set(&self) {
+        let positions = self.positions();
+        let read = self.delivered.iter();
+        let read = read.filter(|((owner, place), _)| positions.get(owner) >= Some(place));
+        let union: BTreeSet<_> = read.flat_map(|(_, elements)| elements).copied().collect();
+        assert_eq!(self.store.elements(), union);
     }
 
     /// Passes the next block of a source that lied to the core. Returns whether it was taken.
@@ -166,17 +228,15 @@ impl Process {
         self.handle(Input::Records(found));
     }
 
-    /// Reads all sources to their heads and syncs. Fetches are answered if `with_fetches`.
-    pub(crate) fn read_all(&mut self, peers: &Peers, with_fetches: bool) {
+    /// Reads all sources to their heads and syncs. Fetches are answered.
+    pub(crate) fn read_all(&mut self, peers: &Peers) {
         for _ in 0..10_000 {
             let mut moved = false;
             for source in self.sources() {
                 moved |= self.deliver(source, peers);
             }
-            if with_fetches {
-                self.answer(peers);
-            }
-            self.pass(if with_fetches { 1 } else { 3_000 });
+            self.answer(peers);
+            self.pass(1);
             self.flush();
             let view = self.view();
             let is_read = view.sources.iter().all(|source| source.queued == 0);
@@ -235,6 +295,22 @@ impl Process {
         assert_eq!(follower.head(), self.store.head().unwrap());
         emitted
     }
+}
+
+/// The elements that a block lists.
+fn listed(block: &SourceBlock) -> Vec<Element> {
+    let items = block.block.decode_items().unwrap().into_iter();
+    let bitmaps = items.filter_map(|item| match item {
+        Item::Transaction { bitmap, .. } => Some(bitmap),
+        _ => None,
+    });
+    let mut listed = Vec::new();
+    for (entry, bitmap) in block.entries.iter().zip(bitmaps) {
+        let elements = entry.transaction.elements().enumerate();
+        let set = elements.filter(|(i, _)| bitmap.is_set(*i));
+        listed.extend(set.map(|(_, element)| element));
+    }
+    listed
 }
 
 pub(crate) fn open_aggregator(store: &MemoryStore, now: Now) -> Aggregator {

@@ -58,15 +58,7 @@ fn the_report_of_a_source_follows_its_blocks() {
     expected.position = Some(first);
     assert_eq!(found(&process), expected);
 
-    // The next block waits for records.
-    let peer = &peers.peers[number];
-    let mut frame = peer.frame(peer.block(1));
-    frame.entries[0].records.clear();
-    process.handle(Input::Block(planned.source, Box::new(frame)));
-    (expected.state, expected.queued) = (SourceState::Fetching, 1);
-    assert_eq!(found(&process), expected);
-    process.answer(&peers);
-    (expected.state, expected.queued) = (SourceState::Behind, 0);
+    process.deliver(planned.source, &peers);
     assert_eq!(found(&process), expected, "not on disk yet");
     process.flush();
     (expected.state, expected.position) = (SourceState::Level, Some(head));
@@ -81,13 +73,13 @@ fn a_new_incarnation_has_newer_heads_than_a_longer_old_one() {
         peers.apply(number, &transact(nonce, &[(nonce, &[1])]));
         peers.peers[number].cut();
     }
-    process.read_all(&peers, true);
+    process.read_all(&peers);
     let now_ms = process.now.wall_ms;
     hear_at(&mut process, &peers, now_ms);
     let old = peers.by_key(source).heartbeat(now_ms + 1);
     peers.wipe(number, 11);
     let head = peers.peers[number].head();
-    process.read_all(&peers, true);
+    process.read_all(&peers);
     hear_at(&mut process, &peers, now_ms);
     for _ in 0..2 {
         let report = process.view().sources.remove(0);

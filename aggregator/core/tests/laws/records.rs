@@ -1,10 +1,10 @@
-//! Missing records: how long a transaction waits for them, and how often they are fetched.
+//! Absent records: they hold up nothing, are counted, and are fetched until they come.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
-use kittengrad_aggregator_core::{Event, Fetch, Input, SourceState};
-use kittengrad_journal::RecordStore;
+use kittengrad_aggregator_core::{Event, Fetch, Input};
+use kittengrad_journal::{RecordStore, Write};
 use kittengrad_proto::{
     id::{PublicKey, RecordId},
     signed::Signer as _,
@@ -60,116 +60,76 @@ fn fetches_of(number: u8, updates: &[u8]) -> Vec<Fetch> {
     fetches
 }
 
+/// The fetches since the last call, ascending.
+fn fetched(process: &mut Process) -> Vec<Fetch> {
+    let mut fetches = std::mem::take(&mut process.fetches);
+    fetches.sort();
+    fetches
+}
+
 /// Whether the disk has the bytes of each record.
 fn has(process: &Process, records: &[RecordId]) -> Vec<bool> {
     let found = process.store.records(records).unwrap();
     found.iter().map(Option::is_some).collect()
 }
 
-fn emitted(process: &Process) -> usize {
-    process.emitted().len()
+/// A number of emitted elements, and of absent records.
+fn counts(process: &Process) -> (usize, usize) {
+    (process.emitted().len(), process.view().records_absent)
 }
 
 #[test]
-fn after_a_wait_in_vain_nothing_waits_for_a_while() {
+fn missing_records_hold_up_nothing() {
     let (mut peers, mut process, source, number) = scene();
-    peers.apply(number, &transact(0, &[(1, &[1])]));
-    deliver_bare(&mut process, source, &mut peers);
-    process.pass(2_999);
-    process.flush();
-    assert_eq!(process.emitted().len(), 0, "the wait is three seconds");
-    process.pass(1);
-    process.flush();
-    assert_eq!(process.emitted().len(), 1);
-
-    peers.apply(number, &transact(1, &[(2, &[1])]));
-    deliver_bare(&mut process, source, &mut peers);
-    process.flush();
-    assert_eq!(process.emitted().len(), 2, "no wait after one in vain");
-
-    process.pass(9_999);
-    peers.apply(number, &transact(2, &[(3, &[1])]));
-    deliver_bare(&mut process, source, &mut peers);
-    process.flush();
-    assert_eq!(process.emitted().len(), 3, "no wait for 10 s");
-
-    process.pass(1);
-    peers.apply(number, &transact(3, &[(4, &[1])]));
-    deliver_bare(&mut process, source, &mut peers);
-    for (ms, expected) in [(0, 3), (2_999, 3), (1, 4)] {
-        process.pass(ms);
+    for nonce in 1..=3 {
+        peers.apply(number, &transact(nonce, &[(nonce, &[1])]));
+        // Each second block lacks its records.
+        deliver_without(&mut process, source, &mut peers, |_| nonce % 2 == 1);
         process.flush();
-        assert_eq!(emitted(&process), expected, "a wait again after 10 s");
+        assert_eq!(process.emitted().len(), usize::from(nonce));
+        assert_eq!(process.taken(source), Some(peers.peers[number].head()));
     }
+    assert_eq!(counts(&process), (3, 4));
+    let without = |event: &&Event| matches!(event, Event::WithoutRecords { records: 2, .. });
+    assert_eq!(process.events.iter().filter(without).count(), 2);
 }
 
 #[test]
-fn a_wait_that_succeeded_does_not_shorten_the_next_one() {
+fn missing_records_are_fetched_at_once_and_then_written() {
     let (mut peers, mut process, source, number) = scene();
-    peers.apply(number, &transact(0, &[(1, &[1])]));
+    peers.apply(number, &transact(0, &[(1, &[1, 2])]));
     deliver_bare(&mut process, source, &mut peers);
-    process.pass(2_999);
+    assert_eq!(process.fetches.len(), 3);
+    process.flush();
+    assert_eq!(counts(&process), (2, 3));
     process.answer(&peers);
     process.flush();
-    assert_eq!(emitted(&process), 1);
-    let incomplete =
-        |event: &Event| matches!(event, Event::Partly { .. } | Event::WithoutRecords { .. });
-    assert!(!process.events.iter().any(incomplete));
-    peers.apply(number, &transact(1, &[(2, &[1])]));
-    deliver_bare(&mut process, source, &mut peers);
-    process.flush();
-    assert_eq!(emitted(&process), 1, "the second one waits");
+    assert_eq!(counts(&process), (2, 0));
+    let updates = [update(1, 1), update(1, 2)].map(|bytes| RecordId::of(&bytes));
+    assert_eq!(has(&process, &[work(1), updates[0], updates[1]]), [true; 3]);
+    process.pass(600_000);
+    assert_eq!(process.fetches, [], "the search ended");
 }
 
 #[test]
-fn a_wait_is_in_vain_if_elements_are_left_for_later() {
-    let mut peers = Peers::new(5, 3);
-    let mut process = Process::start(&peers);
-    let source = process.sources()[0];
-    let number = peers.number(source);
-    process.deliver(source, &peers);
-    let is_held = |of: &u8| peers.holders(work(*of)).contains(&number);
-    let held = (0..=255).find(is_held).unwrap();
-    let other = (0..=255).find(|of| !is_held(of)).unwrap();
-    for (nonce, expected) in [(1, [0, 1]), (2, [2, 2])] {
-        // The source sends the records of its own cells.
-        let spanning = transact(nonce, &[(held, &[nonce]), (other, &[nonce])]);
-        peers.apply(number, &spanning);
-        deliver_without(&mut process, source, &mut peers, |_| false);
-        for (ms, expected) in [0, 3_000].into_iter().zip(expected) {
-            process.pass(ms);
-            process.flush();
-            assert_eq!(emitted(&process), expected, "transaction {nonce}");
-        }
-    }
-    let partly = |event: &&Event| matches!(event, Event::Partly { canonicals: 1, .. });
-    assert_eq!(process.events.iter().filter(partly).count(), 2);
-    let without = |event: &Event| matches!(event, Event::WithoutRecords { .. });
-    assert!(!process.events.iter().any(without), "{:?}", process.events);
-}
-
-#[test]
-fn a_transaction_waits_until_all_its_records_arrived() {
+fn absent_records_are_counted_until_each_has_come() {
     let (canonical, update) = (canonical(1), update(1, 1));
     for [first, last] in [[&canonical, &update], [&update, &canonical]] {
         let (mut peers, mut process, source, number) = scene();
         peers.apply(number, &transact(0, &[(1, &[1])]));
         deliver_bare(&mut process, source, &mut peers);
-        process.handle(Input::Records(vec![first.clone()]));
-        process.flush();
-        let view = process.view();
-        let found = (view.sources[0].state, view.records_wanted);
-        assert_eq!(found, (SourceState::Fetching, 2));
-        assert_eq!(emitted(&process), 0);
-        process.handle(Input::Records(vec![last.clone()]));
-        process.flush();
-        assert_eq!(process.view().records_wanted, 0);
-        assert_eq!(emitted(&process), 1);
+        for (bytes, expected) in [(first, 1), (first, 1), (last, 0), (last, 0)] {
+            process.handle(Input::Records(vec![bytes.clone()]));
+            process.flush();
+            assert_eq!(counts(&process), (1, expected));
+            process.crash();
+            assert_eq!(counts(&process), (1, expected), "after a restart");
+        }
     }
 }
 
 #[test]
-fn records_that_came_with_a_transaction_are_kept_for_it() {
+fn records_that_came_with_an_item_are_kept() {
     let (mut peers, mut process, source, number) = scene();
     peers.apply(number, &transact(0, &[(1, &[1]), (2, &[1])]));
     let lacking = RecordId::of(&update(1, 1));
@@ -179,11 +139,10 @@ fn records_that_came_with_a_transaction_are_kept_for_it() {
         record: lacking,
     };
     assert_eq!(process.fetches, [fetch], "only the lacking one");
-    process.answer(&peers);
     process.flush();
-    assert_eq!(emitted(&process), 2);
-    let all = [work(1), lacking, work(2), RecordId::of(&update(2, 1))];
-    assert_eq!(has(&process, &all), [true; 4]);
+    let came = [work(1), work(2), RecordId::of(&update(2, 1))];
+    assert_eq!(has(&process, &came), [true; 3]);
+    assert_eq!(counts(&process), (2, 1));
 }
 
 #[test]
@@ -209,23 +168,52 @@ fn a_canonical_that_is_not_inserted_is_not_fetched() {
 }
 
 #[test]
-fn an_entry_is_listed_if_any_of_its_elements_is() {
-    let (mut peers, mut process, source, number) = scene();
-    peers.apply(number, &transact(0, &[(1, &[1, 2, 3])]));
-    deliver_without(&mut process, source, &mut peers, |_| false);
-    process.flush();
-    // The source lists the last update only, because it has the others.
-    peers.apply(number, &transact(1, &[(1, &[1, 2, 3, 4])]));
+fn records_of_entries_that_are_not_listed_are_not_absent() {
+    let mut peers = Peers::new(5, 3);
+    let mut process = Process::start(&peers);
+    let source = process.sources()[0];
+    let number = peers.number(source);
+    process.deliver(source, &peers);
+    let is_held = |of: &u8| peers.holders(work(*of)).contains(&number);
+    let held = (0..=255).find(is_held).unwrap();
+    let other = (0..=255).find(|of| !is_held(of)).unwrap();
+    peers.apply(number, &transact(0, &[(held, &[1]), (other, &[1])]));
     deliver_bare(&mut process, source, &mut peers);
-    process.pass(3_000);
     process.flush();
-    assert_eq!(emitted(&process), 4);
-    let without = |event: &&Event| matches!(event, Event::WithoutRecords { records: 1, .. });
-    assert_eq!(process.events.iter().filter(without).count(), 1);
+    assert_eq!(counts(&process), (1, 2));
+    assert_eq!(fetched(&mut process), fetches_of(held, &[1]));
 }
 
 #[test]
-fn what_is_here_is_not_fetched() {
+fn a_canonical_is_needed_if_any_element_of_its_entry_is_listed() {
+    let (mut peers, mut process, source, number) = scene();
+    let named: Vec<_> = (1..=3).map(|of| RecordId::of(&update(1, of))).collect();
+    let mut sorted = named.clone();
+    sorted.sort();
+    let entry = Entry {
+        canonical: work(1),
+        insert: false,
+        updates: sorted[..2].to_vec(),
+    };
+    let records = (1..=3).map(|of| (named[of - 1], update(1, of as u8)));
+    let submission = Submission {
+        transaction: Arc::new(sign(0, vec![entry])),
+        records: records.collect(),
+    };
+    peers.apply(number, &submission);
+    deliver_without(&mut process, source, &mut peers, |_| false);
+    assert_eq!(process.fetches, []);
+    // The source lists the last update only, because it has the others.
+    peers.apply(number, &transact(1, &[(1, &[1, 2, 3])]));
+    deliver_bare(&mut process, source, &mut peers);
+    process.flush();
+    assert_eq!(counts(&process), (3, 2));
+    let found: BTreeSet<_> = process.fetches.iter().map(|fetch| fetch.record).collect();
+    assert_eq!(found, [work(1), sorted[2]].into());
+}
+
+#[test]
+fn records_on_disk_are_not_fetched() {
     let (mut peers, mut process, source, number) = scene();
     peers.apply(number, &transact(0, &[(1, &[1])]));
     peers.peers[number].cut();
@@ -234,78 +222,30 @@ fn what_is_here_is_not_fetched() {
     peers.apply(number, &transact(1, &[(1, &[1, 2])]));
     deliver_bare(&mut process, source, &mut peers);
     let missing = Fetch {
-        canonical: RecordId::of(&canonical(1)),
-        record: RecordId::of(&statement(1, 2, publisher().public())),
+        canonical: work(1),
+        record: RecordId::of(&update(1, 2)),
     };
     assert_eq!(process.fetches, [missing]);
 }
 
 #[test]
-fn a_record_that_did_not_come_is_asked_for_twice_a_second() {
+fn an_absent_record_is_fetched_less_and_less_often() {
     let (mut peers, mut process, source, number) = scene();
     peers.apply(number, &transact(0, &[(1, &[1])]));
     deliver_bare(&mut process, source, &mut peers);
-    let mut asked = vec![process.fetches.len()];
-    for ms in [499, 1, 1, 498, 1] {
-        process.fetches.clear();
-        process.pass(ms);
-        asked.push(process.fetches.len());
+    let mut asked = Vec::new();
+    for second in 0..2_500 {
+        if !process.fetches.is_empty() {
+            assert_eq!(fetched(&mut process), fetches_of(1, &[1]));
+            asked.push(second);
+        }
+        process.pass(1_000);
     }
-    // The canonical and its update.
-    assert_eq!(asked, [2, 0, 2, 0, 0, 2]);
-}
-
-#[test]
-fn a_record_is_wanted_while_any_transaction_waits_for_it() {
-    let mut peers = Peers::new(7, 3);
-    let all: Vec<u8> = (0..40).collect();
-    let spanning: Vec<(u8, &[u8])> = all.iter().map(|number| (*number, &[1][..])).collect();
-    let spanning = transact(0, &spanning);
-    for peer in 0..7 {
-        peers.apply(peer, &spanning);
-        peers.peers[peer].cut();
-    }
-    let mut process = Process::start(&peers);
-    let sources = process.sources();
-    for source in &sources[..2] {
-        while process.deliver(*source, &peers) {}
-    }
+    // It doubles from 5 s to 10 minutes.
+    let expected = [0, 5, 15, 35, 75, 155, 315, 635, 1_235, 1_835, 2_435];
+    assert_eq!(asked, expected);
     process.flush();
-    assert_eq!(process.emitted().len(), 0, "both lack records");
-    process.handle(Input::Lying(sources[0], "forged".to_owned()));
-    process.answer(&peers);
-    process.flush();
-    assert_eq!(process.emitted().len(), 40);
-    let partly = |event: &Event| matches!(event, Event::Partly { .. });
-    assert!(!process.events.iter().any(partly), "{:?}", process.events);
-}
-
-#[test]
-fn absent_records_are_few_and_asked_for_a_few_at_a_time() {
-    let (mut peers, mut process, source, number) = scene();
-    let updates: Vec<u8> = (0..=255).collect();
-    // 17 canonicals and 4,352 updates.
-    for canonical in 0..17 {
-        peers.apply(number, &transact(canonical, &[(canonical, &updates)]));
-    }
-    deliver_bare(&mut process, source, &mut peers);
-    process.pass(3_000);
-    process.flush();
-    assert_eq!(process.emitted().len(), 17 * 256, "no element is left out");
-
-    process.crash();
-    process.now.monotonic_ms += 60_000;
-    let mut asked = BTreeSet::new();
-    for _ in 0..16 {
-        process.fetches.clear();
-        process.pass(0);
-        assert_eq!(process.fetches.len(), 256);
-        asked.extend(process.fetches.iter().map(|fetch| fetch.record));
-    }
-    assert_eq!(asked.len(), 4_096);
-    process.fetches.clear();
-    process.pass(0);
-    assert!(process.fetches.is_empty(), "each was fetched once");
+    assert_eq!(counts(&process), (1, 2), "and never forgotten");
 }
 
 #[test]
@@ -313,9 +253,9 @@ fn absent_records_are_fetched_and_taken_after_a_restart() {
     let (mut peers, mut process, source, number) = scene();
     peers.apply(number, &transact(0, &[(1, &[1, 2])]));
     deliver_bare(&mut process, source, &mut peers);
-    process.pass(3_000);
     process.flush();
     process.crash();
+    assert_eq!(counts(&process), (2, 3));
     process.pass(4_999);
     assert_eq!(process.fetches, [], "five seconds after the start");
     process.pass(1);
@@ -326,40 +266,97 @@ fn absent_records_are_fetched_and_taken_after_a_restart() {
     let updates = [update(1, 1), update(1, 2)].map(|bytes| RecordId::of(&bytes));
     let all = [work(1), updates[0], updates[1]];
     assert_eq!(has(&process, &all), [true; 3]);
+    assert_eq!(counts(&process), (2, 0));
 }
 
 #[test]
-fn absent_records_are_fetched_five_seconds_after_the_wait() {
+fn absent_records_of_a_round_that_failed_are_absent_again() {
     let (mut peers, mut process, source, number) = scene();
     peers.apply(number, &transact(0, &[(1, &[1])]));
     deliver_bare(&mut process, source, &mut peers);
-    process.pass(3_000);
+    process.flush_and_crash();
+    assert_eq!(counts(&process), (0, 0));
+    deliver_bare(&mut process, source, &mut peers);
     process.flush();
-    process.fetches.clear();
-    process.pass(4_999);
-    assert_eq!(process.fetches, []);
-    process.pass(1);
-    process.fetches.sort();
-    assert_eq!(process.fetches, fetches_of(1, &[1]));
+    assert_eq!(counts(&process), (1, 2));
+    process.answer(&peers);
+    process.flush_and_crash();
+    assert_eq!(counts(&process), (1, 2), "the bytes are not on disk");
 }
 
 #[test]
-fn an_absent_record_may_be_wanted_by_another_transaction() {
+fn an_absent_canonical_comes_with_a_later_transaction() {
     let (mut peers, mut process, source, number) = scene();
     peers.apply(number, &transact(0, &[(1, &[1])]));
     deliver_bare(&mut process, source, &mut peers);
-    process.pass(3_000);
     process.flush();
-    process.pass(10_000);
-    process.fetches.clear();
     peers.apply(number, &transact(1, &[(1, &[2])]));
     deliver_bare(&mut process, source, &mut peers);
-    process.fetches.sort();
-    assert_eq!(process.fetches, fetches_of(1, &[2]));
-    process.answer(&peers);
     process.flush();
-    assert_eq!(emitted(&process), 2);
+    assert_eq!(counts(&process), (2, 3), "the canonical counts once");
+    peers.apply(number, &transact(2, &[(1, &[3])]));
+    deliver_without(&mut process, source, &mut peers, |_| false);
+    process.flush();
+    assert_eq!(counts(&process), (3, 2), "two updates are absent");
     assert_eq!(has(&process, &[work(1)]), [true]);
+}
+
+/// Five peers whose two sources both list a transaction about canonical `shared`. The first one was read without the
+/// records.
+fn shared_by_two_sources() -> (Peers, Process, u8) {
+    let mut peers = Peers::new(5, 3);
+    let mut process = Process::start(&peers);
+    let sources = process.sources();
+    for source in &sources {
+        process.deliver(*source, &peers);
+    }
+    let numbers = [0, 1].map(|of| peers.number(sources[of]));
+    let is_shared = |of: &u8| {
+        let holders = peers.holders(work(*of));
+        numbers.iter().all(|number| holders.contains(number))
+    };
+    let shared = (0..=255).find(is_shared).unwrap();
+    for number in numbers {
+        peers.apply(number, &transact(0, &[(shared, &[1])]));
+    }
+    deliver_bare(&mut process, sources[0], &mut peers);
+    process.flush();
+    assert_eq!(counts(&process), (1, 2));
+    (peers, process, shared)
+}
+
+#[test]
+fn absent_records_come_with_the_item_of_another_source() {
+    for is_restarted in [false, true] {
+        let (mut peers, mut process, shared) = shared_by_two_sources();
+        if is_restarted {
+            process.crash();
+        }
+        let source = process.sources()[1];
+        deliver_without(&mut process, source, &mut peers, |_| false);
+        let writes = process.flushed();
+        let records = writes.iter().filter_map(|write| match write {
+            Write::Record(id, _) => Some(*id),
+            _ => None,
+        });
+        let expected = [work(shared), RecordId::of(&update(shared, 1))];
+        assert_eq!(records.collect::<BTreeSet<_>>(), expected.into());
+        assert_eq!(counts(&process), (1, 0), "nothing new, and all is here");
+        process.fetches.clear();
+        process.pass(600_000);
+        assert_eq!(process.fetches, [], "the search ended");
+    }
+}
+
+#[test]
+fn another_source_without_the_records_changes_nothing() {
+    let (mut peers, mut process, _) = shared_by_two_sources();
+    let source = process.sources()[1];
+    process.fetches.clear();
+    deliver_bare(&mut process, source, &mut peers);
+    process.flush();
+    assert_eq!(counts(&process), (1, 2));
+    assert_eq!(process.fetches, [], "they are fetched already");
 }
 
 #[test]
@@ -368,7 +365,6 @@ fn an_absent_record_comes_with_a_transaction_that_adds_nothing() {
     let submission = transact(0, &[(1, &[1])]);
     peers.apply(number, &submission);
     deliver_bare(&mut process, source, &mut peers);
-    process.pass(3_000);
     process.flush();
     // The source starts with an empty disk and lists the transaction again, now with its bytes.
     peers.wipe(number, 11);
@@ -376,10 +372,79 @@ fn an_absent_record_comes_with_a_transaction_that_adds_nothing() {
     peers.peers[number].cut();
     while process.deliver(source, &peers) {}
     process.flush();
-    assert_eq!(emitted(&process), 1, "nothing new");
+    assert_eq!(counts(&process), (1, 0), "nothing new, and all is here");
     let all = [work(1), RecordId::of(&update(1, 1))];
     assert_eq!(has(&process, &all), [true; 2]);
-    process.fetches.clear();
-    process.pass(600_000);
-    assert_eq!(process.fetches, [], "the search ended");
+}
+
+/// 17 canonicals with 256 updates each, all without records: 4,369 absent records.
+fn many_absent() -> (Peers, Process) {
+    let (mut peers, mut process, source, number) = scene();
+    let updates: Vec<u8> = (0..=255).collect();
+    for canonical in 0..17 {
+        peers.apply(number, &transact(canonical, &[(canonical, &updates)]));
+    }
+    deliver_bare(&mut process, source, &mut peers);
+    while process.view().sources[0].queued > 0 {
+        process.pass(0);
+    }
+    process.flush();
+    assert_eq!(counts(&process), (17 * 256, 17 * 257));
+    (peers, process)
+}
+
+/// The records fetched within a time, one tick a second. No tick has more than 256 fetches.
+fn fetched_within(process: &mut Process, seconds: u64) -> BTreeSet<RecordId> {
+    let mut found = BTreeSet::new();
+    for _ in 0..seconds {
+        process.fetches.clear();
+        process.pass(1_000);
+        assert!(process.fetches.len() <= 256);
+        found.extend(process.fetches.iter().map(|fetch| fetch.record));
+    }
+    found
+}
+
+#[test]
+fn any_number_of_absent_records_is_fetched_again_and_again() {
+    let (peers, mut process) = many_absent();
+    for is_restarted in [false, true] {
+        if is_restarted {
+            process.crash();
+            assert_eq!(counts(&process), (17 * 256, 17 * 257));
+        }
+        for round in 0..3 {
+            let found = fetched_within(&mut process, 1_200).len();
+            assert_eq!(found, 17 * 257, "round {round}");
+        }
+    }
+    // Some of the bytes come, and in the end all.
+    for _ in 0..6_000 {
+        process.fetches.truncate(100);
+        process.answer(&peers);
+        process.pass(1_000);
+    }
+    process.flush();
+    assert_eq!(counts(&process), (17 * 256, 0));
+    process.crash();
+    assert_eq!(counts(&process), (17 * 256, 0));
+}
+
+#[test]
+fn a_new_absent_record_is_fetched_soon_although_many_are_absent() {
+    let (mut peers, mut process) = many_absent();
+    let (source, number) = (process.sources()[0], 40);
+    for is_restarted in [false, true] {
+        if is_restarted {
+            process.crash();
+        }
+        fetched_within(&mut process, 3_000);
+        let at = peers.number(source);
+        let number = number + u8::from(is_restarted);
+        peers.apply(at, &transact(number, &[(number, &[1])]));
+        process.fetches.clear();
+        deliver_bare(&mut process, source, &mut peers);
+        assert_eq!(fetched(&mut process), fetches_of(number, &[1]));
+        process.flush();
+    }
 }

@@ -21,7 +21,6 @@ fn stopped() -> (Peers, Process, PublicKey, usize) {
     let mut frame = peer.frame(peer.block(2));
     frame.entries[0].records.clear();
     process.handle(Input::Block(source, Box::new(frame)));
-    process.pass(3_000);
     process.flush();
     assert_eq!(process.emitted().len(), 2);
     (peers, process, source, number)

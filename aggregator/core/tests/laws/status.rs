@@ -12,7 +12,7 @@ fn an_arc_without_a_source_is_never_complete() {
     let mut peers = Peers::new(5, 3);
     peers.peers.iter_mut().for_each(|peer| peer.cut());
     let mut process = Process::start(&peers);
-    process.read_all(&peers, true);
+    process.read_all(&peers);
     process.hear_all(&peers);
     assert!(process.view().is_complete && process.view().is_fresh);
     let mut plan = peers.plan();
@@ -33,14 +33,14 @@ fn an_aggregator_is_not_ready_before_its_source_is_settled() {
     let mut process = Process::start(&peers);
     let number = peers.number(process.sources()[0]);
     peers.open_filling(number, 11);
-    process.read_all(&peers, true);
+    process.read_all(&peers);
     process.hear_all(&peers);
     let view = process.view();
     assert!(!view.is_complete && !view.is_ready);
     let why = view.reasons.join("; ");
     assert!(why.contains("is not settled in its part"), "{why}");
     peers.settle(number);
-    process.read_all(&peers, true);
+    process.read_all(&peers);
     process.hear_all(&peers);
     assert!(process.view().is_ready, "{:?}", process.view().reasons);
 }
@@ -63,7 +63,6 @@ fn each_state_of_a_source_has_its_word() {
     for (state, word) in [
         (SourceState::Level, "level"),
         (SourceState::Behind, "behind"),
-        (SourceState::Fetching, "fetching"),
         (SourceState::Waiting, "waiting"),
         (SourceState::Lying, "lying"),
     ] {
@@ -89,7 +88,7 @@ fn a_flush_without_news_writes_nothing() {
     (0..3).for_each(|peer| peers.apply(peer, &transact(0, &[(1, &[1])])));
     peers.peers.iter_mut().for_each(|peer| peer.cut());
     let mut process = Process::start(&peers);
-    process.read_all(&peers, true);
+    process.read_all(&peers);
     process.flush();
     assert!(process.handled(Input::Flush).writes.is_empty());
 }

@@ -1,15 +1,19 @@
 //! Single promises, one scenario each.
 
+use std::collections::BTreeSet;
+
 use kittengrad_aggregator_core::{Event, Input, SourceState};
-use kittengrad_journal::{BlockStore, RecordStore};
+use kittengrad_journal::BlockStore;
 use kittengrad_proto::{
     block::{Holds, Item},
-    id::RecordId,
+    id::{Id, PublicKey, RecordId},
     signed::Ed25519,
+    submission::Submission,
+    transaction::Element,
 };
 
 use crate::{
-    peers::{Peers, canonical, transact},
+    peers::{Peers, canonical, transact, transact_much},
     process::Process,
 };
 
@@ -56,183 +60,106 @@ fn a_transaction_that_adds_nothing_is_not_journalled() {
         peers.apply(peer, &transact(7, &[(1, &[2, 1])]));
         peers.peers[peer].cut();
     }
-    process.read_all(&peers, true);
+    process.read_all(&peers);
     assert_eq!(process.emitted().len(), 2);
     let height = process.store.head().unwrap().unwrap().height;
     assert_eq!(height, 1, "one block for the one transaction");
 }
 
-#[test]
-fn records_are_fetched_before_their_transaction_is_emitted() {
-    let mut peers = Peers::new(7, 3);
-    let spanning: Vec<(u8, &[u8])> = one_per_cell(&peers)
-        .into_iter()
-        .map(|number| (number, &[1, 2][..]))
-        .collect();
-    let spanning = transact(0, &spanning);
-    for peer in 0..7 {
-        peers.apply(peer, &spanning);
-        peers.peers[peer].cut();
-    }
-    let mut process = Process::start(&peers);
-    let source = process.sources()[0];
-    while process.deliver(source, &peers) {}
-    assert_eq!(
-        process.fetches.len(),
-        4 * 3,
-        "four cells, a canonical and two updates each"
-    );
-    process.flush();
-    assert_eq!(process.emitted().len(), 0, "the transaction waits");
-    assert_eq!(process.view().records_wanted, 12);
-    assert_eq!(
-        process
-            .view()
-            .sources
-            .iter()
-            .filter(|s| s.state == SourceState::Fetching)
-            .count(),
-        1
-    );
-    process.answer(&peers);
-    process.flush();
-    assert_eq!(process.emitted().len(), 14, "whole, at first sight");
-    assert_eq!(process.view().records_wanted, 0);
-}
-
-#[test]
-fn a_source_that_waits_does_not_hold_up_another() {
+/// Five peers and their transaction over all cells, and an aggregator that read the first blocks of its two sources.
+fn spanning() -> (Peers, Process, [PublicKey; 2], Submission) {
     let mut peers = Peers::new(5, 3);
+    let works = one_per_cell(&peers);
+    let entries: Vec<(u8, &[u8])> = works.iter().map(|work| (*work, &[1, 2][..])).collect();
+    let spanning = transact(0, &entries);
     let mut process = Process::start(&peers);
     let sources = process.sources();
-    let works = one_per_cell(&peers);
-    for (nonce, source) in sources.iter().enumerate() {
-        let (nonce, peer) = (nonce as u8, peers.number(*source));
+    for source in &sources {
         process.deliver(*source, &peers);
-        for update in 1..=3 {
-            peers.apply(peer, &transact(nonce, &[(works[peer], &[update])]));
-            peers.peers[peer].cut();
-        }
+        let number = peers.number(*source);
+        peers.apply(number, &spanning);
+        peers.peers[number].cut();
     }
-    let peer = peers.by_key(sources[0]);
-    let mut frame = peer.frame(peer.block(1));
-    frame.entries[0].records.clear();
-    process.handle(Input::Block(sources[0], Box::new(frame)));
-    for read in 1..=3 {
-        process.deliver(sources[1], &peers);
+    (peers, process, [sources[0], sources[1]], spanning)
+}
+
+fn emitted(process: &Process) -> BTreeSet<Element> {
+    let emitted = process.emitted().into_iter();
+    emitted.map(|(_, element)| element).collect()
+}
+
+/// Keeps S5.
+#[test]
+fn transaction_over_two_sources_comes_in_the_parts_they_list() {
+    for order in [[0, 1], [1, 0]] {
+        let (peers, mut process, sources, spanning) = spanning();
+        let [first, second] = order.map(|number| sources[number]);
+        let [part, rest] = [first, second].map(|of| peers.by_key(of).store.elements());
+        assert!(process.deliver(first, &peers));
         process.flush();
-        assert_eq!(process.emitted().len(), read);
-    }
-}
-
-#[test]
-fn what_nobody_can_show_is_left_until_a_journal_lists_it() {
-    let mut peers = Peers::new(7, 3);
-    let spanning: Vec<(u8, &[u8])> = one_per_cell(&peers)
-        .into_iter()
-        .map(|number| (number, &[1][..]))
-        .collect();
-    let spanning = transact(0, &spanning);
-    let mut process = Process::start(&peers);
-    let first = process.sources()[0];
-    let first = (0..7)
-        .find(|peer| peers.peers[*peer].key() == first)
-        .unwrap();
-    // The other peers do not have it, and its coordinator failed.
-    peers.apply(first, &spanning);
-    peers.apply(first, &transact(1, &[(one_per_cell(&peers)[first], &[9])]));
-    peers.peers[first].cut();
-
-    process.read_all(&peers, false);
-    let partly = |event: &&Event| matches!(event, Event::Partly { canonicals: 4, .. });
-    assert_eq!(process.events.iter().filter(partly).count(), 1);
-    let emitted = process.emitted();
-    assert_eq!(
-        emitted.len(),
-        4,
-        "three cells, and the transaction behind was not held up"
-    );
-    assert_eq!(
-        emitted
-            .iter()
-            .map(|(_, e)| *e)
-            .filter(|e| peers.union().contains(e))
-            .count(),
-        4
-    );
-
-    for peer in 0..7 {
-        peers.apply(peer, &spanning);
-        peers.peers[peer].cut();
-    }
-    process.read_all(&peers, false);
-    assert_eq!(process.emitted().len(), 8);
-    assert_eq!(
-        process.store.elements().into_iter().collect::<Vec<_>>(),
-        peers.union()
-    );
-}
-
-#[test]
-fn element_whose_record_is_gone_is_emitted_all_the_same() {
-    let mut peers = Peers::new(3, 3);
-    peers.apply(0, &transact(0, &[(1, &[1, 2])]));
-    peers.apply(0, &transact(1, &[(2, &[1])]));
-    peers.peers[0].cut();
-    let mut process = Process::start(&peers);
-    let source = process.sources()[0];
-    let peer = peers
-        .peers
-        .iter()
-        .position(|peer| peer.key() == source)
-        .unwrap();
-    if peer != 0 {
-        peers.apply(peer, &transact(0, &[(1, &[1, 2])]));
-        peers.apply(peer, &transact(1, &[(2, &[1])]));
-        peers.peers[peer].cut();
-    }
-    // The source sends its blocks without the bytes of the first transaction.
-    for height in 0..2 {
-        let stored = peers.peers[peer].block(height);
-        let mut frame = peers.peers[peer].frame(stored);
-        if let Some(entry) = frame.entries.first_mut() {
-            entry.records.clear();
-        }
-        process.handle(Input::Block(source, Box::new(frame)));
-    }
-    process.flush();
-    assert_eq!(process.emitted().len(), 0, "the transaction waits");
-    process.pass(3_000);
-    process.flush();
-    assert_eq!(process.emitted().len(), 3, "the wait has an end");
-    let gone = |event: &Event| matches!(event, Event::WithoutRecords { records: 3, .. });
-    assert!(process.events.iter().any(gone), "{:?}", process.events);
-    let lost = process
-        .store
-        .records(&[RecordId::of(&canonical(1))])
-        .unwrap();
-    assert_eq!(lost, [None], "no other bytes take their place");
-
-    // After a restart it still fetches the records, and takes the bytes once a peer has them.
-    process.crash();
-    process.pass(60_000);
-    process.answer(&peers);
-    process.flush();
-    let found = process
-        .store
-        .records(&[RecordId::of(&canonical(1))])
-        .unwrap();
-    assert_eq!(found, [Some(canonical(1))]);
-    for restarts in 0..2 {
-        process.fetches.clear();
+        assert_eq!(emitted(&process), part, "nothing that it does not list");
         process.pass(600_000);
-        let asked = &process.fetches;
-        assert!(
-            asked.is_empty(),
-            "absent after {restarts} restarts: {asked:?}"
-        );
+        process.flush();
         process.crash();
+        assert_eq!(emitted(&process), part, "whatever the time");
+        assert!(process.deliver(second, &peers));
+        process.flush();
+        assert_eq!(emitted(&process), &part | &rest);
+        assert!(!part.is_subset(&rest) && !rest.is_subset(&part));
+        assert_eq!(process.emitted().len(), 10, "each element once");
+        let own = process.emitted();
+        assert!(own.iter().all(|(id, _)| *id == spanning.transaction.id()));
+        assert_eq!(
+            (process.fetches.len(), process.view().records_absent),
+            (0, 0)
+        );
     }
+}
+
+/// Keeps S5.
+#[test]
+fn what_no_source_lists_is_never_emitted() {
+    let (peers, mut process, sources, spanning) = spanning();
+    // The coordinator failed: one of the sources does not have the transaction.
+    while process.deliver(sources[0], &peers) {}
+    let bytes = spanning.records.values().cloned().collect();
+    process.handle(Input::Records(bytes));
+    process.flush();
+    let listed = peers.by_key(sources[0]).store.elements();
+    assert_eq!(emitted(&process), listed);
+}
+
+#[test]
+fn sources_are_read_in_turns() {
+    let mut peers = Peers::new(5, 3);
+    let works = one_per_cell(&peers);
+    let mut process = Process::start(&peers);
+    let sources = process.sources();
+    let [first, second] = [0, 1].map(|of| peers.number(sources[of]));
+    let small = [1, 2, 3].map(|nonce| transact(nonce, &[(works[second], &[nonce])]));
+    (0..16).for_each(|nonce| peers.apply(first, &transact_much(nonce)));
+    small.iter().for_each(|small| peers.apply(second, small));
+    for number in [first, second] {
+        peers.peers[number].cut();
+        for height in 0..=1 {
+            // The own block gets full, so that both sources have something to emit after it.
+            let peer = &peers.peers[number];
+            let block = Box::new(peer.frame(peer.block(height)));
+            process.handled(Input::Block(peer.key(), block));
+        }
+    }
+    process.flush();
+    let before = process.emitted().len();
+    process.handle(Input::Tick);
+    process.flush();
+    let mut after: Vec<_> = process.emitted()[before..]
+        .iter()
+        .map(|(id, _)| *id)
+        .collect();
+    after.dedup();
+    let is_small = |id: &Id| small.iter().any(|small| small.transaction.id() == *id);
+    let turns: Vec<_> = after.iter().take(6).map(is_small).collect();
+    assert!(turns.windows(2).all(|two| two[0] != two[1]), "{turns:?}");
 }
 
 /// Keeps S5.
@@ -245,7 +172,7 @@ fn wiped_source_is_followed_from_its_new_genesis() {
     }
     peers.peers.iter_mut().for_each(|peer| peer.cut());
     let mut process = Process::start(&peers);
-    process.read_all(&peers, true);
+    process.read_all(&peers);
     assert_eq!(process.emitted().len(), 15);
 
     for peer in 0..3 {
@@ -255,7 +182,7 @@ fn wiped_source_is_followed_from_its_new_genesis() {
         }
         peers.peers[peer].cut();
     }
-    process.read_all(&peers, true);
+    process.read_all(&peers);
     assert_eq!(process.emitted().len(), 18, "only the sixth was new");
     let began = |event: &&Event| {
         matches!(
@@ -290,7 +217,7 @@ fn complete_is_never_true_by_default_and_says_why_not() {
     process.hear_all(&peers);
     check(&process, false, "is read to block 0 of 2");
     assert!(!process.view().is_fresh && !process.view().is_complete);
-    process.read_all(&peers, true);
+    process.read_all(&peers);
     process.hear_all(&peers);
     check(&process, true, "");
     process.pass(5_000);
@@ -347,7 +274,7 @@ fn source_is_unknown_until_it_was_read_to_its_head_once() {
     let (peers, mut process) = unread();
     process.hear_all(&peers);
     assert!(!has_caught_up(&process));
-    process.read_all(&peers, true);
+    process.read_all(&peers);
     assert!(has_caught_up(&process));
     process.handle(Input::Down(process.sources()[0], "gone".to_owned()));
     process.pass(60_000);
@@ -360,7 +287,7 @@ fn source_is_unknown_until_it_was_read_to_its_head_once() {
 fn what_was_signed_long_ago_says_nothing_of_what_came_after_it() {
     let (peers, mut process) = unread();
     process.pass(60_000);
-    process.read_all(&peers, true);
+    process.read_all(&peers);
     assert!(!has_caught_up(&process), "no current head yet");
     process.hear_all(&peers);
     assert!(has_caught_up(&process));
@@ -377,7 +304,7 @@ fn a_source_that_is_not_settled_proves_nothing() {
         .position(|peer| peer.key() == source)
         .unwrap();
     peers.open_filling(peer, 11);
-    process.read_all(&peers, true);
+    process.read_all(&peers);
     process.hear_all(&peers);
     let view = process.view();
     assert!(
@@ -387,7 +314,7 @@ fn a_source_that_is_not_settled_proves_nothing() {
     );
     assert!(!has_caught_up(&process), "the source is not settled");
     peers.settle(peer);
-    process.read_all(&peers, true);
+    process.read_all(&peers);
     process.hear_all(&peers);
     assert!(process.view().is_complete, "{:?}", process.view().reasons);
     process.crash();
@@ -434,7 +361,7 @@ fn a_source_that_breaks_its_chain_is_followed_no_further() {
     );
 
     process.handle(Input::Retry(source));
-    process.read_all(&peers, true);
+    process.read_all(&peers);
     process.hear_all(&peers);
     assert_eq!(process.emitted().len(), 3);
     assert!(process.view().is_complete);

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, mem, sync::Arc};
 
 use kittengrad_aggregator_core::{
-    Aggregator, Config, Event as Told, Fatal, Input, Now,
+    Aggregator, Config, Event as Told, Fatal, Input, Now, Timing,
     driver::{Driver, Step},
 };
 
@@ -20,7 +20,7 @@ impl World {
     pub(crate) fn start_aggregator(&mut self) {
         let now_us = self.queue.now_us;
         let (overlay, verifier) = (self.overlay.clone(), self.scheme.verifier());
-        let (timing, plants) = (self.shape.aggregator_timing, self.shape.plants);
+        let plants = self.shape.plants;
         let Some(machine) = &mut self.aggregator else {
             return;
         };
@@ -29,7 +29,7 @@ impl World {
             overlay,
             signer: Arc::clone(&machine.signer),
             verifier,
-            timing,
+            timing: Timing::default(),
         };
         let now = now_of(&machine.host, now_us);
         let aggregator = match Aggregator::planted(config, plants, &machine.disk, now) {

@@ -2,6 +2,7 @@
 //!
 //! A broken promise is a value, not a panic, so that the runner of a world can name, count and shrink it.
 
+mod absent;
 mod acknowledged;
 mod bounded;
 mod complete;
@@ -143,6 +144,7 @@ impl Invariants {
         explained::commits(machine.disk.sound(), writes)?;
         explained::brings(machine.disk.sound(), writes)?;
         self.contained.commits(writes);
+        self.merged.lists(owner, writes);
         self.blocks.commits(owner, writes)
     }
 
@@ -238,6 +240,7 @@ impl Invariants {
         self.known.commits(writes)?;
         linked::commits(disk.sound(), writes)?;
         explained::commits(disk.sound(), writes)?;
+        absent::commits(disk.sound(), writes)?;
         self.merged.commits(disk.sound(), writes)?;
         self.contained.commits(writes);
         let owner = writes.iter().find_map(|write| match write {

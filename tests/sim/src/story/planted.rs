@@ -5,6 +5,7 @@ use kittengrad_plants::Plants;
 
 use crate::{
     invariants::Violation,
+    publisher::About,
     run::VIEW_MS,
     world::{Shape, World},
 };
@@ -32,6 +33,51 @@ pub fn old_disk_of_a_source(plants: Plants) -> Option<Violation> {
     c.restore(source, old);
     c.start(source);
     c.settle();
+    c.becomes("view and index are complete", VIEW_MS, World::readers_lack);
+    c.violation.take().or_else(|| c.check_all().err())
+}
+
+/// An aggregator finds more blocks of its source than one block of its own takes.
+#[must_use]
+pub fn more_than_one_block(plants: Plants) -> Option<Violation> {
+    let mut shape = Shape::new(3, 3);
+    (shape.is_whole, shape.plants) = (true, plants);
+    let mut c = World::booted(7, shape);
+    for _ in 0..5 {
+        // 2.4 MB, so that three of them fit.
+        let text = "so it goes ".repeat(5_000);
+        let name = c.name();
+        let publication = c.say_all(vec![About {
+            name,
+            inserts: true,
+            updates: (10..54).map(|number| format!("{number}{text}")).collect(),
+        }]);
+        c.put(0, &publication);
+    }
+    c.settle();
+    c.start_readers();
+    c.becomes("view and index are complete", VIEW_MS, World::readers_lack);
+    c.violation.take().or_else(|| c.check_all().err())
+}
+
+/// No peer has the records of a transaction while the aggregator reads it. The aggregator restarts, and later the peers
+/// have the records again.
+#[must_use]
+pub fn records_of_no_source(plants: Plants) -> Option<Violation> {
+    let mut shape = Shape::new(3, 3);
+    (shape.is_whole, shape.plants) = (true, plants);
+    let mut c = World::booted(4, shape);
+    let name = c.name();
+    let publication = c.say(&[&name]);
+    c.put(0, &publication);
+    c.settle();
+    c.lose_records(&publication);
+    c.start_readers();
+    c.pass(10_000);
+    c.crash_aggregator();
+    c.restart_aggregator();
+    c.pass(10_000);
+    c.find_records(&publication);
     c.becomes("view and index are complete", VIEW_MS, World::readers_lack);
     c.violation.take().or_else(|| c.check_all().err())
 }

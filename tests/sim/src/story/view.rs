@@ -1,6 +1,11 @@
 //! The steps of a story about the whole network: the view and the index.
 
-use crate::{host::Node, world::World};
+use std::collections::BTreeSet;
+
+use kittengrad_journal::{RecordStore as _, RowKey, Write};
+use kittengrad_proto::{id::RecordId, submission::Submission, transaction::Element};
+
+use crate::{host::Node, publisher::Publication, world::World};
 
 /// The longest wait for view and index, in virtual milliseconds.
 const PATIENCE_MS: u64 = 60_000;
@@ -34,6 +39,73 @@ impl World {
             _ => None,
         });
         members.collect()
+    }
+
+    /// Blocks the ways between the aggregator and a member.
+    pub fn cut_source(&mut self, member: usize) {
+        self.block(Node::Aggregator, Node::Peer(member));
+        self.block(Node::Peer(member), Node::Aggregator);
+    }
+
+    /// Unblocks the ways between the aggregator and a member.
+    pub fn join_source(&mut self, member: usize) {
+        self.unblock(Node::Aggregator, Node::Peer(member));
+        self.unblock(Node::Peer(member), Node::Aggregator);
+    }
+
+    /// The elements of a publication that the view has.
+    #[must_use]
+    pub fn viewed(&self, publication: &Publication) -> Vec<Element> {
+        let aggregator = self.aggregator.as_ref().expect("the world is whole");
+        let view = aggregator.disk.elements();
+        let mut elements = publication.elements();
+        elements.retain(|element| view.contains(element));
+        elements
+    }
+
+    /// The records of a publication that the aggregator's disk lacks.
+    #[must_use]
+    pub fn lacked(&self, publication: &Publication) -> BTreeSet<RecordId> {
+        let aggregator = self.aggregator.as_ref().expect("the world is whole");
+        let ids: Vec<_> = publication.submission.records.keys().copied().collect();
+        let found = aggregator.disk.sound().records(&ids).unwrap();
+        let found = ids.into_iter().zip(found);
+        found
+            .filter_map(|(id, found)| found.is_none().then_some(id))
+            .collect()
+    }
+
+    /// The number of absent records that the aggregator reports.
+    #[must_use]
+    pub fn absent_count(&self) -> usize {
+        self.aggregator_view()
+            .expect("the aggregator runs")
+            .records_absent
+    }
+
+    /// The disks of all peers lose the records of a publication.
+    pub fn lose_records(&mut self, publication: &Publication) {
+        let ids = publication.submission.records.keys();
+        let writes: Vec<_> = ids.map(|id| Write::Remove(RowKey::Record(*id))).collect();
+        for machine in &mut self.machines {
+            machine.disk.commit(writes.clone());
+        }
+    }
+
+    /// The disks of the replicas get the records of a publication again.
+    pub fn find_records(&mut self, publication: &Publication) {
+        let Submission {
+            transaction,
+            records,
+        } = &publication.submission;
+        for entry in transaction.entries() {
+            let names = entry.updates.iter().chain([&entry.canonical]);
+            let found = names.filter_map(|id| Some((*id, records.get(id)?.clone())));
+            let writes: Vec<_> = found.map(|(id, bytes)| Write::Record(id, bytes)).collect();
+            for member in self.holders(&entry.canonical) {
+                self.machines[member].disk.commit(writes.clone());
+            }
+        }
     }
 
     /// Runs until view and index have every element of any peer, and checks all disks.

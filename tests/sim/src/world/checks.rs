@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kittengrad_aggregator_core::{Now, Status};
 use kittengrad_proto::transaction::Element;
 
 use crate::{
@@ -78,19 +79,26 @@ impl World {
         elements.collect()
     }
 
-    /// Returns why the view is not complete.
-    pub(crate) fn view_lacks(&self) -> Option<String> {
+    /// The status of the aggregator, if it runs.
+    pub(crate) fn aggregator_view(&self) -> Option<Status> {
         let aggregator = self.aggregator.as_ref()?;
-        let Some(process) = &aggregator.process else {
-            return Some("the aggregator does not run".to_owned());
-        };
-        let now = kittengrad_aggregator_core::Now {
+        let now = Now {
             monotonic_ms: aggregator.host.monotonic_ms(self.queue.now_us),
             wall_ms: aggregator.host.wall_ms(self.queue.now_us),
         };
-        let view = process.driver.view(now);
+        Some(aggregator.process.as_ref()?.driver.view(now))
+    }
+
+    /// Returns why the view is not complete.
+    pub(crate) fn view_lacks(&self) -> Option<String> {
+        let aggregator = self.aggregator.as_ref()?;
+        let Some(view) = self.aggregator_view() else {
+            return Some("the aggregator does not run".to_owned());
+        };
         let verdict = merged::is_union(&aggregator.disk.elements(), &self.union());
         let why = verdict.err().map(|violation| violation.what);
+        let absent = view.records_absent;
+        let why = why.or_else(|| (absent > 0).then(|| format!("{absent} records are absent")));
         why.map(|why| format!("{why}; {:?}", view.reasons))
     }
 

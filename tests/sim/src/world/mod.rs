@@ -6,7 +6,7 @@ mod step;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use kittengrad_aggregator_core::{Network as RingOf, Timing as AggregatorTiming};
+use kittengrad_aggregator_core::Network as RingOf;
 use kittengrad_node_core::{Event as Told, RequestId, Timing};
 use kittengrad_overlay::{identities::Identities, view::View};
 use kittengrad_plants::Plants;
@@ -54,8 +54,6 @@ pub struct Shape {
     pub remembers: bool,
     /// The world has an aggregator and an indexer.
     pub is_whole: bool,
-    /// The timeouts of the aggregator.
-    pub aggregator_timing: AggregatorTiming,
     /// Blocks of one source in the aggregator's memory, at most.
     pub window: usize,
     /// The longest wait of a client for one answer, in microseconds.
@@ -82,7 +80,6 @@ impl Shape {
             scheme: Scheme::Fast,
             remembers: true,
             is_whole: false,
-            aggregator_timing: AggregatorTiming::default(),
             window: 16,
             attempt_us: 10_000_000,
             load: Load {
