@@ -109,6 +109,10 @@ catalogue! {
     OffsetCountsItems = "offset-counts-items",
     /// The aggregator keeps the position of blocks that it read and did not emit.
     AggregatorCursorEarly = "aggregator-cursor-early",
+    /// The aggregator drops a transaction whose records are not here yet.
+    AggregatorDropsBlocked = "aggregator-drops-blocked",
+    /// The aggregator does not read the journal of an old disk again when the disk comes back.
+    AggregatorOldDisk = "aggregator-old-disk",
     /// An aggregator continues its last incarnation after a start.
     AggregatorResumes = "aggregator-resumes",
     /// An aggregator takes a cell for complete with one replica established.
@@ -133,10 +137,6 @@ catalogue! {
     UncoveredForgotten = "uncovered-forgotten",
     /// A position in a partner's journal is stated as of the last block read, not of the last block applied.
     ThroughBeforeApply = "through-before-apply",
-    /// The aggregator drops a transaction whose records are not here yet.
-    AggregatorDropsBlocked = "aggregator-drops-blocked",
-    /// The aggregator does not read the journal of an old disk again when the disk comes back.
-    AggregatorOldDisk = "aggregator-old-disk",
     /// The index commits its cursor, and the documents with the next commit.
     IndexCursorFirst = "index-cursor-first",
     /// The index drops an update that comes before all other elements of its canonical.
