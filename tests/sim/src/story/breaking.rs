@@ -5,7 +5,7 @@ use kittengrad_node_core::Input;
 use crate::{
     disk::Snapshot,
     host::Node,
-    invariants::differences,
+    invariants::{Violation, differences},
     publisher::canonical,
     queue::Event,
     world::{Shape, World},
@@ -168,6 +168,12 @@ impl World {
     pub fn run_for(&mut self, ms: u64) {
         self.pass(ms);
         self.assert_kept();
+    }
+
+    /// Lets time pass until a promise breaks. Returns the broken promise, or `None` if the time is over first.
+    pub fn violation_within(&mut self, ms: u64) -> Option<&Violation> {
+        self.pass(ms);
+        self.violation()
     }
 
     /// Runs until a condition holds. Panics if it does not within `PATIENCE_MS`.

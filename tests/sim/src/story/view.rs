@@ -11,10 +11,11 @@ use crate::{host::Node, publisher::Publication, world::World};
 const PATIENCE_MS: u64 = 60_000;
 
 impl World {
-    /// Starts aggregator and indexer.
+    /// Starts aggregator and indexer, and runs until the aggregator follows its sources.
     pub fn start_readers(&mut self) {
         self.start_aggregator();
         self.start_indexer();
+        self.await_plan();
     }
 
     /// Kills the aggregator.
@@ -22,9 +23,15 @@ impl World {
         self.aggregator_dies();
     }
 
-    /// Starts the aggregator again.
+    /// Starts the aggregator again, and runs until it follows its sources.
     pub fn restart_aggregator(&mut self) {
         self.start_aggregator();
+        self.await_plan();
+    }
+
+    /// An aggregator plans its sources in its first rounds, not before it starts.
+    fn await_plan(&mut self) {
+        self.run_until("a plan of sources", |c| !c.sources().is_empty());
     }
 
     /// The members whose journals the aggregator reads.

@@ -1,4 +1,5 @@
-//! Known holes of the rules, each with the steps that show it. They are ignored until the rule is closed.
+//! Known holes of the rules, each with the steps that show it. A story expects the promise that breaks, and fails once
+//! the rule is closed.
 
 use kittengrad_overlay::quorum::Ack;
 use kittengrad_sim::{Shape, World};
@@ -6,10 +7,12 @@ use kittengrad_sim::{Shape, World};
 /// Five replicas, three of which confirm. The first confirmer is wiped while the coordinator cannot reach it, settles
 /// from the three others, which never had the write, and its old confirmation still counts.
 ///
-/// Breaks S5: established are the wiped replica and the two that never had the write.
+/// FIXME: this breaks S5. The cell's heads come from the wiped replica and the two that never had the write, and three
+/// heads of five are enough. To close the hole, a confirmation must not count once its replica has begun a new
+/// incarnation, and a coordinator that is cut off does not hear of that. With R = 3 it is closed: the wiped replica
+/// settles only once it has read all others.
 #[test]
-#[ignore = "a confirmation of a lost incarnation counts while its coordinator is cut off"]
-fn confirmation_of_a_disk_that_was_wiped_does_not_complete_a_quorum() {
+fn confirmation_of_a_wiped_disk_still_completes_a_quorum() {
     let mut shape = Shape::new(5, 5);
     shape.is_whole = true;
     shape.timing.ack_ms = 120_000;
@@ -46,7 +49,7 @@ fn confirmation_of_a_disk_that_was_wiped_does_not_complete_a_quorum() {
     }
     c.join(coordinator, late);
     c.run_until("the second confirmation", |c| c.has(late, &publication));
-    c.run_for(10_000);
+    let broken = c.violation_within(10_000).map(|broken| broken.invariant);
+    assert_eq!(broken, Some("complete"));
     assert_eq!(c.acknowledged(), 1, "the write was not acknowledged");
-    assert_eq!(c.violation(), None);
 }
