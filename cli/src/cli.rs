@@ -41,10 +41,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  kittengrad peer run --config peers/1/peer.toml"
     )]
     Peer(PeerCommand),
-    /// Run an aggregator
+    /// Run an aggregator, or show to which time its view is complete
     #[command(
         subcommand,
-        after_help = "Examples:\n  kittengrad aggregator run --config aggregator/aggregator.toml"
+        after_help = "Examples:\n  kittengrad aggregator run --config aggregator/aggregator.toml\n  \
+        kittengrad aggregator status"
     )]
     Aggregator(AggregatorCommand),
     /// Run an indexer

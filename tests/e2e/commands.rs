@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::harness::{Network, lines, program, text, until};
+use crate::harness::{Network, Process, lines, program, text, until};
 
 #[test]
 fn commands_keep_the_promises_that_scripts_rely_on() {
@@ -15,6 +15,7 @@ fn commands_keep_the_promises_that_scripts_rely_on() {
     heads_are_replaced_side_by_side_or_taken_back(&network);
     what_is_unknown_hides_nothing(&network);
     search_goes_on_where_a_page_ended(&network);
+    the_status_of_a_view_names_its_cells(&network);
     bench_prints_the_fields_that_scripts_read(&network);
     blocks_and_offsets_are_counted_from_the_beginning(&network);
     a_reader_that_goes_away_changes_no_exit_code(&network);
@@ -63,6 +64,37 @@ fn with_json_standard_output_has_only_json() {
         assert!(text(&help).contains("Examples:"), "{asked:?}");
     }
     assert!(!run(&["put", "--help"]).stdout.is_empty());
+}
+
+fn the_status_of_a_view_names_its_cells(network: &Network) {
+    let mut status = Value::Null;
+    until("the view is ready", || {
+        let asked = network.cli(&["aggregator", "status"]);
+        status = lines(&asked)[0].clone();
+        asked.status.code() == Some(0)
+    });
+    let cells = status["cells"].as_array().unwrap();
+    assert_eq!(cells.len(), 3);
+    let has_time =
+        |cell: &Value| cell["complete_to_ms"].as_u64() >= status["complete_to_ms"].as_u64();
+    assert!(
+        status["ready"] == true && cells.iter().all(has_time),
+        "{status}"
+    );
+    let shown = program()
+        .args(["aggregator", "status", "--http"])
+        .arg(network.http(Process::Aggregator))
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    for cell in cells {
+        let from = &cell["from"].as_str().unwrap()[..8];
+        assert!(shown.contains(from), "{from} is not in\n{shown}");
+    }
+    let other = network.http(Process::Peer(1));
+    let asked = network.cli(&["aggregator", "status", "--http", &other]);
+    assert_eq!(asked.status.code(), Some(1), "{}", text(&asked));
+    assert!(text(&asked).contains("another process"), "{}", text(&asked));
 }
 
 fn refused_lines_are_told_kept_and_forgotten(network: &Network) {

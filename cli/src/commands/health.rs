@@ -1,12 +1,11 @@
 //! `kittengrad health`: are the processes alive and ready?
 
-use std::{fs, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
-use kittengrad_client::config::{ClientConfig, locate};
-use kittengrad_overlay::file::NetworkFile;
 use serde_json::{Value, json};
 
+use super::http::{Asked, members};
 use crate::{global::Global, output};
 
 /// How long one process may take to answer.
@@ -67,71 +66,6 @@ pub(crate) async fn run(args: HealthArgs, global: &Global) -> anyhow::Result<Exi
     })
 }
 
-/// A process to ask and its address, or the reason why it cannot be asked.
-#[derive(Debug, PartialEq, Eq)]
-struct Asked {
-    role: &'static str,
-    id: String,
-    page: Result<String, String>,
-}
-
-fn members(global: &Global) -> anyhow::Result<Vec<Asked>> {
-    let config = ClientConfig::load(&locate(global.config.as_deref())?)?;
-    let view = NetworkFile::load(&config.network, fs::read_to_string)?.view()?;
-    let known: Vec<_> = view
-        .identities()
-        .iter()
-        .map(|member| {
-            let page = member.addresses.http.as_str();
-            (member.role.as_str(), member.key.to_string(), page)
-        })
-        .collect();
-    let mut asked = pages(&known);
-    let indexer = config
-        .indexer
-        .map(|url| url.trim_end_matches('/').to_owned());
-    if let Some(indexer) = indexer
-        && !asked
-            .iter()
-            .any(|known| known.page.as_ref() == Ok(&indexer))
-    {
-        asked.push(Asked {
-            role: "indexer",
-            id: String::new(),
-            page: Ok(indexer),
-        });
-    }
-    Ok(asked)
-}
-
-/// Where each member is asked. Two with one address, as on loopback of two machines, are asked nowhere: one of them
-/// would answer for both.
-fn pages(members: &[(&'static str, String, &str)]) -> Vec<Asked> {
-    let page = |page: &str| {
-        if page.is_empty() {
-            return Err("the network file has no address of its pages: pass --http".to_owned());
-        }
-        match members
-            .iter()
-            .filter(|(_, _, other)| *other == page)
-            .count()
-        {
-            1 => Ok(format!("http://{page}")),
-            count => Err(format!(
-                "the network file has {page} for {count} members: run this on each machine with --http"
-            )),
-        }
-    };
-    members
-        .iter()
-        .map(|(role, id, address)| Asked {
-            role,
-            id: id.clone(),
-            page: page(address),
-        })
-        .collect()
-}
-
 async fn ready(url: &str) -> (bool, Vec<String>) {
     let ask = async {
         let client = super::http::client(PATIENCE)?;
@@ -147,27 +81,4 @@ async fn ready(url: &str) -> (bool, Vec<String>) {
     ask.await.unwrap_or_else(|error: anyhow::Error| {
         (false, vec![format!("it does not answer: {error:#}")])
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nobody_answers_for_another_or_is_left_out() {
-        let members = [
-            ("peer", "a".to_owned(), "10.0.0.1:7003"),
-            ("peer", "b".to_owned(), "127.0.0.1:7003"),
-            ("peer", "c".to_owned(), "127.0.0.1:7003"),
-            ("aggregator", "d".to_owned(), ""),
-        ];
-        let pages = pages(&members).into_iter().map(|asked| asked.page);
-        let words = pages.map(|page| page.unwrap_or_else(|why| why));
-        let words: Vec<_> = words.collect();
-        assert_eq!(words[0], "http://10.0.0.1:7003");
-        for why in &words[1..3] {
-            assert!(why.contains("127.0.0.1:7003 for 2 members"), "{why}");
-        }
-        assert!(words[3].contains("no address"));
-    }
 }

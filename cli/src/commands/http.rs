@@ -1,9 +1,13 @@
 //! Asking the HTTP pages of our own processes.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use anyhow::{Context, bail};
+use kittengrad_client::config::{ClientConfig, locate};
 use kittengrad_client_core::routing::Backoff;
+use kittengrad_overlay::file::NetworkFile;
+
+use crate::global::Global;
 
 /// Pauses before a process that does not answer yet is asked again.
 pub(crate) const POLL: Backoff = Backoff {
@@ -61,6 +65,76 @@ fn check_address(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// A process to ask and its address, or the reason why it cannot be asked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) role: &'static str,
+    /// Its key, or empty if it is not known.
+    pub(crate) id: String,
+    pub(crate) page: Result<String, String>,
+}
+
+/// The members of the network, and the indexer of the client configuration.
+///
+/// # Errors
+/// If the client configuration or the network file cannot be read.
+pub(crate) fn members(global: &Global) -> anyhow::Result<Vec<Asked>> {
+    let config = ClientConfig::load(&locate(global.config.as_deref())?)?;
+    let view = NetworkFile::load(&config.network, fs::read_to_string)?.view()?;
+    let known: Vec<_> = view
+        .identities()
+        .iter()
+        .map(|member| {
+            let page = member.addresses.http.as_str();
+            (member.role.as_str(), member.key.to_string(), page)
+        })
+        .collect();
+    let mut asked = pages(&known);
+    let indexer = config
+        .indexer
+        .map(|url| url.trim_end_matches('/').to_owned());
+    if let Some(indexer) = indexer
+        && !asked
+            .iter()
+            .any(|known| known.page.as_ref() == Ok(&indexer))
+    {
+        asked.push(Asked {
+            role: "indexer",
+            id: String::new(),
+            page: Ok(indexer),
+        });
+    }
+    Ok(asked)
+}
+
+/// Where each member is asked. Two with one address, as on loopback of two machines, are asked nowhere: one of them
+/// would answer for both.
+fn pages(members: &[(&'static str, String, &str)]) -> Vec<Asked> {
+    let page = |page: &str| {
+        if page.is_empty() {
+            return Err("the network file has no address of its pages: pass --http".to_owned());
+        }
+        match members
+            .iter()
+            .filter(|(_, _, other)| *other == page)
+            .count()
+        {
+            1 => Ok(format!("http://{page}")),
+            count => Err(format!(
+                "the network file has {page} for {count} members: run this on each machine with --http"
+            )),
+        }
+    };
+    members
+        .iter()
+        .map(|(role, id, address)| Asked {
+            role,
+            id: id.clone(),
+            page: page(address),
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,5 +177,23 @@ mod tests {
         ] {
             assert!(parse_address(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn nobody_answers_for_another_or_is_left_out() {
+        let members = [
+            ("peer", "a".to_owned(), "10.0.0.1:7003"),
+            ("peer", "b".to_owned(), "127.0.0.1:7003"),
+            ("peer", "c".to_owned(), "127.0.0.1:7003"),
+            ("aggregator", "d".to_owned(), ""),
+        ];
+        let pages = pages(&members).into_iter().map(|asked| asked.page);
+        let words = pages.map(|page| page.unwrap_or_else(|why| why));
+        let words: Vec<_> = words.collect();
+        assert_eq!(words[0], "http://10.0.0.1:7003");
+        for why in &words[1..3] {
+            assert!(why.contains("127.0.0.1:7003 for 2 members"), "{why}");
+        }
+        assert!(words[3].contains("no address"));
     }
 }

@@ -27,7 +27,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Demo(args) => demo::run(args, global).await,
         Command::Peer(PeerCommand::Run) => peer::run(global).await,
-        Command::Aggregator(AggregatorCommand::Run) => aggregator::run(global).await,
+        Command::Aggregator(command) => aggregator::run(command, global).await,
         Command::Indexer(IndexerCommand::Run) => indexer::run(global).await,
         Command::Ca(command) => ca::run(command, global),
         Command::Network(command) => network::run(command, global),
@@ -46,4 +46,4 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-use self::{aggregator::AggregatorCommand, indexer::IndexerCommand, peer::PeerCommand};
+use self::{indexer::IndexerCommand, peer::PeerCommand};

@@ -1,4 +1,6 @@
-//! `kittengrad aggregator run`.
+//! `kittengrad aggregator`: running one, and the state of its view.
+
+mod status;
 
 use std::process::ExitCode;
 
@@ -9,6 +11,7 @@ use kittengrad_service::process::shutdown_on_signal;
 use serde_json::json;
 use tokio::sync::oneshot;
 
+use self::status::StatusArgs;
 use super::role;
 use crate::{global::Global, output};
 
@@ -21,10 +24,26 @@ pub(crate) enum AggregatorCommand {
         deploy/aggregator.toml documents every key."
     )]
     Run,
+    /// Show to which time the view is complete, cell by cell, and what it waits for
+    #[command(after_help = "Examples:\n  kittengrad aggregator status\n  \
+        kittengrad aggregator status --http http://127.0.0.1:7003\n  \
+        kittengrad aggregator status --json | jq '.cells[] | {from, complete_to_ms, waits_for}'\n\n\
+        Everything that was acknowledged before the time of a cell is in the view. With --json, prints one line per \
+        aggregator: what it answers at GET /status.\n\
+        Exit code 0 if all aggregators that were asked are ready, else 1.")]
+    Status(StatusArgs),
+}
+
+/// Runs a command of an aggregator.
+pub(crate) async fn run(command: AggregatorCommand, global: &Global) -> anyhow::Result<ExitCode> {
+    match command {
+        AggregatorCommand::Run => serve(global).await,
+        AggregatorCommand::Status(args) => status::run(args, global).await,
+    }
 }
 
 /// Runs an aggregator.
-pub(crate) async fn run(global: &Global) -> anyhow::Result<ExitCode> {
+async fn serve(global: &Global) -> anyhow::Result<ExitCode> {
     role::log_to_stderr()?;
     let config = Config::load(&locate(global.config.as_deref())?)?;
     let shutdown = shutdown_on_signal()?;
