@@ -14,8 +14,10 @@ use kittengrad_aggregator_core::{
     Aggregator, Config, Event, Fatal, Fetch, Input, Network, Now, Plan, SourceBlock, Status,
     driver::{self, ROUND_MAX, Step},
 };
-use kittengrad_journal::{Follower, StateError, StoreError, Tip, Write};
-use kittengrad_proto::{checkpoint::Statement, id::PublicKey};
+use kittengrad_journal::{BlockStore as _, Follower, StateError, StoreError, Tip, Write};
+use kittengrad_proto::{
+    block::Header, checkpoint::Statement, id::PublicKey, signed_head::SignedHead,
+};
 use kittengrad_service::{clock, journal::SigningTimes};
 use kittengrad_store::RocksStore;
 use thiserror::Error;
@@ -95,6 +97,8 @@ pub(crate) struct Seen {
     pub(crate) tip: watch::Receiver<Option<Tip>>,
     /// Published after the tip that it describes.
     pub(crate) statement: watch::Receiver<Option<Arc<Statement>>>,
+    /// The last block on disk, as it was signed. Also that of an earlier incarnation.
+    pub(crate) own_head: watch::Receiver<Option<Arc<SignedHead>>>,
     /// Dates the heartbeats that other threads sign.
     pub(crate) times: SigningTimes,
     /// The sources to follow.
@@ -111,6 +115,7 @@ pub(crate) struct Driver {
     networks: watch::Receiver<Arc<Network>>,
     plans: watch::Sender<Arc<Plan>>,
     statement: watch::Sender<Option<Arc<Statement>>>,
+    own_head: watch::Sender<Option<Arc<SignedHead>>>,
     times: SigningTimes,
     tip: watch::Sender<Option<Tip>>,
     view: watch::Sender<Arc<StatusAt>>,
@@ -135,12 +140,14 @@ impl Driver {
         networks.mark_changed();
         let (tip, tip_seen) = watch::channel(None);
         let (statement, statement_seen) = watch::channel(None);
+        let (own_head, own_head_seen) = watch::channel(last_head(&store).map_err(Fatal::from)?);
         let (plans, plans_seen) = watch::channel(Arc::default());
         let times = SigningTimes::default();
         let (view, view_seen) = watch::channel(Arc::new(StatusAt::new(Status::default())));
         let seen = Seen {
             tip: tip_seen,
             statement: statement_seen,
+            own_head: own_head_seen,
             times: times.clone(),
             plans: plans_seen,
             view: view_seen,
@@ -152,6 +159,7 @@ impl Driver {
             networks,
             plans,
             statement,
+            own_head,
             times,
             tip,
             view,
@@ -256,6 +264,10 @@ impl Driver {
     }
 
     fn commit(&mut self, writes: Vec<Write>) -> Result<(), DriverError> {
+        let head = writes.iter().rev().find_map(|write| match write {
+            Write::Block(stored) => Some(signed(&stored.block.header)),
+            _ => None,
+        });
         if !writes.is_empty() {
             self.outlets.metrics.journal.commit(&writes);
             let begun = Instant::now();
@@ -265,6 +277,9 @@ impl Driver {
                 .journal
                 .commit
                 .committed(begun.elapsed());
+        }
+        if let Some(head) = head {
+            self.own_head.send_replace(Some(head));
         }
         self.core.committed();
         Ok(())
@@ -332,6 +347,19 @@ impl Driver {
             }
         }
     }
+}
+
+/// The last block on disk as its header was signed.
+fn last_head(store: &RocksStore) -> Result<Option<Arc<SignedHead>>, StoreError> {
+    let Some(head) = store.head()? else {
+        return Ok(None);
+    };
+    let last = store.block(head.incarnation, head.height)?;
+    Ok(last.map(|stored| signed(&stored.block.header)))
+}
+
+fn signed(header: &Header) -> Arc<SignedHead> {
+    Arc::new(SignedHead::Header(Box::new(header.clone())))
 }
 
 /// Reads the two clocks. `started` is the moment from which the monotonic one counts.

@@ -15,7 +15,7 @@ use kittengrad_client::{
     },
 };
 use kittengrad_journal::Follower;
-use kittengrad_proto::{block::Block, id::PublicKey};
+use kittengrad_proto::{block::Block, id::PublicKey, signed_head::SignedHead};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     time::sleep,
@@ -38,6 +38,8 @@ pub(crate) struct Following {
     pub(crate) notices: Arc<Reader>,
     /// The reason to pause reading, such as a full disk. `None` while there is room.
     pub(crate) shortage: watch::Receiver<Option<String>>,
+    /// The last head of our own journal, for the source.
+    pub(crate) own_head: watch::Receiver<Option<Arc<SignedHead>>>,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -117,6 +119,7 @@ impl Following {
             bodies: Bodies::Records,
             follow: true,
             give_up_after: None,
+            own_head: Some(self.own_head.clone()),
         };
         let mut subscription = self.client.subscribe(self.source, options);
         loop {

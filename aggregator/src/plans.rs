@@ -11,7 +11,7 @@ use std::{
 use kittengrad_aggregator_core::{Network, Plan};
 use kittengrad_client::Client;
 use kittengrad_overlay::view::View;
-use kittengrad_proto::id::PublicKey;
+use kittengrad_proto::{id::PublicKey, signed_head::SignedHead};
 use kittengrad_service::{process::joined, views::Views};
 use tokio::{
     sync::{mpsc, watch},
@@ -53,6 +53,8 @@ pub(crate) struct Followers {
     pub(crate) readers: Readers,
     /// The reason to pause reading, such as a full disk. `None` while there is room.
     pub(crate) shortage: watch::Receiver<Option<String>>,
+    /// The last head of our own journal, for the sources.
+    pub(crate) own_head: watch::Receiver<Option<Arc<SignedHead>>>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -104,6 +106,7 @@ impl Followers {
             commands: self.commands.clone(),
             notices: self.readers.of(source),
             shortage: self.shortage.clone(),
+            own_head: self.own_head.clone(),
             shutdown,
         }
     }

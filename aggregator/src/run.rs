@@ -209,6 +209,7 @@ impl Start {
             plans: seen.plans.clone(),
             readers,
             shortage: shortage.clone(),
+            own_head: seen.own_head.clone(),
             stop: process.stop_of(Stage::Inside),
         };
         process.spawn(Stage::Inside, "following sources", followers.run());
@@ -233,6 +234,7 @@ impl Start {
             times,
             view,
             plans: _,
+            own_head: _,
         } = seen;
         let service = AggregatorService::new(Parts {
             own,

@@ -32,6 +32,13 @@ impl SignedHead {
         }
     }
 
+    /// Whether the two name different blocks for one height. Signed by one key, they are evidence against it.
+    #[must_use]
+    pub fn contradicts(&self, other: &Self) -> bool {
+        let (one, other) = (self.head(), other.head());
+        one.place() == other.place() && one.hash != other.hash
+    }
+
     /// Verifies the signature of `owner`.
     ///
     /// # Errors

@@ -40,6 +40,8 @@ pub struct ServiceMetrics {
     pub subscriptions: Gauge,
     /// Blocks sent to subscribers.
     pub blocks_sent: Counter<u64, AtomicU64>,
+    /// Subscriptions refused because the caller had signed two blocks for one height of its own journal.
+    pub equivocations: Counter,
 }
 
 impl ServiceMetrics {
@@ -66,6 +68,12 @@ impl ServiceMetrics {
             "subscription_blocks",
             "Journal blocks sent to subscribers",
             blocks,
+        );
+        let equivocations = metrics.equivocations.clone();
+        registry.register(
+            "subscriber_equivocations",
+            "Subscriptions refused because the caller had signed two blocks for one height",
+            equivocations,
         );
         metrics
     }

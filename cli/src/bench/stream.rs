@@ -97,6 +97,7 @@ async fn read(
         bodies: Bodies::Records,
         follow: false,
         give_up_after: Some(args.limit()),
+        ..SubscribeOptions::default()
     };
     let mut measured = Measured::default();
     let began = Instant::now();

@@ -43,11 +43,12 @@ use kittengrad_proto::{
     cursor::{Cursor, Position},
     id::{PublicKey, RecordId},
     identity::Beat,
+    signed_head::SignedHead,
     transaction::{Element, Transaction},
     wire,
 };
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 pub use frame::{BodyFault, CheckedBlock, FrameFault};
@@ -132,7 +133,7 @@ pub struct Resume {
 }
 
 /// Options of a subscription.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct SubscribeOptions {
     /// The start.
     pub start: Start,
@@ -143,6 +144,9 @@ pub struct SubscribeOptions {
     /// Ends with [`SubscribeError::Unreachable`] if nothing arrives for this time. Without it, the subscription waits
     /// for ever.
     pub give_up_after: Option<Duration>,
+    /// The last head of the caller's own journal, if it has one. The source keeps it, and refuses a caller that signed
+    /// two blocks for one height.
+    pub own_head: Option<watch::Receiver<Option<Arc<SignedHead>>>>,
 }
 
 /// Everything from the genesis on, without an end.
@@ -153,6 +157,7 @@ impl Default for SubscribeOptions {
             bodies: Bodies::Records,
             follow: true,
             give_up_after: None,
+            own_head: None,
         }
     }
 }

@@ -203,12 +203,14 @@ impl Task {
         reader: &Reader,
         overlay: &Overlay,
     ) -> Result<Streaming<wire::Frame>, CallError> {
+        let own_head = self.options.own_head.as_ref();
+        let own_head = own_head.and_then(|head| head.borrow().clone());
         let request = wire::SubscribeRequest {
             namespace: overlay.namespace.to_string(),
             bodies: self.options.bodies.to_wire().into(),
             no_follow: !self.options.follow,
             from: Some(reader.from()),
-            head: None,
+            head: own_head.map(|head| head.to_wire()),
         };
         let stream = self
             .client

@@ -55,6 +55,7 @@ pub(crate) const ONCE: SubscribeOptions = SubscribeOptions {
     bodies: Bodies::Records,
     follow: false,
     give_up_after: None,
+    own_head: None,
 };
 
 /// All events of a subscription up to its end.

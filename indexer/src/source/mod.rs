@@ -52,6 +52,7 @@ impl Source {
                 bodies: Bodies::Records,
                 follow: true,
                 give_up_after: None,
+                own_head: None,
             };
             let events = self.client.subscribe(self.journal, options);
             let Some(error) = self.read(events, &mut following).await else {

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use kittengrad_journal::{Store, StoreError, StoredBlock, place::Place};
 use kittengrad_proto::{
-    block::{Bitmap, Block, Item},
+    block::{Bitmap, Item},
     id::{Id, RecordId},
     limits::{
         BLOCK_BYTES_MAX, BLOCK_ITEMS_MAX, FRAMES_BYTES_MAX, HEADER_BYTES_MAX, MESSAGE_BYTES_MAX,

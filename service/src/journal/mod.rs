@@ -2,6 +2,7 @@
 //! same code, so that a reader cannot tell them apart.
 
 mod admission;
+mod callers;
 mod load;
 mod pulse;
 mod recent;
@@ -35,6 +36,7 @@ use tonic::{Request, Response, Status};
 
 use self::{
     admission::Admission,
+    callers::CallerHeads,
     load::{ChainsSent, Loaded, Source},
     pulse::Pulse,
     shared::Shared,
@@ -77,6 +79,7 @@ pub struct JournalService {
     tip: watch::Receiver<Option<Tip>>,
     shared: Arc<Shared>,
     admission: Admission,
+    callers: CallerHeads,
 }
 
 impl JournalService {
@@ -100,7 +103,8 @@ impl JournalService {
             overlay: parts.overlay,
             chain: parts.chain,
             tip: parts.tip,
-            admission: Admission::new(parts.metrics),
+            admission: Admission::new(parts.metrics.clone()),
+            callers: CallerHeads::new(parts.metrics),
         }
     }
 
@@ -124,6 +128,9 @@ impl JournalService {
                 .hint("give a cursor, `genesis` or `now`")
         })?;
         let seat = self.admission.take(caller.holder.key)?;
+        if let Some(head) = request.head {
+            self.callers.note(caller.holder.key, head, &self.overlay)?;
+        }
         let tip = self.tip.clone();
         let now = *tip.borrow();
         match self.shared.start(from, now).await? {

@@ -1,6 +1,7 @@
 //! Tests of the servers over real TLS on loopback.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod callers;
 mod cursors;
 mod doors;
 mod errors;

@@ -296,6 +296,7 @@ async fn tail(client: Client, history: Arc<History>, source: PublicKey) {
             bodies: Bodies::None,
             follow: true,
             give_up_after: None,
+            own_head: None,
         };
         let mut events = client.subscribe(source, options);
         while let Some(event) = events.next().await {

@@ -2,7 +2,7 @@
 
 use kittengrad_aggregator_core::{Event, Input, Plan, Planned, SourceState};
 use kittengrad_journal::BlockStore;
-use kittengrad_proto::{block::Item, id::PublicKey, submission::Submission};
+use kittengrad_proto::{block::Item, id::PublicKey};
 use kittengrad_ring::{KeyRange, Point};
 
 use crate::{

@@ -100,6 +100,7 @@ pub(crate) async fn run(args: TailArgs, global: &Global) -> anyhow::Result<ExitC
         bodies: Bodies::Records,
         follow: !args.no_follow,
         give_up_after: args.no_follow.then_some(patience),
+        ..SubscribeOptions::default()
     };
     let mut subscription = session.client.subscribe(source, options);
     let (mut left, mut offsets) = (args.limit.unwrap_or(u64::MAX), Offsets::default());

@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::bail;
-use kittengrad_client::subscribe::{Bodies, Event, Start, SubscribeOptions, VerifiedBlock};
+use kittengrad_client::subscribe::{Event, SubscribeOptions, VerifiedBlock};
 use kittengrad_proto::{
     block::{Head, Item},
     id::PublicKey,
@@ -107,10 +107,9 @@ async fn verify(
     let signed = heartbeat.head;
     verdict.incarnation = Some(signed.incarnation);
     let options = SubscribeOptions {
-        start: Start::Genesis,
-        bodies: Bodies::Records,
         follow: false,
         give_up_after: Some(Duration::from_millis(session.config.timeouts.read_ms)),
+        ..SubscribeOptions::default()
     };
     let mut last: Option<u64> = None;
     let mut subscription = session.client.subscribe(*journal, options);

@@ -1,0 +1,83 @@
+//! The last heads of the callers' own journals, as the callers signed them.
+//!
+//! An aggregator sends its head with each subscription. If one key signs two blocks for one height, two sources that
+//! compare notes would see it; here one source sees it alone, once both heads came to it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use data_encoding::HEXLOWER;
+use kittengrad_proto::{
+    id::PublicKey, namespace::Overlay, signed::Ed25519, signed_head::SignedHead, wire,
+};
+
+use crate::{
+    metrics::ServiceMetrics,
+    status::{ErrorCode, Refusal},
+};
+
+/// Callers whose heads are kept, at most. Heads of further callers are not compared.
+const CALLERS_MAX: usize = 1_024;
+
+/// The highest head of each caller's journal.
+pub(super) struct CallerHeads {
+    heads: Mutex<BTreeMap<PublicKey, SignedHead>>,
+    metrics: ServiceMetrics,
+}
+
+impl CallerHeads {
+    pub(super) fn new(metrics: ServiceMetrics) -> Self {
+        Self {
+            heads: Mutex::default(),
+            metrics,
+        }
+    }
+
+    /// Compares a head that `caller` sent with the one kept, and keeps the higher one.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Invalid`] if it is malformed or not signed by the caller, or if the caller signed another block for
+    /// its height. Then both heads are logged, and the caller is counted.
+    pub(super) fn note(
+        &self,
+        caller: PublicKey,
+        head: wire::SignedHead,
+        overlay: &Overlay,
+    ) -> Result<(), Refusal> {
+        let invalid = |why: String| {
+            Refusal::new(ErrorCode::Invalid, format!("the head of the caller: {why}"))
+                .hint("send the last head of your own journal, signed by its key, or none")
+        };
+        let head = SignedHead::from_wire(head, overlay).map_err(|e| invalid(e.to_string()))?;
+        head.verify(&caller, &Ed25519)
+            .map_err(|e| invalid(e.to_string()))?;
+        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(kept) = heads.get_mut(&caller) else {
+            if heads.len() < CALLERS_MAX {
+                heads.insert(caller, head);
+            }
+            return Ok(());
+        };
+        if kept.contradicts(&head) {
+            self.metrics.equivocations.inc();
+            tracing::error!(
+                ?caller,
+                one = %HEXLOWER.encode(&kept.encode()),
+                other = %HEXLOWER.encode(&head.encode()),
+                "a subscriber signed two blocks for one height: do not trust its journal"
+            );
+            let (incarnation, height) = head.head().place();
+            return Err(Refusal::new(
+                ErrorCode::Invalid,
+                format!("you signed two blocks for height {height} of incarnation {incarnation}"),
+            )
+            .hint("never run two processes with one key; start again with an empty directory"));
+        }
+        if kept.head().place() < head.head().place() {
+            *kept = head;
+        }
+        Ok(())
+    }
+}
