@@ -274,7 +274,8 @@ impl Completeness {
     }
 }
 
-/// The least word of sources for a journal over the cells that its owner holds. In each cell, f+1 sources say it.
+/// The least word of sources for a journal over the cells that its owner holds. In each cell, f+1 sources say it. `None`
+/// while they name blocks of different incarnations.
 fn word(
     member: &PublicKey,
     cells: &Cells,
@@ -292,8 +293,12 @@ fn word(
     if plants.has(Plant::BestWordCounts) {
         return words.flatten().max_by_key(Head::place);
     }
-    let words: Option<Vec<_>> = words.collect();
-    words?.into_iter().min_by_key(Head::place)
+    let words = words.collect::<Option<Vec<_>>>()?;
+    let least = words.iter().copied().min_by_key(Head::place)?;
+    // A disk that lost blocks continues from an earlier one. Sources that read the new incarnation never saw the lost
+    // blocks, so they do not contain what a word of the old incarnation names.
+    let is_of_least = |word: &Head| word.incarnation == least.incarnation;
+    words.iter().all(is_of_least).then_some(least)
 }
 
 /// The words of trusted sources for the journal of `member` in `cell`.
