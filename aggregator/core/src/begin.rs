@@ -22,7 +22,13 @@ pub(crate) fn begin(
         return Ok(journal);
     }
     let head = store.head()?;
-    let incarnation = head.map_or(now.wall_ms, |head| now.wall_ms.max(head.incarnation + 1));
+    let wall_ms = now.wall_ms;
+    let incarnation = match head.map(|head| head.incarnation) {
+        Some(highest) if wall_ms > highest => wall_ms,
+        // Not one more: an old copy of the disk that is restored twice, with a late clock, would start it twice (rfd 4).
+        Some(highest) => highest.saturating_add(wall_ms.max(1)),
+        None => wall_ms,
+    };
     let fork = head.map(|head| Fork::from(head, store)).transpose()?;
     let holds = Holds::whole();
     Ok(Journal::open(
