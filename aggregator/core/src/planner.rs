@@ -128,7 +128,10 @@ impl Planner {
                 SourceState::Lying => {
                     self.lying.insert(key, now_ms + PASSED_OVER_MS);
                 }
-                SourceState::Level => {}
+                // It is not slow any more. Otherwise the plan would change once more at the end of the minute.
+                SourceState::Level => {
+                    self.slow.remove(&key);
+                }
                 state => {
                     if state == SourceState::Waiting && source.reason.is_some() {
                         self.broken.insert(key);
@@ -169,6 +172,8 @@ impl Planner {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use kittengrad_proto::id::Id;
     use kittengrad_ring::{KeyRange, Point, Replicas, Ring};
 
@@ -224,11 +229,11 @@ mod tests {
     fn planned(
         planner: &mut Planner,
         state: SourceState,
-        seconds: u64,
+        seconds: Range<u64>,
         height: impl Fn(u64) -> u64,
     ) -> Vec<PublicKey> {
         let mut planned = Vec::new();
-        for second in 0..seconds {
+        for second in seconds {
             for number in [1, 2, 3] {
                 planner.answered(key(number), second * 1_000);
             }
@@ -243,14 +248,17 @@ mod tests {
 
     #[test]
     fn a_slow_source_is_better_than_none() {
-        let found = planned(&mut planner(), SourceState::Waiting, 50, |_| 5);
+        let mut planner = planner();
+        let found = planned(&mut planner, SourceState::Waiting, 0..50, |_| 5);
         // Each is tried for 10 s, and in the end one of them stays.
         assert_eq!(found.len(), 4, "{found:?}");
+        let found = planned(&mut planner, SourceState::Level, 50..150, |_| 6);
+        assert_eq!(found, [], "it is as good as the others now");
     }
 
     #[test]
     fn a_source_that_gets_on_is_read_for_as_long_as_it_takes() {
-        let found = planned(&mut planner(), SourceState::Behind, 100, |second| second);
+        let found = planned(&mut planner(), SourceState::Behind, 0..100, |second| second);
         assert_eq!(found.len(), 1, "{found:?}");
     }
 
