@@ -1,8 +1,11 @@
 //! Planning: which journals to follow, as members come and go.
 //!
-//! Every member is asked for its head about once a second. A member that does not answer for [`SILENT_MS`], or for
-//! [`BROKEN_MS`] as a source whose connection failed, lags behind its own head for [`LAGS_MS`] or sends data that does not verify is passed over. The plan changes only if a source of
-//! it is passed over, or if it leaves arcs without a source that others hold.
+//! Every member is asked for its head about once a second. A member is passed over if it does not answer for
+//! [`SILENT_MS`], or for [`BROKEN_MS`] as a source whose connection failed; if it sends data that does not verify; or if it
+//! is behind its own head and does not get on for [`LAGS_MS`]. The plan changes only if a source of it is passed over, or
+//! if it leaves arcs without a source.
+//!
+//! A slow source is better than none: where all others are down, members that were passed over for being slow are planned.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +13,8 @@ use std::{
 };
 
 use kittengrad_plants::{Plant, Plants};
-use kittengrad_proto::id::PublicKey;
+use kittengrad_proto::{block::Head, id::PublicKey};
+use kittengrad_ring::KeyRanges;
 
 use crate::{
     network::Network,
@@ -22,7 +26,7 @@ use crate::{
 pub const SILENT_MS: u64 = 5_000;
 /// The same for a source whose connection failed, in milliseconds.
 pub const BROKEN_MS: u64 = 2_500;
-/// Time for which a source may be behind its head, in milliseconds.
+/// Time for which a source may be behind its head without a new block of it on our disk, in milliseconds.
 pub const LAGS_MS: u64 = 10_000;
 /// Time for which a source that lagged or lied is passed over, in milliseconds.
 pub const PASSED_OVER_MS: u64 = 60_000;
@@ -35,12 +39,14 @@ pub struct Planner {
     /// Monotonic time in milliseconds of the last answer of each member. Before the first answer, the time at which it
     /// was seen first.
     answered: BTreeMap<PublicKey, u64>,
-    /// Monotonic time in milliseconds since which each source is behind.
-    behind: BTreeMap<PublicKey, u64>,
+    /// Monotonic time in milliseconds since which each source is behind at the same position.
+    behind: BTreeMap<PublicKey, (Option<Head>, u64)>,
     /// Sources whose connection failed.
     broken: BTreeSet<PublicKey>,
-    /// Monotonic time in milliseconds until which a member is passed over.
-    passed_over: BTreeMap<PublicKey, u64>,
+    /// Monotonic time in milliseconds until which a member is passed over because it lagged.
+    slow: BTreeMap<PublicKey, u64>,
+    /// The same for members that lied.
+    lying: BTreeMap<PublicKey, u64>,
     plants: Plants,
 }
 
@@ -91,12 +97,25 @@ impl Planner {
         if !is_due {
             return None;
         }
-        let plan = Plan::of(&network, |member| self.is_up(member, now_ms));
+        let plan = self.cover(&network, now_ms);
         if self.plan.as_ref() == Some(&plan) {
             return None;
         }
         self.plan = Some(plan.clone());
         Some(plan)
+    }
+
+    /// Covers the ring with members that are up, and what they leave uncovered with slow ones.
+    fn cover(&self, network: &Network, now_ms: u64) -> Plan {
+        let plan = Plan::of(network, |member| self.is_up(member, now_ms));
+        if plan.uncovered.is_empty() {
+            return plan;
+        }
+        let gaps: KeyRanges = plan.uncovered.into_iter().collect();
+        Plan::of(network, |member| {
+            let helps = self.slow.contains_key(member) && network.holds_any(member, &gaps);
+            self.is_up(member, now_ms) || helps && self.answers(member, now_ms)
+        })
     }
 
     /// Notes which sources lag or lie.
@@ -107,32 +126,150 @@ impl Planner {
             let key = source.source;
             match source.state {
                 SourceState::Lying => {
-                    self.passed_over.insert(key, now_ms + PASSED_OVER_MS);
+                    self.lying.insert(key, now_ms + PASSED_OVER_MS);
                 }
-                SourceState::Level => {}
+                // It is not slow any more. Otherwise the plan would change once more at the end of the minute.
+                SourceState::Level => {
+                    self.slow.remove(&key);
+                }
                 state => {
                     if state == SourceState::Waiting && source.reason.is_some() {
                         self.broken.insert(key);
                     }
-                    let since = self.behind.get(&key).copied().unwrap_or(now_ms);
-                    behind.insert(key, since);
+                    // A new aggregator reads a long journal for longer than that, and gets on.
+                    let before = self.behind.get(&key);
+                    let since = match before {
+                        Some((position, since)) if *position == source.position => *since,
+                        _ => now_ms,
+                    };
+                    behind.insert(key, (source.position, since));
                     if now_ms.saturating_sub(since) >= LAGS_MS {
-                        self.passed_over.insert(key, now_ms + PASSED_OVER_MS);
+                        self.slow.insert(key, now_ms + PASSED_OVER_MS);
                     }
                 }
             }
         }
         self.behind = behind;
-        self.passed_over.retain(|_, until| *until > now_ms);
+        self.slow.retain(|_, until| *until > now_ms);
+        self.lying.retain(|_, until| *until > now_ms);
     }
 
     fn is_up(&self, member: &PublicKey, now_ms: u64) -> bool {
+        self.answers(member, now_ms) && !self.slow.contains_key(member)
+    }
+
+    /// Whether a member answers, and did not lie.
+    fn answers(&self, member: &PublicKey, now_ms: u64) -> bool {
         let silent_ms = match self.broken.contains(member) {
             true => BROKEN_MS,
             false => SILENT_MS,
         };
         let answered = self.answered.get(member);
         answered.is_some_and(|last| now_ms.saturating_sub(*last) < silent_ms)
-            && !self.passed_over.contains_key(member)
+            && !self.lying.contains_key(member)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+
+    use kittengrad_proto::id::Id;
+    use kittengrad_ring::{KeyRange, Point, Replicas, Ring};
+
+    use super::*;
+    use crate::signals::SourceReport;
+
+    const WHOLE: KeyRange = KeyRange::new(Point::ZERO, Point::ZERO);
+
+    fn key(number: u8) -> PublicKey {
+        PublicKey::new([number; 32])
+    }
+
+    /// Three members that hold everything, all of which answered at 0.
+    fn planner() -> Planner {
+        let keys = [1, 2, 3].map(key);
+        let points = keys.iter().map(PublicKey::point);
+        let ring = Ring::new(points, Replicas::new(3).unwrap()).unwrap();
+        let mut planner = Planner::default();
+        planner.network(Arc::new(Network::new(Id::ZERO, ring, keys, 0)), 0);
+        planner
+    }
+
+    /// The status while each planned source is in a state and at a height.
+    fn status(planner: &Planner, state: SourceState, height: u64) -> Status {
+        let sources = planner.plan().into_iter().flat_map(|plan| &plan.sources);
+        let hash = Id::ZERO;
+        let position = Some(Head {
+            incarnation: 1,
+            height,
+            hash,
+        });
+        let report = |source| SourceReport {
+            source,
+            arc: WHOLE,
+            state,
+            position,
+            head: None,
+            head_time_ms: None,
+            is_settled: true,
+            has_caught_up: false,
+            lag_ms: None,
+            queued: 0,
+            reason: None,
+        };
+        Status {
+            sources: sources.map(|of| report(of.source)).collect(),
+            ..Status::default()
+        }
+    }
+
+    /// Looks once a second while the planned sources are in a state. `height` returns their position at each second.
+    /// Returns the sources that were planned one after the other.
+    fn planned(
+        planner: &mut Planner,
+        state: SourceState,
+        seconds: Range<u64>,
+        height: impl Fn(u64) -> u64,
+    ) -> Vec<PublicKey> {
+        let mut planned = Vec::new();
+        for second in seconds {
+            for number in [1, 2, 3] {
+                planner.answered(key(number), second * 1_000);
+            }
+            let status = status(planner, state, height(second));
+            if let Some(plan) = planner.look(&status, second * 1_000) {
+                assert_eq!(plan.uncovered, [], "at {second} s");
+                planned.extend(plan.sources.iter().map(|of| of.source));
+            }
+        }
+        planned
+    }
+
+    #[test]
+    fn a_slow_source_is_better_than_none() {
+        let mut planner = planner();
+        let found = planned(&mut planner, SourceState::Waiting, 0..50, |_| 5);
+        // Each is tried for 10 s, and in the end one of them stays.
+        assert_eq!(found.len(), 4, "{found:?}");
+        let found = planned(&mut planner, SourceState::Level, 50..150, |_| 6);
+        assert_eq!(found, [], "it is as good as the others now");
+    }
+
+    #[test]
+    fn a_source_that_gets_on_is_read_for_as_long_as_it_takes() {
+        let found = planned(&mut planner(), SourceState::Behind, 0..100, |second| second);
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+
+    #[test]
+    fn a_liar_is_not_better_than_none() {
+        let mut planner = planner();
+        planner.look(&Status::default(), 0).unwrap();
+        let mut last = Plan::default();
+        while let Some(plan) = planner.look(&status(&planner, SourceState::Lying, 5), 0) {
+            last = plan;
+        }
+        assert_eq!((last.sources.len(), last.uncovered.len()), (0, 1));
     }
 }

@@ -15,9 +15,11 @@ pub const RETRY: Backoff = Backoff {
 /// How a subscription ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// The source cannot continue after the last block; the cursor where its journal begins.
+    /// The source cannot continue after the last block; the cursor where its journal continues.
     Moved(Cursor),
-    /// The source sent signed blocks that do not continue the blocks read so far.
+    /// The source sent signed blocks that do not continue the blocks read so far, or does not have the incarnation of the
+    /// last block. It has another disk then, and its next incarnation is no safe place: after a wipe with a late clock,
+    /// or after an old disk came back, blocks that were never read are in incarnations with lower numbers.
     Other,
     /// Any other reason, such as a broken connection.
     Failed,

@@ -153,10 +153,9 @@ impl Source {
 /// Classifies the error that ended a subscription.
 const fn end_of(error: &SubscribeError) -> End {
     match error {
-        SubscribeError::TooOld { start }
-        | SubscribeError::UnknownIncarnation { start }
-        | SubscribeError::Future { start } => End::Moved(*start),
-        SubscribeError::Tampered(FrameFault::Follow(
+        SubscribeError::TooOld { start } | SubscribeError::Future { start } => End::Moved(*start),
+        SubscribeError::UnknownIncarnation { .. }
+        | SubscribeError::Tampered(FrameFault::Follow(
             FollowError::Link { .. } | FollowError::Equivocation { .. },
         )) => End::Other,
         _ => End::Failed,
@@ -184,7 +183,10 @@ fn to_block(block: VerifiedBlock) -> Block {
 
 #[cfg(test)]
 mod tests {
-    use kittengrad_proto::id::Id;
+    use kittengrad_proto::{
+        cursor::Cursor,
+        id::{Id, PublicKey},
+    };
 
     use super::*;
 
@@ -198,5 +200,17 @@ mod tests {
         assert_eq!(end_of(&FrameFault::Follow(link).into()), End::Other);
         assert_eq!(end_of(&FrameFault::Empty.into()), End::Failed);
         assert_eq!(end_of(&SubscribeError::OtherJournal), End::Failed);
+    }
+
+    #[test]
+    fn a_journal_without_the_incarnation_is_another_journal() {
+        let start = Cursor {
+            journal: PublicKey::new([1; 32]),
+            incarnation: 7,
+            height: None,
+        };
+        let unknown = SubscribeError::UnknownIncarnation { start };
+        assert_eq!(end_of(&unknown), End::Other);
+        assert_eq!(end_of(&SubscribeError::Future { start }), End::Moved(start));
     }
 }

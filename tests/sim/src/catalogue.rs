@@ -67,26 +67,30 @@ pub const ALL: [Known; Plant::ALL.len()] = [
     known(Plant::HeartbeatBeforeSync, &["sync-first"], 10),
     known(
         Plant::CursorBeforeApply,
-        &["positions", "progress", "settled"],
+        &["positions", "progress", "settled", "through"],
         20,
     ),
     known(Plant::CursorOffByOne, &["progress"], 10),
     known(Plant::WaitsAcrossLinks, &["progress"], 30),
     known(
         Plant::PartIsWhole,
-        &["settled", "positions", "progress"],
+        &["settled", "positions", "progress", "through"],
         10,
     ),
-    known(Plant::PartNotKept, &["progress", "positions"], 40),
+    known(
+        Plant::PartNotKept,
+        &["progress", "positions", "through"],
+        40,
+    ),
     known(
         Plant::CellOverwritten,
-        &["progress", "positions", "settled"],
+        &["progress", "positions", "settled", "through"],
         20,
     ),
     known(Plant::RepeatUnconfirmed, &["progress"], 50),
     known(Plant::ChainNotKept, &["progress"], 10),
     under(
-        known(Plant::OldDiskNotReread, &["progress"], 30),
+        known(Plant::OldDiskNotReread, &["progress", "through"], 100),
         &[Kind::Restore, Kind::Wipe, Kind::ClientKill],
     ),
     known(Plant::AnswerWhileFilling, &["settled", "looked-up"], 20),
@@ -126,7 +130,7 @@ pub const ALL: [Known; Plant::ALL.len()] = [
     known(Plant::OffsetCountsItems, &["linked"], 10),
     told(
         Plant::AggregatorCursorEarly,
-        &["merged"],
+        &["merged", "through"],
         planted::more_than_one_block,
     ),
     known(Plant::AggregatorEmitsWhole, &["merged"], 10),
@@ -137,7 +141,7 @@ pub const ALL: [Known; Plant::ALL.len()] = [
     ),
     told(
         Plant::AggregatorOldDisk,
-        &["progress"],
+        &["progress", "through"],
         planted::old_disk_of_a_source,
     ),
     known(Plant::AggregatorResumes, &["one-block"], 20),

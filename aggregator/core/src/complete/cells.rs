@@ -227,8 +227,8 @@ impl Completeness {
     }
 }
 
-/// The least word of sources for a journal over the cells that its owner holds. In each cell, f+1 sources say it.
-/// `None` while the words are of several incarnations: the least of them says nothing about the others' blocks.
+/// The least word of sources for a journal over the cells that its owner holds. In each cell, f+1 sources say it. `None`
+/// while they name blocks of different incarnations.
 fn word(
     member: &PublicKey,
     cells: &Cells,
@@ -246,14 +246,12 @@ fn word(
     if plants.has(Plant::BestWordCounts) {
         return words.flatten().max_by_key(Head::place);
     }
-    let words: Vec<_> = words.collect::<Option<_>>()?;
-    let is_of_one = words
-        .iter()
-        .all(|word| word.incarnation == words[0].incarnation);
-    words
-        .into_iter()
-        .filter(|_| is_of_one)
-        .min_by_key(Head::place)
+    let words = words.collect::<Option<Vec<_>>>()?;
+    let least = words.iter().copied().min_by_key(Head::place)?;
+    // A disk that lost blocks continues from an earlier one. Sources that read the new incarnation never saw the lost
+    // blocks, so they do not contain what a word of the old incarnation names.
+    let is_of_least = |word: &Head| word.incarnation == least.incarnation;
+    words.iter().all(is_of_least).then_some(least)
 }
 
 /// The words of trusted sources for the journal of `member` in `cell`.

@@ -15,3 +15,4 @@ mod room;
 mod rounds;
 mod status;
 mod stories;
+mod words;

@@ -139,13 +139,22 @@ impl Peers {
 
     /// The head of each peer as it answers a question. Each says that it contains the journals of all others.
     pub(crate) fn beats(&self, time_ms: u64) -> Vec<(PublicKey, Beat)> {
+        self.beats_with(time_ms, |_, other| other.head())
+    }
+
+    /// Like [`Peers::beats`]. `word` returns the head up to which a peer says that it contains another one's journal.
+    pub(crate) fn beats_with(
+        &self,
+        time_ms: u64,
+        word: impl Fn(&Peer, &Peer) -> Head,
+    ) -> Vec<(PublicKey, Beat)> {
         let beat = |peer: &Peer| {
             let others = self
                 .peers
                 .iter()
                 .filter(|other| other.key.public() != peer.key.public());
             let others = others.map(|other| {
-                let (head, arcs) = (other.head(), None);
+                let (head, arcs) = (word(peer, other), None);
                 (other.key.public(), Through { head, arcs })
             });
             let through: ThroughList = others.collect();

@@ -79,6 +79,20 @@ fn every_start_begins_an_incarnation_after_the_last_block() {
 }
 
 #[test]
+fn a_copy_started_twice_with_a_late_clock_forks_twice() {
+    let (_, mut process, ..) = stopped();
+    let old = process.store.clone();
+    process.now.wall_ms = 5;
+    let starts = [old.clone(), old].map(|copy| {
+        process.store = copy;
+        process.crash();
+        process.flush();
+        process.store.head().unwrap().unwrap().incarnation
+    });
+    assert!(starts[0] < starts[1], "{starts:?}");
+}
+
+#[test]
 fn nothing_is_complete_after_a_start_until_the_peers_answer() {
     let (peers, mut process, ..) = stopped();
     process.hear_all(&peers);

@@ -124,8 +124,6 @@ impl World {
         self.aggregator_dies();
         if kind == Kind::AggregatorWipe {
             self.aggregator.as_mut().expect("it is there").disk.wipe();
-            // An indexer does not read the journal of an old disk again when the disk comes back.
-            self.aggregator_copy = None;
             self.invariants.merged_anew();
         }
         true

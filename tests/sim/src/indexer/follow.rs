@@ -78,7 +78,10 @@ impl World {
                 self.unsubscribe(stream);
                 self.indexer_lost(Broken::Unreachable);
             }
-            (Kind::UnknownIncarnation | Kind::TooOld | Kind::Future, Some(start)) => {
+            (Kind::UnknownIncarnation, Some(_)) => {
+                self.cannot_read(stream, End::Other, format!("{kind:?}"));
+            }
+            (Kind::TooOld | Kind::Future, Some(start)) => {
                 self.cannot_read(stream, End::Moved(start), format!("{kind:?}"));
             }
             _ => self.cannot_read(stream, End::Failed, format!("{kind:?}")),

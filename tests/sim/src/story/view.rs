@@ -23,6 +23,29 @@ impl World {
         self.aggregator_dies();
     }
 
+    /// Kills the aggregator and empties its disk.
+    pub fn wipe_aggregator(&mut self) {
+        self.aggregator_dies();
+        let machine = self.aggregator.as_mut().expect("the world is whole");
+        machine.disk.wipe();
+        self.invariants.merged_anew();
+    }
+
+    /// Moves the aggregator's clock.
+    pub fn skew_aggregator(&mut self, skew_ms: i64) {
+        self.host_mut(Node::Aggregator).skew_ms = skew_ms;
+    }
+
+    /// Kills the indexer.
+    pub fn crash_indexer(&mut self) {
+        self.indexer_dies();
+    }
+
+    /// Starts the indexer again.
+    pub fn restart_indexer(&mut self) {
+        self.start_indexer();
+    }
+
     /// Starts the aggregator again, and runs until it follows its sources.
     pub fn restart_aggregator(&mut self) {
         self.start_aggregator();
@@ -115,16 +138,25 @@ impl World {
         }
     }
 
+    /// Runs until the view has every element of any peer.
+    pub fn settle_view(&mut self) {
+        self.settle_until(Self::view_lacks);
+    }
+
     /// Runs until view and index have every element of any peer, and checks all disks.
     pub fn settle_readers(&mut self) {
+        self.settle_until(Self::readers_lack);
+        self.check_all().unwrap();
+    }
+
+    fn settle_until(&mut self, why_not: impl Fn(&Self) -> Option<String>) {
         let end_ms = self.now_ms() + PATIENCE_MS;
-        while let Some(why) = self.view_lacks().or_else(|| self.index_lacks()) {
+        while let Some(why) = why_not(self) {
             assert!(
                 self.now_ms() < end_ms,
                 "view and index are not complete: {why}"
             );
             self.run_for(100);
         }
-        self.check_all().unwrap();
     }
 }

@@ -203,3 +203,25 @@ fn say(c: &mut World) -> Publication {
     let name = c.name();
     c.say(&[&name])
 }
+
+/// An aggregator is wiped while its clock is an hour late, so that the numbers of its incarnations go back. Then its clock
+/// is right again. The indexer was away meanwhile.
+///
+/// Keeps S6.
+#[test]
+fn an_index_misses_nothing_of_an_aggregator_with_a_late_clock() {
+    let (mut c, source) = whole(4);
+    c.crash_indexer();
+    c.wipe_aggregator();
+    c.skew_aggregator(-3_600_000);
+    c.restart_aggregator();
+    write(&mut c, source, 3);
+    c.settle_view();
+    c.crash_aggregator();
+    c.skew_aggregator(0);
+    c.restart_aggregator();
+    write(&mut c, source, 3);
+    c.settle_view();
+    c.restart_indexer();
+    c.settle_readers();
+}

@@ -1,0 +1,66 @@
+//! The words of sources for journals that the aggregator does not read, in its own statement.
+
+use kittengrad_aggregator_core::Input;
+use kittengrad_proto::{block::Head, id::PublicKey};
+
+use crate::{
+    peers::{Peer, Peers, transact},
+    process::Process,
+};
+
+/// Five peers, an aggregator that read its two sources, and the number of a peer that it does not read.
+fn scene() -> (Peers, Process, usize) {
+    let mut peers = Peers::new(5, 3);
+    peers.peers.iter_mut().for_each(Peer::cut);
+    let mut process = Process::start(&peers);
+    process.read_all(&peers);
+    let sources = process.sources();
+    let is_unread = |number: &usize| !sources.contains(&peers.peers[*number].key());
+    let unread = (0..5).find(is_unread).unwrap();
+    (peers, process, unread)
+}
+
+/// Asks all peers, which answer with `word`. Returns the position of the aggregator in the journal of `of`.
+fn stated(
+    process: &mut Process,
+    peers: &Peers,
+    of: PublicKey,
+    word: impl Fn(&Peer, &Peer) -> Head,
+) -> Option<Head> {
+    process.pass(1_000);
+    let at = process.now;
+    for (member, beat) in peers.beats_with(at.wall_ms, word) {
+        let beat = Box::new(beat);
+        process.handle(Input::Asked { member, at, beat });
+    }
+    let statement = process.handled(Input::Flush).statement.unwrap();
+    statement.through.get(&of).map(|through| through.head)
+}
+
+#[test]
+fn words_of_two_incarnations_state_no_position() {
+    let (mut peers, mut process, lost) = scene();
+    let key = peers.peers[lost].key();
+    let first = peers.peers[lost].head();
+    let now = stated(&mut process, &peers, key, |_, other| other.head());
+    assert_eq!(now, Some(first));
+
+    // One source reads a block before it is lost with its disk.
+    let old = peers.peers[lost].store.clone();
+    let all: Vec<(u8, &[u8])> = (0..16).map(|canonical| (canonical, &[1][..])).collect();
+    peers.apply(lost, &transact(0, &all));
+    peers.peers[lost].cut();
+    let seen = peers.peers[lost].head();
+    assert!(seen.height > first.height, "it holds one of them");
+    peers.come_back(lost, old, 11);
+    let new = peers.peers[lost].head();
+
+    let late = process.sources()[0];
+    let word = |from: &Peer, of: &Peer| match from.key() == late && of.key() == key {
+        true => seen,
+        false => of.head(),
+    };
+    assert_eq!(stated(&mut process, &peers, key, word), None);
+    let all = stated(&mut process, &peers, key, |_, other| other.head());
+    assert_eq!(all, Some(new), "all read the new incarnation");
+}
