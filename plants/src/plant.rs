@@ -125,8 +125,8 @@ catalogue! {
     HeadBeforeQuestion = "head-before-question",
     /// An aggregator believes replicas and sources that are filling.
     FillingVouches = "filling-vouches",
-    /// An aggregator counts blocks as read that are not on its disk.
-    CompleteFromMemory = "complete-from-memory",
+    /// An aggregator counts a journal as read up to the last head that it heard of.
+    CompleteFromHeads = "complete-from-heads",
     /// An aggregator believes a checkpoint before it has read the block that the checkpoint describes.
     VouchedBeforeRead = "vouched-before-read",
     /// A peer journals that it is settled whenever it read on in a partner's journal.

@@ -260,11 +260,10 @@ impl Source {
 
     /// The last block of its journal up to which our set on disk contains everything.
     pub(crate) fn contained(&self) -> Option<Head> {
-        let position = match self.plants.has(Plant::CompleteFromMemory) {
-            true => &self.taken,
-            false => &self.durable,
-        };
-        position.as_ref().and_then(Follower::head)
+        if self.plants.has(Plant::CompleteFromHeads) {
+            return self.heard.map(|heard| heard.head);
+        }
+        self.durable.as_ref().and_then(Follower::head)
     }
 
     /// Whether what it says counts.

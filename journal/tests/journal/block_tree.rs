@@ -112,7 +112,7 @@ fn the_root_is_that_of_a_tree_over_all_hashes() {
 }
 
 #[test]
-fn each_block_is_proved_against_every_later_root_and_nowhere_else() {
+fn each_block_is_proved_against_later_roots_and_nowhere_else() {
     let mut owner = Owner::new();
     for number in 0..BLOCKS {
         owner.cut(number as u64);

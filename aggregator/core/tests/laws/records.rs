@@ -431,7 +431,7 @@ fn any_number_of_absent_records_is_fetched_again_and_again() {
 }
 
 #[test]
-fn a_new_absent_record_is_fetched_soon_although_many_are_absent() {
+fn a_new_absent_record_is_fetched_soon_among_many() {
     let (mut peers, mut process) = many_absent();
     let (source, number) = (process.sources()[0], 40);
     for is_restarted in [false, true] {

@@ -52,9 +52,13 @@ impl World {
         self.await_plan();
     }
 
-    /// An aggregator plans its sources in its first rounds, not before it starts.
+    /// An aggregator plans its sources in its first rounds, not before it starts. A promise may break before that.
     fn await_plan(&mut self) {
-        self.run_until("a plan of sources", |c| !c.sources().is_empty());
+        let end_us = self.queue.now_us + PATIENCE_MS * 1_000;
+        while self.violation.is_none() && self.sources().is_empty() {
+            let has_more = self.step(end_us);
+            assert!(has_more, "no plan of sources within {PATIENCE_MS} ms");
+        }
     }
 
     /// The members whose journals the aggregator reads.

@@ -98,7 +98,7 @@ fn over_two_cells(c: &mut World, [first, second]: [usize; 2]) -> (Publication, u
 
 /// Keeps S5.
 #[test]
-fn view_has_the_part_that_one_source_lists_until_another_is_read() {
+fn view_has_the_part_of_one_source_until_another_is_read() {
     let (mut c, [first, second]) = two_sources(4);
     // No other source can take the place of the second one.
     let mut others = c.members();
