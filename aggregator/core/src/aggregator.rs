@@ -217,7 +217,6 @@ impl Aggregator {
                 signed_ms: heartbeat.time_ms,
                 heard_ms: now.monotonic_ms,
             },
-            is_current: true,
         };
         if let Some(source) = self.up(source, out) {
             source.heard(heard);
@@ -360,9 +359,8 @@ impl Aggregator {
     fn block(&mut self, now: Now, key: PublicKey, block: SourceBlock, out: &mut Output) {
         let verifier = Arc::clone(&self.verifier);
         let mut events = Vec::new();
-        let clock = (now, self.timing.fresh_ms);
         let taken = match self.up(key, out) {
-            Some(source) => source.take(block, clock, &*verifier, &mut events),
+            Some(source) => source.take(block, now, &*verifier, &mut events),
             None => Ok(Taken::Known),
         };
         out.events.append(&mut events);

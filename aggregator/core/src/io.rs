@@ -207,9 +207,6 @@ pub enum Fatal {
 pub(crate) struct Heard {
     pub(crate) head: Head,
     pub(crate) at: Moment,
-    /// Whether it was the newest head when it was received: it came in a heartbeat, or was signed just before. An old
-    /// block does not show whether another follows.
-    pub(crate) is_current: bool,
 }
 
 /// The times at which a head was signed and received. Neither clock alone gives its age, because the owner's may be
@@ -233,12 +230,6 @@ impl Moment {
     pub(crate) const fn ahead_ms(self, now: Now) -> u64 {
         self.signed_ms.saturating_sub(now.wall_ms)
     }
-
-    /// Whether it is younger than `fresh_ms`. A head dated ahead by more than `fresh_ms` is not young, because it shows
-    /// nothing about now.
-    pub(crate) fn is_young(self, now: Now, fresh_ms: u64) -> bool {
-        self.age_ms(now) < fresh_ms && self.ahead_ms(now) <= fresh_ms
-    }
 }
 
 #[cfg(test)]
@@ -251,18 +242,18 @@ mod tests {
             signed_ms: 10_000,
             heard_ms: 1_000,
         };
-        // Monotonic time, wall time, age, time ahead, whether it is young.
-        for (monotonic_ms, wall_ms, age_ms, ahead_ms, is_young) in [
-            (1_000, 10_000, 0, 0, true),
-            (1_000, 14_999, 4_999, 0, true),
-            (1_000, 15_000, 5_000, 0, false),
-            (5_999, 10_000, 4_999, 0, true),
-            (6_000, 10_000, 5_000, 0, false),
-            (1_300, 10_200, 300, 0, true),
-            (1_200, 10_300, 300, 0, true),
-            (1_000, 5_000, 0, 5_000, true),
-            (1_000, 4_999, 0, 5_001, false),
-            (500, 10_000, 0, 0, true),
+        // Monotonic time, wall time, age, time ahead.
+        for (monotonic_ms, wall_ms, age_ms, ahead_ms) in [
+            (1_000, 10_000, 0, 0),
+            (1_000, 14_999, 4_999, 0),
+            (1_000, 15_000, 5_000, 0),
+            (5_999, 10_000, 4_999, 0),
+            (6_000, 10_000, 5_000, 0),
+            (1_300, 10_200, 300, 0),
+            (1_200, 10_300, 300, 0),
+            (1_000, 5_000, 0, 5_000),
+            (1_000, 4_999, 0, 5_001),
+            (500, 10_000, 0, 0),
         ] {
             let now = Now {
                 monotonic_ms,
@@ -270,7 +261,6 @@ mod tests {
             };
             let found = (moment.age_ms(now), moment.ahead_ms(now));
             assert_eq!(found, (age_ms, ahead_ms), "{now:?}");
-            assert_eq!(moment.is_young(now, 5_000), is_young, "{now:?}");
         }
     }
 }

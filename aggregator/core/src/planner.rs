@@ -213,7 +213,6 @@ mod tests {
             head: None,
             head_time_ms: None,
             is_settled: true,
-            has_caught_up: false,
             lag_ms: None,
             queued: 0,
             reason: None,

@@ -56,9 +56,6 @@ pub struct SourceReport {
     pub head_time_ms: Option<u64>,
     /// Whether it is settled in its part of the circle.
     pub is_settled: bool,
-    /// Whether we caught up with it once since it is required for `arc`: everything that it had of its part was on our
-    /// disk. Before that, an element that our set lacks may exist at the source.
-    pub has_caught_up: bool,
     /// Age of the last signed head that is wholly in our set, in milliseconds. `None` before the first.
     pub lag_ms: Option<u64>,
     /// Blocks that wait in memory.
@@ -248,7 +245,6 @@ impl Status {
             head,
             head_time_ms: heard.map(|at| at.signed_ms),
             is_settled,
-            has_caught_up: source.has_caught_up,
             lag_ms: reached.map(|at| at.age_ms(now)),
             queued: source.queued(),
             reason,

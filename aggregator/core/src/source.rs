@@ -103,8 +103,6 @@ pub(crate) struct Source {
     /// The times of the newest signed head that `durable` reached. Nothing that the source had then is missing on our
     /// disk.
     pub(crate) reached: Option<Moment>,
-    /// Whether everything that it had of its part was on our disk at one time since it was required.
-    pub(crate) has_caught_up: bool,
     /// The settled arcs as of `emitted`.
     pub(crate) settled: Settled,
     /// The settled arcs as of `taken`.
@@ -138,7 +136,6 @@ impl Source {
             emitted: follower.clone(),
             durable: follower,
             emitted_at: Moment::default(),
-            has_caught_up: false,
             settled_taken: settled.clone(),
             settled,
             is_settled_kept: true,
@@ -152,11 +149,11 @@ impl Source {
         self.taken.as_ref()
     }
 
-    /// Puts a block into the queue, if it is the next one. A block signed less than `fresh_ms` ago counts as current.
+    /// Puts a block into the queue, if it is the next one.
     pub(crate) fn take(
         &mut self,
         block: SourceBlock,
-        (now, fresh_ms): (Now, u64),
+        now: Now,
         verifier: &dyn Verifier,
         events: &mut Vec<Event>,
     ) -> Result<Taken, SourceError> {
@@ -214,11 +211,7 @@ impl Source {
             self.vouched(incarnation, checkpoint, &block.through);
         }
         let head = block.head();
-        self.heard(Heard {
-            head,
-            at,
-            is_current: at.is_young(now, fresh_ms),
-        });
+        self.heard(Heard { head, at });
         self.queue.push_back(Queued {
             follower,
             at,
@@ -239,11 +232,9 @@ impl Source {
         !self.plants.has(Plant::AggregatorOldDisk) && fork.is_some() && fork < read
     }
 
-    /// Requires the source for this part of the circle. It has to catch up there again.
-    pub(crate) fn require(&mut self, arc: KeyRange) {
+    /// Requires the source for this part of the circle.
+    pub(crate) const fn require(&mut self, arc: KeyRange) {
         self.required = Some(arc);
-        self.has_caught_up = false;
-        self.prove();
     }
 
     /// Takes a checkpoint with its list.
@@ -311,9 +302,6 @@ impl Source {
         let durable = self.durable.as_ref().and_then(Follower::head);
         if let Some(heard) = self.heard.filter(|heard| Some(heard.head) == durable) {
             self.reach(heard.at);
-            let required = self.required.as_ref();
-            let covers = required.is_some_and(|arc| self.settled.covers(arc));
-            self.has_caught_up |= heard.is_current && covers;
         }
     }
 

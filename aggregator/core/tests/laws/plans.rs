@@ -47,21 +47,6 @@ fn hear(process: &mut Process, source: PublicKey, peers: &Peers) {
 }
 
 #[test]
-fn a_source_has_to_catch_up_in_what_it_is_required_for() {
-    let (peers, mut process, source, _) = following(None);
-    read(&mut process, source, &peers);
-    assert!(process.view().sources[0].has_caught_up);
-    process.handle(only(source, WHOLE));
-    let view = process.view();
-    assert!(
-        !view.sources[0].has_caught_up,
-        "the source is settled in its part only"
-    );
-    process.handle(only(source, peers.plan().sources[0].arc));
-    assert!(process.view().sources[0].has_caught_up);
-}
-
-#[test]
 fn a_source_that_is_left_out_is_not_read() {
     let (mut peers, mut process, source, number) = following(None);
     peers.apply(number, &transact(0, &[(1, &[1])]));

@@ -38,7 +38,7 @@ fn stated(
 }
 
 #[test]
-fn words_of_two_incarnations_state_no_position() {
+fn words_of_two_incarnations_move_no_position() {
     let (mut peers, mut process, lost) = scene();
     let key = peers.peers[lost].key();
     let first = peers.peers[lost].head();
@@ -60,7 +60,8 @@ fn words_of_two_incarnations_state_no_position() {
         true => seen,
         false => of.head(),
     };
-    assert_eq!(stated(&mut process, &peers, key, word), None);
+    let split = stated(&mut process, &peers, key, word);
+    assert_eq!(split, now, "it stays where it was");
     let all = stated(&mut process, &peers, key, |_, other| other.head());
     assert_eq!(all, Some(new), "all read the new incarnation");
 }
