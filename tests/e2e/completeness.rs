@@ -2,7 +2,6 @@
 
 use std::{
     net::{SocketAddr, UdpSocket},
-    thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -13,6 +12,7 @@ use crate::{
     relay::Relays,
 };
 
+/// Keeps S5.
 #[test]
 fn nothing_is_missing_while_a_view_says_complete() {
     let mut network = Network::prepare(3);
@@ -61,6 +61,7 @@ fn nothing_is_missing_while_a_view_says_complete() {
     assert!(view.status()["elements"].as_u64() >= Some(6));
 }
 
+/// Keeps S5.
 #[test]
 fn a_view_is_complete_again_after_its_source_died() {
     let mut network = Network::with_peers(3);
@@ -161,7 +162,6 @@ fn put(network: &Network, work: &str) -> bool {
     let put = network.cli(&["put", &file]);
     if !put.status.success() {
         eprintln!("{}", text(&put));
-        thread::sleep(Duration::from_millis(100));
     }
     put.status.success()
 }
