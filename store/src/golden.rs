@@ -3,12 +3,14 @@
 use bytes::Bytes;
 use kittengrad_journal::{Locator, StoredBlock};
 use kittengrad_proto::{
-    block::{Block, Header, HeaderFields},
+    block::{Block, Head, Header, HeaderFields},
+    checkpoint::{Checkpoint, Holdings, Through, ThroughList},
     id::{Id, PublicKey, RecordId},
     namespace::Overlay,
     signed::{SIGNATURE_BYTES, Signer},
     transaction::Element,
 };
+use kittengrad_ring::KeyRanges;
 
 use crate::{open, owner::Owner, rows};
 
@@ -46,7 +48,31 @@ fn overlay() -> Overlay {
     }
 }
 
-fn stored() -> StoredBlock {
+/// A checkpoint with one position beside it.
+fn checkpoint() -> (Checkpoint, ThroughList) {
+    let head = Head {
+        incarnation: 1_780_000_000_000,
+        height: 9,
+        hash: Id::new([0xcc; 32]),
+    };
+    let position = Through { head, arcs: None };
+    let through: ThroughList = [(PublicKey::new([0x22; 32]), position)]
+        .into_iter()
+        .collect();
+    let whole = KeyRanges::whole();
+    let checkpoint = Checkpoint {
+        height: 41,
+        ring: Id::new([0x77; 32]),
+        holds: Holdings::new(&whole, &whole),
+        blocks: 42,
+        blocks_root: Id::new([0xbb; 32]),
+        through_root: through.root(),
+    };
+    (checkpoint, through)
+}
+
+fn stored(checkpoint: Option<(Checkpoint, ThroughList)>) -> StoredBlock {
+    let (checkpoint, through) = checkpoint.unzip();
     let items = vec![Bytes::from_static(b"one"), Bytes::from_static(b"another")];
     let leaves = items.iter().map(|item| &item[..]);
     let fields = HeaderFields {
@@ -57,13 +83,13 @@ fn stored() -> StoredBlock {
         items_root: kittengrad_proto::merkle::Tree::new(leaves).root(),
         item_count: 2,
         fork: None,
-        checkpoint: None,
+        checkpoint,
     };
     let header = Header::sign(&overlay(), &fields, &Stamp);
     let block = Block {
         header,
         items,
-        through: kittengrad_proto::checkpoint::ThroughList::default(),
+        through: through.unwrap_or_default(),
     };
     StoredBlock { block, offset: 5 }
 }
@@ -86,10 +112,15 @@ fn rows_have_the_bytes_that_they_always_had() {
     };
     check(rows::locator_value(&locator), "element.value");
     check(rows::block_key(1_780_000_000_000, 42), "block.key");
-    let value = rows::block_value(&stored());
-    check(&value, "block.value");
-    let read = rows::block((1_780_000_000_000, 42), value.into(), &overlay());
-    assert_eq!(read, Ok(stored()));
+    for (stored, name) in [
+        (stored(None), "block.value"),
+        (stored(Some(checkpoint())), "block.through.value"),
+    ] {
+        let value = rows::block_value(&stored);
+        check(&value, name);
+        let read = rows::block((1_780_000_000_000, 42), value.into(), &overlay());
+        assert_eq!(read, Ok(stored));
+    }
     check(rows::versioned(&mut Vec::new(), b"bytes"), "other.value");
 
     let owner = Owner {

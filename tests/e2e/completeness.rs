@@ -2,7 +2,6 @@
 
 use std::{
     net::{SocketAddr, UdpSocket},
-    thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -163,7 +162,6 @@ fn put(network: &Network, work: &str) -> bool {
     let put = network.cli(&["put", &file]);
     if !put.status.success() {
         eprintln!("{}", text(&put));
-        thread::sleep(Duration::from_millis(100));
     }
     put.status.success()
 }

@@ -4,40 +4,42 @@ use std::{fs, path::Path};
 
 use crate::network::{Running, World};
 
-/// Keeps S5.
+/// Keeps S5, S7.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restarted_aggregator_goes_on_where_it_was() {
+async fn each_start_begins_an_incarnation_and_repeats_nothing() {
     let mut world = World::new(5).await;
     let mut expected = Vec::new();
-    let mut head = None;
+    let mut shown = Vec::new();
     for round in 0..3_u8 {
         let running = world.start().await;
         expected.extend(world.publish(&[(round, 2), (round + 10, 1), (round + 20, 0)]));
         world.until_emitted(&expected).await;
-        let blocks = world.read().await;
-        let incarnations: Vec<_> = blocks
-            .iter()
-            .map(|block| block.header.incarnation)
-            .collect();
-        assert!(
-            incarnations
-                .iter()
-                .all(|incarnation| *incarnation == incarnations[0])
-        );
-        if let Some(head) = head {
-            assert!(
-                blocks.iter().any(|block| block.header.head() == head),
-                "the journal grows"
-            );
-        }
-        head = blocks.last().map(|block| block.header.head());
+        shown.extend(world.read().await.last().map(|block| block.header.head()));
         running.stop().await;
         // Published while the aggregator is stopped, and emitted after its next start.
         expected.extend(world.publish(&[(round + 30, 1)]));
     }
     let running = world.start().await;
     world.until_emitted(&expected).await;
+    let blocks = world.read().await;
     running.stop().await;
+
+    let headers: Vec<_> = blocks.iter().map(|block| &block.header).collect();
+    for head in shown {
+        let mut heads = headers.iter().map(|header| header.head());
+        assert!(heads.any(|of| of == head), "the journal grows");
+    }
+    let firsts = headers.iter().filter(|header| header.height == 0);
+    assert_eq!(firsts.count(), 4, "one for each start");
+    for pair in headers.windows(2) {
+        let [before, next] = [pair[0], pair[1]];
+        if next.height == 0 {
+            assert!(next.incarnation > before.incarnation);
+            assert_eq!(next.fork, Some(before.head()));
+        } else {
+            assert_eq!(next.incarnation, before.incarnation);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -116,7 +116,7 @@ impl World {
         let publisher = admit(&authority, Role::Client);
         let timeouts = Timeouts::default();
         let client = Client::new(root, view, publisher.clone(), Vec::new(), timeouts).unwrap();
-        Self {
+        let world = Self {
             dir,
             authority,
             overlay,
@@ -125,7 +125,9 @@ impl World {
             publisher,
             client,
             nonce: 0,
-        }
+        };
+        world.attest();
+        world
     }
 
     /// The configuration of the aggregator.
@@ -191,14 +193,27 @@ impl World {
         for peer in &self.peers {
             peer.apply(submission, self.publisher.chain());
         }
+        self.attest();
     }
 
-    /// The peer that the aggregator follows for the first part of the circle.
-    pub(crate) fn source(&mut self) -> &mut Peer {
-        let view = self.client.view();
-        let cover = view.ring().cover(|_| true);
-        let key = view.key_at(cover.sources[0].member).unwrap();
+    /// Lets each peer state that its set contains the journals of all others, because each has every submission.
+    fn attest(&self) {
+        let ring = self.client.view().ring_id();
+        let heads = self.peers.iter().map(|peer| (peer.key, peer.head()));
+        let heads: Vec<_> = heads.collect();
+        self.peers.iter().for_each(|peer| peer.attest(ring, &heads));
+    }
+
+    /// A peer by its key.
+    pub(crate) fn peer(&mut self, key: PublicKey) -> &mut Peer {
         self.peers.iter_mut().find(|peer| peer.key == key).unwrap()
+    }
+
+    /// Another replica of the cell that a peer owns.
+    pub(crate) fn partner(&self, owner: PublicKey) -> PublicKey {
+        let view = self.client.view();
+        let replicas = view.replicas(&view.cell(&owner).unwrap());
+        replicas.into_iter().find(|key| *key != owner).unwrap()
     }
 
     /// Reads and verifies the aggregator's journal up to its head.
@@ -220,15 +235,22 @@ impl World {
         blocks
     }
 
-    /// Reads the elements of the aggregator's journal in their order, and checks their offsets.
+    /// Reads the elements of the aggregator's journal in their order, and checks their offsets. They begin at 0 in each
+    /// incarnation.
     pub(crate) async fn emitted(&self) -> Vec<Element> {
         let blocks = self.read().await;
-        let all = blocks.iter().flat_map(VerifiedBlock::elements);
-        let elements = all.enumerate().map(|(number, at)| {
-            assert_eq!(at.offset, number as u64);
-            at.element
-        });
-        elements.collect()
+        let (mut elements, mut offset) = (Vec::new(), 0);
+        for block in &blocks {
+            if block.header.height == 0 {
+                offset = 0;
+            }
+            for at in block.elements() {
+                assert_eq!(at.offset, offset);
+                offset += 1;
+                elements.push(at.element);
+            }
+        }
+        elements
     }
 
     /// Waits until exactly the expected elements are emitted, each once.
@@ -288,13 +310,56 @@ impl Running {
         serde_json::from_str(&self.page("/status").await.1).unwrap()
     }
 
-    /// Waits until the first source is read in `incarnation`.
-    pub(crate) async fn until_read_in(&self, incarnation: u64) {
+    /// The keys of the sources, as the status page shows them.
+    pub(crate) async fn sources(&self) -> Vec<PublicKey> {
+        let status = self.status().await;
+        let sources = status["sources"].as_array().unwrap().iter();
+        let key = |source: &Value| source["id"].as_str().unwrap().parse().unwrap();
+        sources.map(key).collect()
+    }
+
+    /// Waits until a source is read in `incarnation`.
+    pub(crate) async fn until_read_in(&self, source: PublicKey, incarnation: u64) {
+        let id = source.to_string();
         until_some("the source is read in its next incarnation", async || {
             let status = self.status().await;
-            (status["sources"][0]["applied"]["incarnation"] == incarnation).then_some(())
+            let mut sources = status["sources"].as_array().unwrap().iter();
+            let source = sources.find(|source| source["id"] == id.as_str())?;
+            (source["position"]["incarnation"] == incarnation).then_some(())
         })
         .await;
+    }
+
+    /// Waits until the view is ready without this source, and complete to a later time than now.
+    pub(crate) async fn until_ready_without(&self, source: PublicKey) {
+        let (id, now_ms) = (source.to_string(), unix_ms());
+        until_some("the view is complete through others", async || {
+            let status = self.status().await;
+            let mut sources = status["sources"].as_array().unwrap().iter();
+            let is_replaced = sources.all(|source| source["id"] != id.as_str());
+            let is_later = status["complete_to_ms"].as_u64() > Some(now_ms);
+            (is_replaced && is_later && status["ready"] == true).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until a cell waits for exactly these replicas and keeps the view from being ready. Returns the reasons.
+    pub(crate) async fn until_waiting_for(&self, replicas: &[PublicKey]) -> String {
+        let mut ids: Vec<_> = replicas.iter().map(PublicKey::to_string).collect();
+        ids.sort();
+        until_some("a cell waits for these replicas", async || {
+            let status = self.status().await;
+            let mut cells = status["cells"].as_array().unwrap().iter();
+            let waits = |cell: &Value| {
+                let waits_for = cell["waits_for"].as_array().unwrap().iter();
+                let mut waits_for: Vec<_> = waits_for.filter_map(Value::as_str).collect();
+                waits_for.sort_unstable();
+                waits_for == ids
+            };
+            (cells.any(waits) && status["ready"] == false).then_some(())
+        })
+        .await;
+        self.until_ready(false).await
     }
 
     /// Waits until `/readyz` answers as expected. Returns its body, which has the reasons.

@@ -6,20 +6,21 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use kittengrad_journal::{BlockStore, Fork, Journal, Store, Tip, keep_chain};
+use kittengrad_journal::{BlockStore, Fork, Journal, Observed, Store, Tip, keep_chain};
 use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{
-    block::Item,
+    block::{Head, Item},
     certificate::{Chain, Role},
-    id::{PublicKey, RecordId},
+    checkpoint::{Holdings, Statement, Through},
+    id::{Id, PublicKey, RecordId},
     namespace::Overlay,
     submission::Submission,
     wire::{self, journal_server::JournalServer, store_server::StoreServer},
 };
-use kittengrad_ring::KeyRange;
+use kittengrad_ring::{KeyRange, KeyRanges};
 use kittengrad_service::{
     handshakes::{GRPC, Handshakes},
-    journal::{JournalParts, JournalService},
+    journal::{JournalParts, JournalService, SigningTimes},
     listen::listen,
     lookup::get_record,
     metrics::ServiceMetrics,
@@ -42,6 +43,8 @@ pub(crate) struct Peer {
     store: Arc<RocksStore>,
     journal: Mutex<Journal>,
     tip: watch::Sender<Option<Tip>>,
+    statements: watch::Sender<Option<Arc<Statement>>>,
+    times: SigningTimes,
     serving: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
@@ -57,7 +60,6 @@ impl Peer {
         let key = credentials.holder().key;
         let store = open(&overlay, key, &data);
         let journal = Mutex::new(begin(&overlay, &credentials, held, 10));
-        let tip = watch::channel(None).0;
         let peer = Self {
             key,
             address,
@@ -67,7 +69,9 @@ impl Peer {
             data,
             store,
             journal,
-            tip,
+            tip: watch::Sender::new(None),
+            statements: watch::Sender::new(None),
+            times: SigningTimes::default(),
             serving: None,
         };
         peer.cut();
@@ -93,10 +97,35 @@ impl Peer {
     fn cut(&self) {
         let mut journal = self.journal.lock().unwrap();
         let mut writes = Vec::new();
-        journal.cut(kittengrad_service::clock::unix_ms(), &mut writes);
+        journal.cut(self.times.begin(), &mut writes);
         self.store.commit(writes).unwrap();
         journal.committed();
         self.tip.send_replace(journal.tip());
+        self.times.end();
+    }
+
+    /// The head of its journal.
+    pub(crate) fn head(&self) -> Head {
+        self.journal.lock().unwrap().tip().unwrap().head
+    }
+
+    /// States that it is settled, and that its set contains the journals of the others up to these heads. After a new
+    /// incarnation began, it states nothing until the next call.
+    pub(crate) fn attest(&self, ring: Id, heads: &[(PublicKey, Head)]) {
+        let others = heads.iter().filter(|(key, _)| *key != self.key);
+        let through = others.map(|(key, head)| {
+            let (head, arcs) = (*head, None);
+            (*key, Through { head, arcs })
+        });
+        let held = KeyRanges::from(self.held);
+        let observed = Observed {
+            ring,
+            holds: Holdings::new(&held, &held),
+            through: through.collect(),
+        };
+        let mut journal = self.journal.lock().unwrap();
+        self.statements
+            .send_replace(journal.attest(observed).cloned());
     }
 
     /// Loses its disk and starts an empty incarnation. The peer must be stopped.
@@ -139,8 +168,8 @@ impl Peer {
             overlay: self.overlay.clone(),
             store: Arc::clone(&self.store) as Arc<dyn Store>,
             tip: self.tip.subscribe(),
-            statements: watch::channel(None).1,
-            times: kittengrad_service::journal::SigningTimes::default(),
+            statements: self.statements.subscribe(),
+            times: self.times.clone(),
             signer: Arc::new(self.credentials.key().clone()),
             chain: self.credentials.chain().clone(),
             shutdown: shutdown.clone(),

@@ -146,6 +146,27 @@ fn whoever_begins_anew_with_its_disk_whole_is_seen() {
 }
 
 #[test]
+fn an_aggregator_that_begins_anew_and_forgets_is_seen() {
+    let story = Story::begin();
+    let node = Node::Aggregator;
+    let whole = |incarnation| story.answer(&story.updates, incarnation);
+    story.history.shows(node, &whole(1));
+    story.history.shows(node, &whole(2));
+    story.check(None);
+    story
+        .history
+        .shows(node, &story.answer(&story.updates[..1], 3));
+    story.check(Some("monotone (S1)"));
+
+    let story = Story::begin();
+    for incarnation in [2, 1] {
+        let whole = story.answer(&story.updates, incarnation);
+        story.history.shows(node, &whole);
+    }
+    story.check(Some("begins incarnation 1 after 2"));
+}
+
+#[test]
 fn what_nobody_said_is_seen() {
     let story = Story::begin();
     let invented = RecordId::new([7; 32]);

@@ -49,7 +49,7 @@ struct Inner {
     outside: Outside,
     /// The newest incarnation that each node showed.
     incarnations: BTreeMap<Node, u64>,
-    /// Nodes whose disks lost data, so that they may start a new incarnation.
+    /// Nodes whose disks lost data, so that they may start a new incarnation and forget.
     lossy: BTreeSet<Node>,
     canonicals: BTreeSet<RecordId>,
     acknowledged: BTreeSet<RecordId>,
@@ -268,18 +268,22 @@ impl Inner {
         }
     }
 
-    /// Notes the incarnation of an answer. Only a disk that lost data may start a new one, and its earlier answers may
-    /// be gone.
+    /// Notes the incarnation of an answer. After a loss, a disk starts a new one, and its earlier answers may be gone. An
+    /// aggregator also starts a later one whenever its process starts, and its earlier answers count as before.
     fn begins(&mut self, node: Node, incarnation: u64, at_us: u64) {
         let known = self.incarnations.insert(node, incarnation);
-        if known.is_none_or(|known| known == incarnation) {
+        let Some(known) = known.filter(|known| *known != incarnation) else {
+            return;
+        };
+        self.write(&json!({ "at_us": at_us, "begins": node.to_string(), "as": incarnation }));
+        if self.lossy.contains(&node) {
+            self.outside.forget_reads(node);
             return;
         }
-        self.outside.forget_reads(node);
-        self.write(&json!({ "at_us": at_us, "begins": node.to_string(), "as": incarnation }));
-        if !self.lossy.contains(&node) {
+        let is_start = node == Node::Aggregator && incarnation > known;
+        if !is_start {
             let message = format!(
-                "{node} begins incarnation {incarnation} after {known:?}, with its disk whole"
+                "{node} begins incarnation {incarnation} after {known}, with its disk whole"
             );
             self.violation.get_or_insert(message);
         }

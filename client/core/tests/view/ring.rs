@@ -136,6 +136,7 @@ fn a_member_that_nobody_heard_of_is_unreachable() {
         "id": key(9).to_string(), "state": "unreachable",
         "incarnation": null, "height": null, "head": null,
         "grpc": "https://peer-9.example.org:1", "http": "",
+        "complete_to_ms": null, "cells": [],
     });
     assert_eq!(ring["aggregators"][0], expected);
     assert_eq!(ring["cover"], json!([]));
