@@ -170,9 +170,13 @@ fn ranges_from_wire(arcs: &[wire::Arc]) -> Result<KeyRanges, ItemError> {
     Ok(arcs_from_wire(arcs)?.into_iter().collect())
 }
 
-/// An arc as it travels.
+/// An arc as it travels. The whole circle is (0, 0], wherever its owner's arc begins.
 #[must_use]
 pub fn arc_to_wire(arc: &KeyRange) -> wire::Arc {
+    let arc = match arc.is_whole() {
+        true => &KeyRange::WHOLE,
+        false => arc,
+    };
     wire::Arc {
         from: Bytes::copy_from_slice(arc.from.as_bytes()),
         to: Bytes::copy_from_slice(arc.to.as_bytes()),
@@ -182,7 +186,8 @@ pub fn arc_to_wire(arc: &KeyRange) -> wire::Arc {
 /// Reads an arc.
 ///
 /// # Errors
-/// [`ItemError::Malformed`] if it is missing or its ends are not points.
+/// [`ItemError::Malformed`] if it is missing, its ends are not points, or it is the whole circle from another point
+/// than 0.
 pub fn arc_from_wire(wire: Option<&wire::Arc>) -> Result<KeyRange, ItemError> {
     let wire = wire.ok_or_else(|| ItemError::Malformed("it has no arc".to_owned()))?;
     let point = |bytes: &Bytes| {
@@ -190,8 +195,10 @@ pub fn arc_from_wire(wire: Option<&wire::Arc>) -> Result<KeyRange, ItemError> {
             .map(Point::new)
             .map_err(|_| ItemError::Malformed(format!("a point has {} bytes, not 32", bytes.len())))
     };
-    Ok(KeyRange {
-        from: point(&wire.from)?,
-        to: point(&wire.to)?,
-    })
+    let arc = KeyRange::new(point(&wire.from)?, point(&wire.to)?);
+    if arc.is_whole() && arc.from != Point::ZERO {
+        let why = "a whole circle does not begin at 0";
+        return Err(ItemError::Malformed(why.to_owned()));
+    }
+    Ok(arc)
 }

@@ -1,19 +1,11 @@
 //! Arcs in the one form that checkpoints and positions have.
 
-use kittengrad_ring::{KeyRange, Point};
+use kittengrad_ring::KeyRange;
 
 use crate::{
-    block::{ItemError, arc_from_wire, arc_to_wire},
+    block::{ItemError, arc_from_wire},
     wire,
 };
-
-/// An arc as it travels. The whole circle is (0, 0], wherever its owner's arc begins.
-pub(super) fn to_wire(arc: &KeyRange) -> wire::Arc {
-    match arc.is_whole() {
-        true => arc_to_wire(&KeyRange::WHOLE),
-        false => arc_to_wire(arc),
-    }
-}
 
 /// Reads an arc. The error is the reason.
 pub(super) fn from_wire(wire: Option<&wire::Arc>) -> Result<KeyRange, String> {
@@ -24,13 +16,12 @@ pub(super) fn from_wire(wire: Option<&wire::Arc>) -> Result<KeyRange, String> {
 }
 
 /// Whether arcs, each with a state, are in their one form: they ascend without overlaps, neighbours of one state are
-/// merged, an arc that runs on past zero comes last, and the whole circle is (0, 0].
+/// merged, and an arc that runs on past zero comes last.
 ///
 /// One pass over the list. To build a set of unordered arcs takes the square of their number.
 pub(super) fn is_canonical<S: PartialEq>(listed: &[(KeyRange, S)]) -> bool {
     let [first, .., last] = listed else {
-        let is_one_form = |arc: &KeyRange| !arc.is_whole() || arc.from == Point::ZERO;
-        return listed.iter().all(|(arc, _)| is_one_form(arc));
+        return true;
     };
     let is_apart = |a: &(KeyRange, S), b: &(KeyRange, S)| {
         a.0.to < b.0.from || a.0.to == b.0.from && a.1 != b.1

@@ -3,7 +3,7 @@
 use kittengrad_ring::{KeyRange, KeyRanges};
 
 use super::{CheckpointError, arcs};
-use crate::{limits::HOLD_ARCS_MAX, wire};
+use crate::{block::arc_to_wire, limits::HOLD_ARCS_MAX, wire};
 
 /// The arcs that an owner holds at one height.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Holdings {
     pub(super) fn to_wire(&self) -> Vec<wire::Holding> {
         let listed = self.listed().into_iter();
         let holding = |(arc, settled)| wire::Holding {
-            arc: Some(arcs::to_wire(&arc)),
+            arc: Some(arc_to_wire(&arc)),
             settled,
         };
         listed.map(holding).collect()

@@ -8,7 +8,7 @@ use prost::Message;
 
 use super::{CheckpointError, arcs};
 use crate::{
-    block::Head,
+    block::{Head, arc_to_wire},
     id::{Id, PublicKey},
     limits::{HOLD_ARCS_MAX, RING_MEMBERS_MAX, THROUGH_BYTES_MAX, THROUGH_ENTRY_BYTES_MAX},
     merkle::Tree,
@@ -39,7 +39,7 @@ impl Through {
             incarnation: self.head.incarnation,
             height: self.head.height,
             hash: Bytes::copy_from_slice(self.head.hash.as_bytes()),
-            arcs: listed.iter().map(arcs::to_wire).collect(),
+            arcs: listed.iter().map(arc_to_wire).collect(),
         };
         entry.encode_to_vec().into()
     }

@@ -8,6 +8,7 @@ use kittengrad_proto::{
     merkle::Tree,
     wire::{self, item::Kind},
 };
+use kittengrad_ring::{KeyRange, Point};
 use prost::Message as _;
 
 use crate::samples::{TIME_MS, WORLD, fields, genesis, ordinary, overlay, whole};
@@ -139,4 +140,39 @@ fn an_item_without_whole_names_and_points_is_refused() {
             "{part:?}: {refused:?}"
         );
     }
+}
+
+#[test]
+fn the_whole_circle_of_an_item_is_written_from_zero() {
+    let kinds = |byte: u8| {
+        let point = Bytes::from(vec![byte; 32]);
+        let arcs = vec![wire::Arc {
+            from: point.clone(),
+            to: point,
+        }];
+        let dropped = wire::Drop {
+            arcs: arcs.clone(),
+            evidence: Vec::new(),
+        };
+        let arcs = wire::Arcs { arcs };
+        [
+            Kind::Hold(arcs.clone()),
+            Kind::Settled(arcs),
+            Kind::Drop(dropped),
+        ]
+    };
+    let bytes = |kind| Bytes::from(wire::Item { kind: Some(kind) }.encode_to_vec());
+    for (zero, elsewhere) in kinds(0).into_iter().zip(kinds(7)) {
+        let zero = bytes(zero);
+        assert_eq!(Item::decode(&zero).unwrap().encode(), zero);
+        let refused = Item::decode(&bytes(elsewhere));
+        assert!(
+            matches!(refused, Err(ItemError::Malformed(_))),
+            "{refused:?}"
+        );
+    }
+    // An owner that is alone holds the circle from the border of its cell.
+    let point = Point::new([7; 32]);
+    let alone = Item::Settled(KeyRange::new(point, point).into());
+    assert_eq!(Item::decode(&alone.encode()), Ok(alone));
 }

@@ -231,7 +231,7 @@ fn held_arcs_in_another_form_are_refused() {
         ("past zero, into the first", &[(1, 5, 'S'), (9, 2, 'F')]),
         ("past zero twice", &[(8, 1, 'S'), (9, 2, 'F')]),
         ("the circle, and an arc", &[(0, 0, 'S'), (1, 5, 'F')]),
-        ("an arc, and the circle", &[(1, 5, 'S'), (7, 7, 'F')]),
+        ("an arc, and the circle", &[(1, 5, 'S'), (0, 0, 'F')]),
         ("the circle twice", &[(0, 0, 'S'), (0, 0, 'F')]),
     ];
     for (what, listed) in cases {
@@ -245,7 +245,8 @@ fn the_whole_circle_is_written_from_zero() {
     for state in ['S', 'F'] {
         for end in [1, 0x80, 0xff] {
             let refused = read_holds(&[(end, end, state)]);
-            assert_eq!(refused, Err(CheckpointError::ArcOrder), "from {end}");
+            let is_refused = matches!(refused, Err(CheckpointError::Arc(_)));
+            assert!(is_refused, "from {end}: {refused:?}");
         }
     }
     // An owner that is alone holds the circle from the border of its cell.
