@@ -9,12 +9,10 @@ use std::{
 
 use kittengrad_aggregator_core::{Config as CoreConfig, Input, Timing};
 use kittengrad_client::{Client, config::Timeouts};
-use kittengrad_journal::Tip;
 use kittengrad_overlay::{file::NetworkFile, view::View};
 use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{
     certificate::{Role, Root},
-    checkpoint::Statement,
     identity::Addresses,
     signed::Ed25519,
 };
@@ -22,7 +20,7 @@ use kittengrad_service::{
     aside, closing, credentials,
     handshakes::{GRPC, Handshakes},
     http::{self, NotReady, Pages},
-    journal::{JournalParts, JournalService, SigningTimes},
+    journal::{JournalParts, JournalService},
     listen::{choose, listen},
     metrics::{ServiceMetrics, registry},
     process::{Process, Stage, routes},
@@ -228,23 +226,15 @@ impl Start {
             }),
         };
         process.serve_pages(sockets.http, http::router(pages));
-        let Seen {
-            tip,
-            statement,
-            times,
-            view,
-            plans: _,
-            own_head: _,
-        } = seen;
         let service = AggregatorService::new(Parts {
             own,
             overlay: self.view.overlay().clone(),
             views,
             store: Arc::clone(&self.store),
-            tip: tip.clone(),
-            view,
+            tip: seen.tip.clone(),
+            view: seen.view.clone(),
         });
-        let journal = self.journal(&process, (tip, statement, times), service_metrics.clone());
+        let journal = self.journal(&process, seen, service_metrics.clone());
         let routes = routes(service, journal).await?;
         let handshakes = Handshakes::new(self.credentials, &[GRPC])?;
         let door = Door::new(&handshakes, |role| role != Role::Registrar);
@@ -286,22 +276,13 @@ impl Start {
         shortages
     }
 
-    fn journal(
-        &self,
-        process: &Process,
-        (tip, statements, times): (
-            watch::Receiver<Option<Tip>>,
-            watch::Receiver<Option<Arc<Statement>>>,
-            SigningTimes,
-        ),
-        metrics: ServiceMetrics,
-    ) -> JournalService {
+    fn journal(&self, process: &Process, seen: Seen, metrics: ServiceMetrics) -> JournalService {
         JournalService::new(JournalParts {
             overlay: self.view.overlay().clone(),
             store: self.store.clone(),
-            tip,
-            statements,
-            times,
+            tip: seen.tip,
+            statements: seen.statement,
+            times: seen.times,
             signer: Arc::new(self.credentials.key().clone()),
             chain: self.credentials.chain().clone(),
             shutdown: process.stop_of(Stage::Doors),
