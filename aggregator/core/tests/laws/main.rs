@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod anything_goes;
+mod cells;
 mod chains;
 mod lies;
 mod links;

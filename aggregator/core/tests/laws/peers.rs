@@ -133,8 +133,13 @@ pub(crate) struct Peers {
 impl Peers {
     /// The ring.
     pub(crate) fn network(&self) -> Arc<Network> {
+        self.network_that_tolerates(0)
+    }
+
+    /// The ring, with a number of faulty replicas to tolerate in each cell.
+    pub(crate) fn network_that_tolerates(&self, faulty: usize) -> Arc<Network> {
         let keys = self.peers.iter().map(|peer| peer.key.public());
-        Arc::new(Network::new(Id::ZERO, self.ring.clone(), keys, 0))
+        Arc::new(Network::new(Id::ZERO, self.ring.clone(), keys, faulty))
     }
 
     /// The head of each peer as it answers a question. Each says that it contains the journals of all others.

@@ -166,6 +166,12 @@ impl Process {
             .collect()
     }
 
+    /// Follows other sources from now on.
+    pub(crate) fn follow(&mut self, plan: Plan) {
+        self.plan = plan.clone();
+        self.handle(Input::Plan(plan));
+    }
+
     /// Passes the next block of a source to the core. Returns whether there was one.
     pub(crate) fn deliver(&mut self, source: PublicKey, peers: &Peers) -> bool {
         let peer = peers.by_key(source);

@@ -1,0 +1,217 @@
+//! The completeness of cells: which replicas are established up to which head, and the time that follows.
+
+use kittengrad_aggregator_core::{Established, How, Input, Plan};
+use kittengrad_proto::{
+    block::Head,
+    id::{Id, PublicKey},
+};
+
+use crate::{
+    peers::{Peer, Peers, transact},
+    process::Process,
+};
+
+/// Five peers with three copies, an aggregator that read its two sources, and the number of a peer that it does not read.
+fn scene() -> (Peers, Process, usize) {
+    let mut peers = Peers::new(5, 3);
+    peers.peers.iter_mut().for_each(Peer::cut);
+    let mut process = Process::start(&peers);
+    process.read_all(&peers);
+    let sources = process.sources();
+    let is_unread = |number: &usize| !sources.contains(&peers.peers[*number].key());
+    let unread = (0..5).find(is_unread).unwrap();
+    (peers, process, unread)
+}
+
+/// A second later, asks all peers, of which these answer. Each says with `word` what it has of another one's journal.
+/// Returns the time of the question.
+fn ask(
+    process: &mut Process,
+    peers: &Peers,
+    answers: impl Fn(PublicKey) -> bool,
+    word: impl Fn(&Peer, &Peer) -> Head,
+) -> u64 {
+    process.pass(1_000);
+    let at = process.now;
+    for (member, beat) in peers.beats_with(at.wall_ms, word) {
+        if answers(member) {
+            let beat = Box::new(beat);
+            process.handle(Input::Asked { member, at, beat });
+        }
+    }
+    process.handle(Input::Tick);
+    at.wall_ms
+}
+
+fn ask_all(process: &mut Process, peers: &Peers) -> u64 {
+    ask(process, peers, |_| true, |_, other| other.head())
+}
+
+/// What is established of a peer, in each cell that it holds.
+fn established(process: &Process, of: PublicKey) -> Vec<Established> {
+    let cells = process.view().cells.into_iter();
+    let all = cells.flat_map(|cell| cell.established);
+    all.filter(|found| found.peer == of).collect()
+}
+
+/// The times to which the cells are complete, each once.
+fn times(process: &Process) -> Vec<Option<u64>> {
+    let cells = process.view().cells.into_iter();
+    let mut times: Vec<_> = cells.map(|cell| cell.complete_to_ms).collect();
+    times.sort_unstable();
+    times.dedup();
+    times
+}
+
+/// A transaction over 16 canonicals, of which every peer holds one.
+fn write(peers: &mut Peers, number: usize) {
+    let entries: Vec<(u8, &[u8])> = (0..16).map(|canonical| (canonical, &[1][..])).collect();
+    peers.apply(number, &transact(0, &entries));
+    peers.peers[number].cut();
+}
+
+#[test]
+fn replicas_are_read_or_vouched_for_by_a_source() {
+    let (peers, mut process, unread) = scene();
+    let asked_ms = ask_all(&mut process, &peers);
+    assert_eq!(times(&process), [Some(asked_ms)]);
+    let sources = process.sources();
+    for peer in &peers.peers {
+        for found in established(&process, peer.key()) {
+            assert_eq!(found.head, peer.head());
+            match found.how {
+                How::Read => assert!(sources.contains(&peer.key())),
+                How::Vouched(by) => {
+                    let is_source = by.len() == 1 && sources.contains(&by[0]);
+                    assert!(is_source && !sources.contains(&peer.key()), "{by:?}");
+                }
+            }
+        }
+    }
+    let cells = established(&process, peers.peers[unread].key()).len();
+    assert_eq!(
+        cells, 3,
+        "it holds three cells, and some source holds each of them"
+    );
+}
+
+#[test]
+fn word_that_does_not_reach_the_head_vouches_for_nothing() {
+    let (mut peers, mut process, unread) = scene();
+    ask_all(&mut process, &peers);
+    let key = peers.peers[unread].key();
+    let first = peers.peers[unread].head();
+    write(&mut peers, unread);
+    let new = peers.peers[unread].head();
+    assert!(new.height > first.height, "it holds one of them");
+    let other_hash = Head {
+        hash: Id::new([7; 32]),
+        ..new
+    };
+    let other_incarnation = Head {
+        incarnation: new.incarnation + 1,
+        ..new
+    };
+    for (what, said) in [
+        ("an earlier block", first),
+        ("another block at its height", other_hash),
+        ("another incarnation", other_incarnation),
+    ] {
+        let word = |_: &Peer, of: &Peer| match of.key() == key {
+            true => said,
+            false => of.head(),
+        };
+        ask(&mut process, &peers, |_| true, word);
+        let heads = established(&process, key);
+        assert!(heads.iter().all(|found| found.head == first), "{what}");
+    }
+    let later = |_: &Peer, of: &Peer| Head {
+        height: of.head().height + 1,
+        hash: Id::new([7; 32]),
+        ..of.head()
+    };
+    ask(&mut process, &peers, |_| true, later);
+    let heads = established(&process, key);
+    assert!(heads.iter().all(|found| found.head == new), "a later block");
+}
+
+#[test]
+fn cell_is_complete_to_the_question_that_enough_replicas_answered() {
+    let (peers, mut process, _) = scene();
+    let first_ms = ask_all(&mut process, &peers);
+    let honest = |_: &Peer, other: &Peer| other.head();
+    // One of three replicas answers in each cell, for some cells two.
+    let one = peers.peers[0].key();
+    ask(&mut process, &peers, |member| member == one, honest);
+    assert_eq!(times(&process), [Some(first_ms)]);
+    // Every cell has at least two of these four.
+    let second_ms = ask(&mut process, &peers, |member| member != one, honest);
+    assert_eq!(times(&process), [Some(second_ms)]);
+    for cell in process.view().cells {
+        assert_eq!((cell.needed, cell.waits_for), (2, Vec::new()));
+    }
+}
+
+#[test]
+fn cell_waits_for_the_replicas_that_do_not_answer() {
+    let (peers, mut process, _) = scene();
+    let first_ms = ask_all(&mut process, &peers);
+    let silent = [peers.peers[0].key(), peers.peers[1].key()];
+    for _ in 0..4 {
+        let answers = |member| !silent.contains(&member);
+        ask(&mut process, &peers, answers, |_, other| other.head());
+    }
+    let cells = process.view().cells;
+    let (old, new): (Vec<_>, Vec<_>) = cells
+        .into_iter()
+        .partition(|cell| cell.complete_to_ms == Some(first_ms));
+    // Neighbours on the ring hold two cells together.
+    assert_eq!((old.len(), new.len()), (2, 3));
+    for cell in old {
+        assert!(silent.iter().all(|key| cell.waits_for.contains(key)));
+    }
+    assert!(new.iter().all(|cell| cell.waits_for.is_empty()));
+}
+
+#[test]
+fn replica_that_is_filling_shows_nothing_of_what_it_confirmed() {
+    let (mut peers, mut process, unread) = scene();
+    ask_all(&mut process, &peers);
+    let key = peers.peers[unread].key();
+    let before = established(&process, key);
+    peers.open_filling(unread, 11);
+    ask_all(&mut process, &peers);
+    assert_eq!(established(&process, key), before);
+    peers.settle(unread);
+    ask_all(&mut process, &peers);
+    let after = established(&process, key);
+    assert_eq!(after.len(), 3);
+    assert!(after.iter().all(|found| found.head.incarnation == 11));
+}
+
+#[test]
+fn one_liar_does_not_complete_a_cell_that_tolerates_one() {
+    let peers = Peers::new(5, 3);
+    let network = peers.network_that_tolerates(1);
+    let mut process = Process::start(&peers);
+    process.follow(Plan::of(&network, |_| true));
+    process.handle(Input::Network(network));
+    process.read_all(&peers);
+    let all_ms = ask_all(&mut process, &peers);
+    for cell in process.view().cells {
+        assert_eq!((cell.needed, cell.complete_to_ms), (3, Some(all_ms)));
+        for found in cell.established {
+            let is_vouched = matches!(&found.how, How::Vouched(by) if by.len() == 2);
+            assert!(is_vouched || found.how == How::Read, "{found:?}");
+        }
+    }
+    // A replica that is silent may be the one that has a write, because another one may lie.
+    let silent = peers.peers[0].key();
+    let answers = |member| member != silent;
+    ask(&mut process, &peers, answers, |_, other| other.head());
+    let cells = process.view().cells;
+    let old = cells
+        .iter()
+        .filter(|cell| cell.complete_to_ms == Some(all_ms));
+    assert_eq!(old.count(), 3, "the cells that it holds");
+}
