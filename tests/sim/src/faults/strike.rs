@@ -190,7 +190,7 @@ impl World {
         if kind == Kind::IndexerWipe {
             let machine = self.indexer.as_mut().expect("it is there");
             machine.disk = crate::indexer::IndexDisk::default();
-            self.invariants.indexed_anew();
+            self.invariants.indexed_again();
         }
         true
     }

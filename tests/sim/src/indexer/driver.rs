@@ -94,6 +94,9 @@ impl World {
             handled.expect("an index in memory answers");
         };
         for input in inputs {
+            if matches!(input, Input::Again(_)) {
+                self.invariants.indexed_again();
+            }
             handle(indexer, input);
         }
         if process.pace.should_cut(now_ms, indexer, true) {

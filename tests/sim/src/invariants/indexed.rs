@@ -33,7 +33,7 @@ impl Indexed {
         merged: &Merged,
     ) -> Verdict {
         let cursor = commit.state.cursors.current();
-        // After a change of incarnation the whole journal is read again.
+        // Only within an incarnation, because their numbers go back if a late clock begins a new disk.
         let same = self.cursor.zip(cursor);
         let same = same.filter(|(before, now)| before.incarnation == now.incarnation);
         let goes_back = same.is_some_and(|(before, now)| before.height > now.height);

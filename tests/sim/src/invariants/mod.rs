@@ -271,8 +271,8 @@ impl Invariants {
         self.indexed.commits(disk, commit, &self.merged)
     }
 
-    /// Forgets the cursor of an index that was wiped.
-    pub(crate) fn indexed_anew(&mut self) {
+    /// Forgets the cursor of an index that was wiped, or that reads its journal again from the first block.
+    pub(crate) fn indexed_again(&mut self) {
         self.indexed = Indexed::default();
     }
 }
