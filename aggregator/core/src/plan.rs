@@ -23,6 +23,8 @@ pub struct Plan {
     pub sources: Vec<Planned>,
     /// Arcs that no peer holds that is up.
     pub uncovered: Vec<KeyRange>,
+    /// Arcs that have a source, and not as many as the faulty replicas that are tolerated ask for.
+    pub short: Vec<KeyRange>,
 }
 
 impl Plan {
@@ -39,8 +41,9 @@ impl Plan {
             let next = Self::cover(network.ring(), key, is_free);
             taken.extend(next.sources.iter().map(|of| of.source));
             plan.sources.extend(next.sources);
-            if cover == 0 {
-                plan.uncovered = next.uncovered;
+            match cover {
+                0 => plan.uncovered = next.uncovered,
+                _ => plan.short.extend(next.uncovered),
             }
         }
         plan
@@ -61,6 +64,7 @@ impl Plan {
         let mut plan = Self {
             sources: Vec::new(),
             uncovered: cover.uncovered,
+            short: Vec::new(),
         };
         for source in cover.sources {
             match key(source.member) {

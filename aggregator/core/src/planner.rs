@@ -3,7 +3,7 @@
 //! Every member is asked for its head about once a second. A member is passed over if it does not answer for
 //! [`SILENT_MS`], or for [`BROKEN_MS`] as a source whose connection failed; if it sends data that does not verify; or if it
 //! is behind its own head and does not get on for [`LAGS_MS`]. The plan changes only if a source of it is passed over, or
-//! if it leaves arcs without a source.
+//! if it leaves arcs without a source, or with too few of them.
 //!
 //! A slow source is better than none: where all others are down, members that were passed over for being slow are planned.
 
@@ -89,7 +89,7 @@ impl Planner {
         self.watch(status, now_ms);
         let network = Arc::clone(self.network.as_ref()?);
         let is_due = self.plan.as_ref().is_none_or(|plan| {
-            let has_gap = !plan.uncovered.is_empty();
+            let has_gap = !plan.uncovered.is_empty() || !plan.short.is_empty();
             let mut sources = plan.sources.iter();
             let is_down = sources.any(|of| !self.is_up(&of.source, now_ms));
             has_gap && !self.plants.has(Plant::UncoveredForgotten) || is_down
@@ -108,10 +108,11 @@ impl Planner {
     /// Covers the ring with members that are up, and what they leave uncovered with slow ones.
     fn cover(&self, network: &Network, now_ms: u64) -> Plan {
         let plan = Plan::of(network, |member| self.is_up(member, now_ms));
-        if plan.uncovered.is_empty() {
+        let gaps = plan.uncovered.iter().chain(&plan.short);
+        let gaps: KeyRanges = gaps.copied().collect();
+        if gaps.is_empty() {
             return plan;
         }
-        let gaps: KeyRanges = plan.uncovered.into_iter().collect();
         Plan::of(network, |member| {
             let helps = self.slow.contains_key(member) && network.holds_any(member, &gaps);
             self.is_up(member, now_ms) || helps && self.answers(member, now_ms)
@@ -186,13 +187,17 @@ mod tests {
         PublicKey::new([number; 32])
     }
 
-    /// Three members that hold everything, all of which answered at 0.
     fn planner() -> Planner {
+        planner_that_tolerates(0)
+    }
+
+    /// Three members that hold everything, all of which answered at 0.
+    fn planner_that_tolerates(faulty: usize) -> Planner {
         let keys = [1, 2, 3].map(key);
         let points = keys.iter().map(PublicKey::point);
         let ring = Ring::new(points, Replicas::new(3).unwrap()).unwrap();
         let mut planner = Planner::default();
-        planner.network(Arc::new(Network::new(Id::ZERO, ring, keys, 0)), 0);
+        planner.network(Arc::new(Network::new(Id::ZERO, ring, keys, faulty)), 0);
         planner
     }
 
@@ -253,6 +258,14 @@ mod tests {
         assert_eq!(found.len(), 4, "{found:?}");
         let found = planned(&mut planner, SourceState::Level, 50..150, |_| 6);
         assert_eq!(found, [], "it is as good as the others now");
+    }
+
+    #[test]
+    fn a_slow_second_source_is_better_than_one_source_alone() {
+        let mut planner = planner_that_tolerates(1);
+        planned(&mut planner, SourceState::Waiting, 0..15, |_| 5);
+        let plan = planner.plan().unwrap();
+        assert_eq!((plan.sources.len(), &plan.short[..]), (2, &[][..]));
     }
 
     #[test]

@@ -334,7 +334,8 @@ pub enum SubscribeError {
         /// The place at which the journal continues.
         start: Cursor,
     },
-    /// The source does not have this incarnation.
+    /// The source does not have this incarnation, because it has another disk. Read its journal from the genesis: blocks
+    /// that were never read may be in incarnations before `start`.
     #[error("the source does not have the cursor's incarnation; the current one starts at {start}")]
     UnknownIncarnation {
         /// The beginning of its current incarnation.

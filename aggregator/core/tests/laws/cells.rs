@@ -136,7 +136,7 @@ fn word_that_does_not_reach_the_head_vouches_for_nothing() {
 }
 
 #[test]
-fn cell_is_complete_to_the_question_that_enough_replicas_answered() {
+fn cell_has_the_time_that_enough_replicas_answered() {
     let (peers, mut process, _) = scene();
     let first_ms = ask_all(&mut process, &peers);
     let honest = |_: &Peer, other: &Peer| other.head();

@@ -15,7 +15,7 @@ const WHOLE: KeyRange = KeyRange::new(Point::ZERO, Point::ZERO);
 fn only(source: PublicKey, arc: KeyRange) -> Input {
     Input::Plan(Plan {
         sources: vec![Planned { source, arc }],
-        uncovered: Vec::new(),
+        ..Plan::default()
     })
 }
 
