@@ -57,7 +57,7 @@ pub const ALL: [Known; Plant::ALL.len()] = [
     known(Plant::AnyCell, &["acknowledged"], 10),
     known(Plant::LateIsAcked, &["acknowledged"], 10),
     under(
-        known(Plant::JoinedByOld, &["acknowledged"], 60),
+        known(Plant::JoinedByOld, &["acknowledged"], 120),
         &[Kind::Wipe, Kind::Cut, Kind::Disconnect, Kind::SlowDisk],
     ),
     known(Plant::ReceiptNamesAll, &["receipt"], 10),
