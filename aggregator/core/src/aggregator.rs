@@ -1,17 +1,18 @@
 //! The aggregator: takes one input, fills one output.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     ops::Bound::{Excluded, Unbounded},
     sync::Arc,
 };
 
-use kittengrad_journal::{Follower, Journal, Observed, Store, Tip, keep_applied};
+use kittengrad_journal::{Follower, Journal, Observed, Store, Tip, applied, keep_applied};
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     checkpoint::Holdings,
     id::PublicKey,
     identity::Beat,
+    limits::HOLD_ARCS_MAX,
     namespace::Overlay,
     signed::{Signer, Verifier},
 };
@@ -23,6 +24,7 @@ use crate::{
     complete::{Asked, Completeness},
     emit::{Emitter, Memory, Step},
     io::{Event, Fatal, Heard, Input, Moment, Now, Output, SourceBlock, Timing},
+    network::Network,
     plan::Plan,
     signals::{Looked, Status, Uncovered},
     source::{Link, Source, Taken},
@@ -133,7 +135,7 @@ impl Aggregator {
         self.committed();
         self.completeness.look_at_clock(now);
         match input {
-            Input::Network(network) => self.completeness.ring(network.cells().clone()),
+            Input::Network(network) => self.network(&network, store)?,
             Input::Asked { member, at, beat } => self.asked(now, member, at, &beat, out),
             Input::Plan(plan) => self.plan(now, plan, store, out)?,
             Input::Block(source, block) => self.block(now, source, *block, out),
@@ -250,17 +252,33 @@ impl Aggregator {
             return;
         };
         let complete = self.completeness.report(now, self.plants).into_iter();
-        let settled = complete
+        let settled: KeyRanges = complete
             .filter(|cell| cell.complete_to_ms.is_some())
-            .map(|cell| cell.arc);
+            .map(|cell| cell.arc)
+            .collect();
+        // Between two settled arcs is a filling one, and a checkpoint lists both.
+        let listed = settled.arcs().iter().take(HOLD_ARCS_MAX / 2 - 1).copied();
         let observed = Observed {
             ring: cells.ring,
-            holds: Holdings::new(&KeyRanges::whole(), &settled.collect()),
+            holds: Holdings::new(&KeyRanges::whole(), &listed.collect()),
             through: self.completeness.through(&self.sources, self.plants),
         };
         if self.journal.attest(observed).is_some() {
             self.statement_due_ms = now.monotonic_ms + STATEMENT_EVERY_MS;
         }
+    }
+
+    /// Takes the ring. The set has the journals of all members up to the positions on disk, whether or not they are read
+    /// now.
+    fn network(&mut self, network: &Network, store: &dyn Store) -> Result<(), Fatal> {
+        self.completeness.ring(network.cells().clone());
+        for member in network.members() {
+            let head = applied(store, member)?.and_then(|applied| applied.follower.head());
+            if let Some(head) = head {
+                self.completeness.contains(member, head);
+            }
+        }
+        Ok(())
     }
 
     fn plan(
@@ -270,15 +288,21 @@ impl Aggregator {
         store: &dyn Store,
         out: &mut Output,
     ) -> Result<(), Fatal> {
-        for source in self.sources.values_mut() {
-            source.required = None;
-        }
+        let planned_before: BTreeSet<_> = self
+            .sources
+            .values_mut()
+            .filter_map(|source| source.required.take().map(|_| source.key))
+            .collect();
         for planned in &plan.sources {
             let source = match self.sources.entry(planned.source) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(new) => new.insert(Source::load(planned.source, self.plants, store)?),
             };
             source.require(planned.arc);
+            // Its follower of before, which would have tried it again, ended with the last plan.
+            if matches!(source.link, Link::Lying(_)) && !planned_before.contains(&source.key) {
+                source.link = Link::Silent;
+            }
         }
         let before = std::mem::take(&mut self.uncovered);
         let since_ms = |arc: &KeyRange| {

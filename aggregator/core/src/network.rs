@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kittengrad_proto::id::{Id, PublicKey};
-use kittengrad_ring::{KeyRange, KeyRanges, Point, Ring};
+use kittengrad_ring::{KeyRange, Point, Ring};
 
 /// Faulty replicas of a cell that an aggregator can tolerate, at most.
 pub const TOLERATE_MAX: usize = 1;
@@ -103,12 +103,6 @@ impl Network {
     #[must_use]
     pub fn members(&self) -> BTreeSet<PublicKey> {
         self.cells.members()
-    }
-
-    /// Whether a member holds a cell in any of the arcs.
-    pub(crate) fn holds_any(&self, member: &PublicKey, arcs: &KeyRanges) -> bool {
-        let mut cells = self.cells.cells.iter();
-        cells.any(|cell| cell.replicas.contains(member) && arcs.overlaps(cell.arc))
     }
 
     /// The cells.

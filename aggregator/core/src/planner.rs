@@ -18,7 +18,7 @@ use kittengrad_ring::KeyRanges;
 
 use crate::{
     network::Network,
-    plan::Plan,
+    plan::{Plan, Planned},
     signals::{SourceState, Status},
 };
 
@@ -105,18 +105,34 @@ impl Planner {
         Some(plan)
     }
 
-    /// Covers the ring with members that are up, and what they leave uncovered with slow ones.
+    /// Covers the ring with members that are up, and what they leave uncovered with slow ones. No slow source takes the
+    /// place of one that is up.
     fn cover(&self, network: &Network, now_ms: u64) -> Plan {
-        let plan = Plan::of(network, |member| self.is_up(member, now_ms));
+        let mut plan = Plan::of(network, |member| self.is_up(member, now_ms));
         let gaps = plan.uncovered.iter().chain(&plan.short);
         let gaps: KeyRanges = gaps.copied().collect();
         if gaps.is_empty() {
             return plan;
         }
-        Plan::of(network, |member| {
-            let helps = self.slow.contains_key(member) && network.holds_any(member, &gaps);
-            self.is_up(member, now_ms) || helps && self.answers(member, now_ms)
-        })
+        let is_slow =
+            |member: &PublicKey| self.slow.contains_key(member) && self.answers(member, now_ms);
+        let key = |point| network.key_at(point);
+        let slow = match plan.uncovered.is_empty() {
+            // Everything has a source, and parts lack only the second one.
+            true => Plan::cover(network.ring(), key, |point| {
+                key(point).as_ref().is_some_and(is_slow)
+            }),
+            false => Plan::of(network, is_slow),
+        };
+        let helps = |of: &Planned| gaps.overlaps(of.arc);
+        let slow: Vec<_> = slow.sources.into_iter().filter(helps).collect();
+        let covered: KeyRanges = slow.iter().map(|of| of.arc).collect();
+        for gaps in [&mut plan.uncovered, &mut plan.short] {
+            let all: KeyRanges = gaps.iter().copied().collect();
+            *gaps = all.difference(&covered).arcs().to_vec();
+        }
+        plan.sources.extend(slow);
+        plan
     }
 
     /// Notes which sources lag or lie.
@@ -258,6 +274,31 @@ mod tests {
         assert_eq!(found.len(), 4, "{found:?}");
         let found = planned(&mut planner, SourceState::Level, 50..150, |_| 6);
         assert_eq!(found, [], "it is as good as the others now");
+    }
+
+    #[test]
+    fn a_slow_source_takes_nothing_from_those_that_are_up() {
+        let mut keys: Vec<_> = (1..=6).map(key).collect();
+        keys.sort_by_key(PublicKey::point);
+        let points = keys.iter().map(PublicKey::point);
+        let ring = Ring::new(points, Replicas::new(3).unwrap()).unwrap();
+        let network = Network::new(Id::ZERO, ring, keys.clone(), 0);
+        // The first two are down, and the third is slow.
+        let mut planner = Planner::default();
+        planner
+            .answered
+            .extend(keys[2..].iter().map(|key| (*key, 0)));
+        planner.slow.insert(keys[2], PASSED_OVER_MS);
+        let without = Plan::of(&network, |member| keys[3..].contains(member));
+        assert_eq!(without.uncovered.len(), 1);
+        let plan = planner.cover(&network, 0);
+        assert_eq!(plan.uncovered, []);
+        let (up, slow) = plan.sources.split_at(without.sources.len());
+        assert_eq!(up, without.sources);
+        assert_eq!(
+            slow.iter().map(|of| of.source).collect::<Vec<_>>(),
+            [keys[2]]
+        );
     }
 
     #[test]

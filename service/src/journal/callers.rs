@@ -10,7 +10,12 @@ use std::{
 
 use data_encoding::HEXLOWER;
 use kittengrad_proto::{
-    id::PublicKey, namespace::Overlay, signed::Ed25519, signed_head::SignedHead, wire,
+    certificate::{Holder, Role},
+    id::PublicKey,
+    namespace::Overlay,
+    signed::Ed25519,
+    signed_head::SignedHead,
+    wire,
 };
 
 use crate::{
@@ -21,9 +26,16 @@ use crate::{
 /// Callers whose heads are kept, at most. Heads of further callers are not compared.
 const CALLERS_MAX: usize = 1_024;
 
+/// The highest head of one caller's journal.
+struct Kept {
+    head: SignedHead,
+    /// Whether the log has its two blocks.
+    is_reported: bool,
+}
+
 /// The highest head of each caller's journal.
 pub(super) struct CallerHeads {
-    heads: Mutex<BTreeMap<PublicKey, SignedHead>>,
+    heads: Mutex<BTreeMap<PublicKey, Kept>>,
     metrics: ServiceMetrics,
 }
 
@@ -35,17 +47,22 @@ impl CallerHeads {
         }
     }
 
-    /// Compares a head that `caller` sent with the one kept, and keeps the higher one.
+    /// Compares a head that `caller` sent with the one kept, and keeps the higher one. Only peers and aggregators have a
+    /// journal: heads of other roles are ignored.
     ///
     /// # Errors
     /// [`ErrorCode::Invalid`] if it is malformed or not signed by the caller, or if the caller signed another block for
     /// its height. Then both heads are logged, and the caller is counted.
     pub(super) fn note(
         &self,
-        caller: PublicKey,
+        caller: &Holder,
         head: wire::SignedHead,
         overlay: &Overlay,
     ) -> Result<(), Refusal> {
+        if !matches!(caller.role, Role::Peer | Role::Aggregator) {
+            return Ok(());
+        }
+        let caller = caller.key;
         let invalid = |why: String| {
             Refusal::new(ErrorCode::Invalid, format!("the head of the caller: {why}"))
                 .hint("send the last head of your own journal, signed by its key, or none")
@@ -56,18 +73,21 @@ impl CallerHeads {
         let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(kept) = heads.get_mut(&caller) else {
             if heads.len() < CALLERS_MAX {
-                heads.insert(caller, head);
+                let is_reported = false;
+                heads.insert(caller, Kept { head, is_reported });
             }
             return Ok(());
         };
-        if kept.contradicts(&head) {
+        if kept.head.contradicts(&head) {
             self.metrics.equivocations.inc();
-            tracing::error!(
-                ?caller,
-                one = %HEXLOWER.encode(&kept.encode()),
-                other = %HEXLOWER.encode(&head.encode()),
-                "a subscriber signed two blocks for one height: do not trust its journal"
-            );
+            if !std::mem::replace(&mut kept.is_reported, true) {
+                tracing::error!(
+                    ?caller,
+                    one = %HEXLOWER.encode(&kept.head.encode()),
+                    other = %HEXLOWER.encode(&head.encode()),
+                    "a subscriber signed two blocks for one height: do not trust its journal"
+                );
+            }
             let (incarnation, height) = head.head().place();
             return Err(Refusal::new(
                 ErrorCode::Invalid,
@@ -75,8 +95,8 @@ impl CallerHeads {
             )
             .hint("never run two processes with one key; start again with an empty directory"));
         }
-        if kept.head().place() < head.head().place() {
-            *kept = head;
+        if kept.head.head().place() < head.head().place() {
+            kept.head = head;
         }
         Ok(())
     }

@@ -129,7 +129,7 @@ impl JournalService {
         })?;
         let seat = self.admission.take(caller.holder.key)?;
         if let Some(head) = request.head {
-            self.callers.note(caller.holder.key, head, &self.overlay)?;
+            self.callers.note(&caller.holder, head, &self.overlay)?;
         }
         let tip = self.tip.clone();
         let now = *tip.borrow();

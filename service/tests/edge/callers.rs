@@ -3,6 +3,7 @@
 use kittengrad_pki::credentials::Credentials;
 use kittengrad_proto::{
     block::Head,
+    certificate::Role,
     error::{ErrorCode, ErrorDetail},
     id::Id,
     identity::Heartbeat,
@@ -27,12 +28,17 @@ fn signed(owner: &Credentials, overlay: &Overlay, height: u64, hash: u8) -> wire
 }
 
 /// Subscribes with a head, and hangs up.
-async fn subscribe(world: &World, served: &Served, head: wire::SignedHead) -> Result<(), Status> {
+async fn subscribe(
+    world: &World,
+    served: &Served,
+    caller: &Credentials,
+    head: wire::SignedHead,
+) -> Result<(), Status> {
     let request = wire::SubscribeRequest {
         head: Some(head),
         ..request(world, From::Now(true))
     };
-    let mut journal = served.journal(&world.publisher).await;
+    let mut journal = served.journal(caller).await;
     soon(journal.subscribe(request)).await.map(drop)
 }
 
@@ -41,12 +47,17 @@ async fn a_caller_that_signed_two_blocks_for_one_height_is_refused() {
     let mut world = World::new();
     world.block(&[1]);
     let served = Served::start(&world).await;
-    let me = |height, hash| signed(&world.publisher, &world.overlay, height, hash);
+    let caller = world.network.admit(Role::Aggregator);
+    let me = |height, hash| signed(&caller, &world.overlay, height, hash);
     for (height, hash) in [(7, 1), (7, 1), (6, 9), (9, 2)] {
-        subscribe(&world, &served, me(height, hash)).await.unwrap();
+        subscribe(&world, &served, &caller, me(height, hash))
+            .await
+            .unwrap();
     }
     assert_eq!(served.metrics.equivocations.get(), 0);
-    let refused = subscribe(&world, &served, me(9, 3)).await.unwrap_err();
+    let refused = subscribe(&world, &served, &caller, me(9, 3))
+        .await
+        .unwrap_err();
     let detail = ErrorDetail::decode(refused.details(), &world.overlay).unwrap();
     assert_eq!(detail.code, ErrorCode::Invalid);
     assert!(
@@ -62,12 +73,13 @@ async fn a_head_that_the_caller_did_not_sign_accuses_nobody() {
     let mut world = World::new();
     world.block(&[1]);
     let served = Served::start(&world).await;
-    let mine = signed(&world.publisher, &world.overlay, 7, 1);
-    subscribe(&world, &served, mine).await.unwrap();
+    let caller = world.network.admit(Role::Aggregator);
+    let mine = signed(&caller, &world.overlay, 7, 1);
+    subscribe(&world, &served, &caller, mine).await.unwrap();
     let forged = signed(&world.owner, &world.overlay, 7, 2);
     let none = wire::SignedHead::default();
     for head in [forged, none] {
-        let refused = subscribe(&world, &served, head).await.unwrap_err();
+        let refused = subscribe(&world, &served, &caller, head).await.unwrap_err();
         assert!(
             refused.message().contains("the head of the caller"),
             "{refused}"

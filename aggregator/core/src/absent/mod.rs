@@ -56,7 +56,7 @@ struct Walk {
 pub(crate) enum Found {
     /// They are this absent record, which is to be written. It is no longer absent.
     Wanted(RecordId),
-    /// They are this absent record, and no replica admits it for its element. The search for it ends.
+    /// They are this absent record, and no replica admits it for its element. It stays absent.
     Unfit(RecordId),
     /// They are not absent.
     Unwanted,
@@ -208,9 +208,12 @@ impl Absent {
             return Ok(Found::Unwanted);
         }
         let record = RecordId::of(bytes);
-        // The id is the hash of the bytes. No others can arrive for this record, so a misfit ends the search too.
-        Ok(match self.take(&record, store)? {
-            Some(row) if row.fits(record, bytes) => Found::Wanted(record),
+        Ok(match self.row(&record, store)? {
+            Some(row) if row.fits(record, bytes) => {
+                self.take(&record, store)?;
+                Found::Wanted(record)
+            }
+            // Another element may name the same record, and fit it. Then the bytes come with an item.
             Some(_) => Found::Unfit(record),
             None => Found::Unwanted,
         })

@@ -87,6 +87,14 @@ impl Completeness {
         }
     }
 
+    /// Notes that our set on disk has the journal of a member up to a head.
+    pub(crate) fn contains(&mut self, member: PublicKey, head: Head) {
+        let stated = self.stated.entry(member).or_insert(head);
+        if stated.place() < head.place() {
+            *stated = head;
+        }
+    }
+
     /// The cells of the ring, once it is known.
     pub(crate) const fn cells(&self) -> Option<&Cells> {
         self.cells.as_ref()

@@ -47,6 +47,27 @@ fn hear(process: &mut Process, source: PublicKey, peers: &Peers) {
 }
 
 #[test]
+fn a_source_that_lied_is_read_when_it_is_planned_again() {
+    let (mut peers, mut process, source, number) = following(None);
+    read(&mut process, source, &peers);
+    // It holds one of them.
+    let entries: Vec<(u8, &[u8])> = (0..16).map(|canonical| (canonical, &[1][..])).collect();
+    peers.apply(number, &transact(0, &entries));
+    peers.peers[number].cut();
+    process.handle(Input::Lying(source, "a forged block".to_owned()));
+    assert!(!process.deliver_ignored(source, &peers));
+    let arc = peers.plan().sources[0].arc;
+    process.handle(only(source, arc));
+    assert!(
+        !process.deliver_ignored(source, &peers),
+        "the plan is the same"
+    );
+    process.handle(none());
+    process.handle(only(source, arc));
+    assert!(process.deliver_ignored(source, &peers));
+}
+
+#[test]
 fn a_source_that_is_left_out_is_not_read() {
     let (mut peers, mut process, source, number) = following(None);
     peers.apply(number, &transact(0, &[(1, &[1])]));

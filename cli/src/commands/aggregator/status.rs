@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,7 +11,7 @@ use crate::{
     commands::http,
     global::Global,
     output::{
-        self, Usage, paint,
+        self, paint,
         table::{Align, Table, Tone, plain},
         text::{clean, count_of, number, short, time},
     },
@@ -84,23 +84,12 @@ struct Head {
 /// Asks each aggregator for its status.
 pub(crate) async fn run(args: StatusArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let mut is_ready = true;
-    for url in pages(args, global)? {
-        match ask(&url).await {
-            Ok(answer) => {
-                is_ready &= answer["ready"] == true;
-                if global.json {
-                    output::even_if_gone(output::json(&answer))?;
-                } else {
-                    let status = Status::deserialize(answer);
-                    let status = status.with_context(|| {
-                        format!("{url}/status is not the status of an aggregator of this version")
-                    })?;
-                    output::even_if_gone(show(&status))?;
-                }
-            }
+    for page in pages(args, global)? {
+        match report(page, global).await {
+            Ok(ready) => is_ready &= ready,
             Err(error) => {
                 is_ready = false;
-                output::error(&error.context(format!("{url} gives no status")));
+                output::error(&error);
             }
         }
     }
@@ -110,19 +99,36 @@ pub(crate) async fn run(args: StatusArgs, global: &Global) -> anyhow::Result<Exi
     })
 }
 
-/// The pages of the aggregators to ask.
-fn pages(args: StatusArgs, global: &Global) -> anyhow::Result<Vec<String>> {
+/// The pages of the aggregators to ask. For one without an address, the reason.
+fn pages(args: StatusArgs, global: &Global) -> anyhow::Result<Vec<Result<String, String>>> {
     if let Some(url) = args.http {
-        return Ok(vec![url]);
+        return Ok(vec![Ok(url)]);
     }
     let members = http::members(global)?.into_iter();
     let aggregators = members.filter(|member| member.role == "aggregator");
-    let pages: Result<Vec<_>, _> = aggregators.map(|member| member.page).collect();
-    let pages = pages.map_err(Usage)?;
+    let pages: Vec<_> = aggregators.map(|member| member.page).collect();
     if pages.is_empty() {
         bail!("the network has no aggregator: add one with `kittengrad network add`");
     }
     Ok(pages)
+}
+
+/// Asks one aggregator, and prints its answer. Returns whether it is ready.
+async fn report(page: Result<String, String>, global: &Global) -> anyhow::Result<bool> {
+    let url = page.map_err(|why| anyhow!(why))?;
+    let answer = ask(&url).await;
+    let answer = answer.with_context(|| format!("{url} gives no status"))?;
+    let is_ready = answer["ready"] == true;
+    if global.json {
+        output::even_if_gone(output::json(&answer))?;
+    } else {
+        let status = Status::deserialize(answer);
+        let status = status.with_context(|| {
+            format!("{url}/status is not the status of an aggregator of this version")
+        })?;
+        output::even_if_gone(show(&status))?;
+    }
+    Ok(is_ready)
 }
 
 async fn ask(url: &str) -> anyhow::Result<Value> {

@@ -56,15 +56,14 @@ impl World {
         if !process.planned.contains(&source) {
             return;
         }
-        let is_lost = process
-            .following
-            .get(&source)
-            .is_some_and(|following| following.failures > 0);
-        if is_lost {
-            self.reconnect(source);
-        } else {
-            self.hand_aggregator(Input::Retry(source));
-            self.follow(source);
+        match process.following.get(&source) {
+            Some(following) if following.failures > 0 => self.reconnect(source),
+            Some(_) => {
+                self.hand_aggregator(Input::Retry(source));
+                self.follow(source);
+            }
+            // Only the follower that ended sends a retry. This one is new.
+            None => self.follow(source),
         }
     }
 
