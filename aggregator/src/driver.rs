@@ -317,7 +317,7 @@ impl Driver {
                 tracing::warn!(?source, incarnation, from_height, "a source lost blocks");
             }
             Event::Behind { source } => {
-                tracing::warn!(?source, "a source is on an old disk; reading it again");
+                tracing::warn!(?source, "reading a source again from our position");
                 self.outlets.readers.of(*source).is_behind.notify_one();
             }
             Event::Source {

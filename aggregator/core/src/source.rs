@@ -168,7 +168,12 @@ impl Source {
         }
         let taken = self.taken.clone();
         let mut follower = taken.unwrap_or_else(|| Follower::new(self.key, incarnation));
-        let Accepted { step, items, holds } = follower.accept(&block, verifier)?;
+        let Accepted { step, items, holds } = match follower.accept(&block, verifier) {
+            // The reader checks the order. It is ahead if the plan left this source and took it again before the reader
+            // heard of it: the blocks that waited here are forgotten then.
+            Err(FollowError::Skipped { .. }) => return Ok(Taken::Behind),
+            accepted => accepted?,
+        };
         if step == Step::Known {
             return Ok(Taken::Known);
         }

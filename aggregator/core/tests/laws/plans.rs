@@ -47,6 +47,24 @@ fn hear(process: &mut Process, source: PublicKey, peers: &Peers) {
 }
 
 #[test]
+fn a_reader_that_is_ahead_is_told_to_begin_again() {
+    let (mut peers, mut process, source, number) = following(None);
+    read(&mut process, source, &peers);
+    for nonce in 0..2 {
+        let entries: Vec<(u8, &[u8])> = (0..16).map(|canonical| (canonical, &[1][..])).collect();
+        peers.apply(number, &transact(nonce, &entries));
+        peers.settle(number);
+    }
+    let peer = peers.by_key(source);
+    let last = peer.frame(peer.block(peer.head().height));
+    process.handle(Input::Block(source, Box::new(last)));
+    assert!(process.events.contains(&Event::Behind { source }));
+    while process.deliver(source, &peers) {}
+    process.flush();
+    assert_eq!(process.taken(source), Some(peers.by_key(source).head()));
+}
+
+#[test]
 fn a_source_that_lied_is_read_when_it_is_planned_again() {
     let (mut peers, mut process, source, number) = following(None);
     read(&mut process, source, &peers);
