@@ -54,9 +54,9 @@ struct Walk {
 /// The use of bytes that were fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// They are this absent record, which is to be written. It is no longer absent.
+    /// The bytes of this absent record. The caller writes them.
     Wanted(RecordId),
-    /// They are this absent record, and no replica admits it for its element. It stays absent.
+    /// The bytes of this absent record, which no replica admits for its element. It stays absent.
     Unfit(RecordId),
     /// They are not absent.
     Unwanted,

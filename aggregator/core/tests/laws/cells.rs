@@ -8,20 +8,8 @@ use kittengrad_proto::{
 
 use crate::{
     peers::{Peer, Peers, transact},
-    process::Process,
+    process::{Process, unread_scene},
 };
-
-/// Five peers with three copies, an aggregator that read its two sources, and the number of a peer that it does not read.
-fn scene() -> (Peers, Process, usize) {
-    let mut peers = Peers::new(5, 3);
-    peers.peers.iter_mut().for_each(Peer::cut);
-    let mut process = Process::start(&peers);
-    process.read_all(&peers);
-    let sources = process.sources();
-    let is_unread = |number: &usize| !sources.contains(&peers.peers[*number].key());
-    let unread = (0..5).find(is_unread).unwrap();
-    (peers, process, unread)
-}
 
 /// A second later, asks all peers, of which these answer. Each says with `word` what it has of another one's journal.
 /// Returns the time of the question.
@@ -72,7 +60,7 @@ fn write(peers: &mut Peers, number: usize) {
 
 #[test]
 fn replicas_are_read_or_vouched_for_by_a_source() {
-    let (peers, mut process, unread) = scene();
+    let (peers, mut process, unread) = unread_scene();
     let asked_ms = ask_all(&mut process, &peers);
     assert_eq!(times(&process), [Some(asked_ms)]);
     let sources = process.sources();
@@ -97,7 +85,7 @@ fn replicas_are_read_or_vouched_for_by_a_source() {
 
 #[test]
 fn word_that_does_not_reach_the_head_vouches_for_nothing() {
-    let (mut peers, mut process, unread) = scene();
+    let (mut peers, mut process, unread) = unread_scene();
     ask_all(&mut process, &peers);
     let key = peers.peers[unread].key();
     let first = peers.peers[unread].head();
@@ -137,7 +125,7 @@ fn word_that_does_not_reach_the_head_vouches_for_nothing() {
 
 #[test]
 fn cell_has_the_time_that_enough_replicas_answered() {
-    let (peers, mut process, _) = scene();
+    let (peers, mut process, _) = unread_scene();
     let first_ms = ask_all(&mut process, &peers);
     let honest = |_: &Peer, other: &Peer| other.head();
     // One of three replicas answers in each cell, for some cells two.
@@ -154,7 +142,7 @@ fn cell_has_the_time_that_enough_replicas_answered() {
 
 #[test]
 fn cell_waits_for_the_replicas_that_do_not_answer() {
-    let (peers, mut process, _) = scene();
+    let (peers, mut process, _) = unread_scene();
     let first_ms = ask_all(&mut process, &peers);
     let silent = [peers.peers[0].key(), peers.peers[1].key()];
     for _ in 0..4 {
@@ -175,7 +163,7 @@ fn cell_waits_for_the_replicas_that_do_not_answer() {
 
 #[test]
 fn replica_that_is_filling_shows_nothing_of_what_it_confirmed() {
-    let (mut peers, mut process, unread) = scene();
+    let (mut peers, mut process, unread) = unread_scene();
     ask_all(&mut process, &peers);
     let key = peers.peers[unread].key();
     let before = established(&process, key);

@@ -18,7 +18,7 @@ use kittengrad_proto::{
 
 use kittengrad_support::journals::Stepping as _;
 
-use crate::peers::{Peers, overlay, transact_much};
+use crate::peers::{Peer, Peers, overlay, transact_much};
 
 /// Three peers that hold everything, an aggregator that follows one of them, and the key and number of that peer.
 pub(crate) fn scene() -> (Peers, Process, PublicKey, usize) {
@@ -29,6 +29,18 @@ pub(crate) fn scene() -> (Peers, Process, PublicKey, usize) {
     assert!(process.deliver(source, &peers), "the first block");
     process.flush();
     (peers, process, source, number)
+}
+
+/// Five peers with three copies, an aggregator that read its two sources, and the number of a peer that it does not read.
+pub(crate) fn unread_scene() -> (Peers, Process, usize) {
+    let mut peers = Peers::new(5, 3);
+    peers.peers.iter_mut().for_each(Peer::cut);
+    let mut process = Process::start(&peers);
+    process.read_all(&peers);
+    let sources = process.sources();
+    let is_unread = |number: &usize| !sources.contains(&peers.peers[*number].key());
+    let unread = (0..5).find(is_unread).unwrap();
+    (peers, process, unread)
 }
 
 /// Like [`scene`], with an own block that is full. It takes six of the source's eight transactions. The others wait, and

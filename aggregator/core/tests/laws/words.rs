@@ -5,20 +5,8 @@ use kittengrad_proto::{block::Head, id::PublicKey};
 
 use crate::{
     peers::{Peer, Peers, transact},
-    process::Process,
+    process::{Process, unread_scene},
 };
-
-/// Five peers, an aggregator that read its two sources, and the number of a peer that it does not read.
-fn scene() -> (Peers, Process, usize) {
-    let mut peers = Peers::new(5, 3);
-    peers.peers.iter_mut().for_each(Peer::cut);
-    let mut process = Process::start(&peers);
-    process.read_all(&peers);
-    let sources = process.sources();
-    let is_unread = |number: &usize| !sources.contains(&peers.peers[*number].key());
-    let unread = (0..5).find(is_unread).unwrap();
-    (peers, process, unread)
-}
 
 /// Asks all peers, which answer with `word`. Returns the position of the aggregator in the journal of `of`.
 fn stated(
@@ -39,7 +27,7 @@ fn stated(
 
 #[test]
 fn words_of_two_incarnations_move_no_position() {
-    let (mut peers, mut process, lost) = scene();
+    let (mut peers, mut process, lost) = unread_scene();
     let key = peers.peers[lost].key();
     let first = peers.peers[lost].head();
     let now = stated(&mut process, &peers, key, |_, other| other.head());
