@@ -6,9 +6,12 @@ use kittengrad_proto::{
     checkpoint::{Checkpoint, CheckpointError},
     cursor::Cursor,
     id::{Id, PublicKey},
+    receipt::ItemProof,
     signed::Verifier,
 };
 use thiserror::Error;
+
+use crate::exhibits::Exhibits;
 
 /// Why a block does not continue a journal. The follower is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -106,8 +109,11 @@ pub struct Follower {
     incarnation: u64,
     last: Option<(u64, Id, u64)>,
     holds: Option<Holds>,
+    /// Height of the block with the last `hold`.
+    hold_height: Option<u64>,
     /// Height in the last checkpoint of this incarnation that was met in a header.
     checkpoint: Option<u64>,
+    exhibits: Exhibits,
 }
 
 impl Follower {
@@ -119,7 +125,9 @@ impl Follower {
             incarnation,
             last: None,
             holds: None,
+            hold_height: None,
             checkpoint: None,
+            exhibits: Exhibits::NONE,
         }
     }
 
@@ -131,7 +139,9 @@ impl Follower {
             incarnation: head.incarnation,
             last: Some((head.height, head.hash, time_ms)),
             holds: None,
+            hold_height: None,
             checkpoint: None,
+            exhibits: Exhibits::NONE,
         }
     }
 
@@ -139,6 +149,45 @@ impl Follower {
     #[must_use]
     pub fn holding(self, holds: Option<Holds>) -> Self {
         Self { holds, ..self }
+    }
+
+    /// The same follower with the height of the block of that `hold`, if it is known. Until it is, the next header tells
+    /// it.
+    #[must_use]
+    pub const fn holding_since(mut self, hold_height: Option<u64>) -> Self {
+        self.hold_height = hold_height;
+        self
+    }
+
+    /// The same follower with the proof of that `hold`, with which it can accuse the owner of wrong items.
+    #[must_use]
+    pub fn showing(mut self, hold: Option<ItemProof>) -> Self {
+        self.exhibits.show_hold(hold);
+        self
+    }
+
+    /// The same position without the last headers, which may have 32 KiB each. It can accuse the owner of less.
+    #[must_use]
+    pub fn stripped(mut self) -> Self {
+        self.exhibits.strip();
+        self
+    }
+
+    /// The proof of the last `hold`, if it is here.
+    #[must_use]
+    pub fn hold_proof(&self) -> Option<&ItemProof> {
+        self.exhibits.hold()
+    }
+
+    /// The signed parts of the journal so far.
+    pub(crate) const fn exhibits(&self) -> &Exhibits {
+        &self.exhibits
+    }
+
+    /// Height of the block with the last `hold`, in the incarnation followed. `None` if it is not known yet.
+    #[must_use]
+    pub const fn hold_height(&self) -> Option<u64> {
+        self.hold_height
     }
 
     /// The arcs that the owner holds after the last block accepted. `None` before the first block, and for a follower
@@ -245,6 +294,11 @@ impl Follower {
         }
         let header = &block.header;
         let holds = block.check_items(items, self.holds.as_ref())?;
+        let (height, named) = (header.height, header.hold);
+        let is_same = self.hold_height.is_none_or(|before| before == named);
+        if named != height && step == Step::Next && !is_same {
+            return Err(BlockError::HoldHeight { height, named }.into());
+        }
         self.checkpoint = match &header.checkpoint {
             Some(checkpoint) => Some(self.check(header.height, checkpoint)?),
             None => self.checkpoint.filter(|_| step == Step::Next),
@@ -252,6 +306,8 @@ impl Follower {
         self.incarnation = header.incarnation;
         self.last = Some((header.height, header.hash(), header.time_ms));
         self.holds.clone_from(&holds);
+        self.hold_height = Some(named);
+        self.exhibits.take(block, step == Step::Began);
         Ok(holds)
     }
 

@@ -9,8 +9,11 @@
 //! batch before it shows the block.
 #![warn(missing_docs)]
 
+mod accuse;
 mod arcs;
+mod blame;
 mod block_tree;
+mod exhibits;
 mod follower;
 mod memory;
 pub mod place;
@@ -22,6 +25,7 @@ mod store;
 mod writer;
 
 pub use arcs::{read_arcs, write_arcs};
+pub use blame::{Blame, Shown, evidence};
 pub use block_tree::{BlockTree, prove_block};
 pub use follower::{Accepted, FollowError, Follower, Step};
 pub use memory::MemoryStore;
@@ -29,8 +33,8 @@ pub use prove::{ProveError, prove};
 pub use read::{Blocks, Entry, blocks, entries};
 pub use reading::{Continued, ReadFrom, Reading};
 pub use state::{
-    Applied, StateError, StateKey, applied, chain, holds, keep_applied, keep_chain, keep_holds,
-    publisher_chain,
+    Applied, StateError, StateKey, applied, chain, holds, keep_applied, keep_chain, keep_hold,
+    keep_holds, publisher_chain, show_hold,
 };
 pub use store::{
     BlockStore, ChainStore, ElementPage, ElementStore, Locator, RecordStore, RowKey, StateStore,

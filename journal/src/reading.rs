@@ -138,6 +138,15 @@ impl Reading {
         })
     }
 
+    /// The follower that refused a block or a heartbeat, if it knows the block before.
+    #[must_use]
+    pub const fn follower(&self) -> Option<&Follower> {
+        match &self.anchor {
+            Anchor::Known(follower) => Some(follower),
+            Anchor::Genesis | Anchor::Place(_) => None,
+        }
+    }
+
     /// Compares a head that the owner signed with the last block read.
     ///
     /// # Errors

@@ -3,21 +3,25 @@
 //!
 //! ```text
 //! key       = kind (1 byte) ‖ key of a journal's owner or a publisher (32 bytes), except for `holds`
-//! applied   = 1 ‖ journal    3 (1 byte) ‖ incarnation (8) ‖ height (8) ‖ hash (32) ‖ time_ms (8)
+//! applied   = 1 ‖ journal    4 (1 byte) ‖ incarnation (8) ‖ height (8) ‖ hash (32) ‖ time_ms (8)
+//!                            ‖ height of the last `hold` of the journal's owner (8); all ones if it is not known
 //!                            ‖ number of arcs that the journal's owner holds (2); 0xffff if they are not known
 //!                            ‖ these arcs ‖ arcs held here
 //! publisher = 2 ‖ publisher  1 (1 byte) ‖ id of the publisher's certificate chain (32)
 //! holds     = 3              1 (1 byte) ‖ incarnation (8) ‖ arcs of the last `hold` in the owner's journal
-//! kinds 4 and 5 are the tree over the blocks, see `block_tree`
+//! kinds 4 and 5 are the tree over the blocks, see `block_tree`; kind 6 is evidence, see `blame`
+//! hold      = 7 ‖ journal    1 (1 byte) ‖ protobuf `ItemProof` of the last `hold` in this journal
 //! ```
-//! Integers are big-endian. Each arc is from (32) ‖ to (32). Versions 1 and 2 of `applied` had no arcs of the journal's
-//! owner. A store of their time is refused as a whole.
+//! Integers are big-endian. Each arc is from (32) ‖ to (32). A store of the time of an earlier version of
+//! `applied` is refused as a whole.
 
 use bytes::Bytes;
 use kittengrad_proto::{
     block::{Head, Holds},
     certificate::Chain,
     id::{Id, PublicKey},
+    namespace::Overlay,
+    receipt::ItemProof,
     wire,
 };
 use kittengrad_ring::KeyRanges;
@@ -30,14 +34,17 @@ use crate::{
     store::{Store, StoreError, Write},
 };
 
-const APPLIED_VERSION: u8 = 3;
+const APPLIED_VERSION: u8 = 4;
 /// Bytes of a position before its arcs.
-const APPLIED_BYTES: usize = 1 + 8 + 8 + 32 + 8 + 2;
+const APPLIED_BYTES: usize = 1 + 8 + 8 + 32 + 8 + 8 + 2;
 /// The number of arcs of an owner whose arcs are not known. A `hold` has fewer.
 const UNKNOWN: u16 = u16::MAX;
+/// The height of an unknown `hold`. No journal becomes so long.
+const UNKNOWN_HEIGHT: u64 = u64::MAX;
 const PUBLISHER_VERSION: u8 = 1;
 const PUBLISHER_BYTES: usize = 1 + 32;
 const HOLDS_VERSION: u8 = 1;
+const HOLD_VERSION: u8 = 1;
 /// Bytes of the last `hold` before its arcs.
 const HOLDS_BYTES: usize = 1 + 8;
 
@@ -78,6 +85,8 @@ pub enum StateKey {
     Publisher(PublicKey),
     /// The arcs of the last `hold` in the owner's own journal.
     Holds,
+    /// The proof of the last `hold` in the journal of this owner.
+    Hold(PublicKey),
 }
 
 impl StateKey {
@@ -86,6 +95,7 @@ impl StateKey {
             Self::Applied(journal) => (1, journal),
             Self::Publisher(publisher) => (2, publisher),
             Self::Holds => return Bytes::from_static(&[3]),
+            Self::Hold(journal) => (7, journal),
         };
         let mut key = vec![kind];
         key.extend_from_slice(subject.as_bytes());
@@ -105,6 +115,8 @@ pub fn keep_applied(follower: &Follower, held: &KeyRanges) -> Option<Write> {
     value.extend_from_slice(&head.height.to_be_bytes());
     value.extend_from_slice(head.hash.as_bytes());
     value.extend_from_slice(&follower.time_ms().to_be_bytes());
+    let hold_height = follower.hold_height().unwrap_or(UNKNOWN_HEIGHT);
+    value.extend_from_slice(&hold_height.to_be_bytes());
     let holds = follower.holds();
     let count = holds.map_or(UNKNOWN, |holds| {
         u16::try_from(holds.arcs().len()).expect("a hold has at most 400 arcs")
@@ -116,6 +128,40 @@ pub fn keep_applied(follower: &Follower, held: &KeyRanges) -> Option<Write> {
         StateKey::Applied(follower.cursor().journal).encode(),
         value.into(),
     ))
+}
+
+/// Makes the write of the proof of the last `hold` in another owner's journal, with which wrong items of the journal are
+/// proved. `None` if the follower does not have it.
+#[must_use]
+pub fn keep_hold(follower: &Follower) -> Option<Write> {
+    let proof = follower.hold_proof()?;
+    let value = [&[HOLD_VERSION], &proof.to_wire().encode_to_vec()[..]].concat();
+    let key = StateKey::Hold(follower.cursor().journal).encode();
+    Some(Write::State(key, value.into()))
+}
+
+/// Gives a follower the proof of the last `hold` that is kept. A follower without it reads on, and can accuse the owner
+/// of less.
+///
+/// # Errors
+/// If the store does not answer or the value is malformed.
+pub fn show_hold(
+    follower: Follower,
+    overlay: &Overlay,
+    store: &dyn Store,
+) -> Result<Follower, StateError> {
+    let journal = follower.cursor().journal;
+    let Some(value) = store.state(&StateKey::Hold(journal).encode())? else {
+        return Ok(follower);
+    };
+    if value.first() != Some(&HOLD_VERSION) {
+        return Err(form(journal, &value));
+    }
+    let wire = wire::ItemProof::decode(value.slice(1..)).map_err(|_| form(journal, &value))?;
+    let proof = ItemProof::from_wire(wire, overlay).map_err(|_| form(journal, &value))?;
+    let place = (proof.header.incarnation, Some(proof.header.height));
+    let is_last = place == (follower.cursor().incarnation, follower.hold_height());
+    Ok(follower.showing(Some(proof).filter(|_| is_last)))
 }
 
 /// Reads the position in a journal.
@@ -132,7 +178,7 @@ pub fn applied(store: &dyn Store, journal: PublicKey) -> Result<Option<Applied>,
         .ok_or_else(form)?;
     let arcs = read_arcs(arcs).filter(|_| value[0] == APPLIED_VERSION);
     let arcs = arcs.ok_or_else(form)?;
-    let (holds, held) = match u16::from_be_bytes([value[57], value[58]]) {
+    let (holds, held) = match u16::from_be_bytes([value[65], value[66]]) {
         UNKNOWN => (None, &arcs[..]),
         count => {
             let split = arcs.split_at_checked(usize::from(count));
@@ -154,7 +200,9 @@ pub fn applied(store: &dyn Store, journal: PublicKey) -> Result<Option<Applied>,
         height: number(9),
         hash: Id::new(hash),
     };
+    let hold_height = Some(number(57)).filter(|height| *height != UNKNOWN_HEIGHT);
     let follower = Follower::after(journal, head, number(49)).holding(holds);
+    let follower = follower.holding_since(hold_height);
     Ok(Some(Applied { follower, held }))
 }
 

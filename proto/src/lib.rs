@@ -11,6 +11,7 @@
 //! | [`block`] | the header and the items of a block; [`merkle`] has the tree over its items |
 //! | [`checkpoint`] | the signed state of a journal at a height, and the positions in other journals beside it |
 //! | [`cursor`] | the place of a reader in a journal |
+//! | [`evidence`] | proof that a journal's owner broke a rule |
 //! | [`receipt`] | proof that a transaction is on the disks of a quorum |
 //!
 //! Members and trust
@@ -66,6 +67,7 @@ mod codec;
 pub mod condition;
 pub mod cursor;
 pub mod error;
+pub mod evidence;
 pub mod heads;
 pub mod id;
 pub mod identity;

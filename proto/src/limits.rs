@@ -66,6 +66,9 @@ pub const THROUGH_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of a head with its owner's signature: a header or a heartbeat, its signature and their frames.
 pub const SIGNED_HEAD_BYTES_MAX: usize = HEADER_BYTES_MAX + 128;
 
+/// Bytes of one piece of evidence: two headers, an item each, and a transaction or the list beside a checkpoint.
+pub const EVIDENCE_BYTES_MAX: usize = 2 * 1024 * 1024;
+
 /// Certificates in one chain: leaf, Level-1 and Level-0.
 pub const CHAIN_CERTIFICATES_MAX: usize = 3;
 /// Bytes of one certificate.
@@ -148,6 +151,14 @@ const _: () = assert!(
         + NAMESPACE_BYTES_MAX
         + ENVELOPE_BYTES
         <= IDENTITY_BYTES_MAX
+);
+const _: () = assert!(
+    2 * (SIGNED_HEAD_BYTES_MAX + ITEM_BYTES_MAX + ITEM_PATH_MAX * 32)
+        + TRANSACTION_BYTES_MAX
+        + THROUGH_BYTES_MAX
+        + RING_MEMBERS_MAX * TAG_BYTES
+        + ENVELOPE_BYTES
+        <= EVIDENCE_BYTES_MAX
 );
 const _: () = assert!(BLOCK_BYTES_MAX < MESSAGE_BYTES_MAX);
 const _: () = assert!(FRAMES_BYTES_MAX + BLOCK_BYTES_MAX < MESSAGE_BYTES_MAX);

@@ -237,6 +237,15 @@ impl Signed {
         }
     }
 
+    /// The same object with a copy of the body, which otherwise keeps the whole message in memory.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self {
+            body: Bytes::copy_from_slice(&self.body),
+            ..self.clone()
+        }
+    }
+
     /// The body's bytes.
     #[must_use]
     pub const fn body(&self) -> &Bytes {

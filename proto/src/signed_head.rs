@@ -5,6 +5,7 @@ use prost::Message;
 
 use crate::{
     block::{Head, Header},
+    checkpoint::Checkpoint,
     id::PublicKey,
     identity::{Heartbeat, IdentityError},
     limits::SIGNED_HEAD_BYTES_MAX,
@@ -29,6 +30,24 @@ impl SignedHead {
         match self {
             Self::Header(header) => header.head(),
             Self::Heartbeat(heartbeat) => heartbeat.head,
+        }
+    }
+
+    /// The journal's owner that it names.
+    #[must_use]
+    pub fn owner(&self) -> PublicKey {
+        match self {
+            Self::Header(header) => header.peer,
+            Self::Heartbeat(heartbeat) => heartbeat.peer,
+        }
+    }
+
+    /// The checkpoint in it.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<&Checkpoint> {
+        match self {
+            Self::Header(header) => header.checkpoint.as_deref(),
+            Self::Heartbeat(heartbeat) => heartbeat.checkpoint.as_deref(),
         }
     }
 

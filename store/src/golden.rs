@@ -84,6 +84,7 @@ fn stored(checkpoint: Option<(Checkpoint, ThroughList)>) -> StoredBlock {
         item_count: 2,
         fork: None,
         checkpoint,
+        hold: 0,
     };
     let header = Header::sign(&overlay(), &fields, &Stamp);
     let block = Block {

@@ -29,8 +29,9 @@ use thiserror::Error;
 /// The version of all rows.
 pub(crate) const VERSION: u8 = 1;
 /// The format of a store: of its rows and of the signed objects in them. Format 1 had blocks of version 1, whose journals
-/// do not say what their owners hold. Format 2 had no tree over the blocks.
-pub(crate) const FORMAT: u8 = 3;
+/// do not say what their owners hold. Format 2 had no tree over the blocks, and the headers of format 3 do not
+/// refer to a `hold`.
+pub(crate) const FORMAT: u8 = 4;
 
 const _: () = assert!(ITEM_BYTES_MAX <= u16::MAX as usize);
 const _: () = assert!(THROUGH_ENTRY_BYTES_MAX <= u16::MAX as usize);

@@ -61,6 +61,7 @@ fn resigned(
             item_count: header.item_count,
             fork: header.fork,
             checkpoint: None,
+            hold: header.hold,
         };
         change(&mut fields, &mut block.items);
         fields.items_root = Tree::new(block.items.iter().map(|item| &item[..])).root();

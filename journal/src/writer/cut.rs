@@ -45,6 +45,7 @@ impl Journal {
             return None;
         }
         if std::mem::take(&mut self.has_hold) {
+            self.hold_height = self.tip.map_or(0, |tip| tip.head.height + 1);
             writes.push(state::keep_holds(self.incarnation, &self.holds));
         }
         let items = std::mem::take(&mut self.items);
@@ -124,6 +125,7 @@ impl Journal {
                 item_count,
                 fork: None,
                 checkpoint: None,
+                hold: self.hold_height,
             },
             None => HeaderFields {
                 incarnation,
@@ -134,6 +136,7 @@ impl Journal {
                 item_count,
                 fork: self.fork,
                 checkpoint: None,
+                hold: self.hold_height,
             },
         }
     }

@@ -93,6 +93,8 @@ pub struct Journal {
     attesting: Attesting,
     /// The arcs of the last `hold`. No element outside of them is added.
     holds: Holds,
+    /// Height of the block with this `hold`.
+    hold_height: u64,
     /// Whether the block under construction begins with this `hold`.
     has_hold: bool,
     items: Vec<Bytes>,
@@ -170,7 +172,8 @@ impl Journal {
         let incarnation = head.incarnation;
         let holds = state::holds(store, incarnation)?;
         let blocks = BlockTree::up_to(head, store)?;
-        let journal = Self::new(overlay, signer, incarnation, (Some(tip), blocks), holds);
+        let mut journal = Self::new(overlay, signer, incarnation, (Some(tip), blocks), holds);
+        journal.hold_height = last.block.header.hold;
         Ok(Some(journal))
     }
 
@@ -190,6 +193,7 @@ impl Journal {
             blocks,
             attesting: Attesting::default(),
             holds,
+            hold_height: 0,
             has_hold: false,
             items: Vec::new(),
             listed: Vec::new(),

@@ -62,6 +62,7 @@ pub(crate) fn resigned(
         item_count: header.item_count,
         fork: header.fork,
         checkpoint: header.checkpoint.as_deref().cloned(),
+        hold: header.hold,
     };
     change(&mut fields);
     Block {

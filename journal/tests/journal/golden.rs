@@ -44,7 +44,9 @@ fn the_state_of_a_journal_has_the_bytes_that_it_always_had() {
     let owners = Holds::new(vec![arc(1, 2), arc(2, 3)]).unwrap();
     let follower = Follower::after(journal, head, 1_780_000_000_123);
     let unknown = follower.clone();
-    let follower = follower.holding(Some(owners.clone()));
+    let follower = follower
+        .holding(Some(owners.clone()))
+        .holding_since(Some(17));
     let certificates = [&b"leaf"[..], b"level-0"].map(Bytes::from_static);
     let certified = Chain::from_der(certificates.to_vec()).unwrap();
 

@@ -106,6 +106,85 @@ fn another_hold_begins_a_block_of_its_own() {
     assert_eq!(follower.holds(), Some(&after));
 }
 
+/// A journal with a hold in block 0 and in block 2, which is resumed after each block.
+fn moved() -> Vec<Block> {
+    let mut store = MemoryStore::default();
+    let mut journal = open(&quarters(&[0, 1]));
+    let mut blocks = Vec::new();
+    for number in 0..5 {
+        let mut writes = Vec::new();
+        match number {
+            0 => {}
+            2 => assert!(journal.hold(&quarters(&[1, 2]), 1, &mut writes).is_none()),
+            from_height => journal.note(&Item::Gap {
+                incarnation: 1,
+                from_height,
+            }),
+        }
+        blocks.push(journal.cut(1, &mut writes).unwrap().block);
+        store.commit(writes);
+        journal.committed();
+        let resumed = Journal::resume(overlay(), Arc::new(OWNER), &store);
+        journal = resumed.unwrap().unwrap();
+    }
+    blocks
+}
+
+#[test]
+fn each_header_refers_to_the_last_hold() {
+    let blocks = moved();
+    let referred: Vec<_> = blocks.iter().map(|block| block.header.hold).collect();
+    assert_eq!(referred, [0, 0, 2, 2, 2]);
+    let mut follower = Follower::new(OWNER.public(), 7);
+    for block in &blocks {
+        follower.step(block, &Fake).unwrap();
+        assert_eq!(follower.hold_height(), Some(block.header.hold));
+    }
+}
+
+#[test]
+fn a_header_that_refers_to_another_block_is_refused() {
+    let blocks = moved();
+    for (at, named) in [(1, 1), (2, 0), (3, 0), (4, 3)] {
+        let mut follower = Follower::new(OWNER.public(), 7);
+        for block in &blocks[..at] {
+            follower.step(block, &Fake).unwrap();
+        }
+        let height = at as u64;
+        let refused = follower.step(&refers(&blocks[at], named), &Fake);
+        let error = BlockError::HoldHeight { height, named };
+        assert_eq!(refused, Err(FollowError::Block(error)), "block {at}");
+    }
+    // A follower that began in the middle learns it from the next header.
+    let head = blocks[2].head();
+    let unknown = || Follower::after(OWNER.public(), head, 1);
+    assert!(unknown().step(&refers(&blocks[3], 1), &Fake).is_ok());
+    let known = unknown().holding_since(Some(2));
+    assert!(known.clone().step(&refers(&blocks[3], 1), &Fake).is_err());
+    assert!(known.clone().step(&blocks[3], &Fake).is_ok());
+}
+
+/// The block with a header that refers to the hold of another block.
+fn refers(block: &Block, hold: u64) -> Block {
+    let header = &block.header;
+    let fields = HeaderFields {
+        incarnation: header.incarnation,
+        height: header.height,
+        previous: header.previous,
+        time_ms: header.time_ms,
+        items_root: header.items_root,
+        item_count: header.item_count,
+        fork: header.fork,
+        checkpoint: None,
+        hold,
+    };
+    Block {
+        header: Header::sign(&overlay(), &fields, &OWNER),
+        items: block.items.clone(),
+        through: block.through.clone(),
+    }
+}
+
 #[test]
 fn a_resumed_journal_knows_its_last_hold() {
     let resume = |store: &MemoryStore| Journal::resume(overlay(), Arc::new(OWNER), store);
@@ -142,8 +221,13 @@ fn second(items: &[Item]) -> (Follower, Block) {
     let mut journal = open(&quarters(&[0, 1]));
     let mut follower = Follower::new(OWNER.public(), 7);
     follower.step(&cut(&mut journal), &Fake).unwrap();
-    for item in items {
-        journal.note(item);
+    for (number, item) in items.iter().enumerate() {
+        match item {
+            Item::Hold(holds) if number == 0 => {
+                journal.hold(holds, 1, &mut Vec::new());
+            }
+            item => journal.note(item),
+        }
     }
     (follower, cut(&mut journal))
 }
@@ -198,6 +282,7 @@ fn a_journal_that_does_not_begin_with_a_hold_is_refused() {
         item_count: header.item_count,
         fork: None,
         checkpoint: None,
+        hold: 0,
     };
     let header = Header::sign(&overlay(), &fields, &OWNER);
     let items = block.items.clone();

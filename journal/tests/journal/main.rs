@@ -1,6 +1,7 @@
 //! Tests of the journal: its writer, its followers, its proofs, and the conformance of its store.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod blame;
 mod block_tree;
 mod crossing;
 mod cutting;

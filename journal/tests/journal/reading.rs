@@ -157,7 +157,11 @@ fn next_block_is_the_one_after_the_start() {
             time_ms: 1,
             holds,
         };
-        assert_eq!(continued.reading, self::reading(place));
+        let expected_place = self::reading(place);
+        assert_eq!(continued.reading.cursor(), expected_place.cursor());
+        // The header of the block after it tells where the hold is.
+        let after = |reading| next(reading, &blocks[expected + 1]).unwrap();
+        assert_eq!(after(&continued.reading), after(&expected_place));
         let skipped = FollowError::Skipped {
             incarnation: 7,
             expected: expected as u64,

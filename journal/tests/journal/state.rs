@@ -34,7 +34,7 @@ fn vouched() -> [Write; 2] {
 
 /// Copies of a value with another version or another length. All are refused.
 fn damaged(value: &Bytes) -> Vec<Bytes> {
-    let versions = [0, 4, 0xff].map(|version| [&[version], &value[1..]].concat());
+    let versions = [0, 3, 5, 0xff].map(|version| [&[version], &value[1..]].concat());
     let lengths = [0, 1, value.len() - 1].map(|bytes| value[..bytes].to_vec());
     let longer = [&value[..], &[0]].concat();
     let all = versions.into_iter().chain(lengths).chain([longer]);

@@ -90,6 +90,7 @@ mod tests {
             item_count: 1,
             fork: None,
             checkpoint: None,
+            hold: 0,
         };
         ItemProof {
             header: Header::sign(overlay, &fields, key),

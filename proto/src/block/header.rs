@@ -64,6 +64,8 @@ pub struct HeaderFields {
     pub fork: Option<Head>,
     /// The state at a height below this one.
     pub checkpoint: Option<Checkpoint>,
+    /// Height of the last block, up to this one, that begins with a `hold`.
+    pub hold: u64,
 }
 
 /// A header whose structure was checked.
@@ -88,6 +90,8 @@ pub struct Header {
     pub fork: Option<Head>,
     /// The state at a height below this one.
     pub checkpoint: Option<Box<Checkpoint>>,
+    /// Height of the last block, up to this one, that begins with a `hold`.
+    pub hold: u64,
 }
 
 impl Header {
@@ -108,6 +112,7 @@ impl Header {
             item_count: fields.item_count,
             fork: fields.fork.as_ref().map(Head::to_wire),
             checkpoint: fields.checkpoint.as_ref().map(Checkpoint::to_wire),
+            hold: fields.hold,
         };
         let signed = Signed::new(Kind::Block, body.encode_to_vec().into(), signer);
         Self {
@@ -121,6 +126,7 @@ impl Header {
             item_count: fields.item_count,
             fork: fields.fork,
             checkpoint: fields.checkpoint.clone().map(Box::new),
+            hold: fields.hold,
         }
     }
 
@@ -147,6 +153,9 @@ impl Header {
         {
             return Err(malformed("it forks from where no journal can".to_owned()));
         }
+        if body.hold > body.height {
+            return Err(malformed("it refers to a hold in a later block".to_owned()));
+        }
         let last = body.height.checked_sub(1);
         let checkpoint = body.checkpoint.map(|it| Checkpoint::from_wire(it, last));
         Ok(Self {
@@ -160,6 +169,7 @@ impl Header {
             item_count: body.item_count,
             fork,
             checkpoint: checkpoint.transpose()?.map(Box::new),
+            hold: body.hold,
         })
     }
 
@@ -169,6 +179,15 @@ impl Header {
     /// [`HeaderError::Signed`] if it is forged.
     pub fn verify(&self, verifier: &dyn Verifier) -> Result<(), HeaderError> {
         Ok(self.signed.verify(&self.peer, verifier)?)
+    }
+
+    /// The same header with a copy of its bytes; see [`Signed::detached`].
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self {
+            signed: self.signed.detached(),
+            ..self.clone()
+        }
     }
 
     /// The block's hash.

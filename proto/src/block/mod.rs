@@ -80,6 +80,14 @@ pub enum BlockError {
         /// Height of the block.
         height: u64,
     },
+    /// The header refers to another block as the last one with a `hold`.
+    #[error("block {height} refers to the hold of block {named}, which is not the last one")]
+    HoldHeight {
+        /// Height of the block.
+        height: u64,
+        /// The height in the header.
+        named: u64,
+    },
     /// The first block of an incarnation does not begin with a `hold`.
     #[error("block {height} does not say which arcs its owner holds")]
     NoHold {
@@ -189,8 +197,9 @@ impl Block {
     /// block of an incarnation, `before` does not count.
     ///
     /// # Errors
-    /// [`BlockError::Empty`] without items, [`BlockError::NoHold`] for a first block without `hold`, and
-    /// [`BlockError::Item`] for the first item that does not fit the arcs.
+    /// [`BlockError::Empty`] without items, [`BlockError::NoHold`] for a first block without `hold`,
+    /// [`BlockError::HoldHeight`] if the header does not say whether the block has a `hold`, and [`BlockError::Item`]
+    /// for the first item that does not fit the arcs.
     pub fn check_items(
         &self,
         items: &[Item],
@@ -203,6 +212,11 @@ impl Block {
             Some(_) if height == 0 => return Err(BlockError::NoHold { height }),
             Some(_) => before.cloned(),
         };
+        let named = self.header.hold;
+        let has_hold = matches!(items.first(), Some(Item::Hold(_)));
+        if has_hold != (named == height) {
+            return Err(BlockError::HoldHeight { height, named });
+        }
         for (number, item) in items.iter().enumerate() {
             check_item(number, item, holds.as_ref()).map_err(|error| BlockError::Item {
                 height,
@@ -221,7 +235,11 @@ impl Block {
 }
 
 /// Checks an item against the arcs that the owner holds, if they are known.
-fn check_item(number: usize, item: &Item, holds: Option<&Holds>) -> Result<(), ItemError> {
+pub(crate) fn check_item(
+    number: usize,
+    item: &Item,
+    holds: Option<&Holds>,
+) -> Result<(), ItemError> {
     match (item, holds) {
         (Item::Hold(_), _) if number > 0 => Err(ItemError::LateHold),
         (Item::Transaction { cells, .. }, Some(holds)) => Ok(cells.check(holds.arcs().len())?),

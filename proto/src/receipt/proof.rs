@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::ReceiptError;
 use crate::{
-    block::{Header, Item, ItemError},
+    block::{Block, Header, Item, ItemError},
     id::{Id, PublicKey},
     limits::{ITEM_BYTES_MAX, ITEM_PATH_MAX},
     merkle,
@@ -68,6 +68,28 @@ impl ItemProof {
         })
     }
 
+    /// Proves an item of a block, with copies of its bytes. `None` if the block has no item with this number.
+    #[must_use]
+    pub fn of(block: &Block, index: u32, transaction: Option<Transaction>) -> Option<Self> {
+        let item = Bytes::copy_from_slice(block.items.get(index as usize)?);
+        let tree = merkle::Tree::new(block.items.iter().map(|item| &item[..]));
+        Some(Self {
+            header: block.header.detached(),
+            item,
+            index,
+            path: tree.path(index as usize),
+            transaction,
+        })
+    }
+
+    /// Whether the item has this number in the block of the header.
+    #[must_use]
+    pub fn is_included(&self) -> bool {
+        let (header, leaf) = (&self.header, merkle::leaf(&self.item));
+        let (index, count) = (self.index as usize, header.item_count as usize);
+        merkle::is_included(&header.items_root, leaf, index, count, &self.path)
+    }
+
     /// Verifies that `peer` signed a block with this item, and returns the elements that the item adds.
     ///
     /// `transaction` is the one to prove.
@@ -102,15 +124,7 @@ impl ItemProof {
         if self.header.peer != *peer {
             return Err(refuse("the block is another peer's"));
         }
-        let leaf = merkle::leaf(&self.item);
-        let count = self.header.item_count as usize;
-        if !merkle::is_included(
-            &self.header.items_root,
-            leaf,
-            self.index as usize,
-            count,
-            &self.path,
-        ) {
+        if !self.is_included() {
             return Err(refuse("the item is not proved to be in it"));
         }
         let Item::Transaction { id, bitmap, .. } = Item::decode(&self.item)? else {

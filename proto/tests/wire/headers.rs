@@ -48,6 +48,21 @@ fn a_journal_forks_at_its_first_block() {
 }
 
 #[test]
+fn a_header_refers_to_a_hold_up_to_its_own_block() {
+    check("the own block", true, |fields| fields.hold = 0);
+    check("a later block", false, |fields| fields.hold = 1);
+    check("an earlier block", true, |fields| {
+        (fields.height, fields.hold) = (7, 3);
+    });
+    check("the last block", true, |fields| {
+        (fields.height, fields.hold) = (7, 7);
+    });
+    check("the next block", false, |fields| {
+        (fields.height, fields.hold) = (7, 8);
+    });
+}
+
+#[test]
 fn a_header_claims_no_more_items_than_a_block_may_have() {
     let most = u32::try_from(BLOCK_ITEMS_MAX).unwrap();
     check("the most items", true, |fields| fields.item_count = most);

@@ -11,6 +11,8 @@ mod damage;
 mod details;
 mod encodings;
 mod errors;
+mod evidence;
+mod evidence_vectors;
 mod golden;
 mod headers;
 mod items;

@@ -165,7 +165,9 @@ pub(crate) fn adds(transaction: &Transaction, bits: &[bool]) -> Item {
     }
 }
 
+/// The fields of a block. If it has no `hold`, the genesis has the last one.
 pub(crate) fn fields(height: u64, previous: Id, items: &[Item]) -> (HeaderFields, Vec<Bytes>) {
+    let has_hold = matches!(items.first(), Some(Item::Hold(_)));
     let items: Vec<_> = items.iter().map(Item::encode).collect();
     let fields = HeaderFields {
         incarnation: TIME_MS,
@@ -176,6 +178,7 @@ pub(crate) fn fields(height: u64, previous: Id, items: &[Item]) -> (HeaderFields
         item_count: items.len().try_into().unwrap(),
         fork: None,
         checkpoint: None,
+        hold: if has_hold { height } else { 0 },
     };
     (fields, items)
 }

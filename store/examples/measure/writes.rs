@@ -74,6 +74,7 @@ pub(crate) fn block(height: u64, items: Vec<Bytes>) -> StoredBlock {
         item_count: u32::try_from(items.len()).unwrap(),
         fork: None,
         checkpoint: None,
+        hold: 0,
     };
     let header = Header::sign(&owner().overlay, &fields, &Unsigned);
     StoredBlock {

@@ -81,10 +81,10 @@ class Checkpoint:
 # Headers, blocks, heartbeats.
 
 
-def header_body(overlay, peer, incarnation, height, previous, time_ms, items, fork=None, checkpoint=None):
+def header_body(overlay, peer, incarnation, height, previous, time_ms, items, fork=None, checkpoint=None, hold=0):
     place = {1: 2, 2: overlay.network, 3: overlay.namespace, 4: peer, 5: incarnation, 6: height, 7: previous}
     content = {8: time_ms, 9: tree_head(items), 10: len(items)}
-    return message({**place, **content, 11: fork and head_body(fork), 12: checkpoint})
+    return message({**place, **content, 11: fork and head_body(fork), 12: checkpoint, 13: hold})
 
 
 class Header:
@@ -98,7 +98,8 @@ class Header:
         self.peer, self.incarnation, self.height = fields.name(4), fields.number(5), fields.number(6)
         self.previous, self.time_ms = fields.name(7), fields.number(8)
         self.items_root, self.item_count = fields.name(9), fields.number(10)
-        self.fork = read_head(fields.message(11))
+        self.fork, self.hold = read_head(fields.message(11)), fields.number(13)
+        require(self.hold <= self.height, "header refers to a hold in a later block")
         require(1 <= self.item_count <= 10_000, f"header has {self.item_count} items")
         may_fork = self.height == 0 and self.fork and self.fork[0] < self.incarnation
         require(may_fork or not self.fork, "header forks from where no journal can")
@@ -135,7 +136,7 @@ class Reader:
     """Reads one journal from a first block on: place, links, times, arcs, checkpoints."""
 
     def __init__(self, journal):
-        self.journal, self.last, self.held = journal, None, None
+        self.journal, self.last, self.held, self.held_since = journal, None, None, None
         # The hashes under `blocks_root` of each incarnation, and how many of them are of earlier ones. `None` if the
         # blocks before its fork are not known.
         self.hashes, self.before = {}, {}
@@ -183,12 +184,13 @@ class Reader:
         for number, (kind, content) in enumerate(block.items):
             if kind == "hold":
                 require(number == 0, "a hold is not the first item of its block")
-                self.held = content
+                self.held, self.held_since = content, block.header.height
             require(number > 0 or kind == "hold" or block.header.height > 0, "a first block has no hold")
             if kind == "transaction":
                 check_bits(content[2], len(self.held), "cells")
             if kind == "settled":
                 require(all(is_covered(arc, self.held) for arc in content), "it settles what it does not hold")
+        require(block.header.hold == self.held_since, "the header does not refer to the last hold")
 
     def check_checkpoint(self, checkpoint, incarnation):
         """Checks the part of a checkpoint that the blocks read so far show."""

@@ -13,6 +13,23 @@ def proof_body(block, index, transaction=None):
     return message({1: header.encode(), 2: items[index], 3: index, 4: path, 5: transaction and transaction.encode()})
 
 
+def header_head(block):
+    """A signed head: the header of a block of (signed header, items)."""
+    return message({1: block[0].encode()})
+
+
+def two_heads_body(one, other):
+    return message({1: 1, 2: message({1: one, 2: other})})
+
+
+def refuted_item_body(item, hold):
+    return message({1: 1, 3: message({1: item, 2: hold})})
+
+
+def refuted_checkpoint_body(statement, earlier):
+    return message({1: 1, 4: message({1: statement, 3: earlier})})
+
+
 def confirmation_body(peer, chain, proofs):
     return message({1: peer, 2: chain.body, 3: proofs})
 

@@ -103,8 +103,8 @@ def adds(signed, flags):
     return item_body("transaction", (signed.id, bits(flags), b"\1"))
 
 
-def block(peer, height, previous, items, fork=None, checkpoint=None, unknown=b""):
-    body = header_body(OVERLAY, peer.key, TIME_MS, height, previous, TIME_MS + height, items, fork, checkpoint)
+def block(peer, height, previous, items, fork=None, checkpoint=None, unknown=b"", hold=0):
+    body = header_body(OVERLAY, peer.key, TIME_MS, height, previous, TIME_MS + height, items, fork, checkpoint, hold)
     return Signed.sign("block", body + unknown, peer.private), items
 
 
@@ -166,6 +166,12 @@ CHECKPOINTED = block(
 NONCE = bytes([0x0E]) * 16
 ASKED = heartbeat(NONCE)
 BEAT_CHECKPOINT = heartbeat(NONCE, CHECKPOINT_1)
+# Block 2 moves the hold to half of the circle, and block 3 lists elements of the other half.
+MOVED = block(PEERS[0], 2, ORDINARY[0].id, [item_body("hold", [HALF])], hold=2)
+OUTSIDE = block(PEERS[0], 3, MOVED[0].id, [adds(UPDATES, [True] * 3)], hold=2)
+# Another block 1, and another block 3 with a checkpoint of height 0.
+SECOND = block(PEERS[0], 1, GENESIS[0].id, [item_body("settled", [HALF])])
+BACK = block(PEERS[0], 3, MOVED[0].id, [item_body("settled", [HALF])], None, CHECKPOINT_0, hold=2)
 
 
 def make_receipt():

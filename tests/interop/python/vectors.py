@@ -17,9 +17,10 @@ from checks import CHECKS
 from formats import is_included, item_body, leaf, object_id, tree_head, tree_path
 from members import ring_id
 from messages import frame_vectors, link_vectors, proposed_messages, service_vectors
-from receipts import proof_body
+from receipts import header_head, proof_body, refuted_checkpoint_body, refuted_item_body, two_heads_body
 from samples import (
     ASKED,
+    BACK,
     BEAT_CHECKPOINT,
     BULK,
     CHECKPOINT_0,
@@ -30,13 +31,16 @@ from samples import (
     IDENTITY,
     ITEMS,
     MINIMAL,
+    MOVED,
     ORDINARY,
+    OUTSIDE,
     OVERLAY,
     PEERS,
     PUBLISHER,
     PUBLISHER_CHAIN,
     RECEIPT,
     RING_ID,
+    SECOND,
     THROUGH,
     TIME_MS,
     TOWER,
@@ -44,7 +48,7 @@ from samples import (
     cursor,
     hashes,
 )
-from wire import Refused, require
+from wire import Refused, message, require
 
 HERE = Path(__file__).resolve().parent
 TESTDATA = HERE.parents[2] / "proto" / "testdata"
@@ -190,12 +194,24 @@ def proposed_vectors():
     return made | proposed_messages()
 
 
+# evidence.txt
+
+
+def evidence_vectors():
+    made = signed("header.hold", MOVED[0]) | signed("header.after-hold", OUTSIDE[0])
+    item = refuted_item_body(proof_body(OUTSIDE, 0, UPDATES), proof_body(MOVED, 0))
+    checkpoint = refuted_checkpoint_body(header_head(BACK), message({2: BEAT_CHECKPOINT.encode()}))
+    kinds = {"heads": two_heads_body(header_head(ORDINARY), header_head(SECOND)), "item": item, "checkpoint": checkpoint}
+    return made | {f"evidence.{kind}": body.hex() for kind, body in kinds.items()}
+
+
 FILES = {
     "records": record_vectors,
     "trees": tree_vectors,
     "certificates": certificate_vectors,
     "objects": object_vectors,
     "journals": journal_vectors,
+    "evidence": evidence_vectors,
     "frames": frame_vectors,
     "links": link_vectors,
     "services": service_vectors,

@@ -156,6 +156,7 @@ pub fn stored_block(incarnation: u64, height: u64, items: Vec<Bytes>, offset: u6
         item_count: u32::try_from(items.len()).unwrap(),
         fork: None,
         checkpoint: None,
+        hold: 0,
     };
     let header = Header::sign(&overlay(), &fields, &FakeKey(1));
     StoredBlock {

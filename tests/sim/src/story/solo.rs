@@ -329,16 +329,22 @@ impl Partner {
         let last = last.filter(|last| last.header.incarnation == self.incarnation);
         let has_hold = last.is_some() || matches!(items.first(), Some(Item::Hold(_)));
         let hold = (!has_hold).then(|| Item::Hold(Holds::whole()));
-        let items: Vec<_> = hold.iter().chain(items).map(Item::encode).collect();
+        let items: Vec<_> = hold.iter().chain(items).collect();
+        let holds = matches!(items.first(), Some(Item::Hold(_)));
+        let items: Vec<_> = items.into_iter().map(Item::encode).collect();
+        let height = last.map_or(0, |last| last.header.height + 1);
         let fields = HeaderFields {
             incarnation: self.incarnation,
-            height: last.map_or(0, |last| last.header.height + 1),
+            height,
             previous: last.map_or(Id::ZERO, |last| last.header.hash()),
             time_ms,
             items_root: Tree::new(items.iter().map(|item| &item[..])).root(),
             item_count: u32::try_from(items.len()).unwrap(),
             fork: self.fork.filter(|_| last.is_none()),
             checkpoint: None,
+            hold: last
+                .filter(|_| !holds)
+                .map_or(height, |last| last.header.hold),
         };
         let header = Header::sign(&self.overlay, &fields, &self.key);
         Block {
