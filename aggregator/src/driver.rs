@@ -336,6 +336,9 @@ impl Driver {
                 tracing::warn!(?source, why, "a source sent data that does not verify");
                 self.outlets.readers.of(*source).lies.notify_one();
             }
+            Event::Convicted { shown, rule } => {
+                self.outlets.metrics.journal.convicted(shown, rule);
+            }
             Event::WithoutRecords {
                 transaction,
                 records,

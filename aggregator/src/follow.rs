@@ -173,6 +173,10 @@ impl Following {
                 );
                 Ok(())
             }
+            Event::Evidence(evidence) => {
+                let by = self.source;
+                self.input(Input::Evidence { by, evidence }).await
+            }
             // The core reads both from the block itself.
             Event::Began { .. } | Event::Gap { .. } => Ok(()),
         }

@@ -211,7 +211,7 @@ impl Start {
             stop: process.stop_of(Stage::Inside),
         };
         process.spawn(Stage::Inside, "following sources", followers.run());
-        let fetching = fetch::run(client, wanted, commands);
+        let fetching = fetch::run(client, wanted, commands.clone());
         process.spawn_dropped(Stage::Inside, "fetching records", fetching);
 
         let not_ready = not_ready(seen.view.clone(), shortage);
@@ -234,7 +234,7 @@ impl Start {
             tip: seen.tip.clone(),
             view: seen.view.clone(),
         });
-        let journal = self.journal(&process, seen, service_metrics.clone());
+        let journal = self.journal(&process, seen, service_metrics.clone(), commands);
         let routes = routes(service, journal).await?;
         let handshakes = Handshakes::new(self.credentials, &[GRPC])?;
         let door = Door::new(&handshakes, |role| role != Role::Registrar);
@@ -276,7 +276,18 @@ impl Start {
         shortages
     }
 
-    fn journal(&self, process: &Process, seen: Seen, metrics: ServiceMetrics) -> JournalService {
+    fn journal(
+        &self,
+        process: &Process,
+        seen: Seen,
+        metrics: ServiceMetrics,
+        commands: mpsc::Sender<Command>,
+    ) -> JournalService {
+        let evidence = move |by, evidence| {
+            let evidence = Box::new(evidence);
+            // A queue that is full loses it. The caller that broke the rule is still refused and counted.
+            let _ = commands.try_send(Command::Input(Input::Evidence { by, evidence }));
+        };
         JournalService::new(JournalParts {
             overlay: self.view.overlay().clone(),
             store: self.store.clone(),
@@ -287,6 +298,7 @@ impl Start {
             chain: self.credentials.chain().clone(),
             shutdown: process.stop_of(Stage::Doors),
             metrics,
+            evidence: Arc::new(evidence),
         })
     }
 }

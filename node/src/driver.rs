@@ -316,6 +316,7 @@ impl Driver {
             Event::Misbehaved { peer, what } => {
                 tracing::warn!(?peer, %what, "partner broke a rule")
             }
+            Event::Convicted { shown, rule } => self.metrics.journal.convicted(shown, rule),
             Event::Unavailable(id) => tracing::warn!(transaction = %id, "no partner can send it"),
             Event::Invalid { peer, id, why } => {
                 tracing::warn!(?peer, transaction = %id, why, "partner journalled an invalid transaction");

@@ -227,10 +227,10 @@ impl Start {
             views,
             store: Arc::clone(&self.store),
             verifying,
-            commands,
+            commands: commands.clone(),
             status: seen.status.clone(),
         });
-        let journal = self.journal(&process, seen, service_metrics.clone());
+        let journal = self.journal(&process, seen, service_metrics.clone(), commands);
         let routes = routes(service, journal).await?;
         let handshakes = self.handshakes;
         let door = Door::new(&handshakes, |role| role != Role::Registrar);
@@ -266,7 +266,18 @@ impl Start {
         process.spawn_dropped(Stage::Inside, "clock", tick(commands, has_space));
     }
 
-    fn journal(&self, process: &Process, seen: Seen, metrics: ServiceMetrics) -> JournalService {
+    fn journal(
+        &self,
+        process: &Process,
+        seen: Seen,
+        metrics: ServiceMetrics,
+        commands: mpsc::Sender<Command>,
+    ) -> JournalService {
+        let evidence = move |by, evidence| {
+            let evidence = Box::new(evidence);
+            // A queue that is full loses it. The caller that broke the rule is still refused and counted.
+            let _ = commands.try_send(Command::input(Input::Evidence { by, evidence }));
+        };
         JournalService::new(JournalParts {
             overlay: self.view.overlay().clone(),
             store: self.store.clone(),
@@ -277,6 +288,7 @@ impl Start {
             chain: self.handshakes.credentials().chain().clone(),
             shutdown: process.stop_of(Stage::Doors),
             metrics,
+            evidence: Arc::new(evidence),
         })
     }
 }

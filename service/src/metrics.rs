@@ -3,8 +3,9 @@
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 
-use kittengrad_journal::Write;
-
+use data_encoding::HEXLOWER;
+use kittengrad_journal::{Shown, Write};
+use kittengrad_proto::evidence::Rule;
 use prometheus_client::{
     encoding::EncodeLabelValue,
     metrics::{
@@ -136,6 +137,8 @@ pub struct JournalMetrics {
     pub blocks: Counter,
     /// Height of the last block.
     pub height: Gauge<u64, AtomicU64>,
+    /// Pieces of evidence that convict a member.
+    pub evidence: Counter,
 }
 
 impl JournalMetrics {
@@ -146,14 +149,28 @@ impl JournalMetrics {
             commit: CommitMetrics::register(registry),
             blocks: Counter::default(),
             height: Gauge::default(),
+            evidence: Counter::default(),
         };
         registry.register("journal_blocks", "Blocks cut", metrics.blocks.clone());
+        registry.register(
+            "evidence",
+            "Pieces of evidence that convict a member",
+            metrics.evidence.clone(),
+        );
         registry.register(
             "journal_height",
             "Height of the last block",
             metrics.height.clone(),
         );
         metrics
+    }
+
+    /// Counts and logs evidence that convicts a member. The log has its bytes, with which anybody can check it.
+    pub fn convicted(&self, shown: &Shown, rule: &Rule) {
+        self.evidence.inc();
+        let (accused, by) = (shown.evidence.accused(), shown.by);
+        let evidence = HEXLOWER.encode(&shown.evidence.encode());
+        tracing::error!(?accused, %rule, ?by, evidence, "evidence: do not trust this member");
     }
 
     /// Counts the blocks and elements of a commit.

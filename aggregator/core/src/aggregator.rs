@@ -6,13 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use kittengrad_journal::{Follower, Journal, Observed, Store, Tip, applied, keep_applied};
+use kittengrad_journal::{Blame, Follower, Journal, Shown, Store, Tip, applied, keep_applied};
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
-    checkpoint::Holdings,
+    evidence::Evidence,
     id::PublicKey,
     identity::Beat,
-    limits::HOLD_ARCS_MAX,
     namespace::Overlay,
     signed::{Signer, Verifier},
 };
@@ -20,6 +19,7 @@ use kittengrad_ring::{KeyRange, KeyRanges};
 
 use crate::{
     absent::{Absent, Found},
+    attest::{completed, observed},
     begin::{begin, elements},
     complete::{Asked, Completeness},
     emit::{Emitter, Memory, Step},
@@ -47,9 +47,12 @@ pub struct Config {
 
 /// Merges the journals of its sources into its own.
 pub struct Aggregator {
+    overlay: Overlay,
     verifier: Arc<dyn Verifier>,
     timing: Timing,
     journal: Journal,
+    /// The keys against which there is evidence.
+    blame: Blame,
     sources: BTreeMap<PublicKey, Source>,
     plan: Option<Plan>,
     /// The parts of the circle for which the plan has no source.
@@ -97,8 +100,10 @@ impl Aggregator {
             verifier,
             timing,
         } = config;
-        let journal = begin(overlay, signer, plants, store, now)?.planted(plants);
+        let journal = begin(overlay.clone(), signer, plants, store, now)?.planted(plants);
         Ok(Self {
+            overlay,
+            blame: Blame::load(store)?,
             verifier,
             timing,
             durable_tip: journal.tip(),
@@ -149,6 +154,7 @@ impl Aggregator {
                     source.link = Link::Silent;
                 }
             }
+            Input::Evidence { by, evidence } => self.convict(now, by, *evidence, out),
             Input::Records(records) => {
                 for bytes in records {
                     match self.memory.absent.fetched(&bytes, store)? {
@@ -235,6 +241,11 @@ impl Aggregator {
             false => at,
         };
         let is_source = self.sources.get(&member);
+        let taken = is_source.and_then(Source::taken);
+        if let Some(evidence) = taken.and_then(|taken| taken.accuse_of_heartbeat(&beat.heartbeat)) {
+            self.convict(now, member, evidence, out);
+        }
+        let is_source = self.sources.get(&member);
         if is_source.is_some_and(|source| source.required.is_some() && source.link == Link::Up) {
             self.alive(now, member, beat, out);
         }
@@ -244,26 +255,12 @@ impl Aggregator {
 
     /// Makes a statement about the set as of the last block, if one is due.
     fn attest(&mut self, now: Now) {
-        let Some(cells) = self
-            .completeness
-            .cells()
-            .filter(|_| now.monotonic_ms >= self.statement_due_ms)
-        else {
+        if now.monotonic_ms < self.statement_due_ms {
             return;
-        };
-        let complete = self.completeness.report(now, self.plants).into_iter();
-        let settled: KeyRanges = complete
-            .filter(|cell| cell.complete_to_ms.is_some())
-            .map(|cell| cell.arc)
-            .collect();
-        // Between two settled arcs is a filling one, and a checkpoint lists both.
-        let listed = settled.arcs().iter().take(HOLD_ARCS_MAX / 2 - 1).copied();
-        let observed = Observed {
-            ring: cells.ring,
-            holds: Holdings::new(&KeyRanges::whole(), &listed.collect()),
-            through: self.completeness.through(&self.sources, self.plants),
-        };
-        if self.journal.attest(observed).is_some() {
+        }
+        let (sources, plants) = (&self.sources, self.plants);
+        let observed = observed(&mut self.completeness, sources, now, plants);
+        if observed.is_some_and(|observed| self.journal.attest(observed).is_some()) {
             self.statement_due_ms = now.monotonic_ms + STATEMENT_EVERY_MS;
         }
     }
@@ -296,7 +293,10 @@ impl Aggregator {
         for planned in &plan.sources {
             let source = match self.sources.entry(planned.source) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert(Source::load(planned.source, self.plants, store)?),
+                Entry::Vacant(new) => {
+                    let (source, overlay) = (planned.source, &self.overlay);
+                    new.insert(Source::load(source, overlay, self.plants, store)?)
+                }
             };
             source.require(planned.arc);
             // Its follower of before, which would have tried it again, ended with the last plan.
@@ -380,6 +380,20 @@ impl Aggregator {
         }
     }
 
+    fn convict(&mut self, now: Now, by: PublicKey, evidence: Evidence, out: &mut Output) {
+        let accused = self.sources.get(&evidence.accused());
+        let shown = Shown {
+            evidence: completed(evidence, accused),
+            by,
+            at_ms: now.wall_ms,
+        };
+        if let Ok(Some((rule, write))) = self.blame.add(&shown, &*self.verifier) {
+            self.journal.keep(write);
+            let shown = Box::new(shown);
+            out.events.push(Event::Convicted { shown, rule });
+        }
+    }
+
     fn block(&mut self, now: Now, key: PublicKey, block: SourceBlock, out: &mut Output) {
         let verifier = Arc::clone(&self.verifier);
         let mut events = Vec::new();
@@ -398,6 +412,10 @@ impl Aggregator {
             Err(error) => {
                 *out.done.entry(key).or_default() += 1;
                 self.lying(key, error.to_string(), out);
+                let source = self.sources.get_mut(&key);
+                if let Some(evidence) = source.and_then(|source| source.evidence.take()) {
+                    self.convict(now, key, evidence, out);
+                }
             }
         }
     }
@@ -471,6 +489,7 @@ impl Aggregator {
             if let Some(follower) = position {
                 keep_applied(&follower, &KeyRanges::whole())
                     .into_iter()
+                    .chain(source.unkept_hold())
                     .for_each(|write| self.journal.keep(write));
                 self.committing.push((key, follower));
             }

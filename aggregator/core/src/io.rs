@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use kittengrad_journal::{StateError, StoreError, Tip, Write};
+use kittengrad_journal::{Shown, StateError, StoreError, Tip, Write};
 use kittengrad_proto::{
     block::{Block, Head},
     certificate::Chain,
     checkpoint::Statement,
+    evidence::{Evidence, Rule},
     id::{Id, PublicKey, RecordId},
     identity::Beat,
     transaction::Transaction,
@@ -85,6 +86,13 @@ pub enum Input {
     Lying(PublicKey, String),
     /// Tries a source again that lied, from the last block emitted.
     Retry(PublicKey),
+    /// Evidence that a source or caller showed. It is kept if it convicts.
+    Evidence {
+        /// The source or caller.
+        by: PublicKey,
+        /// The evidence. It may lack the `hold` of a source.
+        evidence: Box<Evidence>,
+    },
     /// Bytes of records that were fetched.
     Records(Vec<Bytes>),
     /// Time passed. Due at least once a second.
@@ -142,6 +150,13 @@ pub enum Event {
         source: PublicKey,
         /// The rule that it broke.
         why: String,
+    },
+    /// Evidence convicts a member. It is kept on disk.
+    Convicted {
+        /// The evidence, with who showed it.
+        shown: Box<Shown>,
+        /// The rule that the accused broke.
+        rule: Rule,
     },
     /// An item came without some records of the elements that it lists. They are absent now.
     WithoutRecords {

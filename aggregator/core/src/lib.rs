@@ -29,6 +29,7 @@
 
 mod absent;
 mod aggregator;
+mod attest;
 mod begin;
 mod complete;
 pub mod driver;

@@ -2,13 +2,18 @@
 
 use std::collections::VecDeque;
 
-use kittengrad_journal::{Accepted, FollowError, Follower, Step, Store, applied};
+use kittengrad_journal::{
+    Accepted, FollowError, Follower, Step, Store, Write, applied, keep_hold, show_hold,
+};
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     block::{Bitmap, Block, CellsError, Head, Holds, Item},
     checkpoint::{Checkpoint, ThroughList},
+    evidence::Evidence,
     id::{Id, PublicKey},
+    namespace::Overlay,
     signed::Verifier,
+    transaction::Transaction,
 };
 use kittengrad_ring::KeyRange;
 use thiserror::Error;
@@ -110,16 +115,27 @@ pub(crate) struct Source {
     is_settled_kept: bool,
     /// What it says that its set contains of other journals.
     pub(crate) vouches: Vouches,
+    /// Incarnation and height of the `hold` whose proof is on disk.
+    hold_kept: Option<(u64, u64)>,
+    /// Evidence of the last block that was refused.
+    pub(crate) evidence: Option<Evidence>,
     plants: Plants,
 }
 
 impl Source {
     /// Loads the position and the settled arcs of a source.
-    pub(crate) fn load(key: PublicKey, plants: Plants, store: &dyn Store) -> Result<Self, Fatal> {
+    pub(crate) fn load(
+        key: PublicKey,
+        overlay: &Overlay,
+        plants: Plants,
+        store: &dyn Store,
+    ) -> Result<Self, Fatal> {
         let applied = applied(store, key)?;
         let follower = applied.map(|applied| applied.follower);
         // The items after a position can be checked only with the arcs that the source held there.
         let follower = follower.filter(|follower| follower.holds().is_some());
+        let follower = follower.map(|it| show_hold(it, overlay, store));
+        let follower = follower.transpose()?;
         let settled = Settled::load(key, store)?;
         Ok(Self {
             key,
@@ -140,6 +156,8 @@ impl Source {
             settled,
             is_settled_kept: true,
             vouches: Vouches::default(),
+            hold_kept: None,
+            evidence: None,
             plants,
         })
     }
@@ -172,7 +190,11 @@ impl Source {
             // The reader checks the order. It is ahead if the plan left this source and took it again before the reader
             // heard of it: the blocks that waited here are forgotten then.
             Err(FollowError::Skipped { .. }) => return Ok(Taken::Behind),
-            accepted => accepted?,
+            Err(error) => {
+                self.evidence = follower.accuse(&block, &error);
+                return Err(error.into());
+            }
+            Ok(accepted) => accepted,
         };
         if step == Step::Known {
             return Ok(Taken::Known);
@@ -185,7 +207,11 @@ impl Source {
         self.again_before = None;
         // They are known: each incarnation is read from its first block on, which says them.
         let holds = holds.unwrap_or_default();
-        let waiting = pair(height, &items, &holds, entries)?;
+        let accuse =
+            |transaction: &Transaction| follower.accuse_of_transaction(&block, transaction);
+        let waiting = pair(height, &items, &holds, entries, |transaction| {
+            self.evidence = accuse(transaction);
+        })?;
         for item in &items {
             if let Item::Gap {
                 incarnation,
@@ -218,7 +244,7 @@ impl Source {
         let head = block.head();
         self.heard(Heard { head, at });
         self.queue.push_back(Queued {
-            follower,
+            follower: follower.stripped(),
             at,
             waiting,
             settled,
@@ -359,6 +385,17 @@ impl Source {
         (position, settled)
     }
 
+    /// Makes the write of the proof of the source's last `hold`, if it is not on disk yet.
+    pub(crate) fn unkept_hold(&mut self) -> Option<Write> {
+        let emitted = self.emitted.as_ref()?;
+        let hold = Some((emitted.cursor().incarnation, emitted.hold_height()?));
+        if self.hold_kept == hold {
+            return None;
+        }
+        self.hold_kept = hold;
+        keep_hold(emitted)
+    }
+
     /// The number of blocks in the queue.
     pub(crate) fn queued(&self) -> usize {
         self.queue.len()
@@ -372,7 +409,9 @@ fn pair(
     items: &[Item],
     holds: &Holds,
     entries: Vec<SourceEntry>,
+    accuse: impl FnOnce(&Transaction),
 ) -> Result<VecDeque<Waiting>, SourceError> {
+    let mut accuse = Some(accuse);
     let listed = items.iter().filter_map(|item| match item {
         Item::Transaction { id, bitmap, cells } => Some((*id, bitmap, cells)),
         _ => None,
@@ -397,10 +436,12 @@ fn pair(
             });
         }
         let checked = holds.check(&entry.transaction, bitmap, cells);
-        checked.map_err(|error| SourceError::Cells {
-            height,
-            id: named,
-            error,
+        checked.map_err(|error| {
+            if let Some(accuse) = accuse.take() {
+                accuse(&entry.transaction);
+            }
+            let id = named;
+            SourceError::Cells { height, id, error }
         })?;
         waiting.push_back(Waiting {
             entry,

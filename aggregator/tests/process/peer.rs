@@ -174,6 +174,7 @@ impl Peer {
             chain: self.credentials.chain().clone(),
             shutdown: shutdown.clone(),
             metrics: ServiceMetrics::default(),
+            evidence: Arc::new(|_, _| {}),
         }));
         let records = Records {
             overlay: self.overlay.clone(),

@@ -1,5 +1,6 @@
 //! All printing: results on standard output, notes and errors on standard error.
 
+pub(crate) mod evidence;
 pub(crate) mod paint;
 pub(crate) mod table;
 pub(crate) mod text;

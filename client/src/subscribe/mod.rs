@@ -22,6 +22,7 @@
 //! # }
 //! ```
 
+mod accuse;
 mod frame;
 mod reader;
 mod task;
@@ -41,6 +42,7 @@ use kittengrad_proto::{
     block::{Head, Header, Holds, Item},
     checkpoint::ThroughList,
     cursor::{Cursor, Position},
+    evidence::Evidence,
     id::{PublicKey, RecordId},
     identity::Beat,
     signed_head::SignedHead,
@@ -192,6 +194,9 @@ pub enum Event {
     },
     /// The source is alive, and this is its head.
     Alive(Box<Beat>),
+    /// The source signed data that breaks a rule. [`Evidence::check`] says which; a reader that began in the middle of the
+    /// journal may lack a part. The error comes next.
+    Evidence(Box<Evidence>),
     /// The connection is lost and will be opened again.
     Waiting {
         /// The reason.

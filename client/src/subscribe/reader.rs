@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use kittengrad_journal::{Continued, ReadFrom, Reading, Step};
+use kittengrad_journal::{Continued, Follower, ReadFrom, Reading, Step};
 use kittengrad_proto::{
     block::{Holds, Item},
+    evidence::Evidence,
     id::{Id, PublicKey},
     identity::Beat,
     signed::{SIGNATURE_BYTES, Verifier},
@@ -95,17 +96,26 @@ impl Reader {
         }
         let header = &frame.block.header;
         let next = self.reading.next(&frame.block, &frame.items, &Checked);
+        let next = next.map_err(|error| {
+            let evidence = self.follower().accuse(&frame.block, &error);
+            events.extend(convicts(evidence));
+            FrameFault::Follow(error)
+        });
         let Continued {
             reading,
             step,
             holds,
             is_first,
-        } = next.map_err(FrameFault::Follow)?;
+        } = next?;
         if step == Step::Known {
             return Ok(());
         }
         if let Some(holds) = &holds {
-            check_cells(&frame, holds)?;
+            check_cells(&frame, holds).inspect_err(|fault| {
+                let follower = reading.follower();
+                let evidence = follower.and_then(|it| accuse_of_cells(it, &frame, fault));
+                events.extend(convicts(evidence));
+            })?;
         }
         if header.height == 0 {
             (self.offset, self.skip) = (Some(0), if step == Step::Began { 0 } else { self.skip });
@@ -143,16 +153,26 @@ impl Reader {
         Ok(())
     }
 
-    /// Takes a heartbeat whose signature was checked.
-    pub(super) fn heartbeat(&self, beat: Beat) -> Result<Event, FrameFault> {
+    /// Takes a heartbeat whose signature was checked, and appends its events to `events`.
+    pub(super) fn heartbeat(&self, beat: Beat, events: &mut Vec<Event>) -> Result<(), FrameFault> {
         let heartbeat = &beat.heartbeat;
         let expected = self.reading.source();
         if heartbeat.peer != expected {
             let found = heartbeat.peer;
             return Err(FrameFault::OtherHeartbeat { expected, found });
         }
-        self.reading.agrees(&heartbeat.head)?;
-        Ok(Event::Alive(Box::new(beat)))
+        self.reading.agrees(&heartbeat.head).inspect_err(|_| {
+            let evidence = self.follower().accuse_of_heartbeat(heartbeat);
+            events.extend(convicts(evidence));
+        })?;
+        events.push(Event::Alive(Box::new(beat)));
+        Ok(())
+    }
+
+    /// The follower that judges the next block. Before the first block it knows nothing.
+    fn follower(&self) -> Follower {
+        let known = self.reading.follower().cloned();
+        known.unwrap_or_else(|| Follower::new(self.reading.source(), 0))
     }
 
     /// The block with the values that follow from its place in the journal.
@@ -228,6 +248,25 @@ fn check_cells(frame: &CheckedFrame, holds: &Holds) -> Result<(), FrameFault> {
         })?;
     }
     Ok(())
+}
+
+/// Accuses the owner of the item that `fault` is about.
+fn accuse_of_cells(
+    follower: &Follower,
+    frame: &CheckedFrame,
+    fault: &FrameFault,
+) -> Option<Evidence> {
+    let FrameFault::Body { item, .. } = fault else {
+        return None;
+    };
+    let body = frame.bodies.iter().find(|body| body.item == *item)?;
+    let number = u32::try_from(*item).ok()?;
+    follower.accuse_of_item(&frame.block, number, &body.transaction)
+}
+
+/// The event of evidence. A reader that lacks the last `hold` passes on what it has.
+fn convicts(evidence: Option<Evidence>) -> Option<Event> {
+    evidence.map(|evidence| Event::Evidence(Box::new(evidence)))
 }
 
 /// The signatures were verified when the frame was checked alone.

@@ -20,6 +20,7 @@ use tonic::Streaming;
 
 use super::{
     Event, Resume, Start, SubscribeError, SubscribeOptions,
+    accuse::{Refused, accuse_of_block, accuse_of_heartbeat},
     frame::{CheckedFrame, FrameFault, check_frame},
     reader::Reader,
 };
@@ -159,7 +160,7 @@ impl Task {
             Err(error) => return Self::lost(error),
         };
         let silence = Duration::from_millis(self.client.shared.timeouts.silence_ms);
-        let mut checks: FuturesOrdered<BoxFuture<'static, Result<Checked, FrameFault>>> =
+        let mut checks: FuturesOrdered<BoxFuture<'static, Result<Checked, Refused>>> =
             FuturesOrdered::new();
         let mut ended: Option<Ended> = None;
         let mut events = Vec::new();
@@ -244,7 +245,7 @@ impl Task {
         &self,
         frame: wire::Frame,
         overlay: &Arc<Overlay>,
-    ) -> BoxFuture<'static, Result<Checked, FrameFault>> {
+    ) -> BoxFuture<'static, Result<Checked, Refused>> {
         let (shared, overlay, bodies) = (
             Arc::clone(&self.client.shared),
             Arc::clone(overlay),
@@ -252,26 +253,31 @@ impl Task {
         );
         match frame.kind {
             Some(frame::Kind::Block(block)) => {
-                let check = move || check_frame(block, bodies, &overlay, &shared.vouchers);
+                let check = move || {
+                    let accuse = accuse_of_block(&block, &overlay);
+                    check_frame(block, bodies, &overlay, &shared.vouchers).map_err(accuse)
+                };
                 let checked = tokio::task::spawn_blocking(check);
                 checked
                     .map(|done| match done {
                         Ok(checked) => Ok(Checked::Block(Box::new(checked?))),
                         // The check does not panic; it is cancelled only when the runtime ends.
-                        Err(e) => Err(FrameFault::Problem(e.to_string())),
+                        Err(e) => Err(FrameFault::Problem(e.to_string()).into()),
                     })
                     .boxed()
             }
             Some(frame::Kind::Heartbeat(wire::FrameHeartbeat { heartbeat, through })) => {
+                let accuse = accuse_of_heartbeat(heartbeat.as_ref(), &through, &overlay);
                 let checked = Beat::from_wire(heartbeat, through, &overlay)
                     .and_then(|beat| beat.heartbeat.verify(&Ed25519).map(|()| beat));
                 let checked = checked.map(|beat| Checked::Heartbeat(Box::new(beat)));
-                std::future::ready(checked.map_err(FrameFault::Heartbeat)).boxed()
+                let refused = checked.map_err(|error| accuse(error.into()));
+                std::future::ready(refused).boxed()
             }
             Some(frame::Kind::Problem(problem)) => {
-                std::future::ready(read_problem(&problem)).boxed()
+                std::future::ready(read_problem(&problem).map_err(Refused::from)).boxed()
             }
-            None => std::future::ready(Err(FrameFault::Empty)).boxed(),
+            None => std::future::ready(Err(FrameFault::Empty.into())).boxed(),
         }
     }
 
@@ -279,16 +285,17 @@ impl Task {
     fn take(
         &self,
         reader: &mut Reader,
-        checked: Result<Checked, FrameFault>,
+        checked: Result<Checked, Refused>,
         events: &mut Vec<Event>,
     ) -> Result<(), Ended> {
         let tampered = |fault: FrameFault| Ended::Failed(fault.into());
-        match checked.map_err(tampered)? {
+        let checked = checked.map_err(|refused| {
+            events.extend(refused.evidence.map(Event::Evidence));
+            tampered(refused.fault)
+        })?;
+        match checked {
             Checked::Block(frame) => reader.accept(*frame, events).map_err(Ended::Failed),
-            Checked::Heartbeat(heartbeat) => {
-                events.push(reader.heartbeat(*heartbeat).map_err(tampered)?);
-                Ok(())
-            }
+            Checked::Heartbeat(heartbeat) => reader.heartbeat(*heartbeat, events).map_err(tampered),
             Checked::Problem(problem) => Err(Ended::Failed(problem)),
             Checked::Unopened => {
                 let why = "its journal has no block yet".to_owned();

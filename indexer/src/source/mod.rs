@@ -5,6 +5,7 @@ mod status;
 
 use std::time::{Duration, Instant};
 
+use data_encoding::HEXLOWER;
 use kittengrad_client::{
     Client,
     subscribe::{
@@ -16,7 +17,7 @@ use kittengrad_indexer_core::{
     follow::{End, Following, Next},
 };
 use kittengrad_journal::FollowError;
-use kittengrad_proto::id::PublicKey;
+use kittengrad_proto::{id::PublicKey, signed::Ed25519};
 use tokio::sync::{mpsc, watch};
 
 pub use self::{fetch::fetch, status::SourceStatus};
@@ -107,6 +108,13 @@ impl Source {
                     self.metrics.connected.set(0);
                     self.status
                         .send_modify(|status| status.lost(&error.to_string()));
+                }
+                Ok(Event::Evidence(evidence)) => {
+                    if let Ok(rule) = evidence.check(&Ed25519) {
+                        let accused = evidence.accused();
+                        let evidence = HEXLOWER.encode(&evidence.encode());
+                        tracing::error!(?accused, %rule, evidence, "the source broke a rule");
+                    }
                 }
                 Ok(Event::Began { incarnation, fork }) => {
                     tracing::info!(incarnation, ?fork, "an incarnation of the journal begins");

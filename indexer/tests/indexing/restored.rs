@@ -132,6 +132,7 @@ impl<'a> Aggregator<'a> {
             chain: self.credentials.chain().clone(),
             shutdown: shutdown.clone(),
             metrics: ServiceMetrics::default(),
+            evidence: Arc::new(|_, _| {}),
         });
         let handshakes = Handshakes::new(self.credentials.clone(), &[GRPC]).unwrap();
         let door = Arc::new(Door::new(&handshakes, |_| true));

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use kittengrad_journal::{StateError, StoreError, Write};
+use kittengrad_journal::{Shown, StateError, StoreError, Write};
 use kittengrad_overlay::{quorum::Ack, view::View};
 use kittengrad_proto::{
     block::{Bitmap, Head},
     certificate::Chain,
+    evidence::{Evidence, Rule},
     id::{Id, PublicKey, RecordId},
     link::Message,
     receipt::Receipt,
@@ -125,6 +126,13 @@ pub enum Input {
         /// Whether the answer carries a receipt.
         receipt: bool,
     },
+    /// Evidence that a caller showed. It is kept if it convicts.
+    Evidence {
+        /// The caller.
+        by: PublicKey,
+        /// The evidence.
+        evidence: Box<Evidence>,
+    },
     /// The ring changed: a newer view. This peer is a member of it.
     View(Arc<View>),
     /// Whether the disk has space for more data. False while less than the reserve is free.
@@ -214,6 +222,13 @@ pub enum Event {
         peer: PublicKey,
         /// The broken rule.
         what: Misbehaviour,
+    },
+    /// Evidence convicts a member. It is kept on disk.
+    Convicted {
+        /// The evidence, with who showed it.
+        shown: Box<Shown>,
+        /// The rule that the accused broke.
+        rule: Rule,
     },
     /// No partner that lists a transaction can send it.
     Unavailable(Id),

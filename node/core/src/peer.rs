@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kittengrad_journal::Store;
+use kittengrad_journal::{Blame, Store};
 use kittengrad_overlay::{change::Change, view::View};
 use kittengrad_plants::Plants;
 use kittengrad_proto::{id::PublicKey, link::Message};
@@ -50,6 +50,8 @@ pub struct Peer {
     acks: Acks,
     round: Round,
     attested: Attested,
+    /// The keys against which there is evidence.
+    blame: Blame,
 }
 
 impl Peer {
@@ -83,6 +85,7 @@ impl Peer {
             acks: Acks::default(),
             round: Round::default(),
             attested: Attested::default(),
+            blame: Blame::load(store)?,
         };
         let late = kept::seen(peer.config.identity.key, view.overlay(), store)?;
         if let (Some(late), Some(starting)) = (late, peer.life.starting_mut()) {
@@ -143,6 +146,9 @@ impl Peer {
                 let ask = Ask::new(request, ack, receipt, now, self.config.timing);
                 self.submitting(now, store, out)
                     .submit(ask, submission, chain)?;
+            }
+            Input::Evidence { by, evidence } => {
+                self.greeting(now, store, out).shown(by, *evidence);
             }
             Input::View(view) => self.look(view, store)?,
             Input::Space(has_space) => self.life.has_space = has_space,
@@ -277,11 +283,11 @@ macro_rules! handlers {
 handlers! {
     opening: Opening { life, partners, round },
     settling: Settling { life, partners, round },
-    greeting: Greeting { life, partners, wants },
+    greeting: Greeting { life, partners, wants, blame },
     submitting: Submitting { life, partners, wants, known, acks, round },
     confirming: Confirming { partners, acks },
     answering: Answering { partners, acks },
     arriving: Arriving { life, partners, wants, known, acks, round },
-    reading: Reading { life, partners, wants, known },
+    reading: Reading { life, partners, wants, known, blame },
     serving: Serving { partners },
 }

@@ -8,9 +8,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use data_encoding::HEXLOWER;
 use kittengrad_proto::{
     certificate::{Holder, Role},
+    evidence::Evidence,
     id::PublicKey,
     namespace::Overlay,
     signed::Ed25519,
@@ -18,6 +18,7 @@ use kittengrad_proto::{
     wire,
 };
 
+use super::TakeEvidence;
 use crate::{
     metrics::ServiceMetrics,
     status::{ErrorCode, Refusal},
@@ -29,7 +30,7 @@ const CALLERS_MAX: usize = 1_024;
 /// The highest head of one caller's journal.
 struct Kept {
     head: SignedHead,
-    /// Whether the log has its two blocks.
+    /// Whether its two blocks were shown to the owner of this journal.
     is_reported: bool,
 }
 
@@ -37,13 +38,15 @@ struct Kept {
 pub(super) struct CallerHeads {
     heads: Mutex<BTreeMap<PublicKey, Kept>>,
     metrics: ServiceMetrics,
+    evidence: TakeEvidence,
 }
 
 impl CallerHeads {
-    pub(super) fn new(metrics: ServiceMetrics) -> Self {
+    pub(super) fn new(metrics: ServiceMetrics, evidence: TakeEvidence) -> Self {
         Self {
             heads: Mutex::default(),
             metrics,
+            evidence,
         }
     }
 
@@ -52,7 +55,7 @@ impl CallerHeads {
     ///
     /// # Errors
     /// [`ErrorCode::Invalid`] if it is malformed or not signed by the caller, or if the caller signed another block for
-    /// its height. Then both heads are logged, and the caller is counted.
+    /// its height. Then both heads are evidence, and the caller is counted.
     pub(super) fn note(
         &self,
         caller: &Holder,
@@ -81,12 +84,7 @@ impl CallerHeads {
         if kept.head.contradicts(&head) {
             self.metrics.equivocations.inc();
             if !std::mem::replace(&mut kept.is_reported, true) {
-                tracing::error!(
-                    ?caller,
-                    one = %HEXLOWER.encode(&kept.head.encode()),
-                    other = %HEXLOWER.encode(&head.encode()),
-                    "a subscriber signed two blocks for one height: do not trust its journal"
-                );
+                (self.evidence)(caller, Evidence::Heads(kept.head.clone(), head.clone()));
             }
             let (incarnation, height) = head.head().place();
             return Err(Refusal::new(

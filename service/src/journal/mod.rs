@@ -20,6 +20,8 @@ use kittengrad_journal::{
 use kittengrad_proto::{
     certificate::Chain,
     checkpoint::Statement,
+    evidence::Evidence,
+    id::PublicKey,
     identity::Heartbeat,
     limits::{FRAMES_BYTES_MAX, GET_BLOCKS_MAX, MESSAGE_BYTES_MAX, REQUEST_BYTES_MAX},
     namespace::Overlay,
@@ -70,7 +72,12 @@ pub struct JournalParts {
     pub shutdown: CancellationToken,
     /// Counts readers.
     pub metrics: ServiceMetrics,
+    /// Takes evidence against callers to the owner of the journal, which keeps it.
+    pub evidence: TakeEvidence,
 }
+
+/// Takes evidence that a caller showed by its own call. It must not wait.
+pub type TakeEvidence = Arc<dyn Fn(PublicKey, Evidence) + Send + Sync>;
 
 /// Serves one journal.
 pub struct JournalService {
@@ -104,7 +111,7 @@ impl JournalService {
             chain: parts.chain,
             tip: parts.tip,
             admission: Admission::new(parts.metrics.clone()),
-            callers: CallerHeads::new(parts.metrics),
+            callers: CallerHeads::new(parts.metrics, parts.evidence),
         }
     }
 

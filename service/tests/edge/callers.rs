@@ -5,9 +5,11 @@ use kittengrad_proto::{
     block::Head,
     certificate::Role,
     error::{ErrorCode, ErrorDetail},
+    evidence::Rule,
     id::Id,
     identity::Heartbeat,
     namespace::Overlay,
+    signed::Ed25519,
     signed_head::SignedHead,
     wire::{self, subscribe_request::From},
 };
@@ -65,6 +67,19 @@ async fn a_caller_that_signed_two_blocks_for_one_height_is_refused() {
         "{refused}"
     );
     assert_eq!(served.metrics.equivocations.get(), 1);
+    // The second refusal shows nothing new.
+    let again = subscribe(&world, &served, &caller, me(9, 3)).await;
+    assert!(again.is_err());
+    let shown = served.evidence.lock().unwrap().clone();
+    let [(by, evidence)] = &shown[..] else {
+        panic!("{shown:?}")
+    };
+    assert_eq!((*by, evidence.accused()), (caller.holder().key, *by));
+    let rule = evidence.check(&Ed25519);
+    assert!(
+        matches!(rule, Ok(Rule::TwoHeads { height: 9, .. })),
+        "{rule:?}"
+    );
     served.stop().await;
 }
 

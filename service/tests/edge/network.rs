@@ -1,6 +1,9 @@
 //! A small network of certificates, and a served journal to connect to.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
 
 use hyper_util::rt::TokioIo;
 use kittengrad_pki::{
@@ -10,7 +13,8 @@ use kittengrad_pki::{
     transport::Transport,
 };
 use kittengrad_proto::{
-    certificate::Role, id::PublicKey, signed::Signer, wire::journal_client::JournalClient,
+    certificate::Role, evidence::Evidence, id::PublicKey, signed::Signer,
+    wire::journal_client::JournalClient,
 };
 use kittengrad_service::{
     clock::unix_ms,
@@ -50,12 +54,17 @@ impl Network {
     }
 }
 
+/// Evidence with the caller that showed it.
+pub(crate) type Evidences = Arc<Mutex<Vec<(PublicKey, Evidence)>>>;
+
 /// A served journal.
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     pub(crate) owner: PublicKey,
     pub(crate) handshakes: Handshakes,
     pub(crate) metrics: ServiceMetrics,
+    /// Evidence against callers, with the callers.
+    pub(crate) evidence: Evidences,
     /// Sets whether the process is ready.
     pub(crate) ready: watch::Sender<bool>,
     shutdown: CancellationToken,
@@ -68,6 +77,8 @@ impl Served {
         let credentials = &world.owner;
         let shutdown = CancellationToken::new();
         let metrics = ServiceMetrics::default();
+        let evidence = Evidences::default();
+        let shown = Arc::clone(&evidence);
         let journal = JournalService::new(JournalParts {
             overlay: world.overlay.clone(),
             store: world.store(),
@@ -78,6 +89,7 @@ impl Served {
             chain: credentials.chain().clone(),
             shutdown: shutdown.clone(),
             metrics: metrics.clone(),
+            evidence: Arc::new(move |by, found| shown.lock().unwrap().push((by, found))),
         })
         .server();
         let (routes, health) = describe(Routes::new(journal), &["kittengrad.v1.Journal"])
@@ -105,6 +117,7 @@ impl Served {
             owner: credentials.key().public(),
             handshakes,
             metrics,
+            evidence,
             shutdown,
             serving,
         }

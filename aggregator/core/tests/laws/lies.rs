@@ -4,18 +4,21 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use kittengrad_aggregator_core::{Event, Input, SourceBlock, SourceEntry, SourceState};
-use kittengrad_journal::RecordStore;
+use kittengrad_journal::{RecordStore, Shown, evidence};
 use kittengrad_proto::{
     block::{Bitmap, Cells, Holds, Item},
-    id::RecordId,
-    signed::{Signer as _, SigningKey},
+    checkpoint::ThroughList,
+    evidence::Rule,
+    id::{Id, RecordId},
+    identity::{Beat, Heartbeat},
+    signed::{Ed25519, Signer as _, SigningKey},
     submission::Submission,
     transaction::Entry,
 };
 use kittengrad_ring::{KeyRange, Point};
 
 use crate::{
-    peers::{Peers, canonical, chain, publisher, sign, statement, transact},
+    peers::{Peers, canonical, chain, overlay, publisher, sign, statement, transact},
     process::{Process, full_scene, scene},
 };
 
@@ -96,7 +99,7 @@ fn believes(holds: Holds, cells: &[bool]) -> bool {
         records,
     } = transact(0, &[(1, &[1])]);
     let peer = &mut peers.peers[number];
-    peer.journal.note(&Item::Hold(holds));
+    peer.journal.hold(&holds, 1, &mut Vec::new());
     peer.journal.note(&Item::Transaction {
         id: transaction.id(),
         bitmap: Bitmap::new([true]),
@@ -131,6 +134,73 @@ fn source_that_signs_wrong_cells_is_a_liar() {
     assert!(!believes(cut, &[true; 9]), "too many arcs");
     assert!(believes(with.into(), &[true]));
     assert!(!believes(without.into(), &[true]), "not held");
+}
+
+/// Keeps S7.
+#[test]
+fn a_liar_is_convicted_by_what_it_signed() {
+    // The proof of the last hold is on disk, so that it is there after a start.
+    for is_restarted in [false, true] {
+        let (mut peers, mut process, source, number) = scene();
+        if is_restarted {
+            process.crash();
+        }
+        let Submission {
+            transaction,
+            records,
+        } = transact(0, &[(1, &[1])]);
+        let peer = &mut peers.peers[number];
+        peer.journal.note(&Item::Transaction {
+            id: transaction.id(),
+            bitmap: Bitmap::new([true]),
+            cells: Cells::new([true; 9]),
+        });
+        peer.cut();
+        let entry = SourceEntry {
+            transaction,
+            records,
+            chain: Arc::new(chain()),
+        };
+        let block = SourceBlock {
+            block: peer.block(1).block,
+            entries: vec![entry],
+        };
+        process.handle(Input::Block(source, Box::new(block)));
+        process.flush();
+        let kept = evidence(&process.store, &overlay()).unwrap();
+        let [Shown { evidence, by, .. }] = &kept[..] else {
+            panic!("{kept:?}")
+        };
+        assert_eq!((evidence.accused(), *by), (source, source));
+        let rule = evidence.check(&Ed25519);
+        assert!(matches!(rule, Ok(Rule::Item { height: 1, .. })), "{rule:?}");
+    }
+}
+
+#[test]
+fn a_second_answer_at_one_height_convicts() {
+    let (mut peers, mut process, source, number) = scene();
+    peers.apply(number, &transact(0, &[(1, &[1])]));
+    peers.peers[number].cut();
+    let peer = &peers.peers[number];
+    process.handle(Input::Block(source, Box::new(peer.frame(peer.block(1)))));
+    process.flush();
+    let mut head = peer.head();
+    head.hash = Id::new([7; 32]);
+    let heartbeat = Heartbeat::sign(&overlay(), head, 9, &peer.key);
+    let through = ThroughList::default();
+    process.handle(Input::Asked {
+        member: source,
+        at: process.now,
+        beat: Box::new(Beat { heartbeat, through }),
+    });
+    process.flush();
+    let kept = evidence(&process.store, &overlay()).unwrap();
+    let rule = kept[0].evidence.check(&Ed25519);
+    assert!(
+        matches!(rule, Ok(Rule::TwoHeads { height: 1, .. })),
+        "{rule:?}"
+    );
 }
 
 /// A transaction about canonical 1 with `statement` as its update, valid or not.

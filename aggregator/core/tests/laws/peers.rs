@@ -117,7 +117,7 @@ pub(crate) fn sign(nonce: u8, entries: Vec<Entry>) -> Transaction {
 
 /// One peer of the ring.
 pub(crate) struct Peer {
-    key: SigningKey,
+    pub(crate) key: SigningKey,
     pub(crate) store: MemoryStore,
     pub(crate) journal: Journal,
     pub(crate) wall_ms: u64,

@@ -247,6 +247,10 @@ fn note(event: &Event) {
             "incarnation {incarnation} starts after block {} of {}; elements that were lost come again",
             fork.height, fork.incarnation
         ),
+        Event::Evidence(evidence) => match output::evidence::told(evidence) {
+            Some(text) => text,
+            None => return,
+        },
         Event::Gap {
             incarnation,
             from_height,

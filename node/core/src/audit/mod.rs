@@ -1,3 +1,4 @@
-//! Statements about the own set: what this peer contains of its partners' journals.
+//! Statements about the own set, and evidence against others.
 
 pub(crate) mod attest;
+pub(crate) mod convict;

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use kittengrad_journal::{Accepted, Applied, FollowError, Follower, Step, Write, keep_applied};
+use kittengrad_journal::{
+    Accepted, Applied, FollowError, Follower, Step, Write, keep_applied, keep_hold,
+};
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
     block::{Bitmap, Block, Head, Item},
@@ -59,6 +61,8 @@ pub(crate) struct Following {
     held: KeyRanges,
     /// Whether `applied` differs from the position on disk.
     is_dirty: bool,
+    /// Incarnation and height of the `hold` whose proof is on disk.
+    hold_kept: Option<(u64, u64)>,
     waiting: VecDeque<Waiting>,
     /// Number of the first block in `waiting`, counted from 0 on this connection.
     first: u64,
@@ -100,6 +104,7 @@ impl Following {
             applied,
             held,
             is_dirty: false,
+            hold_kept: None,
             waiting: VecDeque::new(),
             first: 0,
             missing: BTreeMap::new(),
@@ -141,9 +146,9 @@ impl Following {
             return;
         }
         let (applied, held) = (self.applied.clone(), self.held.clone());
-        let is_dirty = self.is_dirty;
+        let (is_dirty, hold_kept) = (self.is_dirty, self.hold_kept);
         *self = Self::at(self.journal, applied, held, self.plants);
-        self.is_dirty = is_dirty;
+        (self.is_dirty, self.hold_kept) = (is_dirty, hold_kept);
     }
 
     /// Makes the next request for blocks, if one is due. A request is repeated after `patience_ms` without an answer.
@@ -244,7 +249,7 @@ impl Following {
         }
         self.accepted = Some(follower.clone());
         self.waiting.push_back(Waiting {
-            after: follower,
+            after: follower.stripped(),
             missing: 0,
         });
         // They are known: each incarnation is read from its first block on, which says them.
@@ -348,6 +353,22 @@ impl Following {
         let fork = first.header.fork;
         !self.plants.has(Plant::OldDiskNotReread)
             && fork.is_some_and(|fork| fork.incarnation < read)
+    }
+
+    /// The follower of the last accepted block, which can accuse the partner.
+    pub(crate) fn reader(&self) -> Follower {
+        self.position()
+    }
+
+    /// Makes the write of the proof of the partner's last `hold`, if it is not on disk yet.
+    pub(crate) fn take_hold(&mut self) -> Option<Write> {
+        let applied = self.applied.as_ref()?;
+        let hold = Some((applied.cursor().incarnation, applied.hold_height()?));
+        if self.hold_kept == hold {
+            return None;
+        }
+        self.hold_kept = hold;
+        keep_hold(applied)
     }
 
     /// The position after the last accepted block; the beginning of the journal, if there is none.

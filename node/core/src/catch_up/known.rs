@@ -39,6 +39,13 @@ pub(crate) struct Listed {
     pub(crate) holds: Holds,
 }
 
+/// An item of a partner's journal that its transaction refutes.
+#[derive(Debug)]
+pub(crate) struct Refuted {
+    pub(crate) what: Misbehaviour,
+    pub(crate) transaction: Arc<Transaction>,
+}
+
 impl Listed {
     /// Whether the partner says that it added an element in one of these arcs.
     pub(crate) fn concerns(&self, held: &KeyRanges) -> bool {
@@ -140,7 +147,7 @@ impl Known {
         listed: Vec<Listed>,
         view: &View,
         store: &dyn Store,
-    ) -> Result<Result<Vec<Listed>, Misbehaviour>, StoreError> {
+    ) -> Result<Result<Vec<Listed>, Refuted>, StoreError> {
         let held = view.held_here();
         let mut lacking = Vec::new();
         for listed in listed.chunks(READ_MAX) {
@@ -152,9 +159,10 @@ impl Known {
                     None => stored.map(|bytes| decode(bytes, view)).transpose()?,
                 };
                 if let Some(transaction) = &transaction
-                    && let Err(misbehaviour) = listed.check(transaction)
+                    && let Err(what) = listed.check(transaction)
                 {
-                    return Ok(Err(misbehaviour));
+                    let transaction = Arc::clone(transaction);
+                    return Ok(Err(Refuted { what, transaction }));
                 }
                 if !listed.concerns(&held) {
                     continue;

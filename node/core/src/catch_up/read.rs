@@ -1,13 +1,19 @@
 //! Reading partners: asking for their blocks, and for listed transactions that this peer lacks.
 
+use kittengrad_journal::Blame;
 use kittengrad_proto::{
+    evidence::Evidence,
     id::{Id, PublicKey},
     link::{Frames, Message},
 };
 
 use crate::{
+    audit::convict::convict,
     birth::life::Life,
-    catch_up::{known::Known, wants::Wants},
+    catch_up::{
+        known::{Known, Refuted},
+        wants::Wants,
+    },
     io::{Event, Fatal, Outbound, Output, misbehaved},
     partners::Partners,
     scope::Scope,
@@ -20,6 +26,7 @@ pub(crate) struct Reading<'a> {
     pub(crate) partners: &'a mut Partners,
     pub(crate) wants: &'a mut Wants,
     pub(crate) known: &'a Known,
+    pub(crate) blame: &'a mut Blame,
     pub(crate) out: &'a mut Output,
 }
 
@@ -72,7 +79,9 @@ impl Reading<'_> {
                 Ok(Some(listed)) => listed,
                 Ok(None) => continue,
                 Err(error) => {
+                    let evidence = link.following.reader().accuse(&block, &error);
                     self.out.events.push(misbehaved(from, error));
+                    self.convict(from, evidence);
                     break;
                 }
             };
@@ -80,9 +89,12 @@ impl Reading<'_> {
             link.saw_header(&block.header);
             let missing = match self.known.lacking(listed, self.scope.view(), store)? {
                 Ok(missing) => missing,
-                Err(misbehaviour) => {
+                Err(Refuted { what, transaction }) => {
+                    let reader = link.following.reader();
+                    let evidence = reader.accuse_of_transaction(&block, &transaction);
                     link.following.refuse_last();
-                    self.out.events.push(misbehaved(from, misbehaviour));
+                    self.out.events.push(misbehaved(from, what));
+                    self.convict(from, evidence);
                     break;
                 }
             };
@@ -91,9 +103,18 @@ impl Reading<'_> {
             }
             link.following.wait_for(missing);
         }
-        link.following.took(frames.head, is_answer, accepted);
+        if let Some(link) = self.partners.get_mut(&from) {
+            link.following.took(frames.head, is_answer, accepted);
+        }
         self.ask_for_blocks(from);
         Ok(())
+    }
+
+    /// Keeps evidence against a partner that its own blocks showed.
+    fn convict(&mut self, by: PublicKey, evidence: Option<Evidence>) {
+        if let Some(evidence) = evidence {
+            convict(self.scope, self.blame, by, evidence, self.out);
+        }
     }
 
     /// Takes a partner's answer to a fetch.

@@ -1,8 +1,9 @@
 //! Links that come up and go down, hellos and heartbeats.
 
-use kittengrad_journal::Journal;
+use kittengrad_journal::{Blame, Journal};
 use kittengrad_plants::Plant;
 use kittengrad_proto::{
+    evidence::Evidence,
     id::PublicKey,
     identity::Heartbeat,
     link::{Hello, Message},
@@ -10,6 +11,7 @@ use kittengrad_proto::{
 };
 
 use crate::{
+    audit::convict::convict,
     birth::{
         life::{Forgotten, Life},
         start,
@@ -28,6 +30,7 @@ pub(crate) struct Greeting<'a> {
     pub(crate) life: &'a mut Life,
     pub(crate) partners: &'a mut Partners,
     pub(crate) wants: &'a mut Wants,
+    pub(crate) blame: &'a mut Blame,
     pub(crate) out: &'a mut Output,
 }
 
@@ -163,10 +166,21 @@ impl Greeting<'_> {
         let Some(link) = self.partners.get_mut(&from) else {
             return false;
         };
+        let other = SignedHead::Heartbeat(Box::new(heartbeat.clone()));
+        let seen = link.seen().filter(|seen| seen.contradicts(&other)).cloned();
+        if let Some(seen) = seen {
+            let evidence = Evidence::Heads(seen, other);
+            convict(self.scope, self.blame, from, evidence, self.out);
+        }
         link.saw_heartbeat(heartbeat);
         link.told_time(heartbeat.time_ms, self.scope.now.wall_ms);
         link.following.told(heartbeat.head);
         true
+    }
+
+    /// Takes evidence that a caller showed.
+    pub(crate) fn shown(&mut self, by: PublicKey, evidence: Evidence) {
+        convict(self.scope, self.blame, by, evidence, self.out);
     }
 
     /// Sends a heartbeat with this peer's head to all partners whose hello came. Without a block it sends none.

@@ -12,7 +12,7 @@ pub(crate) mod link;
 
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
-use kittengrad_journal::{self as journal, Store, Write};
+use kittengrad_journal::{self as journal, Applied, Store, Write};
 use kittengrad_overlay::view::View;
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::id::PublicKey;
@@ -52,7 +52,13 @@ impl Partners {
         }
         for partner in partners {
             if let Entry::Vacant(empty) = self.links.entry(partner) {
-                let applied = journal::applied(store, partner)?;
+                let applied = match journal::applied(store, partner)? {
+                    Some(Applied { follower, held }) => {
+                        let follower = journal::show_hold(follower, view.overlay(), store)?;
+                        Some(Applied { follower, held })
+                    }
+                    None => None,
+                };
                 let following = Following::new(partner, applied, &held, plants);
                 let seen = kept::seen(partner, view.overlay(), store)?;
                 empty.insert(Link::new(following, seen));
@@ -89,7 +95,10 @@ impl Partners {
     pub(crate) fn take_positions(&mut self, plants: Plants) -> Vec<Write> {
         let mut writes = Vec::new();
         for (partner, link) in &mut self.links {
-            writes.extend(link.following.take_dirty());
+            if let Some(position) = link.following.take_dirty() {
+                writes.push(position);
+                writes.extend(link.following.take_hold());
+            }
             let seen = link.take_dirty_seen();
             let seen = seen.filter(|_| !plants.has(Plant::SeenNotKept));
             writes.extend(seen.map(|head| kept::keep_seen(*partner, head)));
@@ -175,7 +184,8 @@ mod tests {
         let link = partners.get_mut(&all[2].public()).unwrap();
         link.saw_heartbeat(&beat);
         let writes = partners.take_positions(Plants::NONE);
-        assert_eq!(writes.len(), 2);
+        // With the position comes the proof of the partner's hold.
+        assert_eq!(writes.len(), 3);
         assert_eq!(partners.take_positions(Plants::NONE), []);
         store.commit(writes);
         // Another view changes nothing for a known partner.

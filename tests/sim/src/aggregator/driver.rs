@@ -199,6 +199,7 @@ impl World {
         match event {
             Told::Lied { source, .. } => self.source_lied(*source),
             Told::Behind { source } => self.read_again(*source),
+            Told::Convicted { shown, rule } => self.convicts(shown, rule),
             _ => {}
         }
     }

@@ -111,7 +111,14 @@ impl World {
                     self.release(source);
                 }
                 Ok(Went::Known) => self.let_go(stream),
-                Err(fault) => self.lies(source, format!("{fault:?}")),
+                Err(fault) => {
+                    let evidence = following.reader.accuse(&block.stored.block, &fault);
+                    if let Some(evidence) = evidence.map(Box::new) {
+                        let by = source;
+                        self.hand_aggregator(Input::Evidence { by, evidence });
+                    }
+                    self.lies(source, format!("{fault:?}"));
+                }
             },
             StreamFrame::Alive(beat) => {
                 match following.reader.heartbeat(&beat.heartbeat, &*verifier) {

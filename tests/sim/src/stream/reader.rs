@@ -2,7 +2,9 @@
 //! the SDK.
 
 use kittengrad_journal::{FollowError, ReadFrom, Reading, Step, place::Beginning};
-use kittengrad_proto::{id::PublicKey, identity::Heartbeat, signed::Verifier};
+use kittengrad_proto::{
+    block::Block, evidence::Evidence, id::PublicKey, identity::Heartbeat, signed::Verifier,
+};
 
 use super::StreamBlock;
 
@@ -65,6 +67,14 @@ impl Reader {
         }
         self.0 = next.reading;
         Ok(Went::On)
+    }
+
+    /// Accuses the source of a block that was refused.
+    pub(crate) fn accuse(&self, block: &Block, fault: &Fault) -> Option<Evidence> {
+        match fault {
+            Fault::Follow(error) => self.0.follower()?.accuse(block, error),
+            Fault::Transaction | Fault::Heartbeat => None,
+        }
     }
 
     /// Takes a heartbeat.

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use kittengrad_aggregator_core::{Now, Status};
-use kittengrad_proto::transaction::Element;
+use kittengrad_journal::Shown;
+use kittengrad_proto::{evidence::Rule, transaction::Element};
 
 use crate::{
     host::Node,
-    invariants::{Replica, Verdict, check_disk, check_positions, indexed, merged},
+    invariants::{Replica, Verdict, Violation, check_disk, check_positions, indexed, merged},
     peer::Machine,
     world::World,
 };
@@ -20,6 +21,15 @@ impl World {
     pub(crate) fn settles(&mut self, member: usize, started_us: u64) {
         let checked = self.invariants.settles(&self.machines[member], started_us);
         self.judge(checked);
+    }
+
+    /// Checks evidence that a process keeps. All members are honest, whatever happens to their disks and links.
+    pub(crate) fn convicts(&mut self, shown: &Shown, rule: &Rule) {
+        if self.director.is_some() {
+            let accused = shown.evidence.accused();
+            let what = format!("evidence convicts {accused:?}, which is honest: {rule}");
+            self.judge(Err(Violation::new("innocent", "S7", what)));
+        }
     }
 
     /// Checks the disk of a dead process: no position passes an element that the disk lacks.

@@ -266,6 +266,9 @@ impl World {
         let now_us = self.queue.now_us;
         self.trace
             .line(now_us, || format!("peer {member}: {event:?}"));
+        if let Told::Convicted { shown, rule } = &event {
+            self.convicts(shown, rule);
+        }
         if self.director.is_none() {
             self.told[member].push(event);
         }

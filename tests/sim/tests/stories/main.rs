@@ -8,6 +8,7 @@ mod cells;
 mod clock;
 mod confirm;
 mod disk;
+mod evidence;
 mod fill;
 mod greet;
 mod holes;

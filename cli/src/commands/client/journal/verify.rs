@@ -141,6 +141,11 @@ async fn verify(
                 let error = output::text::clean(&error.to_string());
                 output::say(&format!("note: {error}; trying again"));
             }
+            Event::Evidence(evidence) => {
+                if let Some(text) = output::evidence::told(&evidence) {
+                    output::say(&format!("note: {text}"));
+                }
+            }
             Event::Began { .. } | Event::Alive(_) => {}
         }
     }
