@@ -185,7 +185,7 @@ impl Source {
         self.again_before = None;
         // They are known: each incarnation is read from its first block on, which says them.
         let holds = holds.unwrap_or_default();
-        let waiting = pair(height, &items, &holds, entries)?;
+        let waiting = pair(height, &items, &holds, entries, self.plants)?;
         for item in &items {
             if let Item::Gap {
                 incarnation,
@@ -372,6 +372,7 @@ fn pair(
     items: &[Item],
     holds: &Holds,
     entries: Vec<SourceEntry>,
+    plants: Plants,
 ) -> Result<VecDeque<Waiting>, SourceError> {
     let listed = items.iter().filter_map(|item| match item {
         Item::Transaction { id, bitmap, cells } => Some((*id, bitmap, cells)),
@@ -396,7 +397,10 @@ fn pair(
                 came,
             });
         }
-        let checked = holds.check(&entry.transaction, bitmap, cells);
+        let checked = match holds.check(&entry.transaction, bitmap, cells) {
+            Err(CellsError::Unheld(_)) if plants.has(Plant::RangeUnchecked) => Ok(()),
+            checked => checked,
+        };
         checked.map_err(|error| SourceError::Cells {
             height,
             id: named,

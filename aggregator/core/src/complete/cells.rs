@@ -291,11 +291,11 @@ fn contained(
     }
     let own = sources.get(&replica).filter(|source| source.is_trusted());
     let read = own.and_then(Source::contained);
-    if read.is_some_and(|read| reaches(read, asked.head)) {
+    if read.is_some_and(|read| reaches(read, asked.head, plants)) {
         return Some(How::Read);
     }
     let vouching = vouching(replica, cell, sources, plants);
-    let vouching = vouching.filter(|(_, through)| reaches(through.head, asked.head));
+    let vouching = vouching.filter(|(_, through)| reaches(through.head, asked.head, plants));
     let by: Vec<_> = vouching.map(|(source, _)| source).take(needed).collect();
     (by.len() >= needed).then_some(How::Vouched(by))
 }

@@ -51,10 +51,10 @@ impl Vouched {
 }
 
 /// Whether a position reaches a head: a later block of the same incarnation, or the same block.
-pub(crate) fn reaches(through: Head, head: Head) -> bool {
+pub(crate) fn reaches(through: Head, head: Head, plants: Plants) -> bool {
+    let is_same = through.hash == head.hash || plants.has(Plant::ThroughWithoutHash);
     through.incarnation == head.incarnation
-        && (through.height > head.height
-            || through.height == head.height && through.hash == head.hash)
+        && (through.height > head.height || through.height == head.height && is_same)
 }
 
 /// The checkpoints of one source.

@@ -145,6 +145,7 @@ impl World {
                         entry.flying += 1;
                         entry.has_heard_head = false;
                     }
+                    let block = Box::new(self.sent_block(source, *block));
                     self.send_frame(stream, StreamFrame::Block(block));
                 }
             }
