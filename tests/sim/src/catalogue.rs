@@ -148,12 +148,12 @@ pub const ALL: [Known; Plant::ALL.len()] = [
     known(Plant::OneReplicaSuffices, &["complete"], 10),
     known(Plant::BestWordCounts, &["through"], 10),
     known(Plant::HeadBeforeQuestion, &["complete"], 10),
-    known(Plant::FillingVouches, &["through"], 10),
+    known(Plant::FillingVouches, &["through", "complete"], 170),
     known(Plant::CompleteFromHeads, &["through", "established"], 10),
     known(Plant::VouchedBeforeRead, &["through", "established"], 10),
     told(
         Plant::ThroughWithoutHash,
-        &["established"],
+        &["through", "established"],
         planted::second_head,
     ),
     told(

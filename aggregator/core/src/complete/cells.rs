@@ -133,7 +133,7 @@ impl Completeness {
                     continue;
                 };
                 let found = heads.newest_first().find_map(|asked| {
-                    let how = contained(*replica, asked, cell.arc, vouchers, sources, plants)?;
+                    let how = contained(*replica, asked, cell, vouchers, sources, plants)?;
                     Some(Established {
                         peer: *replica,
                         how,
@@ -222,7 +222,7 @@ impl Completeness {
         let heads = cells.members().into_iter().filter_map(|member| {
             let stated = self.stated.get(&member).copied();
             let read = sources.get(&member).and_then(Source::contained);
-            let word = word(&member, cells, sources, plants);
+            let word = self.word(&member, cells, sources, plants);
             let heads = stated.into_iter().chain(word).chain(read);
             Some((member, heads.max_by_key(Head::place)?))
         });
@@ -233,47 +233,60 @@ impl Completeness {
         };
         self.stated.iter().map(through).collect()
     }
-}
 
-/// The least word of sources for a journal over the cells that its owner holds. In each cell, f+1 sources say it. `None`
-/// while they name blocks of different incarnations.
-fn word(
-    member: &PublicKey,
-    cells: &Cells,
-    sources: &BTreeMap<PublicKey, Source>,
-    plants: Plants,
-) -> Option<Head> {
-    let held = cells.cells.iter();
-    let held = held.filter(|cell| cell.replicas.contains(member));
-    let words = held.map(|cell| {
-        let words = vouching(*member, cell.arc, sources, plants);
-        let mut words: Vec<_> = words.map(|(_, through)| through.head).collect();
-        words.sort_by_key(|head| std::cmp::Reverse(head.place()));
-        words.get(cells.tolerate).copied()
-    });
-    if plants.has(Plant::BestWordCounts) {
-        return words.flatten().max_by_key(Head::place);
+    /// The least word of sources for a journal over the cells that its owner holds. `None` while they name blocks of
+    /// different incarnations.
+    ///
+    /// In each cell it is the newest block that f+1 sources name, or the newest head that the owner signed and that f+1
+    /// sources reach. That f+1 of them reach a block that only one names is not enough: a liar may name one that does
+    /// not exist.
+    fn word(
+        &self,
+        member: &PublicKey,
+        cells: &Cells,
+        sources: &BTreeMap<PublicKey, Source>,
+        plants: Plants,
+    ) -> Option<Head> {
+        let held = cells.cells.iter().enumerate();
+        let held = held.filter(|(_, cell)| cell.replicas.contains(member));
+        let words = held.map(|(number, cell)| {
+            let words = vouching(*member, cell, sources, plants);
+            let words: Vec<_> = words.map(|(_, through)| through.head).collect();
+            let times = |head: &Head| words.iter().filter(|word| *word == head).count();
+            let named = words.iter().filter(|head| times(head) > cells.tolerate);
+            let signed = self.established.get(&(number, *member));
+            let signed = signed.map(|established| &established.head);
+            named.chain(signed).max_by_key(|head| head.place()).copied()
+        });
+        if plants.has(Plant::BestWordCounts) {
+            return words.flatten().max_by_key(Head::place);
+        }
+        let words = words.collect::<Option<Vec<_>>>()?;
+        let least = words.iter().copied().min_by_key(Head::place)?;
+        // A disk that lost blocks continues from an earlier one. Sources that read the new incarnation never saw the
+        // lost blocks, so they do not contain what a word of the old incarnation names.
+        let is_of_least = |word: &Head| word.incarnation == least.incarnation;
+        words.iter().all(is_of_least).then_some(least)
     }
-    let words = words.collect::<Option<Vec<_>>>()?;
-    let least = words.iter().copied().min_by_key(Head::place)?;
-    // A disk that lost blocks continues from an earlier one. Sources that read the new incarnation never saw the lost
-    // blocks, so they do not contain what a word of the old incarnation names.
-    let is_of_least = |word: &Head| word.incarnation == least.incarnation;
-    words.iter().all(is_of_least).then_some(least)
 }
 
 /// The words of trusted sources for the journal of `member` in `cell`.
-fn vouching(
+///
+/// Only replicas of the cell have one. f is the number of faulty ones among these, so a liar elsewhere, which may say
+/// that it holds the cell, would be one more.
+fn vouching<'a>(
     member: PublicKey,
-    cell: KeyRange,
-    sources: &BTreeMap<PublicKey, Source>,
+    cell: &'a Cell,
+    sources: &'a BTreeMap<PublicKey, Source>,
     plants: Plants,
-) -> impl Iterator<Item = (PublicKey, &Through)> {
-    let others = sources.values().filter(move |source| source.key != member);
+) -> impl Iterator<Item = (PublicKey, &'a Through)> {
+    let replicas = cell.replicas.iter();
+    let replicas = replicas.filter_map(|replica| sources.get(replica));
+    let others = replicas.filter(move |source| source.key != member);
     let trusted = others.filter(|source| source.is_trusted());
     trusted.filter_map(move |source| {
         let vouched = source.vouches.contained()?;
-        Some((source.key, vouched.in_cell(&member, cell, plants)?))
+        Some((source.key, vouched.in_cell(&member, cell.arc, plants)?))
     })
 }
 
@@ -281,12 +294,12 @@ fn vouching(
 fn contained(
     replica: PublicKey,
     asked: &Asked,
-    cell: KeyRange,
+    cell: &Cell,
     needed: usize,
     sources: &BTreeMap<PublicKey, Source>,
     plants: Plants,
 ) -> Option<How> {
-    if !asked.is_settled_in(cell) && !plants.has(Plant::FillingVouches) {
+    if !asked.is_settled_in(cell.arc) && !plants.has(Plant::FillingVouches) {
         return None;
     }
     let own = sources.get(&replica).filter(|source| source.is_trusted());

@@ -266,6 +266,13 @@ impl Peers {
         replicas.into_iter().filter_map(number).collect()
     }
 
+    /// The peers that hold a cell.
+    pub(crate) fn replicas(&self, cell: KeyRange) -> Vec<PublicKey> {
+        let points = self.ring.replicas_of(cell.to);
+        let keys = self.peers.iter().map(Peer::key);
+        keys.filter(|key| points.contains(&key.point())).collect()
+    }
+
     /// The peer starts a new incarnation, in which it is filling.
     pub(crate) fn open_filling(&mut self, peer: usize, incarnation: u64) {
         let held = held(&self.ring, &self.peers[peer].key);
