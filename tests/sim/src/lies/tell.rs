@@ -1,16 +1,21 @@
 //! The effects of lies.
 
+use std::sync::Arc;
+
 use kittengrad_proto::{
-    block::{Bitmap, Block, Cells, Header, HeaderFields, Item},
+    block::{Bitmap, Block, Cells, Head, Header, HeaderFields, Item},
+    checkpoint::{Checkpoint, Holdings, Statement, Through, ThroughList},
     id::Id,
     identity::{Beat, Heartbeat, HeartbeatFields},
     merkle::Tree,
 };
+use kittengrad_ring::KeyRanges;
 
 use super::Lie;
 use crate::{
     host::Node,
     publisher::Publication,
+    random::Random,
     stream::{StreamBlock, StreamEntry},
     world::World,
 };
@@ -19,6 +24,64 @@ impl World {
     /// Lets a peer lie from now on.
     pub fn lie(&mut self, member: usize, lie: Lie) {
         self.lies.insert(member, lie);
+    }
+
+    /// Ends all lies.
+    pub fn be_honest(&mut self) {
+        self.lies.clear();
+    }
+
+    /// Lets one peer claim more than its set contains, for as long as there is trouble.
+    pub(crate) fn begin_lie(&mut self) {
+        // Numbers of its own, so that the other faults of a seed stay the same.
+        let mut random = Random::branch(self.seed, 0x11e5);
+        let member = random.next() as usize % self.machines.len();
+        let lie = match random.next() % 3 {
+            0 => Lie::AllHeads,
+            1 => Lie::NoBlocks,
+            _ => Lie::LaterBlocks,
+        };
+        self.lie(member, lie);
+    }
+
+    /// What a journal's owner says of its set, instead of what its core says.
+    pub(crate) fn told_statement(&self, owner: Node, said: Arc<Statement>) -> Arc<Statement> {
+        let Node::Peer(member) = owner else {
+            return said;
+        };
+        let other_hash = |head: Head| Head {
+            hash: Id::of(&[b"no block", head.hash.as_bytes()]),
+            ..head
+        };
+        let claim = |head: Head| match self.lies.get(&member) {
+            Some(Lie::AllHeads) => Some(head),
+            Some(Lie::NoBlocks) => Some(other_hash(head)),
+            Some(Lie::LaterBlocks) => Some(Head {
+                height: head.height + 1_000,
+                ..other_hash(head)
+            }),
+            _ => None,
+        };
+        let others = self.members().into_iter().filter(|other| *other != member);
+        let others = others.filter_map(|other| {
+            let (head, arcs) = (claim(self.tip(Node::Peer(other))?.head)?, None);
+            Some((self.key(other), Through { head, arcs }))
+        });
+        let through: ThroughList = others.collect();
+        if through.is_empty() {
+            return said;
+        }
+        let whole = KeyRanges::whole();
+        let checkpoint = Checkpoint {
+            holds: Holdings::new(&whole, &whole),
+            through_root: through.root(),
+            ..said.checkpoint.clone()
+        };
+        Arc::new(Statement {
+            incarnation: said.incarnation,
+            checkpoint,
+            through,
+        })
     }
 
     /// The answer of a journal's owner to a question for its head.

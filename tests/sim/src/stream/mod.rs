@@ -178,6 +178,7 @@ impl World {
         let statement = self
             .statement(owner)
             .filter(|of| of.incarnation == head.incarnation && of.checkpoint.height <= head.height);
+        let statement = statement.map(|statement| self.told_statement(owner, statement));
         let fields = HeartbeatFields {
             head,
             time_ms: self.host(owner).wall_ms(self.queue.now_us),
