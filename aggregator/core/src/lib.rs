@@ -30,6 +30,7 @@
 mod absent;
 mod aggregator;
 mod begin;
+mod behind;
 mod complete;
 pub mod driver;
 mod emit;
