@@ -164,6 +164,47 @@ fn word_counts_in_the_arcs_for_which_it_was_given() {
 }
 
 #[test]
+fn a_cell_without_words_holds_up_no_other() {
+    let (mut peers, mut process, unread) = unread_scene();
+    let key = peers.peers[unread].key();
+    let cells = {
+        let (_, mut process, _) = unread_scene();
+        ask_all(&mut process, &peers);
+        cells_of(&process, key)
+    };
+    // All words are ten seconds old, and there are none for the first of the cells.
+    let mut heads = Vec::new();
+    for second in 0..60 {
+        heads.push(peers.peers[unread].head());
+        let old = heads[usize::saturating_sub(second, 10)];
+        ask_whole(&mut process, &peers, |peer, of| {
+            let is_unread = of.key() == key;
+            let (head, arcs) = match is_unread {
+                true => (old, Some(cells[1..].iter().copied().collect())),
+                false => (of.head(), None),
+            };
+            (peer.key() != of.key()).then_some(Through { head, arcs })
+        });
+        peers.settle(unread);
+    }
+    let found = established(&process, key);
+    assert_eq!(found.len(), 2);
+    for of in found {
+        assert!(of.head.height >= heads[30].height, "{of:?}");
+    }
+}
+
+#[test]
+fn an_answer_to_an_older_question_changes_nothing() {
+    let (peers, mut process, _) = unread_scene();
+    let at = process.now;
+    let late = peers.beats(at.wall_ms);
+    let new_ms = ask_all(&mut process, &peers);
+    take(&mut process, at, late);
+    assert_eq!(times(&process), [Some(new_ms)]);
+}
+
+#[test]
 fn source_that_lied_establishes_nobody() {
     let (peers, mut process, _) = unread_scene();
     ask_all(&mut process, &peers);
