@@ -195,7 +195,7 @@ impl Start {
             .spawn_thread(Stage::Core, "driver", move || driver.run(), stop)
             .map_err(RunError::Thread)?;
         process.spawn_dropped(Stage::Inside, "clock", tick(commands.clone()));
-        let shortage = self.look_for_space(&mut process);
+        let shortage = self.look_for_space(&mut process, commands.clone());
 
         let watching = plans::watch_ring(views.clone(), tolerate, networks);
         process.spawn_dropped(Stage::Inside, "watching the ring", watching);
@@ -266,13 +266,20 @@ impl Start {
         }
     }
 
-    /// Watches the free space of the disk. The receiver has the shortage, or `None` while there is room.
-    fn look_for_space(&self, process: &mut Process) -> watch::Receiver<Option<String>> {
+    /// Watches the free space of the disk, and tells the core. The receiver has the shortage, or `None` while there is
+    /// room.
+    fn look_for_space(
+        &self,
+        process: &mut Process,
+        commands: mpsc::Sender<Command>,
+    ) -> watch::Receiver<Option<String>> {
         let (shortage, shortages) = watch::channel(None);
         let report = move |found| space::tell(&shortage, found, |shortage| shortage);
         let (data, reserve_mib) = (self.config.data.clone(), self.config.store.reserve_mib);
         let looking = space::watch(data, "store.reserve_mib", reserve_mib, report);
         process.spawn_dropped(Stage::Inside, "space", looking);
+        let telling = tell_of_space(shortages.clone(), commands);
+        process.spawn_dropped(Stage::Inside, "telling of space", telling);
         shortages
     }
 
@@ -310,6 +317,20 @@ async fn tick(commands: mpsc::Sender<Command>) {
     loop {
         ticks.tick().await;
         if commands.send(Command::Input(Input::Tick)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Tells the core when a shortage begins and when it ends, until the driver ends.
+async fn tell_of_space(
+    mut shortage: watch::Receiver<Option<String>>,
+    commands: mpsc::Sender<Command>,
+) {
+    while shortage.changed().await.is_ok() {
+        let is_short = shortage.borrow_and_update().is_some();
+        let input = Input::Short(is_short);
+        if commands.send(Command::Input(input)).await.is_err() {
             return;
         }
     }

@@ -129,6 +129,10 @@ catalogue! {
     CompleteFromHeads = "complete-from-heads",
     /// An aggregator believes a checkpoint before it has read the block that the checkpoint describes.
     VouchedBeforeRead = "vouched-before-read",
+    /// An aggregator takes a word for another block at the height of a head as a word for the head.
+    ThroughWithoutHash = "through-without-hash",
+    /// An aggregator does not check that the elements of an item lie in the arcs that the journal's owner holds.
+    RangeUnchecked = "range-unchecked",
     /// A peer journals that it is settled whenever it read on in a partner's journal.
     CheckpointAnswered = "checkpoint-answered",
     /// The height in a checkpoint of a header goes back.

@@ -164,6 +164,8 @@ impl Aggregator {
                     }
                 }
             }
+            // Only the planner needs it.
+            Input::Short(_) => {}
             Input::Tick => {
                 self.completeness.prove(&self.sources, self.plants);
                 let (now_ms, fetches) = (now.monotonic_ms, &mut out.fetches);

@@ -118,6 +118,10 @@ impl Taking<'_> {
                 planner.answered(*member, now_ms);
                 false
             }
+            Input::Short(is_short) => {
+                planner.short(*is_short);
+                false
+            }
             Input::Tick => true,
             _ => false,
         };

@@ -95,6 +95,8 @@ pub enum Input {
     },
     /// Bytes of records that were fetched.
     Records(Vec<Bytes>),
+    /// Our own disk is short of space, so nothing is read, or it has room again.
+    Short(bool),
     /// Time passed. Due at least once a second.
     Tick,
     /// The end of a round: the added elements become a block.

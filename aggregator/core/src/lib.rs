@@ -31,6 +31,7 @@ mod absent;
 mod aggregator;
 mod attest;
 mod begin;
+mod behind;
 mod complete;
 pub mod driver;
 mod emit;

@@ -2,10 +2,11 @@
 //!
 //! Every member is asked for its head about once a second. A member is passed over if it does not answer for
 //! [`SILENT_MS`], or for [`BROKEN_MS`] as a source whose connection failed; if it sends data that does not verify; or if it
-//! is behind its own head and does not get on for [`LAGS_MS`]. The plan changes only if a source of it is passed over, or
-//! if it leaves arcs without a source, or with too few of them.
+//! is slow: we have nothing that it signed in the last [`LAGS_MS`], and for as long we did not get nearer to its head. The
+//! plan changes only if a source of it is passed over, or if it leaves arcs without a source, or with too few of them.
 //!
 //! A slow source is better than none: where all others are down, members that were passed over for being slow are planned.
+//! No source is slow while our own disk has no room, or because this process was paused.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,23 +14,26 @@ use std::{
 };
 
 use kittengrad_plants::{Plant, Plants};
-use kittengrad_proto::{block::Head, id::PublicKey};
+use kittengrad_proto::id::PublicKey;
 use kittengrad_ring::KeyRanges;
 
 use crate::{
+    behind::Behind,
     network::Network,
     plan::{Plan, Planned},
     signals::{SourceState, Status},
 };
 
+pub use crate::behind::LAGS_MS;
+
 /// Time without an answer after which a member is down, in milliseconds.
 pub const SILENT_MS: u64 = 5_000;
 /// The same for a source whose connection failed, in milliseconds.
 pub const BROKEN_MS: u64 = 2_500;
-/// Time for which a source may be behind its head without a new block of it on our disk, in milliseconds.
-pub const LAGS_MS: u64 = 10_000;
 /// Time for which a source that lagged or lied is passed over, in milliseconds.
 pub const PASSED_OVER_MS: u64 = 60_000;
+/// Time between two looks, which come each second, after which this process was paused, in milliseconds.
+const PAUSED_MS: u64 = 5_000;
 
 /// Decides which journals to follow.
 #[derive(Debug, Default)]
@@ -39,8 +43,12 @@ pub struct Planner {
     /// Monotonic time in milliseconds of the last answer of each member. Before the first answer, the time at which it
     /// was seen first.
     answered: BTreeMap<PublicKey, u64>,
-    /// Monotonic time in milliseconds since which each source is behind at the same position.
-    behind: BTreeMap<PublicKey, (Option<Head>, u64)>,
+    /// The sources that are behind their heads.
+    behind: BTreeMap<PublicKey, Behind>,
+    /// Monotonic time in milliseconds of the last look.
+    looked_ms: u64,
+    /// Our own disk has no room, so nothing is read.
+    is_short: bool,
     /// Sources whose connection failed.
     broken: BTreeSet<PublicKey>,
     /// Monotonic time in milliseconds until which a member is passed over because it lagged.
@@ -76,6 +84,11 @@ impl Planner {
         if let Some(last) = self.answered.get_mut(&member) {
             *last = now_ms.max(*last);
         }
+    }
+
+    /// Notes that our own disk has no room, or that it has room again.
+    pub const fn short(&mut self, is_short: bool) {
+        self.is_short = is_short;
     }
 
     /// The plan in force.
@@ -137,6 +150,12 @@ impl Planner {
 
     /// Notes which sources lag or lie.
     fn watch(&mut self, status: &Status, now_ms: u64) {
+        let was_paused = now_ms.saturating_sub(self.looked_ms) >= PAUSED_MS;
+        self.looked_ms = now_ms;
+        if self.is_short || was_paused {
+            // The sources begin anew.
+            self.behind.clear();
+        }
         let mut behind = BTreeMap::new();
         self.broken.clear();
         for source in &status.sources {
@@ -153,16 +172,11 @@ impl Planner {
                     if state == SourceState::Waiting && source.reason.is_some() {
                         self.broken.insert(key);
                     }
-                    // A new aggregator reads a long journal for longer than that, and gets on.
-                    let before = self.behind.get(&key);
-                    let since = match before {
-                        Some((position, since)) if *position == source.position => *since,
-                        _ => now_ms,
-                    };
-                    behind.insert(key, (source.position, since));
-                    if now_ms.saturating_sub(since) >= LAGS_MS {
+                    let found = Behind::of(source, self.behind.get(&key), now_ms);
+                    if found.is_slow(source, now_ms) {
                         self.slow.insert(key, now_ms + PASSED_OVER_MS);
                     }
+                    behind.insert(key, found);
                 }
             }
         }
@@ -191,7 +205,7 @@ impl Planner {
 mod tests {
     use std::ops::Range;
 
-    use kittengrad_proto::id::Id;
+    use kittengrad_proto::{block::Head, id::Id};
     use kittengrad_ring::{KeyRange, Point, Replicas, Ring};
 
     use super::*;
@@ -313,6 +327,30 @@ mod tests {
     fn a_source_that_gets_on_is_read_for_as_long_as_it_takes() {
         let found = planned(&mut planner(), SourceState::Behind, 0..100, |second| second);
         assert_eq!(found.len(), 1, "{found:?}");
+    }
+
+    #[test]
+    fn no_source_is_slow_while_our_own_disk_has_no_room() {
+        let mut planner = planner();
+        planned(&mut planner, SourceState::Behind, 0..5, |_| 5);
+        planner.short(true);
+        let found = planned(&mut planner, SourceState::Behind, 5..100, |_| 5);
+        assert_eq!(found, []);
+        planner.short(false);
+        let found = planned(&mut planner, SourceState::Behind, 100..109, |_| 5);
+        assert_eq!(found, [], "it gets its time again");
+        let found = planned(&mut planner, SourceState::Behind, 109..111, |_| 5);
+        assert_eq!(found.len(), 1);
+    }
+
+    #[test]
+    fn no_source_is_slow_because_we_were_paused() {
+        let mut planner = planner();
+        planned(&mut planner, SourceState::Behind, 0..5, |_| 5);
+        let found = planned(&mut planner, SourceState::Behind, 60..69, |_| 5);
+        assert_eq!(found, []);
+        let found = planned(&mut planner, SourceState::Behind, 69..71, |_| 5);
+        assert_eq!(found.len(), 1);
     }
 
     #[test]

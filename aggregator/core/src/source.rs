@@ -209,9 +209,16 @@ impl Source {
         let holds = holds.unwrap_or_default();
         let accuse =
             |transaction: &Transaction| follower.accuse_of_transaction(&block, transaction);
-        let waiting = pair(height, &items, &holds, entries, |transaction| {
-            self.evidence = accuse(transaction);
-        })?;
+        let waiting = pair(
+            height,
+            &items,
+            &holds,
+            entries,
+            self.plants,
+            |transaction| {
+                self.evidence = accuse(transaction);
+            },
+        )?;
         for item in &items {
             if let Item::Gap {
                 incarnation,
@@ -409,6 +416,7 @@ fn pair(
     items: &[Item],
     holds: &Holds,
     entries: Vec<SourceEntry>,
+    plants: Plants,
     accuse: impl FnOnce(&Transaction),
 ) -> Result<VecDeque<Waiting>, SourceError> {
     let mut accuse = Some(accuse);
@@ -435,7 +443,10 @@ fn pair(
                 came,
             });
         }
-        let checked = holds.check(&entry.transaction, bitmap, cells);
+        let checked = match holds.check(&entry.transaction, bitmap, cells) {
+            Err(CellsError::Unheld(_)) if plants.has(Plant::RangeUnchecked) => Ok(()),
+            checked => checked,
+        };
         checked.map_err(|error| {
             if let Some(accuse) = accuse.take() {
                 accuse(&entry.transaction);

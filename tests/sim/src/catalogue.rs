@@ -151,6 +151,16 @@ pub const ALL: [Known; Plant::ALL.len()] = [
     known(Plant::FillingVouches, &["through"], 10),
     known(Plant::CompleteFromHeads, &["through", "established"], 10),
     known(Plant::VouchedBeforeRead, &["through", "established"], 10),
+    told(
+        Plant::ThroughWithoutHash,
+        &["established"],
+        planted::second_head,
+    ),
+    told(
+        Plant::RangeUnchecked,
+        &["merged"],
+        planted::elements_of_others,
+    ),
     known(Plant::CheckpointAnswered, &["quiet"], 10),
     known(Plant::CheckpointGoesBack, &["progress"], 10),
     known(Plant::BlockTreeSkips, &["block-tree", "no-panic"], 10),

@@ -86,6 +86,9 @@ impl Plan {
         if shape.replicas >= 3 {
             shape.tolerate = usize::from(Random::branch(seed, 0xf).permille(300));
         }
+        if shape.tolerate == 1 && Random::branch(seed, 0x11e).permille(500) {
+            trouble.kinds.push((Kind::FalseWord, ms));
+        }
         let mut plan = Self {
             seed,
             shape,
@@ -104,7 +107,8 @@ impl Plan {
         self.fit();
     }
 
-    /// Adjusts the shape to the faults: disks remember if a fault needs old copies, clocks drift if drift is a fault.
+    /// Adjusts the shape to the faults: disks remember if a fault needs old copies, clocks drift if drift is a fault, and
+    /// the aggregator tolerates a liar if there is one.
     pub fn fit(&mut self) {
         let has = |kind| self.trouble.kinds.iter().any(|(of, _)| *of == kind);
         let remembers = [
@@ -116,6 +120,9 @@ impl Plan {
         ];
         self.shape.remembers = remembers.into_iter().any(has);
         self.shape.drift_ppm = if has(Kind::Drift) { 20_000 } else { 0 };
+        if has(Kind::FalseWord) {
+            self.shape.tolerate = 1;
+        }
     }
 
     /// Switches planted bugs on.

@@ -1,6 +1,9 @@
 //! The time to which each cell of the ring is complete.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
@@ -69,7 +72,10 @@ pub struct CellReport {
 #[derive(Debug, Default)]
 pub(crate) struct Completeness {
     cells: Option<Cells>,
-    heads: BTreeMap<PublicKey, Heads>,
+    /// The numbers of the cells that each member holds.
+    held: BTreeMap<PublicKey, Vec<usize>>,
+    /// The heads of each replica that wait in each cell. A cell that never gets one must not hold up the others.
+    heads: BTreeMap<(usize, PublicKey), Heads>,
     /// The newest head of each replica in each cell that our set contains.
     established: BTreeMap<(usize, PublicKey), Established>,
     /// The positions stated last. What the set contains stays in it, so none of them goes back when a source is left.
@@ -81,10 +87,18 @@ pub(crate) struct Completeness {
 impl Completeness {
     /// Takes the cells of a ring. What is known of other cells is forgotten.
     pub(crate) fn ring(&mut self, cells: Cells) {
-        if self.cells.as_ref() != Some(&cells) {
-            self.cells = Some(cells);
-            self.established.clear();
+        if self.cells.as_ref() == Some(&cells) {
+            return;
         }
+        self.held.clear();
+        for (number, cell) in cells.cells.iter().enumerate() {
+            for replica in &cell.replicas {
+                self.held.entry(*replica).or_default().push(number);
+            }
+        }
+        self.cells = Some(cells);
+        self.heads.clear();
+        self.established.clear();
     }
 
     /// Notes that our set on disk has the journal of a member up to a head.
@@ -116,8 +130,13 @@ impl Completeness {
         // A question of before a step of the clock has a time of before.
         let offset_ms = i128::from(asked.at.wall_ms) - i128::from(asked.at.monotonic_ms);
         let is_of_now = |last: i128| last.abs_diff(offset_ms) <= u128::from(CLOCK_STEP_MS);
-        if self.offset_ms.is_some_and(is_of_now) {
-            self.heads.entry(member).or_default().add(asked);
+        if !self.offset_ms.is_some_and(is_of_now) {
+            return;
+        }
+        let asked = Arc::new(asked);
+        for number in self.held.get(&member).into_iter().flatten() {
+            let heads = self.heads.entry((*number, member)).or_default();
+            heads.add(Arc::clone(&asked));
         }
     }
 
@@ -127,39 +146,26 @@ impl Completeness {
             return;
         };
         let vouchers = cells.tolerate + 1;
-        for (number, cell) in cells.cells.iter().enumerate() {
-            for replica in &cell.replicas {
-                let Some(heads) = self.heads.get(replica) else {
-                    continue;
-                };
-                let found = heads.newest_first().find_map(|asked| {
-                    let how = contained(*replica, asked, cell.arc, vouchers, sources, plants)?;
-                    Some(Established {
-                        peer: *replica,
-                        how,
-                        head: asked.head,
-                        at: asked.at,
-                    })
-                });
-                if let Some(found) = found {
-                    let slot = self.established.entry((number, *replica));
-                    let slot = slot.or_insert_with(|| found.clone());
-                    if slot.at.monotonic_ms < found.at.monotonic_ms {
-                        *slot = found;
-                    }
-                }
-            }
-        }
-        for (member, heads) in &mut self.heads {
-            let cells = cells.cells.iter().enumerate();
-            let held = cells.filter(|(_, cell)| cell.replicas.contains(member));
-            let times = held.map(|(number, _)| {
-                let established = self.established.get(&(number, *member));
-                established.map(|of| of.at.monotonic_ms)
+        for ((number, replica), heads) in &mut self.heads {
+            let cell = &cells.cells[*number];
+            let found = heads.newest_first().find_map(|asked| {
+                let how = contained(*replica, asked, cell, vouchers, sources, plants)?;
+                Some(Established {
+                    peer: *replica,
+                    how,
+                    head: asked.head,
+                    at: asked.at,
+                })
             });
-            // Older heads are of no use once newer ones are established in every cell.
-            if let Some(Some(oldest)) = times.min() {
-                heads.forget_up_to(oldest);
+            if let Some(found) = found {
+                // Older heads are of no use any more.
+                heads.forget_up_to(found.at.monotonic_ms);
+                let slot = self.established.entry((*number, *replica));
+                let slot = slot.or_insert_with(|| found.clone());
+                // The answer to an older question may come last.
+                if slot.at.monotonic_ms < found.at.monotonic_ms {
+                    *slot = found;
+                }
             }
         }
     }
@@ -219,12 +225,12 @@ impl Completeness {
         let Some(cells) = &self.cells else {
             return ThroughList::default();
         };
-        let heads = cells.members().into_iter().filter_map(|member| {
-            let stated = self.stated.get(&member).copied();
-            let read = sources.get(&member).and_then(Source::contained);
-            let word = word(&member, cells, sources, plants);
+        let heads = self.held.keys().filter_map(|member| {
+            let stated = self.stated.get(member).copied();
+            let read = sources.get(member).and_then(Source::contained);
+            let word = self.word(member, cells, sources, plants);
             let heads = stated.into_iter().chain(word).chain(read);
-            Some((member, heads.max_by_key(Head::place)?))
+            Some((*member, heads.max_by_key(Head::place)?))
         });
         self.stated = heads.collect();
         let through = |(member, head): (&PublicKey, &Head)| {
@@ -233,47 +239,60 @@ impl Completeness {
         };
         self.stated.iter().map(through).collect()
     }
-}
 
-/// The least word of sources for a journal over the cells that its owner holds. In each cell, f+1 sources say it. `None`
-/// while they name blocks of different incarnations.
-fn word(
-    member: &PublicKey,
-    cells: &Cells,
-    sources: &BTreeMap<PublicKey, Source>,
-    plants: Plants,
-) -> Option<Head> {
-    let held = cells.cells.iter();
-    let held = held.filter(|cell| cell.replicas.contains(member));
-    let words = held.map(|cell| {
-        let words = vouching(*member, cell.arc, sources, plants);
-        let mut words: Vec<_> = words.map(|(_, through)| through.head).collect();
-        words.sort_by_key(|head| std::cmp::Reverse(head.place()));
-        words.get(cells.tolerate).copied()
-    });
-    if plants.has(Plant::BestWordCounts) {
-        return words.flatten().max_by_key(Head::place);
+    /// The least word of sources for a journal over the cells that its owner holds. `None` while they name blocks of
+    /// different incarnations.
+    ///
+    /// In each cell it is the newest block that f+1 sources name, or the newest head that the owner signed and that f+1
+    /// sources reach. That f+1 of them reach a block that only one names is not enough: a liar may name one that does
+    /// not exist.
+    fn word(
+        &self,
+        member: &PublicKey,
+        cells: &Cells,
+        sources: &BTreeMap<PublicKey, Source>,
+        plants: Plants,
+    ) -> Option<Head> {
+        let held = self.held.get(member).into_iter().flatten();
+        let words = held.map(|number| {
+            let cell = &cells.cells[*number];
+            let words = vouching(*member, cell, sources, plants);
+            let words: Vec<_> = words.map(|(_, through)| through.head).collect();
+            let times = |head: &Head| words.iter().filter(|word| *word == head).count();
+            let named = words.iter().filter(|head| times(head) > cells.tolerate);
+            let signed = self.established.get(&(*number, *member));
+            let signed = signed.map(|established| &established.head);
+            named.chain(signed).max_by_key(|head| head.place()).copied()
+        });
+        if plants.has(Plant::BestWordCounts) {
+            return words.flatten().max_by_key(Head::place);
+        }
+        let words = words.collect::<Option<Vec<_>>>()?;
+        let least = words.iter().copied().min_by_key(Head::place)?;
+        // A disk that lost blocks continues from an earlier one. Sources that read the new incarnation never saw the
+        // lost blocks, so they do not contain what a word of the old incarnation names.
+        let is_of_least = |word: &Head| word.incarnation == least.incarnation;
+        words.iter().all(is_of_least).then_some(least)
     }
-    let words = words.collect::<Option<Vec<_>>>()?;
-    let least = words.iter().copied().min_by_key(Head::place)?;
-    // A disk that lost blocks continues from an earlier one. Sources that read the new incarnation never saw the lost
-    // blocks, so they do not contain what a word of the old incarnation names.
-    let is_of_least = |word: &Head| word.incarnation == least.incarnation;
-    words.iter().all(is_of_least).then_some(least)
 }
 
 /// The words of trusted sources for the journal of `member` in `cell`.
-fn vouching(
+///
+/// Only replicas of the cell have one. f is the number of faulty ones among these, so a liar elsewhere, which may say
+/// that it holds the cell, would be one more.
+fn vouching<'a>(
     member: PublicKey,
-    cell: KeyRange,
-    sources: &BTreeMap<PublicKey, Source>,
+    cell: &'a Cell,
+    sources: &'a BTreeMap<PublicKey, Source>,
     plants: Plants,
-) -> impl Iterator<Item = (PublicKey, &Through)> {
-    let others = sources.values().filter(move |source| source.key != member);
+) -> impl Iterator<Item = (PublicKey, &'a Through)> {
+    let replicas = cell.replicas.iter();
+    let replicas = replicas.filter_map(|replica| sources.get(replica));
+    let others = replicas.filter(move |source| source.key != member);
     let trusted = others.filter(|source| source.is_trusted());
     trusted.filter_map(move |source| {
         let vouched = source.vouches.contained()?;
-        Some((source.key, vouched.in_cell(&member, cell, plants)?))
+        Some((source.key, vouched.in_cell(&member, cell.arc, plants)?))
     })
 }
 
@@ -281,21 +300,21 @@ fn vouching(
 fn contained(
     replica: PublicKey,
     asked: &Asked,
-    cell: KeyRange,
+    cell: &Cell,
     needed: usize,
     sources: &BTreeMap<PublicKey, Source>,
     plants: Plants,
 ) -> Option<How> {
-    if !asked.is_settled_in(cell) && !plants.has(Plant::FillingVouches) {
+    if !asked.is_settled_in(cell.arc) && !plants.has(Plant::FillingVouches) {
         return None;
     }
     let own = sources.get(&replica).filter(|source| source.is_trusted());
     let read = own.and_then(Source::contained);
-    if read.is_some_and(|read| reaches(read, asked.head)) {
+    if read.is_some_and(|read| reaches(read, asked.head, plants)) {
         return Some(How::Read);
     }
     let vouching = vouching(replica, cell, sources, plants);
-    let vouching = vouching.filter(|(_, through)| reaches(through.head, asked.head));
+    let vouching = vouching.filter(|(_, through)| reaches(through.head, asked.head, plants));
     let by: Vec<_> = vouching.map(|(source, _)| source).take(needed).collect();
     (by.len() >= needed).then_some(How::Vouched(by))
 }

@@ -1,13 +1,14 @@
 //! Heads that were asked for, until our set contains them.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use kittengrad_proto::{block::Head, identity::Heartbeat};
 use kittengrad_ring::{KeyRange, KeyRanges};
 
 use crate::io::Now;
 
-/// Heads of one member that wait, at most. The oldest stays, so that one is reached in the end, and the newest.
+/// Heads of one member that wait in one cell, at most. The oldest stays, so that one is reached in the end, and the
+/// newest.
 const HEADS_MAX: usize = 8;
 
 /// A head that a member signed after it was asked for it.
@@ -37,15 +38,15 @@ impl Asked {
     }
 }
 
-/// The heads of one member that are not contained in our set yet, oldest first.
+/// The heads of one member that are not contained in our set yet in one cell, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Heads(VecDeque<Asked>);
+pub(super) struct Heads(VecDeque<Arc<Asked>>);
 
 impl Heads {
     /// Adds an answer. Answers to older questions than the last one are ignored. Heads of an earlier incarnation are
     /// forgotten, because a position of the newer one never reaches them.
-    pub(super) fn add(&mut self, asked: Asked) {
-        let is_newer = |last: &Asked| last.at.monotonic_ms < asked.at.monotonic_ms;
+    pub(super) fn add(&mut self, asked: Arc<Asked>) {
+        let is_newer = |last: &Arc<Asked>| last.at.monotonic_ms < asked.at.monotonic_ms;
         if !self.0.back().is_none_or(is_newer) {
             return;
         }
@@ -59,7 +60,7 @@ impl Heads {
 
     /// The heads, newest first.
     pub(super) fn newest_first(&self) -> impl Iterator<Item = &Asked> {
-        self.0.iter().rev()
+        self.0.iter().rev().map(|asked| &**asked)
     }
 
     /// Forgets the heads that were asked for at this time or before.
@@ -74,9 +75,9 @@ mod tests {
 
     use super::*;
 
-    fn asked(second: u64, incarnation: u64) -> Asked {
+    fn asked(second: u64, incarnation: u64) -> Arc<Asked> {
         let ms = second * 1_000;
-        Asked {
+        Arc::new(Asked {
             at: Now {
                 monotonic_ms: ms,
                 wall_ms: ms,
@@ -87,7 +88,7 @@ mod tests {
                 hash: Id::ZERO,
             },
             settled: KeyRanges::default(),
-        }
+        })
     }
 
     fn heights(heads: &Heads) -> Vec<u64> {

@@ -4,8 +4,8 @@
 //! replica is *established* in a cell up to a head that it signed after it was asked at time t:
 //!
 //! - *read*: our set on disk has its journal up to that head; or
-//! - *vouched*: f+1 sources, settled in the cell, say that their sets contain its journal up to that head, and our set on
-//!   disk has theirs up to the block that says so.
+//! - *vouched*: f+1 sources, replicas of the cell and settled in it, say that their sets contain its journal up to that
+//!   head, and our set on disk has theirs up to the block that says so.
 //!
 //! The replica itself must be settled in the cell as of that head: a replica whose disk was wiped has an empty journal,
 //! and shows nothing of what it confirmed before.

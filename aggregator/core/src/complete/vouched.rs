@@ -51,10 +51,10 @@ impl Vouched {
 }
 
 /// Whether a position reaches a head: a later block of the same incarnation, or the same block.
-pub(crate) fn reaches(through: Head, head: Head) -> bool {
+pub(crate) fn reaches(through: Head, head: Head, plants: Plants) -> bool {
+    let is_same = through.hash == head.hash || plants.has(Plant::ThroughWithoutHash);
     through.incarnation == head.incarnation
-        && (through.height > head.height
-            || through.height == head.height && through.hash == head.hash)
+        && (through.height > head.height || through.height == head.height && is_same)
 }
 
 /// The checkpoints of one source.
@@ -67,11 +67,13 @@ pub(crate) struct Vouches {
 }
 
 impl Vouches {
-    /// Adds a checkpoint. If too many wait, the oldest stays, so that one is reached in the end, and the newest. Those of
+    /// Adds a checkpoint. One of an earlier block than the last one is ignored: an answer to a question may come after a
+    /// later block. If too many wait, the oldest stays, so that one is reached in the end, and the newest. Those of
     /// an earlier incarnation are forgotten, because its blocks after the fork never arrive.
     pub(crate) fn add(&mut self, vouched: Vouched, durable: Option<&Follower>, plants: Plants) {
         let is_newer = |last: &Vouched| last.place() <= vouched.place();
-        if !self.waiting.back().is_none_or(is_newer) {
+        let last = self.waiting.back().or(self.contained.as_ref());
+        if !last.is_none_or(is_newer) {
             return;
         }
         self.waiting

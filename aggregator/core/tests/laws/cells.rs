@@ -1,14 +1,17 @@
 //! The completeness of cells: which replicas are established up to which head, and the time that follows.
 
-use kittengrad_aggregator_core::{Established, How, Input, Plan};
+use kittengrad_aggregator_core::{Established, How, Input, Now, Plan};
 use kittengrad_proto::{
     block::Head,
+    checkpoint::Through,
     id::{Id, PublicKey},
+    identity::Beat,
 };
+use kittengrad_ring::KeyRange;
 
 use crate::{
     peers::{Peer, Peers, transact},
-    process::{Process, unread_scene},
+    process::{Process, scene, unread_scene},
 };
 
 /// A second later, asks all peers, of which these answer. Each says with `word` what it has of another one's journal.
@@ -21,14 +24,26 @@ fn ask(
 ) -> u64 {
     process.pass(1_000);
     let at = process.now;
-    for (member, beat) in peers.beats_with(at.wall_ms, word) {
-        if answers(member) {
-            let beat = Box::new(beat);
-            process.handle(Input::Asked { member, at, beat });
-        }
+    let mut beats = peers.beats_with(at.wall_ms, word);
+    beats.retain(|(member, _)| answers(*member));
+    take(process, at, beats);
+    at.wall_ms
+}
+
+/// Like [`ask`]. All answer, and each says with `word` its whole position in another one's journal, or in its own.
+fn ask_whole(process: &mut Process, peers: &Peers, word: impl Fn(&Peer, &Peer) -> Option<Through>) {
+    process.pass(1_000);
+    let at = process.now;
+    take(process, at, peers.beats_that_say(at.wall_ms, word));
+}
+
+/// Takes answers to a question.
+fn take(process: &mut Process, at: Now, beats: Vec<(PublicKey, Beat)>) {
+    for (member, beat) in beats {
+        let beat = Box::new(beat);
+        process.handle(Input::Asked { member, at, beat });
     }
     process.handle(Input::Tick);
-    at.wall_ms
 }
 
 fn ask_all(process: &mut Process, peers: &Peers) -> u64 {
@@ -121,6 +136,126 @@ fn word_that_does_not_reach_the_head_vouches_for_nothing() {
     ask(&mut process, &peers, |_| true, later);
     let heads = established(&process, key);
     assert!(heads.iter().all(|found| found.head == new), "a later block");
+}
+
+/// The cells in which a peer is established.
+fn cells_of(process: &Process, of: PublicKey) -> Vec<KeyRange> {
+    let mut cells = process.view().cells;
+    cells.retain(|cell| cell.established.iter().any(|found| found.peer == of));
+    cells.into_iter().map(|cell| cell.arc).collect()
+}
+
+#[test]
+fn word_counts_in_the_arcs_for_which_it_was_given() {
+    let (peers, mut process, unread) = unread_scene();
+    let key = peers.peers[unread].key();
+    ask_all(&mut process, &peers);
+    let all = cells_of(&process, key);
+    assert_eq!(all.len(), 3, "the cells that it holds");
+    for cell in &all {
+        let (peers, mut process, _) = unread_scene();
+        ask_whole(&mut process, &peers, |peer, of| {
+            let arcs = (of.key() == key).then(|| (*cell).into());
+            let head = of.head();
+            (peer.key() != of.key()).then_some(Through { head, arcs })
+        });
+        assert_eq!(cells_of(&process, key), [*cell]);
+    }
+}
+
+#[test]
+fn a_cell_without_words_holds_up_no_other() {
+    let (mut peers, mut process, unread) = unread_scene();
+    let key = peers.peers[unread].key();
+    let cells = {
+        let (_, mut process, _) = unread_scene();
+        ask_all(&mut process, &peers);
+        cells_of(&process, key)
+    };
+    // All words are ten seconds old, and there are none for the first of the cells.
+    let mut heads = Vec::new();
+    for second in 0..60 {
+        heads.push(peers.peers[unread].head());
+        let old = heads[usize::saturating_sub(second, 10)];
+        ask_whole(&mut process, &peers, |peer, of| {
+            let is_unread = of.key() == key;
+            let (head, arcs) = match is_unread {
+                true => (old, Some(cells[1..].iter().copied().collect())),
+                false => (of.head(), None),
+            };
+            (peer.key() != of.key()).then_some(Through { head, arcs })
+        });
+        peers.settle(unread);
+    }
+    let found = established(&process, key);
+    assert_eq!(found.len(), 2);
+    for of in found {
+        assert!(of.head.height >= heads[30].height, "{of:?}");
+    }
+}
+
+#[test]
+fn an_answer_to_an_older_question_changes_nothing() {
+    let (peers, mut process, _) = unread_scene();
+    let at = process.now;
+    let late = peers.beats(at.wall_ms);
+    let new_ms = ask_all(&mut process, &peers);
+    take(&mut process, at, late);
+    assert_eq!(times(&process), [Some(new_ms)]);
+}
+
+#[test]
+fn source_that_lied_establishes_nobody() {
+    let (peers, mut process, _) = unread_scene();
+    ask_all(&mut process, &peers);
+    let all = |process: &Process| {
+        let peers = peers.peers.iter();
+        let found = peers.map(|peer| established(process, peer.key()));
+        found.collect::<Vec<_>>()
+    };
+    let before = all(&process);
+    for source in process.sources() {
+        process.handle(Input::Lying(source, "forged".to_owned()));
+    }
+    // Neither its own journal, which was read, nor its word for others has a newer time.
+    ask_all(&mut process, &peers);
+    assert_eq!(all(&process), before);
+}
+
+#[test]
+fn source_does_not_vouch_for_its_own_journal() {
+    let (mut peers, mut process, source, number) = scene();
+    ask_all(&mut process, &peers);
+    let first = peers.peers[number].head();
+    let later = Head {
+        height: first.height + 5,
+        ..first
+    };
+    // As of a block that we have, it says that it contains blocks that we do not have.
+    ask_whole(&mut process, &peers, |peer, of| {
+        let is_own = peer.key() == source && of.key() == source;
+        let (head, arcs) = (if is_own { later } else { of.head() }, None);
+        (is_own || peer.key() != of.key()).then_some(Through { head, arcs })
+    });
+    write(&mut peers, number);
+    let unread = peers.peers[number].head();
+    assert!(unread.height > first.height && unread.height < later.height);
+    ask_all(&mut process, &peers);
+    let heads = established(&process, source);
+    assert!(!heads.is_empty() && heads.iter().all(|found| found.head == first));
+}
+
+#[test]
+fn question_before_a_step_of_the_clock_dates_no_head() {
+    for (step_ms, is_dated) in [(1_000, true), (1_001, false), (3_600_000, false)] {
+        let (peers, mut process, _) = unread_scene();
+        let at = process.now;
+        process.now.wall_ms += step_ms;
+        process.handle(Input::Tick);
+        take(&mut process, at, peers.beats(at.wall_ms));
+        let expected = is_dated.then_some(at.wall_ms);
+        assert_eq!(times(&process), [expected], "a step of {step_ms} ms");
+    }
 }
 
 #[test]

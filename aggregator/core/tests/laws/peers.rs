@@ -153,15 +153,21 @@ impl Peers {
         time_ms: u64,
         word: impl Fn(&Peer, &Peer) -> Head,
     ) -> Vec<(PublicKey, Beat)> {
+        self.beats_that_say(time_ms, |peer, other| {
+            let (head, arcs) = (word(peer, other), None);
+            (peer.key() != other.key()).then_some(Through { head, arcs })
+        })
+    }
+
+    /// Like [`Peers::beats_with`]. `word` returns the whole position of a peer in another one's journal, or in its own.
+    pub(crate) fn beats_that_say(
+        &self,
+        time_ms: u64,
+        word: impl Fn(&Peer, &Peer) -> Option<Through>,
+    ) -> Vec<(PublicKey, Beat)> {
         let beat = |peer: &Peer| {
-            let others = self
-                .peers
-                .iter()
-                .filter(|other| other.key.public() != peer.key.public());
-            let others = others.map(|other| {
-                let (head, arcs) = (word(peer, other), None);
-                (other.key.public(), Through { head, arcs })
-            });
+            let others = self.peers.iter();
+            let others = others.filter_map(|other| Some((other.key(), word(peer, other)?)));
             let through: ThroughList = others.collect();
             let (head, held) = (peer.head(), held(&self.ring, &peer.key));
             let checkpoint = Checkpoint {
@@ -258,6 +264,13 @@ impl Peers {
         let points: Vec<_> = peers.map(|peer| peer.key.public().point()).collect();
         let number = |point| points.iter().position(|other| *other == point);
         replicas.into_iter().filter_map(number).collect()
+    }
+
+    /// The peers that hold a cell.
+    pub(crate) fn replicas(&self, cell: KeyRange) -> Vec<PublicKey> {
+        let points = self.ring.replicas_of(cell.to);
+        let keys = self.peers.iter().map(Peer::key);
+        keys.filter(|key| points.contains(&key.point())).collect()
     }
 
     /// The peer starts a new incarnation, in which it is filling.

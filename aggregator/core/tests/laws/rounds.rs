@@ -1,5 +1,7 @@
 //! The deciding part of the driver: the inputs of a round, and the steps after it.
 
+use std::collections::BTreeSet;
+
 use kittengrad_aggregator_core::{
     Event, Fetch, Input, Now, Output,
     driver::{Driver, ROUND_MAX, Step, Steps},
@@ -115,6 +117,35 @@ fn a_full_round_is_continued_by_the_next_one_without_inputs() {
     assert!(steps.iter().any(frees));
     assert!(!machine.driver.is_due());
     assert_eq!(machine.elements(), 8 * 21);
+}
+
+/// Lets a minute pass in which all peers answer, and no source sends anything. Returns the sources that were planned.
+fn wait_for_blocks(machine: &mut Machine, peers: &Peers) -> BTreeSet<PublicKey> {
+    let mut planned = BTreeSet::new();
+    for _ in 0..60 {
+        machine.now.monotonic_ms += 1_000;
+        machine.now.wall_ms += 1_000;
+        let at = machine.now;
+        let answers = peers.beats(at.wall_ms).into_iter().map(|(member, beat)| {
+            let beat = Box::new(beat);
+            Input::Asked { member, at, beat }
+        });
+        machine.round(answers.chain([Input::Tick]));
+        let plan = machine.driver.plan().unwrap();
+        planned.extend(plan.sources.iter().map(|of| of.source));
+    }
+    planned
+}
+
+#[test]
+fn no_source_is_replaced_because_of_our_own_full_disk() {
+    let peers = Peers::new(3, 3);
+    let mut machine = Machine::start();
+    machine.round([Input::Network(peers.network())]);
+    machine.round([Input::Short(true)]);
+    assert_eq!(wait_for_blocks(&mut machine, &peers).len(), 1);
+    machine.round([Input::Short(false)]);
+    assert_eq!(wait_for_blocks(&mut machine, &peers).len(), 3);
 }
 
 #[test]

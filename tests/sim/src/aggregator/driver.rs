@@ -211,12 +211,16 @@ impl World {
         };
         let is_full = machine.host.is_full;
         let process = machine.process.as_mut().expect("it runs");
-        let mut was_short = false;
+        let mut was_short = process.is_short;
         if process.ticks.is_multiple_of(SPACE_TICKS) {
             was_short = mem::replace(&mut process.is_short, is_full);
         }
         process.ticks += 1;
-        if was_short && !is_full {
+        let is_short = process.is_short;
+        if was_short != is_short {
+            self.hand_aggregator(Input::Short(is_short));
+        }
+        if was_short && !is_short {
             self.release_all();
         }
         self.ask_for_heads();

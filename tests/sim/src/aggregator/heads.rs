@@ -41,7 +41,7 @@ impl World {
         if self.network.is_blocked(member, Node::Aggregator) {
             return;
         }
-        if let Some(beat) = self.signed_head(member) {
+        if let Some(beat) = self.answered_head(member) {
             let us = self.way_us(member, Node::Aggregator);
             let (node, member) = (Node::Aggregator, self.key_of(member));
             let beat = Box::new(beat);

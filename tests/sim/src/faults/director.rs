@@ -27,7 +27,10 @@ impl World {
             ..Director::default()
         });
         for (kind, pause_ms) in trouble.kinds {
-            if kind == Kind::Drift {
+            if kind == Kind::FalseWord {
+                self.begin_lie();
+            }
+            if matches!(kind, Kind::Drift | Kind::FalseWord) {
                 self.fired(kind);
                 self.lasts_throughout();
                 continue;
@@ -264,6 +267,7 @@ impl World {
             ) = director.usual;
         }
         (self.overflows, self.replays) = (None, false);
+        self.be_honest();
         for (from, to) in self.network.blocks() {
             self.unblock(from, to);
         }

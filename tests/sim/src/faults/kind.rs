@@ -75,11 +75,13 @@ pub enum Kind {
     Estrange,
     /// A source of the aggregator dies, and stays down for long.
     SourceDeath,
+    /// A peer says that its set contains all journals up to their heads. Only where the aggregator tolerates one.
+    FalseWord,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Crash,
         Self::Kill,
         Self::RestartAll,
@@ -115,6 +117,7 @@ impl Kind {
         Self::AggregatorRestore,
         Self::Estrange,
         Self::SourceDeath,
+        Self::FalseWord,
     ];
 
     /// The name of the kind.
@@ -156,6 +159,7 @@ impl Kind {
             Self::AggregatorRestore => "aggregator-restore",
             Self::Estrange => "estrange",
             Self::SourceDeath => "source-death",
+            Self::FalseWord => "false-word",
         }
     }
 

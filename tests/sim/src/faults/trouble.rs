@@ -23,7 +23,8 @@ impl Trouble {
         let density = random.pick(&[80, 150, 250, 400]);
         let mut kinds = Vec::new();
         for kind in Kind::ALL {
-            if random.permille(density) {
+            // A liar needs an aggregator that tolerates it.
+            if kind != Kind::FalseWord && random.permille(density) {
                 let pause_ms = kind.pause_ms_min() * random.within(10..=30) / 10;
                 kinds.push((kind, pause_ms));
             }

@@ -5,6 +5,7 @@ use kittengrad_plants::Plants;
 
 use crate::{
     invariants::Violation,
+    lies::Lie,
     publisher::About,
     run::VIEW_MS,
     world::{Shape, World},
@@ -145,6 +146,46 @@ pub fn filling_neighbours(plants: Plants) -> Option<Violation> {
     }
     c.pass(20_000);
     c.violation.take()
+}
+
+/// A peer that the aggregator does not read signs another block at the height of its head.
+#[must_use]
+pub fn second_head(plants: Plants) -> Option<Violation> {
+    let mut shape = Shape::new(5, 3);
+    (shape.is_whole, shape.plants) = (true, plants);
+    let mut c = World::booted(6, shape);
+    c.start_readers();
+    c.writes(0, 3);
+    c.settle_readers();
+    let sources = c.sources();
+    let unread = c.members().into_iter().find(|of| !sources.contains(of));
+    c.lie(unread?, Lie::SecondHead);
+    c.pass(10_000);
+    c.violation.take()
+}
+
+/// A source lists a transaction of which it holds no element, and which no other peer has.
+#[must_use]
+pub fn elements_of_others(plants: Plants) -> Option<Violation> {
+    let mut shape = Shape::new(5, 3);
+    (shape.is_whole, shape.plants) = (true, plants);
+    let mut c = World::booted(8, shape);
+    c.start_readers();
+    c.settle_readers();
+    let source = c.sources()[0];
+    let name = loop {
+        let name = c.name();
+        if !c.replicas(&name).contains(&source) {
+            break name;
+        }
+    };
+    let publication = c.say(&[&name]);
+    c.lie(source, Lie::Unheld(Box::new(publication)));
+    let name = c.name_in(source);
+    let publication = c.say(&[&name]);
+    c.put(source, &publication);
+    c.becomes("view and index are complete", VIEW_MS, World::readers_lack);
+    c.violation.take().or_else(|| c.check_all().err())
 }
 
 impl World {

@@ -97,6 +97,12 @@ impl World {
         elements
     }
 
+    /// The time to which the whole view is complete, in Unix milliseconds.
+    #[must_use]
+    pub fn complete_to_ms(&self) -> Option<u64> {
+        self.aggregator_view()?.complete_to_ms
+    }
+
     /// The records of a publication that the aggregator's disk lacks.
     #[must_use]
     pub fn lacked(&self, publication: &Publication) -> BTreeSet<RecordId> {

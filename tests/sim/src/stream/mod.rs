@@ -145,6 +145,7 @@ impl World {
                         entry.flying += 1;
                         entry.has_heard_head = false;
                     }
+                    let block = Box::new(self.sent_block(source, *block));
                     self.send_frame(stream, StreamFrame::Block(block));
                 }
             }
@@ -177,6 +178,7 @@ impl World {
         let statement = self
             .statement(owner)
             .filter(|of| of.incarnation == head.incarnation && of.checkpoint.height <= head.height);
+        let statement = statement.map(|statement| self.told_statement(owner, statement));
         let fields = HeartbeatFields {
             head,
             time_ms: self.host(owner).wall_ms(self.queue.now_us),

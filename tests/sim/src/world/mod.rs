@@ -28,6 +28,7 @@ use crate::{
     indexer,
     invariants::{Invariants, Verdict, Violation},
     keys::{Scheme, Vouched, identity},
+    lies::Lie,
     peer::{Machine, Network, Weather},
     publisher::Publisher,
     queue::{Event, Queue},
@@ -134,6 +135,8 @@ pub struct World {
     pub(crate) overflows: Option<usize>,
     /// The next transaction of a partner that any peer verifies comes twice.
     pub(crate) replays: bool,
+    /// The peers that lie to readers of their journals.
+    pub(crate) lies: BTreeMap<usize, Lie>,
     /// The events of each peer's core, in order; kept only without a director.
     pub(crate) told: Vec<Vec<Told>>,
     pub(crate) trace: Trace,
@@ -207,6 +210,7 @@ impl World {
             copies: BTreeMap::new(),
             overflows: None,
             replays: false,
+            lies: BTreeMap::new(),
             trace: Trace::default(),
             violation: None,
             names: 0,

@@ -13,6 +13,7 @@ mod fill;
 mod greet;
 mod holes;
 mod hostile;
+mod liars;
 mod limits;
 mod memory;
 mod order;
