@@ -144,6 +144,7 @@ pub const ALL: [Known; Plant::ALL.len()] = [
         &["progress", "through"],
         planted::old_disk_of_a_source,
     ),
+    known(Plant::ItemsPassUnread, &["merged"], 10),
     known(Plant::AggregatorResumes, &["one-block"], 20),
     known(Plant::OneReplicaSuffices, &["complete"], 10),
     known(Plant::BestWordCounts, &["through"], 10),

@@ -4,6 +4,7 @@
 mod anything_goes;
 mod cells;
 mod chains;
+mod items;
 mod lies;
 mod links;
 mod peers;

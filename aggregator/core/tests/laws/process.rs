@@ -6,7 +6,7 @@ use std::{
 };
 
 use kittengrad_aggregator_core::{
-    Aggregator, Config, Event, Fetch, Input, Network, Now, Output, Plan, SourceBlock, Timing,
+    Aggregator, Config, Event, Fetch, Input, Mode, Network, Now, Output, Plan, SourceBlock, Timing,
 };
 use kittengrad_journal::{BlockStore as _, Follower, MemoryStore, Step, Write, entries};
 use kittengrad_proto::{
@@ -76,6 +76,12 @@ type Place = (u64, u64);
 
 impl Process {
     pub(crate) fn start(peers: &Peers) -> Self {
+        Self::start_with(peers, 0)
+    }
+
+    /// Starts a process that tolerates a number of faulty replicas in each cell.
+    pub(crate) fn start_with(peers: &Peers, faulty: usize) -> Self {
+        let network = peers.network_that_tolerates(faulty);
         let now = Now {
             monotonic_ms: 0,
             wall_ms: 60_000,
@@ -85,8 +91,8 @@ impl Process {
             aggregator: open_aggregator(&store, now),
             store,
             now,
-            network: peers.network(),
-            plan: peers.plan(),
+            plan: Plan::of(&network, |_| true),
+            network,
             fetches: Vec::new(),
             events: Vec::new(),
             delivered: BTreeMap::new(),
@@ -184,13 +190,23 @@ impl Process {
         self.handle(Input::Plan(plan));
     }
 
-    /// Passes the next block of a source to the core. Returns whether there was one.
+    /// How the core wants a source to be read.
+    pub(crate) fn mode(&self, source: PublicKey) -> Mode {
+        self.aggregator.mode(&source)
+    }
+
+    /// Passes the next block of a source to the core, as the core wants it. Returns whether there was one.
     pub(crate) fn deliver(&mut self, source: PublicKey, peers: &Peers) -> bool {
+        self.deliver_as(self.mode(source), source, peers)
+    }
+
+    /// Like [`Process::deliver`], with or without bodies.
+    pub(crate) fn deliver_as(&mut self, mode: Mode, source: PublicKey, peers: &Peers) -> bool {
         let peer = peers.by_key(source);
         let Some(block) = peer.next_block(self.aggregator.taken(&source)) else {
             return false;
         };
-        self.pass_on(source, peer.frame(block));
+        self.pass_on(source, peer.frame(block), mode);
         true
     }
 
@@ -199,15 +215,19 @@ impl Process {
         let peer = peers.by_key(source);
         if let Some(block) = peer.next_block(self.aggregator.taken(&source)) {
             let mut frame = peer.frame(block);
-            frame.entries.iter_mut().for_each(|e| e.records.clear());
-            self.pass_on(source, frame);
+            let entries = frame.entries.iter_mut().flatten();
+            entries.for_each(|entry| entry.records.clear());
+            self.pass_on(source, frame, self.mode(source));
         }
     }
 
-    fn pass_on(&mut self, source: PublicKey, block: SourceBlock) {
+    fn pass_on(&mut self, source: PublicKey, mut block: SourceBlock, mode: Mode) {
         let header = &block.block.header;
         let place = (header.incarnation, header.height);
         self.delivered.insert((source, place), listed(&block));
+        if mode == Mode::Items {
+            block.entries = None;
+        }
         self.handle(Input::Block(source, Box::new(block)));
     }
 
@@ -260,6 +280,10 @@ impl Process {
             let is_read = view.sources.iter().all(|source| source.queued == 0);
             if !moved && is_read {
                 return;
+            }
+            if !moved {
+                // Items without bodies wait.
+                self.pass(500);
             }
         }
         panic!("the sources are not read to their heads: {:?}", self.view());
@@ -323,7 +347,7 @@ fn listed(block: &SourceBlock) -> Vec<Element> {
         _ => None,
     });
     let mut listed = Vec::new();
-    for (entry, bitmap) in block.entries.iter().zip(bitmaps) {
+    for (entry, bitmap) in block.entries.iter().flatten().zip(bitmaps) {
         let elements = entry.transaction.elements().enumerate();
         let set = elements.filter(|(i, _)| bitmap.is_set(*i));
         listed.extend(set.map(|(_, element)| element));

@@ -199,6 +199,7 @@ impl World {
         match event {
             Told::Lied { source, .. } => self.source_lied(*source),
             Told::Behind { source } => self.read_again(*source),
+            Told::Mode { source, .. } => self.read_otherwise(*source),
             _ => {}
         }
     }
