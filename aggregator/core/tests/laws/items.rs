@@ -93,6 +93,7 @@ impl Scene {
     }
 }
 
+/// Keeps S5.
 #[test]
 fn a_source_read_as_items_emits_nothing_itself() {
     let mut scene = Scene::new();
@@ -117,6 +118,7 @@ fn a_source_read_as_items_emits_nothing_itself() {
     assert_eq!(scene.switches(), []);
 }
 
+/// Keeps S5.
 #[test]
 fn an_element_that_nobody_else_lists_is_read_after_two_seconds() {
     let mut scene = Scene::new();
