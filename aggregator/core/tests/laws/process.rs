@@ -6,7 +6,8 @@ use std::{
 };
 
 use kittengrad_aggregator_core::{
-    Aggregator, Config, Event, Fetch, Input, Mode, Network, Now, Output, Plan, SourceBlock, Timing,
+    Aggregator, Config, Event, Fetch, Input, Mode, Network, Now, Output, Plan, SourceBlock,
+    SourceReport, Timing,
 };
 use kittengrad_journal::{BlockStore as _, Follower, MemoryStore, Step, Write, entries};
 use kittengrad_proto::{
@@ -140,8 +141,24 @@ impl Process {
             .handle(self.now, input, &self.store, &mut out)
             .unwrap();
         self.fetches.append(&mut out.fetches);
+        for event in &out.events {
+            if let Event::Mode { source, mode } = event
+                && *mode == Mode::Read
+            {
+                self.forget(*source);
+            }
+        }
         self.events.append(&mut out.events);
         out
+    }
+
+    /// Forgets blocks of a source that were delivered, and that the core dropped. The source may never send them again,
+    /// because it may lose its disk.
+    fn forget(&mut self, source: PublicKey) {
+        let taken = self.taken(source);
+        let taken = taken.map(|head| (head.incarnation, head.height));
+        self.delivered
+            .retain(|(owner, place), _| *owner != source || taken >= Some(*place));
     }
 
     /// Cuts a block and commits it.
@@ -198,6 +215,11 @@ impl Process {
     /// Passes the next block of a source to the core, as the core wants it. Returns whether there was one.
     pub(crate) fn deliver(&mut self, source: PublicKey, peers: &Peers) -> bool {
         self.deliver_as(self.mode(source), source, peers)
+    }
+
+    fn has_next(&self, source: PublicKey, peers: &Peers) -> bool {
+        let taken = self.aggregator.taken(&source);
+        peers.by_key(source).next_block(taken).is_some()
     }
 
     /// Like [`Process::deliver`], with or without bodies.
@@ -277,8 +299,9 @@ impl Process {
             self.pass(1);
             self.flush();
             let view = self.view();
-            let is_read = view.sources.iter().all(|source| source.queued == 0);
-            if !moved && is_read {
+            // The core may also have dropped a block, to read it with bodies.
+            let is_read = |of: &SourceReport| of.queued == 0 && !self.has_next(of.source, peers);
+            if view.sources.iter().all(is_read) {
                 return;
             }
             if !moved {
