@@ -149,7 +149,7 @@ pub const ALL: [Known; Plant::ALL.len()] = [
     known(Plant::OneReplicaSuffices, &["complete"], 10),
     known(Plant::BestWordCounts, &["through"], 10),
     known(Plant::HeadBeforeQuestion, &["complete"], 10),
-    known(Plant::FillingVouches, &["through"], 10),
+    known(Plant::FillingVouches, &["through", "established"], 10),
     known(Plant::CompleteFromHeads, &["through", "established"], 10),
     known(Plant::VouchedBeforeRead, &["through", "established"], 10),
     known(Plant::CheckpointAnswered, &["quiet"], 10),
