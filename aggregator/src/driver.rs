@@ -11,7 +11,7 @@ use std::{
 };
 
 use kittengrad_aggregator_core::{
-    Aggregator, Config, Event, Fatal, Fetch, Input, Network, Now, Plan, SourceBlock, Status,
+    Aggregator, Config, Event, Fatal, Fetch, Input, Mode, Network, Now, Plan, SourceBlock, Status,
     driver::{self, ROUND_MAX, Step},
 };
 use kittengrad_journal::{BlockStore as _, Follower, StateError, StoreError, Tip, Write};
@@ -74,13 +74,20 @@ pub(crate) enum Command {
         block: Box<SourceBlock>,
         memory: OwnedSemaphorePermit,
     },
-    /// Asks for the core's position in the journal of a source. `None` before its first block.
+    /// Asks for the core's position in the journal of a source.
     Position {
         source: PublicKey,
-        answer: oneshot::Sender<Option<Follower>>,
+        answer: oneshot::Sender<Position>,
     },
     /// Stops the driver. Commands queued before this one are still performed.
     Stop,
+}
+
+/// Where and how to read on in the journal of a source.
+pub(crate) struct Position {
+    /// The last block that the core took in. `None` before the first.
+    pub(crate) taken: Option<Follower>,
+    pub(crate) mode: Mode,
 }
 
 /// Outputs of the driver.
@@ -226,8 +233,12 @@ impl Driver {
                     round.take(Input::Block(source, block))?;
                 }
                 Command::Position { source, answer } => {
+                    let position = Position {
+                        taken: round.taken(&source),
+                        mode: round.mode(&source),
+                    };
                     // The follower may have stopped.
-                    let _ = answer.send(round.taken(&source));
+                    let _ = answer.send(position);
                 }
                 Command::Stop => is_last = true,
             }
@@ -319,6 +330,11 @@ impl Driver {
             Event::Behind { source } => {
                 tracing::warn!(?source, "reading a source again from our position");
                 self.outlets.readers.of(*source).is_behind.notify_one();
+            }
+            Event::Mode { source, mode } => {
+                let mode = mode.as_str();
+                tracing::info!(?source, mode, "reading a source in another mode");
+                self.outlets.readers.of(*source).is_switched.notify_one();
             }
             Event::Source {
                 source,

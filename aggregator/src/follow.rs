@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use kittengrad_aggregator_core::{
-    Input, SourceBlock, SourceEntry,
+    Input, Mode, SourceBlock, SourceEntry,
     follow::{self, End, Next},
 };
 use kittengrad_client::{
@@ -14,7 +14,6 @@ use kittengrad_client::{
         Bodies, Event, Start, SubscribeError, SubscribeOptions, VerifiedBlock, VerifiedEntry,
     },
 };
-use kittengrad_journal::Follower;
 use kittengrad_proto::{block::Block, id::PublicKey, signed_head::SignedHead};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
@@ -22,7 +21,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{driver::Command, readers::Reader};
+use crate::{
+    driver::{Command, Position},
+    readers::Reader,
+};
 
 /// Memory for the blocks of one source, in units of [`UNIT_BYTES`]: 16 MiB, two blocks of the largest size.
 const MEMORY_UNITS: u32 = 256;
@@ -61,10 +63,9 @@ impl Following {
         following: &mut follow::Following,
         memory: &Arc<Semaphore>,
     ) -> Result<(), Gone> {
-        let taken = self.position().await?;
-        let end = self
-            .read(following.start(taken.as_ref()).into(), memory)
-            .await?;
+        let Position { taken, mode } = self.position().await?;
+        let start = following.start(taken.as_ref()).into();
+        let end = self.read(start, mode, memory).await?;
         let is_lie = matches!(end, End::Tampered(_) | End::Lied);
         let Next {
             tell,
@@ -87,7 +88,7 @@ impl Following {
     }
 
     /// Returns the core's position in the source's journal, after all commands sent so far.
-    async fn position(&self) -> Result<Option<Follower>, Gone> {
+    async fn position(&self) -> Result<Position, Gone> {
         let (answer, answered) = oneshot::channel();
         self.send(Command::Position {
             source: self.source,
@@ -113,10 +114,13 @@ impl Following {
     }
 
     /// Reads one subscription, and returns how it ended.
-    async fn read(&self, start: Start, memory: &Arc<Semaphore>) -> Result<End, Gone> {
+    async fn read(&self, start: Start, mode: Mode, memory: &Arc<Semaphore>) -> Result<End, Gone> {
         let options = SubscribeOptions {
             start,
-            bodies: Bodies::Records,
+            bodies: match mode {
+                Mode::Read => Bodies::Records,
+                Mode::Items => Bodies::None,
+            },
             follow: true,
             give_up_after: None,
             own_head: Some(self.own_head.clone()),
@@ -127,10 +131,11 @@ impl Following {
                 () = self.shutdown.cancelled() => return Err(Gone),
                 () = self.notices.lies.notified() => return Ok(End::Lied),
                 () = self.notices.is_behind.notified() => return Ok(End::Behind),
+                () = self.notices.is_switched.notified() => return Ok(End::Mode),
                 event = subscription.next() => event,
             };
             match event {
-                Some(Ok(event)) => self.take(event, memory).await?,
+                Some(Ok(event)) => self.take(event, mode, memory).await?,
                 Some(Err(error)) => return Ok(end_of(&error)),
                 None => return Ok(End::Closed),
             }
@@ -138,11 +143,11 @@ impl Following {
     }
 
     /// Sends an event to the driver. A block waits for memory first.
-    async fn take(&self, event: Event, memory: &Arc<Semaphore>) -> Result<(), Gone> {
+    async fn take(&self, event: Event, mode: Mode, memory: &Arc<Semaphore>) -> Result<(), Gone> {
         match event {
             Event::Block(block) => {
                 let memory = self.room_for(&block, memory).await?;
-                let Some(block) = source_block(*block) else {
+                let Some(block) = source_block(*block, mode) else {
                     let why =
                         "a transaction arrived without its publisher's certificates".to_owned();
                     return self.input(Input::Lying(self.source, why)).await;
@@ -236,9 +241,9 @@ fn bytes_of(block: &VerifiedBlock) -> usize {
     items + block.entries.iter().map(entry).sum::<usize>()
 }
 
-/// Converts a block for the core. `None` if a transaction has no certificates of its publisher. A subscription with
-/// records does not let such a block through.
-fn source_block(block: VerifiedBlock) -> Option<SourceBlock> {
+/// Converts a block for the core that was read in a mode. `None` if a transaction has no certificates of its publisher. A
+/// subscription with records does not let such a block through.
+fn source_block(block: VerifiedBlock, mode: Mode) -> Option<SourceBlock> {
     let entry = |entry: VerifiedEntry| {
         Some(SourceEntry {
             transaction: entry.transaction,
@@ -246,16 +251,22 @@ fn source_block(block: VerifiedBlock) -> Option<SourceBlock> {
             chain: Arc::new(entry.publisher?.chain.clone()),
         })
     };
+    let entries = match mode {
+        Mode::Read => Some(
+            block
+                .entries
+                .into_iter()
+                .map(entry)
+                .collect::<Option<_>>()?,
+        ),
+        Mode::Items => None,
+    };
     Some(SourceBlock {
         block: Block {
             header: block.header,
             items: block.item_bytes,
             through: block.through,
         },
-        entries: block
-            .entries
-            .into_iter()
-            .map(entry)
-            .collect::<Option<_>>()?,
+        entries,
     })
 }

@@ -13,6 +13,8 @@ pub(crate) struct Reader {
     pub(crate) lies: Notify,
     /// The source must be read again, from the core's position.
     pub(crate) is_behind: Notify,
+    /// The source must be read in another mode, from the core's position.
+    pub(crate) is_switched: Notify,
 }
 
 /// The notices of all sources. Clones share one map. Its lock is held briefly, by the driver and by a starting

@@ -117,7 +117,7 @@ pub(crate) fn status_page(own: PublicKey, overlay: &Overlay, view: &Status) -> V
 fn source(report: &SourceReport) -> Value {
     json!({
         "id": report.source.to_string(),
-        "mode": "read",
+        "mode": report.mode.as_str(),
         "arc": arc(&report.arc),
         "state": report.state.as_str(),
         "settled": report.is_settled,

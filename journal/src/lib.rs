@@ -30,7 +30,7 @@ pub use block_tree::{BlockTree, prove_block};
 pub use follower::{Accepted, FollowError, Follower, Step};
 pub use memory::MemoryStore;
 pub use prove::{ProveError, prove};
-pub use read::{Blocks, Entry, blocks, entries};
+pub use read::{Blocks, Entry, blocks, entries, transaction};
 pub use reading::{Continued, ReadFrom, Reading};
 pub use state::{
     Applied, StateError, StateKey, applied, chain, holds, keep_applied, keep_chain, keep_hold,

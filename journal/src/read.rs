@@ -51,6 +51,22 @@ pub fn blocks(
     Ok(found)
 }
 
+/// A transaction of the owner's set. `None` if it is not in the store.
+///
+/// # Errors
+/// If the store does not answer, or its transaction is damaged.
+pub fn transaction(
+    store: &dyn Store,
+    overlay: &Overlay,
+    id: &Id,
+) -> Result<Option<Transaction>, StoreError> {
+    let found = store.transactions(&[*id])?.into_iter().next().flatten();
+    let decoded = found.map(|bytes| Transaction::decode(bytes, overlay));
+    decoded
+        .transpose()
+        .map_err(|e| StoreError::Damaged(e.to_string()))
+}
+
 /// A transaction item of a block with its transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

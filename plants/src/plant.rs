@@ -115,6 +115,8 @@ catalogue! {
     AggregatorForgetsAbsent = "aggregator-forgets-absent",
     /// The aggregator does not read the journal of an old disk again when the disk comes back.
     AggregatorOldDisk = "aggregator-old-disk",
+    /// The aggregator passes an item without a body although its set lacks the elements.
+    ItemsPassUnread = "items-pass-unread",
     /// An aggregator continues its last incarnation after a start.
     AggregatorResumes = "aggregator-resumes",
     /// An aggregator takes a cell for complete with one replica established.

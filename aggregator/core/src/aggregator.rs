@@ -1,10 +1,6 @@
 //! The aggregator: takes one input, fills one output.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
-    ops::Bound::{Excluded, Unbounded},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use kittengrad_journal::{Blame, Follower, Journal, Shown, Store, Tip, applied, keep_applied};
 use kittengrad_plants::{Plant, Plants};
@@ -22,12 +18,14 @@ use crate::{
     attest::{completed, observed},
     begin::{begin, elements},
     complete::{Asked, Completeness},
-    emit::{Emitter, Memory, Step},
+    emit::{Emitter, Memory},
     io::{Event, Fatal, Heard, Input, Moment, Now, Output, SourceBlock, Timing},
     network::Network,
-    plan::Plan,
+    plan::{Mode, Plan},
     signals::{Looked, Status, Uncovered},
     source::{Link, Source, Taken},
+    sources::Sources,
+    waiting::Step,
 };
 
 /// Time between two statements about the set, in milliseconds.
@@ -47,21 +45,18 @@ pub struct Config {
 
 /// Merges the journals of its sources into its own.
 pub struct Aggregator {
-    overlay: Overlay,
     verifier: Arc<dyn Verifier>,
     timing: Timing,
     journal: Journal,
     /// The keys against which there is evidence.
     blame: Blame,
-    sources: BTreeMap<PublicKey, Source>,
+    sources: Sources,
     plan: Option<Plan>,
     /// The parts of the circle for which the plan has no source.
     uncovered: Vec<Uncovered>,
     completeness: Completeness,
     /// Monotonic time in milliseconds at which the next statement about the set is due.
     statement_due_ms: u64,
-    /// The source that had the last turn. The next one has the next turn, so that no source waits for the others' ends.
-    turn: Option<PublicKey>,
     memory: Memory,
     /// Positions in the writes of the last output. At the next call they are on disk.
     committing: Vec<(PublicKey, Follower)>,
@@ -100,21 +95,19 @@ impl Aggregator {
             verifier,
             timing,
         } = config;
-        let journal = begin(overlay.clone(), signer, plants, store, now)?.planted(plants);
+        let journal = begin(overlay, signer, plants, store, now)?.planted(plants);
         Ok(Self {
-            overlay,
             blame: Blame::load(store)?,
             verifier,
             timing,
             durable_tip: journal.tip(),
             elements_before: elements(store)?,
             journal,
-            sources: BTreeMap::new(),
+            sources: Sources::planted(plants),
             plan: None,
             uncovered: Vec::new(),
             completeness: Completeness::default(),
             statement_due_ms: 0,
-            turn: None,
             memory: Memory::new(Absent::open(store, now.monotonic_ms)?),
             committing: Vec::new(),
             plants,
@@ -147,8 +140,8 @@ impl Aggregator {
             Input::Alive(source, beat) => {
                 self.alive(now, source, &beat, out);
             }
-            Input::Down(source, why) => self.down(source, why, out),
-            Input::Lying(source, why) => self.lying(source, why, out),
+            Input::Down(source, why) => self.sources.down(source, why, out),
+            Input::Lying(source, why) => self.sources.lying(source, why, out),
             Input::Retry(source) => {
                 if let Some(source) = self.sources.get_mut(&source) {
                     source.link = Link::Silent;
@@ -167,7 +160,7 @@ impl Aggregator {
             // Only the planner needs it.
             Input::Short(_) => {}
             Input::Tick => {
-                self.completeness.prove(&self.sources, self.plants);
+                self.completeness.prove(self.sources.all(), self.plants);
                 let (now_ms, fetches) = (now.monotonic_ms, &mut out.fetches);
                 self.memory.absent.due(now_ms, store, fetches)?;
             }
@@ -182,7 +175,14 @@ impl Aggregator {
     /// The last block taken in from the journal of a source, after which to go on. `None` before the first.
     #[must_use]
     pub fn taken(&self, source: &PublicKey) -> Option<Follower> {
-        self.sources.get(source)?.taken().cloned()
+        self.sources.all().get(source)?.taken().cloned()
+    }
+
+    /// How the next subscription to a source reads its journal.
+    #[must_use]
+    pub fn mode(&self, source: &PublicKey) -> Mode {
+        let source = self.sources.all().get(source);
+        source.map(|source| source.mode).unwrap_or_default()
     }
 
     /// The status at `now`.
@@ -190,7 +190,7 @@ impl Aggregator {
     pub fn view(&self, now: Now) -> Status {
         let plan = self.plan.as_ref();
         let looked = Looked {
-            sources: &mut self.sources.values(),
+            sources: &mut self.sources.all().values(),
             uncovered: &self.uncovered,
             ring: self
                 .completeness
@@ -228,7 +228,7 @@ impl Aggregator {
                 heard_ms: now.monotonic_ms,
             },
         };
-        if let Some(source) = self.up(source, out) {
+        if let Some(source) = self.sources.up(source, out) {
             source.heard(heard);
             if let Some(checkpoint) = &heartbeat.checkpoint {
                 source.vouched(heartbeat.head.incarnation, checkpoint, &beat.through);
@@ -242,12 +242,12 @@ impl Aggregator {
             true => now,
             false => at,
         };
-        let is_source = self.sources.get(&member);
+        let is_source = self.sources.all().get(&member);
         let taken = is_source.and_then(Source::taken);
         if let Some(evidence) = taken.and_then(|taken| taken.accuse_of_heartbeat(&beat.heartbeat)) {
             self.convict(now, member, evidence, out);
         }
-        let is_source = self.sources.get(&member);
+        let is_source = self.sources.all().get(&member);
         if is_source.is_some_and(|source| source.required.is_some() && source.link == Link::Up) {
             self.alive(now, member, beat, out);
         }
@@ -260,7 +260,7 @@ impl Aggregator {
         if now.monotonic_ms < self.statement_due_ms {
             return;
         }
-        let (sources, plants) = (&self.sources, self.plants);
+        let (sources, plants) = (self.sources.all(), self.plants);
         let observed = observed(&mut self.completeness, sources, now, plants);
         if observed.is_some_and(|observed| self.journal.attest(observed).is_some()) {
             self.statement_due_ms = now.monotonic_ms + STATEMENT_EVERY_MS;
@@ -287,25 +287,6 @@ impl Aggregator {
         store: &dyn Store,
         out: &mut Output,
     ) -> Result<(), Fatal> {
-        let planned_before: BTreeSet<_> = self
-            .sources
-            .values_mut()
-            .filter_map(|source| source.required.take().map(|_| source.key))
-            .collect();
-        for planned in &plan.sources {
-            let source = match self.sources.entry(planned.source) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => {
-                    let (source, overlay) = (planned.source, &self.overlay);
-                    new.insert(Source::load(source, overlay, self.plants, store)?)
-                }
-            };
-            source.require(planned.arc);
-            // Its follower of before, which would have tried it again, ended with the last plan.
-            if matches!(source.link, Link::Lying(_)) && !planned_before.contains(&source.key) {
-                source.link = Link::Silent;
-            }
-        }
         let before = std::mem::take(&mut self.uncovered);
         let since_ms = |arc: &KeyRange| {
             let same = before.iter().find(|was| was.arc == *arc);
@@ -316,74 +297,14 @@ impl Aggregator {
             since_ms: since_ms(arc),
         });
         self.uncovered = uncovered.collect();
+        self.sources
+            .plan(&plan, self.journal.overlay(), store, out)?;
         self.plan = Some(plan);
-        let unplanned = self
-            .sources
-            .values()
-            .filter(|source| source.required.is_none());
-        let unplanned: Vec<_> = unplanned.map(|source| source.key).collect();
-        unplanned
-            .into_iter()
-            .for_each(|source| self.forget_waiting(source, out));
         Ok(())
     }
 
-    /// Returns a source from which an input arrived, and marks it as up. `None` if it lies or is not planned.
-    fn up(&mut self, source: PublicKey, out: &mut Output) -> Option<&mut Source> {
-        let source = self
-            .sources
-            .get_mut(&source)
-            .filter(|source| source.required.is_some())?;
-        match source.link {
-            Link::Lying(_) => return None,
-            Link::Up => {}
-            Link::Silent | Link::Down(_) => {
-                source.link = Link::Up;
-                out.events.push(Event::Source {
-                    source: source.key,
-                    waiting: None,
-                });
-            }
-        }
-        Some(source)
-    }
-
-    fn down(&mut self, key: PublicKey, why: String, out: &mut Output) {
-        let Some(source) = self.sources.get_mut(&key) else {
-            return;
-        };
-        if matches!(source.link, Link::Lying(_)) || source.link == Link::Down(why.clone()) {
-            return;
-        }
-        source.link = Link::Down(why.clone());
-        out.events.push(Event::Source {
-            source: key,
-            waiting: Some(why),
-        });
-    }
-
-    fn lying(&mut self, key: PublicKey, why: String, out: &mut Output) {
-        let Some(source) = self.sources.get_mut(&key) else {
-            return;
-        };
-        source.link = Link::Lying(why.clone());
-        out.events.push(Event::Lied { source: key, why });
-        self.forget_waiting(key, out);
-    }
-
-    /// Drops the waiting blocks of a source. They are read again if the source is followed again.
-    fn forget_waiting(&mut self, key: PublicKey, out: &mut Output) {
-        let Some(source) = self.sources.get_mut(&key) else {
-            return;
-        };
-        let blocks = source.clear();
-        if blocks > 0 {
-            *out.done.entry(key).or_default() += blocks;
-        }
-    }
-
     fn convict(&mut self, now: Now, by: PublicKey, evidence: Evidence, out: &mut Output) {
-        let accused = self.sources.get(&evidence.accused());
+        let accused = self.sources.all().get(&evidence.accused());
         let shown = Shown {
             evidence: completed(evidence, accused),
             by,
@@ -399,7 +320,7 @@ impl Aggregator {
     fn block(&mut self, now: Now, key: PublicKey, block: SourceBlock, out: &mut Output) {
         let verifier = Arc::clone(&self.verifier);
         let mut events = Vec::new();
-        let taken = match self.up(key, out) {
+        let taken = match self.sources.up(key, out) {
             Some(source) => source.take(block, now, &*verifier, &mut events),
             None => Ok(Taken::Known),
         };
@@ -413,7 +334,7 @@ impl Aggregator {
             }
             Err(error) => {
                 *out.done.entry(key).or_default() += 1;
-                self.lying(key, error.to_string(), out);
+                self.sources.lying(key, error.to_string(), out);
                 let source = self.sources.get_mut(&key);
                 if let Some(evidence) = source.and_then(|source| source.evidence.take()) {
                     self.convict(now, key, evidence, out);
@@ -425,23 +346,19 @@ impl Aggregator {
     /// Emits items, one of each source in turn, until all sources are empty or the block is full.
     fn drain(&mut self, now: Now, store: &dyn Store, out: &mut Output) -> Result<(), Fatal> {
         let mut idle = 0;
-        while idle < self.sources.len() {
-            let after = self
-                .turn
-                .map(|key| self.sources.range((Excluded(key), Unbounded)).next());
-            let next = after.flatten().or_else(|| self.sources.iter().next());
-            let Some(key) = next.map(|(key, _)| *key) else {
+        while idle < self.sources.all().len() {
+            let Some(key) = self.sources.next_turn() else {
                 break;
             };
             idle = match self.step(key, now, store, out)? {
                 Some(Step::Done) => 0,
-                None => idle + 1,
                 Some(Step::Full) => {
                     out.is_full = true;
                     return Ok(());
                 }
+                _ => idle + 1,
             };
-            self.turn = Some(key);
+            self.sources.had_turn(key);
         }
         Ok(())
     }
@@ -477,13 +394,20 @@ impl Aggregator {
         while source.finish_block() {
             *out.done.entry(key).or_default() += 1;
         }
+        match &step {
+            Step::Overdue => self.sources.read_with_bodies(key, out),
+            Step::Lie(error) => self.sources.lying(key, error.to_string(), out),
+            Step::Done | Step::Full | Step::Waits => {}
+        }
         Ok(Some(step))
     }
 
     /// Cuts a block of the added elements, and writes the new positions and settled arcs with it.
     fn flush(&mut self, now: Now, out: &mut Output) {
+        let mut is_waiting = false;
         for source in self.sources.values_mut() {
             let key = source.key;
+            is_waiting |= source.end_round();
             let (position, settled) = source.unkept();
             if let Some(settled) = settled {
                 self.journal.keep(settled.keep(key));
@@ -502,7 +426,8 @@ impl Aggregator {
                 .into_iter()
                 .for_each(|write| self.journal.keep(write));
         }
-        self.journal.cut(now.wall_ms, &mut out.writes);
+        let cut = self.journal.cut(now.wall_ms, &mut out.writes);
+        out.is_awaited = is_waiting && cut.is_some();
         self.attest(now);
         out.tip = self.journal.tip();
         out.statement = self.journal.statement().cloned();

@@ -77,7 +77,7 @@ mod tests {
     use kittengrad_ring::{KeyRange, Point};
 
     use super::*;
-    use crate::signals::SourceState;
+    use crate::{plan::Mode, signals::SourceState};
 
     /// A look at a source: incarnation and height of our position and of its head, lag and queued blocks.
     struct Look {
@@ -96,6 +96,7 @@ mod tests {
         SourceReport {
             source: PublicKey::new([1; 32]),
             arc: KeyRange::new(Point::ZERO, Point::ZERO),
+            mode: Mode::Read,
             state: SourceState::Behind,
             position: Some(at(look.position)),
             head: Some(at(look.head)),
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_with_a_long_backlog_is_not_slow_while_it_gets_nearer() {
+    fn a_long_backlog_that_gets_shorter_is_not_slow() {
         let backlog = |second| Look {
             position: (1, second * 50),
             head: (1, 100_000 + 10 * second),

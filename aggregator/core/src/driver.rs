@@ -9,7 +9,7 @@ use kittengrad_proto::{checkpoint::Statement, id::PublicKey};
 use crate::{
     aggregator::Aggregator,
     io::{Event, Fatal, Fetch, Input, Now, Output},
-    plan::Plan,
+    plan::{Mode, Plan},
     planner::Planner,
     signals::Status,
 };
@@ -21,8 +21,9 @@ pub const ROUND_MAX: usize = 256;
 pub struct Driver {
     aggregator: Aggregator,
     planner: Planner,
-    /// The last block was full, so the aggregator has more to emit even without a new input.
-    is_full: bool,
+    /// The aggregator has more to do even without a new input: the last block was full, or an item waits for the elements
+    /// in it.
+    is_due: bool,
 }
 
 impl Driver {
@@ -32,14 +33,14 @@ impl Driver {
         Self {
             planner: Planner::planted(aggregator.plants()),
             aggregator,
-            is_full: false,
+            is_due: false,
         }
     }
 
     /// Whether a round is due even without an input.
     #[must_use]
     pub const fn is_due(&self) -> bool {
-        self.is_full
+        self.is_due
     }
 
     /// The status at `now`, as of the last commit.
@@ -60,6 +61,12 @@ impl Driver {
         self.aggregator.taken(source)
     }
 
+    /// How the next subscription to a source reads its journal.
+    #[must_use]
+    pub fn mode(&self, source: &PublicKey) -> Mode {
+        self.aggregator.mode(source)
+    }
+
     /// Notes that the writes of the last round are on disk. Call it before the later steps and before [`Driver::view`].
     pub fn committed(&mut self) {
         self.aggregator.committed();
@@ -70,7 +77,7 @@ impl Driver {
     /// # Errors
     /// If the store fails. The process must stop without a commit.
     pub fn begin<'a>(&'a mut self, now: Now, store: &'a dyn Store) -> Result<Taking<'a>, Fatal> {
-        let is_due = mem::take(&mut self.is_full);
+        let is_due = mem::take(&mut self.is_due);
         let mut taking = Taking {
             driver: self,
             now,
@@ -146,13 +153,20 @@ impl Taking<'_> {
         self.driver.taken(source)
     }
 
+    /// How the next subscription to a source reads its journal.
+    #[must_use]
+    pub fn mode(&self, source: &PublicKey) -> Mode {
+        self.driver.mode(source)
+    }
+
     /// Ends the round: the added elements become a block. Perform its steps before the next round begins.
     ///
     /// # Errors
     /// If the store fails. The process must stop without a commit.
     pub fn end(mut self) -> Result<Steps, Fatal> {
-        self.driver.is_full = mem::take(&mut self.out.is_full);
+        let is_full = mem::take(&mut self.out.is_full);
         self.take(Input::Flush)?;
+        self.driver.is_due = is_full || self.out.is_awaited;
         Ok(Steps::of(self.out))
     }
 }

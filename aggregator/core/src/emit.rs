@@ -9,20 +9,11 @@ use kittengrad_proto::{block::Bitmap, id::Id, submission::Submission};
 use crate::{
     absent::Absent,
     io::{Event, Fatal, Fetch, Now, Output},
-    source::Waiting,
+    waiting::{Step, Waiting, Whole},
 };
 
 /// Chains remembered as on disk, at most. Beyond that all are forgotten, and the store is asked again.
 const CHAINS_MAX: usize = 65_536;
-
-/// Result of an attempt to emit an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// It was emitted, or added nothing.
-    Done,
-    /// The block under construction is full. Nothing was emitted.
-    Full,
-}
 
 /// State that outlives one item.
 #[derive(Debug, Default)]
@@ -52,8 +43,19 @@ pub(crate) struct Emitter<'a> {
 }
 
 impl Emitter<'_> {
-    /// Emits an item: exactly the elements that it lists and that the own set lacks, with the records that came.
+    /// Tries to emit an item. Without a body, only looks whether its elements are here.
     pub(crate) fn step(&mut self, waiting: &mut Waiting, out: &mut Output) -> Result<Step, Fatal> {
+        match waiting {
+            Waiting::Whole(whole) => self.emit(whole, out),
+            Waiting::Bare(bare) => {
+                let now_ms = self.now.monotonic_ms;
+                Ok(bare.look(self.journal, self.store, now_ms, self.plants)?)
+            }
+        }
+    }
+
+    /// Emits an item: exactly the elements that it lists and that the own set lacks, with the records that came.
+    fn emit(&mut self, waiting: &mut Whole, out: &mut Output) -> Result<Step, Fatal> {
         let submission = Submission {
             transaction: Arc::clone(&waiting.entry.transaction),
             records: mem::take(&mut waiting.entry.records),
@@ -112,7 +114,7 @@ impl Emitter<'_> {
     }
 
     /// Writes the publisher's certificates with the transaction, if they are not in the store yet.
-    fn keep_chain(&mut self, waiting: &Waiting) -> Result<(), StoreError> {
+    fn keep_chain(&mut self, waiting: &Whole) -> Result<(), StoreError> {
         let chain = &waiting.entry.chain;
         if self.memory.chains_kept.contains(&chain.id()) {
             return Ok(());
@@ -157,7 +159,7 @@ mod tests {
             plants: Plants::NONE,
         };
         let der = [&b"leaf"[..], b"level 0"].map(Bytes::from_static);
-        let waiting = Waiting {
+        let waiting = Whole {
             entry: SourceEntry {
                 transaction: submission(1, &[(1, true, vec![])]).transaction,
                 records: BTreeMap::new(),

@@ -26,6 +26,8 @@ pub enum End {
     Lied,
     /// The source must be read from another position ([`Event::Behind`](crate::Event::Behind)).
     Behind,
+    /// The source must be read in another mode ([`Event::Mode`](crate::Event::Mode)).
+    Mode,
     /// The subscription ended without an error.
     Closed,
 }
@@ -98,7 +100,7 @@ impl Following {
             }
             End::Tampered(why) => after(LYING_MS, Some(Input::Lying(self.source, why)), retry),
             End::Lied => after(LYING_MS, None, retry),
-            End::Behind => after(0, None, None),
+            End::Behind | End::Mode => after(0, None, None),
             End::Closed => after(WAITING_MS, None, None),
         }
     }
@@ -247,6 +249,7 @@ mod tests {
             (End::Tampered(why()), ("lying", 30_000, true)),
             (End::Lied, ("nothing", 30_000, true)),
             (End::Behind, ("nothing", 0, false)),
+            (End::Mode, ("nothing", 0, false)),
             (End::Closed, ("nothing", 5_000, false)),
         ] {
             let next = Following::new(SOURCE).ended(end.clone(), follower(5).as_ref());
@@ -264,7 +267,7 @@ mod tests {
         let redirected = ReadFrom::At(cursor(6));
         let taken = follower(5);
         let taken = taken.as_ref();
-        for end in [End::Closed, End::Behind, End::Lied, refused()] {
+        for end in [End::Closed, End::Behind, End::Mode, End::Lied, refused()] {
             assert_eq!(following.ended(refused(), taken).pause_ms, 0);
             assert_eq!(following.start(taken), redirected, "before {end:?}");
             following.ended(end.clone(), taken);

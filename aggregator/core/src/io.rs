@@ -15,7 +15,10 @@ use kittengrad_proto::{
 };
 use thiserror::Error;
 
-use crate::{network::Network, plan::Plan};
+use crate::{
+    network::Network,
+    plan::{Mode, Plan},
+};
 
 /// The two clocks, read by the driver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,8 +47,8 @@ impl Default for Timing {
 pub struct SourceBlock {
     /// Header and items. The core checks the link to the block before.
     pub block: Block,
-    /// One for each transaction item, in order.
-    pub entries: Vec<SourceEntry>,
+    /// One for each transaction item, in order. `None` for a block that was read as headers and items only.
+    pub entries: Option<Vec<SourceEntry>>,
 }
 
 /// The body of a transaction item.
@@ -139,6 +142,16 @@ pub enum Event {
         /// The source.
         source: PublicKey,
     },
+    /// The journal of a source is read in another mode from now on. The subscription must end, and the next one begin at
+    /// the new position of [`Aggregator::taken`].
+    ///
+    /// [`Aggregator::taken`]: crate::Aggregator::taken
+    Mode {
+        /// The source.
+        source: PublicKey,
+        /// The new mode.
+        mode: Mode,
+    },
     /// A source answers again, or no longer answers.
     Source {
         /// The source.
@@ -192,6 +205,8 @@ pub struct Output {
     pub events: Vec<Event>,
     /// The block under construction is full: flush before anything else.
     pub is_full: bool,
+    /// An item without a body waits, and the writes may contain its elements: begin another round after the commit.
+    pub is_awaited: bool,
 }
 
 /// Why an aggregator cannot go on: its store failed. The driver stops the process.

@@ -21,6 +21,12 @@
 //! ([`Status::records_absent`]), fetched at once and then with back-off, and written when a fetch or another item brings
 //! them. They hold up nothing. Each has a row in the store, so none is forgotten.
 //!
+//! # Items without bodies
+//! If faulty replicas are tolerated, each cell is read from more than one source, and the further ones as headers and
+//! items only ([`Mode::Items`]). An item without a body is done once the own set contains all elements that it lists.
+//! Until then it waits, and its source with it. If nobody else brings the elements within two seconds, the source is
+//! read with bodies from its position on ([`Event::Mode`]).
+//!
 //! # The driver's contract
 //! After each round, commit all of [`Output::writes`] in one synced batch before the next call. If that fails, stop.
 //! Then call [`Aggregator::committed`], publish [`Output::tip`], and send [`Output::fetches`]. [`driver`] has that
@@ -43,10 +49,12 @@ pub mod planner;
 mod settled;
 mod signals;
 mod source;
+mod sources;
+mod waiting;
 
 pub use aggregator::{Aggregator, Config};
 pub use complete::{CellReport, Established, How};
 pub use io::{Event, Fatal, Fetch, Input, Now, Output, SourceBlock, SourceEntry, Timing};
 pub use network::{Network, TOLERATE_MAX};
-pub use plan::{Plan, Planned};
+pub use plan::{Mode, Plan, Planned};
 pub use signals::{SourceReport, SourceState, Status, Uncovered};

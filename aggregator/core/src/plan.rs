@@ -7,6 +7,27 @@ use kittengrad_ring::{KeyRange, Point, Ring};
 
 use crate::network::Network;
 
+/// How a journal is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Each block with its transactions and records.
+    #[default]
+    Read,
+    /// Headers and items only. Other sources bring the elements.
+    Items,
+}
+
+impl Mode {
+    /// The word in pages and messages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Items => "items",
+        }
+    }
+}
+
 /// A source and the part of the circle that it answers for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Planned {
@@ -14,6 +35,8 @@ pub struct Planned {
     pub source: PublicKey,
     /// Its part of the circle. It may hold more.
     pub arc: KeyRange,
+    /// How its journal is read.
+    pub mode: Mode,
 }
 
 /// A smallest set of sources, and the arcs that none of them holds.
@@ -29,16 +52,22 @@ pub struct Plan {
 
 impl Plan {
     /// Covers each cell of a network once for each faulty replica that is tolerated, and once more, with members that are
-    /// `up`.
+    /// `up`. The journals of the first cover bring the elements. Of the others, headers and items suffice: they show
+    /// whether an element is missing.
     #[must_use]
     pub fn of(network: &Network, up: impl Fn(&PublicKey) -> bool) -> Self {
         let key = |point| network.key_at(point);
         let mut plan = Self::default();
         let mut taken = BTreeSet::new();
         for cover in 0..=network.cells().tolerate {
+            let mode = match cover {
+                0 => Mode::Read,
+                _ => Mode::Items,
+            };
             let is_free =
                 |point: Point| key(point).is_some_and(|key| up(&key) && !taken.contains(&key));
-            let next = Self::cover(network.ring(), key, is_free);
+            let mut next = Self::cover(network.ring(), key, is_free);
+            next.sources.iter_mut().for_each(|of| of.mode = mode);
             taken.extend(next.sources.iter().map(|of| of.source));
             plan.sources.extend(next.sources);
             match cover {
@@ -71,6 +100,7 @@ impl Plan {
                 Some(key) => plan.sources.push(Planned {
                     source: key,
                     arc: source.arc,
+                    mode: Mode::Read,
                 }),
                 None => plan.uncovered.push(source.arc),
             }
@@ -81,7 +111,8 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use kittengrad_ring::Replicas;
+    use kittengrad_proto::id::Id;
+    use kittengrad_ring::{KeyRanges, Replicas};
 
     use super::*;
 
@@ -133,6 +164,26 @@ mod tests {
         assert_eq!(planned(&plan), others);
         assert!(plan.uncovered.contains(&cell(1)) && plan.uncovered.contains(&cell(3)));
         assert_eq!(plan.uncovered.len(), 2);
+    }
+
+    #[test]
+    fn only_the_second_cover_is_read_as_items() {
+        let keys = [1, 2, 3, 4, 5, 6].map(|number| PublicKey::new([number; 32]));
+        let points = keys.iter().map(PublicKey::point);
+        let ring = Ring::new(points, Replicas::new(3).unwrap()).unwrap();
+        for (tolerate, modes) in [(0, &[Mode::Read][..]), (1, &[Mode::Read, Mode::Items])] {
+            let network = Network::new(Id::ZERO, ring.clone(), keys, tolerate);
+            let plan = Plan::of(&network, |_| true);
+            let arcs = |mode| {
+                let of_mode = plan.sources.iter().filter(move |of| of.mode == mode);
+                of_mode.map(|of| of.arc)
+            };
+            for mode in modes {
+                assert_eq!(arcs(*mode).collect::<KeyRanges>(), KeyRanges::whole());
+            }
+            let sources: usize = modes.iter().map(|mode| arcs(*mode).count()).sum();
+            assert_eq!(plan.sources.len(), sources);
+        }
     }
 
     #[test]

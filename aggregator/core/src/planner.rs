@@ -20,7 +20,7 @@ use kittengrad_ring::KeyRanges;
 use crate::{
     behind::Behind,
     network::Network,
-    plan::{Plan, Planned},
+    plan::{Mode, Plan, Planned},
     signals::{SourceState, Status},
 };
 
@@ -119,7 +119,7 @@ impl Planner {
     }
 
     /// Covers the ring with members that are up, and what they leave uncovered with slow ones. No slow source takes the
-    /// place of one that is up.
+    /// place of one that is up. A slow source that only repeats the cover of others is read without bodies.
     fn cover(&self, network: &Network, now_ms: u64) -> Plan {
         let mut plan = Plan::of(network, |member| self.is_up(member, now_ms));
         let gaps = plan.uncovered.iter().chain(&plan.short);
@@ -137,8 +137,16 @@ impl Planner {
             }),
             false => Plan::of(network, is_slow),
         };
+        let uncovered: KeyRanges = plan.uncovered.iter().copied().collect();
         let helps = |of: &Planned| gaps.overlaps(of.arc);
-        let slow: Vec<_> = slow.sources.into_iter().filter(helps).collect();
+        let slow = slow.sources.into_iter().filter(helps).map(|of| Planned {
+            mode: match uncovered.overlaps(of.arc) {
+                true => Mode::Read,
+                false => Mode::Items,
+            },
+            ..of
+        });
+        let slow: Vec<_> = slow.collect();
         let covered: KeyRanges = slow.iter().map(|of| of.arc).collect();
         for gaps in [&mut plan.uncovered, &mut plan.short] {
             let all: KeyRanges = gaps.iter().copied().collect();
@@ -243,6 +251,7 @@ mod tests {
         let report = |source| SourceReport {
             source,
             arc: WHOLE,
+            mode: Mode::Read,
             state,
             position,
             head: None,
@@ -309,10 +318,8 @@ mod tests {
         assert_eq!(plan.uncovered, []);
         let (up, slow) = plan.sources.split_at(without.sources.len());
         assert_eq!(up, without.sources);
-        assert_eq!(
-            slow.iter().map(|of| of.source).collect::<Vec<_>>(),
-            [keys[2]]
-        );
+        let slow: Vec<_> = slow.iter().map(|of| (of.source, of.mode)).collect();
+        assert_eq!(slow, [(keys[2], Mode::Read)]);
     }
 
     #[test]
@@ -320,7 +327,9 @@ mod tests {
         let mut planner = planner_that_tolerates(1);
         planned(&mut planner, SourceState::Waiting, 0..15, |_| 5);
         let plan = planner.plan().unwrap();
-        assert_eq!((plan.sources.len(), &plan.short[..]), (2, &[][..]));
+        let modes: Vec<_> = plan.sources.iter().map(|of| of.mode).collect();
+        assert_eq!(modes, [Mode::Read, Mode::Items]);
+        assert_eq!(plan.short, []);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use kittengrad_ring::KeyRange;
 use crate::{
     complete::CellReport,
     io::{Now, Timing},
+    plan::Mode,
     source::{Link, Source},
 };
 
@@ -46,6 +47,8 @@ pub struct SourceReport {
     pub source: PublicKey,
     /// The part of the circle that it is required for.
     pub arc: KeyRange,
+    /// How its journal is read.
+    pub mode: Mode,
     /// Its state.
     pub state: SourceState,
     /// The last block that is wholly in our set and on disk.
@@ -240,6 +243,7 @@ impl Status {
         self.sources.push(SourceReport {
             source: key,
             arc,
+            mode: source.mode,
             state,
             position,
             head,

@@ -7,21 +7,22 @@ use kittengrad_journal::{
 };
 use kittengrad_plants::{Plant, Plants};
 use kittengrad_proto::{
-    block::{Bitmap, Block, CellsError, Head, Holds, Item},
+    block::{Block, Head, Item},
     checkpoint::{Checkpoint, ThroughList},
     evidence::Evidence,
-    id::{Id, PublicKey},
+    id::PublicKey,
     namespace::Overlay,
     signed::Verifier,
-    transaction::Transaction,
 };
 use kittengrad_ring::KeyRange;
 use thiserror::Error;
 
 use crate::{
     complete::{Vouched, Vouches},
-    io::{Event, Fatal, Heard, Moment, Now, SourceBlock, SourceEntry},
+    io::{Event, Fatal, Heard, Moment, Now, SourceBlock},
+    plan::{Mode, Planned},
     settled::Settled,
+    waiting::{ItemsError, Refused, Waiting, waiting_items},
 };
 
 /// The rule that a block of a source breaks. Nothing of the block was emitted.
@@ -29,27 +30,8 @@ use crate::{
 pub(crate) enum SourceError {
     #[error(transparent)]
     Follow(#[from] FollowError),
-    #[error("block {height} lists {items} transactions; {bodies} bodies arrived")]
-    Count {
-        height: u64,
-        items: usize,
-        bodies: usize,
-    },
-    #[error("block {height} lists transaction {named:?}; {came:?} arrived")]
-    Other { height: u64, named: Id, came: Id },
-    #[error("block {height}, transaction {id:?}: {error}")]
-    Cells {
-        height: u64,
-        id: Id,
-        error: CellsError,
-    },
-}
-
-/// A transaction item that waits to be emitted.
-pub(crate) struct Waiting {
-    pub(crate) entry: SourceEntry,
-    /// The elements that the source adds.
-    pub(crate) bitmap: Bitmap,
+    #[error(transparent)]
+    Items(#[from] ItemsError),
 }
 
 /// A block of which some items still wait.
@@ -91,6 +73,8 @@ pub(crate) struct Source {
     pub(crate) key: PublicKey,
     /// The part of the circle that it is required for. `None` if the plan does not have it.
     pub(crate) required: Option<KeyRange>,
+    /// How its next subscription reads it. Blocks under way may still come as before.
+    pub(crate) mode: Mode,
     pub(crate) link: Link,
     /// The newest signed head that was received.
     pub(crate) heard: Option<Heard>,
@@ -140,6 +124,7 @@ impl Source {
         Ok(Self {
             key,
             required: None,
+            mode: Mode::default(),
             link: Link::Silent,
             heard: None,
             reached: follower.as_ref().map(|follower| Moment {
@@ -207,18 +192,11 @@ impl Source {
         self.again_before = None;
         // They are known: each incarnation is read from its first block on, which says them.
         let holds = holds.unwrap_or_default();
-        let accuse =
-            |transaction: &Transaction| follower.accuse_of_transaction(&block, transaction);
-        let waiting = pair(
-            height,
-            &items,
-            &holds,
-            entries,
-            self.plants,
-            |transaction| {
-                self.evidence = accuse(transaction);
-            },
-        )?;
+        let waiting = waiting_items(height, &items, &holds, entries, self.plants);
+        let waiting = waiting.map_err(|Refused { error, by }| {
+            self.evidence = by.and_then(|by| follower.accuse_of_transaction(&block, &by));
+            error
+        })?;
         for item in &items {
             if let Item::Gap {
                 incarnation,
@@ -270,9 +248,9 @@ impl Source {
         !self.plants.has(Plant::AggregatorOldDisk) && fork.is_some() && fork < read
     }
 
-    /// Requires the source for this part of the circle.
-    pub(crate) const fn require(&mut self, arc: KeyRange) {
-        self.required = Some(arc);
+    /// Requires the source as the plan says.
+    pub(crate) const fn require(&mut self, planned: &Planned) {
+        (self.required, self.mode) = (Some(planned.arc), planned.mode);
     }
 
     /// Takes a checkpoint with its list.
@@ -368,6 +346,14 @@ impl Source {
         true
     }
 
+    /// Notes the end of a round. Returns whether the next item was looked at in it, and waits for others.
+    pub(crate) fn end_round(&mut self) -> bool {
+        match self.next() {
+            Some(Waiting::Bare(bare)) => bare.end_round(),
+            _ => false,
+        }
+    }
+
     /// Removes all blocks in the queue. Returns their number.
     pub(crate) fn clear(&mut self) -> usize {
         let blocks = self.queue.len();
@@ -407,57 +393,4 @@ impl Source {
     pub(crate) fn queued(&self) -> usize {
         self.queue.len()
     }
-}
-
-/// Pairs each transaction item with its body, in order, and checks it against the body and the arcs that its owner
-/// holds.
-fn pair(
-    height: u64,
-    items: &[Item],
-    holds: &Holds,
-    entries: Vec<SourceEntry>,
-    plants: Plants,
-    accuse: impl FnOnce(&Transaction),
-) -> Result<VecDeque<Waiting>, SourceError> {
-    let mut accuse = Some(accuse);
-    let listed = items.iter().filter_map(|item| match item {
-        Item::Transaction { id, bitmap, cells } => Some((*id, bitmap, cells)),
-        _ => None,
-    });
-    let listed: Vec<_> = listed.collect();
-    if listed.len() != entries.len() {
-        let (items, bodies) = (listed.len(), entries.len());
-        return Err(SourceError::Count {
-            height,
-            items,
-            bodies,
-        });
-    }
-    let mut waiting = VecDeque::with_capacity(entries.len());
-    for ((named, bitmap, cells), entry) in listed.into_iter().zip(entries) {
-        let came = entry.transaction.id();
-        if named != came {
-            return Err(SourceError::Other {
-                height,
-                named,
-                came,
-            });
-        }
-        let checked = match holds.check(&entry.transaction, bitmap, cells) {
-            Err(CellsError::Unheld(_)) if plants.has(Plant::RangeUnchecked) => Ok(()),
-            checked => checked,
-        };
-        checked.map_err(|error| {
-            if let Some(accuse) = accuse.take() {
-                accuse(&entry.transaction);
-            }
-            let id = named;
-            SourceError::Cells { height, id, error }
-        })?;
-        waiting.push_back(Waiting {
-            entry,
-            bitmap: bitmap.clone(),
-        });
-    }
-    Ok(waiting)
 }

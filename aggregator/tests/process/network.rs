@@ -132,9 +132,16 @@ impl World {
 
     /// The configuration of the aggregator.
     pub(crate) fn config(&self) -> Config {
+        self.config_that_tolerates(0)
+    }
+
+    /// The configuration of the aggregator, with a number of faulty replicas to tolerate in each cell.
+    pub(crate) fn config_that_tolerates(&self, faulty: usize) -> Config {
         let path = self.dir.path().join("aggregator.toml");
-        let text = "network = \"network.toml\"\ncredentials = \"credentials\"\ndata = \"data\"\n\
-            [store]\nreserve_mib = 0\ncache_mib = 8\nwrite_buffer_mib = 8\n";
+        let text = format!(
+            "network = \"network.toml\"\ncredentials = \"credentials\"\ndata = \"data\"\ntolerate = {faulty}\n\
+            [store]\nreserve_mib = 0\ncache_mib = 8\nwrite_buffer_mib = 8\n"
+        );
         std::fs::write(&path, text).unwrap();
         Config::load(&path).unwrap()
     }
@@ -316,6 +323,23 @@ impl Running {
         let sources = status["sources"].as_array().unwrap().iter();
         let key = |source: &Value| source["id"].as_str().unwrap().parse().unwrap();
         sources.map(key).collect()
+    }
+
+    /// Waits until the sources are read in these modes, ascending. Returns their keys.
+    pub(crate) async fn until_modes(&self, modes: &[&str]) -> Vec<PublicKey> {
+        until_some("the sources are read in these modes", async || {
+            let status = self.status().await;
+            let sources = status["sources"].as_array().unwrap().iter();
+            let of =
+                |source: &Value| Some((source["mode"].as_str()?.to_owned(), source["id"].clone()));
+            let mut found: Vec<_> = sources.filter_map(of).collect();
+            found.sort_by(|(one, _), (other, _)| one.cmp(other));
+            let key = |id: &Value| -> PublicKey { id.as_str().unwrap().parse().unwrap() };
+            let keys = found.iter().map(|(_, id)| key(id)).collect();
+            let found = found.iter().map(|(mode, _)| mode);
+            found.eq(modes.iter()).then_some(keys)
+        })
+        .await
     }
 
     /// Waits until a source is read in `incarnation`.

@@ -37,6 +37,27 @@ async fn dead_source_is_replaced_and_a_short_cell_names_it() {
     running.stop().await;
 }
 
+/// Keeps S5.
+#[tokio::test(flavor = "multi_thread")]
+async fn second_source_brings_what_the_first_one_lacks() {
+    let mut world = World::new(3).await;
+    let config = world.config_that_tolerates(1);
+    let running = Running::start(config).await.unwrap();
+    let second = running.until_modes(&["items", "read"]).await[0];
+    let mut expected = world.publish(&[(1, 1), (2, 1)]);
+    world.until_emitted(&expected).await;
+    running.until_ready(true).await;
+
+    // The first source does not list this one, and neither does any other peer.
+    let submission = world.transact(&[(3, 1)]);
+    let chain = world.publisher.chain().clone();
+    world.peer(second).apply(&submission, &chain);
+    expected.extend(submission.transaction.elements());
+    world.until_emitted(&expected).await;
+    running.until_modes(&["read", "read"]).await;
+    running.stop().await;
+}
+
 /// Three peers with some submissions, and an aggregator whose only source was stopped and replaced by another one.
 struct Replaced {
     world: World,

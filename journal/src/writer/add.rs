@@ -146,6 +146,21 @@ impl Journal {
         self.pending_records.contains(id) || self.uncommitted_records.contains(id)
     }
 
+    /// For each element, whether it is in the store or in a block that is not committed yet.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub fn contains(
+        &self,
+        elements: &[Element],
+        store: &dyn Store,
+    ) -> Result<Vec<bool>, StoreError> {
+        let stored = store.contains(elements)?;
+        let each = elements.iter().zip(stored);
+        let is_contained = each.map(|(element, is_stored)| is_stored || self.is_added(element));
+        Ok(is_contained.collect())
+    }
+
     /// For each element, whether it is taken and neither in the store nor in a block that is not committed yet.
     fn new_elements(
         &self,

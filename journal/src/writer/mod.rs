@@ -221,6 +221,12 @@ impl Journal {
         self.tip
     }
 
+    /// The network and the namespace.
+    #[must_use]
+    pub const fn overlay(&self) -> &Overlay {
+        &self.overlay
+    }
+
     /// The number of this incarnation.
     #[must_use]
     pub const fn incarnation(&self) -> u64 {

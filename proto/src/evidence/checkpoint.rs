@@ -33,12 +33,16 @@ pub struct RefutedCheckpoint {
 enum Statement {
     Whole(SignedHead),
     /// Its checkpoint breaks a rule by itself, so that it cannot be read.
-    Broken {
-        signed: Signed,
-        is_header: bool,
-        accused: PublicKey,
-        error: CheckpointError,
-    },
+    Broken(Box<Broken>),
+}
+
+/// A header or heartbeat that cannot be read because of its checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Broken {
+    signed: Signed,
+    is_header: bool,
+    accused: PublicKey,
+    error: CheckpointError,
 }
 
 impl RefutedCheckpoint {
@@ -68,21 +72,16 @@ impl RefutedCheckpoint {
     pub(super) fn accused(&self) -> PublicKey {
         match &self.statement {
             Statement::Whole(head) => head.owner(),
-            Statement::Broken { accused, .. } => *accused,
+            Statement::Broken(broken) => broken.accused,
         }
     }
 
     pub(super) fn check(&self, verifier: &dyn Verifier) -> Result<Rule, EvidenceError> {
         let head = match &self.statement {
             Statement::Whole(head) => head,
-            Statement::Broken {
-                signed,
-                accused,
-                error,
-                ..
-            } => {
-                signed.verify(accused, verifier)?;
-                return Ok(Rule::Checkpoint(error.clone()));
+            Statement::Broken(broken) => {
+                broken.signed.verify(&broken.accused, verifier)?;
+                return Ok(Rule::Checkpoint(broken.error.clone()));
             }
         };
         let owner = head.owner();
@@ -136,11 +135,9 @@ impl Statement {
     fn to_wire(&self) -> wire::SignedHead {
         match self {
             Self::Whole(head) => head.to_wire(),
-            Self::Broken {
-                signed, is_header, ..
-            } => {
-                let signed = signed.to_wire();
-                let kind = match is_header {
+            Self::Broken(broken) => {
+                let signed = broken.signed.to_wire();
+                let kind = match broken.is_header {
                     true => wire::signed_head::Kind::Header(signed),
                     false => wire::signed_head::Kind::Heartbeat(signed),
                 };
@@ -173,12 +170,12 @@ impl Statement {
             false => (Kind::Heartbeat, HEARTBEAT_BYTES_MAX),
         };
         let accused = signer_of(&signed.body, is_header)?;
-        Ok(Self::Broken {
+        Ok(Self::Broken(Box::new(Broken {
             signed: Signed::from_wire(kind, Some(signed), max)?,
             is_header,
             accused,
             error,
-        })
+        })))
     }
 }
 

@@ -94,12 +94,12 @@ fn evidence_has_the_bytes_that_it_always_had() {
 fn the_evidence_of_the_vectors_convicts() {
     for (name, evidence) in evidence() {
         let rule = evidence.check(&Ed25519);
-        let is_expected = match (name, &rule) {
-            ("evidence.heads", Ok(Rule::TwoHeads { height: 1, .. })) => true,
-            ("evidence.item", Ok(Rule::Cells { height: 3, .. })) => true,
-            ("evidence.checkpoint", Ok(Rule::Checkpoint(_))) => true,
-            _ => false,
-        };
+        let is_expected = matches!(
+            (name, &rule),
+            ("evidence.heads", Ok(Rule::TwoHeads { height: 1, .. }))
+                | ("evidence.item", Ok(Rule::Cells { height: 3, .. }))
+                | ("evidence.checkpoint", Ok(Rule::Checkpoint(_)))
+        );
         assert!(is_expected, "{name}: {rule:?}");
     }
 }

@@ -133,7 +133,7 @@ fn a_directory_belongs_to_one_network_namespace_and_key() {
 
 #[test]
 fn a_directory_of_another_format_is_refused_with_both_numbers() {
-    for (format, later_family) in [(2, None), (4, None), (4, Some("trees"))] {
+    for (format, later_family) in [(3, None), (5, None), (5, Some("trees"))] {
         let directory = TempDir::new().unwrap();
         open(directory.path());
         let database = directory.path().join("db");
@@ -154,7 +154,7 @@ fn a_directory_of_another_format_is_refused_with_both_numbers() {
         let found = format!("has format {format}");
         check_contains(
             &error,
-            &[&found, "reads format 3", "move the directory away"],
+            &[&found, "reads format 4", "move the directory away"],
         );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kittengrad_aggregator_core::Mode;
 use kittengrad_journal::RecordStore;
 use kittengrad_proto::{block::Head, id::RecordId, transaction::Element};
 use proptest::{collection::vec, prelude::*};
@@ -22,6 +23,9 @@ enum Happening {
     Deliver { source: usize },
     /// The aggregator reads the next block of a source, without the records.
     DeliverBare { source: usize },
+    /// The aggregator reads the next block of a source without bodies if it wants them, and else with them: the block
+    /// was under way when it changed its mind.
+    DeliverOther { source: usize },
     /// The holders answer all fetches.
     Answer,
     /// Answers are lost.
@@ -44,6 +48,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => any::<usize>().prop_map(|peer| Happening::Cut { peer }),
         6 => any::<usize>().prop_map(|source| Happening::Deliver { source }),
         2 => any::<usize>().prop_map(|source| Happening::DeliverBare { source }),
+        1 => any::<usize>().prop_map(|source| Happening::DeliverOther { source }),
         2 => Just(Happening::Answer),
         1 => Just(Happening::LoseAnswers),
         1 => (1..4_000_u64).prop_map(|ms| Happening::Pass { ms }),
@@ -132,6 +137,14 @@ impl Scene {
             Happening::DeliverBare { source } => {
                 process.deliver_bare(sources[source % sources.len()], &self.peers);
             }
+            Happening::DeliverOther { source } => {
+                let source = sources[source % sources.len()];
+                let other = match process.mode(source) {
+                    Mode::Read => Mode::Items,
+                    Mode::Items => Mode::Read,
+                };
+                process.deliver_as(other, source, &self.peers);
+            }
             Happening::Answer => process.answer(&self.peers),
             Happening::LoseAnswers => process.fetches.clear(),
             Happening::Pass { ms } => process.pass(ms),
@@ -209,11 +222,12 @@ proptest! {
     fn whatever_happens_every_element_is_emitted_exactly_once(
         count in 1..8_u8,
         replicas in prop_oneof![Just(1_u8), Just(3)],
+        faulty in 0..2_usize,
         transactions in transactions(),
         happenings in vec(happening(), 0..120),
     ) {
         let mut scene = Scene::new(count, replicas, &transactions);
-        let mut process = Process::start(&scene.peers);
+        let mut process = Process::start_with(&scene.peers, faulty);
         let mut before = positions(&process);
         for happening in &happenings {
             scene.happen(&mut process, happening);
@@ -228,7 +242,9 @@ proptest! {
         check_flushed(&process);
         find_all(&mut process, &scene.peers);
         process.hear_all(&scene.peers);
-        prop_assert!(process.view().is_complete, "{:?}", process.view().reasons);
+        let has_enough = faulty == 0 || replicas == 3 && count > 1;
+        let view = process.view();
+        prop_assert_eq!(view.is_complete, has_enough, "{:?}", view.reasons);
     }
 
     /// Keeps S5.

@@ -8,7 +8,7 @@ use kittengrad_journal::{ChainStore, Write, publisher_chain};
 use kittengrad_proto::{certificate::Chain, id::PublicKey, signed::Signer as _};
 
 use crate::{
-    peers::{Peers, chain, publisher, transact},
+    peers::{Peers, bodies, chain, publisher, transact},
     process::{Process, scene},
 };
 
@@ -49,7 +49,7 @@ fn certificates_are_written_with_the_first_transaction() {
 fn certificates_are_written_although_records_are_absent() {
     let (mut peers, mut process, source, _) = scene();
     let at = (&mut peers, &mut process, source);
-    let written = write_next(at, 1, |frame| frame.entries[0].records.clear());
+    let written = write_next(at, 1, |frame| bodies(frame)[0].records.clear());
     assert_eq!((written, process.emitted().len()), (1, 1));
 }
 
@@ -64,7 +64,7 @@ fn nothing_new_writes_no_certificates() {
     let der = [&b"another leaf"[..], b"level 0"].map(Bytes::from_static);
     let other = Arc::new(Chain::from_der(der.into()).unwrap());
     let at = (&mut peers, &mut process, source);
-    let written = write_next(at, 1, |frame| frame.entries[0].chain = Arc::clone(&other));
+    let written = write_next(at, 1, |frame| bodies(frame)[0].chain = Arc::clone(&other));
     assert_eq!((written, process.emitted().len()), (0, 1));
     assert_eq!(process.store.chain(&other.id()), Ok(None));
 }

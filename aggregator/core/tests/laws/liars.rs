@@ -218,6 +218,7 @@ fn with_checkpoint(
         item_count: header.item_count,
         fork: header.fork,
         checkpoint: Some(checkpoint),
+        hold: header.hold,
     };
     let mut keys = (1..=5).map(|seed| SigningKey::from_seed(&[seed; 32]));
     let key = keys.find(|key| key.public() == source).unwrap();
@@ -242,7 +243,7 @@ fn a_checkpoint_that_goes_back_in_the_journal_is_a_lie() {
             let block = peers.peers[number].block(height).block;
             let block = with_checkpoint(&peers, source, &block, (previous, at));
             previous = block.header.hash();
-            let entries = Vec::new();
+            let entries = Some(Vec::new());
             let block = SourceBlock { block, entries };
             process.handle(Input::Block(source, Box::new(block)));
             process.flush();

@@ -18,7 +18,7 @@ use kittengrad_proto::{
 use kittengrad_ring::{KeyRange, Point};
 
 use crate::{
-    peers::{Peers, canonical, chain, overlay, publisher, sign, statement, transact},
+    peers::{self, Peers, canonical, chain, overlay, publisher, sign, statement, transact},
     process::{Process, full_scene, scene},
 };
 
@@ -38,7 +38,7 @@ fn bodies(change: impl Fn(&mut Vec<SourceEntry>)) -> Process {
     peers.peers[number].cut();
     let peer = &peers.peers[number];
     let mut frame = peer.frame(peer.block(1));
-    change(&mut frame.entries);
+    change(peers::bodies(&mut frame));
     process.handle(Input::Block(source, Box::new(frame)));
     process.flush();
     process
@@ -83,7 +83,7 @@ fn a_bitmap_is_as_long_as_its_transaction() {
         };
         let block = SourceBlock {
             block: peer.block(1).block,
-            entries: vec![entry],
+            entries: Some(vec![entry]),
         };
         process.handle(Input::Block(source, Box::new(block)));
         process.flush();
@@ -113,7 +113,7 @@ fn believes(holds: Holds, cells: &[bool]) -> bool {
     };
     let block = SourceBlock {
         block: peer.block(1).block,
-        entries: vec![entry],
+        entries: Some(vec![entry]),
     };
     process.handle(Input::Block(source, Box::new(block)));
     process.flush();
@@ -163,7 +163,7 @@ fn a_liar_is_convicted_by_what_it_signed() {
         };
         let block = SourceBlock {
             block: peer.block(1).block,
-            entries: vec![entry],
+            entries: Some(vec![entry]),
         };
         process.handle(Input::Block(source, Box::new(block)));
         process.flush();
@@ -238,9 +238,10 @@ fn without_its_update(submission: &Submission) -> (Peers, Process) {
     peers.peers[number].cut();
     let peer = &peers.peers[number];
     let mut frame = peer.frame(peer.block(1));
-    let updates = &frame.entries[0].transaction.entries()[0].updates.clone();
+    let body = &mut peers::bodies(&mut frame)[0];
+    let updates = body.transaction.entries()[0].updates.clone();
     updates.iter().for_each(|update| {
-        frame.entries[0].records.remove(update);
+        body.records.remove(update);
     });
     process.handle(Input::Block(source, Box::new(frame)));
     process.flush();

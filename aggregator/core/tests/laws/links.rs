@@ -4,7 +4,7 @@ use kittengrad_aggregator_core::{Event, Input, SourceState};
 use kittengrad_proto::{block::Item, id::PublicKey};
 
 use crate::{
-    peers::{Peers, transact},
+    peers::{Peers, bodies, transact},
     process::{Process, full_scene, scene},
 };
 
@@ -18,7 +18,9 @@ fn block(source: PublicKey, peers: &Peers, height: u64, is_bare: bool) -> Input 
     let peer = peers.by_key(source);
     let mut frame = peer.frame(peer.block(height));
     if is_bare {
-        frame.entries.iter_mut().for_each(|e| e.records.clear());
+        bodies(&mut frame)
+            .iter_mut()
+            .for_each(|e| e.records.clear());
     }
     Input::Block(source, Box::new(frame))
 }
@@ -186,7 +188,7 @@ fn the_memory_of_all_blocks_of_a_liar_is_freed() {
     assert_eq!(freed(&mut process, input), []);
     // It leaves out the body of block 3.
     let mut frame = peers.peers[number].frame(peers.peers[number].block(3));
-    frame.entries.clear();
+    bodies(&mut frame).clear();
     let input = Input::Block(source, Box::new(frame));
     assert_eq!(freed(&mut process, input), [(source, 3)]);
     assert_eq!(process.view().sources[0].queued, 0);

@@ -4,6 +4,7 @@
 mod anything_goes;
 mod cells;
 mod chains;
+mod items;
 mod liars;
 mod lies;
 mod links;

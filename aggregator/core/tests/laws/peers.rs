@@ -123,6 +123,11 @@ pub(crate) struct Peer {
     pub(crate) wall_ms: u64,
 }
 
+/// The bodies of a block that came with them.
+pub(crate) fn bodies(block: &mut SourceBlock) -> &mut Vec<SourceEntry> {
+    block.entries.as_mut().unwrap()
+}
+
 /// All peers of the ring.
 pub(crate) struct Peers {
     ring: Ring,
@@ -131,11 +136,6 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    /// The ring.
-    pub(crate) fn network(&self) -> Arc<Network> {
-        self.network_that_tolerates(0)
-    }
-
     /// The ring, with a number of faulty replicas to tolerate in each cell.
     pub(crate) fn network_that_tolerates(&self, faulty: usize) -> Arc<Network> {
         let keys = self.peers.iter().map(|peer| peer.key.public());
@@ -397,6 +397,14 @@ impl Peer {
         self.store.block(incarnation, height).unwrap()
     }
 
+    /// A block as its reader gets it without bodies.
+    pub(crate) fn frame_of_items(&self, height: u64) -> SourceBlock {
+        SourceBlock {
+            block: self.block(height).block,
+            entries: None,
+        }
+    }
+
     /// A block as its reader gets it, with the records of the added elements.
     pub(crate) fn frame(&self, stored: StoredBlock) -> SourceBlock {
         let listed = entries(&self.store, &overlay(), &stored.block).unwrap();
@@ -417,7 +425,7 @@ impl Peer {
         };
         SourceBlock {
             block: stored.block,
-            entries: listed.into_iter().map(entry).collect(),
+            entries: Some(listed.into_iter().map(entry).collect()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Plans that add, leave out and add sources again, and journals that are read again.
 
-use kittengrad_aggregator_core::{Event, Input, Plan, Planned, SourceState};
+use kittengrad_aggregator_core::{Event, Input, Mode, Plan, Planned, SourceState};
 use kittengrad_journal::BlockStore;
 use kittengrad_proto::{block::Item, id::PublicKey};
 use kittengrad_ring::{KeyRange, Point};
@@ -14,7 +14,11 @@ const WHOLE: KeyRange = KeyRange::new(Point::ZERO, Point::ZERO);
 
 fn only(source: PublicKey, arc: KeyRange) -> Input {
     Input::Plan(Plan {
-        sources: vec![Planned { source, arc }],
+        sources: vec![Planned {
+            source,
+            arc,
+            mode: Mode::Read,
+        }],
         ..Plan::default()
     })
 }

@@ -6,7 +6,8 @@ use std::{
 };
 
 use kittengrad_aggregator_core::{
-    Aggregator, Config, Event, Fetch, Input, Network, Now, Output, Plan, SourceBlock, Timing,
+    Aggregator, Config, Event, Fetch, Input, Mode, Network, Now, Output, Plan, SourceBlock,
+    SourceReport, Timing,
 };
 use kittengrad_journal::{BlockStore as _, Follower, MemoryStore, Step, Write, entries};
 use kittengrad_proto::{
@@ -76,6 +77,12 @@ type Place = (u64, u64);
 
 impl Process {
     pub(crate) fn start(peers: &Peers) -> Self {
+        Self::start_with(peers, 0)
+    }
+
+    /// Starts a process that tolerates a number of faulty replicas in each cell.
+    pub(crate) fn start_with(peers: &Peers, faulty: usize) -> Self {
+        let network = peers.network_that_tolerates(faulty);
         let now = Now {
             monotonic_ms: 0,
             wall_ms: 60_000,
@@ -85,8 +92,8 @@ impl Process {
             aggregator: open_aggregator(&store, now),
             store,
             now,
-            network: peers.network(),
-            plan: peers.plan(),
+            plan: Plan::of(&network, |_| true),
+            network,
             fetches: Vec::new(),
             events: Vec::new(),
             delivered: BTreeMap::new(),
@@ -134,8 +141,24 @@ impl Process {
             .handle(self.now, input, &self.store, &mut out)
             .unwrap();
         self.fetches.append(&mut out.fetches);
+        for event in &out.events {
+            if let Event::Mode { source, mode } = event
+                && *mode == Mode::Read
+            {
+                self.forget(*source);
+            }
+        }
         self.events.append(&mut out.events);
         out
+    }
+
+    /// Forgets blocks of a source that were delivered, and that the core dropped. The source may never send them again,
+    /// because it may lose its disk.
+    fn forget(&mut self, source: PublicKey) {
+        let taken = self.taken(source);
+        let taken = taken.map(|head| (head.incarnation, head.height));
+        self.delivered
+            .retain(|(owner, place), _| *owner != source || taken >= Some(*place));
     }
 
     /// Cuts a block and commits it.
@@ -184,13 +207,28 @@ impl Process {
         self.handle(Input::Plan(plan));
     }
 
-    /// Passes the next block of a source to the core. Returns whether there was one.
+    /// How the core wants a source to be read.
+    pub(crate) fn mode(&self, source: PublicKey) -> Mode {
+        self.aggregator.mode(&source)
+    }
+
+    /// Passes the next block of a source to the core, as the core wants it. Returns whether there was one.
     pub(crate) fn deliver(&mut self, source: PublicKey, peers: &Peers) -> bool {
+        self.deliver_as(self.mode(source), source, peers)
+    }
+
+    fn has_next(&self, source: PublicKey, peers: &Peers) -> bool {
+        let taken = self.aggregator.taken(&source);
+        peers.by_key(source).next_block(taken).is_some()
+    }
+
+    /// Like [`Process::deliver`], with or without bodies.
+    pub(crate) fn deliver_as(&mut self, mode: Mode, source: PublicKey, peers: &Peers) -> bool {
         let peer = peers.by_key(source);
         let Some(block) = peer.next_block(self.aggregator.taken(&source)) else {
             return false;
         };
-        self.pass_on(source, peer.frame(block));
+        self.pass_on(source, peer.frame(block), mode);
         true
     }
 
@@ -199,15 +237,19 @@ impl Process {
         let peer = peers.by_key(source);
         if let Some(block) = peer.next_block(self.aggregator.taken(&source)) {
             let mut frame = peer.frame(block);
-            frame.entries.iter_mut().for_each(|e| e.records.clear());
-            self.pass_on(source, frame);
+            let entries = frame.entries.iter_mut().flatten();
+            entries.for_each(|entry| entry.records.clear());
+            self.pass_on(source, frame, self.mode(source));
         }
     }
 
-    fn pass_on(&mut self, source: PublicKey, block: SourceBlock) {
+    fn pass_on(&mut self, source: PublicKey, mut block: SourceBlock, mode: Mode) {
         let header = &block.block.header;
         let place = (header.incarnation, header.height);
         self.delivered.insert((source, place), listed(&block));
+        if mode == Mode::Items {
+            block.entries = None;
+        }
         self.handle(Input::Block(source, Box::new(block)));
     }
 
@@ -257,9 +299,14 @@ impl Process {
             self.pass(1);
             self.flush();
             let view = self.view();
-            let is_read = view.sources.iter().all(|source| source.queued == 0);
-            if !moved && is_read {
+            // The core may also have dropped a block, to read it with bodies.
+            let is_read = |of: &SourceReport| of.queued == 0 && !self.has_next(of.source, peers);
+            if view.sources.iter().all(is_read) {
                 return;
+            }
+            if !moved {
+                // Items without bodies wait.
+                self.pass(500);
             }
         }
         panic!("the sources are not read to their heads: {:?}", self.view());
@@ -323,7 +370,7 @@ fn listed(block: &SourceBlock) -> Vec<Element> {
         _ => None,
     });
     let mut listed = Vec::new();
-    for (entry, bitmap) in block.entries.iter().zip(bitmaps) {
+    for (entry, bitmap) in block.entries.iter().flatten().zip(bitmaps) {
         let elements = entry.transaction.elements().enumerate();
         let set = elements.filter(|(i, _)| bitmap.is_set(*i));
         listed.extend(set.map(|(_, element)| element));

@@ -1,6 +1,6 @@
 //! What heads and blocks of sources prove, and the report about it.
 
-use kittengrad_aggregator_core::{Input, SourceReport, SourceState};
+use kittengrad_aggregator_core::{Input, Mode, SourceReport, SourceState};
 use kittengrad_journal::BlockStore;
 
 use crate::{
@@ -24,6 +24,7 @@ fn the_report_of_a_source_follows_its_blocks() {
     let mut expected = SourceReport {
         source: planned.source,
         arc: planned.arc,
+        mode: Mode::Read,
         state: SourceState::Waiting,
         position: None,
         head: None,

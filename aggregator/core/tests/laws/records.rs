@@ -33,7 +33,7 @@ fn deliver_without(
     peers.peers[number].cut();
     let peer = &peers.peers[number];
     let mut frame = peer.frame(peer.block(peer.head().height));
-    let entries = frame.entries.iter_mut();
+    let entries = frame.entries.iter_mut().flatten();
     entries.for_each(|entry| entry.records.retain(|id, _| !is_lacking(id)));
     process.handle(Input::Block(source, Box::new(frame)));
 }

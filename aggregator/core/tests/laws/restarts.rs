@@ -5,7 +5,7 @@ use kittengrad_journal::BlockStore as _;
 use kittengrad_proto::id::PublicKey;
 
 use crate::{
-    peers::{Peers, transact},
+    peers::{Peers, bodies, transact},
     process::{Process, scene},
 };
 
@@ -19,7 +19,7 @@ fn stopped() -> (Peers, Process, PublicKey, usize) {
     peers.peers[number].cut();
     let peer = &peers.peers[number];
     let mut frame = peer.frame(peer.block(2));
-    frame.entries[0].records.clear();
+    bodies(&mut frame)[0].records.clear();
     process.handle(Input::Block(source, Box::new(frame)));
     process.flush();
     assert_eq!(process.emitted().len(), 2);

@@ -5,7 +5,7 @@ use kittengrad_journal::{BlockStore, RecordStore, entries};
 use kittengrad_proto::limits::BLOCK_BYTES_MAX;
 
 use crate::{
-    peers::{overlay, transact_much},
+    peers::{bodies, overlay, transact_much},
     process::{Process, scene},
 };
 
@@ -34,7 +34,9 @@ fn emit_much(is_bare: bool) -> Vec<usize> {
     let peer = &peers.peers[number];
     let mut frame = peer.frame(peer.block(1));
     if is_bare {
-        frame.entries.iter_mut().for_each(|e| e.records.clear());
+        bodies(&mut frame)
+            .iter_mut()
+            .for_each(|e| e.records.clear());
     }
     process.handle(Input::Block(source, Box::new(frame)));
     process.pass(1);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kittengrad_aggregator_core::{
-    Event, Fetch, Input, Now, Output,
+    Event, Fetch, Input, Now, Output, Plan,
     driver::{Driver, ROUND_MAX, Step, Steps},
 };
 use kittengrad_journal::{BlockStore, MemoryStore, Tip, Write};
@@ -141,11 +141,37 @@ fn wait_for_blocks(machine: &mut Machine, peers: &Peers) -> BTreeSet<PublicKey> 
 fn no_source_is_replaced_because_of_our_own_full_disk() {
     let peers = Peers::new(3, 3);
     let mut machine = Machine::start();
-    machine.round([Input::Network(peers.network())]);
+    machine.round([Input::Network(peers.network_that_tolerates(0))]);
     machine.round([Input::Short(true)]);
     assert_eq!(wait_for_blocks(&mut machine, &peers).len(), 1);
     machine.round([Input::Short(false)]);
     assert_eq!(wait_for_blocks(&mut machine, &peers).len(), 3);
+}
+
+#[test]
+fn an_item_is_looked_at_again_right_after_a_commit() {
+    let mut peers = Peers::new(3, 3);
+    let mut machine = Machine::start();
+    let plan = Plan::of(&peers.network_that_tolerates(1), |_| true);
+    let [first, second] = [0, 1].map(|of| plan.sources[of].source);
+    machine.round([Input::Plan(plan)]);
+    for source in [first, second] {
+        let number = peers.number(source);
+        peers.apply(number, &transact(0, &[(1, &[1])]));
+        peers.peers[number].cut();
+    }
+    let items = |height| {
+        let frame = peers.by_key(second).frame_of_items(height);
+        Input::Block(second, Box::new(frame))
+    };
+    machine.round([items(0), items(1), block(&peers, first, 0)]);
+    assert!(!machine.driver.is_due(), "nothing came that it waits for");
+    let steps = machine.round([block(&peers, first, 1)]);
+    let frees = |step: &Step| matches!(step, Step::Free(of, 1) if *of == second);
+    assert!(machine.driver.is_due() && !steps.iter().any(frees));
+    let steps = machine.round([]);
+    assert!(!machine.driver.is_due() && steps.iter().any(frees));
+    assert_eq!(machine.driver.view(machine.now).sources[1].queued, 0);
 }
 
 #[test]
@@ -175,6 +201,7 @@ fn the_steps_of_a_round_begin_with_the_commit() {
         done: [(one, 3), (two, 5)].into(),
         events: vec![behind(two), behind(one)],
         is_full: false,
+        is_awaited: false,
     };
     let mut steps = Steps::of(out);
     assert_eq!(steps.writes(), [write(1), write(2)]);

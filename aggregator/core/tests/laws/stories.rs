@@ -12,7 +12,7 @@ use kittengrad_proto::{
 };
 
 use crate::{
-    peers::{Peers, canonical, transact, transact_much},
+    peers::{Peers, bodies, canonical, transact, transact_much},
     process::Process,
 };
 
@@ -302,7 +302,7 @@ fn a_source_that_leaves_out_a_body_is_followed_no_further() {
     }
     assert!(process.deliver(source, &peers));
     let mut bare = peers.peers[peer].frame(peers.peers[peer].block(1));
-    bare.entries.clear();
+    bodies(&mut bare).clear();
     process.handle(Input::Block(source, Box::new(bare)));
     assert!(
         !process.deliver_ignored(source, &peers),

@@ -200,6 +200,7 @@ impl World {
             Told::Lied { source, .. } => self.source_lied(*source),
             Told::Behind { source } => self.read_again(*source),
             Told::Convicted { shown, rule } => self.convicts(shown, rule),
+            Told::Mode { source, .. } => self.read_otherwise(*source),
             _ => {}
         }
     }

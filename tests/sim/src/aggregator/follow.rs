@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use kittengrad_aggregator_core::{
-    Input, SourceBlock, SourceEntry,
+    Input, Mode, SourceBlock, SourceEntry,
     follow::{self, End},
 };
 use kittengrad_client_core::routing::Backoff;
@@ -14,7 +14,7 @@ use super::reading::Following;
 use crate::{
     host::Node,
     queue::Event,
-    stream::{Broken, Reader, StreamBlock, StreamFrame, Went},
+    stream::{Broken, Reader, StreamBlock, StreamEntry, StreamFrame, Went},
     world::World,
 };
 
@@ -37,6 +37,7 @@ impl World {
             stream: None,
             reader,
             plan,
+            mode: process.driver.mode(&source),
             failures: 0,
             held: VecDeque::new(),
             held_before: 0,
@@ -80,7 +81,8 @@ impl World {
             return;
         };
         let from = following.reader.from();
-        let stream = self.subscribe(Node::Aggregator, node, from, window);
+        let has_bodies = following.mode == Mode::Read;
+        let stream = self.subscribe(Node::Aggregator, node, from, window, has_bodies);
         if let Some(following) = self.following(&source) {
             following.stream = Some(stream);
             following.inside = 0;
@@ -251,6 +253,11 @@ impl World {
         self.ended(source, End::Behind, None);
     }
 
+    /// Reads a source in the mode that the core then has, from the position that it then has.
+    pub(super) fn read_otherwise(&mut self, source: PublicKey) {
+        self.ended(source, End::Mode, None);
+    }
+
     /// Pauses a source that lied.
     pub(super) fn source_lied(&mut self, source: PublicKey) {
         self.ended(source, End::Lied, None);
@@ -264,13 +271,15 @@ impl World {
 }
 
 fn source_block(shown: StreamBlock) -> SourceBlock {
-    let entries = shown.entries.into_iter().map(|entry| SourceEntry {
+    let entry = |entry: StreamEntry| SourceEntry {
         transaction: entry.transaction,
         records: entry.records,
         chain: entry.chain,
-    });
+    };
     SourceBlock {
         block: shown.stored.block,
-        entries: entries.collect(),
+        entries: shown
+            .entries
+            .map(|entries| entries.into_iter().map(entry).collect()),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use kittengrad_aggregator_core::{Fetch, follow};
+use kittengrad_aggregator_core::{Fetch, Mode, follow};
 
 use crate::stream::{Reader, StreamBlock};
 
@@ -13,6 +13,8 @@ pub(super) struct Following {
     pub(super) stream: Option<u64>,
     pub(super) reader: Reader,
     pub(super) plan: follow::Following,
+    /// How the core wanted the source to be read when the reader began.
+    pub(super) mode: Mode,
     pub(super) failures: u32,
     /// Blocks that wait for disk space. They were read already, so they stay when the subscription is lost.
     pub(super) held: VecDeque<Box<StreamBlock>>,

@@ -213,7 +213,9 @@ impl World {
         let now_us = self.queue.now_us;
         match kind {
             Kind::Pause => {
-                if !self.host(node).is_up {
+                let host = self.host(node);
+                // A second pause would let what arrives during it overtake what waits for the end of the first one.
+                if !host.is_up || host.paused_until_us > now_us {
                     return false;
                 }
                 let us = self.lasting(200_000, 15_000_000);

@@ -35,7 +35,7 @@ impl World {
             return;
         }
         let from = process.reader.from();
-        let stream = self.subscribe(Node::Indexer, Node::Aggregator, from, WINDOW);
+        let stream = self.subscribe(Node::Indexer, Node::Aggregator, from, WINDOW, true);
         let process = self.indexer.as_mut().and_then(|m| m.process.as_mut());
         process.expect("it runs").stream = Some(stream);
     }
@@ -135,15 +135,19 @@ fn block_of(shown: StreamBlock, vouched: &crate::keys::Vouched) -> Block {
         head: header.head(),
         time_ms: header.time_ms,
     };
-    let transactions = shown.entries.into_iter().map(|entry| Transaction {
-        publisher: entry.transaction.publisher(),
-        publisher_name: vouched
-            .get(&entry.chain.id())
-            .map(|holder| holder.name.clone()),
-        created_ms: entry.transaction.envelope().created_ms,
-        added: entry.added,
-        records: entry.records,
-    });
+    let transactions = shown
+        .entries
+        .into_iter()
+        .flatten()
+        .map(|entry| Transaction {
+            publisher: entry.transaction.publisher(),
+            publisher_name: vouched
+                .get(&entry.chain.id())
+                .map(|holder| holder.name.clone()),
+            created_ms: entry.transaction.envelope().created_ms,
+            added: entry.added,
+            records: entry.records,
+        });
     Block {
         last,
         transactions: transactions.collect(),

@@ -155,12 +155,14 @@ impl World {
             through,
         };
         let submission = &publication.submission;
-        block.entries.push(StreamEntry {
-            transaction: submission.transaction.clone(),
-            added,
-            records: submission.records.clone(),
-            chain: publication.chain.clone(),
-        });
+        if let Some(entries) = &mut block.entries {
+            entries.push(StreamEntry {
+                transaction: submission.transaction.clone(),
+                added,
+                records: submission.records.clone(),
+                chain: publication.chain.clone(),
+            });
+        }
         block
     }
 }

@@ -26,11 +26,12 @@ pub(crate) enum StreamFrame {
     Problem(Kind, Option<Cursor>),
 }
 
-/// A block with the bodies of its transactions.
+/// A block with the bodies of its transactions, or without.
 #[derive(Debug, Clone)]
 pub(crate) struct StreamBlock {
     pub(crate) stored: StoredBlock,
-    pub(crate) entries: Vec<StreamEntry>,
+    /// `None` if the reader did not ask for bodies.
+    pub(crate) entries: Option<Vec<StreamEntry>>,
 }
 
 /// One transaction of a block.
@@ -57,6 +58,7 @@ pub(crate) struct Stream {
     pub(crate) reader: Node,
     pub(crate) reader_run: u64,
     pub(crate) source: Node,
+    pub(crate) has_bodies: bool,
     /// The number of the process that serves it; `None` before the request arrives.
     pub(crate) source_run: Option<u64>,
     /// The next block; `None` while the journal has none.

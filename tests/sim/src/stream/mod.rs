@@ -31,13 +31,14 @@ const BEAT_US: u64 = 1_000_000;
 const SILENCE_US: u64 = 20_000_000;
 
 impl World {
-    /// Subscribes to a journal.
+    /// Subscribes to a journal, with the bodies of its transactions or without.
     pub(crate) fn subscribe(
         &mut self,
         reader: Node,
         source: Node,
         from: Beginning,
         window: usize,
+        has_bodies: bool,
     ) -> u64 {
         self.streams.count += 1;
         let stream = self.streams.count;
@@ -46,6 +47,7 @@ impl World {
             reader,
             reader_run: self.host(reader).run,
             source,
+            has_bodies,
             source_run: None,
             place: None,
             flying: 0,
@@ -132,7 +134,14 @@ impl World {
             }
             let Some(tip) = self.tip(source) else { return };
             let disk = self.disk(source).expect("a journal's owner has a disk");
-            match next_of(entry.place, tip, disk, &self.overlay, &self.chains) {
+            let next = next_of(entry.place, tip, disk, |stored| {
+                let entries = entry
+                    .has_bodies
+                    .then(|| load(&stored, disk, &self.overlay, &self.chains));
+                let entries = entries.transpose()?;
+                Ok(StreamBlock { stored, entries })
+            });
+            match next {
                 Err(_) => {
                     self.breaks(stream, Broken::Unreachable);
                     return self.notice_damage(source);
@@ -350,8 +359,7 @@ fn next_of(
     place: Option<Place>,
     tip: Tip,
     disk: &SimDisk,
-    overlay: &kittengrad_proto::namespace::Overlay,
-    chains: &BTreeMap<kittengrad_proto::id::Id, Arc<Chain>>,
+    load: impl Fn(StoredBlock) -> Result<StreamBlock, StoreError>,
 ) -> Result<Next, StoreError> {
     let place = match place {
         Some(place) => Some(place),
@@ -365,7 +373,7 @@ fn next_of(
             return Ok(Next::Level);
         }
         if let Some(stored) = disk.block(place.incarnation, place.height)? {
-            let block = load(stored, disk, overlay, chains)?;
+            let block = load(stored)?;
             return Ok(Next::Block(Box::new(block), place.next()));
         }
         match place::extent(place.incarnation, tip, disk)? {
@@ -378,12 +386,13 @@ fn next_of(
     }
 }
 
+/// The transactions of a block with their records and chains.
 fn load(
-    stored: StoredBlock,
+    stored: &StoredBlock,
     disk: &SimDisk,
     overlay: &kittengrad_proto::namespace::Overlay,
     chains: &BTreeMap<kittengrad_proto::id::Id, Arc<Chain>>,
-) -> Result<StreamBlock, StoreError> {
+) -> Result<Vec<StreamEntry>, StoreError> {
     let mut shown = Vec::new();
     for entry in entries(disk, overlay, &stored.block)? {
         let id = entry.transaction.envelope().chain;
@@ -411,10 +420,7 @@ fn load(
             chain,
         });
     }
-    Ok(StreamBlock {
-        stored,
-        entries: shown,
-    })
+    Ok(shown)
 }
 
 fn problem_of(problem: &kittengrad_proto::wire::CursorProblem) -> StreamFrame {

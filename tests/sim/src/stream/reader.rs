@@ -59,7 +59,7 @@ impl Reader {
         if next.step == Step::Known {
             return Ok(Went::Known);
         }
-        for entry in &shown.entries {
+        for entry in shown.entries.iter().flatten() {
             entry
                 .transaction
                 .verify(verifier)

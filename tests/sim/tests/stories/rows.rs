@@ -104,8 +104,8 @@ fn a_position_is_written_with_other_rows_or_at_a_tick() {
     let (first, frames) = write(&mut partners);
     assert_eq!(solo.hear(&partners[0], frames).writes, []);
     assert_eq!(kept(&solo, &partners[0]), None);
-    // The position, and the head that was seen.
-    assert_eq!(states(&solo.wait(1_000)), 2);
+    // The position, the proof of the last hold, and the head that was seen.
+    assert_eq!(states(&solo.wait(1_000)), 3);
     assert_eq!(kept(&solo, &partners[0]), first);
     assert_eq!(solo.wait(1_000).writes, []);
 
