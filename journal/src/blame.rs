@@ -21,7 +21,7 @@ const KIND: u8 = 6;
 const VERSION: u8 = 1;
 /// Bytes of a value before the evidence.
 const VALUE_BYTES: usize = 1 + 8 + 32;
-/// Pieces of evidence against one key. One convicts; the second one shows that the first is no accident.
+/// Pieces of evidence against one key, at most. One convicts; more than two show nothing new.
 const PIECES_MAX: usize = 2;
 /// Keys with evidence, at most. A ring has fewer members.
 const KEYS_MAX: usize = 20_000;
@@ -92,11 +92,6 @@ impl Blame {
         let time = shown.at_ms.to_be_bytes();
         let value = [&[VERSION][..], &time, shown.by.as_bytes(), &bytes].concat();
         Ok(Some((rule, Write::State(key.into(), value.into()))))
-    }
-
-    /// The keys against which there is evidence, ascending.
-    pub fn accused(&self) -> impl Iterator<Item = &PublicKey> {
-        self.pieces.keys()
     }
 }
 

@@ -296,7 +296,8 @@ impl Follower {
         let holds = block.check_items(items, self.holds.as_ref())?;
         let (height, named) = (header.height, header.hold);
         let is_same = self.hold_height.is_none_or(|before| before == named);
-        if named != height && step == Step::Next && !is_same {
+        // The first block of an incarnation has a hold of its own.
+        if named != height && !is_same {
             return Err(BlockError::HoldHeight { height, named }.into());
         }
         self.checkpoint = match &header.checkpoint {

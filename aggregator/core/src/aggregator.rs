@@ -15,7 +15,7 @@ use kittengrad_ring::{KeyRange, KeyRanges};
 
 use crate::{
     absent::{Absent, Found},
-    attest::{completed, observed},
+    attest::observed,
     begin::{begin, elements},
     complete::{Asked, Completeness},
     emit::{Emitter, Memory},
@@ -303,10 +303,16 @@ impl Aggregator {
         Ok(())
     }
 
+    /// Keeps evidence that `by` showed, if it convicts the accused. A reader that began in the middle of a journal lacks
+    /// the last `hold`, and the position in the journal has it.
     fn convict(&mut self, now: Now, by: PublicKey, evidence: Evidence, out: &mut Output) {
         let accused = self.sources.all().get(&evidence.accused());
+        let evidence = match accused.and_then(Source::taken) {
+            Some(taken) => taken.complete(evidence),
+            None => evidence,
+        };
         let shown = Shown {
-            evidence: completed(evidence, accused),
+            evidence,
             by,
             at_ms: now.wall_ms,
         };

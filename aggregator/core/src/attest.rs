@@ -1,12 +1,10 @@
-//! Statements: what the set contains, for checkpoints, and evidence against sources.
+//! Statements: what the set contains as of the last block, for checkpoints in headers and heartbeats.
 
 use std::collections::BTreeMap;
 
 use kittengrad_journal::Observed;
 use kittengrad_plants::Plants;
-use kittengrad_proto::{
-    checkpoint::Holdings, evidence::Evidence, id::PublicKey, limits::HOLD_ARCS_MAX,
-};
+use kittengrad_proto::{checkpoint::Holdings, id::PublicKey, limits::HOLD_ARCS_MAX};
 use kittengrad_ring::KeyRanges;
 
 use crate::{complete::Completeness, io::Now, source::Source};
@@ -33,12 +31,4 @@ pub(crate) fn observed(
         holds: Holdings::new(&KeyRanges::whole(), &listed.collect()),
         through: completeness.through(sources, plants),
     })
-}
-
-/// Adds the last `hold` of the accused to evidence that lacks it.
-pub(crate) fn completed(evidence: Evidence, accused: Option<&Source>) -> Evidence {
-    match accused.and_then(Source::taken) {
-        Some(taken) => taken.complete(evidence),
-        None => evidence,
-    }
 }

@@ -161,7 +161,7 @@ impl Planner {
         let was_paused = now_ms.saturating_sub(self.looked_ms) >= PAUSED_MS;
         self.looked_ms = now_ms;
         if self.is_short || was_paused {
-            // The sources begin anew.
+            // Time in which we read nothing does not count against the sources.
             self.behind.clear();
         }
         let mut behind = BTreeMap::new();

@@ -54,7 +54,6 @@ fn two_different_pieces_are_kept_against_a_key() {
     let mut blame = Blame::load(&store).unwrap();
     assert!(add(&mut blame, &shown(1, 2), &mut store));
     assert!(!add(&mut blame, &shown(1, 2), &mut store), "the same");
-    assert_eq!(blame.accused().collect::<Vec<_>>(), [&OWNER.public()]);
     let mut blame = Blame::load(&store).unwrap();
     assert!(!add(&mut blame, &shown(1, 2), &mut store), "after a start");
     assert!(add(&mut blame, &shown(1, 3), &mut store));
@@ -68,7 +67,10 @@ fn evidence_that_does_not_convict_is_not_kept() {
     let mut blame = Blame::default();
     let same = blame.add(&shown(1, 1), &Fake);
     assert!(matches!(same, Err(EvidenceError::Innocent(_))));
-    assert_eq!(blame.accused().count(), 0);
+    // It takes no place of evidence that does.
+    let mut store = MemoryStore::default();
+    assert!(add(&mut blame, &shown(1, 2), &mut store));
+    assert!(add(&mut blame, &shown(1, 3), &mut store));
 }
 
 #[test]

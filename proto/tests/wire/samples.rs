@@ -227,14 +227,7 @@ fn listed() -> [Item; 3] {
 
 /// Proves number `index` of a block's items.
 pub(crate) fn prove(block: &Block, index: usize) -> ItemProof {
-    let tree = Tree::new(block.items.iter().map(|item| &item[..]));
-    ItemProof {
-        header: block.header.clone(),
-        item: block.items[index].clone(),
-        index: index.try_into().unwrap(),
-        path: tree.path(index),
-        transaction: None,
-    }
+    ItemProof::of(block, index.try_into().unwrap(), None).unwrap()
 }
 
 pub(crate) fn confirmation(peer: &Member, proofs: Vec<ItemProof>) -> Confirmation {
