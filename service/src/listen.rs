@@ -69,7 +69,7 @@ pub async fn listen(address: SocketAddr, key: &'static str) -> Result<TcpListene
 pub fn next_step(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::AddrInUse => {
-            "stop the process that uses the port (`ss -ltunp` names it) or configure another"
+            "is it running already? `ss -ltunp` names the process that uses the port: stop it, or configure another port"
         }
         std::io::ErrorKind::PermissionDenied => {
             "ports below 1024 need privileges: configure another"

@@ -166,7 +166,7 @@ pub(crate) async fn update(args: UpdateArgs, global: &Global) -> anyhow::Result<
         .map_or(args.cid, |bytes| RecordId::of(bytes));
     let written = submit(&session, publisher, draft, &args.write).await?;
     let what = if replaced == 0 {
-        "said".to_owned()
+        "published".to_owned()
     } else {
         format!("replaces {}", count(replaced, "update"))
     };
